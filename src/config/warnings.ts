@@ -51,7 +51,7 @@ function listenerWarnings(env: NodeJS.ProcessEnv, config: Config): string[] {
   const isPublicUrlDefault = config.publicUrl === "http://localhost:8080" && !env["NEXUS_PUBLIC_URL"];
   if (isPublicUrlDefault && !ports.includes(8080) && !config.upstream) {
     warnings.push(
-      "NEXUS_PUBLIC_URL is not set and its default, http://localhost:8080, is no address of NEXUS_BROWSER_LISTEN: a browser will not find the way back",
+      "NEXUS_PUBLIC_URL is not set and its default, http://localhost:8080, is not an address of NEXUS_BROWSER_LISTEN: browsers cannot return from a consent",
     );
   }
   return warnings;

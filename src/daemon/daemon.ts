@@ -262,7 +262,7 @@ function loadAdminKey({ access, dataDir }: Config, log: Log): ApiKey {
   const path = access.adminKeyFile ?? join(dataDir, "admin.key");
   closeKeyFile(path, dataDir, log);
   const { key, created } = loadApiKey(path, { create: access.adminKeyFile === undefined });
-  if (created) log.info({ path }, "made the API key for TCP listeners");
+  if (created) log.info({ path }, "created the API key for TCP listeners");
   return key;
 }
 

@@ -26,18 +26,18 @@ export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> 
   failed: "the command failed",
   usage: "wrong arguments or settings",
   dataFolderInUse: "serve, restore: another daemon uses the data folder",
-  wrongEncryptionKey: "serve, restore: the encryption key is not the one that sealed the store",
+  wrongEncryptionKey: "serve, restore: the encryption key does not match the store",
   storeDamaged: "serve, restore: the store, or the backup, is damaged",
   listenerNotOpened: "serve: a listener cannot be opened",
-  storeNotWritten: "serve: the store could not be written, and the daemon ended itself",
+  storeNotWritten: "serve: the store could not be written, and the daemon stopped",
   fleetNotUsable:
     "serve, fleet: the database of the fleet cannot be reached or used; serve: the hub refuses this spoke",
   notReachable: "the daemon cannot be reached",
-  consentFailed: "consent was denied, failed or was not given in time",
+  consentFailed: "consent was denied, failed, or was not given in time",
   attentionNeeded:
-    "the connection holds no usable token until a person acts; status --check: something needs a person",
+    "the connection has no usable token until a user acts; status --check: something needs attention",
   apiError: "curl --fail: the API answered with a status of 400 or more",
-  followsAgain: "serve: the hub leads its fleet no more: start it again",
+  followsAgain: "serve: the hub no longer leads its fleet: start it again",
 };
 
 /**

@@ -31,7 +31,7 @@ export async function openVault(options: {
   if (created) {
     log.info(
       { path: source.path },
-      "made an encryption key: the stored credentials cannot be opened without this file, and can by anybody who has it: back it up apart from the store",
+      "created an encryption key. Anyone who has this file can read the stored credentials, and without it they are lost: back it up apart from the store",
     );
   }
   const vault = new Vault(keys);

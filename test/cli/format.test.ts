@@ -42,7 +42,7 @@ describe("since", () => {
   });
 
   it.each(["tomorrow", "last week", ""])("says what it takes instead of %j", (text) => {
-    expect(() => parseSince(text, now.getTime())).toThrow(/today, yesterday, or a time as 2026/);
+    expect(() => parseSince(text, now.getTime())).toThrow(/today, yesterday, or a time such as 2026/);
   });
 });
 

@@ -138,7 +138,7 @@ describe("hints", () => {
     [["token"], "see: npx nexusd token --help"],
     [["token", "--help"], "Usage: npx nexusd token"],
     [["token", connectionId], "is `npx nexusd serve` running?"],
-    [["audit", "--since", "soon"], "today, yesterday, or a time as"],
+    [["audit", "--since", "soon"], "today, yesterday, or a time such as"],
   ])("can be pasted as the program was started: %j", async (args, hint) => {
     const shell = fakeShell({ program: "npx nexusd", env: { NEXUS_DATA_DIR: "/nonexistent" } });
     await run(args, shell);
@@ -347,7 +347,7 @@ describe("health", () => {
   it("ends with 1 when it is not", async () => {
     const { code, shell } = await health(503);
     expect(code).toBe(1);
-    expect(shell.err()).toContain("/readyz returned 503");
+    expect(shell.err()).toContain("returns 503 for /readyz");
     const json = await health(503, ["--json"]);
     expect(jsonLines(json.shell.out())).toEqual([{ ready: false, answer: 503 }]);
   });

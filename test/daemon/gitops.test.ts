@@ -286,7 +286,7 @@ describe("nexusd providers", () => {
     expect(piped.out).toContain("1 to create");
     expect(existsSync("nexus-providers.yaml")).toBe(false);
     expect((await nexusd(["plan"])).err).toBe(
-      "nexusd: --file: nexus-providers.yaml does not exist\nmake one of what the daemon has: nexusd providers export --file nexus-providers.yaml\n",
+      "nexusd: --file: nexus-providers.yaml does not exist\ncreate one from the providers of the daemon: nexusd providers export --file nexus-providers.yaml\n",
     );
   });
 });

@@ -71,7 +71,7 @@ describe("nexusd keys and nexusd policy", () => {
     const unrestricted = await nexusd("keys", "create", "unconfined", "--output", file);
     expect([unrestricted.code, unrestricted.err()]).toEqual([
       2,
-      "nexusd: an agent is restricted: give --user, --provider or --connection; --user '*' is every user\n",
+      "nexusd: an agent needs a restriction: give --user, --provider, or --connection; --user '*' allows every user\n",
     ]);
     expect(() => statSync(file)).toThrow("ENOENT");
   });
@@ -100,7 +100,9 @@ describe("nexusd keys and nexusd policy", () => {
     ]);
     expect(after.out().trim()).toMatch(keyForm);
     expect(after.out()).not.toBe(before.out());
-    expect((await nexusd("keys", "rotate", "turned")).err()).toBe("nexusd: not a terminal: use --yes\n");
+    expect((await nexusd("keys", "rotate", "turned")).err()).toBe(
+      "nexusd: there is no terminal to confirm at: use --yes\n",
+    );
     const file = join(folder, "turned.key");
     const atOnce = await nexusd("keys", "rotate", "turned", "--yes", "--output", file);
     expect(atOnce.err()).toContain("and the old one is refused; the key is in");

@@ -53,7 +53,7 @@ function violation({ firstBadSequence, reason, checked }: VerifyAuditLogResponse
 
 function summary(answer: VerifyAuditLogResponse): string {
   return [
-    `${answer.checked} events are as they were written`,
+    `${answer.checked} events verified, none was changed`,
     `head ${answer.headSequence}:${answer.headHash}`,
     "Anyone who can rewrite the whole file can also rewrite its hashes. Store the head elsewhere, and pass it as --checkpoint.",
     "",

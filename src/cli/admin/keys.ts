@@ -83,7 +83,7 @@ function createCommand(shell: Shell): Command {
     const methods = [...new Set([...(flags.readOnly ? readingMethods : []), ...method])];
     if (!isRestricted && flags.role === "agent")
       throw usageFailure(
-        "an agent is restricted: give --user, --provider or --connection; --user '*' is every user",
+        "an agent needs a restriction: give --user, --provider, or --connection; --user '*' allows every user",
       );
     const found = connection.map((text) => findConnection(session, text));
     const connectionIds = await Promise.all(found);

@@ -71,7 +71,7 @@ export async function connectTo(
   const { provider, before } = target;
   const asked = provider ?? before?.providerName ?? "";
   const { requestConnection } = session.daemon.connections;
-  const doing = `ask for a connection to ${asked}`;
+  const doing = `connect to ${asked}`;
   const answer = await suggestingProviders(session, asked, () =>
     session
       .call(doing, requestConnection, request(target, flags))

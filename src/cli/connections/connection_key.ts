@@ -151,7 +151,7 @@ function notFound(text: string, name: ConnectionName | undefined): CommandFailur
   const sentence =
     [prefix, named].filter((part) => part !== "").join(", and ") || `${text} names no connection`;
   const word = name && pastable(name);
-  const how = word ? `, or make one: nexusd connect ${word}` : "";
+  const how = word ? `, or connect one: nexusd connect ${word}` : "";
   return new CommandFailure(exitCodes.failed, printable(`${sentence}: see nexusd connections${how}`));
 }
 

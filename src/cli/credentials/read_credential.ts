@@ -191,7 +191,7 @@ function noConnection(provider: string, account: readonly string[]): CommandFail
   const whose = user === undefined ? "you have" : `${shellWord(user)} has`;
   return new CommandFailure(
     exitCodes.attentionNeeded,
-    `${whose} no connection to ${provider}\na person can consent: ${["nexusd connect", provider, ...flags].join(" ")}`,
+    `${whose} no connection to ${provider}\nconnect an account: ${["nexusd connect", provider, ...flags].join(" ")}`,
   );
 }
 

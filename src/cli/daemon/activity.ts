@@ -62,7 +62,7 @@ function endsOf(activity: GetActivityResponse, screen: Screen): string {
 function expiryWords({ within, unlimited }: ExpiryClass): string {
   if (unlimited) return "not known";
   if (within === undefined) return "later";
-  return isZero(within) ? "has ended" : `within ${formatDuration(durationMsOf(within))}`;
+  return isZero(within) ? "expired" : `within ${formatDuration(durationMsOf(within))}`;
 }
 
 function isZero({ seconds, nanos }: Duration): boolean {

@@ -35,11 +35,11 @@ export function healthCommand(shell: Shell): Command {
       if (isReady) return;
       const answer =
         typeof status === "number"
-          ? `/readyz returned ${status}`
-          : `no answer (${status}): is \`nexusd serve\` running?`;
+          ? `returns ${status} for /readyz`
+          : `does not answer (${status}): is \`nexusd serve\` running?`;
       throw new CommandFailure(
         exitCodes.failed,
-        flags.json ? "" : `not ready: ${answer}; looked at ${formatListenAddress(address)}`,
+        flags.json ? "" : `not ready: ${formatListenAddress(address)} ${answer}`,
       );
     });
 }

@@ -120,7 +120,7 @@ function formatDaemon(status: GetStatusResponse, names: Names, shell: Shell): st
       ["subscribers", formatCount(status.subscribers)],
       ...(status.fleet ? fleetFields(status.fleet) : []),
       ...(status.spoke ? spokeFields(status.spoke) : []),
-      ["refreshing", `${status.refreshesRunning} under way, ${status.refreshesWaiting} waiting${late}`],
+      ["refreshing", `${status.refreshesRunning} running, ${status.refreshesWaiting} waiting${late}`],
     ],
     screen,
   );
@@ -157,13 +157,13 @@ function connectionsOf({ connections }: GetStatusResponse, { program }: Shell): 
   const total = connections.reduce((sum, { count }) => sum + Number(count), 0);
   const rows = [
     ...connections.map(({ status, count }) => [formatStatus(status), formatCount(Number(count))] as const),
-    ["in all", formatCount(total)] as const,
+    ["total", formatCount(total)] as const,
   ];
   const width = Math.max(...rows.map(([, count]) => count.length));
   const isAttention = connections.some(
     ({ status, count }) => status === ConnectionStatus.ATTENTION && count > 0n,
   );
-  const who = isAttention ? `Which need a person: ${program} connections --status attention\n` : "";
+  const who = isAttention ? `Which need attention: ${program} connections --status attention\n` : "";
   return `CONNECTIONS\n${formatFields(rows.map(([name, count]) => [name, count.padStart(width)]))}${who}`;
 }
 

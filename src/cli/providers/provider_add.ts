@@ -101,14 +101,15 @@ async function addProvider(
   flags: AddAnswers,
   notes: readonly string[],
 ): Promise<string> {
-  if (lacksClientId(template, flags)) throw usageFailure("--client-id is needed");
+  if (lacksClientId(template, flags))
+    throw usageFailure("missing --client-id: register a client at the provider first");
   const isClient = usesConsent(template);
   if (!isClient && (flags.clientId !== undefined || flags.clientSecretFile !== undefined)) {
     throw usageFailure(`${template.name} has no client: leave --client-id and --client-secret-file out`);
   }
   const clientSecret = isClient ? (flags.clientSecret ?? (await clientSecretOf(session.shell, flags))) : "";
   const provider = { ...profileChange(flags).fields, name: flags.name ?? "", clientSecret };
-  const change = `change it: nexusd provider update ${provider.name || template.name}; another one: --name NAME`;
+  const change = `to change it: nexusd provider update ${provider.name || template.name}; to add another: --name NAME`;
   const request = { provider, template: template.name, templateVariables: flags.var ?? {} };
   return await withStep(Code.AlreadyExists, change, () =>
     register(

@@ -31,7 +31,8 @@ export const endpointFlags = "give --issuer, or --auth-url and --token-url";
 
 /** Registers a client of a provider that has no template. */
 export async function createClient(session: DaemonSession, name: string, flags: ProfileFlags): Promise<void> {
-  if (flags.clientId === undefined) throw usageFailure("--client-id is needed");
+  if (flags.clientId === undefined)
+    throw usageFailure("missing --client-id: register a client at the provider first");
   const hasEndpoints = flags.authUrl !== undefined || flags.tokenUrl !== undefined;
   const discovery = flags.discovery ?? (flags.issuer !== undefined && !hasEndpoints);
   const { authUrl, tokenUrl, grantType = "authorization_code" } = flags;

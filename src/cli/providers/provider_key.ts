@@ -87,7 +87,7 @@ async function hintFor(session: DaemonSession, idOrName: string): Promise<string
   );
   if (meant !== undefined) return meant;
   const templates = (await listTemplates(session, "").catch(() => [])).map(({ name }) => name);
-  if (templates.includes(wanted)) return `register it first; how: nexusd provider show ${wanted} --template`;
+  if (templates.includes(wanted)) return `add it first; how: nexusd provider show ${wanted} --template`;
   const [template] = suggestions(wanted, templates);
   return template === undefined
     ? "see nexusd provider list"

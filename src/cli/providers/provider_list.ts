@@ -57,7 +57,7 @@ function describe(provider: Provider, nowMs: number): [string, string][] {
     ["scopes", provider.scopes.join(" ")],
     ["PKCE", pkceWord(provider)],
     ["parameters", params.join(" ")],
-    ...quirkSentences(provider).map((sentence): [string, string] => ["quirk", sentence]),
+    ...quirkSentences(provider).map((sentence): [string, string] => ["non-standard", sentence]),
     ["refresh window", window ? formatDuration(durationMsOf(window)) : ""],
     ["API base URL", provider.apiBaseUrl],
     ["user info", provider.userInfoEndpoint],

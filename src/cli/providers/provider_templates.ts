@@ -17,7 +17,7 @@ export function providerTemplatesCommand(shell: Shell): Command {
     .argument("[prefix]", "only names with this prefix");
   return daemonCommand(shell, command, async (session, _flags, prefix: string | undefined) =>
     session.showList(await listTemplates(session, canonicalName(prefix ?? "")), {
-      none: "no template has such a name\n",
+      none: "no template has this prefix\n",
       columns: {
         NAME: ({ name }) => name,
         TYPE: ({ provider }) => (provider ? typeName(provider) : ""),
@@ -103,7 +103,7 @@ function explain(template: ProviderTemplate, program: string): string {
           `--var ${name}=...  ${description}${defaultValue === "" ? "" : `; ${defaultValue} when not given`}`,
       ),
     ),
-    list("Other than the standards say", quirkSentences(provider)),
+    list("Non-standard behavior", quirkSentences(provider)),
     list("Good to know", template.notes),
   ];
   return `${fields}${sections.join("")}\n${printable(`Add it: ${program} ${addLine(template, hasClient)}`)}\n`;

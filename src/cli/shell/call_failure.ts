@@ -15,19 +15,19 @@ const interactionRequired = new Set([
   "CONNECTION_FAILED",
 ]);
 
-const consentAgain = "a person can consent again: nexusd connect --connection <id>";
+const consentAgain = "consent again: nexusd connect --connection <id>";
 /** A profile that was registered again under the name of a deleted one takes its connections back by consent. */
 const providerAgain =
-  "register the provider again under its name, then a person can consent again: nexusd connect --connection <id>";
+  "add the provider again under its name, then consent again: nexusd connect --connection <id>";
 const nextSteps: Readonly<Record<string, string>> = {
   CONNECTION_PENDING:
-    "a person must open the link that was made, to consent or to enter the key; another link: nexusd connect --connection <id>",
+    "a user must open the link, to consent or to enter the key; for a new link: nexusd connect --connection <id>",
   ATTENTION_REQUIRED: consentAgain,
   CONNECTION_EXPIRED: consentAgain,
   CONNECTION_FAILED: consentAgain,
   NOT_REFRESHABLE: consentAgain,
   SCOPES_NOT_GRANTED:
-    "see what was asked for: nexusd audit --connection <id>; then nexusd connect --connection <id>",
+    "see the requested scopes: nexusd audit --connection <id>; then nexusd connect --connection <id>",
   PROVIDER_DELETED: providerAgain,
   CLIENT_REGISTRATION_REQUIRED:
     "then: nexusd connect <url> --client-id <id> --client-secret-file <file>; or nexusd provider update, for a provider that exists",
@@ -35,11 +35,11 @@ const nextSteps: Readonly<Record<string, string>> = {
   KEY_IN_USE: "see which records need it: nexusd keyring status",
   BACKUP_NOT_VERIFIED:
     "those connections need consent again, or are deleted; --allow-unreadable makes the backup anyway",
-  CONNECTION_REVOKED: "a revoked connection stays so; make a new one: nexusd connect <provider>",
+  CONNECTION_REVOKED: "a revoked connection cannot be restored; make a new one: nexusd connect <provider>",
 };
 
 const otherDoor =
-  "; where it has no socket (NEXUS_GRPC_LISTEN=off), use its http listener: --address http://127.0.0.1:8090 --api-key-file <data-dir>/admin.key";
+  "\nif it has no socket (NEXUS_GRPC_LISTEN=off), use its http listener: --address http://127.0.0.1:8090 --api-key-file <data-dir>/admin.key";
 
 /**
  * Turns what a call threw into what a person reads: one sentence, a line for each field that is not accepted, and what
@@ -69,7 +69,7 @@ export function callFailure(error: unknown, doing: string, address: string): Com
     const other = /^https?:/.test(address) ? "" : otherDoor;
     return new CommandFailure(
       exitCodes.notReachable,
-      `cannot ${doing}: the daemon is not reachable: is \`nexusd serve\` running? looked at ${address}${found}${other}`,
+      `cannot ${doing}: the daemon is not reachable at ${address}${found}: is \`nexusd serve\` running?${other}`,
     );
   }
   const { reason = "", metadata = {} } = failure.findDetails(ErrorInfoSchema)[0] ?? {};

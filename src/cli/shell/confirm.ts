@@ -10,7 +10,7 @@ import type { Shell } from "./shell.js";
  */
 export async function confirm(shell: Shell, question: string, isYes: boolean | undefined): Promise<void> {
   if (isYes) return;
-  if (!shell.stdin.isTTY) throw usageFailure("not a terminal: use --yes");
+  if (!shell.stdin.isTTY) throw usageFailure("there is no terminal to confirm at: use --yes");
   const answer = await shell.stdin.ask(`${question} [y/N] `, { echo: true });
   if (!/^y(es)?$/i.test(answer.trim())) throw new CommandFailure(exitCodes.failed, "nothing was changed");
 }

@@ -40,7 +40,7 @@ export function parseSince(text: string, nowMs: number): number {
   if (timeMs !== undefined) return timeMs;
   if (!/^\d/.test(text)) {
     throw new InvalidArgumentError(
-      "It must be a duration as 90m or 2d, today, yesterday, or a time as 2026-11-24T15:40:00Z.",
+      "It must be a duration such as 90m or 2d, today, yesterday, or a time such as 2026-11-24T15:40:00Z.",
     );
   }
   return Math.max(0, nowMs - parseDurationMs(text));

@@ -126,9 +126,7 @@ export function refuseTakenName(
 ): void {
   const holder = tx.findProviderByName(profile.name);
   if (holder && holder.id !== profile.id) {
-    throw new AlreadyExists(
-      `a provider named "${profile.name}" exists already; change it with \`nexusd provider update\``,
-    );
+    throw new AlreadyExists(`a provider named "${profile.name}" exists already`);
   }
 }
 

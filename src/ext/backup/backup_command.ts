@@ -106,6 +106,6 @@ function formatSummary(file: string, summary: BackupSummary): string {
     ["connections", summary.connections.toString()],
     ["verified", `${summary.verifiedRecords} sealed records were opened`],
     ["unreadable", unreadable === 0n ? "" : `${unreadable} sealed records do not open`],
-    ["keys", `${summary.keyIds.join(", ")}: not in the backup, keep them as long as it`],
+    ["keys", `${summary.keyIds.join(", ")}: not in the backup; keep them as long as the backup`],
   ]);
 }

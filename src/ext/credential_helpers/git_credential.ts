@@ -49,7 +49,7 @@ export function gitCredentialCommand(shell: Shell): Command {
   return command.action(async (first: string | undefined, second: string | undefined, flags: HelperFlags) => {
     const [name, operation] = second === undefined ? [undefined, first ?? ""] : [first, second];
     if (second === undefined && !operations.includes(operation)) {
-      throw usageFailure("git adds the operation: get, store or erase");
+      throw usageFailure("git calls this with an operation: get, store, or erase");
     }
     // git asks helpers to ignore an operation that they do not know.
     if (operation !== "get" && operation !== "erase") return;

@@ -50,7 +50,7 @@ function addCommand(shell: Shell): Command {
     show(
       answer,
       () =>
-        `${answer.keyId}\nIt is in ${answer.path}: back that file up, apart from the store, before \`${shell.program} keyring rotate\`.\n`,
+        `${answer.keyId}\nThe key is in ${answer.path}. Back up that file, apart from the store, before you run \`${shell.program} keyring rotate\`.\n`,
     );
   });
 }

@@ -100,7 +100,7 @@ export class KeyringManager {
       await this.deps.store.commit((tx) => tx.appendAudit(event));
       this.deps.log.info(
         { keyId, path: this.deps.source.path },
-        "made an encryption key: back it up before it is used",
+        "created an encryption key: back it up before you rotate to it",
       );
       return keyId;
     });

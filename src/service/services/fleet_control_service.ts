@@ -14,7 +14,7 @@ export function fleetControlService(fleet: FleetControl | undefined): ServiceDef
   return defineService(FleetService, {
     stepDown() {
       if (fleet === undefined)
-        throw new FailedPrecondition("NOT_A_HUB", "this daemon is alone: NEXUS_STORE is not set");
+        throw new FailedPrecondition("NOT_A_HUB", "this daemon is not in a fleet: NEXUS_STORE is not set");
       return create(StepDownResponseSchema, { address: fleet.stepDown() });
     },
   });

@@ -245,7 +245,7 @@ describe("connect", () => {
     [
       "names the users of a key that is for others",
       ["http1"],
-      "cannot ask for a connection to github: this key is for user http1; you asked for alice: give --user\n",
+      "cannot connect to github: this key is for user http1; you asked for alice: give --user\n",
     ],
     [
       "says what the key may do where the user is its own",

@@ -64,7 +64,7 @@ describe("a connection on the command line", () => {
     ],
     [
       "github/carl",
-      "carl has no connection to github: see nexusd connections, or make one: nexusd connect github/carl",
+      "carl has no connection to github: see nexusd connections, or connect one: nexusd connect github/carl",
     ],
     ["222", "not found\nsee nexusd provider list"],
     ["a b/c", "not found\nsee nexusd provider list"],

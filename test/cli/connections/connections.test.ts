@@ -135,7 +135,7 @@ describe("connections", () => {
       expect(await run(["connections", verb, connectionId], shellOf({ answers: ["no"] }))).toBe(1);
       const script = shellOf();
       expect(await run(["connections", verb, connectionId], script)).toBe(2);
-      expect(script.err()).toBe("nexusd: not a terminal: use --yes\n");
+      expect(script.err()).toBe("nexusd: there is no terminal to confirm at: use --yes\n");
       const shell = shellOf();
       expect(await run(["connections", verb, connectionId, "--yes"], shell)).toBe(0);
       expect(shell.out()).toBe(`${connectionId} is ${verb}d\n`);
@@ -268,7 +268,7 @@ describe("token", () => {
     daemon.failures.set("GetToken", failure);
     const shell = shellOf();
     expect(await run(["token", connectionId], shell)).toBe(22);
-    expect(shell.err()).toContain("register the provider again under its name, then");
+    expect(shell.err()).toContain("add the provider again under its name, then");
   });
 
   it("says when to try again", async () => {
@@ -287,7 +287,9 @@ describe("the way to the daemon", () => {
     for (const args of [["token", connectionId], ["connections"], ["provider", "list"], ["watch"]]) {
       const shell = shellOf();
       expect(await run(args, shell)).toBe(20);
-      expect(shell.err()).toMatch(/^nexusd: cannot .* is `nexusd serve` running\? looked at unix:/);
+      expect(shell.err()).toMatch(
+        /^nexusd: cannot .* not reachable at unix:.*: is `nexusd serve` running\?\n/,
+      );
       expect(shell.err()).toContain(socketPath);
     }
   });

@@ -97,7 +97,7 @@ describe("nexusd token", () => {
     it("and names the command that makes the link where there is none", async () => {
       daemon.connections.splice(0);
       expect(await refused(["github"], 22)).toContain(
-        "you have no connection to github\na person can consent: nexusd connect github\n",
+        "you have no connection to github\nconnect an account: nexusd connect github\n",
       );
       expect(await refused(["github/ada's"], 22)).toContain("nexusd connect github --user 'ada'\\''s'\n");
       expect(await refused(["github/a%20b%/work"], 22)).toContain("--user a%20b% --label work\n");
@@ -117,7 +117,7 @@ describe("nexusd token", () => {
       [
         "CONNECTION_PENDING",
         "github",
-        "to consent or to enter the key; another link: nexusd connect github/alice\n",
+        "to consent or to enter the key; for a new link: nexusd connect github/alice\n",
       ],
       ["CONNECTION_REVOKED", "github/alice", "make a new one: nexusd connect github/alice\n"],
     ])("and names the command where a person must consent again: %s %s", async (reason, text, command) => {

@@ -57,7 +57,7 @@ HOUR               REFRESHED  RETRIED  FAILED
 2026-11-27T12:00Z  1          0        3
 
 TOKEN ENDS (of 50,000 connections of 120,000)  TOKENS  REFRESHABLE
-has ended                                      1       0
+expired                                        1       0
 within 1h                                      40      39
 later                                          2       2
 not known                                      7       0

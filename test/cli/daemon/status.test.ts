@@ -97,7 +97,7 @@ describe("nexusd status", () => {
     expect(shell.out()).toContain("in 4m 10s     github/alice  after 3 failures\n");
     expect(shell.out()).toContain("in 1h                                github/alice\n");
     expect(shell.out()).toContain(
-      "in all     1,205\nWhich need a person: nexusd connections --status attention\n",
+      "total      1,205\nWhich need attention: nexusd connections --status attention\n",
     );
     const json = fakeShell({ env: daemon.env });
     const before = daemon.requests.length;
@@ -114,7 +114,7 @@ status       ready
 up           3h 10m
 store        12.4 MiB
 subscribers  4
-refreshing   0 under way, 0 waiting
+refreshing   0 running, 0 waiting
 
 CONNECTIONS
 pending        0
@@ -123,7 +123,7 @@ attention      0
 revoked        0
 expired        0
 failed         0
-in all     1,200
+total      1,200
 
 FAILING PROVIDERS
 none
@@ -146,7 +146,7 @@ and 1 other`);
     expect(next).toBe(`NEXT REFRESH  CONNECTION
 in 4m 10s     github?[31m ${connectionId.slice(0, 8)}  after 3 failures
 `);
-    expect(shell.out()).toContain("2 under way, 0 waiting, the oldest late by 1m 12s");
+    expect(shell.out()).toContain("2 running, 0 waiting, the oldest late by 1m 12s");
   });
 
   it.each([

@@ -214,7 +214,7 @@ describe("provider list and show", () => {
     daemon.templates.push("slack");
     const shell = shellOf();
     expect(await run(["provider", "show", "Slack"], shell)).toBe(1);
-    expect(shell.err()).toContain("\nregister it first; how: nexusd provider show slack --template\n");
+    expect(shell.err()).toContain("\nadd it first; how: nexusd provider show slack --template\n");
   });
 
   it("says what it did not find", async () => {
@@ -301,7 +301,7 @@ describe("provider delete", () => {
     daemon.addProvider();
     const script = shellOf();
     expect(await run(["provider", "delete", "github"], script)).toBe(2);
-    expect(script.err()).toBe("nexusd: not a terminal: use --yes\n");
+    expect(script.err()).toBe("nexusd: there is no terminal to confirm at: use --yes\n");
     expect(await run(["provider", "delete", "github", "--yes"], shellOf())).toBe(0);
     expect(await run(["provider", "delete", "github", "--yes"], shellOf({ answers: [] }))).toBe(0);
     expect(daemon.got("DeleteProvider")).toMatchObject([{ id: providerId }, { id: providerId }]);

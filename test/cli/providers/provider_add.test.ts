@@ -123,7 +123,9 @@ describe("provider add that asks", () => {
     const { code, shell } = await add([]);
     expect(code).toBe(2);
     expect(shell.err()).toContain("nexusd provider templates");
-    expect((await add(["github"])).shell.err()).toContain("--client-id is needed");
+    expect((await add(["github"])).shell.err()).toContain(
+      "missing --client-id: register a client at the provider first",
+    );
   });
 });
 

@@ -111,7 +111,7 @@ describe("provider templates", () => {
     expect(jsonLines(out)).toMatchObject([
       { name: "quirky", provider: { oauth2_options: { omit_pkce: true } } },
     ]);
-    expect((await nexusd(["templates", "zz"])).err).toBe("no template has such a name\n");
+    expect((await nexusd(["templates", "zz"])).err).toBe("no template has this prefix\n");
   });
 });
 
@@ -213,7 +213,9 @@ describe("provider add", () => {
       "sub=a",
     ];
     expect(await run(args, shell)).toBe(1);
-    expect(shell.err()).toMatch(/\nchange it: nexusd provider update quirky; another one: --name NAME\n$/);
+    expect(shell.err()).toMatch(
+      /\nto change it: nexusd provider update quirky; to add another: --name NAME\n$/,
+    );
   });
 
   it("asks a person for the secret", async () => {
@@ -229,7 +231,7 @@ describe("provider add", () => {
   });
 
   it.each([
-    [["add", "github"], 2, "--client-id is needed"],
+    [["add", "github"], 2, "missing --client-id: register a client at the provider first"],
     [["add", "static", "--client-id", "x"], 2, "static has no client"],
     [["add", "github", "--client-id", "x", "--var", "sub"], 2, "It must read name=value."],
     [["add", "zz", "--client-id", "x"], 1, "there is no template zz"],

@@ -16,7 +16,7 @@ it.each([
 
 it.each([
   ["find the provider wether", 'provider not found: "wether"', "not found"],
-  ["ask for a connection to wether", 'provider not found: "wether"', "provider not found"],
+  ["connect to wether", 'provider not found: "wether"', "provider not found"],
   ["find the provider WETHER", 'provider not found: "wether"', 'provider not found: "wether"'],
   ["find the provider the wether", 'provider not found: "wether"', "provider not found"],
   ["revoke the API key ci", 'api key not found: "ci"', "api key not found"],

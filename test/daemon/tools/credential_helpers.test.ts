@@ -92,7 +92,7 @@ describe("docker", () => {
     it("says on standard output, where docker reads it, what is wrong", async () => {
       const consent = await ask(["slack", "get"], "slack.example.com");
       expect([consent.code, consent.stderr]).toEqual([1, ""]);
-      expect(consent.stdout).toContain("a person can consent: nexusd connect slack");
+      expect(consent.stdout).toContain("connect an account: nexusd connect slack");
       expect((await ask(["slac", "get"], "x")).stdout).toContain("did you mean slack?");
       expect(await ask(["github", "login"])).toMatchObject({
         code: 1,
@@ -259,9 +259,7 @@ describe("git", () => {
       await helper("!nexusd git-credential github", server.url);
       const { code, stderr } = await fetch();
       expect(code).toBe(128);
-      expect(stderr).toContain(
-        "you have no connection to github\na person can consent: nexusd connect github",
-      );
+      expect(stderr).toContain("you have no connection to github\nconnect an account: nexusd connect github");
       expect(stderr).toContain("told us to quit");
     });
 

@@ -161,7 +161,7 @@ describe("exec", () => {
       it("while a person must consent, and names the command that makes the link", async () => {
         await world.scripted.register({ name: "slack" });
         expect(await refused(["--env", "A=github", "--env", "B=slack"], 22)).toContain(
-          "you have no connection to slack\na person can consent: nexusd connect slack\n",
+          "you have no connection to slack\nconnect an account: nexusd connect slack\n",
         );
         const providerId = await world.scripted.register({ name: "pending" });
         await world.scripted.request(providerId);

@@ -18,7 +18,7 @@ export function sessionsCommand(shell: Shell): Command {
     const { sessions } = await call("list the sessions", daemon.egress.listEgressSessions, { maxEntries });
     const nowMs = shell.clock.nowMs();
     showList(sessions, {
-      none: "no program runs\n",
+      none: "no programs are running\n",
       columns: {
         SESSION: ({ id }) => id,
         CALLER: ({ principal }) => printable(principal),

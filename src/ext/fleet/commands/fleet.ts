@@ -47,7 +47,8 @@ function statusCommand(shell: Shell): Command {
     const { fleet, spoke } = await call("read the status", daemon.status.getStatus, {});
     if (spoke)
       throw new CommandFailure(exitCodes.failed, `this daemon is a spoke: ask its hub at ${spoke.hub}`);
-    if (!fleet) throw new CommandFailure(exitCodes.failed, "this daemon is alone: NEXUS_STORE is not set");
+    if (!fleet)
+      throw new CommandFailure(exitCodes.failed, "this daemon is not in a fleet: NEXUS_STORE is not set");
     show(fleet, () => formatFleet(fleet));
   });
 }

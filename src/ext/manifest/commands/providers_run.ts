@@ -103,7 +103,7 @@ export async function applyManifest(shell: Shell, flags: ApplyFlags): Promise<vo
 async function loadManifest(shell: Shell, { file, catalog }: PlanFlags): Promise<Manifest> {
   if (file !== "-" && !existsSync(file)) {
     throw usageFailure(
-      `--file: ${printable(file)} does not exist\nmake one of what the daemon has: nexusd providers export --file ${shellWord(file)}`,
+      `--file: ${printable(file)} does not exist\ncreate one from the providers of the daemon: nexusd providers export --file ${shellWord(file)}`,
     );
   }
   const text = file === "-" ? await shell.stdin.readAll() : readText(file, "--file");

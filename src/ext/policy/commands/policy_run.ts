@@ -165,7 +165,7 @@ function parseResource(text: string): Asked {
     const [, kind, value = ""] = /^(connection|user|provider):(.+)$/s.exec(part) ?? [];
     if (kind === undefined) {
       throw usageFailure(
-        "--resource: write connection:<id>, user:<id> or provider:<name>, commas between them",
+        "--resource takes connection:<id>, user:<id>, or provider:<name>, separated by commas",
       );
     }
     asked[kind as keyof typeof asked] = value;
