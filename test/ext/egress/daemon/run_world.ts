@@ -1,21 +1,20 @@
 import { spawn } from "node:child_process";
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createSecureServer } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { pipeline } from "node:stream/promises";
 import { AuthType } from "../../../../src/gen/nexus/v1/provider_pb.js";
 import { TestDaemon } from "../../../daemon/harness.js";
 import { Authority } from "../../../fakes/certificates.js";
+import { answerGrpc, answerTo, answerWebSocket, firstEvent, gotKey, large, uploaded } from "./run_api.js";
 
 const root = join(import.meta.dirname, "../../../..");
 const program = join(import.meta.dirname, "program.mjs");
 export const key = "canary-of-run-81d2";
-
-/** Of the answer at `/large`. */
-export const largeBytes = 4 * 1024 * 1024;
 
 /** A daemon with one API key, and an API that answers with what it got. */
 export class RunWorld {
@@ -28,6 +27,7 @@ export class RunWorld {
   private constructor(
     readonly daemon: TestDaemon,
     readonly url: string,
+    private readonly news: EventEmitter,
     private readonly end: () => void,
   ) {}
 
@@ -36,12 +36,14 @@ export class RunWorld {
     let expected = key;
     let replace = async (): Promise<string> => key;
     const repaired = new Set<string>();
+    const news = new EventEmitter();
+    const seen = () => once(news, "seen");
     const { cert, key: serverKey } = issuer.issueServer({ dns: ["api.localhost"] });
     const server = createSecureServer(
       { cert, key: serverKey, allowHTTP1: true },
       async (request, response) => {
         const { method, url: path, headers } = request;
-        const body = await text(request);
+        const { body, bytes } = await uploaded(request);
         if (headers["x-api-key"] !== expected)
           return void response.writeHead(403).end(JSON.stringify(headers));
         if (path.endsWith("/refreshed")) {
@@ -53,15 +55,21 @@ export class RunWorld {
           repaired.add(await replace());
           return void response.writeHead(401).end();
         }
-        const [answer, type = "text/plain"] = path.endsWith("/responses")
-          ? turnOf(JSON.parse(body), url)
-          : answerTo(path);
-        response.setHeader("content-type", type);
-        if (path.endsWith("/large")) response.write("x".repeat(largeBytes));
-        response.end(
-          answer ?? `the API got the key${method === "POST" ? ` and ${body.length} bytes` : ""}\n`,
-        );
+        if (headers["content-type"]?.startsWith("application/grpc")) return await answerGrpc(response, seen);
+        const [answer, type = "text/plain"] = answerTo(path, body, url);
+        response.setHeader("content-type", path.endsWith("/events") ? "text/event-stream" : type);
+        if (path.endsWith("/events")) {
+          response.write(`${firstEvent}\n\n`);
+          await seen();
+        }
+        const [, length] = /\/large\/(\d+)$/.exec(path) ?? [];
+        if (length !== undefined && method === "GET")
+          await pipeline(large(Number(length)), response, { end: false });
+        response.end(answer ?? `${gotKey}${method === "POST" ? ` and ${bytes} bytes` : ""}\n`);
       },
+    );
+    server.on("upgrade", (request, socket) =>
+      answerWebSocket(request, socket, request.headers["x-api-key"] === expected),
     );
     await once(server.listen(0, "127.0.0.1"), "listening");
     const url = `https://api.localhost:${(server.address() as AddressInfo).port}/v1`;
@@ -80,7 +88,7 @@ export class RunWorld {
       await daemon.clients.connections.replaceCredential({ connectionId, credentials });
       return expected;
     };
-    const world = new RunWorld(daemon, url, () => server.close());
+    const world = new RunWorld(daemon, url, news, () => server.close());
     writeFileSync(world.roots, issuer.pem);
     return world;
   }
@@ -106,7 +114,13 @@ export class RunWorld {
       NODE_EXTRA_CA_CERTS: this.roots,
     };
     const argv = [join(root, "dist/main.js"), "run", "--user", "ada", ...flags, "--", ...command];
-    const child = spawn(process.execPath, argv, { env: { ...base, ...env }, cwd: this.work });
+    const timeout = 300_000;
+    const child = spawn(process.execPath, argv, { env: { ...base, ...env }, cwd: this.work, timeout });
+    let printed = "";
+    child.stdout.on("data", (part) => {
+      if (printed.length < firstEvent.length) printed += part;
+      if (printed.startsWith(firstEvent)) this.news.emit("seen");
+    });
     const [stdout, stderr, [code]] = await Promise.all([
       text(child.stdout),
       text(child.stderr),
@@ -114,48 +128,4 @@ export class RunWorld {
     ]);
     return { stdout, stderr, code };
   }
-}
-
-/** A turn of a model of OpenAI's Responses API: it has the API asked by the agent's shell, and ends with what that printed. */
-function turnOf({ input }: { input: { type: string; output?: string }[] }, url: string) {
-  const result = input.find(({ type }) => type === "function_call_output")?.output;
-  const call = { type: "function_call", call_id: "1", name: "exec_command" };
-  const item =
-    result === undefined
-      ? { ...call, arguments: JSON.stringify({ cmd: `curl -s ${url}/user` }) }
-      : {
-          type: "message",
-          role: "assistant",
-          content: [{ type: "output_text", text: `the model got: ${result.split("\n").at(-2)}` }],
-        };
-  const usage = { input_tokens: 1, output_tokens: 1, total_tokens: 2 };
-  const events = [
-    { type: "response.output_item.done", item },
-    { type: "response.completed", response: { id: "r", usage } },
-  ];
-  const lines = events.map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
-  return [lines.join(""), "text/event-stream"] as const;
-}
-
-/** What clients read that have a protocol of their own: git's dumb one, a registry of npm, an index of Python packages. */
-function answerTo(path: string): readonly [body?: string, type?: string] {
-  if (path.startsWith("/v1/repo.git/info/refs")) return [`${"a".repeat(40)}\trefs/heads/main\n`];
-  if (path.startsWith("/v1/s3")) {
-    const bucket = "<Bucket><Name>the-api-got-the-key</Name></Bucket>";
-    const listed = `<ListAllMyBucketsResult><Buckets>${bucket}</Buckets></ListAllMyBucketsResult>`;
-    return [listed, "application/xml"];
-  }
-  if (path.startsWith("/v1/npm/acme-package")) {
-    const version = { name: "acme-package", version: "1.0.0", description: "the API got the key" };
-    const versions = {
-      "1.0.0": { ...version, dist: { tarball: "https://api.localhost/x.tgz", shasum: "" } },
-    };
-    return [JSON.stringify({ ...version, "dist-tags": { latest: "1.0.0" }, versions }), "application/json"];
-  }
-  if (path.startsWith("/v1/simple/acme-package"))
-    return [
-      '<a href="acme_package-1.0.0-py3-none-any.whl">acme_package-1.0.0-py3-none-any.whl</a>',
-      "text/html",
-    ];
-  return [];
 }

