@@ -136,7 +136,7 @@ it("a daemon that is killed under load serves the same programs when it is back,
     clock.advance(15_000);
     const sessions = async () =>
       (await place.clients().egress.listEgressSessions({})).sessions.map(({ principal }) => principal);
-    await expect.poll(sessions).toEqual(expect.arrayContaining(["key:agent", "owner"]));
+    await expect.poll(sessions, { timeout: 30_000 }).toEqual(expect.arrayContaining(["key:agent", "owner"]));
     await place.clients().connections.revokeConnection({ connectionId });
     const ended = once(body, "close").then(
       () => true,
@@ -146,7 +146,7 @@ it("a daemon that is killed under load serves the same programs when it is back,
       clock.advance(1_000);
       return Promise.race([ended, false]);
     };
-    await expect.poll(isOver).toBe(true);
+    await expect.poll(isOver, { timeout: 30_000 }).toBe(true);
     close();
   });
   const paths = api.received.map(({ path }) => path);

@@ -63,6 +63,7 @@ export class ProxyClient {
 
   async tls(host: string, alpn: readonly string[], servername = host): Promise<TLSSocket> {
     const socket = await this.tunnel(`${host}:${this.port}`);
+    socket.on("error", () => undefined);
     const tls = connectTls({ socket, servername, host, ca: this.ca, ALPNProtocols: [...alpn] });
     await arrived(tls, "secureConnect");
     return tls;
@@ -109,6 +110,7 @@ export class ProxyClient {
   async #overHttp2(host: string, path: string, { method = "GET", headers = {} }: Asked): Promise<Opened> {
     const socket = await this.tls(host, ["h2"]);
     const session = connectHttp2(`https://${host}:${this.port}`, { createConnection: () => socket });
+    session.on("error", () => undefined);
     const stream = session.request({ ":method": method, ":path": path, ...headers }, { endStream: false });
     let trailers = {};
     stream.on("trailers", (given) => {
@@ -133,6 +135,7 @@ export function withPassword(url: URL, password: string): URL {
 
 /** What closes before, in any way, has broken off. */
 function arrived(emitter: EventEmitter, event: string): Promise<unknown[]> {
+  emitter.on("error", () => undefined);
   const closed = once(emitter, "close").then(() => {
     throw new Error("closed");
   });
