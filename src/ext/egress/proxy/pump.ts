@@ -23,9 +23,12 @@ export function pump(
   sink.on("drain", () => source.resume()).once("close", () => source.off("data", pass));
 }
 
-/** Two ends of one tunnel: each ends with the other. */
+/** Two ends of one tunnel: each ends with the other, and has the last bytes of one that has ended in order. */
 export function joined(one: Duplex, other: Duplex): void {
-  one.on("error", () => other.destroy()).once("close", () => other.destroy());
-  other.on("error", () => one.destroy()).once("close", () => one.destroy());
-  one.pipe(other).pipe(one);
+  const follow = (from: Duplex, to: Duplex): void => {
+    const end = (): unknown => (from.readableEnded ? to.end(() => to.destroy()) : to.destroy());
+    from.on("error", end).once("close", end).pipe(to);
+  };
+  follow(one, other);
+  follow(other, one);
 }

@@ -49,8 +49,7 @@ export class EgressSession {
   hold(socket: Duplex): void {
     if (this.#sockets.has(socket)) return;
     this.#sockets.add(socket);
-    socket.on("error", () => socket.destroy());
-    socket.once("close", () => this.#sockets.delete(socket));
+    socket.on("error", () => socket.destroy()).once("close", () => this.#sockets.delete(socket));
   }
 
   /** Takes no more requests. Over HTTP/2 the resets of streams must still go out: else an answer that broke off looks whole. */
@@ -122,7 +121,6 @@ export class EgressSession {
   }
 
   async #upgrade(origin: Origin, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    socket.on("error", () => socket.destroy());
     const { credentials, upstream, uses, record } = this.deps;
     try {
       const route = await judge(origin, request, this.deps);
