@@ -28,8 +28,9 @@ import { authorityOf } from "./upstream.js";
 /** As long as one call may wait; see `AcquireTokenRequest.wait`. */
 const longestWaitMs = 60_000;
 
-/** The daemon, its leader or the provider does not answer now. */
-const away = [Code.Unavailable, Code.DeadlineExceeded, Code.Internal, Code.Unknown, Code.Canceled];
+const { Aborted, Canceled, DeadlineExceeded, Internal, Unavailable, Unknown } = Code;
+/** The daemon, its leader or the provider does not answer now. A connection that is reset amid a call is "aborted". */
+const away = [Aborted, Canceled, DeadlineExceeded, Internal, Unavailable, Unknown];
 const watchBookmarkMs = 30_000;
 /** A session has few credentials at a time, and the forms of each are many. */
 const maxMasks = 8;
