@@ -42,13 +42,13 @@ textarea { resize: vertical; }
 input[type="checkbox"] { width: 1.1rem; min-height: 1.1rem; height: 1.1rem; margin: 0; accent-color: var(--accent); }
 input[readonly] { background: var(--sunk); }
 .invalid input, .invalid select, .invalid textarea { border-color: var(--bad); }
-button, .button { display: inline-block; min-height: 2.4rem; padding: .4rem .95rem; background: var(--accent); border: 1px solid transparent; border-radius: var(--round); color: var(--on-accent); font: inherit; font-weight: 600; line-height: 1.4; text-decoration: none; cursor: pointer; }
+button, .button { display: inline-block; min-height: 2.4rem; padding: .44rem .95rem; background: var(--accent); border: 1px solid transparent; border-radius: var(--round); color: var(--on-accent); font: inherit; font-weight: 600; line-height: 1.4; text-decoration: none; cursor: pointer; }
 button:hover, .button:hover { filter: brightness(1.08); }
 button.quiet, .button.quiet { background: var(--card); border-color: var(--edge); color: var(--text); }
 button.quiet:hover, .button.quiet:hover { background: var(--sunk); filter: none; }
 button.danger, .button.danger { background: var(--card); border-color: var(--bad); color: var(--bad); }
 button.danger:hover, .button.danger:hover { background: var(--bad-wash); filter: none; }
-button.small, .button.small { min-height: 1.9rem; padding: .1rem .65rem; font-size: var(--small); }
+button.small, .button.small { min-height: 1.9rem; padding: .3rem .65rem; font-size: var(--small); }
 :is(input, select, textarea, button, a, summary, pre):focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 [hidden], input[type="hidden"] { display: none !important; }
 .hidden { position: absolute; width: 1px; height: 1px; margin: -1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
