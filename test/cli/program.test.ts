@@ -101,8 +101,8 @@ describe("a group that has no such command", () => {
     [/'create': there are add, .*; did you mean nexusd provider add\?\n/, ["provider", "create", "acme"]],
     [/'get': there are .*; did you mean nexusd connections show\?\n/, ["connections", "get", "github"]],
     [/'yes': there are .*; did you mean nexusd approvals approve\?\n/, ["approvals", "yes", "1"]],
-    [/^nexusd: unknown command 'stop': did you mean nexusd grants stop\?\n/, ["stop", "claude"]],
-    [/'revoke': did you mean nexusd connections revoke, or nexusd keys revoke, or nexusd grants/, ["revoke"]],
+    [/^nexusd: unknown command 'refresh': did you mean nexusd connections refresh\?\n/, ["refresh"]],
+    [/'list': did you mean nexusd provider list, or nexusd connections list, or nexusd keys list/, ["list"]],
   ])("says %s", async (sentence, args) => {
     const shell = fakeShell();
     expect(await run(args, shell)).toBe(2);

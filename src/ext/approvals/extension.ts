@@ -1,8 +1,8 @@
 import type { Extension } from "../../cli/shell/shell.js";
 import { approvalsCommand } from "./approvals_command.js";
-import { grantsCommand } from "./grants.js";
+import { endCommand, grantCommand, grantsCommand } from "./grants.js";
 
-/** Requests that wait for a person's approval (`nexusd approvals`), and access of agents for a limited time (`nexusd grants`). */
+/** Requests that wait for a person's approval (`nexusd approvals`), and access of agents for a limited time (`nexusd grant`). */
 export const approvals: Extension = {
   name: "approvals",
   commands: [
@@ -15,15 +15,31 @@ export const approvals: Extension = {
     },
     {
       group: "Control access",
-      name: "grants",
+      name: "grant",
       summary: "let an agent use a provider for a limited time",
-      examples: {
-        list: "",
-        create: "claude github --until 18:00 --read-only",
-        revoke: "claude github",
-        stop: "claude",
-      },
+      examples: "claude github --until 18:00 --read-only",
+      make: grantCommand,
+    },
+    {
+      group: "Control access",
+      name: "grants",
+      summary: "list active grants",
+      examples: "",
       make: grantsCommand,
+    },
+    {
+      group: "Control access",
+      name: "revoke",
+      summary: "end an agent's grants for a provider",
+      examples: "claude github",
+      make: (shell) => endCommand(shell, "revoke"),
+    },
+    {
+      group: "Control access",
+      name: "stop",
+      summary: "end all keys and grants of an agent at once",
+      examples: "claude",
+      make: (shell) => endCommand(shell, "stop"),
     },
   ],
   open: async ({ options: { clock }, resources: { store }, domain: { access, changes, rules } }) => {

@@ -33,16 +33,8 @@ interface GrantFlags extends DaemonFlags {
 const note =
   "A grant is an API key that expires, named AGENT.PROVIDER and a few digits. nexusd keys list shows it too. When it expires, its streams and tunnels end within a second. The agent renews a lease with `nexusd keys renew`. `nexusd run` and `nexusd mcp` do it by themselves.";
 
-export function grantsCommand(shell: Shell): Command {
-  return new Command("grants")
-    .addCommand(listCommand(shell), { isDefault: true })
-    .addCommand(createCommand(shell))
-    .addCommand(endCommand(shell, "revoke"))
-    .addCommand(endCommand(shell, "stop"));
-}
-
-function createCommand(shell: Shell): Command {
-  const command = new Command("create")
+export function grantCommand(shell: Shell): Command {
+  const command = new Command("grant")
     .description("let an agent use a provider for a limited time; prints its key")
     .argument("<agent>", "name of the agent: lower-case letters, digits, dash, underscore", parseAgent)
     .argument("<provider>", "name of the provider")
@@ -89,12 +81,12 @@ function createCommand(shell: Shell): Command {
   );
 }
 
-function listCommand(shell: Shell): Command {
-  const command = new Command("list").description("list active grants (also what nexusd grants does)");
+export function grantsCommand(shell: Shell): Command {
+  const command = new Command("grants").description("list active grants");
   return daemonCommand(shell, command, async (session, _flags: DaemonFlags) => {
     const nowMs = shell.clock.nowMs();
     session.showList(await living(session, nowMs, (name) => grantOf(name) !== undefined), {
-      none: "no active grants: nexusd grants create --help\n",
+      none: "no active grants: nexusd grant --help\n",
       columns: {
         AGENT: ({ name }) => grantOf(name)?.agent ?? "",
         PROVIDER: ({ name }) => grantOf(name)?.provider ?? "",
@@ -108,8 +100,8 @@ function listCommand(shell: Shell): Command {
   });
 }
 
-/** `grants revoke AGENT PROVIDER` and `grants stop AGENT`. */
-function endCommand(shell: Shell, verb: "revoke" | "stop"): Command {
+/** `revoke AGENT PROVIDER` and `stop AGENT`. */
+export function endCommand(shell: Shell, verb: "revoke" | "stop"): Command {
   const command = new Command(verb)
     .description(
       verb === "stop"

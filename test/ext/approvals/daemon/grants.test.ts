@@ -23,8 +23,7 @@ describe("nexusd grants", () => {
 
   it("makes keys with an end, which are listed until they have ended", async () => {
     const { code, out, err } = await nexusd(
-      "grants",
-      "create",
+      "grant",
       "claude",
       "github",
       "--until",
@@ -38,8 +37,8 @@ describe("nexusd grants", () => {
       expect.stringContaining("claude may use github of ada until 2026-11-24T20:00:00Z"),
     ]);
     expect(out).toMatch(/^nxk_/);
-    await nexusd("grants", "create", "claude", "slack", "--until", "2026-11-24T13:00:00Z", "--user", "ada");
-    await nexusd("grants", "create", "other", "github", "--until", "8h", "--user", "ada");
+    await nexusd("grant", "claude", "slack", "--until", "2026-11-24T13:00:00Z", "--user", "ada");
+    await nexusd("grant", "other", "github", "--until", "8h", "--user", "ada");
     expect(await names()).toEqual(["claude.github", "claude.slack", "other.github"]);
     const { out: table } = await nexusd("grants");
     expect(table).toMatch(/claude +github +users ada; providers github; methods GET, HEAD, OPTIONS/);
@@ -47,31 +46,22 @@ describe("nexusd grants", () => {
 
   it("revoke ends the grants of one provider, and stop all keys of an agent", async () => {
     await nexusd("keys", "create", "claude", "--user", "ada");
-    expect(await nexusd("grants", "revoke", "claude", "slack", "--yes")).toMatchObject({
+    expect(await nexusd("revoke", "claude", "slack", "--yes")).toMatchObject({
       code: 0,
       out: expect.stringMatching(/^claude\.slack\.\w+ has ended\n$/),
     });
     expect(await names()).toEqual(["claude.github", "other.github"]);
-    const { out } = await nexusd("grants", "stop", "claude", "--yes");
+    const { out } = await nexusd("stop", "claude", "--yes");
     expect(out).toMatch(/^claude has ended\nclaude\.github\.\w+ has ended\n$/);
     expect(await names()).toEqual(["other.github"]);
-    expect(await nexusd("grants", "stop", "claude", "--yes")).toMatchObject({
+    expect(await nexusd("stop", "claude", "--yes")).toMatchObject({
       code: 1,
       err: expect.stringContaining("has no active key or grant"),
     });
   });
 
   it("makes a grant with a lease, which its agent renews, once or while a program runs", async () => {
-    const { out, err } = await nexusd(
-      "grants",
-      "create",
-      "leased",
-      "github",
-      "--lease",
-      "10m",
-      "--user",
-      "ada",
-    );
+    const { out, err } = await nexusd("grant", "leased", "github", "--lease", "10m", "--user", "ada");
     expect(err).toContain("leased may use github of ada with a lease of 10m");
     expect((await nexusd("grants")).out).toMatch(/^leased +github .* in 10m +10m +leased\.github/m);
     const renew = async (...program: string[]) => {
@@ -96,11 +86,11 @@ describe("nexusd grants", () => {
   });
 
   it("takes a time of day for the next one that comes", async () => {
-    const { err } = await nexusd("grants", "create", "early", "github", "--until", "08:30", "--user", "ada");
+    const { err } = await nexusd("grant", "early", "github", "--until", "08:30", "--user", "ada");
     expect(err).toMatch(/until 2026-11-2[45]T/);
-    const wrong = await nexusd("grants", "create", "Bad.Name", "github", "--until", "8h");
+    const wrong = await nexusd("grant", "Bad.Name", "github", "--until", "8h");
     expect(wrong.code).toBe(2);
-    const endless = await nexusd("grants", "create", "early", "github");
+    const endless = await nexusd("grant", "early", "github");
     expect([endless.code, endless.err]).toEqual([2, expect.stringContaining("--until, --lease, or both")]);
   });
 });
