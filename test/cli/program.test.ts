@@ -96,11 +96,10 @@ describe("a group that has no such command", () => {
   it.each([
     ["unknown command 'shwo': there are list, show, import,", ["connections", "shwo", "github"]],
     ["unknown command 'x?y'", ["audit", "x\x1by"]],
-    ["unknown command 'status1'", ["keyring", "status1"]],
+    ["unknown command 'list1'", ["keys", "list1"]],
     ["too many arguments for 'list'", ["connections", "list", "extra"]],
     [/'create': there are add, .*; did you mean nexusd provider add\?\n/, ["provider", "create", "acme"]],
     [/'get': there are .*; did you mean nexusd connections show\?\n/, ["connections", "get", "github"]],
-    [/'yes': there are .*; did you mean nexusd approvals approve\?\n/, ["approvals", "yes", "1"]],
     [/^nexusd: unknown command 'refresh': did you mean nexusd connections refresh\?\n/, ["refresh"]],
     [/'list': did you mean nexusd provider list, or nexusd connections list, or nexusd keys list/, ["list"]],
   ])("says %s", async (sentence, args) => {

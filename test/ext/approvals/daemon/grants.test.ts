@@ -60,6 +60,11 @@ describe("nexusd grants", () => {
     });
   });
 
+  it("names the verb of approvals that is meant", async () => {
+    const { err } = await nexusd("approvals", "yes", "1");
+    expect(err).toMatch(/'yes': there are .*; did you mean nexusd approvals approve\?\n/);
+  });
+
   it("makes a grant with a lease, which its agent renews, once or while a program runs", async () => {
     const { out, err } = await nexusd("grant", "leased", "github", "--lease", "10m", "--user", "ada");
     expect(err).toContain("leased may use github of ada with a lease of 10m");
