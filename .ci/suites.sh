@@ -1,6 +1,6 @@
 # The suites: name, seconds at most, cores, tools (install_NAME in tools.sh), paths, command.
 #
-# A suite runs when a changed file begins with one of its paths; `always` is for each change, `never` for --all alone. What runs on
+# A suite runs when a changed file begins with one of its paths; `always` is for each change. What runs on
 # vitest passes $REPORT on. A seed is fixed for a change, so that a failure is the change's own; --all draws new ones.
 
 seed() { if [ "$mode" = all ]; then echo $((RANDOM * 32768 + RANDOM)); else echo 7; fi; }
@@ -11,7 +11,7 @@ wire="proto/nexus src/service src/server/api src/server/grpc src/server/connect 
 fleet="src/ext/fleet src/ext/spoke src/service/forwarding proto/nexus/fleet"
 refresh="src/oauth src/ext/grants src/domain/refresh src/domain/token_endpoint src/domain/revocation src/domain/credentials src/domain/consent src/domain/connections src/model/refresh test/refresh_model"
 
-# The supported Node, oldest or newest, that is not the one on the PATH.
+# The supported Node, oldest or newest, that is not the one on the PATH: --all has the bare machine run on it.
 case $(node --version) in v20.*) other_node=26 ;; *) other_node=20 ;; esac
 
 suites() {
@@ -42,7 +42,6 @@ suites() {
   suite conformance 600 2 go "$wire test/conformance" "npm run --silent test:conformance"
   suite proxy 300 2 proxies "src/ext/envoy src/gen/envoy examples/envoy examples/nginx examples/caddy test/proxy" "npm run --silent test:proxy"
   suite clients 900 2 toolchains "clients proto/nexus test/clients" "npm run --silent test:clients"
-  suite python 300 1 toolchains "clients/python proto/nexus test/clients" "clients/python/check.sh"
   suite adapters 900 2 adapters "clients/python clients/typescript docs/frameworks test/adapters" "npm run --silent test:adapters"
   suite interop 1200 2 toolchains "examples proto/nexus test/interop src/server/rest" "npm run --silent test:interop"
   suite egress 600 2 egress_clients "src/ext/egress test/ext/egress" "npm run --silent test:egress"
@@ -50,17 +49,18 @@ suites() {
   suite mcp 600 1 "" "src/ext/mcp test/ext/mcp" "npm run --silent test:mcp"
   suite mcp-conformance 600 1 "" "src/ext/mcp_servers src/domain/consent src/oauth test/ext/mcp_servers" "npm run --silent test:mcp-conformance"
   suite foreign 900 1 foreign_servers "src/oauth src/ext/grants src/outbound src/domain/token_endpoint src/ext/mcp_servers test/foreign" "npm run --silent test:foreign"
+  suite demo 180 1 "" "examples/demo" "npm run --silent demo -- --auto --json"
+  suite demo-fleet 320 1 postgresql "examples/demo" "npm run --silent demo -- --fleet --auto --json"
+  suite python 300 1 toolchains "clients/python proto/nexus test/clients" "clients/python/check.sh"
+  suite sbom 120 1 "" "package-lock.json scripts/sbom" "npm run --silent sbom >/dev/null"
+  suite hadolint 60 1 hadolint "Dockerfile" "hadolint Dockerfile"
 
   suite deploy 900 2 "deploy postgresql" "deploy/helm Dockerfile test/deploy src/ext/kubernetes/injector src/config" \
     'as_root env "PATH=$PATH" "PYTHONPATH=$tools_folder/python" npm run --silent test:deploy'
   suite docs 400 2 "" "docs README.md SECURITY.md CONTRIBUTING.md CHANGELOG.md clients/ examples deploy bench/README.md proto/nexus/v1 src/cli src/config" \
     "npm run --silent docs"
-  suite hadolint 60 1 hadolint "Dockerfile" "hadolint Dockerfile"
-  suite sbom 120 1 "" "package-lock.json scripts/sbom" "npm run --silent sbom >/dev/null"
   suite bench 400 2 h2load "bench src/server/grpc src/service/pipeline" "npm run --silent bench -- --quick --guard"
   suite bench-load 240 2 "" "bench src/domain/refresh" "npm run --silent bench -- --quick --only load"
-  suite demo 180 1 "" "examples/demo" "npm run --silent demo -- --auto --json"
-  suite demo-fleet 320 1 postgresql "examples/demo" "npm run --silent demo -- --fleet --auto --json"
-  suite bare 900 2 "" "$build scripts/bare test/needs.ts test/run.ts" "scripts/bare.sh"
-  suite "node$other_node" 900 2 "" "never" "on_node $other_node npm test -- \$REPORT"
+  suite bare 900 2 "" "$build scripts/bare test/needs.ts test/run.ts" \
+    "$(for_change_or_all scripts/bare.sh "on_node $other_node scripts/bare.sh")"
 }
