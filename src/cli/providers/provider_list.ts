@@ -39,6 +39,8 @@ export async function showProvider(session: DaemonSession, idOrName: string): Pr
 function describe(provider: Provider, nowMs: number): [string, string][] {
   const params = Object.entries(provider.authorizationParams).map(([name, value]) => `${name}=${value}`);
   const window = provider.refreshWindow;
+  const isClient = typeName(provider) === "oauth2";
+  const onlyClient = (value: string): string => (isClient ? value : "");
   return [
     ["name", provider.name],
     ["id", provider.id],
@@ -47,12 +49,12 @@ function describe(provider: Provider, nowMs: number): [string, string][] {
     ["description", provider.description],
     ["category", provider.category],
     ["issuer", provider.issuer],
-    ["discovery", provider.enableDiscovery ? "on" : "off"],
+    ["discovery", onlyClient(provider.enableDiscovery ? "on" : "off")],
     ["auth URL", provider.authUrl],
     ["token URL", provider.tokenUrl],
     ["JWKS URL", provider.jwksUrl],
     ["client id", provider.clientId],
-    ["client secret", provider.clientSecretSet ? "set" : "not set"],
+    ["client secret", onlyClient(provider.clientSecretSet ? "set" : "not set")],
     ["auth method", tokenEndpointAuthMethods[provider.tokenEndpointAuthMethod - 1] ?? ""],
     ["scopes", provider.scopes.join(" ")],
     ["PKCE", pkceWord(provider)],
@@ -61,7 +63,7 @@ function describe(provider: Provider, nowMs: number): [string, string][] {
     ["refresh window", window ? formatDuration(durationMsOf(window)) : ""],
     ["API base URL", provider.apiBaseUrl],
     ["user info", provider.userInfoEndpoint],
-    ...furtherFields(provider),
+    ...furtherFields(provider).filter(([name]) => isClient || name !== "grant type"),
     ["created", formatWhen(provider.createdAt, nowMs)],
     ["updated", formatWhen(provider.updatedAt, nowMs)],
   ];

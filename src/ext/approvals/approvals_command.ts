@@ -35,6 +35,7 @@ export function approvalsCommand(shell: Shell): Command {
           },
         });
       }),
+      { isDefault: true },
     )
     .addCommand(decideCommand(shell, true))
     .addCommand(decideCommand(shell, false));

@@ -210,6 +210,13 @@ describe("provider list and show", () => {
     expect(jsonLines(json.out())).toMatchObject([{ redirect_uri: redirectUri }]);
   });
 
+  it("says nothing of a client where the provider takes a static key", async () => {
+    daemon.addProvider({ authType: AuthType.API_KEY });
+    const shell = shellOf();
+    expect(await run(["provider", "show", "github"], shell)).toBe(0);
+    expect(shell.out()).not.toMatch(/^(discovery|client|grant type)/m);
+  });
+
   it("says how a provider of the catalogue is registered that is not yet", async () => {
     daemon.templates.push("slack");
     const shell = shellOf();
