@@ -37,7 +37,7 @@ type Flags = AddFlags & StrategyFlags & DaemonFlags;
 export function providerAddCommand(shell: Shell, connectNow: ConnectNow): Command {
   const command = new Command("add")
     .description("add a provider: from its template, by its issuer or endpoints, or with a static key")
-    .argument("[name]", "a template (see nexusd provider templates), or the name of the new provider")
+    .argument("[template]", "a template (see nexusd provider templates), or the name of another provider")
     .option("--name <name>", "the name of the new provider, if it is not the template's")
     .addOption(
       new Option("--var <name=value>", "a variable of the template; repeatable").argParser(collectPair),

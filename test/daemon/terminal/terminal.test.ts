@@ -57,7 +57,7 @@ describe("first use", () => {
       terminal.type("slack\x03");
       const { code, stdout } = await terminal.ended;
       expect(code).toBe(1);
-      expect(stdout).toContain("nothing was registered");
+      expect(stdout).toContain("nothing was added");
       expect((await world.command(["provider", "list"])).stdout).not.toContain("slack");
     });
   });
