@@ -9,6 +9,7 @@ import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { Store } from "../../src/store/store.js";
 import { fakeShell } from "../cli/fake_shell.js";
 import { perTest } from "../lifetimes.js";
+import { needs } from "../needs.js";
 import { json, startScriptedServer } from "../oauth/scripted_server.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import { auditEvents } from "./audit_events.js";
@@ -26,7 +27,8 @@ describe("moving from Nexus", () => {
   const world = perTest(() => World.make());
   const broker = perTest(() => startScriptedServer());
 
-  it("reads the grants of a running broker, imports them, and goes on after one that failed", async () => {
+  it("reads the grants of a running broker, imports them, and goes on after one that failed", async (context) => {
+    needs(context, "curl");
     await world.register();
     const grants = [1, 2].map(() => foreignRefreshToken(world.provider, world.place.config.redirectUri));
     const [first, second] = await Promise.all(grants);
