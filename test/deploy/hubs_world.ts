@@ -29,7 +29,7 @@ export class HubPod {
   /** Starts it and waits for its startup probe. @throws Error when it does not pass in the time that the kubelet gives it */
   async start(): Promise<void> {
     const { pod } = this;
-    if (this.running) throw new Error(`${this.name} runs already`);
+    if (this.running?.isOver === false) throw new Error(`${this.name} runs already`);
     const env = { ...placesOf(pod), NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true" };
     this.running = pod.start(pod.nexusd, { env });
     await untilStarted(pod, this.running);

@@ -235,8 +235,12 @@ export class Running {
     process.kill(await this.#pid, signal);
   }
 
+  get isOver(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
   async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<number | string> {
-    if (this.#child.exitCode === null) await this.signal(signal);
+    if (!this.isOver) await this.signal(signal);
     return await this.exited;
   }
 
