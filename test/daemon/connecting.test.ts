@@ -68,10 +68,9 @@ describe("connecting", () => {
   it("sends a denied consent back too", async () => {
     const requested = await request({ returnUrl });
     const page = await consent(new Browser(), requested.authUrl, "deny", toCaller);
-    const query = new URL(page.url).searchParams;
-    expect(query.get("status")).toBe("error");
-    expect(query.get("error")).toBe("access_denied");
-    expect(query.get("connection_id")).toBe(requested.connectionId);
+    const { connectionId } = requested;
+    const ended = "status=error&error=access_denied";
+    expect(page.url).toBe(`${returnUrl}&${ended}&connection_id=${connectionId}&provider=op`);
     expect(await connection(requested.connectionId)).toMatchObject({
       status: ConnectionStatus.FAILED,
       problem: { reason: "access_denied" },

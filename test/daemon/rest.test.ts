@@ -97,6 +97,7 @@ describe("the REST routes", () => {
     it("answers 409 when the name is taken", async () => {
       const again = await rest.post("/v1/providers", { profile: { ...manual, name: "github" } });
       expect([again.status, again.body.error]).toEqual([409, "already_exists"]);
+      expect(again.body.message).toContain('"github"');
     });
 
     it.each(["GitLab-2", " gitlab-2"])("answers 400 to the name %j, and stores nothing", async (name) => {
@@ -172,13 +173,13 @@ describe("the REST routes", () => {
     ])("%s %s/{id} changes what is present and nothing else", async (method, path) => {
       const before = (await rest.get(`${path}/${id}`)).body;
       const description = `by ${method} ${path}`;
-      const changed = await rest.send(method, `${path}/${id}`, {
-        description,
-        scopes: null,
-        client_secret: "",
-      });
-      expect(changed.status).toBe(200);
-      expect(changed.body).toEqual({ ...before, description, updated_at: expect.any(String) });
+      // The last as the GitOps client sends it: everything that it knows, the rest null.
+      const known = { name: before.name, enable_discovery: false, params: null };
+      for (const more of [{ client_secret: "" }, { ...known, client_secret: null }]) {
+        const changed = await rest.send(method, `${path}/${id}`, { description, scopes: null, ...more });
+        expect(changed.status).toBe(200);
+        expect(changed.body).toEqual({ ...before, description, updated_at: expect.any(String) });
+      }
     });
 
     it.each(["PUT", "PATCH"])(
@@ -306,11 +307,19 @@ describe("the REST routes", () => {
       expect([bare.status, bare.body.details[0].field]).toEqual([400, "completion_code"]);
     });
 
-    it("offer the capture of static credentials, by a state that exists", async () => {
-      const schema = await rest.get("/v1/capture-schema?state=none");
-      const capture = await rest.post("/v1/capture-credential", { state: "none", credentials: {} });
-      for (const { status } of [schema, capture]) expect([404, 501]).toContain(status);
-    });
+    it.each([
+      [{ state: "never-made", credentials: {} }, 404, "invalid_state"],
+      [{ credentials: {} }, 404, "invalid_state"],
+      [{ state: "x", credentials: "x" }, 400, "invalid_argument"],
+    ])(
+      "capture static credentials by a state that exists: %j is answered by %i %s",
+      async (body, status, error) => {
+        const refused = await rest.post("/v1/capture-credential", body);
+        expect([refused.status, refused.body.error]).toEqual([status, error]);
+        const schema = await rest.get("/v1/capture-schema?state=none");
+        expect([schema.status, schema.body.error]).toEqual([404, "invalid_state"]);
+      },
+    );
   });
 
   describe("of tokens", () => {
@@ -539,7 +548,8 @@ describe("the REST routes", () => {
   it("refuse whoever shows no key, every one of them", async () => {
     for (const { method, path, open } of restTable) {
       const url = path.replace(/\{\w+\}/, unknownId);
-      for (const headers of [{}, { authorization: "Bearer nxk_wrong" }, { "x-api-key": "" }]) {
+      const forwarded = { "x-forwarded-for": "127.0.0.1", "x-real-ip": "127.0.0.1" };
+      for (const headers of [{}, forwarded, { authorization: "Bearer nxk_wrong" }, { "x-api-key": "" }]) {
         if (open) continue;
         const refused = await rest.send(method, url, undefined, headers as Record<string, string>);
         expect([refused.status, refused.body.error], `${method} ${path}`).toEqual([401, "unauthenticated"]);

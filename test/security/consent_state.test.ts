@@ -43,8 +43,9 @@ describe("the browser that calls us: state", () => {
     const { url } = await consent(browser, authUrl, "allow", toCallback);
     expect((await browser.get(url)).status).toBe(200);
     const before = world.provider.tokenRequests.length;
-    expect((await browser.get(url)).status).toBe(404);
-    expect((await browser.get(authUrl)).status).toBe(404);
+    for (const again of [url, `${url}&error=access_denied`, authUrl]) {
+      expect((await browser.get(again)).status).toBe(404);
+    }
     expect(world.provider.tokenRequests).toHaveLength(before);
     expect(await read(connectionId)).toMatchObject({ status: ConnectionStatus.ACTIVE, revision: 1n });
   });

@@ -82,10 +82,13 @@ describe("params of oauth2", () => {
     });
   });
 
-  it("refuses a parameter of the protocol, by its name", () => {
-    const { violations } = profileOfContract({ ...oauth2, params: { state: "x", prompt: "login" } });
-    expect(violations.map(({ field }) => field)).toEqual(['params["state"]']);
-  });
+  it.each(["state", "redirect_uri", "client_id", "code_challenge", "response_type", "scope"])(
+    "refuses %s, a parameter of the protocol",
+    (name) => {
+      const { violations } = profileOfContract({ ...oauth2, params: { [name]: "x", prompt: "login" } });
+      expect(violations.map(({ field }) => field)).toEqual([`params["${name}"]`]);
+    },
+  );
 });
 
 describe("the strategy of static types", () => {
