@@ -66,20 +66,8 @@ export function sharedParts(options: DomainOptions, { store, opened }: DomainRes
     outbound: options.hub?.watched?.(outbound) ?? outbound,
   });
   return {
-    config,
-    networks,
-    outbound,
-    store,
-    vault,
-    servers,
-    changes,
-    clientKeys,
-    assertionFiles,
-    keyFiles,
-    grants,
-    grantTypes,
-    sources,
-    writer,
+    ...{ config, networks, outbound, store, vault, servers, changes, clientKeys, assertionFiles, keyFiles },
+    ...{ grants, grantTypes, sources, writer, tracing, clock, random, log },
     reader: new CredentialReader({
       ...{ vault, clock, cache: new TokenCache(changes) },
       store: options.hub?.isSpoke ? withoutProfiles(store) : store,
@@ -92,9 +80,5 @@ export function sharedParts(options: DomainOptions, { store, opened }: DomainRes
     fleet: options.hub,
     /** One token request per connection. */
     locks: new KeyedMutex<string>(),
-    tracing,
-    clock,
-    random,
-    log,
   };
 }

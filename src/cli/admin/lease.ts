@@ -43,13 +43,13 @@ export function renewCommand(shell: Shell): Command {
     if (argv.length === 0)
       return show(answer, () => `the lease ends at ${formatTime(answer.endsAt)} unless it is renewed\n`);
     const stop = keepLease(session);
-    const code = await shell.runProgram(argv, shell.env).finally(stop);
+    const code = await shell.runProgram(argv, shell.env).finally(() => void stop());
     if (code !== exitCodes.ok) throw new CommandFailure(code, "");
   });
 }
 
-/** Renews the lease of the session's API key until it is stopped, or at once nothing where there is none. @returns stops it */
-export function keepLease({ daemon, shell }: DaemonSession): () => void {
+/** Renews the lease of the session's API key, if it has one, until it is stopped. @returns stops it, and resolves after a renewal under way */
+export function keepLease({ daemon, shell }: DaemonSession): () => Promise<void> {
   let timer: Timer | undefined;
   let isStopped = false;
   const renew = async (): Promise<void> => {
@@ -63,12 +63,16 @@ export function keepLease({ daemon, shell }: DaemonSession): () => void {
         shell.stderr.write(`nexusd: ${printable(rawMessage)}\n`);
       if (final.includes(code)) return;
     }
-    if (!isStopped) timer = shell.clock.setTimer(waitMs, () => void renew());
+    if (!isStopped)
+      timer = shell.clock.setTimer(waitMs, () => {
+        renewal = renew();
+      });
   };
-  void renew();
+  let renewal = renew();
   return () => {
     isStopped = true;
     timer?.cancel();
+    return renewal;
   };
 }
 

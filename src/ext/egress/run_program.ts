@@ -79,7 +79,7 @@ export async function runProgram(shell: Shell, argv: readonly string[], flags: R
         const code = await ran(shell, argv, flags, { proxy, authority, routes, roots, folder });
         if (code !== exitCodes.ok) throw new CommandFailure(code, "");
       } finally {
-        stopRenewing();
+        void stopRenewing();
         proxy.close();
         await endReports();
       }

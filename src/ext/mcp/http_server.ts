@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { keepLease } from "../../cli/admin/lease.js";
 import { callTimeoutMs, type Daemon } from "../../cli/shell/client.js";
 import { CommandFailure } from "../../cli/shell/command_failure.js";
 import type { DaemonSession } from "../../cli/shell/daemon_command.js";
@@ -105,9 +106,13 @@ export class McpHttpServer {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     let daemon: Daemon | undefined;
+    let stopRenewing: (() => Promise<void>) | undefined;
     const kept: Promise<unknown>[] = [];
     // A stream of answers lasts as long as its request, and what a person is asked about until that is over.
-    response.once("close", () => void Promise.allSettled(kept).then(() => daemon?.close()));
+    response.once(
+      "close",
+      () => void Promise.allSettled([...kept, stopRenewing?.()]).then(() => daemon?.close()),
+    );
     try {
       const url = new URL(request.url ?? "/", "http://localhost");
       const asked = webRequest(request, response, url);
@@ -115,9 +120,10 @@ export class McpHttpServer {
       if (refusal) return await sendWebResponse(refusal, response);
       daemon = this.options.openDaemon(keyOf(asked));
       const caller = await this.#callerOf(daemon, kept);
-      // Others than POST make no calls, and the stream of a GET lasts as long as its session.
-      if (request.method !== "POST") daemon.close();
-      if (!(caller instanceof Response)) noteCredential(request.socket);
+      if (!(caller instanceof Response)) {
+        noteCredential(request.socket);
+        if (!response.destroyed) stopRenewing = keepLease(this.options.sessionOf(daemon));
+      }
       const answer = caller instanceof Response ? caller : await this.#answer(asked, caller);
       await sendWebResponse(answer, response);
     } catch (error) {

@@ -62,7 +62,7 @@ function overStdio(shell: Shell, flags: McpServing, policy: McpPolicy): Promise<
     });
     const stopRenewing = keepLease(session);
     await ended;
-    stopRenewing();
+    void stopRenewing();
     await served.close();
   });
 }

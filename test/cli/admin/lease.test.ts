@@ -31,7 +31,7 @@ it("renews a lease whenever a third of it has passed, and soon after a renewal t
   const { stop, after } = holder(60_000, Code.Unavailable, 60_000);
   expect([await after(0), await after(19_999), await after(1)]).toEqual([1, 1, 2]);
   expect([await after(2_000), await after(20_000)]).toEqual([3, 4]);
-  stop();
+  await stop();
   expect(await after(60_000)).toBe(4);
 });
 
