@@ -15,10 +15,7 @@ export class ProgramProxy {
   readonly #sockets = new Set<Socket>();
 
   constructor(private readonly deps: { readonly session: EgressSession; readonly dialer: Dialer }) {
-    this.#proxy = new EgressProxy({
-      dialer: deps.dialer,
-      sessionOf: (request) => this.#sessionOf(request),
-    });
+    this.#proxy = new EgressProxy({ dialer: deps.dialer, sessionOf: (request) => this.#sessionOf(request) });
     this.#proxy.server.on("connection", (socket) => {
       this.#sockets.add(socket);
       socket.once("close", () => this.#sockets.delete(socket));

@@ -58,8 +58,9 @@ export class CallerSessions {
     this.#sessions = new BoundedMap(deps.maxSessions ?? defaultMaxSessions);
   }
 
-  /** @param user as the caller names it, or empty @throws Problem */
+  /** @param user as the caller names it, or empty @throws Problem; Unauthenticated and PermissionDenied for a caller that may use no credential */
   of(principal: Principal, user: string): EgressSession {
+    this.deps.access.admit(principal, "token.read");
     const userId = user || this.#soleUserOf(principal) || this.deps.user;
     if (userId === undefined) {
       const detail = "whose connections? name the user in the URL of the proxy: http://USER:KEY@host:port";
@@ -127,9 +128,7 @@ export class CallerSessions {
     };
     let timer = clock.setTimer(idleMs, look);
     // Tunnels to other hosts use no credential: no stream of the daemon would end them.
-    const onEnded = (error: NexusError): void => {
-      if (!(error instanceof Unavailable)) void end();
-    };
+    const onEnded = (error: NexusError): void => void (error instanceof Unavailable || end());
     release = access.hold(principal, "token.read", access.permissionsFor(principal), onEnded, true);
     const since = timestampFromMs(clock.nowMs());
     const about = {

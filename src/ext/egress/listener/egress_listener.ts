@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Authenticate } from "../../../domain/access/presented_credentials.js";
+import { PermissionDenied, Unauthenticated } from "../../../model/errors.js";
 import type { ListenAddress } from "../../../model/listen_address.js";
 import type { Listener, ListenerPlace } from "../../../server/listen/listener.js";
 import { guardOf } from "../../../server/listen/listener_limits.js";
@@ -78,6 +79,8 @@ export class EgressListener implements Listener {
       return sessions.of(principal, user);
     } catch (error) {
       if (error instanceof WireError) throw new Problem(429, "too-many-failures", error.message);
+      if (error instanceof PermissionDenied) throw new Problem(403, "not-allowed", error.message);
+      if (error instanceof Unauthenticated) throw new Problem(407, "not-authenticated", error.message);
       throw error;
     }
   }

@@ -54,6 +54,14 @@ describe("the egress listener", () => {
     expect(await world.ca()).toBe(readFileSync(join(unused, "egress-ca.pem"), "utf8"));
   });
 
+  it("serves nobody whose role uses no credential, as an operator", async () => {
+    const { access } = world.daemon.clients;
+    const { key: secret } = await access.createApiKey({ name: "ops", role: Role.OPERATOR });
+    await world.daemon.caughtUp();
+    const program = await world.program("ada", secret);
+    await expect(program.ask("/v1/user")).rejects.toThrow(/^403.*requires token.read/s);
+  });
+
   it("gives no credential beyond what the caller is restricted to", async () => {
     const before = world.api.received.length;
     const bobs = await world.program("ada", await keyOf("bobs", { userIds: ["bob"] }));
