@@ -17,11 +17,12 @@ import { registered, requestOf } from "./requests.js";
 type Options = Exclude<MessageInitShape<typeof OAuth2OptionsSchema>, { $typeName: string }>;
 type Fields = Exclude<MessageInitShape<typeof ProviderSchema>, { $typeName: string }>;
 
-/** One way in which providers differ, and what a profile declares for it. */
+/** One way in which providers differ, what a profile declares for it, and what the provider receives then. */
 interface Quirk {
   readonly behaviour: Behaviour;
   readonly options?: (provider: ScriptedProvider) => Options;
   readonly fields?: Fields;
+  readonly shows?: (way: Awaited<ReturnType<typeof wholeWay>>) => void;
 }
 
 const daemon = perSuite(() => TestDaemon.start());
@@ -91,27 +92,47 @@ const quirks: Readonly<Record<string, Quirk>> = {
   "a separator between scopes": {
     behaviour: { scopeSeparator: "," },
     options: () => ({ scopeSeparator: "," }),
+    shows: ({ authorization, exchange, refresh }) => {
+      expect(authorization.getAll("scope")).toEqual(["read,write"]);
+      expect("scope" in exchange.params || "scope" in refresh.params).toBe(false);
+    },
   },
   "no scope in the authorization request": {
     behaviour: { rejectsScope: true, wantsAuthorizationParams: { user_scope: "read,write" } },
     options: () => ({ skipScopeOnAuth: true }),
     fields: { authorizationParams: { user_scope: "read,write" } },
+    shows: ({ authorization }) =>
+      expect([authorization.has("scope"), authorization.get("user_scope")]).toEqual([false, "read,write"]),
   },
   "further parameters of the code exchange": {
     behaviour: { wantsExchangeParams: { action: "requesttoken" } },
     options: () => ({ tokenParams: { action: "requesttoken" } }),
+    shows: ({ exchange, refresh }) =>
+      expect([exchange.params["action"], refresh.params["action"]]).toEqual(["requesttoken", undefined]),
   },
   "further parameters of a refresh": {
     behaviour: { wantsRefreshParams: { type: "refresh" } },
     options: () => ({ refreshParams: { type: "refresh" } }),
+    shows: ({ exchange, refresh }) =>
+      expect([exchange.params["type"], refresh.params["type"]]).toEqual([undefined, "refresh"]),
   },
   "further headers of token requests": {
     behaviour: { wantsTokenHeaders: { "x-version": "2026-01-01" } },
     options: () => ({ tokenHeaders: { "X-Version": "2026-01-01" } }),
+    shows: ({ exchange, refresh }) => {
+      for (const { headers } of [exchange, refresh]) expect(headers["x-version"]).toBe("2026-01-01");
+    },
   },
   "token requests as JSON": {
     behaviour: { tokenRequest: "json" },
     options: () => ({ tokenRequestFormat: TokenRequestFormat.JSON }),
+    shows: ({ exchange, refresh }) => {
+      for (const { headers, params } of [exchange, refresh]) {
+        expect(headers["content-type"]).toBe("application/json");
+        expect(headers["authorization"]).toBeUndefined();
+        expect(params).toMatchObject({ client_id: "the client", client_secret: scriptedClient.clientSecret });
+      }
+    },
   },
   "HTTP Basic at the token endpoint": {
     behaviour: { clientAuthentication: "basic" },
@@ -121,10 +142,18 @@ const quirks: Readonly<Record<string, Quirk>> = {
     behaviour: { clientAuthentication: "basic", tokenRequest: "json" },
     options: () => ({ tokenRequestFormat: TokenRequestFormat.JSON }),
     fields: { tokenEndpointAuthMethod: TokenEndpointAuthMethod.CLIENT_SECRET_BASIC },
+    shows: ({ exchange, refresh }) => {
+      for (const { headers, params } of [exchange, refresh]) {
+        expect(headers["content-type"]).toBe("application/json");
+        expect(headers["authorization"]).toMatch(/^Basic /);
+        expect(params).not.toHaveProperty("client_secret");
+      }
+    },
   },
   "another endpoint for refreshes": {
     behaviour: { refreshPath: "/refresh" },
     options: ({ origin }) => ({ refreshUrl: `${origin}/refresh` }),
+    shows: ({ exchange, refresh }) => expect([exchange.path, refresh.path]).toEqual(["/token", "/refresh"]),
   },
   "a token object deep in the answer": {
     behaviour: { shapeAnswer: (standard) => ({ status: 0, data: { token: standard } }) },
@@ -133,10 +162,12 @@ const quirks: Readonly<Record<string, Quirk>> = {
   "another field with the lifetime": {
     behaviour: { shapeAnswer: ({ expires_in: _, ...rest }) => ({ ...rest, lifetime: "1800" }) },
     options: () => ({ lifetimeField: "lifetime" }),
+    shows: ({ first, second }) => expect([first, second].map(secondsLeft)).toEqual([1800, 1800]),
   },
   "an answer without a lifetime": {
     behaviour: { shapeAnswer: ({ expires_in: _, ...rest }) => rest },
     options: () => ({ defaultLifetime: { seconds: 7200n, nanos: 0 } }),
+    shows: ({ first, second }) => expect([first, second].map(secondsLeft)).toEqual([7200, 7200]),
   },
   "PKCE rejected": {
     behaviour: { rejectsPkce: true },
@@ -146,7 +177,9 @@ const quirks: Readonly<Record<string, Quirk>> = {
 
 describe("a quirk that is declared goes the whole way, and undeclared it does not", () => {
   it.each(Object.entries(quirks))("%s", async (_name, quirk) => {
-    const { authorization, exchange, refresh } = await wholeWay(quirk);
+    const way = await wholeWay(quirk);
+    quirk.shows?.(way);
+    const { authorization, exchange, refresh } = way;
     expect(exchange.params["redirect_uri"]).toBe(authorization.get("redirect_uri"));
     expect(exchange.params["redirect_uri"]).toContain(`${daemon.place.config.redirectUri}/`);
     expect(refresh.params["grant_type"]).toBe("refresh_token");
@@ -165,61 +198,8 @@ describe("a quirk that is declared goes the whole way, and undeclared it does no
   });
 });
 
-describe("what the provider receives", () => {
-  const go = (name: keyof typeof quirks) => wholeWay(quirks[name] as Quirk);
-
-  it("scopes with the separator, in one parameter", async () => {
-    const { authorization, exchange, refresh } = await go("a separator between scopes");
-    expect(authorization.getAll("scope")).toEqual(["read,write"]);
-    expect("scope" in exchange.params || "scope" in refresh.params).toBe(false);
-  });
-
-  it("no scope where it is left out", async () => {
-    const { authorization } = await go("no scope in the authorization request");
-    expect(authorization.has("scope")).toBe(false);
-    expect(authorization.get("user_scope")).toBe("read,write");
-  });
-
-  it("parameters of a grant only with that grant", async () => {
-    const ofExchange = await go("further parameters of the code exchange");
-    expect(ofExchange.exchange.params["action"]).toBe("requesttoken");
-    expect(ofExchange.refresh.params).not.toHaveProperty("action");
-    const ofRefresh = await go("further parameters of a refresh");
-    expect(ofRefresh.exchange.params).not.toHaveProperty("type");
-    expect(ofRefresh.refresh.params["type"]).toBe("refresh");
-  });
-
-  it("headers with both", async () => {
-    const { exchange, refresh } = await go("further headers of token requests");
-    expect([exchange.headers["x-version"], refresh.headers["x-version"]]).toEqual([
-      "2026-01-01",
-      "2026-01-01",
-    ]);
-  });
-
-  it("JSON with the secret in the body, or by Basic and not in it", async () => {
-    const inBody = await go("token requests as JSON");
-    for (const { headers, params } of [inBody.exchange, inBody.refresh]) {
-      expect(headers["content-type"]).toBe("application/json");
-      expect(headers["authorization"]).toBeUndefined();
-      expect(params).toMatchObject({ client_id: "the client", client_secret: scriptedClient.clientSecret });
-    }
-    const basic = await go("JSON with HTTP Basic");
-    for (const { headers, params } of [basic.exchange, basic.refresh]) {
-      expect(headers["content-type"]).toBe("application/json");
-      expect(headers["authorization"]).toMatch(/^Basic /);
-      expect(params).not.toHaveProperty("client_secret");
-    }
-  });
-
-  it("the refresh at its own endpoint, the code at the other", async () => {
-    const { exchange, refresh } = await go("another endpoint for refreshes");
-    expect([exchange.path, refresh.path]).toEqual(["/token", "/refresh"]);
-  });
-
-  it("a lifetime from another field, as seconds or as the instant of expiry", async () => {
-    const seconds = await go("another field with the lifetime");
-    expect([secondsLeft(seconds.first), secondsLeft(seconds.second)]).toEqual([1800, 1800]);
+describe("a lifetime", () => {
+  it("is taken from another field as the instant of expiry", async () => {
     const instantMs = daemon.clock.nowMs() + 2_592_000_000;
     for (const expires of [
       new Date(instantMs).toISOString(),
@@ -238,9 +218,7 @@ describe("what the provider receives", () => {
     }
   });
 
-  it("a default lifetime only where it says none", async () => {
-    const none = await go("an answer without a lifetime");
-    expect([secondsLeft(none.first), secondsLeft(none.second)]).toEqual([7200, 7200]);
+  it("has a default only where the provider says none", async () => {
     const said = await wholeWay({
       behaviour: {},
       options: () => ({ defaultLifetime: { seconds: 7200n, nanos: 0 } }),

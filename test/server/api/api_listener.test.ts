@@ -55,6 +55,10 @@ describe.each(transports)("%s", (_name, makeTransport) => {
     const error = await failure(clientOf(base).refreshToken({ connectionId: "crash" }));
     expect(error).toMatchObject({ code: Code.Internal, rawMessage: "internal error" });
     expect(fake.unexpected).toMatchObject([{ where: "nexus.v1.TokenService/RefreshToken" }]);
+    const stream = clientOf(base).watchTokens({ userId: "crash" })[Symbol.asyncIterator]();
+    await stream.next();
+    expect(await failure(stream.next())).toMatchObject({ code: Code.Internal, rawMessage: "internal error" });
+    expect(fake.unexpected).toHaveLength(2);
   });
 
   test("methods that are not there are unimplemented", async () => {
@@ -70,7 +74,7 @@ describe.each(transports)("%s", (_name, makeTransport) => {
   });
 
   test("a stream, in order, to its end or its error", async () => {
-    const { base } = await openListener();
+    const { base, fake } = await openListener();
     const ids: unknown[] = [];
     const read = async (userId: string) => {
       for await (const { event } of clientOf(base).watchTokens({ userId })) {
@@ -78,7 +82,8 @@ describe.each(transports)("%s", (_name, makeTransport) => {
       }
     };
     await read("");
-    expect((await failure(read("fail"))).code).toBe(Code.Unavailable);
+    expect(await failure(read("fail"))).toMatchObject({ code: Code.Unavailable, rawMessage: "later" });
+    expect(fake.unexpected).toEqual([]);
     expect(ids).toEqual(["first", "second", "first"]);
   });
 
