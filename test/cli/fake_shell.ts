@@ -1,3 +1,4 @@
+import { run } from "../../src/cli/program.js";
 import type { Input, Shell } from "../../src/cli/shell/shell.js";
 import { extensions } from "../../src/ext/extensions.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
@@ -110,6 +111,13 @@ export function fakeShell(
     out: () => written.out,
     err: () => written.err,
   };
+}
+
+/** The shell of a command that ended with `code`. @throws Error when it ended otherwise */
+export async function ended(code: number, args: readonly string[], shell: FakeShell): Promise<FakeShell> {
+  const actual = await run(args, shell);
+  if (actual !== code) throw new Error(`it ended with ${actual} instead of ${code}: ${shell.err()}`);
+  return shell;
 }
 
 /** The objects of a JSON answer, one a line. */

@@ -11,29 +11,26 @@ import { extensions } from "../../src/ext/extensions.js";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { perTest } from "../lifetimes.js";
 import { connectionId, FakeDaemon } from "./fake_daemon.js";
-import { fakeShell, jsonLines } from "./fake_shell.js";
+import { ended, fakeShell, jsonLines } from "./fake_shell.js";
 
 const rows = [...commands, ...extensions.flatMap((extension) => extension.commands ?? [])];
 
 describe("nexusd", () => {
   it("prints help and ends with 2 for a group without a command", async () => {
-    const shell = fakeShell();
-    expect(await run(["provider"], shell)).toBe(2);
+    const shell = await ended(2, ["provider"], fakeShell());
     expect(shell.out()).toBe("");
     expect(shell.err()).toContain("Usage: nexusd provider");
   });
 
   it("documents every exit code", async () => {
-    const shell = fakeShell();
-    expect(await run(["exit-codes"], shell)).toBe(0);
+    const shell = await ended(0, ["exit-codes"], fakeShell());
     for (const [name, code] of Object.entries(exitCodes)) {
       expect(shell.out()).toContain(`${code}  ${exitCodeMeanings[name as keyof typeof exitCodes]}`);
     }
   });
 
   it("lists its commands by task, on one screen of 45 lines and 80 columns", async () => {
-    const shell = fakeShell({ columns: 80 });
-    expect(await run(["--help"], shell)).toBe(0);
+    const shell = await ended(0, ["--help"], fakeShell({ columns: 80 }));
     const lines = shell.out().trimEnd().split("\n");
     for (const { name } of rows) expect(lines).toContainEqual(expect.stringMatching(`^  ${name}  +[a-z]`));
     expect(lines.filter((line) => line.endsWith(":"))).toEqual([
@@ -45,16 +42,14 @@ describe("nexusd", () => {
   });
 
   it("prints its version", async () => {
-    const shell = fakeShell();
-    expect(await run(["--version"], shell)).toBe(0);
+    const shell = await ended(0, ["--version"], fakeShell());
     expect(shell.out()).toBe(`${readVersion()}\n`);
   });
 
   it.each([[["fly"]], [["token", "--shiny"]], [["connections", "list", "extra"]]])(
     "refuses %j",
     async (args) => {
-      const shell = fakeShell();
-      expect(await run(args, shell)).toBe(2);
+      const shell = await ended(2, args, fakeShell());
       expect(shell.err()).toMatch(/^nexusd: /);
     },
   );
@@ -103,8 +98,7 @@ describe("a group that has no such command", () => {
     [/^nexusd: unknown command 'refresh': did you mean nexusd connections refresh\?\n/, ["refresh"]],
     [/'list': did you mean nexusd provider list, or nexusd connections list, or nexusd keys list/, ["list"]],
   ])("says %s", async (sentence, args) => {
-    const shell = fakeShell();
-    expect(await run(args, shell)).toBe(2);
+    const shell = await ended(2, args, fakeShell());
     const said =
       typeof sentence === "string" ? expect.stringContaining(sentence) : expect.stringMatching(sentence);
     expect(shell.err()).toEqual(said);
@@ -118,8 +112,7 @@ describe("examples", () => {
       : Object.entries(examples).map(([leaf, example]) => [`${name} ${leaf}`, example]),
   );
   it.each(all)("shows one for nexusd %s", async (path, example) => {
-    const shell = fakeShell();
-    expect(await run([...path.split(" "), "--help"], shell)).toBe(0);
+    const shell = await ended(0, [...path.split(" "), "--help"], fakeShell());
     expect(shell.out()).toContain(`\nExample:\n  ${`nexusd ${path} ${example}`.trimEnd()}\n`);
   });
 
@@ -197,8 +190,7 @@ describe("serve", () => {
       /^unknown/,
     ],
   ])("refuses %s in a line of its log, where that is JSON", async (_what, given, args, reason) => {
-    const shell = fakeShell(given);
-    expect(await run(["serve", ...args], shell)).toBe(2);
+    const shell = await ended(2, ["serve", ...args], fakeShell(given));
     expect(jsonLines(shell.out())).toEqual([
       {
         level: "error",
@@ -215,22 +207,23 @@ describe("serve", () => {
     [["--nope", "--log-format", "pretty"], false],
     [["--nope"], true],
   ])("refuses %j for a person in words", async (args, outIsTTY) => {
-    const shell = fakeShell({ outIsTTY });
-    expect(await run(["serve", ...args], shell)).toBe(2);
+    const shell = await ended(2, ["serve", ...args], fakeShell({ outIsTTY }));
     expect(shell.err()).toMatch(/^nexusd: unknown option '--nope'/);
     expect(shell.out()).toBe("");
   });
 
   it("shows all errors of the settings and ends with 2", async () => {
-    const shell = fakeShell({ env: { NEXUS_LOG_LEVEL: "loud" }, outIsTTY: true });
-    expect(await run(["serve", "--public-url", "x"], shell)).toBe(2);
+    const shell = await ended(
+      2,
+      ["serve", "--public-url", "x"],
+      fakeShell({ env: { NEXUS_LOG_LEVEL: "loud" }, outIsTTY: true }),
+    );
     expect(shell.err()).toMatch(/^nexusd: the settings cannot be used\n {2}--public-url: .*\n {2}NEXUS_LOG/);
     expect(shell.served).toEqual([]);
   });
 
   it("explains every setting of the daemon", async () => {
-    const shell = fakeShell();
-    expect(await run(["serve", "--help"], shell)).toBe(0);
+    const shell = await ended(0, ["serve", "--help"], fakeShell());
     for (const { name, group } of settings) {
       expect(shell.out().includes(`  ${name}`)).toBe(group !== commandGroup);
     }
@@ -243,8 +236,7 @@ describe("serve", () => {
   });
 
   it.each([48, 80, 200, undefined])("breaks its help at %s columns", async (columns) => {
-    const shell = fakeShell({ columns });
-    expect(await run(["serve", "--help"], shell)).toBe(0);
+    const shell = await ended(0, ["serve", "--help"], fakeShell({ columns }));
     const prose = shell
       .out()
       .split("\n")
@@ -256,8 +248,7 @@ describe("serve", () => {
 
   it("takes no secret as an argument", async () => {
     for (const flag of ["--encryption-key", "--api-key", "--client-secret"]) {
-      const shell = fakeShell();
-      expect(await run(["serve", flag, "s3cret"], shell)).toBe(2);
+      const shell = await ended(2, ["serve", flag, "s3cret"], fakeShell());
       expect(shell.err()).not.toContain("s3cret");
     }
   });
@@ -279,8 +270,7 @@ describe("watch", () => {
   });
 
   it("writes a line for each change, and ends when all that it watches is gone", async () => {
-    const shell = fakeShell({ env: daemon.env });
-    expect(await run(["watch", connectionId, "--user", "alice"], shell)).toBe(1);
+    const shell = await ended(1, ["watch", connectionId, "--user", "alice"], fakeShell({ env: daemon.env }));
     const lines = shell.out().trimEnd().split("\n");
     expect(lines.map((line) => line.slice(10))).toEqual([
       "github/alice          22222222  active     rev 1    does not expire",
@@ -356,8 +346,7 @@ describe("health", () => {
     [{ NEXUS_OPS_LISTEN: "off" }, "no listener"],
     [{ NEXUS_OPS_LISTEN: "x" }, "host:port"],
   ])("ends with 1 for %j", async (env, text) => {
-    const shell = fakeShell({ env });
-    expect(await run(["health"], shell)).toBe(1);
+    const shell = await ended(1, ["health"], fakeShell({ env }));
     expect(shell.err()).toContain(text);
   });
 });

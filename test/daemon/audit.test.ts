@@ -6,7 +6,7 @@ import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { type Databases, encodeCount, openDatabases } from "../../src/store/lmdb/databases.js";
 import { decodeAuditRecord, encodeAuditRecord } from "../../src/store/records/audit_codec.js";
 import { storeFileName } from "../../src/store/store.js";
-import { fakeShell, jsonLines } from "../cli/fake_shell.js";
+import { ended, fakeShell, jsonLines } from "../cli/fake_shell.js";
 import { Browser, consent } from "../fakes/browser.js";
 import { perTest } from "../lifetimes.js";
 import { auditEvents, recordThroughFleet, untilEvent } from "./audit_events.js";
@@ -150,11 +150,17 @@ describe("the audit log", () => {
 
   it("nexusd audit says through which spoke and which hub an event came", async () => {
     await recordThroughFleet(world);
-    const shell = fakeShell({ env: { NEXUS_DATA_DIR: world.place.config.dataDir } });
-    expect(await run(["audit", "list", "--type", "token_retrieved"], shell)).toBe(0);
+    const shell = await ended(
+      0,
+      ["audit", "list", "--type", "token_retrieved"],
+      fakeShell({ env: { NEXUS_DATA_DIR: world.place.config.dataDir } }),
+    );
     expect(shell.out()).toMatch(/ key:ci +10\.1\.1\.1:4711 for owner via jwt:spoke via 10\.0\.0\.2:7443\s/);
-    const json = fakeShell({ env: { NEXUS_DATA_DIR: world.place.config.dataDir } });
-    expect(await run(["audit", "list", "--type", "token_retrieved", "--json"], json)).toBe(0);
+    const json = await ended(
+      0,
+      ["audit", "list", "--type", "token_retrieved", "--json"],
+      fakeShell({ env: { NEXUS_DATA_DIR: world.place.config.dataDir } }),
+    );
     expect(jsonLines(json.out())).toMatchObject([{ via: ["jwt:spoke", "10.0.0.2:7443"] }]);
   });
 

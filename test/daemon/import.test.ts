@@ -7,7 +7,7 @@ import { run } from "../../src/cli/program.js";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { Store } from "../../src/store/store.js";
-import { fakeShell } from "../cli/fake_shell.js";
+import { ended, fakeShell } from "../cli/fake_shell.js";
 import { perTest } from "../lifetimes.js";
 import { needs } from "../needs.js";
 import { json, startScriptedServer } from "../oauth/scripted_server.js";
@@ -172,8 +172,11 @@ describe("importing a refresh token", () => {
       );
       expect(shell.out() + shell.err()).not.toContain(refreshToken);
     }
-    const refused = fakeShell({ env, piped: `${refreshToken}\nmore` });
-    expect(await run(["connections", "import", "op", "--user", "ada"], refused)).toBe(2);
+    const refused = await ended(
+      2,
+      ["connections", "import", "op", "--user", "ada"],
+      fakeShell({ env, piped: `${refreshToken}\nmore` }),
+    );
     expect(refused.err()).not.toContain(refreshToken);
     await world.stop();
     expect(world.place.logLines.join("")).not.toContain(refreshToken);
@@ -198,11 +201,17 @@ describe("importing the fields of a static type", () => {
     expect(imported).toMatchObject({ connectionId: connection?.id, origin: "unix", revision: 1n });
 
     const env = { NEXUS_DATA_DIR: world.place.config.dataDir };
-    const asked = fakeShell({ env, answers: ["you", "secret"] });
-    expect(await run(["connection", "import", "keys", "--user", "bob"], asked)).toBe(0);
+    const asked = await ended(
+      0,
+      ["connection", "import", "keys", "--user", "bob"],
+      fakeShell({ env, answers: ["you", "secret"] }),
+    );
     expect(asked.questions.map(({ question }) => question)).toEqual(["User name: ", "Password: "]);
-    const piped = fakeShell({ env, piped: '{"username":"a","password":"b"}' });
-    expect(await run(["connection", "import", "keys", "--user", "cleo"], piped)).toBe(0);
+    await ended(
+      0,
+      ["connection", "import", "keys", "--user", "cleo"],
+      fakeShell({ env, piped: '{"username":"a","password":"b"}' }),
+    );
     await world.close();
   });
 });

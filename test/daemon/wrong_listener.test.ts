@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { run } from "../../src/cli/program.js";
-import { fakeShell } from "../cli/fake_shell.js";
+import { ended, fakeShell } from "../cli/fake_shell.js";
 import { Authority } from "../fakes/certificates.js";
 import { freePort } from "../free_port.js";
 import { perSuite } from "../lifetimes.js";
@@ -29,8 +29,7 @@ describe("a command that is sent to a wrong listener", () => {
     for (const command of [["connections"], ["watch"]]) {
       const apiKeyFile = join(daemon.place.config.dataDir, "admin.key");
       const env = { NEXUS_ADDRESS: address, NEXUS_API_KEY_FILE: apiKeyFile };
-      const shell = fakeShell({ env });
-      expect(await run(command, shell)).toBe(20);
+      const shell = await ended(20, command, fakeShell({ env }));
       expect(shell.err()).toContain(`${address} ${sentence}`);
       expect(shell.err()).not.toMatch(/Protocol error|SSL routines/);
     }
@@ -51,8 +50,7 @@ describe("a command that is sent to a wrong listener", () => {
 
   it("is told when nothing answers there, before the key", async () => {
     const address = `http://127.0.0.1:${await freePort()}`;
-    const shell = fakeShell();
-    expect(await run(["connections", "--address", address], shell)).toBe(20);
+    const shell = await ended(20, ["connections", "--address", address], fakeShell());
     expect(shell.err()).toContain(`nothing answers at ${address}`);
     expect(shell.err()).not.toContain("API_KEY");
   });

@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { run } from "../../../src/cli/program.js";
 import { perTest } from "../../lifetimes.js";
 import { FakeDaemon } from "../fake_daemon.js";
-import { fakeShell } from "../fake_shell.js";
+import { ended, fakeShell } from "../fake_shell.js";
 
 const daemon = perTest(() => new FakeDaemon());
 const jwksUri = "https://nexus.example/.well-known/jwks.json";
@@ -17,8 +17,7 @@ const keys = [
 it("lists where the keys are published, which signs, and until when", async () => {
   daemon.clientKeyApi = { listClientKeys: () => ({ keys, jwksUri }) };
   await daemon.start();
-  const shell = fakeShell({ env: daemon.env });
-  expect(await run(["client-keys"], shell)).toBe(0);
+  const shell = await ended(0, ["client-keys"], fakeShell({ env: daemon.env }));
   const [uri, title, ...rows] = shell.out().trimEnd().split("\n");
   expect(uri).toBe(`jwks_uri  ${jwksUri}`);
   expect(title).toMatch(/^KID +TYPE +USE +ENDS$/);
@@ -33,10 +32,8 @@ it("rotates without a question, and asks before it erases keys", async () => {
   daemon.clientKeyApi = { rotateClientKeys: () => ({ keys, jwksUri }) };
   await daemon.start();
   expect(await run(["client-keys", "rotate", "--type", "RSA"], fakeShell({ env: daemon.env }))).toBe(0);
-  const asked = fakeShell({ env: daemon.env, answers: ["n"] });
-  expect(await run(["client-keys", "rotate", "--compromised"], asked)).toBe(1);
-  const sure = fakeShell({ env: daemon.env });
-  expect(await run(["client-keys", "rotate", "--compromised", "--yes"], sure)).toBe(0);
+  await ended(1, ["client-keys", "rotate", "--compromised"], fakeShell({ env: daemon.env, answers: ["n"] }));
+  await ended(0, ["client-keys", "rotate", "--compromised", "--yes"], fakeShell({ env: daemon.env }));
   expect(await run(["client-keys", "rotate", "--type", "DSA"], fakeShell({ env: daemon.env }))).toBe(2);
   expect(daemon.got("RotateClientKeys")).toMatchObject([
     { type: "RSA", compromised: false },

@@ -1,10 +1,9 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { describe, expect, it } from "vitest";
-import { run } from "../../../src/cli/program.js";
 import { Role } from "../../../src/gen/nexus/v1/access_pb.js";
 import { perTest } from "../../lifetimes.js";
 import { FakeDaemon } from "../fake_daemon.js";
-import { fakeShell, jsonLines, startMs } from "../fake_shell.js";
+import { ended, fakeShell, jsonLines, startMs } from "../fake_shell.js";
 
 describe("whoami", () => {
   const daemon = perTest(() => new FakeDaemon());
@@ -18,23 +17,20 @@ describe("whoami", () => {
       }),
     };
     await daemon.start();
-    const shell = fakeShell({ env: daemon.env });
-    expect(await run(["whoami"], shell)).toBe(0);
+    const shell = await ended(0, ["whoami"], fakeShell({ env: daemon.env }));
     expect(shell.out()).toMatch(/^principal +key:ci$/m);
     expect(shell.out()).toMatch(/^role +agent$/m);
     expect(shell.out()).toMatch(/^restricted to +.*ada/m);
     expect(shell.out()).toMatch(/^until +2026-11-25T12:00:00Z \(in 1d\)$/m);
     expect(shell.out()).toContain(`unix:${daemon.socketPath}`);
-    const json = fakeShell({ env: daemon.env });
-    expect(await run(["whoami", "--json"], json)).toBe(0);
+    const json = await ended(0, ["whoami", "--json"], fakeShell({ env: daemon.env }));
     expect(jsonLines(json.out())).toMatchObject([{ principal: "key:ci", role: "ROLE_AGENT" }]);
   });
 
   it("says that a principal without a role may do nothing", async () => {
     daemon.accessApi = { whoAmI: () => ({ principal: "uid:1000" }) };
     await daemon.start();
-    const shell = fakeShell({ env: daemon.env });
-    expect(await run(["whoami"], shell)).toBe(0);
+    const shell = await ended(0, ["whoami"], fakeShell({ env: daemon.env }));
     expect(shell.out()).toContain("none: everything is denied");
   });
 });

@@ -16,7 +16,7 @@ import {
 import { ClientRegistration, type CreateProviderRequest } from "../../../src/gen/nexus/v1/provider_pb.js";
 import { perTest } from "../../lifetimes.js";
 import { connectionId, FakeDaemon, providerId, redirectUri } from "../fake_daemon.js";
-import { fakeShell, jsonLines, startMs } from "../fake_shell.js";
+import { ended, fakeShell, jsonLines, startMs } from "../fake_shell.js";
 
 const expiresAtMs = startMs + 600_000;
 const expiresAt = timestampFromMs(expiresAtMs);
@@ -103,8 +103,7 @@ describe("connect", () => {
 
   it("reads the token by the name where it names the connection, or else by its id", async () => {
     await play(pending, active);
-    const shell = shellOf();
-    expect(await run(["connect", "github", "--user", "alice"], shell)).toBe(0);
+    const shell = await ended(0, ["connect", "github", "--user", "alice"], shellOf());
     expect(shell.out()).toMatch(/\nRead the token: nexusd token github\/alice\n$/);
   });
 
@@ -114,8 +113,7 @@ describe("connect", () => {
   ])("reads the token by the id where the name %s", async (_why, fields) => {
     daemon.addConnection(fields);
     await play(pending, active);
-    const shell = shellOf();
-    expect(await run(["connect", "--connection", connectionId], shell)).toBe(0);
+    const shell = await ended(0, ["connect", "--connection", connectionId], shellOf());
     expect(shell.out()).toMatch(new RegExp(`nexusd token ${connectionId}\\n$`));
   });
 
@@ -130,8 +128,7 @@ describe("connect", () => {
     daemon.addProvider({ clientId: "abc" });
     if (code !== undefined) daemon.failures.set("GetProvider", new ConnectError("no", code));
     await play(pending, { status: ConnectionStatus.EXPIRED, requestExpiresAt: undefined });
-    const shell = shellOf();
-    expect(await run(["connect", "github"], shell)).toBe(21);
+    const shell = await ended(21, ["connect", "github"], shellOf());
     expect(shell.out()).toMatch(/Waiting until .*\nIf the provider shows an error, compare/);
     expect(shell.out()).toContain(`${text}, character by character:\n\n  ${redirectUri}\n\n`);
     expect(shell.err()).toBe("nexusd: not connected: nobody consented in time\n");
@@ -142,15 +139,13 @@ describe("connect", () => {
     ["enter the key", ""],
   ])("says that the URL is there to %s", async (purpose, uri) => {
     await playWith(uri, [pending, active]);
-    const shell = shellOf();
-    expect(await run(["connect", "github", "--no-open"], shell)).toBe(0);
+    const shell = await ended(0, ["connect", "github", "--no-open"], shellOf());
     expect(shell.out()).toContain(`Open this URL in a browser to ${purpose}:\n`);
   });
 
   it.each([[[]], [["--json"]]])("warns when no refresh token came: %j", async (more) => {
     await play(pending, { ...active, refreshable: false, expiresAt: timestampFromMs(startMs + 3_600_000) });
-    const shell = shellOf();
-    expect(await run(["connect", "github", ...more], shell)).toBe(0);
+    const shell = await ended(0, ["connect", "github", ...more], shellOf());
     expect(shell.err()).toBe(
       "warning: no refresh token came: the token expires in 1h, and a person must consent again then. Many providers issue one for the scope offline_access, or for a parameter: nexusd provider update github --param access_type=offline\n",
     );
@@ -158,8 +153,7 @@ describe("connect", () => {
 
   it("warns when scopes were dropped", async () => {
     await play(pending, { ...active, requestedScopes: ["repo", "user", "gist"] });
-    const shell = shellOf();
-    expect(await run(["connect", "github"], shell)).toBe(0);
+    const shell = await ended(0, ["connect", "github"], shellOf());
     expect(shell.err()).toBe("warning: the provider did not grant the scopes user gist\n");
   });
 
@@ -171,26 +165,22 @@ describe("connect", () => {
     ],
   ])("warns of nothing when all scopes are granted and %s", async (_name, end) => {
     await play(pending, end);
-    const shell = shellOf();
-    expect(await run(["connect", "github"], shell)).toBe(0);
+    const shell = await ended(0, ["connect", "github"], shellOf());
     expect(shell.err()).toBe("");
   });
 
   it("opens the browser for a person, unless told not to", async () => {
     daemon.addProvider();
     await play(active);
-    const person = shellOf({ outIsTTY: true });
-    expect(await run(["connect", providerId], person)).toBe(0);
+    const person = await ended(0, ["connect", providerId], shellOf({ outIsTTY: true }));
     daemon.connections.splice(0);
     expect(person.opened).toEqual([authUrl]);
     const [request] = daemon.got<ConnectionServiceRequestConnectionRequest>("RequestConnection");
     expect(request?.provider).toEqual({ case: "providerId", value: providerId });
-    const shy = shellOf({ outIsTTY: true });
-    expect(await run(["connect", "github", "--no-open"], shy)).toBe(0);
+    const shy = await ended(0, ["connect", "github", "--no-open"], shellOf({ outIsTTY: true }));
     expect(shy.opened).toEqual([]);
     daemon.connections.splice(0);
-    const headless = shellOf({ outIsTTY: true, browserFails: true });
-    expect(await run(["connect", "github"], headless)).toBe(0);
+    const headless = await ended(0, ["connect", "github"], shellOf({ outIsTTY: true, browserFails: true }));
     expect(headless.err()).toContain("by hand");
     expect(headless.out()).toContain(`ssh -N -L 8080:localhost:8080 alice@${hostname()}`);
   });
@@ -198,8 +188,7 @@ describe("connect", () => {
   it("opens no browser over SSH, and says how a browser elsewhere gets here", async () => {
     await play(pending, active);
     const env = { ...daemon.env, SSH_CONNECTION: "203.0.113.9 50000 192.0.2.7 22" };
-    const shell = shellOf({ outIsTTY: true, env });
-    expect(await run(["connect", "github"], shell)).toBe(0);
+    const shell = await ended(0, ["connect", "github"], shellOf({ outIsTTY: true, env }));
     expect(shell.opened).toEqual([]);
     expect(shell.out()).toContain("\n\n  ssh -N -L 8080:localhost:8080 alice@192.0.2.7\n\n");
     expect(shell.out()).toContain("--paste");
@@ -207,15 +196,17 @@ describe("connect", () => {
 
   it("takes no paste without a terminal", async () => {
     await play(pending, active);
-    const shell = shellOf();
-    expect(await run(["connect", "github", "--paste"], shell)).toBe(2);
+    const shell = await ended(2, ["connect", "github", "--paste"], shellOf());
     expect(shell.err()).toContain("--paste needs a terminal");
   });
 
   it("prints the request and the result as JSON", async () => {
     await play(pending, active);
-    const shell = shellOf({ outIsTTY: true });
-    expect(await run(["connect", "github", "--json", "--user", "bob"], shell)).toBe(0);
+    const shell = await ended(
+      0,
+      ["connect", "github", "--json", "--user", "bob"],
+      shellOf({ outIsTTY: true }),
+    );
     expect(jsonLines(shell.out())).toMatchObject([
       { auth_url: authUrl, connection_id: connectionId },
       { id: connectionId, status: "CONNECTION_STATUS_ACTIVE" },
@@ -235,8 +226,7 @@ describe("connect", () => {
     [{ status: ConnectionStatus.REVOKED }, "revoked"],
   ])("ends with 21: %j", async (end, text) => {
     await play(pending, { ...end, requestExpiresAt: undefined } as MessageInitShape<typeof ConnectionSchema>);
-    const shell = shellOf();
-    expect(await run(["connect", "github"], shell)).toBe(21);
+    const shell = await ended(21, ["connect", "github"], shellOf());
     expect(shell.err()).toContain(`nexusd: not connected: `);
     expect(shell.err()).toContain(text);
   });
@@ -256,8 +246,7 @@ describe("connect", () => {
     daemon.failures.set("RequestConnection", new ConnectError("permission denied", Code.PermissionDenied));
     daemon.accessApi = { whoAmI: () => ({ principal: "key:a", restrictions: [{ userIds }] }) };
     await daemon.start();
-    const shell = shellOf();
-    expect(await run(["connect", "github"], shell)).toBe(1);
+    const shell = await ended(1, ["connect", "github"], shellOf());
     expect(shell.err()).toContain(text);
   });
 
@@ -276,8 +265,7 @@ describe("connect", () => {
   it("asks again under the id of a connection", async () => {
     daemon.addConnection({ status: ConnectionStatus.ATTENTION, revision: 3n });
     await play({}, { ...active, revision: 4n });
-    const shell = shellOf();
-    expect(await run(["connect", "--connection", connectionId], shell)).toBe(0);
+    await ended(0, ["connect", "--connection", connectionId], shellOf());
     const [request] = daemon.got<ConnectionServiceRequestConnectionRequest>("RequestConnection");
     expect(request).toMatchObject({ connectionId, userId: "", provider: { case: undefined } });
   });
@@ -290,8 +278,7 @@ describe("connect", () => {
     daemon.addConnection({ status: ConnectionStatus.ACTIVE, revision: 3n });
     const requestProblem = create(ProblemSchema, { reason, message: "No." });
     await play({}, { requestExpiresAt: undefined, requestProblem } as never);
-    const shell = shellOf();
-    expect(await run(["connect", "--connection", connectionId], shell)).toBe(21);
+    const shell = await ended(21, ["connect", "--connection", connectionId], shellOf());
     expect(shell.err()).toBe(`nexusd: not connected: ${sentence}; the connection is as it was\n`);
   });
 
@@ -299,8 +286,7 @@ describe("connect", () => {
     await play();
     daemon.templates.push("github", "gitlab");
     daemon.failures.set("RequestConnection", new ConnectError("provider not found", Code.NotFound));
-    const shell = shellOf();
-    expect(await run(["connect", "githb"], shell)).toBe(1);
+    const shell = await ended(1, ["connect", "githb"], shellOf());
     expect(shell.err()).toContain(
       "\nsee nexusd provider list; a template is called github: nexusd provider add github\n",
     );
@@ -332,8 +318,7 @@ describe("connect with a name that a connection has", () => {
     daemon.addProvider();
     daemon.addConnection({ status: ConnectionStatus.ATTENTION, revision: 3n });
     await play({}, again);
-    const shell = shellOf();
-    expect(await run(["connect", ...args, "--scope", "wide"], shell)).toBe(0);
+    const shell = await ended(0, ["connect", ...args, "--scope", "wide"], shellOf());
     expect(asked()).toMatchObject({ connectionId, userId: "alice", scopes: ["wide"] });
     expect(shell.out()).toMatch(
       /^github\/alice already exists \(attention\): requesting consent again\. For another account, use --label\n/,
@@ -347,8 +332,7 @@ describe("connect with a name that a connection has", () => {
   ])("makes a new one beside a connection that %s", async (_why, fields) => {
     daemon.addConnection(fields);
     await play(pending, active);
-    const shell = shellOf();
-    expect(await run(["connect", "github"], shell)).toBe(0);
+    const shell = await ended(0, ["connect", "github"], shellOf());
     expect(asked()).toMatchObject({ connectionId: "", userId: "alice", label: "" });
     expect(shell.out()).not.toContain("already");
   });
@@ -372,8 +356,7 @@ describe("connect with a name that a connection has", () => {
     [["github/a/b/c"], "names no connection"],
   ])("refuses %j", async (args, says) => {
     await play(pending, active);
-    const shell = shellOf();
-    expect(await run(["connect", ...args], shell)).toBe(2);
+    const shell = await ended(2, ["connect", ...args], shellOf());
     expect(shell.err()).toContain(says);
     expect(daemon.got("RequestConnection")).toEqual([]);
   });
@@ -415,8 +398,7 @@ describe("connect with the URL of an MCP server", () => {
 
   it("has the daemon make the provider, says which, and asks for consent to it", async () => {
     await play(pending, active);
-    const shell = shellOf();
-    expect(await run(["connect", url], shell)).toBe(0);
+    const shell = await ended(0, ["connect", url], shellOf());
     expect(daemon.got<CreateProviderRequest>("CreateProvider")[0]).toMatchObject({ mcpServerUrl: url });
     expect(daemon.got<CreateProviderRequest>("CreateProvider")[0]?.provider).toBeUndefined();
     expect(shell.out()).toMatch(
@@ -428,15 +410,17 @@ describe("connect with the URL of an MCP server", () => {
 
   it("prints nothing but JSON with --json", async () => {
     await play(pending, active);
-    const shell = shellOf();
-    expect(await run(["connect", url, "--json"], shell)).toBe(0);
+    const shell = await ended(0, ["connect", url, "--json"], shellOf());
     expect(jsonLines(shell.out())).toHaveLength(2);
   });
 
   it("gives the client that a person registered", async () => {
     await play(pending, active);
-    const shell = shellOf({ piped: "hush\n" });
-    expect(await run(["connect", url, "--client-id", "mine", "--client-secret-file", "-"], shell)).toBe(0);
+    const shell = await ended(
+      0,
+      ["connect", url, "--client-id", "mine", "--client-secret-file", "-"],
+      shellOf({ piped: "hush\n" }),
+    );
     expect(daemon.got<CreateProviderRequest>("CreateProvider")[0]?.provider).toMatchObject({
       clientId: "mine",
       clientSecret: "hush",
@@ -449,8 +433,7 @@ describe("connect with the URL of an MCP server", () => {
     [[url, "--client-secret-file", "-"], "--client-secret-file needs --client-id"],
   ])("refuses %j", async (args, says) => {
     await play(pending, active);
-    const shell = shellOf({ piped: "hush" });
-    expect(await run(["connect", ...args], shell)).toBe(2);
+    const shell = await ended(2, ["connect", ...args], shellOf({ piped: "hush" }));
     expect(shell.err()).toContain(says);
     expect(daemon.got("CreateProvider")).toEqual([]);
   });
@@ -465,8 +448,7 @@ describe("connect with the URL of an MCP server", () => {
       { desc: ErrorInfoSchema, value: create(ErrorInfoSchema, { reason: "CLIENT_REGISTRATION_REQUIRED" }) },
     ];
     daemon.failures.set("CreateProvider", failure);
-    const shell = shellOf();
-    expect(await run(["connect", url], shell)).toBe(1);
+    const shell = await ended(1, ["connect", url], shellOf());
     expect(shell.err()).toContain("registers no clients by itself");
     expect(shell.err()).toContain("nexusd connect <url> --client-id <id> --client-secret-file <file>");
   });

@@ -1,12 +1,11 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { beforeEach, describe, expect, it } from "vitest";
-import { run } from "../../../src/cli/program.js";
 import { ErrorInfoSchema } from "../../../src/gen/google/rpc/error_details_pb.js";
 import { AuthType } from "../../../src/gen/nexus/v1/provider_pb.js";
 import { perTest } from "../../lifetimes.js";
 import { connectionId, FakeDaemon } from "../fake_daemon.js";
-import { fakeShell, jsonLines, startMs } from "../fake_shell.js";
+import { ended, fakeShell, jsonLines, startMs } from "../fake_shell.js";
 
 describe("connections refresh", () => {
   const daemon = perTest(() => new FakeDaemon());
@@ -25,12 +24,14 @@ describe("connections refresh", () => {
   });
 
   it("shows the new revision and how long it lives, and no token", async () => {
-    const shell = fakeShell({ env: daemon.env });
-    expect(await run(["connections", "refresh", "github"], shell)).toBe(0);
+    const shell = await ended(0, ["connections", "refresh", "github"], fakeShell({ env: daemon.env }));
     expect(shell.out()).toBe("github is refreshed: revision 5, expires in 1h\n");
     expect(daemon.got("RefreshToken")).toMatchObject([{ connectionId }]);
-    const json = fakeShell({ env: daemon.env });
-    expect(await run(["connections", "refresh", "github", "--json"], json)).toBe(0);
+    const json = await ended(
+      0,
+      ["connections", "refresh", "github", "--json"],
+      fakeShell({ env: daemon.env }),
+    );
     expect(jsonLines(json.out())).toMatchObject([{ token: { revision: "5" } }]);
     expect(json.out()).not.toContain("secret");
   });
@@ -39,11 +40,13 @@ describe("connections refresh", () => {
     const details = [{ desc: ErrorInfoSchema, value: { reason: "NOT_REFRESHABLE" } }];
     daemon.failures.set("RefreshToken", new ConnectError("no", Code.FailedPrecondition, undefined, details));
     daemon.addProvider({ authType: AuthType.OAUTH2 });
-    const shell = fakeShell({ env: daemon.env });
-    expect(await run(["connections", "refresh", connectionId.slice(0, 8)], shell)).toBe(1);
+    const shell = await ended(
+      1,
+      ["connections", "refresh", connectionId.slice(0, 8)],
+      fakeShell({ env: daemon.env }),
+    );
     expect(shell.err()).toContain(`nexusd connect --connection ${connectionId}`);
-    const named = fakeShell({ env: daemon.env });
-    expect(await run(["connections", "refresh", "github"], named)).toBe(1);
+    const named = await ended(1, ["connections", "refresh", "github"], fakeShell({ env: daemon.env }));
     expect(named.err()).toContain("nexusd connect github/alice\n");
   });
 
@@ -51,8 +54,7 @@ describe("connections refresh", () => {
     const details = [{ desc: ErrorInfoSchema, value: { reason: "NOT_REFRESHABLE" } }];
     daemon.failures.set("RefreshToken", new ConnectError("no", Code.FailedPrecondition, undefined, details));
     daemon.addProvider({ authType: AuthType.API_KEY });
-    const shell = fakeShell({ env: daemon.env });
-    expect(await run(["connections", "refresh", "github"], shell)).toBe(1);
+    const shell = await ended(1, ["connections", "refresh", "github"], fakeShell({ env: daemon.env }));
     expect(shell.err()).toMatch(/: no\nreplace it by hand: nexusd connections replace github\/alice\n$/);
   });
 });

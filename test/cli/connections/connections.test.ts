@@ -11,7 +11,7 @@ import {
 } from "../../../src/gen/nexus/v1/connection_pb.js";
 import type { TokenServiceGetTokenRequest } from "../../../src/gen/nexus/v1/token_pb.js";
 import { connectionId, FakeDaemon, providerId } from "../fake_daemon.js";
-import { fakeShell, jsonLines, startMs } from "../fake_shell.js";
+import { ended, fakeShell, jsonLines, startMs } from "../fake_shell.js";
 
 let daemon: FakeDaemon;
 
@@ -42,8 +42,7 @@ describe("connections", () => {
   });
 
   it.each([[["connections"]], [["connections", "list"]]])("%j is a table", async (args) => {
-    const shell = shellOf();
-    expect(await run(args, shell)).toBe(0);
+    const shell = await ended(0, args, shellOf());
     const [header, first, second] = shell.out().split("\n");
     expect(header).toMatch(/^ID +PROVIDER +USER +STATUS +PROBLEM +TOKEN +ACCOUNT +UPDATED$/);
     expect(first).toMatch(/^3{8} +github +alice +attention +reauth_required$/);
@@ -60,8 +59,7 @@ describe("connections", () => {
     ];
     for (const [id, userId, status] of more) daemon.addConnection({ id, userId, status });
     const ids = async (...flags: string[]): Promise<[ids: string, err: string]> => {
-      const shell = shellOf();
-      expect(await run(["connections", ...flags], shell)).toBe(0);
+      const shell = await ended(0, ["connections", ...flags], shellOf());
       const [, ...rows] = shell.out().trimEnd().split("\n");
       return [rows.map(([id]) => id).join(""), shell.err()];
     };
@@ -71,13 +69,11 @@ describe("connections", () => {
   });
 
   it("has colours at a terminal that may have them, and keeps to its width", async () => {
-    const wide = shellOf({ outIsTTY: true, columns: 120 });
-    expect(await run(["connections"], wide)).toBe(0);
+    const wide = await ended(0, ["connections"], shellOf({ outIsTTY: true, columns: 120 }));
     expect(wide.out()).toContain("\x1b[32mactive\x1b[39m");
     expect(wide.out()).toContain("\x1b[31mattention\x1b[39m");
     const plain = { ...daemon.env, NO_COLOR: "1" };
-    const narrow = shellOf({ outIsTTY: true, columns: 80, env: plain });
-    expect(await run(["connections"], narrow)).toBe(0);
+    const narrow = await ended(0, ["connections"], shellOf({ outIsTTY: true, columns: 80, env: plain }));
     const lines = narrow.out().trimEnd().split("\n");
     expect(lines.map((line) => line.length <= 80)).toEqual([true, true, true]);
     expect(narrow.out()).not.toContain("\x1b");
@@ -91,16 +87,18 @@ describe("connections", () => {
       status: ConnectionStatus.ATTENTION,
       problem: { reason: "refresh_failing", message: "It goes on." },
     });
-    const narrow = shellOf({ outIsTTY: true, columns: 80, env: { ...daemon.env, NO_COLOR: "1" } });
-    expect(await run(["connections"], narrow)).toBe(0);
+    const narrow = await ended(
+      0,
+      ["connections"],
+      shellOf({ outIsTTY: true, columns: 80, env: { ...daemon.env, NO_COLOR: "1" } }),
+    );
     for (const reason of ["reauth_required", "refresh_failing"])
       expect(narrow.out()).toMatch(new RegExp(`^\\d{8}  github .* attention  ${reason}$`, "m"));
     for (const line of narrow.out().split("\n")) expect(line.length).toBeLessThanOrEqual(80);
   });
 
   it("shows one with its times, absolute and relative", async () => {
-    const shell = shellOf();
-    expect(await run(["connections", "show", connectionId.slice(0, 8)], shell)).toBe(0);
+    const shell = await ended(0, ["connections", "show", connectionId.slice(0, 8)], shellOf());
     expect(shell.out()).toContain("2026-11-24T11:57:00Z (3m ago)\n");
   });
 
@@ -121,8 +119,7 @@ describe("connections", () => {
   });
 
   it("shows one", async () => {
-    const shell = shellOf();
-    expect(await run(["connections", "show", connectionId], shell)).toBe(0);
+    const shell = await ended(0, ["connections", "show", connectionId], shellOf());
     expect(shell.out()).toMatch(/^status +active$/m);
     expect(shell.out()).toMatch(/^scopes +repo$/m);
     const json = shellOf();
@@ -133,11 +130,9 @@ describe("connections", () => {
   it("revokes and deletes, asking a person first, and a script for --yes", async () => {
     for (const verb of ["revoke", "delete"]) {
       expect(await run(["connections", verb, connectionId], shellOf({ answers: ["no"] }))).toBe(1);
-      const script = shellOf();
-      expect(await run(["connections", verb, connectionId], script)).toBe(2);
+      const script = await ended(2, ["connections", verb, connectionId], shellOf());
       expect(script.err()).toBe("nexusd: there is no terminal to confirm at: use --yes\n");
-      const shell = shellOf();
-      expect(await run(["connections", verb, connectionId, "--yes"], shell)).toBe(0);
+      const shell = await ended(0, ["connections", verb, connectionId, "--yes"], shellOf());
       expect(shell.out()).toBe(`${connectionId} is ${verb}d\n`);
     }
     expect(daemon.got("RevokeConnection")).toHaveLength(1);
@@ -155,11 +150,9 @@ describe("connections", () => {
   ])("says after a revocation what the provider knows: %s", async (providerRevocation, words) => {
     const id = "44444444-4444-4444-8444-444444444444";
     daemon.addConnection({ id, status: ConnectionStatus.REVOKED, providerRevocation });
-    const shell = shellOf();
-    expect(await run(["connections", "revoke", id, "--yes"], shell)).toBe(0);
+    const shell = await ended(0, ["connections", "revoke", id, "--yes"], shellOf());
     expect(shell.out()).toContain(`${id} is revoked: ${words}`);
-    const later = shellOf();
-    expect(await run(["connections", "show", id], later)).toBe(0);
+    const later = await ended(0, ["connections", "show", id], shellOf());
     expect(later.out()).toContain(words);
   });
 
@@ -168,8 +161,7 @@ describe("connections", () => {
     [["token"], "missing required argument 'connection'"],
     [["token", connectionId, "--min-ttl", "60"], "is not a duration"],
   ])("%j is refused with 2", async (args, text) => {
-    const shell = shellOf();
-    expect(await run(args, shell)).toBe(2);
+    const shell = await ended(2, args, shellOf());
     expect(shell.err()).toContain(text);
   });
 });
@@ -198,8 +190,7 @@ describe("token", () => {
 
   it("prints the access token and nothing else", async () => {
     await restart();
-    const shell = shellOf();
-    expect(await run(["token", connectionId, "--min-ttl", "1m"], shell)).toBe(0);
+    const shell = await ended(0, ["token", connectionId, "--min-ttl", "1m"], shellOf());
     expect([shell.out(), shell.err()]).toEqual(["L1ve\n", ""]);
     expect(daemon.got<TokenServiceGetTokenRequest>("GetToken")[0]).toMatchObject({
       connectionId,
@@ -230,8 +221,7 @@ describe("token", () => {
     async (_name, kind, credentials) => {
       daemon.tokenApi = { getToken: () => ({ token: { strategy: { kind }, credentials } }) };
       await restart();
-      const shell = shellOf();
-      expect(await run(["token", connectionId], shell)).toBe(0);
+      const shell = await ended(0, ["token", connectionId], shellOf());
       expect([shell.out(), shell.err()]).toEqual(["L1ve\n", ""]);
     },
   );
@@ -239,8 +229,7 @@ describe("token", () => {
   it("prints nothing when the credential is not one token", async () => {
     daemon.tokenApi = { getToken: () => ({ token: { credentials: { username: "u", password: "p" } } }) };
     await restart();
-    const shell = shellOf();
-    expect(await run(["token", connectionId], shell)).toBe(1);
+    const shell = await ended(1, ["token", connectionId], shellOf());
     expect(shell.out()).toBe("");
     expect(shell.err()).toContain("it has the fields password, username: name one");
   });
@@ -251,8 +240,7 @@ describe("token", () => {
       const detail = { desc: ErrorInfoSchema, value: { reason, domain: "nexus" } };
       const failure = new ConnectError("consent is needed", Code.FailedPrecondition, undefined, [detail]);
       daemon.failures.set("GetToken", failure);
-      const shell = shellOf();
-      expect(await run(["token", connectionId], shell)).toBe(22);
+      const shell = await ended(22, ["token", connectionId], shellOf());
       expect(shell.out()).toBe("");
       expect(shell.err()).toContain(`cannot read the token of ${connectionId}: consent is needed\n`);
       expect(shell.err()).toContain("nexusd connect");
@@ -266,16 +254,14 @@ describe("token", () => {
       { desc: ErrorInfoSchema, value },
     ]);
     daemon.failures.set("GetToken", failure);
-    const shell = shellOf();
-    expect(await run(["token", connectionId], shell)).toBe(22);
+    const shell = await ended(22, ["token", connectionId], shellOf());
     expect(shell.err()).toContain("add the provider again under its name, then");
   });
 
   it("says when to try again", async () => {
     const detail = { desc: RetryInfoSchema, value: { retryDelay: { seconds: 7n, nanos: 0 } } };
     daemon.failures.set("GetToken", new ConnectError("down", Code.Unavailable, undefined, [detail]));
-    const shell = shellOf();
-    expect(await run(["token", connectionId], shell)).toBe(1);
+    const shell = await ended(1, ["token", connectionId], shellOf());
     expect(shell.err()).toBe(`nexusd: cannot read the token of ${connectionId}: down\ntry again in 7s\n`);
   });
 });
@@ -285,8 +271,7 @@ describe("the way to the daemon", () => {
     const { socketPath } = daemon;
     await daemon.stop();
     for (const args of [["token", connectionId], ["connections"], ["provider", "list"], ["watch"]]) {
-      const shell = shellOf();
-      expect(await run(args, shell)).toBe(20);
+      const shell = await ended(20, args, shellOf());
       expect(shell.err()).toMatch(
         /^nexusd: cannot .* not reachable at unix:.*: is `nexusd serve` running\?\n/,
       );
@@ -315,8 +300,7 @@ describe("the way to the daemon", () => {
     expect(await run(["provider", "list"], shellOf({ env }))).toBe(0);
     expect(tcp.requests[0]?.authorization).toBe("Bearer k3y");
     tcp.failures.set("ListProviders", new ConnectError("no valid key", Code.Unauthenticated));
-    const shell = shellOf({ env });
-    expect(await run(["provider", "list"], shell)).toBe(1);
+    const shell = await ended(1, ["provider", "list"], shellOf({ env }));
     expect(shell.err()).toContain("admin.key");
     expect(shell.err()).not.toContain("k3y");
     await tcp.stop();
@@ -327,8 +311,7 @@ describe("the way to the daemon", () => {
       { NEXUS_ADDRESS: "http://127.0.0.1:1", NEXUS_API_KEY_FILE: "/nonexistent" },
       { NEXUS_ADDRESS: "elsewhere" },
     ]) {
-      const shell = shellOf({ env });
-      expect(await run(["connections"], shell)).toBe(2);
+      const shell = await ended(2, ["connections"], shellOf({ env }));
       expect(shell.err()).toMatch(/NEXUS_A/);
     }
   });

@@ -1,9 +1,8 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { describe, expect, it } from "vitest";
-import { run } from "../../../src/cli/program.js";
 import { perTest } from "../../lifetimes.js";
 import { FakeDaemon } from "../fake_daemon.js";
-import { fakeShell } from "../fake_shell.js";
+import { ended, fakeShell } from "../fake_shell.js";
 
 const nowMs = Date.UTC(2026, 10, 27, 12, 40);
 const at = (minutes: number) => timestampFromMs(nowMs + minutes * 60_000);
@@ -49,8 +48,7 @@ describe("nexusd status --activity", () => {
   it("tells the refreshes by the hour, when tokens end, and who holds streams; no name steers the terminal", async () => {
     daemon.statusApi = { getActivity: () => activity, listOpenStreams: () => streams };
     await daemon.start();
-    const shell = fakeShell({ env: daemon.env });
-    expect(await run(["status", "--activity"], shell)).toBe(0);
+    const shell = await ended(0, ["status", "--activity"], fakeShell({ env: daemon.env }));
     expect(shell.out()).toBe(`REFRESHES since 2026-11-27T10:31:00Z, when the daemon started
 HOUR               REFRESHED  RETRIED  FAILED
 2026-11-27T10:00Z  1,202      1        0
@@ -72,12 +70,10 @@ and 2 more
     const quiet = { ...activity, recordedSince: at(-100), intervals: [], connectionsStored: 50_000n };
     daemon.statusApi = { getActivity: () => quiet, listOpenStreams: () => ({ count: 0 }) };
     await daemon.start();
-    const shell = fakeShell({ env: daemon.env });
-    expect(await run(["status", "--activity"], shell)).toBe(0);
+    const shell = await ended(0, ["status", "--activity"], fakeShell({ env: daemon.env }));
     expect(shell.out()).toMatch(/^REFRESHES since 2026-11-27T11:00:00Z\nnone\n\nTOKEN ENDS +TOKENS/);
     expect(shell.out()).toMatch(/OPEN STREAMS\nnone\n$/);
-    const json = fakeShell({ env: daemon.env });
-    expect(await run(["status", "--activity", "--json"], json)).toBe(0);
+    const json = await ended(0, ["status", "--activity", "--json"], fakeShell({ env: daemon.env }));
     const lines = json.out().trim().split("\n");
     expect(lines.map((line) => Object.keys(JSON.parse(line)))[0]).toContain("expiries");
     expect(lines).toHaveLength(2);

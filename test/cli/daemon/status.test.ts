@@ -6,7 +6,7 @@ import { run } from "../../../src/cli/program.js";
 import { DaemonState, type GetStatusResponseSchema } from "../../../src/gen/nexus/v1/status_pb.js";
 import { perTest } from "../../lifetimes.js";
 import { connectionId, FakeDaemon, providerId } from "../fake_daemon.js";
-import { fakeShell, startMs } from "../fake_shell.js";
+import { ended, fakeShell, startMs } from "../fake_shell.js";
 
 const counts = (...numbers: number[]) =>
   numbers.map((count, index) => ({ status: index + 1, count: BigInt(count) }));
@@ -75,15 +75,13 @@ describe("nexusd status", () => {
 
   it("warns by --check of tokens that end soon and cannot be refreshed, and ends with 0", async () => {
     await serve(ending);
-    const shell = fakeShell({ env: daemon.env });
-    expect(await run(["status", "--check"], shell)).toBe(0);
+    const shell = await ended(0, ["status", "--check"], fakeShell({ env: daemon.env }));
     expect(shell.err()).toBe(
       `warning: the token of acme ends in 1h and cannot be refreshed; a person must consent again: nexusd connect --connection ${connectionId}\n`,
     );
     const table = `TOKEN ENDS, AND CANNOT BE REFRESHED  CONNECTION\nin 1h                                acme ${connectionId.slice(0, 8)}\n`;
     expect(shell.out()).toContain(table);
-    const quiet = fakeShell({ env: daemon.env });
-    expect(await run(["status"], quiet)).toBe(0);
+    const quiet = await ended(0, ["status"], fakeShell({ env: daemon.env }));
     expect([quiet.err(), quiet.out()]).toEqual(["", expect.stringContaining(table)]);
   });
 
@@ -91,8 +89,7 @@ describe("nexusd status", () => {
     daemon.addConnection();
     const { endingTokens } = ending;
     await serve({ ...troubled, endingTokens });
-    const shell = fakeShell({ env: daemon.env });
-    expect(await run(["status", "--check"], shell)).toBe(22);
+    const shell = await ended(22, ["status", "--check"], fakeShell({ env: daemon.env }));
     expect(shell.err()).toContain("consent again: nexusd connect github/alice\n");
     expect(shell.out()).toContain("in 4m 10s     github/alice  after 3 failures\n");
     expect(shell.out()).toContain("in 1h                                github/alice\n");
@@ -107,8 +104,7 @@ describe("nexusd status", () => {
 
   it("is a few aligned lines, and 0 for a daemon that is well", async () => {
     await serve(ready);
-    const shell = fakeShell({ env: daemon.env });
-    expect(await run(["status", "--check"], shell)).toBe(0);
+    const shell = await ended(0, ["status", "--check"], fakeShell({ env: daemon.env }));
     expect(shell.out()).toBe(`nexusd       0.1.0
 status       ready
 up           3h 10m
@@ -135,8 +131,7 @@ none
 
   it("says what fails and what comes next; no name steers the terminal", async () => {
     await serve(troubled);
-    const shell = fakeShell({ env: daemon.env });
-    expect(await run(["status", "--entries", "1"], shell)).toBe(0);
+    const shell = await ended(0, ["status", "--entries", "1"], fakeShell({ env: daemon.env }));
     expect(daemon.got("GetStatus")).toMatchObject([{ maxEntries: 1 }]);
     const [, , failing, next] = shell.out().split("\n\n");
     expect(failing).toBe(`FAILING PROVIDER  REASON     FOR  FAILURES  CONNECTIONS  NEXT PROBE
@@ -165,8 +160,7 @@ in 4m 10s     github?[31m ${connectionId.slice(0, 8)}  after 3 failures
 
   it("prints the message as JSON, with the same code", async () => {
     await serve(troubled);
-    const shell = fakeShell({ env: daemon.env });
-    expect(await run(["status", "--json", "--check"], shell)).toBe(22);
+    const shell = await ended(22, ["status", "--json", "--check"], fakeShell({ env: daemon.env }));
     expect(JSON.parse(shell.out())).toMatchObject({
       state: "DAEMON_STATE_ATTENTION",
       next_refreshes: [{ connection_id: connectionId }],

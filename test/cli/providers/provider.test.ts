@@ -13,7 +13,7 @@ import {
 import { perTest } from "../../lifetimes.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 import { FakeDaemon, providerId, redirectUri } from "../fake_daemon.js";
-import { fakeShell, jsonLines } from "../fake_shell.js";
+import { ended, fakeShell, jsonLines } from "../fake_shell.js";
 
 const daemon = perTest(() => new FakeDaemon());
 let folder: string;
@@ -182,8 +182,7 @@ describe("provider list and show", () => {
       enableDiscovery: true,
       oauth2Options: { omitPkce: true },
     });
-    const shell = shellOf();
-    expect(await run(["provider", "list"], shell)).toBe(0);
+    const shell = await ended(0, ["provider", "list"], shellOf());
     const [header, ...rows] = shell.out().trimEnd().split("\n");
     expect(header).toMatch(/^NAME +ID +TYPE +PKCE +ISSUER OR AUTH URL +SCOPES$/);
     expect(rows[0]).toMatch(/^github +1{8} +oauth2 +S256 +https:\/\/p\.example\/a +a b$/);
@@ -194,15 +193,13 @@ describe("provider list and show", () => {
   });
 
   it("says on standard error that there is none", async () => {
-    const shell = shellOf();
-    expect(await run(["provider", "list"], shell)).toBe(0);
+    const shell = await ended(0, ["provider", "list"], shellOf());
     expect([shell.out(), shell.err()]).toEqual(["", "no providers yet: nexusd provider add\n"]);
   });
 
   it.each(["github", " GitHub ", providerId])("finds %j", async (key) => {
     daemon.addProvider({ clientSecretSet: true });
-    const shell = shellOf();
-    expect(await run(["provider", "show", key], shell)).toBe(0);
+    const shell = await ended(0, ["provider", "show", key], shellOf());
     expect(shell.out()).toMatch(/^client secret +set$/m);
     expect(shell.out()).toMatch(new RegExp(`^redirect URI +${redirectUri}$`, "m"));
     const json = shellOf();
@@ -212,21 +209,18 @@ describe("provider list and show", () => {
 
   it("says nothing of a client where the provider takes a static key", async () => {
     daemon.addProvider({ authType: AuthType.API_KEY });
-    const shell = shellOf();
-    expect(await run(["provider", "show", "github"], shell)).toBe(0);
+    const shell = await ended(0, ["provider", "show", "github"], shellOf());
     expect(shell.out()).not.toMatch(/^(discovery|client|grant type)/m);
   });
 
   it("says how a provider of the catalogue is registered that is not yet", async () => {
     daemon.templates.push("slack");
-    const shell = shellOf();
-    expect(await run(["provider", "show", "Slack"], shell)).toBe(1);
+    const shell = await ended(1, ["provider", "show", "Slack"], shellOf());
     expect(shell.err()).toContain("\nadd it first; how: nexusd provider show slack --template\n");
   });
 
   it("says what it did not find", async () => {
-    const shell = shellOf();
-    expect(await run(["provider", "show", "nope"], shell)).toBe(1);
+    const shell = await ended(1, ["provider", "show", "nope"], shellOf());
     expect(shell.err()).toBe("nexusd: cannot find the provider nope: not found\nsee nexusd provider list\n");
   });
 
@@ -238,8 +232,7 @@ describe("provider list and show", () => {
   ])("suggests github for %s to %j", async (word, command) => {
     daemon.addProvider();
     daemon.failures.set("RequestConnection", new ConnectError("there is none", Code.NotFound));
-    const shell = shellOf();
-    expect(await run([...command, word], shell)).toBe(1);
+    const shell = await ended(1, [...command, word], shellOf());
     expect(shell.err()).toMatch(/\ndid you mean github\?\n$/);
   });
 });
@@ -295,19 +288,16 @@ describe("provider update", () => {
 describe("provider delete", () => {
   it("asks a person, and takes only yes", async () => {
     daemon.addProvider();
-    const no = shellOf({ answers: [""] });
-    expect(await run(["provider", "delete", "github"], no)).toBe(1);
+    const no = await ended(1, ["provider", "delete", "github"], shellOf({ answers: [""] }));
     expect(no.err()).toBe("nexusd: nothing was changed\n");
     expect(daemon.got("DeleteProvider")).toEqual([]);
-    const yes = shellOf({ answers: ["y"] });
-    expect(await run(["provider", "delete", "github"], yes)).toBe(0);
+    const yes = await ended(0, ["provider", "delete", "github"], shellOf({ answers: ["y"] }));
     expect(yes.out()).toBe("github is deleted; 2 connections are left without a provider\n");
   });
 
   it("demands --yes of a script, and does not ask then", async () => {
     daemon.addProvider();
-    const script = shellOf();
-    expect(await run(["provider", "delete", "github"], script)).toBe(2);
+    const script = await ended(2, ["provider", "delete", "github"], shellOf());
     expect(script.err()).toBe("nexusd: there is no terminal to confirm at: use --yes\n");
     expect(await run(["provider", "delete", "github", "--yes"], shellOf())).toBe(0);
     expect(await run(["provider", "delete", "github", "--yes"], shellOf({ answers: [] }))).toBe(0);

@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { run } from "../../../src/cli/program.js";
 import { lockDataFolder } from "../../../src/store/files/data_folder.js";
 import { FakeDaemon } from "../../cli/fake_daemon.js";
-import { fakeShell } from "../../cli/fake_shell.js";
+import { ended, fakeShell } from "../../cli/fake_shell.js";
 import { perTest } from "../../lifetimes.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 
@@ -31,8 +31,7 @@ describe("backup and restore", () => {
     };
     await daemon.start();
     const file = join(temporaryFolder(), "b");
-    const shell = fakeShell({ env: daemon.env });
-    expect(await run(["backup", file], shell)).toBe(0);
+    const shell = await ended(0, ["backup", file], fakeShell({ env: daemon.env }));
     expect(readFileSync(file, "utf8")).toBe("one two");
     expect(statSync(file).mode & 0o777).toBe(0o600);
     expect(shell.out()).toContain("3 sealed records were opened");
@@ -65,8 +64,7 @@ describe("backup and restore", () => {
       },
     };
     await daemon.start();
-    const shell = fakeShell({ env: daemon.env });
-    expect(await run(["backup", "/nodir/b"], shell)).toBe(1);
+    const shell = await ended(1, ["backup", "/nodir/b"], fakeShell({ env: daemon.env }));
     expect(shell.err()).toBe("nexusd: cannot write the backup /nodir/b: the folder /nodir does not exist\n");
   });
 
@@ -82,8 +80,11 @@ describe("backup and restore", () => {
   it("restore says what is no backup, and touches nothing", async () => {
     await daemon.start();
     const folder = temporaryFolder();
-    const shell = fakeShell({ env: { NEXUS_DATA_DIR: folder } });
-    expect(await run(["restore", import.meta.filename], shell)).toBe(12);
+    const shell = await ended(
+      12,
+      ["restore", import.meta.filename],
+      fakeShell({ env: { NEXUS_DATA_DIR: folder } }),
+    );
     expect(shell.err()).toContain("is no backup of nexusd");
     expect(await run(["restore", join(folder, "none")], fakeShell({ env: { NEXUS_DATA_DIR: folder } }))).toBe(
       1,

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { run } from "../../../src/cli/program.js";
 import { KeySource } from "../../../src/gen/nexus/v1/keyring_pb.js";
 import { FakeDaemon } from "../../cli/fake_daemon.js";
-import { fakeShell } from "../../cli/fake_shell.js";
+import { ended, fakeShell } from "../../cli/fake_shell.js";
 import { perTest } from "../../lifetimes.js";
 
 const [old, fresh] = ["0123456789abcdef", "fedcba9876543210"] as const;
@@ -45,33 +45,31 @@ describe("keyring", () => {
   it("rotate ends with 1 when records stay behind, and says what that means", async () => {
     daemon.keyringApi = { rotateKeyring: () => ring(1n, false, 1n) };
     await daemon.start();
-    const shell = fakeShell({ env: daemon.env });
-    expect(await run(["keyring", "rotate", "--to", fresh], shell)).toBe(1);
+    const shell = await ended(1, ["keyring", "rotate", "--to", fresh], fakeShell({ env: daemon.env }));
     expect(shell.err()).toContain("the old one can be retired");
   });
 
   it("retire asks a person first, and tells who must remove a key that lies in no file", async () => {
     daemon.keyringApi = { retireKey: () => ({ removedFromSource: false }) };
     await daemon.start();
-    const asked = fakeShell({ env: daemon.env, answers: ["n"] });
-    expect(await run(["keyring", "retire", old], asked)).toBe(1);
+    await ended(1, ["keyring", "retire", old], fakeShell({ env: daemon.env, answers: ["n"] }));
     expect(daemon.got("RetireKey")).toEqual([]);
-    const script = fakeShell({ env: daemon.env });
-    expect(await run(["keyring", "retire", old, "--yes"], script)).toBe(0);
+    const script = await ended(0, ["keyring", "retire", old, "--yes"], fakeShell({ env: daemon.env }));
     expect(script.out()).toContain("remove it from where the keys come from");
-    const wrong = fakeShell({ env: daemon.env });
-    expect(await run(["keyring", "retire", "my key"], wrong)).toBe(2);
+    await ended(2, ["keyring", "retire", "my key"], fakeShell({ env: daemon.env }));
   });
 
   it("takes the beginning of a key's id, and asks with the whole of it", async () => {
     daemon.keyringApi = { getKeyring: () => ring(0n, false), retireKey: () => ({ removedFromSource: true }) };
     await daemon.start();
-    const asked = fakeShell({ env: daemon.env, answers: ["y"] });
-    expect(await run(["keyring", "retire", "0123"], asked)).toBe(0);
+    const asked = await ended(
+      0,
+      ["keyring", "retire", "0123"],
+      fakeShell({ env: daemon.env, answers: ["y"] }),
+    );
     expect(asked.questions[0]?.question).toContain(`Backups made with key ${old} need it still.`);
     expect(daemon.got("RetireKey")).toMatchObject([{ keyId: old }]);
-    const unknown = fakeShell({ env: daemon.env });
-    expect(await run(["keyring", "retire", "abcd", "--yes"], unknown)).toBe(2);
+    const unknown = await ended(2, ["keyring", "retire", "abcd", "--yes"], fakeShell({ env: daemon.env }));
     expect(unknown.err()).toContain("no key of the ring begins with abcd");
     expect(await run(["keyring", "retire", "012", "--yes"], fakeShell({ env: daemon.env }))).toBe(2);
   });
