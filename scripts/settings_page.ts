@@ -2,11 +2,12 @@
 // `npm run generate` calls it, and `npm run check` compares.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { defaultOf, flagText, meaningOf, type Setting, settings } from "../src/config/settings.js";
+import { allSettings, defaultOf, flagText, meaningOf, type Setting } from "../src/config/settings.js";
+import { extensions } from "../src/ext/extensions.js";
 
 const introduction = `# Settings
 
-Generated from \`src/config/settings.ts\` by \`npm run generate\`: edit the table there.
+Generated from \`src/config/settings.ts\` and the settings of \`src/ext/extensions.ts\` by \`npm run generate\`: edit the tables there.
 
 A setting is an environment variable or a flag of \`nexusd serve\`; those of the group Commands are flags of the other commands. A flag overrides
 the variable. nexusd trims values and treats an empty value as unset. If settings are invalid, \`nexusd serve\` reports all errors at once and does not start.
@@ -18,6 +19,7 @@ On Linux, the data folder is \`$XDG_DATA_HOME/nexusd\`, by default \`~/.local/sh
 `;
 
 export function settingsPage(): string {
+  const settings = allSettings(extensions);
   const groups = [...new Set(settings.map(({ group }) => group))];
   const first = settings.filter(({ isFirst }) => isFirst);
   const ofGroup = (group: string): string =>

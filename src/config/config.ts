@@ -4,16 +4,8 @@ import type { KeySource } from "../model/credentials/key_source.js";
 import { defaultLimits, type Limits, type Rate } from "../model/limits.js";
 import type { ListenAddress } from "../model/listen_address.js";
 import type { ProviderNetworks } from "../outbound/provider_networks.js";
-import {
-  type FleetConfig,
-  readFleetConfig,
-  readStoreAddress,
-  readUpstreamConfig,
-  type StoreAddress,
-  type UpstreamConfig,
-} from "./fleet_config.js";
-import { type JwtConfig, readJwtConfig } from "./jwt_config.js";
 import { socketPathViolation } from "./kinds/address_kinds.js";
+import type { SettingGroups } from "./kinds/setting_kinds.js";
 import {
   type EgressConfig,
   type ListenersConfig,
@@ -21,8 +13,8 @@ import {
   readListenersConfig,
 } from "./listeners_config.js";
 import { SettingReader } from "./setting_reader.js";
-import type { Flags } from "./settings.js";
-import { type NotifyConfig, readNotifyConfig, readTracing, type TracingConfig } from "./tracing_config.js";
+import { allSettings, type Flags } from "./settings.js";
+import { readTracing, type TracingConfig } from "./tracing_config.js";
 
 /** What the daemon runs with, checked and frozen; the table in `settings.ts` says the name and the default of each. */
 export interface Config {
@@ -41,8 +33,6 @@ export interface Config {
   readonly egress: EgressConfig;
   /** TLS, and who may come by which socket. */
   readonly listeners: ListenersConfig;
-  /** Absent where callers show no JWT. */
-  readonly jwt: JwtConfig | undefined;
   /** Origin and path prefix, without a slash at the end. */
   readonly publicUrl: string;
   /** `<publicUrl>/auth/callback`: what every redirect URI begins with. */
@@ -84,24 +74,31 @@ export interface Config {
    * sidecar 2 s (the kubelet's shortest): the injector sets less than that.
    */
   readonly drainTimeoutMs: number;
-  /** What the names of the secrets of proxies begin with, without the slash after it; whether proxies are served at all. */
-  readonly proxy: { readonly isServed: boolean; readonly secretPrefix: string };
-  readonly notify: NotifyConfig;
-  /** Absent where the daemon is alone. */
-  readonly fleet: FleetConfig | undefined;
-  /** Absent where the daemon has connections of its own. */
-  readonly upstream: UpstreamConfig | undefined;
-  /** Objects of a cluster; absent where it names no namespaces. */
-  readonly kubernetes:
-    | {
-        readonly namespaces: readonly string[];
-        readonly exportNamespaces: readonly string[];
-        /** Absolute; undefined for those of the pod. */
-        readonly credentials: string | undefined;
-      }
-    | undefined;
+  /** Whether the daemon has a store of its own, shares one with others, or has a copy of what another daemon shows it. */
+  readonly store: "own" | ForeignStore;
   /** Absent where no traces are asked for. */
   readonly tracing: TracingConfig | undefined;
+  /** What extensions read, each its own by `ExtensionSettings.of`. */
+  readonly extensions: ReadonlyMap<ExtensionSettings, unknown>;
+}
+
+type ForeignStore = "shared" | "copy";
+
+/** The settings of an extension. */
+export class ExtensionSettings<Value = unknown> {
+  /**
+   * @param read notes errors in the reader, and touches no file
+   * @param store what becomes of the daemon's store where `read` finds its settings
+   */
+  constructor(
+    readonly groups: SettingGroups,
+    readonly read: (reader: SettingReader) => Value,
+    readonly store?: ForeignStore,
+  ) {}
+
+  of({ extensions }: Config): Value {
+    return extensions.get(this) as Value;
+  }
 }
 
 /**
@@ -113,15 +110,18 @@ export function loadConfig(
   env: NodeJS.ProcessEnv,
   flags: Flags,
   platform: { readonly isTTY: boolean },
+  extensions: readonly { readonly settings?: ExtensionSettings }[] = [],
 ): Config {
-  const reader = new SettingReader(env, flags);
+  const reader = new SettingReader(env, flags, allSettings(extensions));
   const dataDir = readDataDir(reader);
-  const upstream = readUpstreamConfig(reader);
+  const parts = extensions.flatMap(({ settings = [] }) => settings);
+  const found = new Map(parts.map((part) => [part, part.read(reader)]));
+  const store = parts.find((part) => part.store && found.get(part) !== undefined)?.store ?? "own";
   const egress = readEgressConfig(reader);
   const addresses = {
     grpc: grpcAddresses(reader, dataDir),
     http: reader.get("NEXUS_HTTP_LISTEN"),
-    browser: upstream === undefined ? reader.get("NEXUS_BROWSER_LISTEN") : [],
+    browser: store === "copy" ? [] : reader.get("NEXUS_BROWSER_LISTEN"),
     ops: reader.get("NEXUS_OPS_LISTEN"),
     console: reader.get("NEXUS_CONSOLE_LISTEN"),
     egress: egress.listen,
@@ -138,7 +138,6 @@ export function loadConfig(
     consoleUrl: reader.get("NEXUS_CONSOLE_URL"),
     egress,
     listeners: readListenersConfig(reader, addresses),
-    jwt: readJwtConfig(reader),
     publicUrl,
     redirectUri: `${publicUrl}/auth/callback`,
     allowedReturnOrigins: reader.get("NEXUS_ALLOWED_RETURN_URLS"),
@@ -159,23 +158,12 @@ export function loadConfig(
       adminKeyFile: reader.get("NEXUS_ADMIN_KEY_FILE"),
     }),
     drainTimeoutMs: reader.get("NEXUS_DRAIN_TIMEOUT_MS"),
-    proxy: readProxy(reader),
-    notify: readNotifyConfig(reader),
-    fleet: readFleetConfig(reader),
-    upstream,
-    kubernetes: readKubernetes(reader),
+    store,
     tracing: readTracing(reader),
+    extensions: found,
   };
   reader.throwViolations();
   return Object.freeze(config);
-}
-
-function readKubernetes(reader: SettingReader): Config["kubernetes"] {
-  const namespaces = reader.get("NEXUS_KUBERNETES_NAMESPACES");
-  if (namespaces.length === 0) return undefined;
-  const exportNamespaces = reader.get("NEXUS_KUBERNETES_EXPORT_NAMESPACES");
-  const credentials = reader.get("NEXUS_KUBERNETES_CREDENTIALS");
-  return Object.freeze({ namespaces, exportNamespaces, credentials });
 }
 
 function readConsent(reader: SettingReader): Config["consent"] {
@@ -186,37 +174,11 @@ function readConsent(reader: SettingReader): Config["consent"] {
   });
 }
 
-function readProxy(reader: SettingReader): Config["proxy"] {
-  return Object.freeze({
-    isServed: reader.get("NEXUS_PROXIES"),
-    secretPrefix: reader.get("NEXUS_SDS_PREFIX"),
-  });
-}
-
 function readNamedFiles(reader: SettingReader): Pick<Config, "clientAssertionFiles" | "clientKeyFiles"> {
   return {
     clientAssertionFiles: Object.freeze(reader.get("NEXUS_CLIENT_ASSERTION_FILES")),
     clientKeyFiles: Object.freeze(reader.get("NEXUS_SIGNING_KEY_FILES")),
   };
-}
-
-/** What a command needs that makes or changes the store of a fleet; no daemon runs for it. */
-export interface FleetStoreConfig {
-  readonly store: StoreAddress;
-  readonly dataDir: string;
-  readonly encryptionKey: KeySource;
-}
-
-/** @throws ConfigError with all errors */
-export function loadFleetStoreConfig(env: NodeJS.ProcessEnv, flags: Flags): FleetStoreConfig {
-  const reader = new SettingReader(env, flags);
-  const dataDir = readDataDir(reader);
-  const store = readStoreAddress(reader);
-  if (store === undefined) reader.refuse("NEXUS_STORE", "is needed: the URL of the fleet's PostgreSQL");
-  const encryptionKey = readEncryptionKey(reader, dataDir);
-  reader.throwViolations();
-  if (store === undefined) throw new Error("a setting that is missing is an error");
-  return Object.freeze({ store, dataDir, encryptionKey });
 }
 
 /** The data folder, absolute. Two daemons cannot share one. */
@@ -240,7 +202,7 @@ function grpcAddresses(reader: SettingReader, dataDir: string): readonly ListenA
 }
 
 /** Where the encryption key comes from: one of three settings, or a file that the first start makes. */
-function readEncryptionKey(reader: SettingReader, dataDir: string): KeySource {
+export function readEncryptionKey(reader: SettingReader, dataDir: string): KeySource {
   const generated = { source: "generated", path: join(dataDir, "encryption.key") } as const;
   const name = reader.oneOf(
     "NEXUS_ENCRYPTION_KEY",

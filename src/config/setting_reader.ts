@@ -1,4 +1,11 @@
-import { type Flags, type SettingName, type SettingValue, settingOf, settings } from "./settings.js";
+import {
+  type CoreGroups,
+  coreSettings,
+  type Flags,
+  type Setting,
+  type SettingName,
+  type SettingValue,
+} from "./settings.js";
 
 /** Settings that cannot be used. */
 export class ConfigError extends Error {
@@ -17,33 +24,45 @@ const longestShown = 200;
  * variable; a value is trimmed, and an empty one counts as not set unless its kind accepts it.
  */
 export class SettingReader {
-  readonly #values = new Map<SettingName, unknown>();
-  readonly #violations: { readonly name: SettingName; readonly line: string }[] = [];
+  readonly #values = new Map<string, unknown>();
+  readonly #violations: { readonly name: string; readonly line: string }[] = [];
+  readonly #table: ReadonlyMap<string, Setting>;
 
   constructor(
     private readonly env: NodeJS.ProcessEnv,
     private readonly flags: Flags,
-  ) {}
-
-  /** The value, or the default of the table. One that cannot be used is noted, and its default stands in for it. */
-  get<Name extends SettingName>(name: Name): SettingValue<Name> {
-    if (!this.#values.has(name)) this.#values.set(name, this.#parse(name));
-    return this.#values.get(name) as SettingValue<Name>;
+    table = coreSettings,
+  ) {
+    this.#table = new Map(table.map((setting) => [setting.name, setting]));
   }
 
-  isSet(name: SettingName): boolean {
+  /** The value, or the default of the table. One that cannot be used is noted, and its default stands in for it. */
+  get<Name extends SettingName>(name: Name): SettingValue<CoreGroups, Name> {
+    return this.of<CoreGroups>()(name);
+  }
+
+  /** As `get`, for the settings of an extension. One that is not in the table counts as not set. */
+  of<Groups>() {
+    return <Name extends SettingName<Groups>>(name: Name): SettingValue<Groups, Name> => {
+      if (!this.#values.has(name)) this.#values.set(name, this.#parse(name));
+      return this.#values.get(name) as SettingValue<Groups, Name>;
+    };
+  }
+
+  isSet(name: string): boolean {
     return this.#text(name) !== undefined;
   }
 
   /** How the person wrote the setting: the flag when it was given, else the variable. */
-  spell(name: SettingName): string {
-    return this.flags[name] === undefined ? name : (settingOf(name).flag ?? name);
+  spell(name: string): string {
+    return this.flags[name] === undefined ? name : (this.#table.get(name)?.flag ?? name);
   }
 
   /** Notes that the setting breaks `limit`; `shown` is what it got, and is left out where it may hold a secret. */
-  refuse(name: SettingName, limit: string, shown?: string): void {
+  refuse(name: string, limit: string, shown?: string): void {
     // What stands before an @ may be a password.
-    const isSecret = shown === undefined || shown.includes("@") || settingOf(name).kind.isHidden === true;
+    const isSecret =
+      shown === undefined || shown.includes("@") || this.#table.get(name)?.kind.isHidden === true;
     const text =
       shown !== undefined && shown.length > longestShown ? `${shown.slice(0, longestShown)}...` : shown;
     const got = isSecret ? "" : `got ${JSON.stringify(text)}: `;
@@ -51,14 +70,14 @@ export class SettingReader {
   }
 
   /** Which of these settings is set. That two are set is noted. */
-  oneOf<Name extends SettingName>(...names: readonly Name[]): Name | undefined {
+  oneOf<Name extends string>(...names: readonly Name[]): Name | undefined {
     const [first, second] = names.filter((name) => this.isSet(name));
     if (first && second) this.refuse(first, `and ${this.spell(second)} are both set: set one of them`);
     return first;
   }
 
   /** Notes that `missing` is needed, when one of `beside` is set. */
-  needs(missing: SettingName, beside: readonly SettingName[]): void {
+  needs(missing: string, beside: readonly string[]): void {
     const given = beside.find((name) => this.isSet(name));
     if (given) this.refuse(missing, `is needed beside ${this.spell(given)}`);
   }
@@ -66,20 +85,22 @@ export class SettingReader {
   /** @throws ConfigError with every error noted so far, in the order of the table */
   throwViolations(): void {
     if (this.#violations.length === 0) return;
-    const order = settings.map(({ name }) => name);
+    const order = [...this.#table.keys()];
     const sorted = this.#violations.toSorted(
       (one, other) => order.indexOf(one.name) - order.indexOf(other.name),
     );
     throw new ConfigError(sorted.map(({ line }) => line));
   }
 
-  #text(name: SettingName): string | undefined {
+  #text(name: string): string | undefined {
     const text = (this.flags[name] ?? this.env[name])?.trim();
-    return text === "" && settingOf(name).kind.acceptsEmpty !== true ? undefined : text;
+    return text === "" && this.#table.get(name)?.kind.acceptsEmpty !== true ? undefined : text;
   }
 
-  #parse(name: SettingName): unknown {
-    const { kind, default: always, atPortBase } = settingOf(name);
+  #parse(name: string): unknown {
+    const setting = this.#table.get(name);
+    if (setting === undefined) return undefined;
+    const { kind, default: always, atPortBase } = setting;
     const text = this.#text(name);
     const portBase = atPortBase && this.get("NEXUS_PORT_BASE");
     const fallback = portBase === undefined ? always : atPortBase?.(portBase);

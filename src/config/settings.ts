@@ -1,18 +1,12 @@
 import { type Kind, path, type SettingGroups, type SettingRow, text } from "./kinds/setting_kinds.js";
 import { daemonSettings } from "./rows/daemon_settings.js";
 import { egressSettings } from "./rows/egress_settings.js";
-import { fleetSettings, kubernetesSettings } from "./rows/fleet_settings.js";
 import { limitSettings } from "./rows/limit_settings.js";
-import { notifySettings, spokeSettings } from "./rows/spoke_settings.js";
 
-/** Every setting, by its group and its environment variable, in the order of `--help` and of `docs/settings.md`. */
+/** The settings of the core, by group and environment variable, in the order of `--help` and of `docs/settings.md`. */
 const groups = {
   ...daemonSettings,
   ...egressSettings,
-  ...kubernetesSettings,
-  ...notifySettings,
-  ...fleetSettings,
-  ...spokeSettings,
   Limits: limitSettings,
   Traces: {
     OTEL_EXPORTER_OTLP_ENDPOINT: {
@@ -89,51 +83,58 @@ const groups = {
 /** The settings of the commands; all others are those of the daemon. */
 export const commandGroup = "Commands" satisfies keyof typeof groups;
 
-type Rows = { [Group in keyof typeof groups]: keyof (typeof groups)[Group] };
-/** The environment variable of a setting. */
-export type SettingName = Rows[keyof Rows];
+export type CoreGroups = typeof groups;
 
-type RowOf<Name extends SettingName> = {
-  [Group in keyof typeof groups]: Name extends keyof (typeof groups)[Group]
-    ? (typeof groups)[Group][Name]
-    : never;
-}[keyof typeof groups];
+/** The environment variable of a setting of these groups. */
+export type SettingName<Groups = CoreGroups> = {
+  [Group in keyof Groups]: keyof Groups[Group] & string;
+}[keyof Groups];
+
+type RowOf<Groups, Name> = {
+  [Group in keyof Groups]: Name extends keyof Groups[Group] ? Groups[Group][Name] : never;
+}[keyof Groups];
 
 /** What a setting is read as; undefined stands for one that is not set and has no default. */
-export type SettingValue<Name extends SettingName> =
-  RowOf<Name> extends { kind: Kind<infer Value> }
-    ? RowOf<Name> extends { default: string }
+export type SettingValue<Groups, Name> =
+  RowOf<Groups, Name> extends { kind: Kind<infer Value> }
+    ? RowOf<Groups, Name> extends { default: string }
       ? Value
       : Value | undefined
     : never;
 
 /** A row of the table with its place in it. */
 export interface Setting extends Omit<SettingRow, "flag"> {
-  readonly name: SettingName;
+  readonly name: string;
   readonly group: string;
   /** The flag that wins over the variable. */
   readonly flag: string | undefined;
 }
 
 /** Values of flags, by the name of the setting that they win over. */
-export type Flags = Readonly<Partial<Record<SettingName, string>>>;
+export type Flags = Readonly<Partial<Record<string, string>>>;
 
-export const settings: readonly Setting[] = Object.entries<Readonly<Record<string, SettingRow>>>(
-  groups,
-).flatMap(([group, rows]) =>
-  Object.entries(rows).map(([key, row]) => {
-    const flag = row.flag === false ? undefined : (row.flag ?? flagOf(key));
-    return { ...row, name: key as SettingName, group, flag };
-  }),
-);
+export const coreSettings: readonly Setting[] = rowsOf(groups);
 
-const byName = new Map(settings.map((setting) => [setting.name, setting]));
+/** Every setting: those of the core, then those of extensions, and the commands' at the end. */
+export function allSettings(
+  extensions: readonly { readonly settings?: { readonly groups: SettingGroups } }[],
+): readonly Setting[] {
+  const own = extensions.flatMap(({ settings }) => (settings ? rowsOf(settings.groups) : []));
+  const isCommands = ({ group }: Setting) => group === commandGroup;
+  return [
+    ...coreSettings.filter((setting) => !isCommands(setting)),
+    ...own,
+    ...coreSettings.filter(isCommands),
+  ];
+}
 
-/** The row of a setting. */
-export function settingOf(name: SettingName): Setting {
-  const setting = byName.get(name);
-  if (setting === undefined) throw new Error(`${name} is no setting`);
-  return setting;
+function rowsOf(groups: SettingGroups): readonly Setting[] {
+  return Object.entries(groups).flatMap(([group, rows]) =>
+    Object.entries(rows).map(([name, row]) => {
+      const flag = row.flag === false ? undefined : (row.flag ?? flagOf(name));
+      return { ...row, name, group, flag };
+    }),
+  );
 }
 
 /** The default in words. */

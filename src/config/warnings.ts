@@ -1,6 +1,6 @@
 import { editDistance } from "../model/suggestions.js";
 import type { Config } from "./config.js";
-import { type SettingName, settings } from "./settings.js";
+import type { Setting } from "./settings.js";
 
 /** Variables that Kubernetes sets for a service named `nexus` or `nexus-...`. */
 const serviceLink = /_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)?)$/;
@@ -9,21 +9,21 @@ const serviceLink = /_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP)(_(PROTO|PO
 const maxEdits = 3;
 
 /** What is legal and probably not meant, one sentence each; shown when the daemon starts. */
-export function settingWarnings(env: NodeJS.ProcessEnv, config: Config): string[] {
+export function settingWarnings(env: NodeJS.ProcessEnv, config: Config, table: readonly Setting[]): string[] {
   return [
-    ...typos(env),
+    ...typos(env, table),
     ...listenerWarnings(env, config),
     ...networkWarnings(config),
     ...tracingWarnings(env, config),
   ];
 }
 
-function typos(env: NodeJS.ProcessEnv): string[] {
-  const known: readonly SettingName[] = settings.map(({ name }) => name);
+function typos(env: NodeJS.ProcessEnv, table: readonly Setting[]): string[] {
+  const known = table.map(({ name }) => name);
   const warnings: string[] = [];
   for (const name of Object.keys(env).sort()) {
     const canonical = name.toUpperCase();
-    if (!canonical.startsWith("NEXUS_") || known.includes(name as SettingName)) continue;
+    if (!canonical.startsWith("NEXUS_") || known.includes(name)) continue;
     if (serviceLink.test(canonical)) continue;
     const [nearest] = known
       .map((candidate) => ({ candidate, edits: editDistance(canonical, candidate) }))
@@ -49,7 +49,7 @@ function listenerWarnings(env: NodeJS.ProcessEnv, config: Config): string[] {
   }
   const ports = config.browserListen.map((address) => (address.kind === "tcp" ? address.port : undefined));
   const isPublicUrlDefault = config.publicUrl === "http://localhost:8080" && !env["NEXUS_PUBLIC_URL"];
-  if (isPublicUrlDefault && !ports.includes(8080) && !config.upstream) {
+  if (isPublicUrlDefault && !ports.includes(8080) && config.store !== "copy") {
     warnings.push(
       "NEXUS_PUBLIC_URL is not set and its default, http://localhost:8080, is not an address of NEXUS_BROWSER_LISTEN: browsers cannot return from a consent",
     );

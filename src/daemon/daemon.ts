@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { Catalogue } from "../catalogue/catalogue.js";
 import type { Config } from "../config/config.js";
 import { processEnvironment } from "../config/environment.js";
+import { allSettings } from "../config/settings.js";
 import { readVersion } from "../config/version.js";
 import { openKeyCheck } from "../domain/operations/key_check.js";
 import { type Clock, delay, setDeadline } from "../runtime/clock.js";
@@ -69,7 +70,8 @@ export class Daemon {
     const domain = wireDomain({ ...options, ...grantsOf(known), hub }, resources);
     const environment = options.environment ?? processEnvironment();
     const keepProfiles = known.find((each) => each.keepProfiles)?.keepProfiles;
-    const core = { options, resources, domain, templates, environment, keepProfiles };
+    const settings = allSettings(known);
+    const core = { options, resources, domain, templates, environment, settings, keepProfiles };
     if (config.access.policyFile !== undefined && !known.some(({ keepsPolicy }) => keepsPolicy))
       throw new StartRefused("NEXUS_POLICY_FILE is set, and this build of nexusd reads no policy files");
     const opened = await Promise.all(known.map((each) => each.open?.(core)));
@@ -245,16 +247,11 @@ async function joined(
   opening: Opening,
   extensions: readonly DaemonExtension[],
 ): Promise<Membership | undefined> {
-  const { dataDir, fleet, upstream } = options.config;
   for (const extension of extensions) {
     const member = await extension.join?.(options, opening);
     if (member) return member;
   }
-  if (fleet || upstream)
-    throw new StartRefused(
-      "NEXUS_STORE or NEXUS_UPSTREAM is set, and this build of nexusd has no fleets or spokes",
-    );
-  refuseCopies(dataDir);
+  refuseCopies(options.config.dataDir);
   return undefined;
 }
 

@@ -1,5 +1,6 @@
 import type { Catalogue } from "../catalogue/catalogue.js";
-import type { Config } from "../config/config.js";
+import type { Config, ExtensionSettings } from "../config/config.js";
+import type { Setting } from "../config/settings.js";
 import type { AuthenticateOptions } from "../domain/access/authenticate.js";
 import type { FollowOutcome } from "../domain/consent/consent_types.js";
 import type { OpenMcpProfiles } from "../domain/providers/mcp_servers.js";
@@ -29,6 +30,8 @@ export interface Core {
   readonly templates: Catalogue;
   /** The variables of the process, or what a test puts in their place. */
   readonly environment: NodeJS.ProcessEnv;
+  /** All that the daemon knows. */
+  readonly settings: readonly Setting[];
   /** Of the extension that reads manifests; undefined where there is none. */
   readonly keepProfiles?: KeepProfiles | undefined;
 }
@@ -90,6 +93,7 @@ export interface Membership extends Joined {
 /** A part of the product that the core does not know. Its module is light: what it needs is imported when it is opened. */
 export interface DaemonExtension {
   readonly name: string;
+  readonly settings?: ExtensionSettings;
   /** What the daemon goes by instead of the machine's clock. */
   clocks?(config: Config): Promise<Pick<DaemonOptions, "clock" | "linkClock"> | undefined>;
   /** Before a store is open. Resolves with undefined where the settings leave the daemon alone. @throws StartRefused */

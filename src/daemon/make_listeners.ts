@@ -1,6 +1,6 @@
 import type { Catalogue } from "../catalogue/catalogue.js";
 import type { Config } from "../config/config.js";
-import { type AuthenticateOptions, authenticateBy } from "../domain/access/authenticate.js";
+import { authenticateBy } from "../domain/access/authenticate.js";
 import type { Authenticate } from "../domain/access/presented_credentials.js";
 import { jwksPath } from "../model/clients/client_key.js";
 import { noTracing } from "../model/tracing.js";
@@ -23,7 +23,7 @@ import { providerService } from "../service/services/provider_service.js";
 import { statusService } from "../service/services/status_service.js";
 import { tokenService } from "../service/services/token_service.js";
 import type { ApiKey } from "../vault/api_key_file.js";
-import { type PagesGround, type RunningExtension, StartRefused } from "./extension.js";
+import type { PagesGround, RunningExtension } from "./extension.js";
 import type { HubServices, ListenersHub } from "./hub/hub_interfaces.js";
 import type { DaemonOptions, Resources } from "./resources.js";
 import type { Domain } from "./wire_domain.js";
@@ -63,7 +63,7 @@ export async function makeListeners(
   const authenticate = authenticateBy({
     adminKey: parts.adminKey,
     keys: domain.keys,
-    jwt: jwtOf(config, extensions),
+    jwt: extensions.find((each) => each.jwt)?.jwt,
     ownUid: process.getuid?.(),
     nowMs: () => clock.nowMs(),
   });
@@ -142,14 +142,6 @@ function pipelines(
       metrics.rpcAnswered({ method, code, listener });
     return new CallPipeline({ guard, calls: { listener, limits, onAnswered, tracing, streams } });
   };
-}
-
-/** @throws StartRefused where JWTs are configured, and nothing verifies them */
-function jwtOf({ jwt }: Config, extensions: readonly RunningExtension[]): AuthenticateOptions["jwt"] {
-  const verifier = extensions.find((each) => each.jwt)?.jwt;
-  if (jwt && !verifier)
-    throw new StartRefused("NEXUS_JWT_ISSUER is set, and this build of nexusd does not verify JWTs");
-  return verifier;
 }
 
 /** Every service of the contract, over the domain. @param own `more` are those of extensions */

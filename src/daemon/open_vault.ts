@@ -24,7 +24,7 @@ export async function openVault(options: {
   const { config, clock, log } = options;
   const environment = withoutVariablesOf(config.providersFile, options.environment);
   // The store of a fleet exists, be there a copy of it yet or not: its keys are given to each hub.
-  const storeExists = config.fleet !== undefined || existsSync(join(config.dataDir, storeFileName));
+  const storeExists = config.store === "shared" || existsSync(join(config.dataDir, storeFileName));
   const source = new KeyRingSource({ source: config.encryptionKey, environment, clock });
   if (source.path !== undefined) closeKeyFile(source.path, config.dataDir, log);
   const { keys, created } = await source.load(storeExists);

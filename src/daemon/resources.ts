@@ -120,9 +120,9 @@ export class Resources {
 }
 
 /** In an empty folder: a key that a refused start left there would be the key of the next one, whatever the settings say then. */
-function madeByFirstStart({ dataDir, fleet, upstream }: Config): string[] {
+function madeByFirstStart({ dataDir, store }: Config): string[] {
   const isFirst = firstFiles.every((name) => !existsSync(pathOf(dataDir, name)));
-  return isFirst && !fleet && !upstream ? firstFiles.map((name) => pathOf(dataDir, name)) : [];
+  return isFirst && store === "own" ? firstFiles.map((name) => pathOf(dataDir, name)) : [];
 }
 
 async function giveUp(parts: {

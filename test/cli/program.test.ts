@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { commands } from "../../src/cli/commands.js";
 import { run } from "../../src/cli/program.js";
 import { programName } from "../../src/cli/shell/program_name.js";
-import { commandGroup, settings } from "../../src/config/settings.js";
+import { allSettings, commandGroup } from "../../src/config/settings.js";
 import { readVersion } from "../../src/config/version.js";
 import { exitCodeMeanings, exitCodes } from "../../src/daemon/exit_codes.js";
 import { extensions } from "../../src/ext/extensions.js";
@@ -224,6 +224,7 @@ describe("serve", () => {
 
   it("explains every setting of the daemon", async () => {
     const shell = await ended(0, ["serve", "--help"], fakeShell());
+    const settings = allSettings(extensions);
     for (const { name, group } of settings) {
       expect(shell.out().includes(`  ${name}`)).toBe(group !== commandGroup);
     }

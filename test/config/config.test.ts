@@ -1,7 +1,8 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { loadConfig } from "../../src/config/config.js";
+import { ExtensionSettings, loadConfig } from "../../src/config/config.js";
+import { count } from "../../src/config/kinds/setting_kinds.js";
 import { ConfigError } from "../../src/config/setting_reader.js";
 import type { Flags } from "../../src/config/settings.js";
 import { defaultLimits } from "../../src/model/limits.js";
@@ -45,7 +46,6 @@ describe("loadConfig", () => {
       consoleUrl: undefined,
       egress: { listen: [], network: "providers", user: undefined, authority: undefined },
       listeners: { tls: undefined, socketMode: 0o600 },
-      proxy: { isServed: false, secretPrefix: "nexus" },
       publicUrl: "http://localhost:8080",
       redirectUri: "http://localhost:8080/auth/callback",
       allowedReturnOrigins: [],
@@ -59,14 +59,22 @@ describe("loadConfig", () => {
       limits: defaultLimits,
       access: { policyFile: undefined, adminKeyFile: undefined },
       drainTimeoutMs: 4_000,
-      notify: {
-        webhook: undefined,
-        command: undefined,
-        file: undefined,
-        beforeEndMs: 7 * 86_400_000,
-        links: true,
-      },
+      store: "own",
+      extensions: new Map(),
     });
+  });
+
+  it("reports errors of an extension with those of the core, and gives each extension what it read", () => {
+    const groups = { Trial: { NEXUS_TRIAL: { kind: count("tries", 1, 3), meaning: "Tries." } } } as const;
+    const settings = new ExtensionSettings(groups, (reader) => ({
+      tries: reader.of<typeof groups>()("NEXUS_TRIAL"),
+    }));
+    const loaded = (env: Record<string, string>) =>
+      loadConfig({ NEXUS_DATA_DIR: "/data", ...env }, {}, { isTTY: false }, [{ settings }]);
+    expect(settings.of(loaded({ NEXUS_TRIAL: "2" }))).toEqual({ tries: 2 });
+    expect(() => loaded({ NEXUS_TRIAL: "4", NEXUS_LOG_LEVEL: "loud" })).toThrow(
+      /^NEXUS_LOG_LEVEL: .*\nNEXUS_TRIAL: got "4": must be a whole number from 1 to 3$/,
+    );
   });
 
   it("puts the data folder where the platform keeps data", () => {

@@ -1,11 +1,14 @@
 import { inspect } from "node:util";
 import { expect, it } from "vitest";
 import { loadConfig } from "../../src/config/config.js";
+import { fleetSettings } from "../../src/config/rows/fleet_settings.js";
+import { fleet as extension } from "../../src/ext/fleet/extension.js";
 
 const store = "postgres://nexus:hunter2@db.internal/nexus?sslmode=verify-full";
 
 function fleetOf(environment: NodeJS.ProcessEnv) {
-  return loadConfig({ NEXUS_DATA_DIR: "/data", ...environment }, {}, { isTTY: false }).fleet;
+  const env = { NEXUS_DATA_DIR: "/data", ...environment };
+  return fleetSettings.of(loadConfig(env, {}, { isTTY: false }, [extension]));
 }
 
 it("is alone without a store", () => {

@@ -1,8 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { loadConfig } from "../../src/config/config.js";
+import { proxySettings } from "../../src/config/rows/envoy_settings.js";
+import { envoy } from "../../src/ext/envoy/extension.js";
 
-const prefixOf = (prefix: string): string =>
-  loadConfig({ NEXUS_DATA_DIR: "/data", NEXUS_SDS_PREFIX: prefix }, {}, { isTTY: false }).proxy.secretPrefix;
+function prefixOf(prefix: string): string | undefined {
+  const env = { NEXUS_DATA_DIR: "/data", NEXUS_PROXIES: "true", NEXUS_SDS_PREFIX: prefix };
+  return proxySettings.of(loadConfig(env, {}, { isTTY: false }, [envoy]))?.secretPrefix;
+}
 
 describe("the prefix of secrets", () => {
   it.each(["nexus", "acme/prod", "a.b_c-d"])("may be %s", (prefix) => {

@@ -1,34 +1,35 @@
 import { expect, it } from "vitest";
 import { loadConfig } from "../../src/config/config.js";
+import { upstreamSettings } from "../../src/config/rows/spoke_settings.js";
+import { spoke } from "../../src/ext/spoke/extension.js";
 
 const token = { NEXUS_UPSTREAM_TOKEN_FILE: "/run/token" };
 const hub = { NEXUS_UPSTREAM: "https://hub.nexus:8443", ...token };
 
 function configOf(environment: NodeJS.ProcessEnv) {
-  return loadConfig({ NEXUS_DATA_DIR: "/data", ...environment }, {}, { isTTY: false });
+  return loadConfig({ NEXUS_DATA_DIR: "/data", ...environment }, {}, { isTTY: false }, [spoke]);
 }
 
 it("has connections of its own without hubs", () => {
-  expect(configOf({}).upstream).toBeUndefined();
+  expect(upstreamSettings.of(configOf({}))).toBeUndefined();
 });
 
 it("reads hubs and an identity, and opens no listener for browsers", () => {
   const two = "https://one.nexus:8443/, https://two.nexus , https://one.nexus:8443";
-  const { upstream, browserListen } = configOf({
+  const config = configOf({
     ...{ NEXUS_UPSTREAM: two, NEXUS_UPSTREAM_CA_FILE: "/ca.pem" },
     ...{ NEXUS_UPSTREAM_CERT_FILE: "/tls.crt", NEXUS_UPSTREAM_KEY_FILE: "/tls.key" },
   });
-  expect(upstream).toEqual({
+  expect(upstreamSettings.of(config)).toEqual({
     urls: ["https://one.nexus:8443", "https://two.nexus"],
     caFile: "/ca.pem",
     certFile: "/tls.crt",
     keyFile: "/tls.key",
     tokenFile: undefined,
   });
-  expect(browserListen).toEqual([]);
-  expect(configOf({ NEXUS_UPSTREAM: "http://127.0.0.1:8090", ...token }).upstream?.urls).toEqual([
-    "http://127.0.0.1:8090",
-  ]);
+  expect(config.browserListen).toEqual([]);
+  const local = configOf({ NEXUS_UPSTREAM: "http://127.0.0.1:8090", ...token });
+  expect(upstreamSettings.of(local)?.urls).toEqual(["http://127.0.0.1:8090"]);
 });
 
 const limit = /NEXUS_UPSTREAM: .*must be https:\/\/host:port without a path/;

@@ -1,10 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { loadConfig } from "../../src/config/config.js";
-import { type Setting, settings } from "../../src/config/settings.js";
+import { allSettings } from "../../src/config/settings.js";
 import { settingWarnings } from "../../src/config/warnings.js";
+import { extensions } from "../../src/ext/extensions.js";
+
+const settings = allSettings(extensions);
 
 function warningsOf(env: Record<string, string>): string[] {
-  return settingWarnings(env, loadConfig({ NEXUS_DATA_DIR: "/data", ...env }, {}, { isTTY: false }));
+  const all = { NEXUS_DATA_DIR: "/data", ...env };
+  return settingWarnings(env, loadConfig(all, {}, { isTTY: false }, extensions), settings);
 }
 
 describe("settingWarnings", () => {
@@ -66,10 +70,11 @@ describe("settingWarnings", () => {
 });
 
 it("no secret has a flag, and each name stands once", () => {
-  const all: readonly Setting[] = settings;
   const secrets = ["NEXUS_ENCRYPTION_KEY", "NEXUS_STORE", "NEXUS_API_KEY", "NEXUS_CLIENT_SECRET"];
   expect(
-    all.filter(({ name, flag }) => flag === undefined && !name.startsWith("OTEL_")).map(({ name }) => name),
+    settings
+      .filter(({ name, flag }) => flag === undefined && !name.startsWith("OTEL_"))
+      .map(({ name }) => name),
   ).toEqual(secrets);
-  expect(new Set(all.map(({ name }) => name)).size).toBe(all.length);
+  expect(new Set(settings.map(({ name }) => name)).size).toBe(settings.length);
 });

@@ -93,7 +93,7 @@ export class Place {
       ...environment,
       NEXUS_DATA_DIR: sweptFolder(environment["NEXUS_DATA_DIR"]),
     };
-    return new Place(loadConfig(all, {}, { isTTY: false }), all);
+    return new Place(loadConfig(all, {}, { isTTY: false }, extensions), all);
   }
 
   get socket(): string {
@@ -126,7 +126,9 @@ export class Place {
   start(clock: Clock, more: NodeJS.ProcessEnv = {}): Promise<Daemon> {
     const environment = { ...this.environment, ...more };
     const config =
-      Object.keys(more).length === 0 ? this.config : loadConfig(environment, {}, { isTTY: false });
+      Object.keys(more).length === 0
+        ? this.config
+        : loadConfig(environment, {}, { isTTY: false }, extensions);
     return this.startWith({ config, environment, clock });
   }
 

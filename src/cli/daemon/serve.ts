@@ -1,12 +1,12 @@
 import { Command } from "commander";
 import { loadConfig } from "../../config/config.js";
 import {
+  allSettings,
   commandGroup,
   defaultOf,
   flagText,
   meaningOf,
   type Setting,
-  settings,
 } from "../../config/settings.js";
 import { settingWarnings } from "../../config/warnings.js";
 import { CommandFailure } from "../shell/command_failure.js";
@@ -14,29 +14,32 @@ import { helpWidth, wrap } from "../shell/help.js";
 import { type GivenOptions, SettingOptions } from "../shell/setting_options.js";
 import type { Shell } from "../shell/shell.js";
 
-const daemonSettings = settings.filter(({ group }) => group !== commandGroup);
-
 export function serveCommand(shell: Shell): Command {
-  const flags = new SettingOptions(daemonSettings.map(({ name }) => name));
+  const { extensions } = shell;
+  const settings = allSettings(extensions).filter(({ group }) => group !== commandGroup);
+  const flags = new SettingOptions(
+    settings.map(({ name }) => name),
+    settings,
+  );
   const command = new Command("serve").addHelpText(
     "after",
-    () => `\n${formatSettings(helpWidth(shell.stdout))}`,
+    () => `\n${formatSettings(settings, helpWidth(shell.stdout))}`,
   );
   for (const option of flags.options) command.addOption(option.hideHelp());
   return command.action(async (given: GivenOptions) => {
-    const config = loadConfig(shell.env, flags.flagsOf(given), { isTTY: shell.stdout.isTTY });
+    const config = loadConfig(shell.env, flags.flagsOf(given), { isTTY: shell.stdout.isTTY }, extensions);
     const exitCode = await shell.runDaemon({
       config,
-      warnings: settingWarnings(shell.env, config),
-      extensions: shell.extensions,
+      warnings: settingWarnings(shell.env, config, allSettings(extensions)),
+      extensions,
     });
     if (exitCode !== 0) throw new CommandFailure(exitCode, "");
   });
 }
 
 /** The settings of the daemon as `--help` prints them: the ten that matter first, then the others by group. */
-function formatSettings(width: number): string {
-  const others = daemonSettings.filter(({ isFirst }) => isFirst !== true);
+function formatSettings(settings: readonly Setting[], width: number): string {
+  const others = settings.filter(({ isFirst }) => isFirst !== true);
   const sections = [...new Set(others.map(({ group }) => group))].map((group) =>
     formatSection(
       group,
@@ -51,7 +54,7 @@ function formatSettings(width: number): string {
     ),
     formatSection(
       "First ten settings",
-      daemonSettings.filter(({ isFirst }) => isFirst),
+      settings.filter(({ isFirst }) => isFirst),
       width,
     ),
     ...sections,

@@ -1,20 +1,20 @@
 import { Option } from "commander";
-import { type Flags, flagText, meaningOf, type SettingName, settingOf } from "../../config/settings.js";
+import { coreSettings, type Flags, flagText, meaningOf } from "../../config/settings.js";
 
 /** What commander makes of the flags of a command, by the name of each. */
 export type GivenOptions = Readonly<Record<string, unknown>>;
 
 /** The flags of some settings. */
 export class SettingOptions {
-  readonly #options: readonly { readonly name: SettingName; readonly option: Option }[];
+  readonly #options: readonly { readonly name: string; readonly option: Option }[];
 
-  constructor(names: readonly SettingName[]) {
+  /** @param names of settings in `table` */
+  constructor(names: readonly string[], table = coreSettings) {
     this.#options = names.flatMap((name) => {
-      const setting = settingOf(name);
-      const text = flagText(setting);
-      return text === undefined
-        ? []
-        : [{ name, option: new Option(text, `${meaningOf(setting)} (${name})`) }];
+      const setting = table.find((each) => each.name === name);
+      const text = setting && flagText(setting);
+      if (setting === undefined || text === undefined) return [];
+      return [{ name, option: new Option(text, `${meaningOf(setting)} (${name})`) }];
     });
   }
 

@@ -109,17 +109,6 @@ export const origin: Kind<string> = {
   },
 };
 
-/** Where a webhook is. Its path may hold a secret. */
-export const webhookUrl: Kind<string> = {
-  argument: "url",
-  isHidden: true,
-  parse: (value, note) => {
-    const violation = webUrlViolation(value);
-    if (violation !== undefined) note(violation);
-    return value;
-  },
-};
-
 /** Origins, each once, as `URL.origin` writes them. */
 export const origins: Kind<readonly string[]> = {
   argument: "origins",
@@ -151,7 +140,7 @@ function originViolation(value: string): string | undefined {
   return `must be an origin without path, query and fragment, as ${url.origin}`;
 }
 
-function webUrlViolation(value: string): string | undefined {
+export function webUrlViolation(value: string): string | undefined {
   if (/[\s\\]/.test(value) || !URL.canParse(value))
     return "must be an absolute URL, as https://agent.example";
   const url = new URL(value);

@@ -9,16 +9,7 @@ import {
   socketMode,
 } from "../kinds/address_kinds.js";
 import { keyCommand, keysOrCommand } from "../kinds/key_kinds.js";
-import {
-  age,
-  count,
-  namedFiles,
-  path,
-  type SettingGroups,
-  text,
-  toggle,
-  word,
-} from "../kinds/setting_kinds.js";
+import { age, count, namedFiles, path, type SettingGroups, toggle, word } from "../kinds/setting_kinds.js";
 
 /** What the daemon is, as opposed to what limits it and how the commands reach it. */
 export const daemonSettings = {
@@ -152,31 +143,6 @@ export const daemonSettings = {
       meaning:
         "The file with the admin's API key of at least 20 characters. If you set it, the file must exist.",
     },
-    NEXUS_JWT_ISSUER: {
-      kind: text("url"),
-      meaning:
-        "Accept JSON Web Tokens from this issuer, such as those that Kubernetes projects into pods. The caller is then jwt:<sub>. Needs NEXUS_JWT_AUDIENCE.",
-    },
-    NEXUS_JWT_AUDIENCE: { kind: text("text"), meaning: "The audience that these tokens must have." },
-    NEXUS_JWT_JWKS_FILE: {
-      kind: path("file"),
-      meaning: "A JSON Web Key Set with the issuer's public keys. Read again when it changes.",
-    },
-    NEXUS_JWT_JWKS_URL: {
-      kind: text("url"),
-      unset: "from the issuer's discovery document",
-      meaning: "The https URL of the issuer's keys. Not together with NEXUS_JWT_JWKS_FILE.",
-    },
-    NEXUS_JWT_CA_FILE: {
-      kind: path("file"),
-      unset: "the CAs of Node",
-      meaning: "PEM: the CAs to trust when fetching the keys, such as the CA of a cluster.",
-    },
-    NEXUS_JWT_TOKEN_FILE: {
-      kind: path("file"),
-      meaning:
-        "A bearer token for fetching the keys, if the issuer requires one. nexusd sends it only to the host of the settings above.",
-    },
   },
   Consent: {
     NEXUS_PUBLIC_URL: {
@@ -249,21 +215,6 @@ export const daemonSettings = {
       default: "",
       meaning:
         "Files with a client's private key: name=/path, separated by commas. Profiles refer to a file by client_key_source. Each is read for each signed request, up to 64 KiB, as PEM, JWK, or a key file. nexusd warns at start if other users can read one.",
-    },
-    NEXUS_PROXIES: {
-      kind: toggle,
-      default: "false",
-      meaning:
-        "Serve proxies that add credentials to requests: Envoy's external authorization and secret discovery, and GET /v1/authorize/ for nginx, Caddy, and Traefik. On a spoke, set it at the hub too.",
-    },
-    NEXUS_SDS_PREFIX: {
-      kind: text("text", (value) =>
-        /^[A-Za-z0-9._-]{1,64}(\/[A-Za-z0-9._-]{1,64}){0,3}$/.test(value)
-          ? undefined
-          : "must be letters, digits, dots, underscores and hyphens, in up to four parts with slashes between them",
-      ),
-      default: "nexus",
-      meaning: "The prefix of the names of Envoy's secrets: nexus/<connection id>/header.",
     },
   },
   "Logs, audit, and shutdown": {

@@ -1,8 +1,26 @@
+import type { KeySource } from "../../model/credentials/key_source.js";
+import { formatListenAddress, type ListenAddress } from "../../model/listen_address.js";
+import { Secret } from "../../runtime/secret.js";
+import { ExtensionSettings, readDataDir, readEncryptionKey } from "../config.js";
 import { addresses } from "../kinds/address_kinds.js";
-import { count, itemsOf, type Kind, path, type SettingGroups, text } from "../kinds/setting_kinds.js";
+import { count, path, type SettingGroups, text } from "../kinds/setting_kinds.js";
+import { SettingReader } from "../setting_reader.js";
+import { allSettings, type Flags } from "../settings.js";
 
-/** Daemons that share one store. */
-export const fleetSettings = {
+/** The URL of the PostgreSQL, which may hold a password, or the file that holds it. */
+export type StoreAddress = { readonly url: Secret } | { readonly file: string };
+
+/** How the daemon is one of several. */
+export interface FleetConfig {
+  readonly store: StoreAddress;
+  readonly listen: ListenAddress;
+  /** What the other hubs dial: `host:port`. */
+  readonly address: string;
+  readonly leaseMs: number;
+  readonly maxStaleMs: number;
+}
+
+const groups = {
   Fleet: {
     NEXUS_STORE: {
       kind: {
@@ -48,36 +66,77 @@ export const fleetSettings = {
     },
   },
 } as const satisfies SettingGroups;
+type Groups = typeof groups;
 
-const namespaces: Kind<readonly string[]> = {
-  argument: "namespace,...",
-  parse: (value, note) => {
-    const names = itemsOf(value);
-    for (const name of names)
-      if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(name)) note("must be names of namespaces", name);
-    return Object.freeze(names);
-  },
-};
+/** Undefined for a daemon that is alone. */
+export const fleetSettings = new ExtensionSettings(groups, readFleetConfig, "shared");
 
-/** Objects of a cluster that the daemon keeps to. */
-export const kubernetesSettings = {
-  Kubernetes: {
-    NEXUS_KUBERNETES_NAMESPACES: {
-      kind: namespaces,
-      default: "",
-      meaning:
-        "The namespaces whose Connection objects nexusd reconciles, separated by commas, when it runs in a pod. It then also reconciles Provider and AccessGrant objects of its own namespace.",
-    },
-    NEXUS_KUBERNETES_EXPORT_NAMESPACES: {
-      kind: namespaces,
-      default: "",
-      meaning:
-        "Those of these namespaces in which a Connection may export its access token to a Secret (exportTo).",
-    },
-    NEXUS_KUBERNETES_CREDENTIALS: {
-      kind: path("folder"),
-      unset: "that of the pod",
-      meaning: "The folder with the pod's service account: token, ca.crt, and namespace.",
-    },
-  },
-} as const satisfies SettingGroups;
+/** What a command needs that makes or changes the store of a fleet; no daemon runs for it. */
+export interface FleetStoreConfig {
+  readonly store: StoreAddress;
+  readonly dataDir: string;
+  readonly encryptionKey: KeySource;
+}
+
+/** @throws ConfigError with all errors */
+export function loadFleetStoreConfig(env: NodeJS.ProcessEnv, flags: Flags): FleetStoreConfig {
+  const reader = new SettingReader(env, flags, allSettings([{ settings: fleetSettings }]));
+  const dataDir = readDataDir(reader);
+  const store = readStoreAddress(reader);
+  if (store === undefined) reader.refuse("NEXUS_STORE", "is needed: the URL of the fleet's PostgreSQL");
+  const encryptionKey = readEncryptionKey(reader, dataDir);
+  reader.throwViolations();
+  if (store === undefined) throw new Error("a setting that is missing is an error");
+  return Object.freeze({ store, dataDir, encryptionKey });
+}
+
+/** Undefined where none is set. Errors are noted in `reader`. */
+function readStoreAddress(reader: SettingReader): StoreAddress | undefined {
+  const name = reader.oneOf("NEXUS_STORE", "NEXUS_STORE_FILE");
+  if (name === undefined) return undefined;
+  const text = reader.of<Groups>()(name) ?? "";
+  return name === "NEXUS_STORE" ? { url: new Secret(text) } : { file: text };
+}
+
+/** Undefined for a daemon that is alone. Errors are noted in `reader`. */
+function readFleetConfig(reader: SettingReader): FleetConfig | undefined {
+  const store = readStoreAddress(reader);
+  if (store === undefined) {
+    reader.needs("NEXUS_STORE", ["NEXUS_FLEET_LISTEN", "NEXUS_FLEET_ADDRESS"]);
+    return undefined;
+  }
+  const listen = readListen(reader);
+  const address = listen && readAddress(reader, listen);
+  if (listen === undefined || address === undefined) return undefined;
+  return Object.freeze({
+    store,
+    listen,
+    address,
+    leaseMs: reader.of<Groups>()("NEXUS_FLEET_LEASE_SECONDS") * 1_000,
+    maxStaleMs: reader.of<Groups>()("NEXUS_MAX_STALE_SECONDS") * 1_000,
+  });
+}
+
+function readListen(reader: SettingReader): (ListenAddress & { kind: "tcp" }) | undefined {
+  const addresses = reader.of<Groups>()("NEXUS_FLEET_LISTEN");
+  const [first, ...others] = addresses ?? [];
+  if (first === undefined) {
+    reader.needs("NEXUS_FLEET_LISTEN", ["NEXUS_STORE", "NEXUS_STORE_FILE"]);
+    return undefined;
+  }
+  if (first.kind === "tcp" && others.length === 0) return first;
+  reader.refuse("NEXUS_FLEET_LISTEN", "must be one host:port", formatListenAddress(first));
+  return undefined;
+}
+
+/** A wildcard, or a port that the system chooses, is nothing to dial. */
+function readAddress(reader: SettingReader, listen: ListenAddress & { kind: "tcp" }): string | undefined {
+  const given = reader.of<Groups>()("NEXUS_FLEET_ADDRESS");
+  if (given !== undefined) return given;
+  if (!["0.0.0.0", "::"].includes(listen.host) && listen.port !== 0) return formatListenAddress(listen);
+  reader.refuse(
+    "NEXUS_FLEET_ADDRESS",
+    "is needed where NEXUS_FLEET_LISTEN is no address that other hubs can dial",
+  );
+  return undefined;
+}

@@ -1,7 +1,19 @@
 import { isLoopbackHost } from "../../model/providers/provider_profile.js";
-import { webhookUrl } from "../kinds/address_kinds.js";
-import { keyCommand } from "../kinds/key_kinds.js";
-import { age, type Kind, path, type SettingGroups, toggle } from "../kinds/setting_kinds.js";
+import { ExtensionSettings } from "../config.js";
+import { type Kind, path, type SettingGroups } from "../kinds/setting_kinds.js";
+import type { SettingReader } from "../setting_reader.js";
+
+/** How the daemon is the spoke of others. */
+export interface UpstreamConfig {
+  /** Origins of the hubs; at least one. */
+  readonly urls: readonly string[];
+  /** Absolute, as the next ones. */
+  readonly caFile: string | undefined;
+  /** With its key, or none of both. */
+  readonly certFile: string | undefined;
+  readonly keyFile: string | undefined;
+  readonly tokenFile: string | undefined;
+}
 
 /** Of one spoke: those of a fleet. */
 const maxUrls = 16;
@@ -35,8 +47,7 @@ function violationOf(text: string): string | undefined {
   return isBare && isSafe ? undefined : limit;
 }
 
-/** A daemon that holds a copy of what another one gives it. */
-export const spokeSettings = {
+const groups = {
   Spoke: {
     NEXUS_UPSTREAM: {
       kind: upstreamUrls,
@@ -66,39 +77,39 @@ export const spokeSettings = {
   },
 } as const satisfies SettingGroups;
 
-/** Who is notified when a person is needed. */
-export const notifySettings = {
-  Notifications: {
-    NEXUS_NOTIFY_URL: {
-      kind: webhookUrl,
-      meaning:
-        "A webhook to call when a connection needs a user, as described by Standard Webhooks. The address rules for providers apply. Needs NEXUS_NOTIFY_SECRETS_FILE.",
-    },
-    NEXUS_NOTIFY_SECRETS_FILE: {
-      kind: path("file"),
-      meaning:
-        "Secrets that sign messages to NEXUS_NOTIFY_URL, one per line: whsec_ and 24 to 64 bytes in base64. Read for each message.",
-    },
-    NEXUS_NOTIFY_COMMAND: {
-      kind: keyCommand,
-      meaning:
-        "A command to run for each event, without a shell, with the JSON on its standard input. Exit code 0 means success. It inherits no NEXUS_ variable, and none that NEXUS_PROVIDERS_FILE names.",
-    },
-    NEXUS_NOTIFY_FILE: {
-      kind: path("file"),
-      meaning: "More receivers, YAML or JSON, each with its events. Read at start.",
-    },
-    NEXUS_NOTIFY_BEFORE_END: {
-      kind: age,
-      default: "7d",
-      meaning:
-        "How long before a consent expires to send connection.expiring; at most a fifth of its lifetime.",
-    },
-    NEXUS_NOTIFY_LINKS: {
-      kind: toggle,
-      default: "true",
-      meaning:
-        "Whether events contain a consent link. The user who opens the link decides whose account the agent uses. No effect with NEXUS_REQUIRE_CONFIRMATION.",
-    },
-  },
-} as const satisfies SettingGroups;
+/** Undefined for a daemon with connections of its own. */
+export const upstreamSettings = new ExtensionSettings(groups, readUpstreamConfig, "copy");
+
+const beside = [
+  "NEXUS_UPSTREAM_CA_FILE",
+  "NEXUS_UPSTREAM_CERT_FILE",
+  "NEXUS_UPSTREAM_KEY_FILE",
+  "NEXUS_UPSTREAM_TOKEN_FILE",
+];
+
+/** What makes connections, which a spoke has none of. */
+const foreign = ["NEXUS_STORE", "NEXUS_STORE_FILE", "NEXUS_PROVIDERS_FILE"];
+
+function readUpstreamConfig(reader: SettingReader): UpstreamConfig | undefined {
+  const get = reader.of<typeof groups>();
+  const urls = get("NEXUS_UPSTREAM");
+  if (urls === undefined) {
+    reader.needs("NEXUS_UPSTREAM", beside);
+    return undefined;
+  }
+  for (const name of foreign) {
+    if (reader.isSet(name))
+      reader.refuse(name, `is not for a spoke, which ${reader.spell("NEXUS_UPSTREAM")} makes of the daemon`);
+  }
+  const certFile = get("NEXUS_UPSTREAM_CERT_FILE");
+  const keyFile = get("NEXUS_UPSTREAM_KEY_FILE");
+  const tokenFile = get("NEXUS_UPSTREAM_TOKEN_FILE");
+  if (certFile === undefined) reader.needs("NEXUS_UPSTREAM_CERT_FILE", ["NEXUS_UPSTREAM_KEY_FILE"]);
+  else if (keyFile === undefined) reader.needs("NEXUS_UPSTREAM_KEY_FILE", ["NEXUS_UPSTREAM_CERT_FILE"]);
+  if (certFile === undefined && keyFile === undefined && tokenFile === undefined)
+    reader.refuse(
+      "NEXUS_UPSTREAM",
+      "the hubs must know who this spoke is: set NEXUS_UPSTREAM_TOKEN_FILE, or NEXUS_UPSTREAM_CERT_FILE and NEXUS_UPSTREAM_KEY_FILE",
+    );
+  return Object.freeze({ urls, caFile: get("NEXUS_UPSTREAM_CA_FILE"), certFile, keyFile, tokenFile });
+}

@@ -1,9 +1,11 @@
 import type { Extension } from "../../cli/shell/shell.js";
+import { notifySettings } from "../../config/rows/alerts_settings.js";
 import { notifyCommand } from "./notify.js";
 
 /** Webhooks and commands that are called when a user must act, and `nexusd notify`. */
 export const alerts: Extension = {
   name: "alerts",
+  settings: notifySettings,
   commands: [
     {
       group: "Look after connections",
@@ -14,10 +16,10 @@ export const alerts: Extension = {
     },
   ],
   open: async (core) => {
-    const { notify, upstream } = core.options.config;
+    const { config } = core.options;
+    const { webhook, command, file } = notifySettings.of(config);
     // A spoke asks its hub to test the receivers of the hub.
-    const isOn = [notify.webhook, notify.command, notify.file, upstream].some((each) => each !== undefined);
-    if (!isOn) return undefined;
+    if (!webhook && !command && !file && config.store !== "copy") return undefined;
     const { openAlerts } = await import("./open_alerts.js");
     return openAlerts(core);
   },

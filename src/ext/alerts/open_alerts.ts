@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import { notifySettings } from "../../config/rows/alerts_settings.js";
 import type { Core, RunningExtension } from "../../daemon/extension.js";
 import { tellOfOpenSecret } from "../../daemon/open_vault.js";
 import { withoutVariablesOf } from "../../document/named_variables.js";
@@ -19,7 +20,8 @@ export function openAlerts(core: Core): RunningExtension {
   const { config, clock, random, log } = options;
   const { store, metrics } = resources;
   const { changes, connections: requests } = domain;
-  const { notify, consent, publicUrl } = config;
+  const { consent, publicUrl } = config;
+  const notify = notifySettings.of(config);
   const receivers = receiversOf(core);
   const parts = { store, changes, clock, random, log, receivers: () => receivers };
   const outbox = new NotificationOutbox({ ...parts, expiryLeadMs: notify.beforeEndMs });
@@ -46,7 +48,7 @@ export function openAlerts(core: Core): RunningExtension {
 /** @throws ReceiversError */
 function receiversOf({ options, domain, environment }: Core): Receiver[] {
   const { config, clock, log } = options;
-  const { webhook, command, file } = config.notify;
+  const { webhook, command, file } = notifySettings.of(config);
   const specs: ReceiverSpec[] = [
     ...(webhook ? [{ name: "webhook", target: { kind: "webhook", ...webhook }, types: [] } as const] : []),
     ...(command ? [{ name: "command", target: { kind: "command", argv: command }, types: [] } as const] : []),

@@ -37,7 +37,8 @@ export function restoreCommand(shell: Shell): Command {
     .option("--json", "print JSON")
     .option("--force", "replace an existing store, which is kept under another name")
     .action(async (name: string, flags: RestoreFlags) => {
-      const config = loadConfig(shell.env, settings.flagsOf({ ...flags }), { isTTY: shell.stdout.isTTY });
+      const { env, stdout, extensions } = shell;
+      const config = loadConfig(env, settings.flagsOf({ ...flags }), stdout, extensions);
       const file = resolve(name);
       // The command alone needs the store.
       const { restoreFromSettings } = await import("./restore.js");

@@ -61,7 +61,7 @@ async function opened(core: Core): Promise<RunningExtension> {
         const own = {
           url: config.consoleUrl,
           sessions,
-          settings: () => settingsOf(environment),
+          settings: () => settingsOf(core.settings, environment),
           permissionsOf,
           clock,
         };

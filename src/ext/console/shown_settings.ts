@@ -1,9 +1,10 @@
 import { parseArgs } from "node:util";
-import { commandGroup, defaultOf, settings } from "../../config/settings.js";
+import { commandGroup, defaultOf, type Setting } from "../../config/settings.js";
 import type { ShownSetting } from "./kit/request.js";
 
 /** The daemon's settings with where each came from; what may be a secret is not shown. @param given the arguments of the process */
 export function settingsOf(
+  settings: readonly Setting[],
   environment: NodeJS.ProcessEnv,
   given: readonly string[] = process.argv,
 ): readonly ShownSetting[] {

@@ -1,11 +1,14 @@
 import type { Extension } from "../../cli/shell/shell.js";
+import { proxySettings } from "../../config/rows/envoy_settings.js";
 
 /** Credentials that a proxy adds: Envoy's secret discovery and external authorization, and forward auth over HTTP. */
 export const envoy: Extension = {
   name: "envoy",
+  settings: proxySettings,
   open: async (core) => {
-    if (!core.options.config.proxy.isServed) return undefined;
+    const settings = proxySettings.of(core.options.config);
+    if (settings === undefined) return undefined;
     const { openEnvoy } = await import("./open_envoy.js");
-    return openEnvoy(core);
+    return openEnvoy(core, settings.secretPrefix);
   },
 };

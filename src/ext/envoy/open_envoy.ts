@@ -6,10 +6,9 @@ import { secretDiscoveryService } from "./secret_discovery_service.js";
 import { SecretSource } from "./secret_source.js";
 import { SecretStreams } from "./secret_stream.js";
 
-export function openEnvoy({ options, resources: { store }, domain }: Core): RunningExtension {
-  const { config, clock, log } = options;
+export function openEnvoy({ options, resources: { store }, domain }: Core, prefix: string): RunningExtension {
+  const { clock, log } = options;
   const { rules, names, hub, reader, readAudit, injecting } = domain;
-  const prefix = config.proxy.secretPrefix;
   const source = new SecretSource({ store, reader, names, readAudit, log, prefix });
   const secrets = new SecretStreams({ source, hub, clock, log });
   const authorizer = new ProxyAuthorizer({ ...injecting, names, clock });

@@ -1,9 +1,11 @@
 import type { Extension } from "../../cli/shell/shell.js";
+import { fleetSettings } from "../../config/rows/fleet_settings.js";
 import { fleetCommand } from "./commands/fleet.js";
 
 /** Hubs that share one store in PostgreSQL: `nexusd fleet`, and what `NEXUS_STORE` makes of a daemon. */
 export const fleet: Extension = {
   name: "fleet",
+  settings: fleetSettings,
   commands: [
     {
       group: "Operate the daemon",
@@ -13,13 +15,13 @@ export const fleet: Extension = {
       make: fleetCommand,
     },
   ],
-  clocks: async ({ fleet }) => {
-    if (fleet === undefined) return undefined;
+  clocks: async (config) => {
+    if (fleetSettings.of(config) === undefined) return undefined;
     const { hubClocks } = await import("./join_fleet.js");
     return hubClocks();
   },
   join: async (options, opening) => {
-    const { fleet } = options.config;
+    const fleet = fleetSettings.of(options.config);
     if (fleet === undefined) return undefined;
     const { joinFleet } = await import("./join_fleet.js");
     return await joinFleet(fleet, options, opening);

@@ -1,4 +1,4 @@
-import type { FleetConfig } from "../../config/fleet_config.js";
+import type { FleetConfig } from "../../config/rows/fleet_settings.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { type Membership, StartRefused } from "../../daemon/extension.js";
 import type { DaemonOptions, Opening } from "../../daemon/resources.js";
@@ -33,6 +33,7 @@ export async function joinFleet(
   return {
     store: fleet.store,
     giveUp: async () => fleet.database?.close(),
-    hub: (resources) => new Fleet({ ...options, clock, checkedClock }, { ...resources, fleet }),
+    hub: (resources) =>
+      new Fleet({ ...options, settings: config, clock, checkedClock }, { ...resources, fleet }),
   };
 }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { errors, type JWTPayload, jwtVerify } from "jose";
-import type { JwtConfig } from "../../config/jwt_config.js";
+import type { JwtConfig } from "../../config/rows/identity_settings.js";
 import type { Principal } from "../../model/access/principal.js";
 import { NexusError } from "../../model/errors.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";

@@ -25,7 +25,7 @@ export function openKeyring({ options, resources, domain }: Core): RunningExtens
   return {
     services: [keyringService(manager)],
     // A spoke seals its copies itself; in a fleet, the leader does.
-    isOnEveryHub: config.upstream !== undefined,
+    isOnEveryHub: config.store === "copy",
     start: async () => manager.start(),
     stop: () => manager.stop(),
   };

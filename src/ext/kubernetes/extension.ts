@@ -1,12 +1,14 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { addNotes } from "../../cli/shell/help.js";
 import type { Extension, Shell } from "../../cli/shell/shell.js";
+import { kubernetesSettings } from "../../config/rows/kubernetes_settings.js";
 import { type ListenAddress, parseListenAddress } from "../../model/listen_address.js";
 import type { InjectorFlags } from "./injector/run_injector.js";
 
 /** A Kubernetes cluster: the webhook that puts nexusd into pods, and objects that say what the daemon holds. */
 export const kubernetes: Extension = {
   name: "kubernetes",
+  settings: kubernetesSettings,
   commands: [
     {
       group: "Operate the daemon",
@@ -17,7 +19,7 @@ export const kubernetes: Extension = {
     },
   ],
   open: async (core) => {
-    const { kubernetes: settings } = core.options.config;
+    const settings = kubernetesSettings.of(core.options.config);
     if (settings === undefined) return undefined;
     const { Resources } = await import("./resources/open_resources.js");
     return new Resources(core, settings);

@@ -1,11 +1,14 @@
 import type { Extension } from "../../cli/shell/shell.js";
+import { upstreamSettings } from "../../config/rows/spoke_settings.js";
 
 /** A copy of what a hub shows, beside an agent: what `NEXUS_UPSTREAM` makes of a daemon. */
 export const spoke: Extension = {
   name: "spoke",
+  settings: upstreamSettings,
   join: async (options) => {
-    if (options.config.upstream === undefined) return undefined;
+    const upstream = upstreamSettings.of(options.config);
+    if (upstream === undefined) return undefined;
     const { Spoke } = await import("./spoke.js");
-    return { hub: (resources) => new Spoke(options, resources) };
+    return { hub: (resources) => new Spoke({ ...options, upstream }, resources) };
   },
 };

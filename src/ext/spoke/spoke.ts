@@ -1,4 +1,5 @@
 import type { Config } from "../../config/config.js";
+import type { UpstreamConfig } from "../../config/rows/spoke_settings.js";
 import { readVersion } from "../../config/version.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { StartRefused } from "../../daemon/extension.js";
@@ -37,6 +38,7 @@ const catchUpMs = 2_000;
 
 export interface SpokeOptions {
   readonly config: Config;
+  readonly upstream: UpstreamConfig;
   readonly clock: Clock;
   readonly log: Log;
   readonly random: () => number;
@@ -78,10 +80,8 @@ export class Spoke implements ListenersHub, DomainHub {
     private readonly options: SpokeOptions,
     private readonly resources: SpokeResources,
   ) {
-    const { config, clock, log, random } = options;
+    const { config, upstream, clock, log, random } = options;
     const { store, opened, metrics } = resources;
-    const { upstream } = config;
-    if (upstream === undefined) throw new Error("a spoke has settings of its hubs");
     const files = new IdentityFiles(upstream);
     const userAgent = `nexusd/${readVersion()}`;
     this.#links = new HubLinks({ urls: upstream.urls, files, userAgent, clock, random });

@@ -1,9 +1,14 @@
 import { expect, it } from "vitest";
 import { loadConfig } from "../../../src/config/config.js";
+import { notifySettings } from "../../../src/config/rows/alerts_settings.js";
 import type { Core } from "../../../src/daemon/extension.js";
 import { alerts } from "../../../src/ext/alerts/extension.js";
 
 it("opens nothing in a daemon without its settings", async () => {
-  const config = loadConfig({ NEXUS_DATA_DIR: "/data" }, {}, { isTTY: false });
+  const config = loadConfig({ NEXUS_DATA_DIR: "/data" }, {}, { isTTY: false }, [alerts]);
+  expect(notifySettings.of(config)).toEqual({
+    ...{ webhook: undefined, command: undefined, file: undefined },
+    ...{ beforeEndMs: 7 * 86_400_000, links: true },
+  });
   expect(await alerts.open?.({ options: { config } } as Core)).toBeUndefined();
 });

@@ -1,9 +1,11 @@
 import { expect, it } from "vitest";
-import { commandGroup, settings } from "../../../src/config/settings.js";
+import { allSettings, commandGroup } from "../../../src/config/settings.js";
 import { settingsOf } from "../../../src/ext/console/shown_settings.js";
+import { extensions } from "../../../src/ext/extensions.js";
 
+const settings = allSettings(extensions);
 const shown = (environment: NodeJS.ProcessEnv, given: readonly string[] = []) =>
-  new Map(settingsOf(environment, given).map((each) => [each.name as string, each]));
+  new Map(settingsOf(settings, environment, given).map((each) => [each.name as string, each]));
 
 it("says of each setting where it comes from, the command line before the environment", () => {
   const environment = { NEXUS_LOG_LEVEL: "debug", NEXUS_OPS_LISTEN: " 127.0.0.1:1 " };

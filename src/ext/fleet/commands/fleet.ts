@@ -6,7 +6,8 @@ import { daemonCommand } from "../../../cli/shell/daemon_command.js";
 import { SettingOptions } from "../../../cli/shell/setting_options.js";
 import type { Shell } from "../../../cli/shell/shell.js";
 import { formatFields } from "../../../cli/shell/text.js";
-import { loadFleetStoreConfig } from "../../../config/config.js";
+import { loadFleetStoreConfig } from "../../../config/rows/fleet_settings.js";
+import { allSettings } from "../../../config/settings.js";
 import { type ExitCode, exitCodes } from "../../../daemon/exit_codes.js";
 import type { Migration } from "../database/migrations.js";
 import type { InitReport } from "../hub/init_fleet.js";
@@ -64,7 +65,7 @@ function stepDownCommand(shell: Shell): Command {
 }
 
 function initCommand(shell: Shell): Command {
-  const settings = new SettingOptions(storeSettings);
+  const settings = new SettingOptions(storeSettings, allSettings(shell.extensions));
   const command = new Command("init")
     .description("create the store of a fleet in NEXUS_STORE: new, or from a stopped daemon")
     .option("--from <folder>", "data folder of that daemon; its keys must be there")
@@ -87,7 +88,7 @@ function initCommand(shell: Shell): Command {
 }
 
 function migrateCommand(shell: Shell): Command {
-  const settings = new SettingOptions(["NEXUS_STORE_FILE"]);
+  const settings = new SettingOptions(["NEXUS_STORE_FILE"], allSettings(shell.extensions));
   const command = new Command("migrate")
     .description("migrate the fleet's tables to this version; hubs of both versions run until --contract")
     .option("--contract", "when all hubs have this version: remove what older versions need, and reject them")

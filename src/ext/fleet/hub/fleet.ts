@@ -1,3 +1,4 @@
+import type { FleetConfig } from "../../../config/rows/fleet_settings.js";
 import type { LeaderTerm } from "../../../daemon/daemon_hub.js";
 import type { DomainHub, ListenersHub } from "../../../daemon/hub/hub_interfaces.js";
 import type { DaemonOptions, Resources } from "../../../daemon/resources.js";
@@ -40,7 +41,10 @@ const shutdownGraceMs = 1_000;
 const firstLookMs = 3_000;
 
 /** `clock` is that of its links; what the daemon goes by is corrected by what is found here. */
-export type FleetOptions = DaemonOptions & { readonly checkedClock: CheckedClock | undefined };
+export type FleetOptions = DaemonOptions & {
+  readonly settings: FleetConfig;
+  readonly checkedClock: CheckedClock | undefined;
+};
 export type FleetResources = Pick<Resources, "opened" | "metrics"> & { readonly fleet: OpenFleet };
 
 /** What makes a daemon a hub. */
@@ -63,11 +67,10 @@ export class Fleet implements ListenersHub, DomainHub {
     private readonly options: FleetOptions,
     private readonly resources: FleetResources,
   ) {
-    const { config, clock, checkedClock, log, onFatal } = options;
+    const { config, settings, clock, checkedClock, log, onFatal } = options;
     const { fleet, opened } = resources;
-    if (config.fleet === undefined) throw new Error("a hub has settings of a fleet");
     this.hub = new Hub({
-      ...{ config: config.fleet, fleet, clock, log, onEnded: onFatal },
+      ...{ config: settings, fleet, clock, log, onEnded: onFatal },
       mayNotLead: () => this.#standing.mayNotLead(),
       isBackingOff: () => this.#watch.isBackingOff,
     });
@@ -95,11 +98,11 @@ export class Fleet implements ListenersHub, DomainHub {
       onStepDown: () => options.onStepDown?.(),
     });
     this.#standing = new FleetStanding({
-      ...{ config: config.fleet, hub: this.hub, heartbeat: this.#heartbeat, watch: this.#watch },
+      ...{ config: settings, hub: this.hub, heartbeat: this.#heartbeat, watch: this.#watch },
       ...{ fleet, vault: opened.vault },
     });
     this.#calls = new LeaderCalls({
-      via: config.fleet.address,
+      via: settings.address,
       keys: opened.vault,
       leader: () => this.hub.leader,
       leaderChanged: () => this.hub.leaderChanged(),
@@ -158,7 +161,7 @@ export class Fleet implements ListenersHub, DomainHub {
         "no other hub was seen in the last 30 seconds: nobody could lead",
       );
     this.options.onStepDown?.();
-    return this.options.config.fleet?.address ?? "";
+    return this.options.settings.address;
   }
 
   /**
@@ -173,13 +176,12 @@ export class Fleet implements ListenersHub, DomainHub {
     readonly term: LeaderTerm;
   }): Promise<void> {
     const { domain, services, pages, term } = parts;
-    const { config, clock, log } = this.options;
+    const { config, settings, clock, log } = this.options;
     const { fleet, opened } = this.resources;
     this.#domain = domain;
     const { rules } = domain;
     const { askApprovers } = rules;
-    if (askApprovers)
-      rules.askApprovers = ledApprovals(askApprovers, this.#calls, config.fleet?.address ?? "");
+    if (askApprovers) rules.askApprovers = ledApprovals(askApprovers, this.#calls, settings.address);
     const service = fleetService({
       isLeader: () => this.leads,
       services,
@@ -198,15 +200,14 @@ export class Fleet implements ListenersHub, DomainHub {
         clockMs: clock.nowMs(),
       }),
     });
-    if (config.fleet === undefined) return;
     this.#listener = fleetListener({
-      ...{ listen: config.fleet.listen, service, keys: opened.vault, limits: config.limits, clock, log },
+      ...{ listen: settings.listen, service, keys: opened.vault, limits: config.limits, clock, log },
       onUnexpected: (error, where) => log.error({ err: error, where }, "unexpected error"),
     });
     await this.#listener.open();
     this.#handover = new Handover({
       ...{ store: fleet.store, spool: domain.spool, clock, log },
-      ...{ calls: this.#calls, via: config.fleet.address },
+      ...{ calls: this.#calls, via: settings.address },
       left: () => this.hub.database?.spool,
     });
     const handover = this.#handover;

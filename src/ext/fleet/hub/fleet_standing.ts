@@ -1,4 +1,4 @@
-import type { FleetConfig } from "../../../config/fleet_config.js";
+import type { FleetConfig } from "../../../config/rows/fleet_settings.js";
 import { lackedKeys } from "../../../domain/operations/key_check.js";
 import type { FleetState } from "../../../model/connections/daemon_status.js";
 import type { Metrics } from "../../../telemetry/metrics.js";

@@ -1,4 +1,4 @@
-import type { FleetConfig } from "../../../config/fleet_config.js";
+import type { FleetConfig } from "../../../config/rows/fleet_settings.js";
 import type { LeaderTerm } from "../../../daemon/daemon_hub.js";
 import type { FleetRole } from "../../../model/connections/daemon_status.js";
 import { type Clock, delay } from "../../../runtime/clock.js";

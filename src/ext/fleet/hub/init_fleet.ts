@@ -1,6 +1,6 @@
 import { mkdtempSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { FleetStoreConfig } from "../../../config/config.js";
+import type { FleetStoreConfig } from "../../../config/rows/fleet_settings.js";
 import { openKeyCheck } from "../../../domain/operations/key_check.js";
 import type { Clock } from "../../../runtime/clock.js";
 import { lockDataFolder } from "../../../store/files/data_folder.js";

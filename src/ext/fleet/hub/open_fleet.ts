@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { FleetConfig, StoreAddress } from "../../../config/fleet_config.js";
+import type { FleetConfig, StoreAddress } from "../../../config/rows/fleet_settings.js";
 import { readVersion } from "../../../config/version.js";
 import { type Clock, delay } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";

@@ -1,3 +1,4 @@
+import type { KubernetesConfig } from "../../../config/rows/kubernetes_settings.js";
 import { type Core, type RunningExtension, StartRefused } from "../../../daemon/extension.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { Routes } from "../../../server/listen/http_message.js";
@@ -19,8 +20,6 @@ import { ProviderReconciler } from "./provider_reconciler.js";
 import { ReconcileQueue } from "./reconcile_queue.js";
 import { TokenExport } from "./token_export.js";
 
-type Settings = NonNullable<Core["options"]["config"]["kubernetes"]>;
-
 /** Keeps objects of the cluster: grants at every hub, and at the one that leads the rest, and what statuses say. */
 export class Resources implements RunningExtension {
   readonly #api: KubernetesApi;
@@ -31,7 +30,7 @@ export class Resources implements RunningExtension {
 
   constructor(
     private readonly core: Core,
-    private readonly settings: Settings,
+    private readonly settings: KubernetesConfig,
   ) {
     try {
       this.#api = KubernetesApi.inCluster(core.environment, this.#clock, settings.credentials);

@@ -1,8 +1,10 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Client } from "pg";
-import { loadConfig, loadFleetStoreConfig } from "../../../../src/config/config.js";
+import { loadConfig } from "../../../../src/config/config.js";
+import { loadFleetStoreConfig } from "../../../../src/config/rows/fleet_settings.js";
 import type { Daemon } from "../../../../src/daemon/daemon.js";
+import { extensions } from "../../../../src/ext/extensions.js";
 import { initFleet } from "../../../../src/ext/fleet/hub/init_fleet.js";
 import { FleetRole } from "../../../../src/gen/nexus/v1/status_pb.js";
 import { type Clock, SystemClock } from "../../../../src/runtime/clock.js";
@@ -86,7 +88,7 @@ export class LeaderBeside {
 
   /** Starts the hub, and waits until it leads. */
   async start(clock: Clock): Promise<void> {
-    const config = loadConfig(this.environment, {}, { isTTY: false });
+    const config = loadConfig(this.environment, {}, { isTTY: false }, extensions);
     this.#leader = await this.place.startWith({ config, environment: this.environment, clock });
     LeaderBeside.count++;
     await until("the hub beside the follower leads", async () => {

@@ -1,5 +1,7 @@
-import { isLoopbackHost } from "../model/providers/provider_profile.js";
-import type { SettingReader } from "./setting_reader.js";
+import { isLoopbackHost } from "../../model/providers/provider_profile.js";
+import { ExtensionSettings } from "../config.js";
+import { path, type SettingGroups, text } from "../kinds/setting_kinds.js";
+import type { SettingReader } from "../setting_reader.js";
 
 /** Whose JSON Web Tokens are taken. */
 export interface JwtConfig {
@@ -16,22 +18,50 @@ export interface JwtConfig {
   readonly allowLoopback: boolean;
 }
 
-const jwtSettings = [
-  "NEXUS_JWT_ISSUER",
-  "NEXUS_JWT_AUDIENCE",
-  "NEXUS_JWT_JWKS_FILE",
-  "NEXUS_JWT_JWKS_URL",
-  "NEXUS_JWT_CA_FILE",
-  "NEXUS_JWT_TOKEN_FILE",
-] as const;
+const groups = {
+  "JSON Web Tokens": {
+    NEXUS_JWT_ISSUER: {
+      kind: text("url"),
+      meaning:
+        "Accept JSON Web Tokens from this issuer, such as those that Kubernetes projects into pods. The caller is then jwt:<sub>. Needs NEXUS_JWT_AUDIENCE.",
+    },
+    NEXUS_JWT_AUDIENCE: { kind: text("text"), meaning: "The audience that these tokens must have." },
+    NEXUS_JWT_JWKS_FILE: {
+      kind: path("file"),
+      meaning: "A JSON Web Key Set with the issuer's public keys. Read again when it changes.",
+    },
+    NEXUS_JWT_JWKS_URL: {
+      kind: text("url"),
+      unset: "from the issuer's discovery document",
+      meaning: "The https URL of the issuer's keys. Not together with NEXUS_JWT_JWKS_FILE.",
+    },
+    NEXUS_JWT_CA_FILE: {
+      kind: path("file"),
+      unset: "the CAs of Node",
+      meaning: "PEM: the CAs to trust when fetching the keys, such as the CA of a cluster.",
+    },
+    NEXUS_JWT_TOKEN_FILE: {
+      kind: path("file"),
+      meaning:
+        "A bearer token for fetching the keys, if the issuer requires one. nexusd sends it only to the host of the settings above.",
+    },
+  },
+} as const satisfies SettingGroups;
+type Groups = typeof groups;
 
-/** Undefined when no issuer is configured. Errors are noted in `reader`. */
-export function readJwtConfig(reader: SettingReader): JwtConfig | undefined {
-  const issuer = reader.get("NEXUS_JWT_ISSUER");
-  const audience = reader.get("NEXUS_JWT_AUDIENCE");
+/** Undefined where no issuer is named. */
+export const jwtSettings = new ExtensionSettings(groups, readJwtConfig);
+
+function readJwtConfig(reader: SettingReader): JwtConfig | undefined {
+  const get = reader.of<Groups>();
+  const issuer = get("NEXUS_JWT_ISSUER");
+  const audience = get("NEXUS_JWT_AUDIENCE");
   const keysFrom = reader.oneOf("NEXUS_JWT_JWKS_FILE", "NEXUS_JWT_JWKS_URL");
   if (issuer === undefined || audience === undefined) {
-    reader.needs(issuer === undefined ? "NEXUS_JWT_ISSUER" : "NEXUS_JWT_AUDIENCE", jwtSettings);
+    reader.needs(
+      issuer === undefined ? "NEXUS_JWT_ISSUER" : "NEXUS_JWT_AUDIENCE",
+      Object.keys(groups["JSON Web Tokens"]),
+    );
     return undefined;
   }
   // With keys of its own, the issuer is a name that is compared and nothing else.
@@ -40,8 +70,8 @@ export function readJwtConfig(reader: SettingReader): JwtConfig | undefined {
     issuer,
     audience,
     keys: readKeys(reader, keysFrom, issuer),
-    caFile: reader.get("NEXUS_JWT_CA_FILE"),
-    tokenFile: reader.get("NEXUS_JWT_TOKEN_FILE"),
+    caFile: get("NEXUS_JWT_CA_FILE"),
+    tokenFile: get("NEXUS_JWT_TOKEN_FILE"),
     allowLoopback: reader.get("NEXUS_ALLOW_LOOPBACK_PROVIDERS"),
   });
 }
@@ -51,7 +81,7 @@ function readKeys(
   from: "NEXUS_JWT_JWKS_FILE" | "NEXUS_JWT_JWKS_URL" | undefined,
   issuer: string,
 ): JwtConfig["keys"] {
-  const value = from === undefined ? undefined : reader.get(from);
+  const value = from === undefined ? undefined : reader.of<Groups>()(from);
   if (from === undefined || value === undefined) return { from: "discovery", issuer };
   if (from === "NEXUS_JWT_JWKS_FILE") return { from: "file", path: value };
   checkUrl(reader, from, value);

@@ -1,0 +1,80 @@
+import { ExtensionSettings } from "../config.js";
+import { webUrlViolation } from "../kinds/address_kinds.js";
+import { keyCommand } from "../kinds/key_kinds.js";
+import { age, type Kind, path, type SettingGroups, toggle } from "../kinds/setting_kinds.js";
+import type { SettingReader } from "../setting_reader.js";
+
+/** Who is notified when a person is needed. */
+export interface NotifyConfig {
+  readonly webhook: { readonly url: string; readonly secretsFile: string } | undefined;
+  readonly command: readonly string[] | undefined;
+  /** Absolute. */
+  readonly file: string | undefined;
+  readonly beforeEndMs: number;
+  readonly links: boolean;
+}
+
+/** Where a webhook is. Its path may hold a secret. */
+const webhookUrl: Kind<string> = {
+  argument: "url",
+  isHidden: true,
+  parse: (value, note) => {
+    const violation = webUrlViolation(value);
+    if (violation !== undefined) note(violation);
+    return value;
+  },
+};
+
+const groups = {
+  Notifications: {
+    NEXUS_NOTIFY_URL: {
+      kind: webhookUrl,
+      meaning:
+        "A webhook to call when a connection needs a user, as described by Standard Webhooks. The address rules for providers apply. Needs NEXUS_NOTIFY_SECRETS_FILE.",
+    },
+    NEXUS_NOTIFY_SECRETS_FILE: {
+      kind: path("file"),
+      meaning:
+        "Secrets that sign messages to NEXUS_NOTIFY_URL, one per line: whsec_ and 24 to 64 bytes in base64. Read for each message.",
+    },
+    NEXUS_NOTIFY_COMMAND: {
+      kind: keyCommand,
+      meaning:
+        "A command to run for each event, without a shell, with the JSON on its standard input. Exit code 0 means success. It inherits no NEXUS_ variable, and none that NEXUS_PROVIDERS_FILE names.",
+    },
+    NEXUS_NOTIFY_FILE: {
+      kind: path("file"),
+      meaning: "More receivers, YAML or JSON, each with its events. Read at start.",
+    },
+    NEXUS_NOTIFY_BEFORE_END: {
+      kind: age,
+      default: "7d",
+      meaning:
+        "How long before a consent expires to send connection.expiring; at most a fifth of its lifetime.",
+    },
+    NEXUS_NOTIFY_LINKS: {
+      kind: toggle,
+      default: "true",
+      meaning:
+        "Whether events contain a consent link. The user who opens the link decides whose account the agent uses. No effect with NEXUS_REQUIRE_CONFIRMATION.",
+    },
+  },
+} as const satisfies SettingGroups;
+
+export const notifySettings = new ExtensionSettings(groups, readNotifyConfig);
+
+function readNotifyConfig(reader: SettingReader): NotifyConfig {
+  const get = reader.of<typeof groups>();
+  const url = get("NEXUS_NOTIFY_URL");
+  const secretsFile = get("NEXUS_NOTIFY_SECRETS_FILE");
+  const command = get("NEXUS_NOTIFY_COMMAND");
+  if (url === undefined) reader.needs("NEXUS_NOTIFY_URL", ["NEXUS_NOTIFY_SECRETS_FILE"]);
+  if (secretsFile === undefined) reader.needs("NEXUS_NOTIFY_SECRETS_FILE", ["NEXUS_NOTIFY_URL"]);
+  return Object.freeze({
+    webhook: url !== undefined && secretsFile !== undefined ? Object.freeze({ url, secretsFile }) : undefined,
+    command: command?.source === "command" ? command.argv : undefined,
+    file: get("NEXUS_NOTIFY_FILE"),
+    beforeEndMs: get("NEXUS_NOTIFY_BEFORE_END"),
+    links: get("NEXUS_NOTIFY_LINKS"),
+  });
+}

@@ -1,0 +1,54 @@
+import { ExtensionSettings } from "../config.js";
+import { itemsOf, type Kind, path, type SettingGroups } from "../kinds/setting_kinds.js";
+import type { SettingReader } from "../setting_reader.js";
+
+/** Objects of a cluster that the daemon keeps to. */
+export interface KubernetesConfig {
+  readonly namespaces: readonly string[];
+  readonly exportNamespaces: readonly string[];
+  /** Absolute; undefined for those of the pod. */
+  readonly credentials: string | undefined;
+}
+
+const namespaces: Kind<readonly string[]> = {
+  argument: "namespace,...",
+  parse: (value, note) => {
+    const names = itemsOf(value);
+    for (const name of names)
+      if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(name)) note("must be names of namespaces", name);
+    return Object.freeze(names);
+  },
+};
+
+const groups = {
+  Kubernetes: {
+    NEXUS_KUBERNETES_NAMESPACES: {
+      kind: namespaces,
+      default: "",
+      meaning:
+        "The namespaces whose Connection objects nexusd reconciles, separated by commas, when it runs in a pod. It then also reconciles Provider and AccessGrant objects of its own namespace.",
+    },
+    NEXUS_KUBERNETES_EXPORT_NAMESPACES: {
+      kind: namespaces,
+      default: "",
+      meaning:
+        "Those of these namespaces in which a Connection may export its access token to a Secret (exportTo).",
+    },
+    NEXUS_KUBERNETES_CREDENTIALS: {
+      kind: path("folder"),
+      unset: "that of the pod",
+      meaning: "The folder with the pod's service account: token, ca.crt, and namespace.",
+    },
+  },
+} as const satisfies SettingGroups;
+
+/** Undefined where the settings name no namespaces. */
+export const kubernetesSettings = new ExtensionSettings(groups, readKubernetes);
+
+function readKubernetes(reader: SettingReader): KubernetesConfig | undefined {
+  const get = reader.of<typeof groups>();
+  const namespaces = get("NEXUS_KUBERNETES_NAMESPACES");
+  if (namespaces.length === 0) return undefined;
+  const exportNamespaces = get("NEXUS_KUBERNETES_EXPORT_NAMESPACES");
+  return Object.freeze({ namespaces, exportNamespaces, credentials: get("NEXUS_KUBERNETES_CREDENTIALS") });
+}
