@@ -1,6 +1,6 @@
 import type { Extension } from "../../cli/shell/shell.js";
-import { notifySettings } from "../../config/rows/alerts_settings.js";
 import { notifyCommand } from "./notify.js";
+import { notifySettings } from "./notify_settings.js";
 
 /** Webhooks and commands that are called when a user must act, and `nexusd notify`. */
 export const alerts: Extension = {

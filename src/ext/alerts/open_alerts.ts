@@ -1,5 +1,4 @@
 import { create } from "@bufbuild/protobuf";
-import { notifySettings } from "../../config/rows/alerts_settings.js";
 import type { Core, RunningExtension } from "../../daemon/extension.js";
 import { tellOfOpenSecret } from "../../daemon/open_vault.js";
 import { withoutVariablesOf } from "../../document/named_variables.js";
@@ -11,6 +10,7 @@ import { ApprovalNotices } from "./approval_notices.js";
 import { ConsentLinks } from "./consent_links.js";
 import { NotificationOutbox } from "./notification_outbox.js";
 import { Notifier } from "./notifier.js";
+import { notifySettings } from "./notify_settings.js";
 import { openReceivers } from "./receivers.js";
 import type { ReceiverSpec } from "./receivers_document.js";
 

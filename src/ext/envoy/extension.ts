@@ -1,5 +1,5 @@
 import type { Extension } from "../../cli/shell/shell.js";
-import { proxySettings } from "../../config/rows/envoy_settings.js";
+import { proxySettings } from "./proxy_settings.js";
 
 /** Credentials that a proxy adds: Envoy's secret discovery and external authorization, and forward auth over HTTP. */
 export const envoy: Extension = {

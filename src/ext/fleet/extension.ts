@@ -1,6 +1,6 @@
 import type { Extension } from "../../cli/shell/shell.js";
-import { fleetSettings } from "../../config/rows/fleet_settings.js";
 import { fleetCommand } from "./commands/fleet.js";
+import { fleetSettings } from "./hub/fleet_settings.js";
 
 /** Hubs that share one store in PostgreSQL: `nexusd fleet`, and what `NEXUS_STORE` makes of a daemon. */
 export const fleet: Extension = {

@@ -1,4 +1,3 @@
-import type { FleetConfig } from "../../config/rows/fleet_settings.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { type Membership, StartRefused } from "../../daemon/extension.js";
 import type { DaemonOptions, Opening } from "../../daemon/resources.js";
@@ -8,6 +7,7 @@ import { refuseCopies } from "../../store/files/refuse_copies.js";
 import { FleetRefused, FleetUnreachable } from "./database/connection/fleet_error.js";
 import { maxClockOffsetMs } from "./database/verdict.js";
 import { Fleet } from "./hub/fleet.js";
+import type { FleetConfig } from "./hub/fleet_settings.js";
 import { openFleet } from "./hub/open_fleet.js";
 
 /** The machine's clock, corrected by those of the database and of other hubs; links to them go by the machine's. */

@@ -1,5 +1,5 @@
 import type { Extension } from "../../cli/shell/shell.js";
-import { jwtSettings } from "../../config/rows/identity_settings.js";
+import { jwtSettings } from "./jwt_settings.js";
 
 /** Callers that show a JWT of one issuer (`NEXUS_JWT_ISSUER`), as the pods of a Kubernetes cluster do. */
 export const identity: Extension = {

@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
 import { errors, type JWTPayload, jwtVerify } from "jose";
-import type { JwtConfig } from "../../config/rows/identity_settings.js";
 import type { Principal } from "../../model/access/principal.js";
 import { NexusError } from "../../model/errors.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";
@@ -8,6 +7,7 @@ import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import { createAskIssuer } from "./ask_issuer.js";
 import { IssuerKeys } from "./issuer_keys.js";
+import type { JwtConfig } from "./jwt_settings.js";
 
 export interface JwtVerifierDeps {
   /** `iss` must be exactly this. */

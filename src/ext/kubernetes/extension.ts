@@ -1,9 +1,9 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { addNotes } from "../../cli/shell/help.js";
 import type { Extension, Shell } from "../../cli/shell/shell.js";
-import { kubernetesSettings } from "../../config/rows/kubernetes_settings.js";
 import { type ListenAddress, parseListenAddress } from "../../model/listen_address.js";
 import type { InjectorFlags } from "./injector/run_injector.js";
+import { kubernetesSettings } from "./kubernetes_settings.js";
 
 /** A Kubernetes cluster: the webhook that puts nexusd into pods, and objects that say what the daemon holds. */
 export const kubernetes: Extension = {

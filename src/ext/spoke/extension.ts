@@ -1,5 +1,5 @@
 import type { Extension } from "../../cli/shell/shell.js";
-import { upstreamSettings } from "../../config/rows/spoke_settings.js";
+import { upstreamSettings } from "./upstream_settings.js";
 
 /** A copy of what a hub shows, beside an agent: what `NEXUS_UPSTREAM` makes of a daemon. */
 export const spoke: Extension = {

@@ -1,5 +1,4 @@
 import type { Config } from "../../config/config.js";
-import type { UpstreamConfig } from "../../config/rows/spoke_settings.js";
 import { readVersion } from "../../config/version.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { StartRefused } from "../../daemon/extension.js";
@@ -30,6 +29,7 @@ import { HubLinks } from "./upstream/hub_link.js";
 import { IdentityFiles } from "./upstream/identity_files.js";
 import { UpstreamCalls } from "./upstream/upstream_calls.js";
 import { type CopyTarget, UpstreamFollower, type WatchPlace } from "./upstream/upstream_follower.js";
+import type { UpstreamConfig } from "./upstream_settings.js";
 
 /** How long the start waits for the first copy. */
 const firstCopyMs = 10_000;

@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
 import { loadConfig } from "../../../src/config/config.js";
-import { notifySettings } from "../../../src/config/rows/alerts_settings.js";
 import type { Core } from "../../../src/daemon/extension.js";
 import { alerts } from "../../../src/ext/alerts/extension.js";
+import { notifySettings } from "../../../src/ext/alerts/notify_settings.js";
 
 it("opens nothing in a daemon without its settings", async () => {
   const config = loadConfig({ NEXUS_DATA_DIR: "/data" }, {}, { isTTY: false }, [alerts]);

@@ -6,10 +6,10 @@ import { daemonCommand } from "../../../cli/shell/daemon_command.js";
 import { SettingOptions } from "../../../cli/shell/setting_options.js";
 import type { Shell } from "../../../cli/shell/shell.js";
 import { formatFields } from "../../../cli/shell/text.js";
-import { loadFleetStoreConfig } from "../../../config/rows/fleet_settings.js";
 import { allSettings } from "../../../config/settings.js";
 import { type ExitCode, exitCodes } from "../../../daemon/exit_codes.js";
 import type { Migration } from "../database/migrations.js";
+import { loadFleetStoreConfig } from "../hub/fleet_settings.js";
 import type { InitReport } from "../hub/init_fleet.js";
 
 const storeSettings = [

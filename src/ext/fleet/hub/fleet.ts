@@ -1,4 +1,3 @@
-import type { FleetConfig } from "../../../config/rows/fleet_settings.js";
 import type { LeaderTerm } from "../../../daemon/daemon_hub.js";
 import type { DomainHub, ListenersHub } from "../../../daemon/hub/hub_interfaces.js";
 import type { DaemonOptions, Resources } from "../../../daemon/resources.js";
@@ -25,6 +24,7 @@ import { LeaderCalls } from "../link/leader_calls.js";
 import { heldForOthers, ledApprovals } from "../link/led_approvals.js";
 import { LogRefused } from "../replication/log_error.js";
 import { importOutbox } from "../replication/outbox_codec.js";
+import type { FleetConfig } from "./fleet_settings.js";
 import { FleetStanding } from "./fleet_standing.js";
 import { Handover } from "./handover.js";
 import { Heartbeat } from "./heartbeat.js";

@@ -1,8 +1,8 @@
-import type { FleetConfig } from "../../../config/rows/fleet_settings.js";
 import { lackedKeys } from "../../../domain/operations/key_check.js";
 import type { FleetState } from "../../../model/connections/daemon_status.js";
 import type { Metrics } from "../../../telemetry/metrics.js";
 import type { Vault } from "../../../vault/vault.js";
+import type { FleetConfig } from "./fleet_settings.js";
 import type { Heartbeat } from "./heartbeat.js";
 import type { Hub } from "./hub.js";
 import type { LeaderHealthMonitor } from "./leader_health_monitor.js";

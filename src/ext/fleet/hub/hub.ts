@@ -1,4 +1,3 @@
-import type { FleetConfig } from "../../../config/rows/fleet_settings.js";
 import type { LeaderTerm } from "../../../daemon/daemon_hub.js";
 import type { FleetRole } from "../../../model/connections/daemon_status.js";
 import { type Clock, delay } from "../../../runtime/clock.js";
@@ -8,6 +7,7 @@ import type { FleetDatabase } from "../database/fleet_database.js";
 import type { Lease, LeaseHolder } from "../database/lease.js";
 import type { DatabaseLog } from "../database/log/database_log.js";
 import { CatchUp } from "./catch_up.js";
+import type { FleetConfig } from "./fleet_settings.js";
 import type { OpenFleet } from "./open_fleet.js";
 
 /** How often the lease is looked at: the next hub leads so soon after one has given it back. */

@@ -1,6 +1,5 @@
 import { mkdtempSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { FleetStoreConfig } from "../../../config/rows/fleet_settings.js";
 import { openKeyCheck } from "../../../domain/operations/key_check.js";
 import type { Clock } from "../../../runtime/clock.js";
 import { lockDataFolder } from "../../../store/files/data_folder.js";
@@ -13,6 +12,7 @@ import { initialise, refuseFleet } from "../database/initialise.js";
 import { type Migration, migrate } from "../database/migrations.js";
 import type { RawWrite } from "../replication/log.js";
 import { rawEntries } from "../replication/raw_entries.js";
+import type { FleetStoreConfig } from "./fleet_settings.js";
 import { urlOf } from "./open_fleet.js";
 
 /** What a folder's store is called once it is the fleet's: a daemon that is started on the folder by mistake must not use its grants. */

@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { FleetConfig, StoreAddress } from "../../../config/rows/fleet_settings.js";
 import { readVersion } from "../../../config/version.js";
 import { type Clock, delay } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
@@ -13,6 +12,7 @@ import { layout } from "../database/connection/layouts.js";
 import { FleetDatabase } from "../database/fleet_database.js";
 import type { Member } from "../database/members.js";
 import { ReplicaStore } from "../replication/replica_store.js";
+import type { FleetConfig, StoreAddress } from "./fleet_settings.js";
 import { RolledBackReplica } from "./rolled_back_replica.js";
 
 /** How long a hub without a copy waits for the database at its start, before whatever runs it is to try again. */

@@ -1,4 +1,3 @@
-import type { KubernetesConfig } from "../../../config/rows/kubernetes_settings.js";
 import { type Core, type RunningExtension, StartRefused } from "../../../daemon/extension.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { Routes } from "../../../server/listen/http_message.js";
@@ -7,6 +6,7 @@ import { type Call, callerOf } from "../../../service/pipeline/rpc_call.js";
 import { Informer } from "../api/informer.js";
 import { KubernetesApi } from "../api/kubernetes_api.js";
 import type { KubernetesObject } from "../api/objects.js";
+import type { KubernetesConfig } from "../kubernetes_settings.js";
 import { policyOf } from "./access_grants.js";
 import { ConnectionReconciler } from "./connection_reconciler.js";
 import {

@@ -1,7 +1,7 @@
+import { ExtensionSettings } from "../../config/config.js";
+import { type Kind, path, type SettingGroups } from "../../config/kinds/setting_kinds.js";
+import type { SettingReader } from "../../config/setting_reader.js";
 import { isLoopbackHost } from "../../model/providers/provider_profile.js";
-import { ExtensionSettings } from "../config.js";
-import { type Kind, path, type SettingGroups } from "../kinds/setting_kinds.js";
-import type { SettingReader } from "../setting_reader.js";
 
 /** How the daemon is the spoke of others. */
 export interface UpstreamConfig {

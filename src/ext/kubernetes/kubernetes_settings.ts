@@ -1,6 +1,6 @@
-import { ExtensionSettings } from "../config.js";
-import { itemsOf, type Kind, path, type SettingGroups } from "../kinds/setting_kinds.js";
-import type { SettingReader } from "../setting_reader.js";
+import { ExtensionSettings } from "../../config/config.js";
+import { itemsOf, type Kind, path, type SettingGroups } from "../../config/kinds/setting_kinds.js";
+import type { SettingReader } from "../../config/setting_reader.js";
 
 /** Objects of a cluster that the daemon keeps to. */
 export interface KubernetesConfig {

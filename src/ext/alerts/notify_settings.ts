@@ -1,8 +1,8 @@
-import { ExtensionSettings } from "../config.js";
-import { webUrlViolation } from "../kinds/address_kinds.js";
-import { keyCommand } from "../kinds/key_kinds.js";
-import { age, type Kind, path, type SettingGroups, toggle } from "../kinds/setting_kinds.js";
-import type { SettingReader } from "../setting_reader.js";
+import { ExtensionSettings } from "../../config/config.js";
+import { webUrlViolation } from "../../config/kinds/address_kinds.js";
+import { keyCommand } from "../../config/kinds/key_kinds.js";
+import { age, type Kind, path, type SettingGroups, toggle } from "../../config/kinds/setting_kinds.js";
+import type { SettingReader } from "../../config/setting_reader.js";
 
 /** Who is notified when a person is needed. */
 export interface NotifyConfig {

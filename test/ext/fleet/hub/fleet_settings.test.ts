@@ -1,8 +1,8 @@
 import { inspect } from "node:util";
 import { expect, it } from "vitest";
-import { loadConfig } from "../../src/config/config.js";
-import { fleetSettings } from "../../src/config/rows/fleet_settings.js";
-import { fleet as extension } from "../../src/ext/fleet/extension.js";
+import { loadConfig } from "../../../../src/config/config.js";
+import { fleet as extension } from "../../../../src/ext/fleet/extension.js";
+import { fleetSettings } from "../../../../src/ext/fleet/hub/fleet_settings.js";
 
 const store = "postgres://nexus:hunter2@db.internal/nexus?sslmode=verify-full";
 

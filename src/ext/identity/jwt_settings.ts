@@ -1,7 +1,7 @@
+import { ExtensionSettings } from "../../config/config.js";
+import { path, type SettingGroups, text } from "../../config/kinds/setting_kinds.js";
+import type { SettingReader } from "../../config/setting_reader.js";
 import { isLoopbackHost } from "../../model/providers/provider_profile.js";
-import { ExtensionSettings } from "../config.js";
-import { path, type SettingGroups, text } from "../kinds/setting_kinds.js";
-import type { SettingReader } from "../setting_reader.js";
 
 /** Whose JSON Web Tokens are taken. */
 export interface JwtConfig {

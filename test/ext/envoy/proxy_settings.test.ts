@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { loadConfig } from "../../src/config/config.js";
-import { proxySettings } from "../../src/config/rows/envoy_settings.js";
-import { envoy } from "../../src/ext/envoy/extension.js";
+import { loadConfig } from "../../../src/config/config.js";
+import { envoy } from "../../../src/ext/envoy/extension.js";
+import { proxySettings } from "../../../src/ext/envoy/proxy_settings.js";
 
 function prefixOf(prefix: string): string | undefined {
   const env = { NEXUS_DATA_DIR: "/data", NEXUS_PROXIES: "true", NEXUS_SDS_PREFIX: prefix };

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
-import { loadConfig } from "../../src/config/config.js";
-import { upstreamSettings } from "../../src/config/rows/spoke_settings.js";
-import { spoke } from "../../src/ext/spoke/extension.js";
+import { loadConfig } from "../../../src/config/config.js";
+import { spoke } from "../../../src/ext/spoke/extension.js";
+import { upstreamSettings } from "../../../src/ext/spoke/upstream_settings.js";
 
 const token = { NEXUS_UPSTREAM_TOKEN_FILE: "/run/token" };
 const hub = { NEXUS_UPSTREAM: "https://hub.nexus:8443", ...token };

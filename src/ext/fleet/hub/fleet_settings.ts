@@ -1,11 +1,11 @@
-import type { KeySource } from "../../model/credentials/key_source.js";
-import { formatListenAddress, type ListenAddress } from "../../model/listen_address.js";
-import { Secret } from "../../runtime/secret.js";
-import { ExtensionSettings, readDataDir, readEncryptionKey } from "../config.js";
-import { addresses } from "../kinds/address_kinds.js";
-import { count, path, type SettingGroups, text } from "../kinds/setting_kinds.js";
-import { SettingReader } from "../setting_reader.js";
-import { allSettings, type Flags } from "../settings.js";
+import { ExtensionSettings, readDataDir, readEncryptionKey } from "../../../config/config.js";
+import { addresses } from "../../../config/kinds/address_kinds.js";
+import { count, path, type SettingGroups, text } from "../../../config/kinds/setting_kinds.js";
+import { SettingReader } from "../../../config/setting_reader.js";
+import { allSettings, type Flags } from "../../../config/settings.js";
+import type { KeySource } from "../../../model/credentials/key_source.js";
+import { formatListenAddress, type ListenAddress } from "../../../model/listen_address.js";
+import { Secret } from "../../../runtime/secret.js";
 
 /** The URL of the PostgreSQL, which may hold a password, or the file that holds it. */
 export type StoreAddress = { readonly url: Secret } | { readonly file: string };

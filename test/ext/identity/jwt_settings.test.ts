@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { loadConfig } from "../../../src/config/config.js";
-import { jwtSettings } from "../../../src/config/rows/identity_settings.js";
 import { ConfigError } from "../../../src/config/setting_reader.js";
 import { identity } from "../../../src/ext/identity/extension.js";
+import { jwtSettings } from "../../../src/ext/identity/jwt_settings.js";
 
 const load = (env: Record<string, string>) =>
   jwtSettings.of(loadConfig({ NEXUS_DATA_DIR: "/data", ...env }, {}, { isTTY: false }, [identity]));
