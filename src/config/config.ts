@@ -148,7 +148,8 @@ export function loadConfig(
       allowLoopback: reader.get("NEXUS_ALLOW_LOOPBACK_PROVIDERS"),
       ...reader.get("NEXUS_ALLOWED_PRIVATE_NETWORKS"),
     }),
-    ...readNamedFiles(reader),
+    clientAssertionFiles: Object.freeze(reader.get("NEXUS_CLIENT_ASSERTION_FILES")),
+    clientKeyFiles: Object.freeze(reader.get("NEXUS_SIGNING_KEY_FILES")),
     logLevel: reader.get("NEXUS_LOG_LEVEL"),
     logFormat: reader.get("NEXUS_LOG_FORMAT") ?? (platform.isTTY ? "pretty" : "json"),
     audit: readAudit(reader),
@@ -172,13 +173,6 @@ function readConsent(reader: SettingReader): Config["consent"] {
     refusesOtherAccounts: reader.get("NEXUS_OTHER_ACCOUNT") === "refuse",
     sharedRedirectUri: reader.get("NEXUS_SHARED_REDIRECT_URI"),
   });
-}
-
-function readNamedFiles(reader: SettingReader): Pick<Config, "clientAssertionFiles" | "clientKeyFiles"> {
-  return {
-    clientAssertionFiles: Object.freeze(reader.get("NEXUS_CLIENT_ASSERTION_FILES")),
-    clientKeyFiles: Object.freeze(reader.get("NEXUS_SIGNING_KEY_FILES")),
-  };
 }
 
 /** The data folder, absolute. Two daemons cannot share one. */

@@ -2,17 +2,6 @@ import { ExtensionSettings } from "../../config/config.js";
 import { webUrlViolation } from "../../config/kinds/address_kinds.js";
 import { keyCommand } from "../../config/kinds/key_kinds.js";
 import { age, type Kind, path, type SettingGroups, toggle } from "../../config/kinds/setting_kinds.js";
-import type { SettingReader } from "../../config/setting_reader.js";
-
-/** Who is notified when a person is needed. */
-export interface NotifyConfig {
-  readonly webhook: { readonly url: string; readonly secretsFile: string } | undefined;
-  readonly command: readonly string[] | undefined;
-  /** Absolute. */
-  readonly file: string | undefined;
-  readonly beforeEndMs: number;
-  readonly links: boolean;
-}
 
 /** Where a webhook is. Its path may hold a secret. */
 const webhookUrl: Kind<string> = {
@@ -61,9 +50,8 @@ const groups = {
   },
 } as const satisfies SettingGroups;
 
-export const notifySettings = new ExtensionSettings(groups, readNotifyConfig);
-
-function readNotifyConfig(reader: SettingReader): NotifyConfig {
+/** Who is notified when a person is needed. */
+export const notifySettings = new ExtensionSettings(groups, (reader) => {
   const get = reader.of<typeof groups>();
   const url = get("NEXUS_NOTIFY_URL");
   const secretsFile = get("NEXUS_NOTIFY_SECRETS_FILE");
@@ -77,4 +65,4 @@ function readNotifyConfig(reader: SettingReader): NotifyConfig {
     beforeEndMs: get("NEXUS_NOTIFY_BEFORE_END"),
     links: get("NEXUS_NOTIFY_LINKS"),
   });
-}
+});

@@ -3,21 +3,6 @@ import { path, type SettingGroups, text } from "../../config/kinds/setting_kinds
 import type { SettingReader } from "../../config/setting_reader.js";
 import { isLoopbackHost } from "../../model/providers/provider_profile.js";
 
-/** Whose JSON Web Tokens are taken. */
-export interface JwtConfig {
-  /** Letter by letter what `iss` must be. */
-  readonly issuer: string;
-  readonly audience: string;
-  readonly keys:
-    | { readonly from: "file"; readonly path: string }
-    | { readonly from: "url"; readonly url: string }
-    | { readonly from: "discovery"; readonly issuer: string };
-  /** Absolute, as the next one. */
-  readonly caFile: string | undefined;
-  readonly tokenFile: string | undefined;
-  readonly allowLoopback: boolean;
-}
-
 const groups = {
   "JSON Web Tokens": {
     NEXUS_JWT_ISSUER: {
@@ -52,7 +37,14 @@ type Groups = typeof groups;
 /** Undefined where no issuer is named. */
 export const jwtSettings = new ExtensionSettings(groups, readJwtConfig);
 
-function readJwtConfig(reader: SettingReader): JwtConfig | undefined {
+/** Whose JSON Web Tokens are taken; `issuer` is letter by letter what `iss` must be. */
+export type JwtConfig = NonNullable<ReturnType<typeof readJwtConfig>>;
+type Keys =
+  | { readonly from: "file"; readonly path: string }
+  | { readonly from: "url"; readonly url: string }
+  | { readonly from: "discovery"; readonly issuer: string };
+
+function readJwtConfig(reader: SettingReader) {
   const get = reader.of<Groups>();
   const issuer = get("NEXUS_JWT_ISSUER");
   const audience = get("NEXUS_JWT_AUDIENCE");
@@ -80,7 +72,7 @@ function readKeys(
   reader: SettingReader,
   from: "NEXUS_JWT_JWKS_FILE" | "NEXUS_JWT_JWKS_URL" | undefined,
   issuer: string,
-): JwtConfig["keys"] {
+): Keys {
   const value = from === undefined ? undefined : reader.of<Groups>()(from);
   if (from === undefined || value === undefined) return { from: "discovery", issuer };
   if (from === "NEXUS_JWT_JWKS_FILE") return { from: "file", path: value };

@@ -2,14 +2,6 @@ import { ExtensionSettings } from "../../config/config.js";
 import { itemsOf, type Kind, path, type SettingGroups } from "../../config/kinds/setting_kinds.js";
 import type { SettingReader } from "../../config/setting_reader.js";
 
-/** Objects of a cluster that the daemon keeps to. */
-export interface KubernetesConfig {
-  readonly namespaces: readonly string[];
-  readonly exportNamespaces: readonly string[];
-  /** Absolute; undefined for those of the pod. */
-  readonly credentials: string | undefined;
-}
-
 const namespaces: Kind<readonly string[]> = {
   argument: "namespace,...",
   parse: (value, note) => {
@@ -45,7 +37,10 @@ const groups = {
 /** Undefined where the settings name no namespaces. */
 export const kubernetesSettings = new ExtensionSettings(groups, readKubernetes);
 
-function readKubernetes(reader: SettingReader): KubernetesConfig | undefined {
+/** Objects of a cluster that the daemon keeps to. */
+export type KubernetesConfig = NonNullable<ReturnType<typeof readKubernetes>>;
+
+function readKubernetes(reader: SettingReader) {
   const get = reader.of<typeof groups>();
   const namespaces = get("NEXUS_KUBERNETES_NAMESPACES");
   if (namespaces.length === 0) return undefined;

@@ -3,22 +3,10 @@ import { type Kind, path, type SettingGroups } from "../../config/kinds/setting_
 import type { SettingReader } from "../../config/setting_reader.js";
 import { isLoopbackHost } from "../../model/providers/provider_profile.js";
 
-/** How the daemon is the spoke of others. */
-export interface UpstreamConfig {
-  /** Origins of the hubs; at least one. */
-  readonly urls: readonly string[];
-  /** Absolute, as the next ones. */
-  readonly caFile: string | undefined;
-  /** With its key, or none of both. */
-  readonly certFile: string | undefined;
-  readonly keyFile: string | undefined;
-  readonly tokenFile: string | undefined;
-}
-
 /** Of one spoke: those of a fleet. */
 const maxUrls = 16;
 
-/** Origins of hubs. */
+/** Origins of hubs; at least one. */
 const upstreamUrls: Kind<readonly string[]> = {
   argument: "urls",
   parse: (value, note) => {
@@ -80,21 +68,17 @@ const groups = {
 /** Undefined for a daemon with connections of its own. */
 export const upstreamSettings = new ExtensionSettings(groups, readUpstreamConfig, "copy");
 
-const beside = [
-  "NEXUS_UPSTREAM_CA_FILE",
-  "NEXUS_UPSTREAM_CERT_FILE",
-  "NEXUS_UPSTREAM_KEY_FILE",
-  "NEXUS_UPSTREAM_TOKEN_FILE",
-];
+/** How the daemon is the spoke of others. */
+export type UpstreamConfig = NonNullable<ReturnType<typeof readUpstreamConfig>>;
 
 /** What makes connections, which a spoke has none of. */
 const foreign = ["NEXUS_STORE", "NEXUS_STORE_FILE", "NEXUS_PROVIDERS_FILE"];
 
-function readUpstreamConfig(reader: SettingReader): UpstreamConfig | undefined {
+function readUpstreamConfig(reader: SettingReader) {
   const get = reader.of<typeof groups>();
   const urls = get("NEXUS_UPSTREAM");
   if (urls === undefined) {
-    reader.needs("NEXUS_UPSTREAM", beside);
+    reader.needs("NEXUS_UPSTREAM", Object.keys(groups.Spoke));
     return undefined;
   }
   for (const name of foreign) {

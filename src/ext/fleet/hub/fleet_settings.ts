@@ -3,22 +3,11 @@ import { addresses } from "../../../config/kinds/address_kinds.js";
 import { count, path, type SettingGroups, text } from "../../../config/kinds/setting_kinds.js";
 import { SettingReader } from "../../../config/setting_reader.js";
 import { allSettings, type Flags } from "../../../config/settings.js";
-import type { KeySource } from "../../../model/credentials/key_source.js";
 import { formatListenAddress, type ListenAddress } from "../../../model/listen_address.js";
 import { Secret } from "../../../runtime/secret.js";
 
 /** The URL of the PostgreSQL, which may hold a password, or the file that holds it. */
 export type StoreAddress = { readonly url: Secret } | { readonly file: string };
-
-/** How the daemon is one of several. */
-export interface FleetConfig {
-  readonly store: StoreAddress;
-  readonly listen: ListenAddress;
-  /** What the other hubs dial: `host:port`. */
-  readonly address: string;
-  readonly leaseMs: number;
-  readonly maxStaleMs: number;
-}
 
 const groups = {
   Fleet: {
@@ -71,15 +60,14 @@ type Groups = typeof groups;
 /** Undefined for a daemon that is alone. */
 export const fleetSettings = new ExtensionSettings(groups, readFleetConfig, "shared");
 
+/** How the daemon is one of several; others dial `address`. */
+export type FleetConfig = NonNullable<ReturnType<typeof readFleetConfig>>;
+
 /** What a command needs that makes or changes the store of a fleet; no daemon runs for it. */
-export interface FleetStoreConfig {
-  readonly store: StoreAddress;
-  readonly dataDir: string;
-  readonly encryptionKey: KeySource;
-}
+export type FleetStoreConfig = ReturnType<typeof loadFleetStoreConfig>;
 
 /** @throws ConfigError with all errors */
-export function loadFleetStoreConfig(env: NodeJS.ProcessEnv, flags: Flags): FleetStoreConfig {
+export function loadFleetStoreConfig(env: NodeJS.ProcessEnv, flags: Flags) {
   const reader = new SettingReader(env, flags, allSettings([{ settings: fleetSettings }]));
   const dataDir = readDataDir(reader);
   const store = readStoreAddress(reader);
@@ -98,8 +86,8 @@ function readStoreAddress(reader: SettingReader): StoreAddress | undefined {
   return name === "NEXUS_STORE" ? { url: new Secret(text) } : { file: text };
 }
 
-/** Undefined for a daemon that is alone. Errors are noted in `reader`. */
-function readFleetConfig(reader: SettingReader): FleetConfig | undefined {
+function readFleetConfig(reader: SettingReader) {
+  const get = reader.of<Groups>();
   const store = readStoreAddress(reader);
   if (store === undefined) {
     reader.needs("NEXUS_STORE", ["NEXUS_FLEET_LISTEN", "NEXUS_FLEET_ADDRESS"]);
@@ -112,14 +100,13 @@ function readFleetConfig(reader: SettingReader): FleetConfig | undefined {
     store,
     listen,
     address,
-    leaseMs: reader.of<Groups>()("NEXUS_FLEET_LEASE_SECONDS") * 1_000,
-    maxStaleMs: reader.of<Groups>()("NEXUS_MAX_STALE_SECONDS") * 1_000,
+    leaseMs: get("NEXUS_FLEET_LEASE_SECONDS") * 1_000,
+    maxStaleMs: get("NEXUS_MAX_STALE_SECONDS") * 1_000,
   });
 }
 
 function readListen(reader: SettingReader): (ListenAddress & { kind: "tcp" }) | undefined {
-  const addresses = reader.of<Groups>()("NEXUS_FLEET_LISTEN");
-  const [first, ...others] = addresses ?? [];
+  const [first, ...others] = reader.of<Groups>()("NEXUS_FLEET_LISTEN") ?? [];
   if (first === undefined) {
     reader.needs("NEXUS_FLEET_LISTEN", ["NEXUS_STORE", "NEXUS_STORE_FILE"]);
     return undefined;
