@@ -18,12 +18,12 @@ import {
 } from "../../server/pages/browser_request.js";
 import type { DescribeProvider } from "../../server/pages/page_words.js";
 import { addressKey } from "../../server/sockets/address_key.js";
-import { pathWith } from "../../server/views/parts.js";
 import type { BoundService } from "../../service/pipeline/bound_service.js";
 import { RateLimiter } from "../../service/pipeline/rate_limiter.js";
 import { callerOf } from "../../service/pipeline/rpc_call.js";
 import { consoleError, Problem } from "./kit/forms.js";
 import * as kit from "./kit/page.js";
+import { pathWith } from "./kit/parts.js";
 import type { FormAction, Page, PageRequest, Section, ShownSetting } from "./kit/request.js";
 import { type Route, routerOf, sections } from "./sections.js";
 import type { ConsoleSession, ConsoleSessions } from "./sessions/console_sessions.js";

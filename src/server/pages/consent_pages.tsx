@@ -2,7 +2,7 @@ import type { ConsentDone, StepUpRequest } from "../../domain/consent/consent_ty
 import { formTokenField } from "../../domain/providers/static/capture_field.js";
 import { accountText } from "../../model/credentials/account.js";
 import type { Answer } from "../listen/http_listener.js";
-import { Facts } from "../views/parts.js";
+import { Facts } from "../views/view.js";
 import { formHeaders } from "./capture_form.js";
 import { applicationOf, askerFacts, type DescribeProvider, ReturnSentence, ScopeList } from "./page_words.js";
 import { personPage } from "./pages.js";

@@ -53,3 +53,10 @@ export function CheckMark() {
     </svg>
   );
 }
+
+/** Terms and what they are; what is empty is left out. */
+export function Facts({ of }: { readonly of: readonly (readonly [term: string, value: View])[] }) {
+  const known = of.filter(([, value]) => value !== "" && value !== undefined);
+  if (known.length === 0) return null;
+  return <dl class="facts">{known.map(([term, value]) => <div><dt>{term}</dt><dd>{value}</dd></div>)}</dl>;
+}

@@ -1,11 +1,11 @@
 import { type Connection, ConnectionService, ConnectionStatus } from "../../../gen/nexus/v1/connection_pb.js";
 import { accountText } from "../../../model/credentials/account.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
-import { CopyButton, Id } from "../../../server/views/fields.js";
-import { Facts, Go, LiveMark, Moment, pathWith, Scopes } from "../../../server/views/parts.js";
-import { Monogram, type View } from "../../../server/views/view.js";
+import { Facts, Monogram, type View } from "../../../server/views/view.js";
+import { CopyButton, Id } from "../kit/copy.js";
 import { Ask } from "../kit/forms.js";
 import { consolePage, PostForm } from "../kit/page.js";
+import { Go, LiveMark, Moment, pathWith, Scopes } from "../kit/parts.js";
 import { providerNames } from "../kit/queries.js";
 import type { PageRequest } from "../kit/request.js";
 import { isOfClient } from "../kit/words.js";

@@ -4,10 +4,11 @@ import {
 } from "../../../gen/nexus/v1/connection_pb.js";
 import { counted } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
-import { CopyButton, Input, Select } from "../../../server/views/fields.js";
-import { Empty, Go, LiveMark, Moment } from "../../../server/views/parts.js";
+import { Input, Select } from "../../../server/views/fields.js";
+import { CopyButton } from "../kit/copy.js";
 import { consoleError, fieldsOf, formErrors, formPage, noErrors, type Sent } from "../kit/forms.js";
 import { consolePage, seeOther } from "../kit/page.js";
+import { Empty, Go, LiveMark, Moment } from "../kit/parts.js";
 import { allProviders, displayName, providerNames } from "../kit/queries.js";
 import { type PageRequest, textsOf } from "../kit/request.js";
 import { connectionCard, readConnection } from "./connection.js";

@@ -2,8 +2,8 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Connection } from "../../../gen/nexus/v1/connection_pb.js";
 import { accountText } from "../../../model/credentials/account.js";
 import { counted } from "../../../model/quantity_text.js";
-import { Chip, Moment, None, type Row } from "../../../server/views/parts.js";
 import { Monogram } from "../../../server/views/view.js";
+import { Chip, Moment, None, type Row } from "../kit/parts.js";
 import { adviceOf, stateWord } from "../kit/words.js";
 
 export const connectionsPath = "/connections";

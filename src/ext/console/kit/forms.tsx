@@ -2,10 +2,10 @@ import type { JsonValue } from "../../../model/json.js";
 import { isJsonObject } from "../../../model/json_fields.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import type { Field } from "../../../server/views/fields.js";
-import { FormButtons } from "../../../server/views/parts.js";
 import type { Children, View } from "../../../server/views/view.js";
 import { restError } from "../../../service/pipeline/rest_error.js";
 import { consolePage, PostForm } from "./page.js";
+import { FormButtons } from "./parts.js";
 import type { PageRequest } from "./request.js";
 
 /** Why a call was refused, in a sentence. @throws an error of the daemon itself, which no table foresees */

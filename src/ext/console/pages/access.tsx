@@ -5,10 +5,10 @@ import { StatusService } from "../../../gen/nexus/v1/status_pb.js";
 import { describeRestriction, restrictionFrom } from "../../../model/access/scope_restriction.js";
 import { formatCount } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
-import { Chip, Go, Moment, pathWith, type Row, Table } from "../../../server/views/parts.js";
 import type { View } from "../../../server/views/view.js";
 import { Ask } from "../kit/forms.js";
 import { consolePage, PostForm } from "../kit/page.js";
+import { Chip, Go, Moment, pathWith, type Row, Table } from "../kit/parts.js";
 import type { PageRequest } from "../kit/request.js";
 import { roleWords } from "../kit/words.js";
 

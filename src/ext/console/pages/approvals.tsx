@@ -2,8 +2,9 @@ import { ApprovalService, type HeldRequest } from "../../../gen/nexus/v1/approva
 import { NotFound } from "../../../model/errors.js";
 import { formatBytes } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
-import { Empty, Facts, Go, Moment, Table } from "../../../server/views/parts.js";
+import { Facts } from "../../../server/views/view.js";
 import { consolePage, PostForm, seeOther } from "../kit/page.js";
+import { Empty, Go, Moment, Table } from "../kit/parts.js";
 import type { PageRequest } from "../kit/request.js";
 import { approvalsPath } from "../sessions/console_url.js";
 

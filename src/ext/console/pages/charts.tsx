@@ -1,7 +1,7 @@
 import { durationMs, type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { ActivityInterval, GetActivityResponse } from "../../../gen/nexus/v1/status_pb.js";
 import { formatCount } from "../../../model/quantity_text.js";
-import { isoOf, Table, utcOf } from "../../../server/views/parts.js";
+import { isoOf, Table, utcOf } from "../kit/parts.js";
 
 const dayMs = 24 * 60 * 60_000;
 /** In units of the drawing: ten for each quarter of an hour. */

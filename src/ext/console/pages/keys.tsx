@@ -2,10 +2,11 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { AccessService, Role } from "../../../gen/nexus/v1/access_pb.js";
 import { InvalidArgument } from "../../../model/errors.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
-import { Area, CopyField, Input, Select } from "../../../server/views/fields.js";
-import { Go } from "../../../server/views/parts.js";
+import { Area, Input, Select } from "../../../server/views/fields.js";
+import { CopyField } from "../kit/copy.js";
 import { fieldsOf, formErrors, formPage, type Sent } from "../kit/forms.js";
 import { consolePage, seeOther } from "../kit/page.js";
+import { Go } from "../kit/parts.js";
 import { type PageRequest, refuseUnless, textsOf } from "../kit/request.js";
 import { roleWords } from "../kit/words.js";
 

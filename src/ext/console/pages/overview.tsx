@@ -4,11 +4,11 @@ import { type Connection, ConnectionStatus } from "../../../gen/nexus/v1/connect
 import { DaemonState, type GetStatusResponse, StatusService } from "../../../gen/nexus/v1/status_pb.js";
 import { counted, formatBytes, formatCount, formatDuration } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
-import { Card, Facts, Go, Moment, pathWith } from "../../../server/views/parts.js";
-import { Monogram, type View } from "../../../server/views/view.js";
+import { Facts, Monogram, type View } from "../../../server/views/view.js";
 import { readConnection } from "../connections/connection.js";
 import { connectionsPath } from "../connections/connection_row.js";
 import { consolePage, PostForm } from "../kit/page.js";
+import { Card, Go, Moment, pathWith } from "../kit/parts.js";
 import { countOf, findConnections, providerNames } from "../kit/queries.js";
 import type { PageRequest } from "../kit/request.js";
 import { adviceOf, isOfClient, states } from "../kit/words.js";

@@ -1,7 +1,8 @@
 import { NotificationService } from "../../../gen/nexus/v1/notification_pb.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
-import { Chip, Facts, type Row, Table, Tabs } from "../../../server/views/parts.js";
+import { Facts } from "../../../server/views/view.js";
 import { consolePage, PostForm } from "../kit/page.js";
+import { Chip, type Row, Table, Tabs } from "../kit/parts.js";
 import { type PageRequest, refuseUnless, type ShownSetting } from "../kit/request.js";
 
 const path = "/settings";

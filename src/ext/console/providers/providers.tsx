@@ -5,10 +5,10 @@ import { isConsented, isUnattended } from "../../../model/providers/grant_type.j
 import { profileSettings } from "../../../model/providers/profile_fields.js";
 import { formatCount } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
-import { Chip, Empty, Go, Moment, pathWith, type Row, Search, Table } from "../../../server/views/parts.js";
 import { Monogram, type View } from "../../../server/views/view.js";
 import { maxSorted } from "../connections/connections.js";
 import { consolePage } from "../kit/page.js";
+import { Chip, Empty, Go, Moment, pathWith, type Row, Search, Table } from "../kit/parts.js";
 import { countOf, displayName, findConnections, statusOf } from "../kit/queries.js";
 import type { PageRequest } from "../kit/request.js";
 

@@ -4,9 +4,9 @@ import type { DaemonState, DaemonStatus } from "../../../model/connections/daemo
 import { counted, formatBytes, formatCount, formatDuration } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { safeHeaders } from "../../../server/pages/pages.js";
-import { Card, isoOf, utcOf } from "../../../server/views/parts.js";
 import { baseStyle } from "../../../server/views/tokens.js";
 import { CheckMark, document, type View } from "../../../server/views/view.js";
+import { Card, isoOf, utcOf } from "../kit/parts.js";
 import { failingAdvice, states } from "../kit/words.js";
 
 /** Often enough to watch, and no load worth a word. */

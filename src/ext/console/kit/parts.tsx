@@ -1,6 +1,6 @@
 import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
-import { formatDuration } from "../../model/quantity_text.js";
-import type { Children, View } from "./view.js";
+import { formatDuration } from "../../../model/quantity_text.js";
+import type { Children, View } from "../../../server/views/view.js";
 
 /** How long ago or in how long, which the script counts on; the moment itself is its title. */
 export function Moment({
@@ -37,13 +37,6 @@ export type Tone = "good" | "warn" | "bad" | "calm" | "idle";
 /** @param title what the word says */
 export function Chip(props: Children & { readonly tone: Tone; readonly title?: string }) {
   return <span class={`state ${props.tone}`} title={props.title}>{props.children}</span>;
-}
-
-/** Terms and what they are; what is empty is left out. */
-export function Facts({ of }: { readonly of: readonly (readonly [term: string, value: View])[] }) {
-  const known = of.filter(([, value]) => value !== "" && value !== undefined);
-  if (known.length === 0) return null;
-  return <dl class="facts">{known.map(([term, value]) => <div><dt>{term}</dt><dd>{value}</dd></div>)}</dl>;
 }
 
 /** A link that looks like a button. */
