@@ -1,7 +1,6 @@
 import { DataLoss } from "../../model/errors.js";
 import { type SealedKind, sealedKinds } from "../../store/indexes/sealed_walk.js";
 import type { Store } from "../../store/store.js";
-import type { Transaction } from "../../store/transaction.js";
 import {
   authorizationPlace,
   type CiphertextBinding,
@@ -59,68 +58,6 @@ function placeOf(reads: Store, kind: SealedKind, key: string): CiphertextBinding
     }
   }
 }
-
-/**
- * Seals one record again with the primary key, in the transaction that reads it; it is not announced, since nothing changes for callers.
- *
- * @throws DataLoss when it cannot be opened; it stays what it is
- */
-export function resealRecord(tx: Transaction, vault: CredentialVault, kind: SealedKind, key: string): void {
-  resealers[kind](tx, vault, key);
-}
-
-const resealers: Readonly<
-  Record<SealedKind, (tx: Transaction, vault: CredentialVault, key: string) => void>
-> = {
-  client_secret: (tx, vault, key) => {
-    const profile = tx.getProvider(key);
-    if (!profile?.clientSecret) return;
-    const clientSecret = vault.reseal(clientSecretPlace(profile), profile.clientSecret);
-    tx.putProvider({ ...profile, clientSecret });
-  },
-  registration: (tx, vault, key) => {
-    const profile = tx.getProvider(key);
-    const { registration } = profile ?? {};
-    if (!profile || !registration?.accessToken) return;
-    const place = registrationPlace(profile, registration);
-    const accessToken = vault.reseal(place, registration.accessToken);
-    tx.putProvider({ ...profile, registration: { ...registration, accessToken } });
-  },
-  credential: (tx, vault, key) => {
-    const stored = tx.getCredential(key);
-    if (!stored) return;
-    const connection = tx.getConnection(key);
-    if (!connection) throw new DataLoss("the credential belongs to no connection");
-    const place = credentialPlace(connection, connection.credentialRevision);
-    tx.putCredential(key, { ...stored, sealed: vault.reseal(place, stored.sealed) });
-  },
-  authorization: (tx, vault, key) => {
-    const pending = tx.getAuthorization(key);
-    if (!pending) return;
-    tx.putAuthorization(key, {
-      ...pending,
-      sealed: vault.reseal(authorizationPlace(key, pending), pending.sealed),
-    });
-  },
-  revocation: (tx, vault, key) => {
-    const revocation = tx.revocations.get(key);
-    if (!revocation) return;
-    tx.revocations.put({
-      ...revocation,
-      sealed: vault.reseal(revocationPlace(revocation), revocation.sealed),
-    });
-  },
-  import: (tx, vault, key) => {
-    const pending = tx.getImport(key);
-    if (!pending?.sealed) return;
-    tx.putImport(key, { ...pending, sealed: vault.reseal(importPlace(key, pending), pending.sealed) });
-  },
-  client_key: (tx, vault, key) => {
-    const clientKey = tx.clientKeys.get(key);
-    if (!clientKey) return;
-    tx.clientKeys.put({ ...clientKey, sealed: vault.reseal(clientKeyPlace(clientKey), clientKey.sealed) });
-  },
-};
 
 /** A page of one kind, for work in small steps. */
 export interface SealedPage {

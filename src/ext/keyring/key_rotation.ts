@@ -1,5 +1,5 @@
 import type { CredentialVault } from "../../domain/credentials/credential_vault.js";
-import { resealRecord, sealedPages } from "../../domain/operations/sealed_records.js";
+import { sealedPages } from "../../domain/operations/sealed_records.js";
 import { by } from "../../model/access/audit_event.js";
 import { daemon } from "../../model/access/principal.js";
 import { DataLoss } from "../../model/errors.js";
@@ -8,6 +8,7 @@ import type { Log } from "../../runtime/log.js";
 import type { SealedEntry, SealedKind } from "../../store/indexes/sealed_walk.js";
 import type { Store } from "../../store/store.js";
 import type { Vault } from "../../vault/vault.js";
+import { resealers } from "./reseal.js";
 
 export interface KeyRotationOptions {
   readonly store: Store;
@@ -125,7 +126,7 @@ export class KeyRotation {
       let done = 0;
       for (const { key } of entries) {
         try {
-          resealRecord(tx, vault, kind, key);
+          resealers[kind](tx, vault, key);
           done++;
         } catch (error) {
           if (!(error instanceof DataLoss)) throw error;
