@@ -20,7 +20,6 @@ import { CommitQueue } from "./commit_queue.js";
 import { ChangeRunner, type CommitParts, type Commits, type CommitTiming } from "./commits.js";
 import { syncFolder } from "./files/sync_folder.js";
 import { ClientKeyReads } from "./indexes/client_keys.js";
-import { NotificationPlanReads } from "./indexes/notification_plans.js";
 import { NotificationReads } from "./indexes/notification_queue.js";
 import { PendingRevocationReads } from "./indexes/pending_revocations.js";
 import { readSealedCounts, type SealedCounts } from "./indexes/sealed_count.js";
@@ -120,7 +119,6 @@ export class Store extends WholeReads {
   readonly owner: string;
   /** What receivers have not taken yet. */
   readonly notifications: NotificationReads;
-  readonly notificationPlans: NotificationPlanReads;
   readonly clientKeys: ClientKeyReads;
   readonly revocations: PendingRevocationReads;
   protected readonly databases: Databases;
@@ -139,7 +137,6 @@ export class Store extends WholeReads {
     this.databases = databases;
     this.owner = daemonIdOf(options.folder);
     this.notifications = new NotificationReads(databases);
-    this.notificationPlans = new NotificationPlanReads(databases);
     this.clientKeys = new ClientKeyReads(databases);
     this.revocations = new PendingRevocationReads(databases);
     this.#path = path;

@@ -12,7 +12,6 @@ import { AuditLog, type AuditRetention } from "./audit/audit_log.js";
 import { ChangeLog } from "./indexes/change_log.js";
 import { ClientKeyRecords } from "./indexes/client_keys.js";
 import { moveInIndexes } from "./indexes/connection_index.js";
-import { NotificationPlans } from "./indexes/notification_plans.js";
 import { NotificationQueue } from "./indexes/notification_queue.js";
 import { addToNumber, nameInKey } from "./indexes/numbers.js";
 import { PendingRevocations } from "./indexes/pending_revocations.js";
@@ -252,10 +251,6 @@ export class Transaction extends Reads implements Recording {
 
   get notifications(): NotificationQueue {
     return new NotificationQueue(this.databases);
-  }
-
-  get notificationPlans(): NotificationPlans {
-    return new NotificationPlans(this.databases);
   }
 
   /** Puts right how many records need a key; 0 forgets it. */

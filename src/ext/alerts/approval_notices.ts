@@ -1,8 +1,8 @@
-import type { NotificationMessage, Receiver } from "../../model/notifications/receiver.js";
 import type { Changes, WaitingRequest } from "../../runtime/changes.js";
 import { type Clock, delay } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import { messageOf } from "./notifier.js";
+import type { NotificationMessage, Receiver } from "./receiver.js";
 
 /** What ends at once is not reported. */
 const settleMs = 1_000;

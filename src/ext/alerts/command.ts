@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
-import type { Delivery, NotificationMessage } from "../../model/notifications/receiver.js";
 import type { Clock } from "../../runtime/clock.js";
+import type { Delivery, NotificationMessage } from "./receiver.js";
 
 /** As long as a webhook may take. */
 const timeoutMs = 10_000;

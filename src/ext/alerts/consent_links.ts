@@ -8,11 +8,12 @@ import type { FollowOutcome } from "../../domain/consent/consent_types.js";
 import { daemon } from "../../model/access/principal.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { DataLoss, NexusError } from "../../model/errors.js";
-import { type ConsentLink, occasionOf } from "../../model/notifications/consent_link.js";
 import type { NotifiedEvent } from "../../model/notifications/notification.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { Store } from "../../store/store.js";
+import { type ConsentLink, occasionOf } from "./consent_link.js";
+import { plannedIn, plansOf } from "./notification_plans.js";
 
 /** A person who is away for a week finds a link that works. */
 const lifetimeMs = 7 * 24 * 60 * 60_000;
@@ -61,7 +62,7 @@ export class ConsentLinks {
       const occasion = connection && occasionOf(type, connection);
       if (occasion === undefined) return false;
       const link = { connectionId, type, occasion };
-      tx.notificationPlans.putConsentLink(link, endSeconds * 1000, hashOf(code), nowMs);
+      plansOf(tx).putConsentLink(link, endSeconds * 1000, hashOf(code), nowMs);
       return true;
     });
     return isMade ? `${this.deps.publicUrl}/c/${code}` : undefined;
@@ -71,7 +72,7 @@ export class ConsentLinks {
   async follow(code: string): Promise<FollowOutcome> {
     if (!codePattern.test(code)) return { kind: "unknown_request" };
     const expiresAtMs = Buffer.from(code, "base64url").readUInt32BE() * 1000;
-    const link = this.deps.store.notificationPlans.consentLink(expiresAtMs, hashOf(code));
+    const link = plannedIn(this.deps.store).consentLink(expiresAtMs, hashOf(code));
     if (!link) return { kind: "unknown_request" };
     if (this.deps.clock.nowMs() >= expiresAtMs) return { kind: "expired" };
     const connection = this.#connectionOf(link);

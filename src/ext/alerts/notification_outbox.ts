@@ -1,12 +1,13 @@
 import type { Connection } from "../../model/connections/connection.js";
 import { newId } from "../../model/ids.js";
-import { isEnding } from "../../model/notifications/consent_link.js";
 import type { NotificationType, NotifiedEvent } from "../../model/notifications/notification.js";
-import type { Receiver } from "../../model/notifications/receiver.js";
 import type { Suspension } from "../../model/providers/suspension.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { Transaction, WriteObserver } from "../../store/transaction.js";
+import { isEnding } from "./consent_link.js";
+import { plansOf } from "./notification_plans.js";
+import type { Receiver } from "./receiver.js";
 
 /**
  * Of the time that a consent has left when its end becomes known: the end is reported no sooner than this part of it before. So what each
@@ -41,7 +42,7 @@ export class NotificationOutbox implements WriteObserver {
       const endsAtMs = consentEndsAtMs(after);
       if (endsAtMs !== consentEndsAtMs(before)) {
         this.#hasNews = true;
-        tx.notificationPlans.setExpiry(id, endsAtMs === undefined ? undefined : this.#tellAtMs(endsAtMs));
+        plansOf(tx).setExpiry(id, endsAtMs === undefined ? undefined : this.#tellAtMs(endsAtMs));
       }
       if (!after) return;
       for (const type of edgesOf(before, after)) this.#append(tx, eventOf(type, after));
@@ -70,7 +71,7 @@ export class NotificationOutbox implements WriteObserver {
 
   /** The consent of the connection ends soon, if it still does. */
   expiring(tx: Transaction, connectionId: string): void {
-    tx.notificationPlans.setExpiry(connectionId, undefined);
+    plansOf(tx).setExpiry(connectionId, undefined);
     const connection = tx.getConnection(connectionId);
     if (connection && consentEndsAtMs(connection) !== undefined) {
       this.#append(tx, eventOf("connection.expiring", connection));

@@ -1,7 +1,6 @@
 import { setMaxListeners } from "node:events";
 import { newId } from "../../model/ids.js";
 import type { NotifiedEvent, PendingNotification } from "../../model/notifications/notification.js";
-import type { Delivery, NotificationMessage, Receiver } from "../../model/notifications/receiver.js";
 import { problemMessages } from "../../model/problem_reason.js";
 import { type Backoff, fullJitterMs } from "../../runtime/backoff.js";
 import type { Changes } from "../../runtime/changes.js";
@@ -11,6 +10,8 @@ import type { DueLine } from "../../store/indexes/notification_queue.js";
 import type { Store } from "../../store/store.js";
 import type { ConsentLinks } from "./consent_links.js";
 import type { NotificationOutbox } from "./notification_outbox.js";
+import { plannedIn } from "./notification_plans.js";
+import type { Delivery, NotificationMessage, Receiver } from "./receiver.js";
 
 const backoff: Backoff = { baseMs: 2_000, maxMs: 5 * 60_000 };
 const minPauseMs = 1_000;
@@ -148,7 +149,8 @@ export class Notifier {
 
   #tellExpiries(nowMs: number): number {
     const { store, outbox, log } = this.deps;
-    const due = store.notificationPlans.dueExpiries(nowMs, batch);
+    const plans = plannedIn(store);
+    const due = plans.dueExpiries(nowMs, batch);
     if (due.length > 0 && !this.#isTelling) {
       this.#isTelling = true;
       void store
@@ -163,7 +165,7 @@ export class Notifier {
           this.wake();
         });
     }
-    const nextMs = due.length > 0 ? undefined : store.notificationPlans.nextExpiryMs;
+    const nextMs = due.length > 0 ? undefined : plans.nextExpiryMs;
     return nextMs === undefined ? maxSleepMs : Math.min(maxSleepMs, Math.max(0, nextMs - nowMs));
   }
 

@@ -4,13 +4,13 @@ import { tellOfOpenSecret } from "../../daemon/open_vault.js";
 import { withoutVariablesOf } from "../../document/named_variables.js";
 import { NotificationService, TestReceiversResponseSchema } from "../../gen/nexus/v1/notification_pb.js";
 import { NotFound } from "../../model/errors.js";
-import type { Receiver } from "../../model/notifications/receiver.js";
 import { defineService, type ServiceDefinition } from "../../service/pipeline/service_definition.js";
 import { ApprovalNotices } from "./approval_notices.js";
 import { ConsentLinks } from "./consent_links.js";
 import { NotificationOutbox } from "./notification_outbox.js";
 import { Notifier } from "./notifier.js";
 import { notifySettings } from "./notify_settings.js";
+import type { Receiver } from "./receiver.js";
 import { openReceivers } from "./receivers.js";
 import type { ReceiverSpec } from "./receivers_document.js";
 

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { StartRefused } from "../../daemon/extension.js";
 import { DocumentError, formatViolations } from "../../document/document_error.js";
-import type { Receiver } from "../../model/notifications/receiver.js";
 import type { OutboundFetch } from "../../outbound/outbound.js";
 import type { Clock } from "../../runtime/clock.js";
 import { sendToCommand } from "./command.js";
+import type { Receiver } from "./receiver.js";
 import { type ReceiverSpec, readReceivers } from "./receivers_document.js";
 import { sendWebhook } from "./webhook.js";
 import { readWebhookSecrets } from "./webhook_secrets.js";

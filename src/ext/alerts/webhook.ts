@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
-import type { Delivery, NotificationMessage } from "../../model/notifications/receiver.js";
 import { OutboundError, type OutboundFetch } from "../../outbound/outbound.js";
 import type { Clock } from "../../runtime/clock.js";
+import type { Delivery, NotificationMessage } from "./receiver.js";
 import { readWebhookSecrets } from "./webhook_secrets.js";
 
 /** A receiver says thank you, and no more. */

@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { ApprovalNotices } from "../../../src/ext/alerts/approval_notices.js";
-import type { Delivery, NotificationMessage } from "../../../src/model/notifications/receiver.js";
+import type { Delivery, NotificationMessage } from "../../../src/ext/alerts/receiver.js";
 import { Changes } from "../../../src/runtime/changes.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { perTest } from "../../lifetimes.js";

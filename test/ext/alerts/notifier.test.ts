@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ConsentLinks } from "../../../src/ext/alerts/consent_links.js";
 import { NotificationOutbox } from "../../../src/ext/alerts/notification_outbox.js";
+import { plannedIn } from "../../../src/ext/alerts/notification_plans.js";
 import { Notifier } from "../../../src/ext/alerts/notifier.js";
+import type { Delivery, NotificationMessage, Receiver } from "../../../src/ext/alerts/receiver.js";
 import type { Connection } from "../../../src/model/connections/connection.js";
 import type { NotificationType } from "../../../src/model/notifications/notification.js";
-import type { Delivery, NotificationMessage, Receiver } from "../../../src/model/notifications/receiver.js";
 import { Engine, hourMs, startMs, tokenSet } from "../../domain/engine.js";
 import { perTest } from "../../lifetimes.js";
 import { aConnection } from "../../samples.js";
@@ -338,7 +339,7 @@ describe("Notifier", () => {
     await empty();
     expect(ops?.told).toEqual(["connection.active ada"]);
     await engine.store.commit((tx) => tx.deleteConnection("c1"));
-    expect(engine.store.notificationPlans.nextExpiryMs).toBeUndefined();
+    expect(plannedIn(engine.store).nextExpiryMs).toBeUndefined();
   });
 
   it("reads nothing of the outbox for a commit that tells of nothing, and stores no link where nobody consents", async () => {

@@ -49,13 +49,16 @@ const kinds: Readonly<Record<string, Kind>> = {
   removeFirst: "removed",
 };
 
+type Raw = (work: never) => object;
+
 function watched<T extends object>(target: T, seen: (kind: Kind) => void): T {
   return new Proxy(target, {
     get: (_, name) => {
       const value: unknown = Reflect.get(target, name, target);
       const kind = kinds[String(name)];
       if (kind !== undefined) seen(kind);
-      if (name === "notifications" || name === "notificationPlans") return watched(value as object, seen);
+      if (name === "notifications") return watched(value as object, seen);
+      if (name === "raw") return (work: never) => watched((value as Raw).call(target, work), seen);
       return typeof value === "function" ? value.bind(target) : value;
     },
   });

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { rawEntries } from "../../../../src/ext/fleet/replication/raw_entries.js";
 import { ReplicaStore } from "../../../../src/ext/fleet/replication/replica_store.js";
+import { encodeCount, nothing } from "../../../../src/store/lmdb/databases.js";
 import { Store } from "../../../../src/store/store.js";
 import type { Transaction } from "../../../../src/store/transaction.js";
 import fc from "../../../property.js";
@@ -52,7 +53,16 @@ const operations = {
       principal: `x${n}`,
       ...(n % 2 === 0 && { connectionId: id }),
     }),
-  expiry: (tx, id, n) => tx.notificationPlans.setExpiry(id, n % 3 === 0 ? undefined : nowMs + n),
+  expiry: (tx, id, n) =>
+    tx.raw(({ expiries, expiriesDue }) => {
+      if (n % 3 === 0) {
+        expiries.removeSync(id);
+        expiriesDue.removeSync([nowMs, id]);
+      } else {
+        expiries.putSync(id, encodeCount(BigInt(nowMs + n)));
+        expiriesDue.putSync([nowMs + (n % 2), id], nothing);
+      }
+    }),
   sealedCount: (tx, id, n) => tx.setSealedCount(`key ${id}`, BigInt(n % 2)),
   epoch: (tx) => tx.beginEpoch(),
   nothing: () => undefined,

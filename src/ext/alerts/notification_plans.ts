@@ -1,7 +1,11 @@
-import type { ConsentLink } from "../../model/notifications/consent_link.js";
-import { type Databases, decodeCount, encodeCount, nothing } from "../lmdb/databases.js";
-import { decodeConsentLink, encodeConsentLink } from "../records/notification_codec.js";
-import { unlessUnreadable } from "../records/unreadable.js";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { ConsentLinkRecordSchema } from "../../gen/nexus/store/v1/records_pb.js";
+import { type Databases, decodeCount, encodeCount, nothing } from "../../store/lmdb/databases.js";
+import { notificationTypeOf } from "../../store/records/notification_codec.js";
+import { unlessUnreadable } from "../../store/records/unreadable.js";
+import type { Store } from "../../store/store.js";
+import type { Transaction } from "../../store/transaction.js";
+import type { ConsentLink } from "./consent_link.js";
 
 /** Links that are forgotten at each new one. */
 const prunedAtOnce = 16;
@@ -49,4 +53,21 @@ export class NotificationPlans extends NotificationPlanReads {
     for (const key of ended) consentLinks.removeSync(key);
     consentLinks.putSync([expiresAtMs, codeHash], encodeConsentLink(link));
   }
+}
+
+export function plannedIn(store: Store): NotificationPlanReads {
+  return store.raw((databases) => new NotificationPlanReads(databases));
+}
+
+export function plansOf(tx: Transaction): NotificationPlans {
+  return tx.raw((databases) => new NotificationPlans(databases));
+}
+
+function encodeConsentLink(link: ConsentLink): Uint8Array {
+  return toBinary(ConsentLinkRecordSchema, create(ConsentLinkRecordSchema, link));
+}
+
+function decodeConsentLink(bytes: Uint8Array): ConsentLink {
+  const { connectionId, type, occasion } = fromBinary(ConsentLinkRecordSchema, bytes);
+  return { connectionId, type: notificationTypeOf(type), occasion };
 }

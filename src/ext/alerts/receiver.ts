@@ -1,4 +1,4 @@
-import type { NotificationType } from "./notification.js";
+import type { NotificationType } from "../../model/notifications/notification.js";
 
 /** A notification as it is sent. */
 export interface NotificationMessage {

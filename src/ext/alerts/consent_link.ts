@@ -1,5 +1,5 @@
-import type { Connection } from "../connections/connection.js";
-import type { NotificationType } from "./notification.js";
+import type { Connection } from "../../model/connections/connection.js";
+import type { NotificationType } from "../../model/notifications/notification.js";
 
 /** What a link in a notification leads to: a consent for one connection, as long as what the notification reports goes on. */
 export interface ConsentLink {
