@@ -1,3 +1,4 @@
+import type { View } from "../src/domain/access/access_control.js";
 import type { PendingAuthorization } from "../src/model/connections/authorization.js";
 import type { Connection } from "../src/model/connections/connection.js";
 import { newConnection } from "../src/model/connections/new_connection.js";
@@ -102,3 +103,12 @@ export function pending(
 export function stateHash(number: number): string {
   return number.toString(16).padStart(64, "0");
 }
+
+/** Of a caller that is not restricted. */
+export const seesAll: View = {
+  isRestricted: false,
+  seesConnection: () => true,
+  seesChange: () => true,
+  seesProvider: () => true,
+  epochOf: (epoch) => epoch,
+};

@@ -6,17 +6,14 @@ import { Secret } from "../runtime/secret.js";
 import { hasIssuer } from "./authorization_server.js";
 import { GrantFailure } from "./failure.js";
 
-/** How a client signs. */
-export type SigningOptions = Pick<
-  OAuth2Options,
-  "clientKeyId" | "clientSigningAlg" | "clientAssertionAudience"
->;
-
 /** Where the key of a client is: in its secret, or in a file or made by the daemon, which is asked by the algorithm. */
 export type KeySource = Secret | OwnKeySource;
 
 /** @param alg of RFC 7518 section 3.1; empty for the default one. A `kid` that is empty is that of the key, where it has one. */
 export type OwnKeySource = (alg: string) => Promise<{ readonly kid: string; readonly privateKey: Secret }>;
+
+/** Which key signs, and how. */
+type KeyOptions = Pick<OAuth2Options, "clientKeyId" | "clientSigningAlg">;
 
 /** A key with what goes into the header beside its signature. */
 export interface SigningKey {
@@ -30,10 +27,7 @@ export interface SigningKey {
  *
  * @throws GrantFailure of kind `client`, before anything is sent
  */
-export async function signingKeyOf(
-  source: KeySource,
-  options: Pick<SigningOptions, "clientKeyId" | "clientSigningAlg">,
-): Promise<SigningKey> {
+export async function signingKeyOf(source: KeySource, options: KeyOptions): Promise<SigningKey> {
   if (source instanceof Secret) return await keyOfSecret(source, options);
   const { clientSigningAlg } = options;
   const { kid, privateKey } = await source(clientSigningAlg);
@@ -42,7 +36,7 @@ export async function signingKeyOf(
 
 async function keyOfSecret(
   secret: Secret,
-  { clientKeyId, clientSigningAlg }: Pick<SigningOptions, "clientKeyId" | "clientSigningAlg">,
+  { clientKeyId, clientSigningAlg }: KeyOptions,
 ): Promise<SigningKey> {
   try {
     const { key, keyId, algorithms } = readPrivateKey(secret.reveal());
@@ -64,7 +58,7 @@ export function chosenAlgorithm({ algorithms }: Pick<PrivateKey, "algorithms">, 
 }
 
 /** RFC 7523 section 2.2, signed with a private key: a new `jti` for each request, good for 60 s. */
-export function privateKeyJwt(source: KeySource, options: SigningOptions): oauth.ClientAuth {
+export function privateKeyJwt(source: KeySource, options: OAuth2Options): oauth.ClientAuth {
   return async (server, client, body, headers) => {
     const { key, alg, kid } = await signingKeyOf(source, options);
     const modify = (header: { alg?: unknown }, payload: { aud?: unknown }): void => {
@@ -102,7 +96,7 @@ export function givenAssertion({ type, read }: GivenAssertion): oauth.ClientAuth
 }
 
 /** The same with an HMAC by the client secret. */
-export function clientSecretJwt(secret: Secret, options: SigningOptions): oauth.ClientAuth {
+export function clientSecretJwt(secret: Secret, options: OAuth2Options): oauth.ClientAuth {
   return async (server, client, body, headers) => {
     const modify = (_header: unknown, payload: { aud?: unknown }): void => {
       payload.aud = audienceFor(server, options);
@@ -115,7 +109,7 @@ export function clientSecretJwt(secret: Secret, options: SigningOptions): oauth.
 /** One value, so that no other server that is named can use the assertion (RFC 7523 section 3). */
 function audienceFor(
   server: oauth.AuthorizationServer,
-  { clientAssertionAudience }: SigningOptions,
+  { clientAssertionAudience }: OAuth2Options,
 ): string | undefined {
   const wantsIssuer = clientAssertionAudience === "issuer" && hasIssuer(server);
   return wantsIssuer ? server.issuer : server.token_endpoint;

@@ -6,6 +6,7 @@ import {
   readClientCertificate,
 } from "../model/clients/client_certificate.js";
 import { plainOAuth2 } from "../model/providers/profile_fields.js";
+import type { OAuth2Options } from "../model/providers/profile_settings.js";
 import type { TokenEndpointAuthMethod } from "../model/providers/provider_profile.js";
 import type { OutboundFetch } from "../outbound/outbound.js";
 import { type Clock, SystemClock } from "../runtime/clock.js";
@@ -17,7 +18,6 @@ import {
   type KeySource,
   type OwnKeySource,
   privateKeyJwt,
-  type SigningOptions,
 } from "./client_assertion.js";
 import { GrantFailure } from "./failure.js";
 
@@ -34,7 +34,7 @@ export interface OAuthClient {
   /** Of a client that proves itself in TLS: the requests are made with it (`presentingCertificate`). */
   readonly certificate?: ClientCertificate | undefined;
   /** What a client needs that signs; by default nothing beyond its key. */
-  readonly signing?: SigningOptions;
+  readonly signing?: OAuth2Options;
 }
 
 /** How far the clocks of provider and daemon may be apart when the times of an id_token are judged. */

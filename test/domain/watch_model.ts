@@ -11,7 +11,7 @@ import { ManualClock } from "../../src/runtime/manual_clock.js";
 import type { StreamSink, StreamSource } from "../../src/runtime/stream_sink.js";
 import type { Store } from "../../src/store/store.js";
 import type { Transaction } from "../../src/store/transaction.js";
-import { aConnection, nowMs } from "../samples.js";
+import { aConnection, nowMs, seesAll } from "../samples.js";
 import { silentLog } from "../silent_log.js";
 import { openStore } from "../store/temporary_store.js";
 import { storeReader } from "./tokens/store_reader.js";
@@ -238,6 +238,7 @@ export class WatchWorld {
     Object.assign(client, { connectionIds, userId, position, hasRoom: true });
     const isRestricted = client.principal.name === "key:restricted";
     const view = {
+      ...seesAll,
       isRestricted,
       seesConnection: ({ id }: { id: string }) => client.sees(id),
       seesChange: ({ connectionId }: { connectionId: string }) => client.sees(connectionId),

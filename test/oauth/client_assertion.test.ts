@@ -3,9 +3,9 @@ import { decodeJwt, decodeProtectedHeader, jwtVerify } from "jose";
 import type * as oauth from "oauth4webapi";
 import { describe, expect, test } from "vitest";
 import { plainOAuth2 } from "../../src/model/providers/profile_fields.js";
-import type { TokenEndpointAuthMethod } from "../../src/model/providers/profile_settings.js";
+import type { OAuth2Options, TokenEndpointAuthMethod } from "../../src/model/providers/profile_settings.js";
 import { manualAuthorizationServer } from "../../src/oauth/authorization_server.js";
-import { type SigningOptions, signingKeyOf } from "../../src/oauth/client_assertion.js";
+import { signingKeyOf } from "../../src/oauth/client_assertion.js";
 import { clientAuthentication, clientMetadata } from "../../src/oauth/client_authentication.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Secret } from "../../src/runtime/secret.js";
@@ -31,7 +31,7 @@ const jwk = (key: KeyObject, more: object = {}): string =>
 async function assertion(
   secret: string,
   method: TokenEndpointAuthMethod = "private_key_jwt",
-  options: Partial<SigningOptions> = {},
+  options: Partial<OAuth2Options> = {},
   metadata: oauth.AuthorizationServer = server.metadata,
 ): Promise<string> {
   const signing = { ...plainOAuth2, ...options };

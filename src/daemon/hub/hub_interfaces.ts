@@ -1,4 +1,4 @@
-import type { Refresher } from "../../domain/refresh/refresher.js";
+import type { Refresher, Refreshes } from "../../domain/refresh/refresher.js";
 import type { FleetState, SpokeState } from "../../model/connections/daemon_status.js";
 import type { OutboundFetch } from "../../outbound/outbound.js";
 import type { Answer } from "../../server/listen/http_listener.js";
@@ -15,7 +15,7 @@ export interface DomainHub {
   /** The same way out to providers, whose outcomes this hub notes. Undefined at a spoke, which calls none. */
   watched?(outbound: OutboundFetch): OutboundFetch;
   /** Refreshes at the hub that leads. */
-  refresher(own: Refresher): Pick<Refresher, "refresh">;
+  refresher(own: Refresher): Refreshes;
   /** Undefined at a spoke, which has `copy` in its place. */
   status(): FleetState | undefined;
   copy?(): SpokeState;

@@ -82,7 +82,7 @@ export class RequestRules {
    *
    * @param forUses a proxy sees all of them, to end what is open when its connection ends
    */
-  tokenView(principal: Identity & Pick<Principal, "isProxied">, forUses = false): View {
+  tokenView(principal: Principal, forUses = false): View {
     const view = this.deps.access.viewOf(principal);
     if (forUses && this.#isProxy(principal)) return view;
     const gives = (connectionId: string): boolean => {
@@ -147,7 +147,7 @@ export class RequestRules {
     return request && this.#isProxy(principal) ? request : undefined;
   }
 
-  #isProxy({ name, isProxied }: Pick<Principal, "name" | "isProxied">): boolean {
+  #isProxy({ name, isProxied }: Principal): boolean {
     const { access } = this.deps;
     const isNamed = access.policy?.proxies.has(name) ?? false;
     return isProxied === true || isNamed || access.permissionsOf(name).role === "admin";

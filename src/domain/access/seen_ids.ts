@@ -15,12 +15,10 @@ const maxIdsInAll = 100_000;
 
 type SeenStore = Pick<Store, "epoch" | "revision" | "changesSince" | "getConnection" | "getProvider">;
 
-export type SightView = Pick<View, "isRestricted" | "seesConnection" | "epochOf">;
-
 /** What one restriction lets see. */
 interface Sight {
   readonly key: string;
-  readonly view: SightView;
+  readonly view: View;
   /** Undefined: too many. */
   ids: Set<string> | undefined;
   /** All changes up to here are in it. */
@@ -53,12 +51,12 @@ export class SeenIds {
   }
 
   /** Whether `idsOf` answers from what is known, and what changed since. */
-  has(view: SightView): boolean {
+  has(view: View): boolean {
     return view.isRestricted && this.#sights.get(view.epochOf(this.#store.epoch)) !== undefined;
   }
 
   /** In no order; undefined where they are too many, or when what the caller may see changed meanwhile. */
-  async idsOf(view: SightView): Promise<ReadonlySet<string> | undefined> {
+  async idsOf(view: View): Promise<ReadonlySet<string> | undefined> {
     if (!view.isRestricted) return undefined;
     const sight = this.#sightOf(view);
     if (sight.ids && sight.revision < this.#store.revision) {
@@ -70,7 +68,7 @@ export class SeenIds {
     return sight.ids;
   }
 
-  #sightOf(view: SightView): Sight {
+  #sightOf(view: View): Sight {
     const key = view.epochOf(this.#store.epoch);
     const known = this.#sights.get(key);
     if (known) return known;
@@ -133,7 +131,7 @@ export class SeenIds {
     sight.revision = upto;
   }
 
-  #sees({ seesConnection }: SightView, { connectionId: id, userId, providerId }: Change): boolean {
+  #sees({ seesConnection }: View, { connectionId: id, userId, providerId }: Change): boolean {
     if (seesConnection({ id, userId, providerId, providerName: "" })) return true;
     if (this.#hasProfile(providerId)) return false;
     // Its connections keep the name under which they were made, in their records.

@@ -13,16 +13,18 @@ import type { ProviderProfile } from "../../model/providers/provider_profile.js"
  */
 export type CiphertextBinding = Omit<AssociatedData, "databaseId">;
 
+/** What of a record its place is made of. */
+export type ProfileVersion = Pick<ProviderProfile, "id" | "version">;
+export type AuthorizationKey = Pick<PendingAuthorization, "connectionId" | "providerId" | "expiresAtMs">;
+export type ImportKey = Pick<PendingImport, "connectionId" | "providerId" | "startedAtMs">;
+
 /** @param revision the one that the connection names, or is about to name */
 export function credentialPlace(connection: Connection, revision: bigint): CiphertextBinding {
   return { kind: "credential", providerId: connection.providerId, connectionId: connection.id, revision };
 }
 
 /** Each change of the profile makes it a new place. */
-export function clientSecretPlace({
-  id,
-  version,
-}: Pick<ProviderProfile, "id" | "version">): CiphertextBinding {
+export function clientSecretPlace({ id, version }: ProfileVersion): CiphertextBinding {
   return { kind: "client_secret", providerId: id, connectionId: "", revision: version };
 }
 
@@ -35,10 +37,7 @@ export function registrationPlace(
 }
 
 /** Bound to its end, so that one which was used up is good for no longer than it was anyway. */
-export function authorizationPlace(
-  stateHash: string,
-  pending: Pick<PendingAuthorization, "connectionId" | "providerId" | "expiresAtMs">,
-): CiphertextBinding {
+export function authorizationPlace(stateHash: string, pending: AuthorizationKey): CiphertextBinding {
   const { connectionId, providerId, expiresAtMs } = pending;
   const revision = BigInt(expiresAtMs);
   return { kind: "authorization", providerId, connectionId, revision, recordKey: stateHash };
@@ -51,10 +50,7 @@ export function revocationPlace(
   return { kind: "revocation", providerId, connectionId, revision, recordKey: id };
 }
 
-export function importPlace(
-  key: string,
-  pending: Pick<PendingImport, "connectionId" | "providerId" | "startedAtMs">,
-): CiphertextBinding {
+export function importPlace(key: string, pending: ImportKey): CiphertextBinding {
   const { connectionId, providerId, startedAtMs } = pending;
   return { kind: "import", providerId, connectionId, revision: BigInt(startedAtMs), recordKey: key };
 }

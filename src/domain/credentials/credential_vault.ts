@@ -17,11 +17,14 @@ import {
 } from "../../store/records/secret_codec.js";
 import type { Vault } from "../../vault/vault.js";
 import {
+  type AuthorizationKey,
   authorizationPlace,
   type CiphertextBinding,
   clientSecretPlace,
   credentialPlace,
+  type ImportKey,
   importPlace,
+  type ProfileVersion,
 } from "./associated_data.js";
 
 /** The only code that seals and opens: a record opens only where it was put. */
@@ -53,7 +56,7 @@ export class CredentialVault {
   }
 
   /** @param profile its id, and the version that the secret is stored with */
-  sealClientSecret(profile: Pick<ProviderProfile, "id" | "version">, secret: Secret): SealedRecord {
+  sealClientSecret(profile: ProfileVersion, secret: Secret): SealedRecord {
     return this.sealToken(clientSecretPlace(profile), secret);
   }
 
@@ -62,11 +65,7 @@ export class CredentialVault {
     return profile.clientSecret && this.openToken(clientSecretPlace(profile), profile.clientSecret);
   }
 
-  sealAuthorization(
-    stateHash: string,
-    pending: Pick<PendingAuthorization, "connectionId" | "providerId" | "expiresAtMs">,
-    secret: AuthorizationSecret,
-  ): SealedRecord {
+  sealAuthorization(stateHash: string, pending: AuthorizationKey, secret: AuthorizationSecret): SealedRecord {
     return this.#seal(encodeAuthorizationSecret(secret), authorizationPlace(stateHash, pending));
   }
 
@@ -88,7 +87,7 @@ export class CredentialVault {
   /** A refresh token alone, or with the key that is proved with it. */
   sealImport(
     key: string,
-    pending: Pick<PendingImport, "connectionId" | "providerId" | "startedAtMs">,
+    pending: ImportKey,
     { refreshToken, dpopKey }: ImportedToken,
   ): Pick<PendingImport, "sealed" | "keyed"> {
     const place = importPlace(key, pending);

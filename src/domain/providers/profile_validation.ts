@@ -17,6 +17,7 @@ import type { AssertionFiles } from "../token_endpoint/assertion_files.js";
 import type { GrantType } from "../token_endpoint/grant_type.js";
 import { grantViolations } from "../token_endpoint/grant_types.js";
 import type { KeyFiles } from "../token_endpoint/key_files.js";
+import type { Holder } from "./redirect_paths.js";
 import { trialViolations } from "./static/credential_probe.js";
 import { credentialSchemaViolations } from "./static/credential_schema.js";
 
@@ -120,10 +121,7 @@ export function refuseOtherGrantType(before: ProviderSettings, after: ProviderSe
 }
 
 /** @throws AlreadyExists */
-export function refuseTakenName(
-  tx: Pick<Transaction, "findProviderByName">,
-  profile: Pick<ProviderProfile, "id" | "name">,
-): void {
+export function refuseTakenName(tx: Pick<Transaction, "findProviderByName">, profile: Holder): void {
   const holder = tx.findProviderByName(profile.name);
   if (holder && holder.id !== profile.id) {
     throw new AlreadyExists(`a provider named "${profile.name}" exists already`);

@@ -2,7 +2,8 @@ import type { ProviderProfile } from "../../model/providers/provider_profile.js"
 import { redirectPathFor, sharedRedirectPath } from "../../model/providers/redirect_path.js";
 import type { Store } from "../../store/store.js";
 
-type Holder = Pick<ProviderProfile, "id" | "name">;
+/** A profile by its id and name. */
+export type Holder = Pick<ProviderProfile, "id" | "name">;
 
 /**
  * The redirect path of each profile. Each has its own, so that an answer of one provider is never taken for that of another (RFC 9700

@@ -3,8 +3,6 @@ import { FailedPrecondition, InvalidArgument, NotFound } from "../../model/error
 import { canonicalName, type ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Store } from "../../store/store.js";
 
-type ProfileStore = Pick<Store, "getProvider" | "findProviderByName">;
-
 /** How a request for consent names its provider, and for whom it is. */
 interface Named {
   readonly userId: string;
@@ -13,7 +11,7 @@ interface Named {
 }
 
 /** The profile that a request for a new connection names. @throws InvalidArgument, NotFound */
-export function profileNamed(store: ProfileStore, { provider: key }: Named): ProviderProfile {
+export function profileNamed(store: Store, { provider: key }: Named): ProviderProfile {
   if (!key) {
     throw new InvalidArgument([
       { field: "provider", description: "provider_id or provider_name is required" },
@@ -25,7 +23,7 @@ export function profileNamed(store: ProfileStore, { provider: key }: Named): Pro
 }
 
 /** The profile of a connection that is asked for again. @throws InvalidArgument where the request says something else; FailedPrecondition */
-export function profileOf(store: ProfileStore, connection: Connection, request: Named): ProviderProfile {
+export function profileOf(store: Store, connection: Connection, request: Named): ProviderProfile {
   const other = (field: string): InvalidArgument =>
     new InvalidArgument([{ field, description: "is not the one of this connection: leave it empty" }]);
   const { userId, label = "" } = request;

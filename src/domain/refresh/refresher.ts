@@ -66,6 +66,9 @@ export interface RefresherDeps {
   readonly sources?: GrantBasis;
 }
 
+/** Refreshes for callers that wait: at a hub that follows, the one that leads sends them. */
+export type Refreshes = Pick<Refresher, "refresh">;
+
 /** Asks for the next token of connections: for one connection never two at a time, and nothing is seen before it is durable. */
 export class Refresher {
   readonly #preparation: RefreshPreparation;

@@ -22,7 +22,7 @@ export interface RevokedPlace {
 }
 
 /** What is revoked, with the lifetime that its access token has left; undefined when that is not known. */
-type RevokedTokens = Pick<Credential, "accessToken" | "refreshToken"> & Partial<TokenSet>;
+type RevokedTokens = Credential & Partial<TokenSet>;
 
 /** What becomes of tokens that are to be revoked: it is only known later of those that are queued. */
 export type QueuedRevocation = Exclude<ProviderRevocation, "done">;

@@ -48,7 +48,7 @@ export class ClientKeys {
 
   constructor(
     private readonly deps: {
-      readonly store: Pick<Store, "clientKeys" | "commit">;
+      readonly store: Store;
       readonly vault: CredentialVault;
       readonly clock: Clock;
       readonly log: Log;

@@ -15,7 +15,7 @@ import { exchangeCode } from "../../oauth/grants/code_exchange.js";
 import { authorizeDevice, type DeviceAuthorization } from "../../oauth/grants/device_authorization.js";
 import { type DevicePollOutcome, pollDevice } from "../../oauth/grants/device_grant.js";
 import type { MintedToken } from "../../oauth/grants/minted_token.js";
-import { type PushedRequest, pushAuthorizationRequest } from "../../oauth/grants/pushed_request.js";
+import { pushAuthorizationRequest } from "../../oauth/grants/pushed_request.js";
 import type { Renewal, Renewed } from "../../oauth/grants/renewal.js";
 import { codeChallenge } from "../../oauth/pkce.js";
 import { type RevocationOutcome, revoke } from "../../oauth/revocation.js";
@@ -29,16 +29,19 @@ import type { MintRequest, RefreshRequest } from "./grant_type.js";
 import type { TokenSources } from "./grant_types.js";
 import type { KeyFiles } from "./key_files.js";
 
+/** What proves clients. */
+interface ClientProofs {
+  readonly vault: CredentialVault;
+  /** For profiles whose client signs by a key of the daemon. */
+  readonly clientKeys?: Pick<ClientKeys, "signingKey">;
+  readonly assertionFiles?: Pick<AssertionFiles, "read">;
+  /** For profiles whose client signs by a key of a file. */
+  readonly keyFiles?: Pick<KeyFiles, "read">;
+}
+
 /** The client of a profile, with what proves it opened for one request. Every endpoint gets the same. */
 class OAuthClients {
-  constructor(
-    private readonly deps: {
-      readonly vault: CredentialVault;
-      readonly clientKeys?: Pick<ClientKeys, "signingKey">;
-      readonly assertionFiles?: Pick<AssertionFiles, "read">;
-      readonly keyFiles?: Pick<KeyFiles, "read">;
-    },
-  ) {}
+  constructor(private readonly deps: ClientProofs) {}
 
   /** @throws DataLoss */
   open(profile: ProviderProfile): OAuthClient {
@@ -83,14 +86,14 @@ export interface CodeExchangeRequest {
 }
 
 /** Whom a request is sent to, and for which profile. */
-interface EndpointRequest extends Pick<DeviceRequest, "server" | "profile"> {
+interface EndpointRequest {
+  readonly server: AuthorizationServer;
+  readonly profile: ProviderProfile;
   readonly dpopKey?: Secret | undefined;
 }
 
 /** PKCE goes with it where the server announces it. */
-interface DeviceRequest {
-  readonly server: AuthorizationServer;
-  readonly profile: ProviderProfile;
+interface DeviceRequest extends EndpointRequest {
   readonly codeVerifier: string;
 }
 
@@ -132,13 +135,7 @@ export class TokenEndpointClient {
   readonly #nonces = new DpopNonces();
 
   constructor(
-    private readonly deps: {
-      readonly vault: CredentialVault;
-      /** For profiles whose client signs by a key of the daemon. */
-      readonly clientKeys?: Pick<ClientKeys, "signingKey">;
-      readonly assertionFiles?: Pick<AssertionFiles, "read">;
-      /** For profiles whose client signs by a key of a file. */
-      readonly keyFiles?: Pick<KeyFiles, "read">;
+    private readonly deps: ClientProofs & {
       readonly clock: Clock;
       readonly outbound: OutboundFetch;
       readonly sources: TokenSources;
@@ -185,7 +182,7 @@ export class TokenEndpointClient {
 
   /** See `pushAuthorizationRequest`. @throws GrantFailure, DataLoss */
   async pushAuthorization(
-    request: Pick<DeviceRequest, "server" | "profile"> & Pick<PushedRequest, "endpoint" | "location">,
+    request: EndpointRequest & { readonly endpoint: string; readonly location: string },
   ): Promise<string> {
     const { endpoint, location } = request;
     return await pushAuthorizationRequest({ ...this.#renewal(request), endpoint, location });

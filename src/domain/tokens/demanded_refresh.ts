@@ -14,11 +14,11 @@ import { type ProblemReason, problemMessages } from "../../model/problem_reason.
 import { isWithheld } from "../../model/refresh/refresh_policy.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { ConnectionView, CredentialReader, CurrentToken } from "../credentials/credential_reader.js";
-import type { Refresher } from "../refresh/refresher.js";
+import type { Refreshes } from "../refresh/refresher.js";
 
 export interface DemandedRefreshDeps {
   readonly reader: CredentialReader;
-  readonly refresher: Pick<Refresher, "refresh">;
+  readonly refresher: Refreshes;
   readonly clock: Clock;
 }
 

@@ -40,12 +40,12 @@ export interface Downscoping {
 }
 
 export interface DownscopingParts {
-  readonly store: Pick<Store, "getConnection" | "getProvider" | "getCredential">;
+  readonly store: Store;
   readonly vault: CredentialVault;
   readonly tokens: Tokens;
   readonly servers: IssuerMetadata;
   readonly grants: Pick<TokenEndpointClient, "mint">;
-  readonly engine: Pick<RefreshEngine, "admit">;
+  readonly engine: RefreshEngine;
   readonly downscopedAudit: Pick<ReadAudit, "read" | "refused">;
   readonly changes: Changes;
   readonly clock: Clock;

@@ -9,7 +9,7 @@ import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
 import type { Asking, RequestRules } from "../access/request_rules.js";
 import type { ConnectionView, CredentialReader, CurrentToken } from "../credentials/credential_reader.js";
-import type { Refresher } from "../refresh/refresher.js";
+import type { Refreshes } from "../refresh/refresher.js";
 import {
   DemandedRefresh,
   precondition,
@@ -24,9 +24,9 @@ import type { RefreshLimit } from "./refresh_limit.js";
 const maxAsked = 10_000;
 
 export interface TokensDeps {
-  readonly store: Pick<Store, "record" | "getConnection">;
+  readonly store: Store;
   readonly reader: CredentialReader;
-  readonly refresher: Pick<Refresher, "refresh">;
+  readonly refresher: Refreshes;
   readonly readAudit: Pick<ReadAudit, "read" | "refused">;
   readonly limit: Pick<RefreshLimit, "take">;
   readonly clock: Clock;

@@ -28,7 +28,7 @@ export function settingsOfMcpServer(
 
 /** What of a profile its authorization server decides. */
 export function settingsOfServer(
-  before: Pick<ProviderSettings, "oauth2">,
+  before: ProviderSettings,
   { server, scopes, resource }: DiscoveredMcpServer,
   { clientId, method }: ProfileClient,
 ): Pick<

@@ -1,11 +1,14 @@
 import { ClientCertificateUnusable, readClientCertificate } from "./client_certificate.js";
 
+interface ProofMethod {
+  readonly tokenEndpointAuthMethod: string;
+}
+
 /** What of a profile says how its client proves itself. */
-export interface ClientProofSettings {
+export interface ClientProofSettings extends ProofMethod {
   readonly authType: string;
   readonly clientId: string;
   readonly grantType: string;
-  readonly tokenEndpointAuthMethod: string;
   readonly tlsClientCertificate: string;
   readonly clientAssertionSource: string;
   readonly clientKeySource: string;
@@ -21,9 +24,7 @@ export const signingGrants: readonly string[] = ["jwt_bearer", "github_app"];
 type Proof = Pick<ClientProofSettings, "authType" | "grantType" | "tokenEndpointAuthMethod">;
 
 /** Whether the client proves itself by its certificate, and `client_secret` is the key of that. */
-export function provesByTls({
-  tokenEndpointAuthMethod: method,
-}: Pick<Proof, "tokenEndpointAuthMethod">): boolean {
+export function provesByTls({ tokenEndpointAuthMethod: method }: ProofMethod): boolean {
   return tlsMethods.includes(method);
 }
 
@@ -45,36 +46,28 @@ export function hasPrivateKey(settings: Proof): boolean {
 }
 
 /** Whether the key that signs stands in a file of the daemon's machine. */
-export function signsByKeyFile(settings: Proof & Pick<ClientProofSettings, "clientKeySource">): boolean {
+export function signsByKeyFile(settings: ClientProofSettings): boolean {
   return settings.clientKeySource !== "" && signs(settings);
 }
 
 /** Whether the daemon signs with a key that it made itself: neither `client_secret` nor a file holds one. */
-export function signsByClientKey(
-  settings: Pick<ClientProofSettings, "authType" | "tokenEndpointAuthMethod" | "clientKeySource">,
-  hasSecret: boolean,
-): boolean {
+export function signsByClientKey(settings: ClientProofSettings, hasSecret: boolean): boolean {
   const { authType, tokenEndpointAuthMethod: method, clientKeySource } = settings;
   return authType === "oauth2" && method === "private_key_jwt" && !hasSecret && clientKeySource === "";
 }
 
 /** Whether the client proves itself by what stands in a file of the daemon's machine. */
-export function provesByFile({
-  tokenEndpointAuthMethod: method,
-}: Pick<Proof, "tokenEndpointAuthMethod">): boolean {
+export function provesByFile({ tokenEndpointAuthMethod: method }: ProofMethod): boolean {
   return method === "client_assertion_file";
 }
 
 /** Whether the grant itself is what stands in such a file. */
-export function grantedByFile({
-  grantType,
-  clientAssertionSource: source,
-}: Pick<ClientProofSettings, "grantType" | "clientAssertionSource">): boolean {
+export function grantedByFile({ grantType, clientAssertionSource: source }: ClientProofSettings): boolean {
   return grantType === "jwt_bearer" && source !== "";
 }
 
 /** Whether a client of type `oauth2` needs nothing sealed. */
-export function needsNoSecret(settings: Pick<Proof, "tokenEndpointAuthMethod">): boolean {
+export function needsNoSecret(settings: ProofMethod): boolean {
   return settings.tokenEndpointAuthMethod === "none" || provesByFile(settings);
 }
 

@@ -39,7 +39,7 @@ export function requesterOf({ requestedBy, requestedFor }: PendingAuthorization)
 
 /** Whether it is this caller's to confirm. */
 export function isRequester(
-  { requestedBy, requestedFor }: Pick<PendingAuthorization, "requestedBy" | "requestedFor">,
+  { requestedBy, requestedFor }: PendingAuthorization,
   { name, onBehalfOf }: Identity,
 ): boolean {
   return requestedBy === name && requestedFor === (onBehalfOf?.name ?? "");

@@ -158,7 +158,7 @@ export interface Connection {
 }
 
 /** Whether a connection is not ended: it holds a credential, or waits for a person. */
-export function isLive({ status }: Pick<Connection, "status">): boolean {
+export function isLive({ status }: Connection): boolean {
   return status === "active" || status === "attention" || status === "pending";
 }
 

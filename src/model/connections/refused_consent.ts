@@ -25,10 +25,7 @@ export function requestEnded(
 }
 
 /** Why the request before was refused, for as long as somebody who showed its link may ask: the life of the next one. */
-export function refusedLately(
-  { refusedConsent }: Pick<Connection, "refusedConsent">,
-  nowMs: number,
-): ProblemReason | undefined {
+export function refusedLately({ refusedConsent }: Connection, nowMs: number): ProblemReason | undefined {
   if (refusedConsent === undefined || !isRefusal(refusedConsent.reason)) return undefined;
   // One of a time that is yet to come is forgotten too: the clock was set back.
   const isLate = Math.abs(nowMs - refusedConsent.refusedAtMs) >= authorizationLifetimeMs;

@@ -12,6 +12,6 @@ export function isUnattended({
 }
 
 /** Whether a person consents at the provider, in a browser that comes back to a redirect URI. */
-export function isConsented(settings: Pick<ProviderSettings, "authType" | "grantType">): boolean {
+export function isConsented(settings: ProviderSettings): boolean {
   return settings.authType === "oauth2" && !isUnattended(settings);
 }

@@ -7,7 +7,7 @@ import { classify } from "../failure.js";
 import { normaliseTokenResponse } from "../token_response.js";
 import type { Renewal } from "./renewal.js";
 
-export interface PushedRequest extends Pick<Renewal, "server" | "client" | "clock" | "fetch"> {
+export interface PushedRequest extends Renewal {
   readonly endpoint: string;
   /** As `authorizationUrl` answers it. */
   readonly location: string;

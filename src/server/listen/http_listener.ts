@@ -1,11 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { ListenAddress } from "../../model/listen_address.js";
-import type { SocketAccess } from "../sockets/peer_credentials.js";
-import type { ListenerTls } from "../tls/tls_listener.js";
 import { answerOrDestroy } from "./http_message.js";
-import type { OnUnexpected } from "./listener.js";
-import { answerClientError, guardOf, type ListenerLimits, limitsOf } from "./listener_limits.js";
+import type { ListenerPlace, OnUnexpected } from "./listener.js";
+import { answerClientError, guardOf, limitsOf } from "./listener_limits.js";
 import { limitPipelining } from "./pipelining.js";
 import { StreamListener } from "./stream_listener.js";
 import { UnreadAnswers } from "./unread_answers.js";
@@ -17,13 +15,9 @@ export interface Answer {
   readonly body: string;
 }
 
-export interface HttpListenerOptions {
+export interface HttpListenerOptions extends ListenerPlace {
   readonly listener: string;
   readonly listen: ListenAddress;
-  readonly setting: string;
-  readonly tls?: Pick<ListenerTls, "createServer"> | undefined;
-  readonly sockets?: SocketAccess | undefined;
-  readonly bounds?: ListenerLimits | undefined;
   /** @param body what `maxBodyBytes` lets through; empty otherwise */
   answer(request: IncomingMessage, body: Buffer | "too_large"): Promise<Answer>;
   /** How long a body is wanted, 0 for none; default none ever. */

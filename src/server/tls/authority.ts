@@ -71,7 +71,7 @@ export class Authority {
   }
 
   /** @param key P-256, PEM of PKCS #8 @throws Error when they are not of one pair */
-  static async of(cert: string, key: string, clock: Pick<Clock, "nowMs">): Promise<Authority> {
+  static async of(cert: string, key: string, clock: Clock): Promise<Authority> {
     const certificate = new x509.X509Certificate(cert);
     const privateKey = createPrivateKey(key);
     if (!new NodeCertificate(cert).checkPrivateKey(privateKey))

@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { SeenIds, type SightView } from "../../../src/domain/access/seen_ids.js";
+import type { View } from "../../../src/domain/access/access_control.js";
+import { SeenIds } from "../../../src/domain/access/seen_ids.js";
 import { DataLoss } from "../../../src/model/errors.js";
 import { Changes } from "../../../src/runtime/changes.js";
 import type { Store } from "../../../src/store/store.js";
-import { aConnection, aProfile } from "../../samples.js";
+import { aConnection, aProfile, seesAll } from "../../samples.js";
 import { openStore } from "../../store/temporary_store.js";
 
 describe("the connections that a restricted caller sees", () => {
@@ -40,12 +41,13 @@ describe("the connections that a restricted caller sees", () => {
 
   const put = (id: string, userId: string, more = {}) =>
     store.commit((tx) => tx.putConnection(aConnection({ id, userId, providerId: "p1", ...more })));
-  const of = (...users: string[]): SightView => ({
+  const of = (...users: string[]): View => ({
+    ...seesAll,
     isRestricted: true,
     seesConnection: ({ userId }) => users.includes(userId),
     epochOf: (epoch) => `${epoch}.${users}`,
   });
-  const idsOf = async (view: SightView) => [...((await seen.idsOf(view)) ?? ["too many"])].sort();
+  const idsOf = async (view: View) => [...((await seen.idsOf(view)) ?? ["too many"])].sort();
 
   it("are found once, and follow what is made, changed and deleted", async () => {
     expect(await idsOf(of("ada"))).toEqual(["a1", "a2"]);
@@ -85,7 +87,8 @@ describe("the connections that a restricted caller sees", () => {
 
   it("are others by another policy, and those of the first when it is back", async () => {
     let users = ["ada"];
-    const view: SightView = {
+    const view: View = {
+      ...seesAll,
       isRestricted: true,
       seesConnection: ({ userId }) => users.includes(userId),
       epochOf: (epoch) => `${epoch}.${users}`,
@@ -101,7 +104,8 @@ describe("the connections that a restricted caller sees", () => {
 
   it("are judged anew when a profile has another name, and by the old one when it is deleted", async () => {
     let name = "acme";
-    const view: SightView = {
+    const view: View = {
+      ...seesAll,
       isRestricted: true,
       seesConnection: ({ providerId, providerName }) =>
         (providerId === "p1" ? name : providerName) === "acme",
@@ -117,7 +121,7 @@ describe("the connections that a restricted caller sees", () => {
 
   it("are not told where a record cannot be read, and are found when it can", async () => {
     let isDamaged = true;
-    const view: SightView = {
+    const view: View = {
       ...of("ada"),
       seesConnection: ({ userId }) => {
         if (isDamaged) throw new DataLoss("the provider profile cannot be read");

@@ -42,7 +42,7 @@ export interface Rejection {
 }
 
 export interface RejectedTokensDeps extends DemandedRefreshDeps {
-  readonly store: Pick<Store, "commit" | "getConnection" | "getProvider">;
+  readonly store: Store;
   readonly clock: Clock;
   readonly limit: RefreshLimit;
   readonly stepUps: StepUps;

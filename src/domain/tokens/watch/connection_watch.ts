@@ -27,11 +27,7 @@ export interface ConnectionWatchDeps {
 export class ConnectionWatch {
   constructor(private readonly deps: ConnectionWatchDeps) {}
 
-  open(
-    wanted: WatchedConnections,
-    view: Pick<View, "seesChange" | "seesConnection">,
-    sink: StreamSink<ConnectionEvent>,
-  ): StreamSource {
+  open(wanted: WatchedConnections, view: View, sink: StreamSink<ConnectionEvent>): StreamSource {
     const stream = new ConnectionStream(this.deps, wanted, view, sink);
     stream.start(wanted.connectionIds);
     return stream;
@@ -48,7 +44,7 @@ class ConnectionStream implements Subscriber, StreamSource {
   constructor(
     private readonly deps: ConnectionWatchDeps,
     { connectionIds, others }: WatchedConnections,
-    private readonly view: Pick<View, "seesChange" | "seesConnection">,
+    private readonly view: View,
     private readonly sink: StreamSink<ConnectionEvent>,
   ) {
     const named = others || connectionIds.length === 0 ? undefined : new Set(connectionIds);

@@ -20,7 +20,7 @@ export interface WatchOptions extends Omit<WatchFilter, "sees"> {
   /** Who watches: each token that leaves is put on record first. */
   readonly principal: Principal;
   /** What it may see, judged again at each wake: what it may not see is to it as what does not exist. */
-  readonly view: Pick<View, "isRestricted" | "seesConnection" | "seesChange" | "epochOf">;
+  readonly view: View;
   readonly position: WatchPosition | undefined;
   /** 5 000 to 120 000. */
   readonly bookmarkIntervalMs: number;

@@ -7,13 +7,14 @@ import type { View } from "../../access/access_control.js";
 import type { ReadAudit } from "../read_audit.js";
 import type { WatchEvent } from "./watch_event.js";
 import type { WatchHub } from "./watch_hub.js";
+import type { OpeningDeps } from "./watch_opening.js";
 
 /** A stream that follows, as a delivery sees it. None of its methods throws. */
 export interface FanoutStream {
   readonly principal: Principal;
   /** As `readerOf` has it. */
   readonly reader: string;
-  readonly view: Pick<View, "seesConnection">;
+  readonly view: View;
   /** It waits for the delivery of a connection. */
   subscribed(): void;
   /** The delivery is over for it. @returns whether it takes the state now; when not, it asks for the connection again by itself */
@@ -28,7 +29,7 @@ interface Delivery {
   readonly connectionId: string;
   readonly reader: string;
   readonly principal: Principal;
-  readonly view: Pick<View, "seesConnection">;
+  readonly view: View;
   readonly members: Set<FanoutStream>;
 }
 
@@ -38,14 +39,14 @@ interface Delivery {
  * on record takes the same delivery.
  */
 export class WatchFanout {
-  readonly #readAudit: Pick<ReadAudit, "read" | "announce">;
-  readonly #stateOf: (connectionId: string, view: Pick<View, "seesConnection">) => WatchEvent;
+  readonly #readAudit: OpeningDeps["readAudit"];
+  readonly #stateOf: (connectionId: string, view: View) => WatchEvent;
   readonly #open = new Map<string, Map<string, Delivery>>();
   #due: Delivery[] = [];
 
   constructor(options: {
-    readAudit: Pick<ReadAudit, "read" | "announce">;
-    stateOf: (connectionId: string, view: Pick<View, "seesConnection">) => WatchEvent;
+    readAudit: OpeningDeps["readAudit"];
+    stateOf: (connectionId: string, view: View) => WatchEvent;
   }) {
     this.#readAudit = options.readAudit;
     this.#stateOf = options.stateOf;
@@ -139,7 +140,7 @@ export class WatchedReads implements WriteObserver {
   constructor(
     private readonly deps: {
       readonly hub: WatchHub;
-      readonly readAudit: Pick<ReadAudit, "recordWithin">;
+      readonly readAudit: ReadAudit;
       readonly clock: Clock;
       readonly log: Log;
     },

@@ -4,6 +4,7 @@ import { Unavailable } from "../../../model/errors.js";
 import { type Clock, delay } from "../../../runtime/clock.js";
 import type { Change } from "../../../store/records/log_codec.js";
 import type { Store } from "../../../store/store.js";
+import type { View } from "../../access/access_control.js";
 import type { SeenIds } from "../../access/seen_ids.js";
 import type { CredentialReader } from "../../credentials/credential_reader.js";
 import type { ReadAudit } from "../read_audit.js";
@@ -271,9 +272,9 @@ export class WatchOpening {
 
 /** The newest state of a connection; what the watcher may not see is to it as what does not exist. */
 export function stateOf(
-  reader: Pick<CredentialReader, "view">,
+  reader: OpeningDeps["reader"],
   connectionId: string,
-  { seesConnection }: Pick<WatchOptions["view"], "seesConnection">,
+  { seesConnection }: View,
 ): WatchEvent {
   const view = reader.view(connectionId);
   if (!view || !seesConnection(view.connection)) return { kind: "removed", connectionId };
@@ -281,10 +282,7 @@ export function stateOf(
 }
 
 /** Where the store stands, as a watcher sees it. */
-export function positionOf(
-  store: Pick<Store, "epoch" | "settledRevision">,
-  { epochOf }: Pick<WatchOptions["view"], "epochOf">,
-): WatchPosition {
+export function positionOf(store: WatchStore, { epochOf }: View): WatchPosition {
   return { epoch: epochOf(store.epoch), revision: store.settledRevision };
 }
 

@@ -12,7 +12,7 @@ export interface Followers {
   readonly hub: WatchHub;
   readonly fanout: WatchFanout;
   readonly bookmarks: TimerWheel;
-  position(view: Pick<View, "epochOf">): WatchPosition;
+  position(view: View): WatchPosition;
   /** Of a client that is drained, each another. */
   reconnectDelayMs(): number;
 }
@@ -28,7 +28,7 @@ export class WatchStream implements Subscriber, StreamSource, FanoutStream, Book
   readonly filter: WatchFilter;
   readonly principal: Principal;
   readonly reader: string;
-  readonly view: WatchOptions["view"];
+  readonly view: View;
   readonly #bookmarkIntervalMs: number;
   readonly #sink: StreamSink<WatchEvent>;
   readonly #followers: Followers;

@@ -143,7 +143,7 @@ export function isFormToken(shown: string, expected: string): boolean {
 }
 
 interface PostFormProps extends Children {
-  readonly request: Pick<PageRequest, "formToken">;
+  readonly request: PageRequest;
   /** The path of a `FormAction`. */
   readonly action: string;
   readonly class?: string;

@@ -23,7 +23,7 @@ export function kindWords(provider: Provider): string {
   return isUnattended(settings) ? "No person is needed" : "A person enters a key";
 }
 
-export function isOAuth2({ authType }: Pick<Provider, "authType">): boolean {
+export function isOAuth2({ authType }: Provider): boolean {
   return authType === AuthType.OAUTH2 || authType === AuthType.UNSPECIFIED;
 }
 

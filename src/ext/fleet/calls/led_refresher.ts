@@ -1,5 +1,5 @@
 import type { RefreshOptions, RefreshOutcome } from "../../../domain/refresh/refresh_outcome.js";
-import type { Refresher } from "../../../domain/refresh/refresher.js";
+import type { Refresher, Refreshes } from "../../../domain/refresh/refresher.js";
 
 /** The hub of a fleet that refreshes. */
 export interface LeadingRefresher {
@@ -15,10 +15,7 @@ export interface LeadingRefresher {
 }
 
 /** Refreshes that a caller of any hub waits for: the one that leads sends them. */
-export function ledRefresher(
-  own: Pick<Refresher, "refresh">,
-  leader: LeadingRefresher,
-): Pick<Refresher, "refresh"> {
+export function ledRefresher(own: Refresher, leader: LeadingRefresher): Refreshes {
   return {
     refresh: async (connectionId, priority = "demand", options = {}) => {
       if (leader.isHere) return await own.refresh(connectionId, priority, options);

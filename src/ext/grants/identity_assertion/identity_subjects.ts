@@ -31,17 +31,14 @@ const renewalLeadMs = 60_000;
 export class IdentitySubjects {
   constructor(
     private readonly deps: {
-      readonly store: Pick<
-        Store,
-        "getConnection" | "getProvider" | "findProviderByName" | "getCredential" | "idsNamed"
-      >;
+      readonly store: Store;
       readonly vault: CredentialVault;
       readonly clock: Clock;
     },
   ) {}
 
   /** @throws IdentityRequired when there is none with an id_token that lives; GrantFailure of kind `transient` when another can be had */
-  of(profile: Pick<ProviderProfile, "identityProvider">, asserted: AssertedIdentity): IdentitySubject {
+  of(profile: ProviderProfile, asserted: AssertedIdentity): IdentitySubject {
     const name = profile.identityProvider;
     const identityProvider = this.deps.store.findProviderByName(name);
     if (!identityProvider) throw new IdentityRequired(`register the identity provider ${name}`);

@@ -1,11 +1,15 @@
 import { usageFailure } from "../../../cli/shell/command_failure.js";
 
-/** What the person who starts the server lets the model do. */
-export interface McpPolicy {
+/** Who acts. */
+export interface ActingUser {
   /** On whose behalf every tool acts; undefined where the model names the user. */
   readonly userId: string | undefined;
   /** Whether only the login name determines it: a key for another user says more. */
   readonly isLoginName: boolean;
+}
+
+/** What the person who starts the server lets the model do. */
+export interface McpPolicy extends ActingUser {
   /** Names of the providers that the model sees; empty for all. */
   readonly providers: readonly string[];
   /** Methods of `call_api` in capitals; empty for all. */

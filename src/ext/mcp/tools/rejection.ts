@@ -12,7 +12,7 @@ export type Rejection = { readonly kind: "retry" } | { readonly kind: "note"; re
 
 const maxChallengeBytes = 8192;
 
-export function isRejection(answer: Pick<ApiAnswer, "status" | "headers">): boolean {
+export function isRejection(answer: ApiAnswer): boolean {
   return refusesCredential(answer.status, challengeOf(answer));
 }
 

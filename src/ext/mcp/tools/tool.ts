@@ -10,7 +10,7 @@ import {
   restrictionFrom,
 } from "../../../model/access/scope_restriction.js";
 import type { Clock } from "../../../runtime/clock.js";
-import { type McpPolicy, refuseProvider } from "./mcp_policy.js";
+import { type ActingUser, type McpPolicy, refuseProvider } from "./mcp_policy.js";
 import { type CallToolResult, type InputRequiredResult, type ServerContext, z } from "./sdk.js";
 
 /** Of the users whom an error names. */
@@ -24,7 +24,7 @@ const maxNamed = 5;
  * @throws CommandFailure that names both for a user whom the key is not for
  */
 export function actingUser(
-  { userId, isLoginName }: Pick<McpPolicy, "userId" | "isLoginName">,
+  { userId, isLoginName }: ActingUser,
   restrictions: readonly RestrictionLists[],
   named: string | undefined,
 ): string {
@@ -49,7 +49,7 @@ export function actingUser(
   );
 }
 
-function adviceTo({ userId, isLoginName }: Pick<McpPolicy, "userId" | "isLoginName">): string {
+function adviceTo({ userId, isLoginName }: ActingUser): string {
   if (userId === undefined) return ": name another user";
   if (isLoginName) return ", your login name: start nexusd mcp with --user or --any-user";
   return ", as nexusd mcp --user says";
@@ -77,8 +77,8 @@ export interface Account {
 export type ToolAnswer = CallToolResult | InputRequiredResult;
 
 /** Arguments that name a connection; `user` is one of them where the policy leaves it to the model. */
-export function accountShape({ userId }: Pick<McpPolicy, "userId">) {
-  const user = userShape({ userId }, "on whose behalf: the application's own id of the user");
+export function accountShape(acting: ActingUser) {
+  const user = userShape(acting, "on whose behalf: the application's own id of the user");
   return {
     provider: z.string().min(1).max(128).describe("name of a provider, as list_providers gives it"),
     ...user,
@@ -91,7 +91,7 @@ export function accountShape({ userId }: Pick<McpPolicy, "userId">) {
 }
 
 /** Typed as if it were there: the schema of a server with one user refuses it. */
-export function userShape({ userId }: Pick<McpPolicy, "userId">, meaning: string) {
+export function userShape({ userId }: ActingUser, meaning: string) {
   const user = z.string().min(1).max(256).describe(meaning);
   const shape = userId === undefined ? { user } : {};
   return shape as unknown as { readonly user: ReturnType<(typeof user)["optional"]> };

@@ -10,7 +10,7 @@ import { newId } from "../../../../src/model/ids.js";
 import { Changes } from "../../../../src/runtime/changes.js";
 import type { StreamSource } from "../../../../src/runtime/stream_sink.js";
 import { perTest } from "../../../lifetimes.js";
-import { aConnection } from "../../../samples.js";
+import { aConnection, seesAll } from "../../../samples.js";
 
 class Watched {
   readonly changes = new Changes();
@@ -43,6 +43,7 @@ class Watched {
   openWith(others: boolean, connectionIds: readonly string[]): StreamSource {
     const sees = (userId: string): boolean => userId !== this.hidden;
     const view = {
+      ...seesAll,
       seesChange: ({ userId }: { readonly userId: string }) => sees(userId),
       seesConnection: ({ userId }: { readonly userId: string }) => sees(userId),
     };

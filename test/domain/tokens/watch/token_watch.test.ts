@@ -11,17 +11,10 @@ import { ManualClock } from "../../../../src/runtime/manual_clock.js";
 import type { StreamSink, StreamSource } from "../../../../src/runtime/stream_sink.js";
 import type { Store } from "../../../../src/store/store.js";
 import { perTest } from "../../../lifetimes.js";
-import { aConnection, nowMs } from "../../../samples.js";
+import { aConnection, nowMs, seesAll } from "../../../samples.js";
 import { silentLog } from "../../../silent_log.js";
 import { openStore } from "../../../store/temporary_store.js";
 import { storeReader } from "../store_reader.js";
-
-const everything = {
-  isRestricted: false,
-  seesConnection: () => true,
-  seesChange: () => true,
-  epochOf: (epoch: string) => epoch,
-};
 
 /** What a stream got, in words. */
 class Got implements StreamSink<WatchEvent> {
@@ -76,7 +69,7 @@ describe("TokenWatch", () => {
   async function opened(principal: Principal = at(owner, "unix")): Promise<Got> {
     const got = new Got();
     const options = { connectionIds: undefined, userId: undefined, position: undefined };
-    got.source = watch.open({ ...options, bookmarkIntervalMs: 5_000, principal, view: everything }, got);
+    got.source = watch.open({ ...options, bookmarkIntervalMs: 5_000, principal, view: seesAll }, got);
     await expect.poll(() => got.reportedReason.at(-1)).toBe("bookmark");
     got.reportedReason.length = 0;
     return got;
@@ -191,7 +184,7 @@ describe("TokenWatch", () => {
     await change("c2", 1n);
     await change("c3", 1n);
     const got = new Got();
-    const view = { ...everything, seesConnection: ({ id }: { id: string }) => id !== "c2" };
+    const view = { ...seesAll, seesConnection: ({ id }: { id: string }) => id !== "c2" };
     const options = { userId: "user of c1", position: undefined, bookmarkIntervalMs: 5_000, view };
     const principal = at(owner, "unix");
     got.source = watch.open({ ...options, connectionIds: new Set(["c1", "c2", "c3"]), principal }, got);
@@ -268,6 +261,7 @@ describe("TokenWatch", () => {
     const shared = { store: counting.store, hub, clock, seen: ids, random: () => 0.5, reader, readAudit };
     const few = new TokenWatch(shared);
     const view = {
+      ...seesAll,
       isRestricted: true,
       seesConnection: ({ id }: { id: string }) => id === "c1" || id === "c2",
       seesChange: ({ connectionId }: { connectionId: string }) =>
@@ -305,7 +299,7 @@ describe("TokenWatch", () => {
       if (event.kind === "state") sent.push(event.view.connection.id);
     };
     const shared = { store: counting.store, hub, clock, seen, random: () => 0.5, reader, readAudit };
-    const rest = { userId: undefined, bookmarkIntervalMs: 5_000, view: everything, position };
+    const rest = { userId: undefined, bookmarkIntervalMs: 5_000, view: seesAll, position };
     new TokenWatch(shared).open(
       { ...rest, connectionIds: new Set(named), principal: at(owner, "unix") },
       got,
@@ -339,7 +333,7 @@ describe("TokenWatch", () => {
       if (got.reportedReason.length === 255) floorRevision = store.settledRevision;
     };
     const position = { epoch: store.epoch, revision: 0n };
-    const all = { connectionIds: undefined, userId: undefined, bookmarkIntervalMs: 5_000, view: everything };
+    const all = { connectionIds: undefined, userId: undefined, bookmarkIntervalMs: 5_000, view: seesAll };
     const shared = { store: aging, hub, clock, seen, random: () => 0.5 };
     new TokenWatch({ ...shared, reader, readAudit }).open(
       { ...all, position, principal: at(owner, "unix") },

@@ -8,16 +8,9 @@ import { Changes } from "../../../../src/runtime/changes.js";
 import { ManualClock } from "../../../../src/runtime/manual_clock.js";
 import type { Store } from "../../../../src/store/store.js";
 import { Fleet } from "../../../ext/fleet/replication/fleet.js";
-import { aConnection, nowMs } from "../../../samples.js";
+import { aConnection, nowMs, seesAll } from "../../../samples.js";
 import { openStore } from "../../../store/temporary_store.js";
 import { storeReader } from "../store_reader.js";
-
-const view = {
-  isRestricted: false,
-  seesConnection: () => true,
-  seesChange: () => true,
-  epochOf: (epoch: string) => epoch,
-};
 
 /** A stream that begins at a position of another daemon. */
 function watchFrom(
@@ -33,7 +26,7 @@ function watchFrom(
   const seen = new SeenIds({ store, changes: new Changes() });
   const watch = new TokenWatch({ store, reader, hub, readAudit, clock, seen, random: () => 0.5 });
   const reportedReason: string[] = [];
-  const rest = { connectionIds: undefined, userId: undefined, bookmarkIntervalMs: 5_000, view };
+  const rest = { connectionIds: undefined, userId: undefined, bookmarkIntervalMs: 5_000, view: seesAll };
   watch.open(
     { ...rest, position: { epoch, revision }, principal: at(owner, "unix") },
     {

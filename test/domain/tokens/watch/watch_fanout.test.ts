@@ -13,17 +13,10 @@ import type { StreamSource } from "../../../../src/runtime/stream_sink.js";
 import type { Store } from "../../../../src/store/store.js";
 import { Fleet } from "../../../ext/fleet/replication/fleet.js";
 import { perTest } from "../../../lifetimes.js";
-import { aConnection, nowMs } from "../../../samples.js";
+import { aConnection, nowMs, seesAll } from "../../../samples.js";
 import { silentLog } from "../../../silent_log.js";
 import { openStore } from "../../../store/temporary_store.js";
 import { storeReader } from "../store_reader.js";
-
-const everything = {
-  isRestricted: false,
-  seesConnection: () => true,
-  seesChange: () => true,
-  epochOf: (epoch: string) => epoch,
-};
 
 /** Streams of a store, whose reads are put on record in the commits that they follow. */
 class Watched {
@@ -63,7 +56,7 @@ class Watched {
     };
     const { userId, ...sees } = change;
     const options = { connectionIds: undefined, userId, position: undefined, bookmarkIntervalMs: 5_000 };
-    const view = { ...everything, ...sees };
+    const view = { ...seesAll, ...sees };
     got.source = this.#watch.open(
       { ...options, principal, view },
       { send, end: () => reportedReason.push("end") },
