@@ -8,12 +8,11 @@ import type { FollowOutcome } from "../../domain/consent/consent_types.js";
 import { daemon } from "../../model/access/principal.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { DataLoss, NexusError } from "../../model/errors.js";
-import type { NotifiedEvent } from "../../model/notifications/notification.js";
+import type { NotificationType, NotifiedEvent } from "../../model/notifications/notification.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { Store } from "../../store/store.js";
-import { type ConsentLink, occasionOf } from "./consent_link.js";
-import { plannedIn, plansOf } from "./notification_plans.js";
+import { type ConsentLink, plannedIn, plansOf } from "./notification_plans.js";
 
 /** A person who is away for a week finds a link that works. */
 const lifetimeMs = 7 * 24 * 60 * 60_000;
@@ -109,4 +108,28 @@ export class ConsentLinks {
 
 function hashOf(code: string): string {
   return createHash("sha256").update(code).digest("hex");
+}
+
+/**
+ * What a notification reports, as far as it goes on: another consent ends it, and so its links.
+ *
+ * @returns undefined when a person has nothing to do
+ */
+export function occasionOf(type: NotificationType, connection: Connection): string | undefined {
+  const { status, problem, refreshExpiresAtMs, credentialRevision } = connection;
+  switch (type) {
+    case "connection.attention":
+      return status === "attention" && problem ? `${problem.sinceMs}` : undefined;
+    case "connection.expiring":
+      return status === "active" && refreshExpiresAtMs !== undefined ? `${refreshExpiresAtMs}` : undefined;
+    case "connection.unrefreshable":
+      return isEnding(connection) ? `${credentialRevision}` : undefined;
+    default:
+      return undefined;
+  }
+}
+
+/** Its token ends, and nothing can get another. */
+export function isEnding({ status, refreshable, expiresAtMs }: Connection): boolean {
+  return status === "active" && !refreshable && expiresAtMs !== undefined;
 }

@@ -5,7 +5,7 @@ import type { Suspension } from "../../model/providers/suspension.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { Transaction, WriteObserver } from "../../store/transaction.js";
-import { isEnding } from "./consent_link.js";
+import { isEnding } from "./consent_links.js";
 import { plansOf } from "./notification_plans.js";
 import type { Receiver } from "./receiver.js";
 

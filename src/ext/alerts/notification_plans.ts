@@ -1,11 +1,19 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ConsentLinkRecordSchema } from "../../gen/nexus/store/v1/records_pb.js";
+import type { NotificationType } from "../../model/notifications/notification.js";
 import { type Databases, decodeCount, encodeCount, nothing } from "../../store/lmdb/databases.js";
 import { notificationTypeOf } from "../../store/records/notification_codec.js";
 import { unlessUnreadable } from "../../store/records/unreadable.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
-import type { ConsentLink } from "./consent_link.js";
+
+/** What a link in a notification leads to: a consent for one connection, as long as what the notification reports goes on. */
+export interface ConsentLink {
+  readonly connectionId: string;
+  readonly type: NotificationType;
+  /** `occasionOf` the connection when the link was made. */
+  readonly occasion: string;
+}
 
 /** Links that are forgotten at each new one. */
 const prunedAtOnce = 16;
