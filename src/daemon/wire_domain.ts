@@ -106,14 +106,8 @@ function refreshParts(shared: Shared, { spoolFile, metrics }: DomainResources) {
   } = shared;
   const onSpooled: Resources["metrics"]["spooled"] = (outcome) => metrics.spooled(outcome);
   const spool = new TokenSpool({
-    vault,
+    ...{ vault, revocations, clock, store, log, file: spoolFile, onSpooled },
     refusesOtherAccounts: shared.config.consent.refusesOtherAccounts,
-    revocations,
-    clock,
-    store,
-    log,
-    file: spoolFile,
-    onSpooled,
   });
   const history = new RefreshHistory({ clock });
   const onEnded: RefreshHistory["record"] = (outcome) => history.record(outcome);
@@ -121,22 +115,8 @@ function refreshParts(shared: Shared, { spoolFile, metrics }: DomainResources) {
     spool,
     history,
     engine: new RefreshEngine({
-      store,
-      vault,
-      writer,
-      servers,
-      grants,
-      revocations,
-      locks,
-      changes,
-      clock,
-      random,
-      log,
-      sources,
-      tracing,
-      spool,
-      metrics,
-      onEnded,
+      ...{ store, vault, writer, servers, grants, revocations, locks, changes, clock, random, log, sources },
+      ...{ tracing, spool, metrics, onEnded },
     }),
     revoker: new Revoker({ store, vault, servers, grants, revocations, changes, clock, random, log }),
   };

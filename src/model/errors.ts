@@ -27,6 +27,7 @@ export type PreconditionReason =
   | "BACKUP_NOT_VERIFIED"
   | "TOO_MANY_API_KEYS"
   | "NO_LEASE"
+  | "TOO_MANY_STOPS"
   | "NOT_A_HUB"
   | "NO_OTHER_HUB"
   | "CONSOLE_CLOSED"

@@ -42,7 +42,7 @@ interface ChangeEvents {
   clientAccepted: [providerId: string];
   /** A consent at this provider came to nothing; `reason` is a `ProblemReason`. */
   consentFailed: [providerId: string, reason: string];
-  /** The API key of this principal (`key:NAME`) was revoked. */
+  /** The API key of this principal (`key:NAME`) was revoked, or the principal was stopped, or may call again. */
   principalEnded: [principalName: string];
   /** The ring has another primary key, or other keys. */
   ring: [];

@@ -6,7 +6,7 @@ import type { Policy } from "../../model/access/policy.js";
 import type { Identity, Principal } from "../../model/access/principal.js";
 import type { ConnectionFacts } from "../../model/access/scope_restriction.js";
 import type { Connection } from "../../model/connections/connection.js";
-import { type NexusError, PermissionDenied, type Unauthenticated, Unavailable } from "../../model/errors.js";
+import { type NexusError, PermissionDenied, Unauthenticated, Unavailable } from "../../model/errors.js";
 import { isId } from "../../model/ids.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";
@@ -61,6 +61,8 @@ export class AccessControl {
   readonly #views = new WeakMap<object, View>();
   #policy: Policy | undefined;
   #grants: Policy | undefined;
+  /** Whether an administrator stopped this principal, whatever proves who it is. */
+  isStopped: (name: string) => boolean = () => false;
 
   constructor(private readonly deps: AccessControlDeps) {
     deps.changes.on("principalEnded", (name) => {
@@ -93,7 +95,7 @@ export class AccessControl {
     if (of === "file") this.#policy = policy;
     else this.#grants = policy;
     this.#permissions.clear();
-    for (const name of [...this.#holds.keys()]) this.#judgeHolds(name);
+    for (const holds of [...this.#holds.values()]) for (const hold of [...holds]) this.#judge(hold);
   }
 
   /** What this principal may do, whether or not its key or token is still valid. */
@@ -205,12 +207,7 @@ export class AccessControl {
     return permissions.contains({
       kind: "provider",
       provider: { id, name },
-      holdsAny: (connectionIds) => {
-        for (const connectionId of connectionIds) {
-          if (this.factsOf(connectionId)?.provider.id === id) return true;
-        }
-        return false;
-      },
+      holdsAny: (ids) => [...ids].some((each) => this.factsOf(each)?.provider.id === id),
     });
   }
 
@@ -241,6 +238,7 @@ export class AccessControl {
   #compile(name: string): Permissions {
     if (name === "owner" || name === "admin")
       return new Permissions([ofDataFolder], ofDataFolder.place, this.#policy);
+    if (this.isStopped(name)) return new Permissions([], place(stopped(name)));
     const bound = this.#grants?.ruleFor(name) ?? this.#policy?.ruleFor(name);
     if (!name.startsWith("key:")) {
       const why = this.#policy
@@ -260,10 +258,6 @@ export class AccessControl {
     return new Permissions(bound ? [own, bound] : [own], own.place, this.#policy);
   }
 
-  #judgeHolds(name: string): void {
-    for (const hold of [...(this.#holds.get(name) ?? [])]) this.#judge(hold);
-  }
-
   #judge(hold: Hold): void {
     const permissions = this.permissionsFor(hold.caller);
     const end = this.#endOf(hold.caller.name);
@@ -273,8 +267,9 @@ export class AccessControl {
       hold.end(new Unavailable("what this caller may see has changed: connect again"));
   }
 
-  /** Why the API key of this principal is not valid any more; undefined for one that is, and for other principals. */
+  /** Why this principal may not call any more: its API key has ended, or it was stopped. */
   #endOf(name: string): Unauthenticated | undefined {
+    if (this.isStopped(name)) return new Unauthenticated(stopped(name));
     if (!name.startsWith("key:")) return undefined;
     const record = this.deps.keys.find(name.slice("key:".length));
     return record && isLive(record, this.deps.clock.nowMs()) ? undefined : ended(record);
@@ -290,6 +285,10 @@ const ofDataFolder: RoleRule = {
   restriction: undefined,
   place: place("the owner of the data folder and its admin.key are admin, whatever a policy file says"),
 };
+
+function stopped(name: string): string {
+  return `${name} was stopped; an administrator can lift that with nexusd stop --lift`;
+}
 
 function place(text: string): RulePlace {
   return { text, line: 0 };

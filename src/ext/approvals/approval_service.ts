@@ -7,14 +7,17 @@ import {
   type HeldRequest,
   HeldRequestSchema,
   ListHeldRequestsResponseSchema,
+  ListStopsResponseSchema,
+  StopPrincipalResponseSchema,
 } from "../../gen/nexus/v1/approval_pb.js";
 import type { Extent } from "../../model/access/rules.js";
 import { NotFound } from "../../model/errors.js";
 import { shownRequestOf } from "../../service/messages/shown_request.js";
 import { defineService, type ServiceDefinition } from "../../service/pipeline/service_definition.js";
 import { type Approvals, schemeOf, type Waiting } from "./approvals.js";
+import type { Stops } from "./stops.js";
 
-export function approvalService(approvals: Approvals): ServiceDefinition {
+export function approvalService(approvals: Approvals, stops: Stops): ServiceDefinition {
   return defineService(ApprovalService, {
     async listHeldRequests({ link }) {
       const waiting = link === "" ? approvals.list() : [approvals.linked(link) ?? []].flat();
@@ -32,6 +35,18 @@ export function approvalService(approvals: Approvals): ServiceDefinition {
       const answer = { id, digest: Buffer.from(digest).toString("hex"), approves };
       await approvals.decide({ ...answer, extent: (extent || undefined) as Extent | undefined }, principal);
       return create(DecideHeldRequestResponseSchema);
+    },
+
+    async stopPrincipal({ principal: name, lift }, { principal }) {
+      await stops.put(name, !lift, principal);
+      return create(StopPrincipalResponseSchema);
+    },
+
+    async listStops() {
+      const listed = stops.list().map(({ principal, stoppedAtMs, stoppedBy }) => {
+        return { principal, stoppedAt: timestampFromMs(Number(stoppedAtMs)), stoppedBy };
+      });
+      return create(ListStopsResponseSchema, { stops: listed });
     },
   });
 }

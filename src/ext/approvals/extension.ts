@@ -1,6 +1,7 @@
 import type { Extension } from "../../cli/shell/shell.js";
 import { approvalsCommand } from "./approvals_command.js";
-import { endCommand, grantCommand, grantsCommand } from "./grants.js";
+import { grantCommand, grantsCommand, revokeCommand } from "./grants.js";
+import { stopCommand } from "./stop_command.js";
 
 /** Requests that wait for a person's approval (`nexusd approvals`), and access of agents for a limited time (`nexusd grant`). */
 export const approvals: Extension = {
@@ -32,19 +33,20 @@ export const approvals: Extension = {
       name: "revoke",
       summary: "end an agent's grants for a provider",
       examples: "claude github",
-      make: (shell) => endCommand(shell, "revoke"),
+      make: revokeCommand,
     },
     {
       group: "Control access",
       name: "stop",
-      summary: "end all keys and grants of an agent at once",
+      summary: "end all access of an agent at once",
       examples: "claude",
-      make: (shell) => endCommand(shell, "stop"),
+      make: stopCommand,
     },
   ],
   open: async ({ options: { clock }, resources: { store }, domain: { access, changes, rules } }) => {
-    const [{ Approvals }, { approvalService }] = await Promise.all([
+    const [{ Approvals }, { Stops }, { approvalService }] = await Promise.all([
       import("./approvals.js"),
+      import("./stops.js"),
       import("./approval_service.js"),
     ]);
     const held = new Approvals({
@@ -52,6 +54,7 @@ export const approvals: Extension = {
       urlOf: (link) => rules.approvalUrl?.(link),
     });
     rules.askApprovers = (request) => held.ask(request);
-    return { services: [approvalService(held)], stop: async () => held.stop() };
+    const stops = new Stops({ store, access, changes, clock });
+    return { services: [approvalService(held, stops)], stop: async () => held.stop() };
   },
 };

@@ -100,38 +100,38 @@ export function grantsCommand(shell: Shell): Command {
   });
 }
 
-/** `revoke AGENT PROVIDER` and `stop AGENT`. */
-export function endCommand(shell: Shell, verb: "revoke" | "stop"): Command {
-  const command = new Command(verb)
-    .description(
-      verb === "stop"
-        ? "end all keys and grants of an agent, with its sessions, streams, and held requests"
-        : "end an agent's grants for a provider",
-    )
-    .argument("<agent>", "name of the agent, or of its key", parseAgent);
-  if (verb === "revoke") command.argument("<provider>", "name of the provider");
-  command.option("--yes", "do not ask");
-  return daemonCommand(
-    shell,
-    command,
-    async (session, { yes }: ConfirmedFlags, agent: string, provider?: string) => {
-      const isMeant = (name: string): boolean => {
-        const grant = grantOf(name);
-        if (verb === "stop") return name === agent || grant?.agent === agent;
-        return grant?.agent === agent && grant.provider === provider;
-      };
-      const keys = await living(session, shell.clock.nowMs(), isMeant);
-      if (keys.length === 0)
-        throw new CommandFailure(exitCodes.failed, `${agent} has no active key or grant: see nexusd grants`);
-      await confirm(shell, `End ${keys.map(({ name }) => name).join(", ")}? This is final.`, yes);
-      const { daemon, call, show } = session;
-      for (const { name } of keys) {
-        const key = { case: "name", value: name } as const;
-        const answer = await call(`end ${name}`, daemon.access.revokeApiKey, { key });
-        show(answer, () => `${name} has ended\n`);
-      }
-    },
+export function revokeCommand(shell: Shell): Command {
+  const command = new Command("revoke")
+    .description("end an agent's grants for a provider")
+    .argument("<agent>", "name of the agent", parseAgent)
+    .argument("<provider>", "name of the provider")
+    .option("--yes", "do not ask");
+  return daemonCommand(shell, command, async (session, { yes }: ConfirmedFlags, ...named: [string, string]) =>
+    endKeys(session, yes, ...named),
   );
+}
+
+/** Ends the grants of an agent for a provider; without a provider all of its grants and keys. */
+export async function endKeys(
+  session: DaemonSession,
+  yes: boolean | undefined,
+  agent: string,
+  provider?: string,
+): Promise<void> {
+  const { daemon, call, show, shell } = session;
+  const keys = await living(session, shell.clock.nowMs(), (name) => {
+    const grant = grantOf(name);
+    if (provider === undefined) return name === agent || grant?.agent === agent;
+    return grant?.agent === agent && grant.provider === provider;
+  });
+  if (keys.length === 0)
+    throw new CommandFailure(exitCodes.failed, `${agent} has no active key or grant: see nexusd grants`);
+  await confirm(shell, `End ${keys.map(({ name }) => name).join(", ")}? This is final.`, yes);
+  for (const { name } of keys) {
+    const key = { case: "name", value: name } as const;
+    const answer = await call(`end ${name}`, daemon.access.revokeApiKey, { key });
+    show(answer, () => `${name} has ended\n`);
+  }
 }
 
 function grantOf(name: string): { readonly agent: string; readonly provider: string } | undefined {
@@ -152,7 +152,7 @@ async function living(
   return keys.filter((key) => isMeant(key.name) && !hasEnded(key));
 }
 
-function parseAgent(text: string): string {
+export function parseAgent(text: string): string {
   if (/^[a-z0-9][a-z0-9_-]{0,30}$/.test(text)) return text;
   throw new InvalidArgumentError("It has lower-case letters, digits, dashes and underscores, at most 31.");
 }

@@ -54,6 +54,8 @@ export type AuditEventType =
   | "approval.given"
   | "approval.refused"
   | "approval.expired"
+  | "principal.stopped"
+  | "principal.stop_lifted"
   | "audit.entries_unreadable"
   | "fleet.lead_given_back";
 

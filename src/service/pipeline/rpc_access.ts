@@ -116,6 +116,8 @@ rpcRow(NotificationService.method.testReceivers, "notification.test");
 rpcRow(ApprovalService.method.listHeldRequests, "approval.decide");
 rpcRow(ApprovalService.method.decideHeldRequest, "approval.decide");
 rpcRow(ApprovalService.method.findApprovalPage, "token.read");
+rpcRow(ApprovalService.method.stopPrincipal, "key.manage");
+rpcRow(ApprovalService.method.listStops, "key.manage");
 
 rpcRow(AccessService.method.createApiKey, "key.manage");
 rpcRow(AccessService.method.listApiKeys, "key.manage");

@@ -86,6 +86,13 @@ export const requestRows: readonly RpcRow[] = [
   ),
   ...shownRows("ApprovalService/FindApprovalPage", {}),
   ...table("ApprovalService/ListHeldRequests", [["link", "65 characters", { link: letters(65) }, /64/]]),
+  ...table("ApprovalService/StopPrincipal", [
+    ["principal", "nothing", {}, /./],
+    ["principal", "an API key", { principal: "key:ci" }, /jwt\|cert\|uid/],
+    ["principal", "a line break", { principal: "jwt:a\nb" }, /./],
+    ["principal", "513 characters", { principal: `jwt:${letters(509)}` }, /512/],
+    ["lift", "a text for a flag", '{"lift": "yes"}', badType],
+  ]),
   ...table(decide, [
     ["id", "nothing", { ...decided, id: "" }, /./],
     ["id", "65 characters", { ...decided, id: letters(65) }, /64/],

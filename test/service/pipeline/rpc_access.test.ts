@@ -28,6 +28,8 @@ nexus.v1.AccessService/WhoAmI                     admin operator agent
 nexus.v1.ApprovalService/ListHeldRequests         admin operator
 nexus.v1.ApprovalService/DecideHeldRequest        admin operator
 nexus.v1.ApprovalService/FindApprovalPage         admin (agent)
+nexus.v1.ApprovalService/StopPrincipal            admin
+nexus.v1.ApprovalService/ListStops                admin
 nexus.v1.AuditService/ListAuditEvents             admin operator
 nexus.v1.AuditService/VerifyAuditLog              admin operator
 nexus.v1.ConsoleService/CreateConsoleLink         admin operator agent

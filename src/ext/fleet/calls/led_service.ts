@@ -32,7 +32,7 @@ const led: ReadonlySet<string> = new Set(
     KeyringService: ["AddKey", "RotateKeyring", "RetireKey"],
     NotificationService: ["TestReceivers"],
     // Requests wait at the leader, whichever hub they came to.
-    ApprovalService: ["ListHeldRequests", "DecideHeldRequest", "FindApprovalPage"],
+    ApprovalService: ["ListHeldRequests", "DecideHeldRequest", "FindApprovalPage", "StopPrincipal"],
     FleetService: ["StepDown"],
   }).flatMap(([service, names]) => names.map((name) => `nexus.v1.${service}/${name}`)),
 );

@@ -829,7 +829,8 @@ export const AccessVerdictSchema: GenEnum<AccessVerdict> = /*@__PURE__*/
  * A denied action returns `PERMISSION_DENIED` before the request is inspected. A connection or provider outside of the restriction looks
  * exactly like one that does not exist. A principal without a role may do nothing.
  *
- * A call is cut off within a second when its caller ends, because its key is revoked or expires, or because the policy changes:
+ * A call is cut off within a second when its caller ends, because its key is revoked or expires, because it is stopped
+ * (`ApprovalService.StopPrincipal`), or because the policy changes:
  *
  * - `UNAUTHENTICATED` when the caller is no longer known.
  * - `PERMISSION_DENIED` when it may no longer make this call.

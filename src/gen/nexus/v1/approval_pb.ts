@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/approval.proto.
  */
 export const file_nexus_v1_approval: GenFile = /*@__PURE__*/
-  fileDesc("ChduZXh1cy92MS9hcHByb3ZhbC5wcm90bxIIbmV4dXMudjEimAMKC0hlbGRSZXF1ZXN0EgoKAmlkGAEgASgJEg4KBmRpZ2VzdBgCIAEoDBIOCgZtZXRob2QYAyABKAkSCwoDdXJsGAQgASgJEiUKB2hlYWRlcnMYBSADKAsyFC5uZXh1cy52MS5IZWxkSGVhZGVyEhEKCWJvZHlfc2l6ZRgGIAEoBBITCgtib2R5X3NoYTI1NhgHIAEoDBIRCglib2R5X3RleHQYCCABKAkSDgoGY2FsbGVyGAkgASgJEg8KB3Nlc3Npb24YCiABKAkSEAoIcHJvdmlkZXIYCyABKAkSDwoHdXNlcl9pZBgMIAEoCRIVCg1jb25uZWN0aW9uX2lkGA0gASgJEi4KCmhlbGRfc2luY2UYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXJ1bGVfbGluZRgQIAEoDRIPCgdiZWNhdXNlGBEgASgJEg8KB2V4dGVudHMYEiADKAkiKQoKSGVsZEhlYWRlchIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJIjAKF0xpc3RIZWxkUmVxdWVzdHNSZXF1ZXN0EhUKBGxpbmsYASABKAlCB7pIBHICGEAiQwoYTGlzdEhlbGRSZXF1ZXN0c1Jlc3BvbnNlEicKCHJlcXVlc3RzGAEgAygLMhUubmV4dXMudjEuSGVsZFJlcXVlc3QigwEKGERlY2lkZUhlbGRSZXF1ZXN0UmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQARhAEhcKBmRpZ2VzdBgCIAEoDEIHukgEegJoIBIPCgdhcHByb3ZlGAMgASgIEiYKBmV4dGVudBgEIAEoCUIWukgTchFSAFIHc2Vzc2lvblIEaG91ciIbChlEZWNpZGVIZWxkUmVxdWVzdFJlc3BvbnNlIkoKF0ZpbmRBcHByb3ZhbFBhZ2VSZXF1ZXN0Ei8KB3JlcXVlc3QYASABKAsyFi5uZXh1cy52MS5TaG93blJlcXVlc3RCBrpIA8gBASJXChhGaW5kQXBwcm92YWxQYWdlUmVzcG9uc2USCwoDdXJsGAEgASgJEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wMqUCCg9BcHByb3ZhbFNlcnZpY2USWQoQTGlzdEhlbGRSZXF1ZXN0cxIhLm5leHVzLnYxLkxpc3RIZWxkUmVxdWVzdHNSZXF1ZXN0GiIubmV4dXMudjEuTGlzdEhlbGRSZXF1ZXN0c1Jlc3BvbnNlElwKEURlY2lkZUhlbGRSZXF1ZXN0EiIubmV4dXMudjEuRGVjaWRlSGVsZFJlcXVlc3RSZXF1ZXN0GiMubmV4dXMudjEuRGVjaWRlSGVsZFJlcXVlc3RSZXNwb25zZRJZChBGaW5kQXBwcm92YWxQYWdlEiEubmV4dXMudjEuRmluZEFwcHJvdmFsUGFnZVJlcXVlc3QaIi5uZXh1cy52MS5GaW5kQXBwcm92YWxQYWdlUmVzcG9uc2VCRQoMZGV2Lm5leHVzLnYxUAFaM2dpdGh1Yi5jb20vbmV4dXNkL25leHVzZC9jbGllbnRzL2dvL25leHVzdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_nexus_v1_token]);
+  fileDesc("ChduZXh1cy92MS9hcHByb3ZhbC5wcm90bxIIbmV4dXMudjEimAMKC0hlbGRSZXF1ZXN0EgoKAmlkGAEgASgJEg4KBmRpZ2VzdBgCIAEoDBIOCgZtZXRob2QYAyABKAkSCwoDdXJsGAQgASgJEiUKB2hlYWRlcnMYBSADKAsyFC5uZXh1cy52MS5IZWxkSGVhZGVyEhEKCWJvZHlfc2l6ZRgGIAEoBBITCgtib2R5X3NoYTI1NhgHIAEoDBIRCglib2R5X3RleHQYCCABKAkSDgoGY2FsbGVyGAkgASgJEg8KB3Nlc3Npb24YCiABKAkSEAoIcHJvdmlkZXIYCyABKAkSDwoHdXNlcl9pZBgMIAEoCRIVCg1jb25uZWN0aW9uX2lkGA0gASgJEi4KCmhlbGRfc2luY2UYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXJ1bGVfbGluZRgQIAEoDRIPCgdiZWNhdXNlGBEgASgJEg8KB2V4dGVudHMYEiADKAkiKQoKSGVsZEhlYWRlchIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJIjAKF0xpc3RIZWxkUmVxdWVzdHNSZXF1ZXN0EhUKBGxpbmsYASABKAlCB7pIBHICGEAiQwoYTGlzdEhlbGRSZXF1ZXN0c1Jlc3BvbnNlEicKCHJlcXVlc3RzGAEgAygLMhUubmV4dXMudjEuSGVsZFJlcXVlc3QigwEKGERlY2lkZUhlbGRSZXF1ZXN0UmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQARhAEhcKBmRpZ2VzdBgCIAEoDEIHukgEegJoIBIPCgdhcHByb3ZlGAMgASgIEiYKBmV4dGVudBgEIAEoCUIWukgTchFSAFIHc2Vzc2lvblIEaG91ciIbChlEZWNpZGVIZWxkUmVxdWVzdFJlc3BvbnNlIkoKF0ZpbmRBcHByb3ZhbFBhZ2VSZXF1ZXN0Ei8KB3JlcXVlc3QYASABKAsyFi5uZXh1cy52MS5TaG93blJlcXVlc3RCBrpIA8gBASJXChhGaW5kQXBwcm92YWxQYWdlUmVzcG9uc2USCwoDdXJsGAEgASgJEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wImUKFFN0b3BQcmluY2lwYWxSZXF1ZXN0Ej8KCXByaW5jaXBhbBgBIAEoCUIsukgpcicYgAQyIl4oand0fGNlcnR8dWlkKTpbXlx4MDAtXHgxRlx4N0ZdKyQSDAoEbGlmdBgCIAEoCCIXChVTdG9wUHJpbmNpcGFsUmVzcG9uc2UiEgoQTGlzdFN0b3BzUmVxdWVzdCI+ChFMaXN0U3RvcHNSZXNwb25zZRIpCgVzdG9wcxgBIAMoCzIaLm5leHVzLnYxLlN0b3BwZWRQcmluY2lwYWwiaQoQU3RvcHBlZFByaW5jaXBhbBIRCglwcmluY2lwYWwYASABKAkSLgoKc3RvcHBlZF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKc3RvcHBlZF9ieRgDIAEoCTK9AwoPQXBwcm92YWxTZXJ2aWNlElkKEExpc3RIZWxkUmVxdWVzdHMSIS5uZXh1cy52MS5MaXN0SGVsZFJlcXVlc3RzUmVxdWVzdBoiLm5leHVzLnYxLkxpc3RIZWxkUmVxdWVzdHNSZXNwb25zZRJcChFEZWNpZGVIZWxkUmVxdWVzdBIiLm5leHVzLnYxLkRlY2lkZUhlbGRSZXF1ZXN0UmVxdWVzdBojLm5leHVzLnYxLkRlY2lkZUhlbGRSZXF1ZXN0UmVzcG9uc2USWQoQRmluZEFwcHJvdmFsUGFnZRIhLm5leHVzLnYxLkZpbmRBcHByb3ZhbFBhZ2VSZXF1ZXN0GiIubmV4dXMudjEuRmluZEFwcHJvdmFsUGFnZVJlc3BvbnNlElAKDVN0b3BQcmluY2lwYWwSHi5uZXh1cy52MS5TdG9wUHJpbmNpcGFsUmVxdWVzdBofLm5leHVzLnYxLlN0b3BQcmluY2lwYWxSZXNwb25zZRJECglMaXN0U3RvcHMSGi5uZXh1cy52MS5MaXN0U3RvcHNSZXF1ZXN0GhsubmV4dXMudjEuTGlzdFN0b3BzUmVzcG9uc2VCRQoMZGV2Lm5leHVzLnYxUAFaM2dpdGh1Yi5jb20vbmV4dXNkL25leHVzZC9jbGllbnRzL2dvL25leHVzdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_nexus_v1_token]);
 
 /**
  * A complete held request. Text from the agent is escaped: characters outside printable ASCII appear as `\u{1f600}`. In the body, only control
@@ -336,7 +336,121 @@ export const FindApprovalPageResponseSchema: GenMessage<FindApprovalPageResponse
   messageDesc(file_nexus_v1_approval, 7);
 
 /**
- * Holds requests of agents for approval by a person, if a rule of the policy file says `then: ask`.
+ * Request of StopPrincipal.
+ *
+ * @generated from message nexus.v1.StopPrincipalRequest
+ */
+export type StopPrincipalRequest = Message<"nexus.v1.StopPrincipalRequest"> & {
+  /**
+   * For example `jwt:system:serviceaccount:agents:research`.
+   *
+   * @generated from field: string principal = 1;
+   */
+  principal: string;
+
+  /**
+   * True to lift the stop of the principal instead.
+   *
+   * @generated from field: bool lift = 2;
+   */
+  lift: boolean;
+};
+
+/**
+ * Describes the message nexus.v1.StopPrincipalRequest.
+ * Use `create(StopPrincipalRequestSchema)` to create a new message.
+ */
+export const StopPrincipalRequestSchema: GenMessage<StopPrincipalRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_approval, 8);
+
+/**
+ * Response of StopPrincipal.
+ *
+ * @generated from message nexus.v1.StopPrincipalResponse
+ */
+export type StopPrincipalResponse = Message<"nexus.v1.StopPrincipalResponse"> & {
+};
+
+/**
+ * Describes the message nexus.v1.StopPrincipalResponse.
+ * Use `create(StopPrincipalResponseSchema)` to create a new message.
+ */
+export const StopPrincipalResponseSchema: GenMessage<StopPrincipalResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_approval, 9);
+
+/**
+ * Request of ListStops.
+ *
+ * @generated from message nexus.v1.ListStopsRequest
+ */
+export type ListStopsRequest = Message<"nexus.v1.ListStopsRequest"> & {
+};
+
+/**
+ * Describes the message nexus.v1.ListStopsRequest.
+ * Use `create(ListStopsRequestSchema)` to create a new message.
+ */
+export const ListStopsRequestSchema: GenMessage<ListStopsRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_approval, 10);
+
+/**
+ * Response of ListStops.
+ *
+ * @generated from message nexus.v1.ListStopsResponse
+ */
+export type ListStopsResponse = Message<"nexus.v1.ListStopsResponse"> & {
+  /**
+   * The stopped principals.
+   *
+   * @generated from field: repeated nexus.v1.StoppedPrincipal stops = 1;
+   */
+  stops: StoppedPrincipal[];
+};
+
+/**
+ * Describes the message nexus.v1.ListStopsResponse.
+ * Use `create(ListStopsResponseSchema)` to create a new message.
+ */
+export const ListStopsResponseSchema: GenMessage<ListStopsResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_approval, 11);
+
+/**
+ * A principal that was stopped.
+ *
+ * @generated from message nexus.v1.StoppedPrincipal
+ */
+export type StoppedPrincipal = Message<"nexus.v1.StoppedPrincipal"> & {
+  /**
+   * Its name.
+   *
+   * @generated from field: string principal = 1;
+   */
+  principal: string;
+
+  /**
+   * When it was stopped.
+   *
+   * @generated from field: google.protobuf.Timestamp stopped_at = 2;
+   */
+  stoppedAt?: Timestamp | undefined;
+
+  /**
+   * Principal that stopped it.
+   *
+   * @generated from field: string stopped_by = 3;
+   */
+  stoppedBy: string;
+};
+
+/**
+ * Describes the message nexus.v1.StoppedPrincipal.
+ * Use `create(StoppedPrincipalSchema)` to create a new message.
+ */
+export const StoppedPrincipalSchema: GenMessage<StoppedPrincipal> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_approval, 12);
+
+/**
+ * Holds requests of agents for approval by a person, if a rule of the policy file says `then: ask`. Stops callers at once.
  *
  * A request is held until somebody approves or denies it or its caller disconnects. After 180 seconds it is denied. Held requests are only in the
  * memory of the daemon: a restart ends them, and nothing is sent twice. In a fleet, the leader holds them, and a new leader ends them. Every hub
@@ -386,6 +500,35 @@ export const ApprovalService: GenService<{
     methodKind: "unary";
     input: typeof FindApprovalPageRequestSchema;
     output: typeof FindApprovalPageResponseSchema;
+  },
+  /**
+   * Stops a principal without an API key: a JWT (`jwt:`), a client certificate (`cert:`), or another user of the Unix socket (`uid:`).
+   * Its calls, streams, sessions, tunnels, and held requests end within a second, at every hub of a fleet. Later calls fail with
+   * `UNAUTHENTICATED`, although its issuer still vouches for it. Requires the role admin.
+   *
+   * A stop is stored and does not expire. It is of the name, so a new JWT or certificate with that name is refused too. To let the principal
+   * call again, lift the stop. To end an API key, use `RevokeApiKey`. A spoke stores its own stops.
+   *
+   * Stopping a stopped principal and lifting a stop that does not exist change nothing.
+   *
+   * Errors: `FAILED_PRECONDITION` with reason `TOO_MANY_STOPS` at 1000 stopped principals.
+   *
+   * @generated from rpc nexus.v1.ApprovalService.StopPrincipal
+   */
+  stopPrincipal: {
+    methodKind: "unary";
+    input: typeof StopPrincipalRequestSchema;
+    output: typeof StopPrincipalResponseSchema;
+  },
+  /**
+   * Lists the stopped principals, sorted by name. Requires the role admin.
+   *
+   * @generated from rpc nexus.v1.ApprovalService.ListStops
+   */
+  listStops: {
+    methodKind: "unary";
+    input: typeof ListStopsRequestSchema;
+    output: typeof ListStopsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_nexus_v1_approval, 0);

@@ -60,6 +60,21 @@ describe("nexusd grants", () => {
     });
   });
 
+  it("stop ends an agent that has no key, names it, and lets it call again", async () => {
+    const pod = "jwt:system:serviceaccount:agents:research";
+    expect(await nexusd("stop", pod, "--yes")).toMatchObject({
+      code: 0,
+      out: `${pod} is stopped until nexusd stop --lift\n`,
+    });
+    expect((await nexusd("stop")).out).toMatch(/^AGENT +STOPPED +BY\njwt:system:\S+research +\S.* owner\n$/);
+    const asked = ["--principal", pod, "--action", "token.read"];
+    expect((await nexusd("policy", "explain", ...asked)).out).toContain(`${pod} was stopped`);
+    expect((await nexusd("stop", pod, "--lift")).out).toBe(`${pod} may call again\n`);
+    expect((await nexusd("stop")).err).toBe("no agent without a key is stopped\n");
+    expect(await nexusd("stop", "key:other", "--lift")).toMatchObject({ code: 2 });
+    expect((await nexusd("stop", "key:other", "--yes")).out).toMatch(/^other\.github\.\w+ has ended\n$/);
+  });
+
   it("names the verb of approvals that is meant", async () => {
     const { err } = await nexusd("approvals", "yes", "1");
     expect(err).toMatch(/'yes': there are .*; did you mean nexusd approvals approve\?\n/);

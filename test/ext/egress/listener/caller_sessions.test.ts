@@ -5,6 +5,7 @@ import {
   type CallerSessionsDeps,
 } from "../../../../src/ext/egress/listener/caller_sessions.js";
 import { EgressMetrics } from "../../../../src/ext/egress/listener/session_record.js";
+import { Unauthenticated } from "../../../../src/model/errors.js";
 import { Metrics } from "../../../../src/telemetry/metrics.js";
 import { agent, policyOf } from "../../../domain/access/rule_cells.js";
 import { Engine } from "../../../domain/engine.js";
@@ -36,4 +37,14 @@ it("keeps the newer session of a caller when one that made room for others ends"
   engine.clock.advance(minuteMs);
   expect(sessions.of(agent, "ada")).toBe(second);
   expect(sessions.size).toBe(1);
+});
+
+it("ends the session and the tunnels of a caller that is stopped, and opens no other one", () => {
+  const { engine, sessions } = world;
+  const tunnel = new PassThrough();
+  sessions.of(agent, "ada").hold(tunnel);
+  engine.access.isStopped = (name) => name === agent.name;
+  engine.changes.emit("principalEnded", agent.name);
+  expect([sessions.size, tunnel.destroyed]).toEqual([0, true]);
+  expect(() => sessions.of(agent, "ada")).toThrow(Unauthenticated);
 });

@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/store/v1/records.proto.
  */
 export const file_nexus_store_v1_records: GenFile = /*@__PURE__*/
-  fileDesc("ChxuZXh1cy9zdG9yZS92MS9yZWNvcmRzLnByb3RvEg5uZXh1cy5zdG9yZS52MSKRAQoLU3RvcmVSZWNvcmQSFgoOc2NoZW1hX3ZlcnNpb24YASABKA0SEwoLZGF0YWJhc2VfaWQYAiABKAkSDQoFZXBvY2gYAyABKAkSFQoNY3JlYXRlZF9hdF9tcxgEIAEoAxIvCglrZXlfY2hlY2sYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiUQoMU2VhbGVkUmVjb3JkEg4KBmtleV9pZBgBIAEoCRINCgVub25jZRgCIAEoDBISCgpjaXBoZXJ0ZXh0GAMgASgMEg4KBmxheW91dBgEIAEoDSKNAgoOUHJvdmlkZXJSZWNvcmQSCgoCaWQYASABKAkSJAoIc2V0dGluZ3MYAiABKAsyEi5uZXh1cy52MS5Qcm92aWRlchIzCg1jbGllbnRfc2VjcmV0GAMgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkEhUKDWNyZWF0ZWRfYXRfbXMYBCABKAMSFQoNdXBkYXRlZF9hdF9tcxgFIAEoAxIPCgd2ZXJzaW9uGAYgASgEEhUKDXJlZGlyZWN0X3BhdGgYByABKAkSPgoMcmVnaXN0cmF0aW9uGDwgASgLMigubmV4dXMuc3RvcmUudjEuQ2xpZW50UmVnaXN0cmF0aW9uUmVjb3JkIr8BChhDbGllbnRSZWdpc3RyYXRpb25SZWNvcmQSDAoEa2luZBgBIAEoDRIOCgZpc3N1ZXIYAiABKAkSGAoQcmVnaXN0ZXJlZF9hdF9tcxgDIAEoAxIcChRzZWNyZXRfZXhwaXJlc19hdF9tcxgEIAEoAxIZChFjb25maWd1cmF0aW9uX3VybBgFIAEoCRIyCgxhY2Nlc3NfdG9rZW4YBiABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQijwgKEENvbm5lY3Rpb25SZWNvcmQSCgoCaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIVCg1wcm92aWRlcl9uYW1lGAQgASgJEg4KBnN0YXR1cxgFIAEoDRIbChNjcmVkZW50aWFsX3JldmlzaW9uGAYgASgEEhgKEHJlcXVlc3RlZF9zY29wZXMYByADKAkSFgoOZ3JhbnRlZF9zY29wZXMYCCADKAkSFQoNZXhwaXJlc19hdF9tcxgJIAEoAxIUCgxpc3N1ZWRfYXRfbXMYCiABKAMSEwoLcmVmcmVzaGFibGUYCyABKAgSHQoVcmVmcmVzaF9ub3RfYmVmb3JlX21zGAwgASgDEi4KB3Byb2JsZW0YDSABKAsyHS5uZXh1cy5zdG9yZS52MS5Qcm9ibGVtUmVjb3JkEhgKEGZhaWxlZF9yZWZyZXNoZXMYDiABKA0SOwoOcmVmcmVzaF9pbnRlbnQYDyABKAsyIy5uZXh1cy5zdG9yZS52MS5SZWZyZXNoSW50ZW50UmVjb3JkEhoKEnBlbmRpbmdfc3RhdGVfaGFzaBgQIAEoDBIdChVyZXF1ZXN0X2V4cGlyZXNfYXRfbXMYESABKAMSFQoNY3JlYXRlZF9hdF9tcxgSIAEoAxIVCg11cGRhdGVkX2F0X21zGBMgASgDEhcKD2NoYW5nZV9yZXZpc2lvbhgUIAEoBBIRCglkdWVfYXRfbXMYFSABKAMSDwoHc3ViamVjdBgWIAEoCRIkCghzdHJhdGVneRgXIAEoCzISLm5leHVzLnYxLlN0cmF0ZWd5EkAKCG1ldGFkYXRhGBggAygLMi4ubmV4dXMuc3RvcmUudjEuQ29ubmVjdGlvblJlY29yZC5NZXRhZGF0YUVudHJ5Eh0KFXJlZnJlc2hfZXhwaXJlc19hdF9tcxgyIAEoAxIdChVhd2FpdGluZ19jb25maXJtYXRpb24YNyABKAgSGwoTcHJvdmlkZXJfcmV2b2NhdGlvbhg9IAEoDRINCgVsYWJlbBg+IAEoCRIYChBjb25zZW50ZWRfc2NvcGVzGD8gAygJEi0KB3N0ZXBfdXAYWiABKAsyHC5uZXh1cy5zdG9yZS52MS5TdGVwVXBSZWNvcmQSIgoHYWNjb3VudBhbIAEoCzIRLm5leHVzLnYxLkFjY291bnQSFgoOYWNjb3VudF9zb3VyY2UYXCABKAkSPQoPcmVmdXNlZF9jb25zZW50GF0gASgLMiQubmV4dXMuc3RvcmUudjEuUmVmdXNlZENvbnNlbnRSZWNvcmQaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIk0KFFJlZnVzZWRDb25zZW50UmVjb3JkEg4KBnJlYXNvbhgBIAEoCRIVCg1yZWZ1c2VkX2F0X21zGAIgASgDEg4KBmRldGFpbBgDIAEoCSJUCgxTdGVwVXBSZWNvcmQSDgoGc2NvcGVzGAEgAygJEhAKCGF0dGVtcHRzGAIgASgNEhIKCmxhc3RfYXRfbXMYAyABKAMSDgoGd2FudGVkGAQgASgIIqkBCg1Qcm9ibGVtUmVjb3JkEg4KBnJlYXNvbhgBIAEoCRIQCghzaW5jZV9tcxgCIAEoAxITCgtyZXRyeV9hdF9tcxgDIAEoAxIMCgRmaXJtGDIgASgIEhIKCm1vdmVkX2Zyb20YPCABKAkSDgoGZGV0YWlsGD4gASgJEi8KB3JlZnVzZWQYPSABKAsyHi5uZXh1cy5zdG9yZS52MS5SZWZ1c2Fsc1JlY29yZCJ/Cg5SZWZ1c2Fsc1JlY29yZBIQCghzaW5jZV9tcxgBIAEoAxIPCgdsYXN0X21zGAIgASgDEg0KBXRpbWVzGAMgASgNEg0KBWFsb25lGAQgASgNEhcKD3Byb2ZpbGVfdmVyc2lvbhgFIAEoBBITCgtodHRwX3N0YXR1cxgGIAEoDSKoAQoQU3VzcGVuc2lvblJlY29yZBIXCg9wcm9maWxlX3ZlcnNpb24YASABKAQSEAoIc2luY2VfbXMYAiABKAMSEAoIZmFpbHVyZXMYAyABKA0SEwoLcmV0cnlfYXRfbXMYBCABKAMSGwoTcHJvYmVfY29ubmVjdGlvbl9pZBgFIAEoCRIQCghyZXN1bWluZxgGIAEoCBITCgt1bmNvbmZpcm1lZBgHIAEoCCKKAQoTUmVmcmVzaEludGVudFJlY29yZBIbChNjcmVkZW50aWFsX3JldmlzaW9uGAEgASgEEhUKDXN0YXJ0ZWRfYXRfbXMYAiABKAMSDQoFc2VuZHMYMiABKA0SEAoIcmVzdG9yZWQYMyABKAgSDQoFb3duZXIYNCABKAkSDwoHYXR0ZW1wdBg1IAEoCSJSChBDcmVkZW50aWFsUmVjb3JkEhAKCHJldmlzaW9uGAEgASgEEiwKBnNlYWxlZBgCIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZCKZAQoLU3Bvb2xSZWNvcmQSDQoFZ3JhbnQYASABKA0SNAoKY29ubmVjdGlvbhgCIAEoCzIgLm5leHVzLnN0b3JlLnYxLkNvbm5lY3Rpb25SZWNvcmQSNAoKY3JlZGVudGlhbBgDIAEoCzIgLm5leHVzLnN0b3JlLnYxLkNyZWRlbnRpYWxSZWNvcmQSDwoHYXR0ZW1wdBgEIAEoCSL7AQoQQ3JlZGVudGlhbFNlY3JldBIUCgxhY2Nlc3NfdG9rZW4YASABKAkSFQoNcmVmcmVzaF90b2tlbhgCIAEoCRISCgp0b2tlbl90eXBlGAMgASgJEhAKCGlkX3Rva2VuGAQgASgJEjwKBmZpZWxkcxgFIAMoCzIsLm5leHVzLnN0b3JlLnYxLkNyZWRlbnRpYWxTZWNyZXQuRmllbGRzRW50cnkSFQoNZ3JhbnRfYmluZGluZxg8IAEoCRIQCghkcG9wX2tleRhGIAEoCRotCgtGaWVsZHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIoEDChNBdXRob3JpemF0aW9uUmVjb3JkEhUKDWNvbm5lY3Rpb25faWQYASABKAkSEwoLcHJvdmlkZXJfaWQYAiABKAkSDgoGc2NvcGVzGAMgAygJEhIKCnJldHVybl91cmwYBCABKAkSFAoMcmVkaXJlY3RfdXJpGAUgASgJEhUKDWV4cGlyZXNfYXRfbXMYBiABKAMSLAoGc2VhbGVkGAcgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkEhgKEHByb3ZpZGVyX3ZlcnNpb24YCCABKAQSHAoUcmVxdWlyZV9jb25maXJtYXRpb24YCSABKAgSFAoMcmVxdWVzdGVkX2J5GAogASgJEhUKDXJlcXVlc3RlZF9mb3IYNCABKAkSDAoEaGVsZBgLIAEoCBIcChRmYWlsZWRfY29uZmlybWF0aW9ucxgMIAEoDRIaChJkZXZpY2VfaW50ZXJ2YWxfbXMYMiABKA0SEgoKaXNfc3RlcF91cBgzIAEoCCLRAQoTQXV0aG9yaXphdGlvblNlY3JldBIVCg1jb2RlX3ZlcmlmaWVyGAEgASgJEg0KBW5vbmNlGAIgASgJEhcKD2Jyb3dzZXJfYmluZGluZxgDIAEoCRIsCgRoZWxkGAQgASgLMh4ubmV4dXMuc3RvcmUudjEuSGVsZENyZWRlbnRpYWwSDQoFc3RhdGUYBSABKAkSLAoGZGV2aWNlGDIgASgLMhwubmV4dXMuc3RvcmUudjEuRGV2aWNlU2VjcmV0EhAKCGRwb3Bfa2V5GEYgASgJInMKDERldmljZVNlY3JldBITCgtkZXZpY2VfY29kZRgBIAEoCRIRCgl1c2VyX2NvZGUYAiABKAkSGAoQdmVyaWZpY2F0aW9uX3VyaRgDIAEoCRIhChl2ZXJpZmljYXRpb25fdXJpX2NvbXBsZXRlGAQgASgJIrgECg5IZWxkQ3JlZGVudGlhbBI0CgpjcmVkZW50aWFsGAEgASgLMiAubmV4dXMuc3RvcmUudjEuQ3JlZGVudGlhbFNlY3JldBIWCg5yZWNlaXZlZF9hdF9tcxgCIAEoAxIaCg1leHBpcmVzX2luX21zGAMgASgDSACIAQESIgoVcmVmcmVzaF9leHBpcmVzX2luX21zGAQgASgDSAGIAQESFAoMc2NvcGVzX2tub3duGAUgASgIEg4KBnNjb3BlcxgGIAMoCRIPCgdzdWJqZWN0GAcgASgJEj4KCG1ldGFkYXRhGAggAygLMiwubmV4dXMuc3RvcmUudjEuSGVsZENyZWRlbnRpYWwuTWV0YWRhdGFFbnRyeRJPChFjYWxsYmFja19tZXRhZGF0YRgJIAMoCzI0Lm5leHVzLnN0b3JlLnYxLkhlbGRDcmVkZW50aWFsLkNhbGxiYWNrTWV0YWRhdGFFbnRyeRIiCgdhY2NvdW50GFogASgLMhEubmV4dXMudjEuQWNjb3VudBIWCg5hY2NvdW50X3NvdXJjZRhbIAEoCRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaNwoVQ2FsbGJhY2tNZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCEAoOX2V4cGlyZXNfaW5fbXNCGAoWX3JlZnJlc2hfZXhwaXJlc19pbl9tcyI6Cg9EaXNjb3ZlcnlSZWNvcmQSEAoIZG9jdW1lbnQYASABKAkSFQoNZmV0Y2hlZF9hdF9tcxgCIAEoAyJrCgxDaGFuZ2VSZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIPCgdyZW1vdmVkGAIgASgIEg8KB3VzZXJfaWQYAyABKAkSEwoLcHJvdmlkZXJfaWQYBCABKAkSDQoFbGFiZWwYBSABKAkisAIKC0F1ZGl0UmVjb3JkEg8KB3RpbWVfbXMYASABKAMSEgoKZXZlbnRfdHlwZRgCIAEoCRIRCglwcmluY2lwYWwYAyABKAkSFQoNY29ubmVjdGlvbl9pZBgEIAEoCRITCgtwcm92aWRlcl9pZBgFIAEoCRIOCgZyZWFzb24YBiABKAkSDgoGb3JpZ2luGAcgASgJEgwKBGhhc2gYCCABKAwSDQoFY291bnQYCSABKAQSEAoIcmV2aXNpb24YCiABKAQSCwoDdmlhGAsgAygJEg0KBWFnZW50GAwgASgJEg8KB3Nlc3Npb24YDSABKAkSDwoHdXNlcl9pZBgOIAEoCRIMCgRydWxlGA8gASgJEhAKCGFwcHJvdmVyGBAgASgJEhAKCHRyYWNlX2lkGBEgASgJIl8KD0F1ZGl0SGVhZFJlY29yZBIQCghzZXF1ZW5jZRgBIAEoBBIMCgRoYXNoGAIgASgMEhcKD2FuY2hvcl9zZXF1ZW5jZRgDIAEoBBITCgthbmNob3JfaGFzaBgEIAEoDCKZAgoQUmV2b2NhdGlvblJlY29yZBIKCgJpZBgBIAEoCRIVCg1jb25uZWN0aW9uX2lkGAIgASgJEhMKC3Byb3ZpZGVyX2lkGAMgASgJEhAKCHJldmlzaW9uGAQgASgEEhcKD3Rva2VuX3R5cGVfaGludBgFIAEoCRIQCghhdHRlbXB0cxgGIAEoDRIVCg1jcmVhdGVkX2F0X21zGAcgASgDEhcKD25leHRfYXR0ZW1wdF9tcxgIIAEoAxIsCgZzZWFsZWQYCSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSFQoNZ3JhbnRfYmluZGluZxg8IAEoCRIbChN0b2tlbl9leHBpcmVzX2F0X21zGD0gASgDIt4BChJOb3RpZmljYXRpb25SZWNvcmQSCgoCaWQYASABKAkSDAoEdHlwZRgCIAEoCRIVCg1jb25uZWN0aW9uX2lkGAMgASgJEhMKC3Byb3ZpZGVyX2lkGAQgASgJEhUKDXByb3ZpZGVyX25hbWUYBSABKAkSDwoHdXNlcl9pZBgGIAEoCRINCgVsYWJlbBgHIAEoCRIOCgZyZWFzb24YCCABKAkSEgoKZW5kc19hdF9tcxgJIAEoAxIVCg1jcmVhdGVkX2F0X21zGAogASgDEhAKCGF0dGVtcHRzGAsgASgNIkoKEUNvbnNlbnRMaW5rUmVjb3JkEhUKDWNvbm5lY3Rpb25faWQYASABKAkSDAoEdHlwZRgCIAEoCRIQCghvY2Nhc2lvbhgDIAEoCSKHAgoMSW1wb3J0UmVjb3JkEhUKDWNvbm5lY3Rpb25faWQYASABKAkSEwoLcHJvdmlkZXJfaWQYAiABKAkSDwoHdXNlcl9pZBgDIAEoCRIOCgZzY29wZXMYBCADKAkSEQoJcHJpbmNpcGFsGAUgASgJEg4KBm9yaWdpbhgGIAEoCRIVCg1zdGFydGVkX2F0X21zGAcgASgDEiwKBnNlYWxlZBgIIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZBIVCg1ncmFudF9iaW5kaW5nGDwgASgJEg0KBWxhYmVsGD0gASgJEg0KBW93bmVyGD4gASgJEg0KBWtleWVkGEYgASgIIo8DCgxBcGlLZXlSZWNvcmQSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIOCgZkaWdlc3QYAyABKAwSDAoEcm9sZRgEIAEoDRIQCgh1c2VyX2lkcxgFIAMoCRIRCglwcm92aWRlcnMYBiADKAkSFgoOY29ubmVjdGlvbl9pZHMYByADKAkSFQoNY3JlYXRlZF9hdF9tcxgIIAEoAxISCgpjcmVhdGVkX2J5GAkgASgJEhUKDWV4cGlyZXNfYXRfbXMYCiABKAMSFQoNcmV2b2tlZF9hdF9tcxgLIAEoAxISCgpyZXZva2VkX2J5GAwgASgJEhcKD2xhc3RfdXNlZF9hdF9tcxgNIAEoAxISCgpvbGRfZGlnZXN0GA4gASgMEhQKDG9sZF91bnRpbF9tcxgPIAEoAxIPCgdtZXRob2RzGBAgAygJEg0KBXBhdGhzGBEgAygJEg4KBmxhYmVscxgSIAMoCRIQCghsZWFzZV9tcxgTIAEoAxIYChBsZWFzZV9lbmRzX2F0X21zGBQgASgDIpwBCg9DbGllbnRLZXlSZWNvcmQSCwoDa2lkGAEgASgJEgwKBHR5cGUYAiABKA0SFQoNY3JlYXRlZF9hdF9tcxgDIAEoAxIVCg1zaWduc19mcm9tX21zGAQgASgDEhIKCmVuZHNfYXRfbXMYBSABKAMSLAoGc2VhbGVkGAYgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkQjVaM2dpdGh1Yi5jb20vbmV4dXNkL25leHVzZC9nZW4vbmV4dXMvc3RvcmUvdjE7c3RvcmV2MWIGcHJvdG8z", [file_nexus_v1_connection, file_nexus_v1_provider, file_nexus_v1_strategy]);
+  fileDesc("ChxuZXh1cy9zdG9yZS92MS9yZWNvcmRzLnByb3RvEg5uZXh1cy5zdG9yZS52MSKRAQoLU3RvcmVSZWNvcmQSFgoOc2NoZW1hX3ZlcnNpb24YASABKA0SEwoLZGF0YWJhc2VfaWQYAiABKAkSDQoFZXBvY2gYAyABKAkSFQoNY3JlYXRlZF9hdF9tcxgEIAEoAxIvCglrZXlfY2hlY2sYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiOAoLU3RvcHNSZWNvcmQSKQoFc3RvcHMYASADKAsyGi5uZXh1cy5zdG9yZS52MS5TdG9wUmVjb3JkIkoKClN0b3BSZWNvcmQSEQoJcHJpbmNpcGFsGAEgASgJEhUKDXN0b3BwZWRfYXRfbXMYAiABKAMSEgoKc3RvcHBlZF9ieRgDIAEoCSJRCgxTZWFsZWRSZWNvcmQSDgoGa2V5X2lkGAEgASgJEg0KBW5vbmNlGAIgASgMEhIKCmNpcGhlcnRleHQYAyABKAwSDgoGbGF5b3V0GAQgASgNIo0CCg5Qcm92aWRlclJlY29yZBIKCgJpZBgBIAEoCRIkCghzZXR0aW5ncxgCIAEoCzISLm5leHVzLnYxLlByb3ZpZGVyEjMKDWNsaWVudF9zZWNyZXQYAyABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSFQoNY3JlYXRlZF9hdF9tcxgEIAEoAxIVCg11cGRhdGVkX2F0X21zGAUgASgDEg8KB3ZlcnNpb24YBiABKAQSFQoNcmVkaXJlY3RfcGF0aBgHIAEoCRI+CgxyZWdpc3RyYXRpb24YPCABKAsyKC5uZXh1cy5zdG9yZS52MS5DbGllbnRSZWdpc3RyYXRpb25SZWNvcmQivwEKGENsaWVudFJlZ2lzdHJhdGlvblJlY29yZBIMCgRraW5kGAEgASgNEg4KBmlzc3VlchgCIAEoCRIYChByZWdpc3RlcmVkX2F0X21zGAMgASgDEhwKFHNlY3JldF9leHBpcmVzX2F0X21zGAQgASgDEhkKEWNvbmZpZ3VyYXRpb25fdXJsGAUgASgJEjIKDGFjY2Vzc190b2tlbhgGIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZCKPCAoQQ29ubmVjdGlvblJlY29yZBIKCgJpZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhMKC3Byb3ZpZGVyX2lkGAMgASgJEhUKDXByb3ZpZGVyX25hbWUYBCABKAkSDgoGc3RhdHVzGAUgASgNEhsKE2NyZWRlbnRpYWxfcmV2aXNpb24YBiABKAQSGAoQcmVxdWVzdGVkX3Njb3BlcxgHIAMoCRIWCg5ncmFudGVkX3Njb3BlcxgIIAMoCRIVCg1leHBpcmVzX2F0X21zGAkgASgDEhQKDGlzc3VlZF9hdF9tcxgKIAEoAxITCgtyZWZyZXNoYWJsZRgLIAEoCBIdChVyZWZyZXNoX25vdF9iZWZvcmVfbXMYDCABKAMSLgoHcHJvYmxlbRgNIAEoCzIdLm5leHVzLnN0b3JlLnYxLlByb2JsZW1SZWNvcmQSGAoQZmFpbGVkX3JlZnJlc2hlcxgOIAEoDRI7Cg5yZWZyZXNoX2ludGVudBgPIAEoCzIjLm5leHVzLnN0b3JlLnYxLlJlZnJlc2hJbnRlbnRSZWNvcmQSGgoScGVuZGluZ19zdGF0ZV9oYXNoGBAgASgMEh0KFXJlcXVlc3RfZXhwaXJlc19hdF9tcxgRIAEoAxIVCg1jcmVhdGVkX2F0X21zGBIgASgDEhUKDXVwZGF0ZWRfYXRfbXMYEyABKAMSFwoPY2hhbmdlX3JldmlzaW9uGBQgASgEEhEKCWR1ZV9hdF9tcxgVIAEoAxIPCgdzdWJqZWN0GBYgASgJEiQKCHN0cmF0ZWd5GBcgASgLMhIubmV4dXMudjEuU3RyYXRlZ3kSQAoIbWV0YWRhdGEYGCADKAsyLi5uZXh1cy5zdG9yZS52MS5Db25uZWN0aW9uUmVjb3JkLk1ldGFkYXRhRW50cnkSHQoVcmVmcmVzaF9leHBpcmVzX2F0X21zGDIgASgDEh0KFWF3YWl0aW5nX2NvbmZpcm1hdGlvbhg3IAEoCBIbChNwcm92aWRlcl9yZXZvY2F0aW9uGD0gASgNEg0KBWxhYmVsGD4gASgJEhgKEGNvbnNlbnRlZF9zY29wZXMYPyADKAkSLQoHc3RlcF91cBhaIAEoCzIcLm5leHVzLnN0b3JlLnYxLlN0ZXBVcFJlY29yZBIiCgdhY2NvdW50GFsgASgLMhEubmV4dXMudjEuQWNjb3VudBIWCg5hY2NvdW50X3NvdXJjZRhcIAEoCRI9Cg9yZWZ1c2VkX2NvbnNlbnQYXSABKAsyJC5uZXh1cy5zdG9yZS52MS5SZWZ1c2VkQ29uc2VudFJlY29yZBovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiTQoUUmVmdXNlZENvbnNlbnRSZWNvcmQSDgoGcmVhc29uGAEgASgJEhUKDXJlZnVzZWRfYXRfbXMYAiABKAMSDgoGZGV0YWlsGAMgASgJIlQKDFN0ZXBVcFJlY29yZBIOCgZzY29wZXMYASADKAkSEAoIYXR0ZW1wdHMYAiABKA0SEgoKbGFzdF9hdF9tcxgDIAEoAxIOCgZ3YW50ZWQYBCABKAgiqQEKDVByb2JsZW1SZWNvcmQSDgoGcmVhc29uGAEgASgJEhAKCHNpbmNlX21zGAIgASgDEhMKC3JldHJ5X2F0X21zGAMgASgDEgwKBGZpcm0YMiABKAgSEgoKbW92ZWRfZnJvbRg8IAEoCRIOCgZkZXRhaWwYPiABKAkSLwoHcmVmdXNlZBg9IAEoCzIeLm5leHVzLnN0b3JlLnYxLlJlZnVzYWxzUmVjb3JkIn8KDlJlZnVzYWxzUmVjb3JkEhAKCHNpbmNlX21zGAEgASgDEg8KB2xhc3RfbXMYAiABKAMSDQoFdGltZXMYAyABKA0SDQoFYWxvbmUYBCABKA0SFwoPcHJvZmlsZV92ZXJzaW9uGAUgASgEEhMKC2h0dHBfc3RhdHVzGAYgASgNIqgBChBTdXNwZW5zaW9uUmVjb3JkEhcKD3Byb2ZpbGVfdmVyc2lvbhgBIAEoBBIQCghzaW5jZV9tcxgCIAEoAxIQCghmYWlsdXJlcxgDIAEoDRITCgtyZXRyeV9hdF9tcxgEIAEoAxIbChNwcm9iZV9jb25uZWN0aW9uX2lkGAUgASgJEhAKCHJlc3VtaW5nGAYgASgIEhMKC3VuY29uZmlybWVkGAcgASgIIooBChNSZWZyZXNoSW50ZW50UmVjb3JkEhsKE2NyZWRlbnRpYWxfcmV2aXNpb24YASABKAQSFQoNc3RhcnRlZF9hdF9tcxgCIAEoAxINCgVzZW5kcxgyIAEoDRIQCghyZXN0b3JlZBgzIAEoCBINCgVvd25lchg0IAEoCRIPCgdhdHRlbXB0GDUgASgJIlIKEENyZWRlbnRpYWxSZWNvcmQSEAoIcmV2aXNpb24YASABKAQSLAoGc2VhbGVkGAIgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkIpkBCgtTcG9vbFJlY29yZBINCgVncmFudBgBIAEoDRI0Cgpjb25uZWN0aW9uGAIgASgLMiAubmV4dXMuc3RvcmUudjEuQ29ubmVjdGlvblJlY29yZBI0CgpjcmVkZW50aWFsGAMgASgLMiAubmV4dXMuc3RvcmUudjEuQ3JlZGVudGlhbFJlY29yZBIPCgdhdHRlbXB0GAQgASgJIvsBChBDcmVkZW50aWFsU2VjcmV0EhQKDGFjY2Vzc190b2tlbhgBIAEoCRIVCg1yZWZyZXNoX3Rva2VuGAIgASgJEhIKCnRva2VuX3R5cGUYAyABKAkSEAoIaWRfdG9rZW4YBCABKAkSPAoGZmllbGRzGAUgAygLMiwubmV4dXMuc3RvcmUudjEuQ3JlZGVudGlhbFNlY3JldC5GaWVsZHNFbnRyeRIVCg1ncmFudF9iaW5kaW5nGDwgASgJEhAKCGRwb3Bfa2V5GEYgASgJGi0KC0ZpZWxkc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEigQMKE0F1dGhvcml6YXRpb25SZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIOCgZzY29wZXMYAyADKAkSEgoKcmV0dXJuX3VybBgEIAEoCRIUCgxyZWRpcmVjdF91cmkYBSABKAkSFQoNZXhwaXJlc19hdF9tcxgGIAEoAxIsCgZzZWFsZWQYByABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSGAoQcHJvdmlkZXJfdmVyc2lvbhgIIAEoBBIcChRyZXF1aXJlX2NvbmZpcm1hdGlvbhgJIAEoCBIUCgxyZXF1ZXN0ZWRfYnkYCiABKAkSFQoNcmVxdWVzdGVkX2Zvchg0IAEoCRIMCgRoZWxkGAsgASgIEhwKFGZhaWxlZF9jb25maXJtYXRpb25zGAwgASgNEhoKEmRldmljZV9pbnRlcnZhbF9tcxgyIAEoDRISCgppc19zdGVwX3VwGDMgASgIItEBChNBdXRob3JpemF0aW9uU2VjcmV0EhUKDWNvZGVfdmVyaWZpZXIYASABKAkSDQoFbm9uY2UYAiABKAkSFwoPYnJvd3Nlcl9iaW5kaW5nGAMgASgJEiwKBGhlbGQYBCABKAsyHi5uZXh1cy5zdG9yZS52MS5IZWxkQ3JlZGVudGlhbBINCgVzdGF0ZRgFIAEoCRIsCgZkZXZpY2UYMiABKAsyHC5uZXh1cy5zdG9yZS52MS5EZXZpY2VTZWNyZXQSEAoIZHBvcF9rZXkYRiABKAkicwoMRGV2aWNlU2VjcmV0EhMKC2RldmljZV9jb2RlGAEgASgJEhEKCXVzZXJfY29kZRgCIAEoCRIYChB2ZXJpZmljYXRpb25fdXJpGAMgASgJEiEKGXZlcmlmaWNhdGlvbl91cmlfY29tcGxldGUYBCABKAkiuAQKDkhlbGRDcmVkZW50aWFsEjQKCmNyZWRlbnRpYWwYASABKAsyIC5uZXh1cy5zdG9yZS52MS5DcmVkZW50aWFsU2VjcmV0EhYKDnJlY2VpdmVkX2F0X21zGAIgASgDEhoKDWV4cGlyZXNfaW5fbXMYAyABKANIAIgBARIiChVyZWZyZXNoX2V4cGlyZXNfaW5fbXMYBCABKANIAYgBARIUCgxzY29wZXNfa25vd24YBSABKAgSDgoGc2NvcGVzGAYgAygJEg8KB3N1YmplY3QYByABKAkSPgoIbWV0YWRhdGEYCCADKAsyLC5uZXh1cy5zdG9yZS52MS5IZWxkQ3JlZGVudGlhbC5NZXRhZGF0YUVudHJ5Ek8KEWNhbGxiYWNrX21ldGFkYXRhGAkgAygLMjQubmV4dXMuc3RvcmUudjEuSGVsZENyZWRlbnRpYWwuQ2FsbGJhY2tNZXRhZGF0YUVudHJ5EiIKB2FjY291bnQYWiABKAsyES5uZXh1cy52MS5BY2NvdW50EhYKDmFjY291bnRfc291cmNlGFsgASgJGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARo3ChVDYWxsYmFja01ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIQCg5fZXhwaXJlc19pbl9tc0IYChZfcmVmcmVzaF9leHBpcmVzX2luX21zIjoKD0Rpc2NvdmVyeVJlY29yZBIQCghkb2N1bWVudBgBIAEoCRIVCg1mZXRjaGVkX2F0X21zGAIgASgDImsKDENoYW5nZVJlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3JlbW92ZWQYAiABKAgSDwoHdXNlcl9pZBgDIAEoCRITCgtwcm92aWRlcl9pZBgEIAEoCRINCgVsYWJlbBgFIAEoCSKwAgoLQXVkaXRSZWNvcmQSDwoHdGltZV9tcxgBIAEoAxISCgpldmVudF90eXBlGAIgASgJEhEKCXByaW5jaXBhbBgDIAEoCRIVCg1jb25uZWN0aW9uX2lkGAQgASgJEhMKC3Byb3ZpZGVyX2lkGAUgASgJEg4KBnJlYXNvbhgGIAEoCRIOCgZvcmlnaW4YByABKAkSDAoEaGFzaBgIIAEoDBINCgVjb3VudBgJIAEoBBIQCghyZXZpc2lvbhgKIAEoBBILCgN2aWEYCyADKAkSDQoFYWdlbnQYDCABKAkSDwoHc2Vzc2lvbhgNIAEoCRIPCgd1c2VyX2lkGA4gASgJEgwKBHJ1bGUYDyABKAkSEAoIYXBwcm92ZXIYECABKAkSEAoIdHJhY2VfaWQYESABKAkiXwoPQXVkaXRIZWFkUmVjb3JkEhAKCHNlcXVlbmNlGAEgASgEEgwKBGhhc2gYAiABKAwSFwoPYW5jaG9yX3NlcXVlbmNlGAMgASgEEhMKC2FuY2hvcl9oYXNoGAQgASgMIpkCChBSZXZvY2F0aW9uUmVjb3JkEgoKAmlkGAEgASgJEhUKDWNvbm5lY3Rpb25faWQYAiABKAkSEwoLcHJvdmlkZXJfaWQYAyABKAkSEAoIcmV2aXNpb24YBCABKAQSFwoPdG9rZW5fdHlwZV9oaW50GAUgASgJEhAKCGF0dGVtcHRzGAYgASgNEhUKDWNyZWF0ZWRfYXRfbXMYByABKAMSFwoPbmV4dF9hdHRlbXB0X21zGAggASgDEiwKBnNlYWxlZBgJIAEoCzIcLm5leHVzLnN0b3JlLnYxLlNlYWxlZFJlY29yZBIVCg1ncmFudF9iaW5kaW5nGDwgASgJEhsKE3Rva2VuX2V4cGlyZXNfYXRfbXMYPSABKAMi3gEKEk5vdGlmaWNhdGlvblJlY29yZBIKCgJpZBgBIAEoCRIMCgR0eXBlGAIgASgJEhUKDWNvbm5lY3Rpb25faWQYAyABKAkSEwoLcHJvdmlkZXJfaWQYBCABKAkSFQoNcHJvdmlkZXJfbmFtZRgFIAEoCRIPCgd1c2VyX2lkGAYgASgJEg0KBWxhYmVsGAcgASgJEg4KBnJlYXNvbhgIIAEoCRISCgplbmRzX2F0X21zGAkgASgDEhUKDWNyZWF0ZWRfYXRfbXMYCiABKAMSEAoIYXR0ZW1wdHMYCyABKA0iSgoRQ29uc2VudExpbmtSZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIMCgR0eXBlGAIgASgJEhAKCG9jY2FzaW9uGAMgASgJIocCCgxJbXBvcnRSZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIPCgd1c2VyX2lkGAMgASgJEg4KBnNjb3BlcxgEIAMoCRIRCglwcmluY2lwYWwYBSABKAkSDgoGb3JpZ2luGAYgASgJEhUKDXN0YXJ0ZWRfYXRfbXMYByABKAMSLAoGc2VhbGVkGAggASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkEhUKDWdyYW50X2JpbmRpbmcYPCABKAkSDQoFbGFiZWwYPSABKAkSDQoFb3duZXIYPiABKAkSDQoFa2V5ZWQYRiABKAgijwMKDEFwaUtleVJlY29yZBIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEg4KBmRpZ2VzdBgDIAEoDBIMCgRyb2xlGAQgASgNEhAKCHVzZXJfaWRzGAUgAygJEhEKCXByb3ZpZGVycxgGIAMoCRIWCg5jb25uZWN0aW9uX2lkcxgHIAMoCRIVCg1jcmVhdGVkX2F0X21zGAggASgDEhIKCmNyZWF0ZWRfYnkYCSABKAkSFQoNZXhwaXJlc19hdF9tcxgKIAEoAxIVCg1yZXZva2VkX2F0X21zGAsgASgDEhIKCnJldm9rZWRfYnkYDCABKAkSFwoPbGFzdF91c2VkX2F0X21zGA0gASgDEhIKCm9sZF9kaWdlc3QYDiABKAwSFAoMb2xkX3VudGlsX21zGA8gASgDEg8KB21ldGhvZHMYECADKAkSDQoFcGF0aHMYESADKAkSDgoGbGFiZWxzGBIgAygJEhAKCGxlYXNlX21zGBMgASgDEhgKEGxlYXNlX2VuZHNfYXRfbXMYFCABKAMinAEKD0NsaWVudEtleVJlY29yZBILCgNraWQYASABKAkSDAoEdHlwZRgCIAEoDRIVCg1jcmVhdGVkX2F0X21zGAMgASgDEhUKDXNpZ25zX2Zyb21fbXMYBCABKAMSEgoKZW5kc19hdF9tcxgFIAEoAxIsCgZzZWFsZWQYBiABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmRCNVozZ2l0aHViLmNvbS9uZXh1c2QvbmV4dXNkL2dlbi9uZXh1cy9zdG9yZS92MTtzdG9yZXYxYgZwcm90bzM", [file_nexus_v1_connection, file_nexus_v1_provider, file_nexus_v1_strategy]);
 
 /**
  * Key `store` of database `meta`.
@@ -73,6 +73,62 @@ export const StoreRecordSchema: GenMessage<StoreRecord> = /*@__PURE__*/
   messageDesc(file_nexus_store_v1_records, 0);
 
 /**
+ * Key `stops` of database `meta`: the principals without an API key that were stopped.
+ *
+ * @generated from message nexus.store.v1.StopsRecord
+ */
+export type StopsRecord = Message<"nexus.store.v1.StopsRecord"> & {
+  /**
+   * In the order of their names.
+   *
+   * @generated from field: repeated nexus.store.v1.StopRecord stops = 1;
+   */
+  stops: StopRecord[];
+};
+
+/**
+ * Describes the message nexus.store.v1.StopsRecord.
+ * Use `create(StopsRecordSchema)` to create a new message.
+ */
+export const StopsRecordSchema: GenMessage<StopsRecord> = /*@__PURE__*/
+  messageDesc(file_nexus_store_v1_records, 1);
+
+/**
+ * A principal that was stopped.
+ *
+ * @generated from message nexus.store.v1.StopRecord
+ */
+export type StopRecord = Message<"nexus.store.v1.StopRecord"> & {
+  /**
+   * Its name.
+   *
+   * @generated from field: string principal = 1;
+   */
+  principal: string;
+
+  /**
+   * When it was stopped.
+   *
+   * @generated from field: int64 stopped_at_ms = 2;
+   */
+  stoppedAtMs: bigint;
+
+  /**
+   * Principal that stopped it.
+   *
+   * @generated from field: string stopped_by = 3;
+   */
+  stoppedBy: string;
+};
+
+/**
+ * Describes the message nexus.store.v1.StopRecord.
+ * Use `create(StopRecordSchema)` to create a new message.
+ */
+export const StopRecordSchema: GenMessage<StopRecord> = /*@__PURE__*/
+  messageDesc(file_nexus_store_v1_records, 2);
+
+/**
  * Plaintext under XAES-256-GCM. The associated data is not stored but rebuilt from the place of the record. It names the database, the
  * key, the schema, the kind, the provider, the connection, the revision, and the key of the record.
  *
@@ -113,7 +169,7 @@ export type SealedRecord = Message<"nexus.store.v1.SealedRecord"> & {
  * Use `create(SealedRecordSchema)` to create a new message.
  */
 export const SealedRecordSchema: GenMessage<SealedRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 1);
+  messageDesc(file_nexus_store_v1_records, 3);
 
 /**
  * Database `providers`, key: id. Deleted profiles are erased.
@@ -183,7 +239,7 @@ export type ProviderRecord = Message<"nexus.store.v1.ProviderRecord"> & {
  * Use `create(ProviderRecordSchema)` to create a new message.
  */
 export const ProviderRecordSchema: GenMessage<ProviderRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 2);
+  messageDesc(file_nexus_store_v1_records, 4);
 
 /**
  * A client that the daemon registered.
@@ -239,7 +295,7 @@ export type ClientRegistrationRecord = Message<"nexus.store.v1.ClientRegistratio
  * Use `create(ClientRegistrationRecordSchema)` to create a new message.
  */
 export const ClientRegistrationRecordSchema: GenMessage<ClientRegistrationRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 3);
+  messageDesc(file_nexus_store_v1_records, 5);
 
 /**
  * Database `connections`, key: id. Database `connections_by_provider` holds `[provider_id, id]`. Database `connections_by_name` holds
@@ -487,7 +543,7 @@ export type ConnectionRecord = Message<"nexus.store.v1.ConnectionRecord"> & {
  * Use `create(ConnectionRecordSchema)` to create a new message.
  */
 export const ConnectionRecordSchema: GenMessage<ConnectionRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 4);
+  messageDesc(file_nexus_store_v1_records, 6);
 
 /**
  * A request for consent that brought no credential.
@@ -522,7 +578,7 @@ export type RefusedConsentRecord = Message<"nexus.store.v1.RefusedConsentRecord"
  * Use `create(RefusedConsentRecordSchema)` to create a new message.
  */
 export const RefusedConsentRecordSchema: GenMessage<RefusedConsentRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 5);
+  messageDesc(file_nexus_store_v1_records, 7);
 
 /**
  * An API refused a token for scopes that it lacks (RFC 6750 section 3.1).
@@ -564,7 +620,7 @@ export type StepUpRecord = Message<"nexus.store.v1.StepUpRecord"> & {
  * Use `create(StepUpRecordSchema)` to create a new message.
  */
 export const StepUpRecordSchema: GenMessage<StepUpRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 6);
+  messageDesc(file_nexus_store_v1_records, 8);
 
 /**
  * Why a connection is not well.
@@ -627,7 +683,7 @@ export type ProblemRecord = Message<"nexus.store.v1.ProblemRecord"> & {
  * Use `create(ProblemRecordSchema)` to create a new message.
  */
 export const ProblemRecordSchema: GenMessage<ProblemRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 7);
+  messageDesc(file_nexus_store_v1_records, 9);
 
 /**
  * Refusals of the refreshes of one connection, none of which named its refresh token as the cause.
@@ -684,7 +740,7 @@ export type RefusalsRecord = Message<"nexus.store.v1.RefusalsRecord"> & {
  * Use `create(RefusalsRecordSchema)` to create a new message.
  */
 export const RefusalsRecordSchema: GenMessage<RefusalsRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 8);
+  messageDesc(file_nexus_store_v1_records, 10);
 
 /**
  * Database `suspensions`, key: id of the provider profile. The provider refuses the client: its connections are not refreshed,
@@ -748,7 +804,7 @@ export type SuspensionRecord = Message<"nexus.store.v1.SuspensionRecord"> & {
  * Use `create(SuspensionRecordSchema)` to create a new message.
  */
 export const SuspensionRecordSchema: GenMessage<SuspensionRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 9);
+  messageDesc(file_nexus_store_v1_records, 11);
 
 /**
  * A refresh token is, or was when the daemon died, being redeemed: an attempt that finds one does not know how the last
@@ -805,7 +861,7 @@ export type RefreshIntentRecord = Message<"nexus.store.v1.RefreshIntentRecord"> 
  * Use `create(RefreshIntentRecordSchema)` to create a new message.
  */
 export const RefreshIntentRecordSchema: GenMessage<RefreshIntentRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 10);
+  messageDesc(file_nexus_store_v1_records, 12);
 
 /**
  * Database `credentials`, key: connection id; sealed. The associated data names connection, provider and revision.
@@ -833,7 +889,7 @@ export type CredentialRecord = Message<"nexus.store.v1.CredentialRecord"> & {
  * Use `create(CredentialRecordSchema)` to create a new message.
  */
 export const CredentialRecordSchema: GenMessage<CredentialRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 11);
+  messageDesc(file_nexus_store_v1_records, 13);
 
 /**
  * An entry of `spool.bin`, the file beside the store: a token set whose commit failed with the store itself. Behind 4 bytes of
@@ -878,7 +934,7 @@ export type SpoolRecord = Message<"nexus.store.v1.SpoolRecord"> & {
  * Use `create(SpoolRecordSchema)` to create a new message.
  */
 export const SpoolRecordSchema: GenMessage<SpoolRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 12);
+  messageDesc(file_nexus_store_v1_records, 14);
 
 /**
  * Plaintext of a credential.
@@ -942,7 +998,7 @@ export type CredentialSecret = Message<"nexus.store.v1.CredentialSecret"> & {
  * Use `create(CredentialSecretSchema)` to create a new message.
  */
 export const CredentialSecretSchema: GenMessage<CredentialSecret> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 13);
+  messageDesc(file_nexus_store_v1_records, 15);
 
 /**
  * Database `authorizations`, key: SHA-256 of `state`. Read and deleted in one transaction.
@@ -1062,7 +1118,7 @@ export type AuthorizationRecord = Message<"nexus.store.v1.AuthorizationRecord"> 
  * Use `create(AuthorizationRecordSchema)` to create a new message.
  */
 export const AuthorizationRecordSchema: GenMessage<AuthorizationRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 14);
+  messageDesc(file_nexus_store_v1_records, 16);
 
 /**
  * Plaintext of a pending authorization.
@@ -1125,7 +1181,7 @@ export type AuthorizationSecret = Message<"nexus.store.v1.AuthorizationSecret"> 
  * Use `create(AuthorizationSecretSchema)` to create a new message.
  */
 export const AuthorizationSecretSchema: GenMessage<AuthorizationSecret> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 15);
+  messageDesc(file_nexus_store_v1_records, 17);
 
 /**
  * What a device authorization is redeemed with, and what its person is shown (RFC 8628 section 3.2).
@@ -1167,7 +1223,7 @@ export type DeviceSecret = Message<"nexus.store.v1.DeviceSecret"> & {
  * Use `create(DeviceSecretSchema)` to create a new message.
  */
 export const DeviceSecretSchema: GenMessage<DeviceSecret> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 16);
+  messageDesc(file_nexus_store_v1_records, 18);
 
 /**
  * A credential between consent and confirmation.
@@ -1258,7 +1314,7 @@ export type HeldCredential = Message<"nexus.store.v1.HeldCredential"> & {
  * Use `create(HeldCredentialSchema)` to create a new message.
  */
 export const HeldCredentialSchema: GenMessage<HeldCredential> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 17);
+  messageDesc(file_nexus_store_v1_records, 19);
 
 /**
  * Database `discovery`, key: issuer, or `sha256:` and its hash when it is longer than 1024 bytes.
@@ -1286,7 +1342,7 @@ export type DiscoveryRecord = Message<"nexus.store.v1.DiscoveryRecord"> & {
  * Use `create(DiscoveryRecordSchema)` to create a new message.
  */
 export const DiscoveryRecordSchema: GenMessage<DiscoveryRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 18);
+  messageDesc(file_nexus_store_v1_records, 20);
 
 /**
  * Database `changes`, key: store revision. One entry per connection, its newest, so that a watcher can resume.
@@ -1335,7 +1391,7 @@ export type ChangeRecord = Message<"nexus.store.v1.ChangeRecord"> & {
  * Use `create(ChangeRecordSchema)` to create a new message.
  */
 export const ChangeRecordSchema: GenMessage<ChangeRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 19);
+  messageDesc(file_nexus_store_v1_records, 21);
 
 /**
  * Database `audit`, key: sequence. Database `audit_by_connection` holds `[connection_id, sequence]`.
@@ -1469,7 +1525,7 @@ export type AuditRecord = Message<"nexus.store.v1.AuditRecord"> & {
  * Use `create(AuditRecordSchema)` to create a new message.
  */
 export const AuditRecordSchema: GenMessage<AuditRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 20);
+  messageDesc(file_nexus_store_v1_records, 22);
 
 /**
  * Key `audit_head` of database `meta`: both ends of the chain, written in the commit of each event.
@@ -1511,7 +1567,7 @@ export type AuditHeadRecord = Message<"nexus.store.v1.AuditHeadRecord"> & {
  * Use `create(AuditHeadRecordSchema)` to create a new message.
  */
 export const AuditHeadRecordSchema: GenMessage<AuditHeadRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 21);
+  messageDesc(file_nexus_store_v1_records, 23);
 
 /**
  * Database `revocations`, key: id. A token that is to be revoked at its provider (RFC 7009); its connection may be gone. Database
@@ -1603,7 +1659,7 @@ export type RevocationRecord = Message<"nexus.store.v1.RevocationRecord"> & {
  * Use `create(RevocationRecordSchema)` to create a new message.
  */
 export const RevocationRecordSchema: GenMessage<RevocationRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 22);
+  messageDesc(file_nexus_store_v1_records, 24);
 
 /**
  * Database `notifications`, key: receiver, subject (id of the connection, or else of the provider), and a number that counts up in both.
@@ -1695,7 +1751,7 @@ export type NotificationRecord = Message<"nexus.store.v1.NotificationRecord"> & 
  * Use `create(NotificationRecordSchema)` to create a new message.
  */
 export const NotificationRecordSchema: GenMessage<NotificationRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 23);
+  messageDesc(file_nexus_store_v1_records, 25);
 
 /**
  * Database `consent_links`, key: end, and SHA-256 of the code in hexadecimal. The databases `expiries` and
@@ -1731,7 +1787,7 @@ export type ConsentLinkRecord = Message<"nexus.store.v1.ConsentLinkRecord"> & {
  * Use `create(ConsentLinkRecordSchema)` to create a new message.
  */
 export const ConsentLinkRecordSchema: GenMessage<ConsentLinkRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 24);
+  messageDesc(file_nexus_store_v1_records, 26);
 
 /**
  * Database `imports`, key: SHA-256 of database id, provider id and refresh token. Written before an imported refresh token is sent: what a
@@ -1830,7 +1886,7 @@ export type ImportRecord = Message<"nexus.store.v1.ImportRecord"> & {
  * Use `create(ImportRecordSchema)` to create a new message.
  */
 export const ImportRecordSchema: GenMessage<ImportRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 25);
+  messageDesc(file_nexus_store_v1_records, 27);
 
 /**
  * Database `api_keys`, key: id. Revoked keys stay: a name is never given to a second key.
@@ -1984,7 +2040,7 @@ export type ApiKeyRecord = Message<"nexus.store.v1.ApiKeyRecord"> & {
  * Use `create(ApiKeyRecordSchema)` to create a new message.
  */
 export const ApiKeyRecordSchema: GenMessage<ApiKeyRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 26);
+  messageDesc(file_nexus_store_v1_records, 28);
 
 /**
  * Database `client_keys`, key: `kid`. The keys by which the daemon proves itself as a client (`nexus.v1.ClientKeyService`). The public half
@@ -2041,5 +2097,5 @@ export type ClientKeyRecord = Message<"nexus.store.v1.ClientKeyRecord"> & {
  * Use `create(ClientKeyRecordSchema)` to create a new message.
  */
 export const ClientKeyRecordSchema: GenMessage<ClientKeyRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 27);
+  messageDesc(file_nexus_store_v1_records, 29);
 

@@ -1,0 +1,65 @@
+import { Command } from "commander";
+import { usageFailure } from "../../cli/shell/command_failure.js";
+import { confirm } from "../../cli/shell/confirm.js";
+import { type ConfirmedFlags, daemonCommand } from "../../cli/shell/daemon_command.js";
+import { addNotes } from "../../cli/shell/help.js";
+import type { Shell } from "../../cli/shell/shell.js";
+import { formatAge, printable } from "../../cli/shell/text.js";
+import { endKeys, parseAgent } from "./grants.js";
+
+interface StopFlags extends ConfirmedFlags {
+  readonly lift?: boolean;
+}
+
+const note =
+  "An agent without an API key is named as in the audit log: jwt:SUBJECT, cert:NAME, or uid:NUMBER. It is refused until you lift the stop, even if its JWT or certificate is valid. A revoked key is revoked for good.";
+
+export function stopCommand(shell: Shell): Command {
+  const command = new Command("stop")
+    .description(
+      "end all access of an agent, with its sessions, streams, and held requests; without a name, list the stopped agents that have no key",
+    )
+    .argument(
+      "[agent]",
+      "name of the agent or of its key, or jwt:SUBJECT, cert:NAME, or uid:NUMBER",
+      parseStopped,
+    )
+    .option("--lift", "let a stopped agent that has no key call again")
+    .option("--yes", "do not ask");
+  addNotes(command, note);
+  return daemonCommand(shell, command, async (session, { lift = false, yes }: StopFlags, agent?: string) => {
+    const { daemon, call, show, showList } = session;
+    if (agent === undefined) {
+      const { stops } = await call("list the stopped agents", daemon.approvals.listStops, {});
+      const nowMs = shell.clock.nowMs();
+      return showList(stops, {
+        none: "no agent without a key is stopped\n",
+        columns: {
+          AGENT: ({ principal }) => printable(principal),
+          STOPPED: ({ stoppedAt }) => formatAge(stoppedAt, nowMs),
+          BY: ({ stoppedBy }) => printable(stoppedBy),
+        },
+      });
+    }
+    if (!hasNoKey(agent)) {
+      if (lift)
+        throw usageFailure(
+          "--lift is for jwt:SUBJECT, cert:NAME, or uid:NUMBER: give an agent with a key a new one",
+        );
+      return await endKeys(session, yes, agent);
+    }
+    const name = printable(agent);
+    if (!lift) await confirm(shell, `Stop ${name} until you lift it?`, yes);
+    const doing = lift ? `lift the stop of ${name}` : `stop ${name}`;
+    const answer = await call(doing, daemon.approvals.stopPrincipal, { principal: agent, lift });
+    show(answer, () => (lift ? `${name} may call again\n` : `${name} is stopped until nexusd stop --lift\n`));
+  });
+}
+
+function hasNoKey(agent: string): boolean {
+  return /^(jwt|cert|uid):/.test(agent);
+}
+
+function parseStopped(text: string): string {
+  return hasNoKey(text) ? text : parseAgent(text.replace(/^key:/, ""));
+}
