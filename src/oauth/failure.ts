@@ -94,7 +94,7 @@ export class GrantFailure extends Error {
     const details = [fields.reason, fields.idTokenViolation, fields.oauthError, fields.httpStatus];
     const detail = fields.detail ?? fields.clock ?? fields.network?.words;
     const known = details.filter((each) => each !== undefined).join(" ");
-    const words = detail === undefined ? known : `${known}: ${detail}`;
+    const words = [known, detail].filter(Boolean).join(": ");
     super(fields.refusal ?? sentences[fields.kind] + (words === "" ? "" : ` (${words})`));
     this.name = "GrantFailure";
     this.kind = fields.kind;

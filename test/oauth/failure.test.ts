@@ -196,3 +196,10 @@ test("a failure says what happened and holds nothing else", () => {
   expect(inspect(failure, { depth: 20, showHidden: true })).not.toContain(canary);
   expect(JSON.stringify(failure)).not.toContain(canary);
 });
+
+test("a failure without a code or status says its cause alone", () => {
+  const failure = new GrantFailure({ kind: "transient", detail: "the name idp.example does not resolve" });
+  expect(failure.message).toBe(
+    "the provider did not process the request (the name idp.example does not resolve)",
+  );
+});
