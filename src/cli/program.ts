@@ -2,11 +2,12 @@ import { ConnectionStatus } from "../gen/nexus/v1/connection_pb.js";
 import { namePath } from "../model/connections/connection_name.js";
 import { counted } from "../model/quantity_text.js";
 import { commands } from "./commands.js";
+import { retryStep } from "./connections/consent_wait.js";
 import { runOneOf } from "./run_command.js";
 import { CommandFailure } from "./shell/command_failure.js";
 import { type DaemonSession, withDaemon } from "./shell/daemon_command.js";
 import type { Shell } from "./shell/shell.js";
-import { shellWord } from "./shell/text.js";
+import { printable, shellWord } from "./shell/text.js";
 
 /**
  * Runs one command; without any, says what to do next.
@@ -73,24 +74,30 @@ async function nextStep({ daemon, call }: DaemonSession, program: string): Promi
     const request = { pageSize: 100, status };
     const page = await call("list the connections", daemon.connections.listConnections, request);
     const more = page.nextPageToken === "" ? "" : " and more";
-    return { first: page.connections[0], count: `${counted(page.connections.length, "connection")}${more}` };
+    const { connections: all } = page;
+    const word = all[0] ? shellWord(namePath(all[0])) : "";
+    return { all, first: all[0], word, count: `${counted(all.length, "connection")}${more}` };
   };
   const attention = await connections(ConnectionStatus.ATTENTION);
-  if (attention.first) {
+  if (attention.first)
     return `Users must act for ${attention.count}.\nSee which: ${program} connections --status attention`;
+  const { all, first, word, count } = await connections(ConnectionStatus.FAILED);
+  if (first) {
+    const reasons = all
+      .slice(0, 5)
+      .map((each) => printable(`  ${namePath(each)}: ${each.problem?.message.split("\n")[0] ?? ""}`));
+    const step = retryStep(first, word, program).replace(/^c/, "C");
+    const end = `Or delete it: ${program} connections delete ${word}`;
+    return [`${count} failed:`, ...reasons, step, end].join("\n");
   }
   const active = await connections(ConnectionStatus.ACTIVE);
-  if (active.first) {
-    const word = shellWord(namePath(active.first));
-    return `All is well: ${active.count} active.\nRead a token: ${program} token ${word}`;
-  }
+  if (active.first)
+    return `All is well: ${active.count} active.\nRead a token: ${program} token ${active.word}`;
   const pending = await connections(ConnectionStatus.PENDING);
-  if (pending.first) {
-    const word = shellWord(namePath(pending.first));
-    return `${pending.count} waiting for a user's consent.\nGet a new link: ${program} connect ${word}`;
-  }
+  if (pending.first)
+    return `${pending.count} waiting for a user's consent.\nGet a new link: ${program} connect ${pending.word}`;
   const { providers } = await call("list the providers", daemon.providers.listProviders, { pageSize: 1 });
   return providers[0]
-    ? `The daemon is running and has no connections yet.\nConnect an account: ${program} connect ${providers[0].name}`
+    ? `The daemon is running and no account is connected.\nConnect an account: ${program} connect ${providers[0].name}`
     : `The daemon is running and has no providers yet.\nAdd one: ${program} provider add`;
 }

@@ -63,6 +63,28 @@ describe("nexusd without a command", () => {
     ]);
   });
 
+  it("says which connections failed, why, and what to do, also beside one that is active", async () => {
+    daemon.addConnection({ status: ConnectionStatus.ACTIVE });
+    const denied = { reason: "access_denied", message: "The user denied.\nmore" };
+    const rejected = { reason: "client_rejected", message: "The provider refused the client." };
+    daemon.addConnection({ status: ConnectionStatus.FAILED, userId: "bob", problem: denied as never });
+    daemon.addConnection({ status: ConnectionStatus.FAILED, userId: "eve", problem: rejected as never });
+    expect(await shown()).toEqual([
+      0,
+      expect.stringMatching(
+        /^2 connections failed:\n {2}github\/bob: The user denied.\n {2}github\/eve: The provider refused the client.\nConsent again: npx nexusd connect github\/bob\nOr delete it: npx nexusd connections delete github\/bob\n/,
+      ),
+    ]);
+  });
+
+  it("says to correct the provider where consent alone brings nothing", async () => {
+    const problem = { reason: "client_rejected", message: "The provider refused the client." };
+    daemon.addConnection({ status: ConnectionStatus.FAILED, problem: problem as never });
+    expect((await shown())[1]).toContain(
+      "\nCorrect the provider with npx nexusd provider update github, then consent again: npx nexusd connect github/alice\n",
+    );
+  });
+
   it("says what the daemon refuses", async () => {
     daemon.failures.set("ListConnections", new ConnectError("not for you", Code.PermissionDenied));
     expect(await shown()).toEqual([1, expect.stringContaining("cannot list the connections: not for you")]);

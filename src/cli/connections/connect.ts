@@ -2,9 +2,10 @@ import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Command } from "commander";
 import { exitCodes } from "../../daemon/exit_codes.js";
-import type {
-  Connection,
-  ConnectionServiceRequestConnectionResponse as RequestAnswer,
+import {
+  type Connection,
+  ConnectionStatus,
+  type ConnectionServiceRequestConnectionResponse as RequestAnswer,
 } from "../../gen/nexus/v1/connection_pb.js";
 import { namePath } from "../../model/connections/connection_name.js";
 import { isId } from "../../model/ids.js";
@@ -22,7 +23,7 @@ import { formatExpiry, formatStatus, jsonLine, printable, printableLines } from 
 import { withProgress } from "../terminal/progress.js";
 import { type ConnectTarget, connectTarget, type TargetFlags } from "./connect_target.js";
 import { connectionArgument, shownName } from "./connection_key.js";
-import { type ConsentOutcome, waitForConsent } from "./consent_wait.js";
+import { type ConsentOutcome, retryStep, waitForConsent } from "./consent_wait.js";
 import { captureAtPrompt } from "./credential_input.js";
 
 /** What `nexusd connect` takes beside the provider. */
@@ -211,7 +212,7 @@ async function waitFor(
     const asked = { connectionId, expiresAtMs: timestampMs(expiresAt), revisionBefore };
     return await withProgress(
       shell,
-      () => "wait for the consent",
+      () => "waiting for consent",
       () => waitForConsent(shell, daemon, asked),
     );
   } catch (error) {
@@ -225,7 +226,11 @@ async function report(session: DaemonSession, outcome: ConsentOutcome, flags: Co
   const { connection } = outcome;
   if (flags.json && connection) shell.stdout.write(jsonLine(connection));
   if (outcome.kind === "failed") {
-    throw new CommandFailure(exitCodes.consentFailed, `not connected: ${printableLines(outcome.sentence)}`);
+    const isOver = connection && connection.status !== ConnectionStatus.ACTIVE;
+    const word = isOver ? await shownName(session, connection) : "";
+    const step = isOver ? `\n${retryStep(connection, word, shell.program)}` : "";
+    const sentence = printableLines(outcome.sentence);
+    throw new CommandFailure(exitCodes.consentFailed, `not connected: ${sentence}${step}`);
   }
   for (const warning of grantWarnings(shell, outcome.connection)) shell.stderr.write(`warning: ${warning}\n`);
   if (flags.json) return;

@@ -3,6 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { type Connection, ConnectionStatus, type Problem } from "../../gen/nexus/v1/connection_pb.js";
 import type { Daemon } from "../shell/client.js";
 import type { Shell } from "../shell/shell.js";
+import { shellWord } from "../shell/text.js";
 import { readTokenStream } from "./token_stream.js";
 
 /** A consent that was asked for. */
@@ -91,6 +92,15 @@ export function judgeConsent(
         `${requestProblem ? problemText(requestProblem) : "consent was denied or failed"}${asItWas}`,
       );
   }
+}
+
+const ofProfile = /^(client_rejected|issuer_mismatch|misconfigured|unsupported_demand)$/;
+
+/** The next command after a consent that failed, for the `word` of the connection. */
+export function retryStep({ problem, providerName }: Connection, word: string, program: string): string {
+  const again = `consent again: ${program} connect ${word}`;
+  if (!ofProfile.test(problem?.reason ?? "")) return again;
+  return `correct the provider with ${program} provider update ${shellWord(providerName)}, then ${again}`;
 }
 
 const asItWas = "; the connection is as it was";

@@ -131,7 +131,7 @@ describe("connect", () => {
     const shell = await ended(21, ["connect", "github"], shellOf());
     expect(shell.out()).toMatch(/Waiting until .*\nIf the provider shows an error, compare/);
     expect(shell.out()).toContain(`${text}, character by character:\n\n  ${redirectUri}\n\n`);
-    expect(shell.err()).toBe("nexusd: not connected: nobody consented in time\n");
+    expect(shell.err()).toContain("nexusd: not connected: nobody consented in time\n");
   });
 
   it.each([
@@ -220,9 +220,12 @@ describe("connect", () => {
         status: ConnectionStatus.FAILED,
         problem: create(ProblemSchema, { reason: "access_denied", message: "Denied." }),
       },
-      "Denied. (access_denied)",
+      "Denied. (access_denied)\nconsent again: nexusd connect github/alice\n",
     ],
-    [{ status: ConnectionStatus.EXPIRED }, "nobody consented in time"],
+    [
+      { status: ConnectionStatus.EXPIRED },
+      "nobody consented in time\nconsent again: nexusd connect github/alice\n",
+    ],
     [{ status: ConnectionStatus.REVOKED }, "revoked"],
   ])("ends with 21: %j", async (end, text) => {
     await play(pending, { ...end, requestExpiresAt: undefined } as MessageInitShape<typeof ConnectionSchema>);
