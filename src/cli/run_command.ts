@@ -128,32 +128,31 @@ function bind(command: Command, shell: Shell, typed: (text: string) => string, p
 }
 
 /**
- * The commands that a group has, and the neighbor that has the word (`providers list`: `provider list`). Where a group has a command that
- * needs no name, a word that names none of the group counts as an argument of that command.
+ * The commands that a group has. Where a group has a command that needs no name, a word that names none of the group counts as an
+ * argument of that command.
  */
 function complaint(command: Command, text: string): string {
   const isUnknown = text.startsWith("error: unknown command");
   const hasFile = text.startsWith("error: too many") && command.options.some(({ long }) => long === "--file");
   if (hasFile) return `${text.trimEnd()}\ngive the file by --file\n`;
   const group = isUnknown ? command : command.parent;
-  const [word] = group?.args ?? [];
-  if (isUnknown && !command.parent) return elsewhere(command, word ?? "") ?? text;
+  const [word, next] = group?.args ?? [];
+  if (isUnknown && !command.parent) return elsewhere(command, word ?? "", next ?? "") ?? text;
   const isNamed = word === undefined || word === command.name() || word.startsWith("-");
   if (!group?.parent || isNamed || !(isUnknown || text.startsWith("error: too many arguments"))) return text;
   const names = group.commands.map((each) => each.name());
   const verb = verbs.find((same) => same.includes(word))?.find((each) => hasCommand(group, each));
-  const others = group.parent.commands.filter((each) => isNeighbour(each, group) && hasCommand(each, word));
-  const meant =
-    verb === undefined ? others.map((each) => `${each.name()} ${word}`) : [`${group.name()} ${verb}`];
-  const hints = meant.map((each) => `; did you mean nexusd ${each}?`).join("");
-  return `error: unknown command '${printable(word)}': there are ${names.join(", ")}${hints}\n`;
+  const hint = verb === undefined ? "" : `; did you mean nexusd ${group.name()} ${verb}?`;
+  return `error: unknown command '${printable(word)}': there are ${names.join(", ")}${hint}\n`;
 }
 
-/** `revoke` alone: the groups that have it. */
-function elsewhere(program: Command, word: string): string | undefined {
-  const groups = program.commands.filter((each) => hasCommand(each, word));
-  const meant = groups.map((each) => `nexusd ${each.name()} ${word}`).join(", or ");
-  return meant === "" ? undefined : `error: unknown command '${word}': did you mean ${meant}?\n`;
+/** `revoke` alone: the groups that have it. `providers plan`: the one group that has `plan`. */
+function elsewhere(program: Command, word: string, next: string): string | undefined {
+  const groupsWith = (verb: string) =>
+    program.commands.filter((each) => hasCommand(each, verb)).map((each) => `nexusd ${each.name()} ${verb}`);
+  const ofNext = groupsWith(next);
+  const meant = [...groupsWith(word), ...(ofNext.length === 1 ? ofNext : [])].join(", or ");
+  return meant === "" ? undefined : `error: unknown command '${printable(word)}': did you mean ${meant}?\n`;
 }
 
 /** What other programs call the same. */
@@ -165,12 +164,6 @@ const verbs = [
   ["approve", "yes"],
   ["deny", "no", "reject"],
 ];
-
-/** One noun in its two numbers, as `provider` and `providers`. */
-function isNeighbour(command: Command, group: Command): boolean {
-  const [short = "", long = ""] = [command.name(), group.name()].sort();
-  return long === `${short}s`;
-}
 
 function hasCommand({ commands }: Command, word: string): boolean {
   return commands.some((each) => each.name() === word);

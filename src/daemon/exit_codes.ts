@@ -16,7 +16,7 @@ export const exitCodes = {
   followsAgain: 75,
 } as const;
 
-/** `providers plan --detailed-exitcode`, which ends with no other code of that number. */
+/** `manifest plan --detailed-exitcode`, which ends with no other code of that number. */
 export const driftExitCode = 2;
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];

@@ -27,7 +27,7 @@ const manifest = `${head}    scopes: [repo, user]
     params: {auth_strategy: {type: query_param, config: {param_name: key}}}
 `;
 
-describe("nexusd providers", () => {
+describe("nexusd manifest", () => {
   const place = perSuite(() => Place.make());
   let daemon: Daemon;
   let folder: string;
@@ -54,7 +54,7 @@ describe("nexusd providers", () => {
   const nexusd = async (args: string[], given: Given = {}) => {
     const env = { NEXUS_DATA_DIR: place.config.dataDir, GITHUB_CLIENT_SECRET: secret, ...given?.env };
     const shell = fakeShell({ ...given, env });
-    const code = await run(["providers", ...args], shell);
+    const code = await run(["manifest", ...args], shell);
     written += shell.out() + shell.err();
     return { code, out: shell.out(), err: shell.err(), questions: shell.questions };
   };
@@ -215,7 +215,7 @@ describe("nexusd providers", () => {
         await other.createProvider({ provider: { name: "weather", authType: 2 } });
         return "y";
       };
-      const exit = await run(["providers", "apply", "-f", file], shell);
+      const exit = await run(["manifest", "apply", "-f", file], shell);
       return { code: exit, err: shell.err() };
     })();
     expect(code).toBe(1);
@@ -286,7 +286,7 @@ describe("nexusd providers", () => {
     expect(piped.out).toContain("1 to create");
     expect(existsSync("nexus-providers.yaml")).toBe(false);
     expect((await nexusd(["plan"])).err).toBe(
-      "nexusd: --file: nexus-providers.yaml does not exist\ncreate one from the providers of the daemon: nexusd providers export --file nexus-providers.yaml\n",
+      "nexusd: --file: nexus-providers.yaml does not exist\ncreate one from the providers of the daemon: nexusd manifest export --file nexus-providers.yaml\n",
     );
   });
 });

@@ -183,7 +183,7 @@ export const daemonSettings = {
       kind: path("file"),
       flag: "--providers",
       meaning:
-        "A manifest of providers, as for nexusd providers apply. Applied at start, when it changes, and on SIGHUP. nexusd does not start if the file is missing.",
+        "A manifest of providers, as for nexusd manifest apply. Applied at start, when it changes, and on SIGHUP. nexusd does not start if the file is missing.",
       isFirst: true,
     },
     NEXUS_CATALOG_FILE: {

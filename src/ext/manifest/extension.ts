@@ -1,20 +1,20 @@
 import type { Extension } from "../../cli/shell/shell.js";
-import { providersCommand } from "./commands/providers.js";
+import { manifestCommand } from "./commands/manifest_command.js";
 
-/** Providers as a file: `nexusd providers plan`, `apply` and `export`, and `nexusd serve --providers`. */
+/** Providers as a file: `nexusd manifest plan`, `apply` and `export`, and `nexusd serve --providers`. */
 export const manifest: Extension = {
   name: "manifest",
   commands: [
     {
       group: "Operate the daemon",
-      name: "providers",
-      summary: "manage providers with a file",
+      name: "manifest",
+      summary: "keep providers in a file: plan, apply, and export",
       examples: {
         plan: "-f nexus-providers.yaml --detailed-exitcode",
         apply: "-f nexus-providers.yaml --yes",
         export: "-f nexus-providers.yaml",
       },
-      make: providersCommand,
+      make: manifestCommand,
     },
   ],
   keepProfiles: async (...given) => (await import("./registry_target.js")).keepProfiles(...given),

@@ -159,7 +159,7 @@ describe("completion", () => {
 
   /** As a person has typed it, the cursor at the end. */
   const lines: [line: string, words: string[]][] = [
-    ["nexusd prov", ["provider", "providers"]],
+    ["nexusd conn", ["connect", "connections"]],
     ["nexusd provider up", ["update"]],
     ["nexusd provider show gi", ["github", "gitlab"]],
     ["nexusd provider add github --auth-m", ["--auth-method"]],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type DocumentError, formatViolations } from "../../../src/document/document_error.js";
-import { manifestText } from "../../../src/ext/manifest/commands/providers_run.js";
+import { manifestText } from "../../../src/ext/manifest/commands/manifest_run.js";
 import { readManifest } from "../../../src/ext/manifest/manifest.js";
 import { full, unattended, vouched } from "../../model/providers/whole_profiles.js";
 

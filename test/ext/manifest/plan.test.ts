@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { DocumentError } from "../../../src/document/document_error.js";
 import { applyPlan } from "../../../src/ext/manifest/apply.js";
-import { manifestText, secretVariable } from "../../../src/ext/manifest/commands/providers_run.js";
+import { manifestText, secretVariable } from "../../../src/ext/manifest/commands/manifest_run.js";
 import { readManifest } from "../../../src/ext/manifest/manifest.js";
 import { type CurrentProfile, hasDrift, type PlanOptions, planOf } from "../../../src/ext/manifest/plan.js";
 import type { JsonObject } from "../../../src/model/json.js";

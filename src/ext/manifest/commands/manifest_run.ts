@@ -46,7 +46,7 @@ export interface ExportFlags extends DaemonFlags {
   readonly force?: boolean;
 }
 
-/** `providers plan`: 2 means drift, so that no failure may end with it. */
+/** `manifest plan`: 2 means drift, so that no failure may end with it. */
 export async function planManifest(shell: Shell, flags: PlanFlags): Promise<void> {
   let drifts: boolean;
   try {
@@ -69,7 +69,7 @@ async function showPlan(shell: Shell, flags: PlanFlags): Promise<boolean> {
   return drifts;
 }
 
-/** `providers apply`. */
+/** `manifest apply`. */
 export async function applyManifest(shell: Shell, flags: ApplyFlags): Promise<void> {
   const manifest = await loadManifest(shell, flags);
   await withDaemon(shell, flags, async (session) => {
@@ -103,7 +103,7 @@ export async function applyManifest(shell: Shell, flags: ApplyFlags): Promise<vo
 async function loadManifest(shell: Shell, { file, catalog }: PlanFlags): Promise<Manifest> {
   if (file !== "-" && !existsSync(file)) {
     throw usageFailure(
-      `--file: ${printable(file)} does not exist\ncreate one from the providers of the daemon: nexusd providers export --file ${shellWord(file)}`,
+      `--file: ${printable(file)} does not exist\ncreate one from the providers of the daemon: nexusd manifest export --file ${shellWord(file)}`,
     );
   }
   const text = file === "-" ? await shell.stdin.readAll() : readText(file, "--file");
@@ -146,7 +146,7 @@ async function makePlan(session: DaemonSession, manifest: Manifest, flags: PlanF
   );
 }
 
-/** `providers export`. */
+/** `manifest export`. */
 export async function exportProviders(shell: Shell, flags: ExportFlags): Promise<void> {
   await withDaemon(shell, flags, async (session) => {
     const profiles = await readProfiles(session);

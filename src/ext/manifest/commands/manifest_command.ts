@@ -2,7 +2,7 @@ import { Command } from "commander";
 import { addDaemonFlags } from "../../../cli/shell/daemon_command.js";
 import { addNotes } from "../../../cli/shell/help.js";
 import type { Shell } from "../../../cli/shell/shell.js";
-import type { ApplyFlags, ExportFlags, PlanFlags } from "./providers_run.js";
+import type { ApplyFlags, ExportFlags, PlanFlags } from "./manifest_run.js";
 
 const notes = [
   `The manifest is YAML: providers: [...], each with the keys of a profile (client_id, scopes, params, ...). A field that is left out has its default, or what the profile's template says; one that is removed is a change. \${NAME} in a value is the variable NAME; $$ is a dollar sign. A client secret cannot be read back: it is sent when none is stored, or with --rotate-secrets.`,
@@ -10,19 +10,19 @@ const notes = [
 ];
 
 /** What a command does is loaded when it is run: a YAML parser is not worth the wait of all others. */
-export function providersCommand(shell: Shell): Command {
+export function manifestCommand(shell: Shell): Command {
   const plan = new Command("plan")
     .description("show what apply would change")
     .option("--detailed-exitcode", "exit with 2 if apply would change something, 0 if not, 1 on an error")
     .action(async (flags: PlanFlags) => {
-      const { planManifest } = await import("./providers_run.js");
+      const { planManifest } = await import("./manifest_run.js");
       await planManifest(shell, flags);
     });
   const apply = new Command("apply")
     .description("apply the manifest to the daemon")
     .option("--yes", "do not ask; needed without a terminal")
     .action(async (flags: ApplyFlags) => {
-      const { applyManifest } = await import("./providers_run.js");
+      const { applyManifest } = await import("./manifest_run.js");
       await applyManifest(shell, flags);
     });
   for (const command of [plan, apply]) {
@@ -38,7 +38,7 @@ export function providersCommand(shell: Shell): Command {
     .option("-f, --file <file>", "target file; - is standard output", "-")
     .option("--force", "overwrite an existing file")
     .action(async (flags: ExportFlags) => {
-      const { exportProviders } = await import("./providers_run.js");
+      const { exportProviders } = await import("./manifest_run.js");
       await exportProviders(shell, flags);
     });
   addDaemonFlags(
@@ -47,5 +47,5 @@ export function providersCommand(shell: Shell): Command {
       `Client secrets never leave the daemon: each stands there as a variable, \${GITHUB_CLIENT_SECRET} for github.`,
     ),
   );
-  return new Command("providers").addCommand(plan).addCommand(apply).addCommand(write);
+  return new Command("manifest").addCommand(plan).addCommand(apply).addCommand(write);
 }
