@@ -38,9 +38,6 @@ const nextSteps: Readonly<Record<string, string>> = {
   CONNECTION_REVOKED: "a revoked connection cannot be restored; make a new one: nexusd connect <provider>",
 };
 
-const otherDoor =
-  "\nif it has no socket (NEXUS_GRPC_LISTEN=off), use its http listener: --address http://127.0.0.1:8090 --api-key-file <data-dir>/admin.key";
-
 /**
  * Turns what a call threw into what a person reads: one sentence, a line for each field that is not accepted, and what
  * to do next.
@@ -66,10 +63,9 @@ export function callFailure(error: unknown, doing: string, address: string): Com
       );
     }
     const found = cause === undefined ? "" : ` (${cause})`;
-    const other = /^https?:/.test(address) ? "" : otherDoor;
     return new CommandFailure(
       exitCodes.notReachable,
-      `cannot ${doing}: the daemon is not reachable at ${address}${found}: is \`nexusd serve\` running?${other}`,
+      `cannot ${doing}: the daemon is not reachable at ${address}${found}: is \`nexusd serve\` running?\nfor a daemon elsewhere, give --address`,
     );
   }
   const { reason = "", metadata = {} } = failure.findDetails(ErrorInfoSchema)[0] ?? {};
