@@ -1,9 +1,8 @@
-import { Code, ConnectError } from "@connectrpc/connect";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import type { Connection } from "../../gen/nexus/v1/connection_pb.js";
 import { type ConnectionName, namePath, parseNamePath } from "../../model/connections/connection_name.js";
 import { isId } from "../../model/ids.js";
-import { findProvider } from "../providers/provider_key.js";
+import { findProvider, isNotFound } from "../providers/provider_key.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";
@@ -110,7 +109,7 @@ export async function connectionNamed(
     );
     return answer.connection;
   } catch (error) {
-    if (error instanceof CommandFailure && isNotFound(error.cause)) return undefined;
+    if (isNotFound(error)) return undefined;
     throw error;
   }
 }
@@ -123,12 +122,8 @@ async function refuseUnknownProvider(
   try {
     await findProvider(session, providerName);
   } catch (error) {
-    if (error instanceof CommandFailure && isNotFound(error.cause)) throw error;
+    if (isNotFound(error)) throw error;
   }
-}
-
-function isNotFound(cause: unknown): boolean {
-  return cause instanceof ConnectError && cause.code === Code.NotFound;
 }
 
 async function connectionsLike({ daemon, call }: DaemonSession, idPrefix: string): Promise<Connection[]> {

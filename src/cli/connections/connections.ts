@@ -92,11 +92,8 @@ function showCommand(shell: Shell): Command {
   return daemonCommand(shell, command, async (session, _flags, text: string) => {
     const { daemon, call, show } = session;
     const connectionId = await findConnection(session, text);
-    const { connection } = await call(
-      `read the connection ${connectionId}`,
-      daemon.connections.getConnection,
-      { connectionId },
-    );
+    const doing = `read the connection ${connectionId}`;
+    const { connection } = await call(doing, daemon.connections.getConnection, { connectionId });
     if (connection) show(connection, () => describe(connection, shell));
   });
 }
@@ -111,41 +108,37 @@ const providerRevocations: Readonly<Record<ProviderRevocation, string | undefine
 };
 
 function revokeCommand(shell: Shell): Command {
-  const command = new Command("revoke")
-    .description("end a connection permanently: erase its credentials, keep its record")
-    .addArgument(connectionOf())
-    .option("--yes", "do not ask");
-  return daemonCommand(shell, command, async (session, { yes }: ConfirmedFlags, text: string) => {
-    const connectionId = await findConnection(session, text);
-    await confirm(shell, `Revoke the connection ${connectionId}? This is final.`, yes);
-    const { connection } = await session.call(
-      `revoke the connection ${connectionId}`,
-      session.daemon.connections.revokeConnection,
-      { connectionId },
-    );
+  const description = "end a connection permanently: erase its credentials, keep its record";
+  return finalCommand(shell, "revoke", description, async ({ call, daemon, show }, connectionId, doing) => {
+    const { connection } = await call(doing, daemon.connections.revokeConnection, { connectionId });
     if (!connection) throw new Error("the daemon answered without a connection");
     const outcome = providerRevocations[connection.providerRevocation];
-    session.show(
-      connection,
-      () => `${connectionId} is revoked${outcome === undefined ? "" : `: ${outcome}`}\n`,
-    );
+    show(connection, () => `${connectionId} is revoked${outcome === undefined ? "" : `: ${outcome}`}\n`);
   });
 }
 
 function deleteCommand(shell: Shell): Command {
-  const command = new Command("delete")
-    .description("erase a connection with its credentials")
-    .addArgument(connectionOf())
-    .option("--yes", "do not ask");
+  const description = "erase a connection with its credentials";
+  return finalCommand(shell, "delete", description, async ({ call, daemon, show }, connectionId, doing) => {
+    const answer = await call(doing, daemon.connections.deleteConnection, { connectionId });
+    show(answer, () => `${connectionId} is deleted\n`);
+  });
+}
+
+/** A command that asks before it ends one connection. */
+function finalCommand(
+  shell: Shell,
+  verb: string,
+  description: string,
+  end: (session: DaemonSession, connectionId: string, doing: string) => Promise<void>,
+): Command {
+  const command = new Command(verb).description(description).addArgument(connectionOf());
+  command.option("--yes", "do not ask");
   return daemonCommand(shell, command, async (session, { yes }: ConfirmedFlags, text: string) => {
     const connectionId = await findConnection(session, text);
-    await confirm(shell, `Delete the connection ${connectionId}? This is final.`, yes);
-    const answer = await session.call(
-      `delete the connection ${connectionId}`,
-      session.daemon.connections.deleteConnection,
-      { connectionId },
-    );
-    session.show(answer, () => `${connectionId} is deleted\n`);
+    const doing = `${verb} the connection ${connectionId}`;
+    await confirm(shell, `${doing.replace(/^./, (first) => first.toUpperCase())}? This is final.`, yes);
+    await end(session, connectionId, doing);
   });
 }
 

@@ -164,11 +164,9 @@ export async function providerOf(session: DaemonSession, text: string): Promise<
   if (!likeId.test(key)) return (await findProvider(session, key)).provider;
   try {
     const connectionId = await findConnection(session, text);
-    const { connection } = await session.call(
-      `read the connection ${connectionId}`,
-      session.daemon.connections.getConnection,
-      { connectionId },
-    );
+    const { getConnection } = session.daemon.connections;
+    const doing = `read the connection ${connectionId}`;
+    const { connection } = await session.call(doing, getConnection, { connectionId });
     return (await findProvider(session, connection?.providerId ?? "")).provider;
   } catch (error) {
     if (!isNotFound(error)) throw error;

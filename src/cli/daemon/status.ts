@@ -91,9 +91,8 @@ async function connectionOf(
   { daemon, call }: DaemonSession,
   connectionId: string,
 ): Promise<Connection | undefined> {
-  const reading = call(`read the connection ${connectionId}`, daemon.connections.getConnection, {
-    connectionId,
-  });
+  const doing = `read the connection ${connectionId}`;
+  const reading = call(doing, daemon.connections.getConnection, { connectionId });
   return (await reading.catch(() => undefined))?.connection;
 }
 

@@ -62,7 +62,7 @@ export async function suggestingProviders<Answer>(
   }
 }
 
-function isNotFound(error: unknown): error is CommandFailure {
+export function isNotFound(error: unknown): error is CommandFailure {
   const cause = error instanceof CommandFailure ? error.cause : undefined;
   return cause instanceof ConnectError && cause.code === Code.NotFound;
 }
