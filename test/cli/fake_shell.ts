@@ -1,7 +1,7 @@
 import { run } from "../../src/cli/program.js";
 import type { Input, Shell } from "../../src/cli/shell/shell.js";
 import { extensions } from "../../src/ext/extensions.js";
-import { ManualClock } from "../../src/runtime/manual_clock.js";
+import { ManualClock } from "../fakes/manual_clock.js";
 
 /** Noon of a day in 2026, UTC. */
 export const startMs = Date.UTC(2026, 10, 24, 12, 0, 0);

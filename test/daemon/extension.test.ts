@@ -5,9 +5,9 @@ import { createGrpcTransport } from "@connectrpc/connect-node";
 import { expect, test } from "vitest";
 import { Daemon } from "../../src/daemon/daemon.js";
 import { FleetService, ReachResponseSchema } from "../../src/gen/nexus/fleet/v1/fleet_pb.js";
-import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { rpcRow } from "../../src/service/pipeline/rpc_access.js";
 import { defineService } from "../../src/service/pipeline/service_definition.js";
+import { ManualClock } from "../fakes/manual_clock.js";
 import { silentLog } from "../silent_log.js";
 import { Place } from "./harness.js";
 

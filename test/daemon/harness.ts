@@ -20,9 +20,9 @@ import { ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
 import { StatusService } from "../../src/gen/nexus/v1/status_pb.js";
 import { TokenService, type WatchTokensResponse } from "../../src/gen/nexus/v1/token_pb.js";
 import { type Clock, SystemClock } from "../../src/runtime/clock.js";
-import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { createLogger } from "../../src/telemetry/logger.js";
 import { Browser } from "../fakes/browser.js";
+import { ManualClock } from "../fakes/manual_clock.js";
 import {
   type OpenIdProvider,
   type OpenIdProviderOptions,

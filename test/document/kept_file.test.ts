@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { DocumentError } from "../../src/document/document_error.js";
 import { FileUnreadable, KeptFile } from "../../src/document/kept_file.js";
-import { ManualClock } from "../../src/runtime/manual_clock.js";
+import { ManualClock } from "../fakes/manual_clock.js";
 
 describe("a file that is kept", () => {
   let text: string | undefined;

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { lookEveryMs, WatchedFile } from "../../src/document/kept_file.js";
-import { ManualClock } from "../../src/runtime/manual_clock.js";
+import { ManualClock } from "../fakes/manual_clock.js";
 import { perTest } from "../lifetimes.js";
 import { temporaryFolder } from "../temporary_folder.js";
 

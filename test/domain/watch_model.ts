@@ -7,10 +7,10 @@ import type { WatchEvent, WatchPosition } from "../../src/domain/tokens/watch/wa
 import { WatchHub } from "../../src/domain/tokens/watch/watch_hub.js";
 import type { Principal } from "../../src/model/access/principal.js";
 import { Changes } from "../../src/runtime/changes.js";
-import { ManualClock } from "../../src/runtime/manual_clock.js";
 import type { StreamSink, StreamSource } from "../../src/runtime/stream_sink.js";
 import type { Store } from "../../src/store/store.js";
 import type { Transaction } from "../../src/store/transaction.js";
+import { ManualClock } from "../fakes/manual_clock.js";
 import { aConnection, nowMs, seesAll } from "../samples.js";
 import { silentLog } from "../silent_log.js";
 import { openStore } from "../store/temporary_store.js";

@@ -7,8 +7,8 @@ import type { OAuth2Options, TokenEndpointAuthMethod } from "../../src/model/pro
 import { manualAuthorizationServer } from "../../src/oauth/authorization_server.js";
 import { signingKeyOf } from "../../src/oauth/client_assertion.js";
 import { clientAuthentication, clientMetadata } from "../../src/oauth/client_authentication.js";
-import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Secret } from "../../src/runtime/secret.js";
+import { ManualClock } from "../fakes/manual_clock.js";
 
 const server = manualAuthorizationServer({
   issuer: "https://op.example",

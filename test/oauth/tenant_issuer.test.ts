@@ -3,8 +3,8 @@ import { processAuthorizationResponse } from "../../src/oauth/authorization_resp
 import { fromDiscoveryDocument } from "../../src/oauth/authorization_server.js";
 import { IdTokenError, processIdToken, verifySignature } from "../../src/oauth/id_token.js";
 import { createOutboundFetch } from "../../src/outbound/outbound.js";
-import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
+import { ManualClock } from "../fakes/manual_clock.js";
 import { perTest } from "../lifetimes.js";
 import { json, startScriptedServer } from "./scripted_server.js";
 import { newSigningKey } from "./signing_key.js";

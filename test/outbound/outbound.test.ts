@@ -4,8 +4,8 @@ import { gzipSync } from "node:zlib";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { createOutboundFetch, OutboundError, type OutboundRequest } from "../../src/outbound/outbound.js";
 import type { OutboundResponse } from "../../src/outbound/outbound_exchange.js";
-import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
+import { ManualClock } from "../fakes/manual_clock.js";
 import { perTest } from "../lifetimes.js";
 import { hangUp, json, silence, startScriptedServer } from "../oauth/scripted_server.js";
 

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { OutboundError, type OutboundPhase, type OutboundReason } from "../../src/outbound/outbound.js";
 import { publicNetworks } from "../../src/outbound/provider_networks.js";
 import { canReachAny, ProviderReach } from "../../src/outbound/provider_reach.js";
-import { ManualClock } from "../../src/runtime/manual_clock.js";
+import { ManualClock } from "../fakes/manual_clock.js";
 import { freePort } from "../free_port.js";
 import { perTest } from "../lifetimes.js";
 

@@ -2,11 +2,11 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { rawEntries } from "../../src/ext/fleet/replication/raw_entries.js";
 import { ReplicaStore } from "../../src/ext/fleet/replication/replica_store.js";
-import type { ManualClock } from "../../src/runtime/manual_clock.js";
 import { SpoolFile } from "../../src/store/files/spool_file.js";
 import { Store } from "../../src/store/store.js";
 import { MemoryLog } from "../ext/fleet/memory_log.js";
 import type { HostileServer } from "../fakes/hostile_server.js";
+import type { ManualClock } from "../fakes/manual_clock.js";
 import { FencedLog } from "./fenced_log.js";
 import { Life } from "./life.js";
 

@@ -3,11 +3,11 @@ import { ledRefresher } from "../../src/ext/fleet/calls/led_refresher.js";
 import type { ReplicaStore } from "../../src/ext/fleet/replication/replica_store.js";
 import { OutboundError, type OutboundFetch } from "../../src/outbound/outbound.js";
 import type { Clock } from "../../src/runtime/clock.js";
-import type { ManualClock } from "../../src/runtime/manual_clock.js";
 import type { SpoolFile } from "../../src/store/files/spool_file.js";
 import type { Store } from "../../src/store/store.js";
 import type { Transaction } from "../../src/store/transaction.js";
 import type { HostileServer } from "../fakes/hostile_server.js";
+import type { ManualClock } from "../fakes/manual_clock.js";
 import { WiredDomain } from "../fakes/wired_domain.js";
 import type { FencedLog } from "./fenced_log.js";
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type Clock, delay, SystemClock, setDeadline } from "../../src/runtime/clock.js";
-import { ManualClock } from "../../src/runtime/manual_clock.js";
+import { ManualClock } from "../fakes/manual_clock.js";
 
 describe("SystemClock", () => {
   it("fires at once without a delay, and not at once beyond 2^31-1 ms", async () => {

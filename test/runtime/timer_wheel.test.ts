@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { TimerWheel } from "../../src/runtime/timer_wheel.js";
+import { ManualClock } from "../fakes/manual_clock.js";
 
 it("keeps one timer for all members, and tells each in the second after its time", () => {
   const clock = new ManualClock(0);

@@ -8,7 +8,6 @@ import { wireDomain } from "../../src/daemon/wire_domain.js";
 import { extensions } from "../../src/ext/extensions.js";
 import { Authorization, type CheckResponse } from "../../src/gen/envoy/service/auth/v3/external_auth_pb.js";
 import type { Principal } from "../../src/model/access/principal.js";
-import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { drawn } from "../../src/runtime/stream_sink.js";
 import type { BoundMethod } from "../../src/service/pipeline/bound_service.js";
 import { CallPipeline } from "../../src/service/pipeline/call_pipeline.js";
@@ -17,6 +16,7 @@ import { Store } from "../../src/store/store.js";
 import { createLogger } from "../../src/telemetry/logger.js";
 import { Metrics } from "../../src/telemetry/metrics.js";
 import { Place } from "../daemon/harness.js";
+import { ManualClock } from "../fakes/manual_clock.js";
 
 const signal = new AbortController().signal;
 

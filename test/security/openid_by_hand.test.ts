@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Daemon } from "../../src/daemon/daemon.js";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
-import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { failureOf } from "../daemon/errors.js";
 import { type Clients, Place } from "../daemon/harness.js";
 import { RestClient } from "../daemon/rest_client.js";
 import { Browser } from "../fakes/browser.js";
+import { ManualClock } from "../fakes/manual_clock.js";
 import { RelyingPartyProvider, relyingParty, unsigned } from "../fakes/relying_party_provider.js";
 import { newSigningKey } from "../oauth/signing_key.js";
 

@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
-import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { failureOf } from "../daemon/errors.js";
 import { TestDaemon } from "../daemon/harness.js";
 import { registered, requestOf } from "../daemon/requests.js";
 import { Browser } from "../fakes/browser.js";
+import { ManualClock } from "../fakes/manual_clock.js";
 import { RelyingPartyProvider, relyingParty } from "../fakes/relying_party_provider.js";
 import { perSuite, perTest } from "../lifetimes.js";
 import { type ConformanceModule, conformanceModules, notApplicable } from "./relying_party_modules.js";

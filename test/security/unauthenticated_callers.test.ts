@@ -11,9 +11,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { defaultLimits } from "../../src/model/limits.js";
-import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { answerClientError } from "../../src/server/listen/listener_limits.js";
 import { unauthenticatedReadMs } from "../../src/server/listen/unauthenticated_streams.js";
+import { ManualClock } from "../fakes/manual_clock.js";
 import { freePort } from "../free_port.js";
 import { LimitedWorld, RawSocket } from "./limited_world.js";
 

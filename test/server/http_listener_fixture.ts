@@ -6,8 +6,8 @@ import {
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
 import { onTestFinished } from "vitest";
-import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { ApiListener, type ApiListenerOptions } from "../../src/server/api/api_listener.js";
+import { ManualClock } from "../fakes/manual_clock.js";
 import { apiKey, authenticate, FakeServices } from "./fake_services.js";
 import { loopback, opened, portOf } from "./temporary.js";
 

@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import { StatusReader } from "../../src/domain/operations/status_reader.js";
 import { WatchHub } from "../../src/domain/tokens/watch/watch_hub.js";
 import { Changes } from "../../src/runtime/changes.js";
-import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Store } from "../../src/store/store.js";
+import { ManualClock } from "../fakes/manual_clock.js";
 import { aConnection, nowMs } from "../samples.js";
 import { temporaryFolder } from "../temporary_folder.js";
 

@@ -2,9 +2,9 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { SystemClock } from "../../src/runtime/clock.js";
-import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { commandTimeoutMs, runKeyCommand } from "../../src/vault/key_command.js";
 import { KeyError } from "../../src/vault/key_file.js";
+import { ManualClock } from "../fakes/manual_clock.js";
 import { temporaryFolder } from "../temporary_folder.js";
 
 const node = process.execPath;

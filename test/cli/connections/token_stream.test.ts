@@ -7,7 +7,7 @@ import {
   type WatchTokensRequestSchema,
   WatchTokensResponseSchema,
 } from "../../../src/gen/nexus/v1/token_pb.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 
 type Request = MessageInitShape<typeof WatchTokensRequestSchema>;
 type Script = (signal: AbortSignal) => AsyncIterable<MessageInitShape<typeof WatchTokensResponseSchema>>;

@@ -10,7 +10,7 @@ import {
 } from "../../../clients/typescript/src/errors.js";
 import { AcquireTokenResponseSchema } from "../../../clients/typescript/src/gen/nexus/v1/token_pb.js";
 import { Token } from "../../../clients/typescript/src/token.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 
 type Result = NonNullable<MessageInitShape<typeof AcquireTokenResponseSchema>["result"]>;
 

@@ -10,7 +10,7 @@ import { SharedCalls } from "../../../clients/typescript/src/shared_calls.js";
 import { Token } from "../../../clients/typescript/src/token.js";
 import { TokenCache } from "../../../clients/typescript/src/token_cache.js";
 import { tokenName } from "../../../clients/typescript/src/token_name.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 
 const name = tokenName(" GitHub", "ada");
 const { key } = name;

@@ -9,7 +9,7 @@ import {
 import { TokenCache } from "../../../clients/typescript/src/token_cache.js";
 import { tokenName } from "../../../clients/typescript/src/token_name.js";
 import { TokenWatch } from "../../../clients/typescript/src/token_watch.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 
 type Event = NonNullable<MessageInitShape<typeof WatchTokensResponseSchema>["event"]>;
 

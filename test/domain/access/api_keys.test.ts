@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { ApiKeys } from "../../../src/domain/access/api_keys.js";
 import { admin } from "../../../src/model/access/principal.js";
 import { Changes } from "../../../src/runtime/changes.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import type { Secret } from "../../../src/runtime/secret.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 import { silentLog } from "../../silent_log.js";
 import { openStore } from "../../store/temporary_store.js";
 

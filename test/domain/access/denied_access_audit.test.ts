@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { DeniedAccessAudit } from "../../../src/domain/access/denied_access_audit.js";
 import type { Principal } from "../../../src/model/access/principal.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 import { nowMs } from "../../samples.js";
 import { silentLog } from "../../silent_log.js";
 import { openStore } from "../../store/temporary_store.js";

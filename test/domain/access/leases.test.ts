@@ -5,7 +5,7 @@ import { ApiKeys } from "../../../src/domain/access/api_keys.js";
 import { admin, type Principal } from "../../../src/model/access/principal.js";
 import type { NexusError } from "../../../src/model/errors.js";
 import { Changes } from "../../../src/runtime/changes.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 import { silentLog } from "../../silent_log.js";
 import { openStore } from "../../store/temporary_store.js";
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { RefreshHistory } from "../../../src/domain/operations/refresh_history.js";
 import { GrantFailure } from "../../../src/oauth/failure.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 import { perTest } from "../../lifetimes.js";
 import { Engine, tokenSet } from "../engine.js";
 

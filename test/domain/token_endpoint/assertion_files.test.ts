@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { AssertionFiles } from "../../../src/domain/token_endpoint/assertion_files.js";
 import { GrantFailure } from "../../../src/oauth/failure.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 import { nowMs } from "../../samples.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 

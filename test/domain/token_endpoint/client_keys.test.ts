@@ -9,8 +9,8 @@ import {
 } from "../../../src/domain/token_endpoint/client_keys.js";
 import { daemon, owner } from "../../../src/model/access/principal.js";
 import type { Log } from "../../../src/runtime/log.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { Vault } from "../../../src/vault/vault.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 import { nowMs } from "../../samples.js";
 import { silentLog } from "../../silent_log.js";
 import { openStore } from "../../store/temporary_store.js";

@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { IssuerMetadata } from "../../../src/domain/token_endpoint/issuer_metadata.js";
 import { FailedPrecondition, Unavailable } from "../../../src/model/errors.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { Store } from "../../../src/store/store.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 import { perTest } from "../../lifetimes.js";
 import { aProfile } from "../../samples.js";
 import { silentLog } from "../../silent_log.js";

@@ -4,10 +4,10 @@ import { TokenEndpointClient } from "../../../src/domain/token_endpoint/token_en
 import type { ProviderProfile } from "../../../src/model/providers/provider_profile.js";
 import { processAuthorizationResponse } from "../../../src/oauth/authorization_response.js";
 import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { Vault } from "../../../src/vault/vault.js";
 import { coreSources } from "../../fakes/core_sources.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 import { aProfile, nowMs } from "../../samples.js";
 
 const profile: ProviderProfile = aProfile({ clientId: "nexus", tokenUrl: "https://op.example/token" });

@@ -2,9 +2,9 @@ import { expect, it } from "vitest";
 import { UserInfoClient } from "../../../src/domain/token_endpoint/user_info_client.js";
 import type { Strategy } from "../../../src/model/credentials/strategy.js";
 import type { OutboundFetch } from "../../../src/outbound/outbound.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { applyStrategy } from "../../../src/strategies/apply_strategy.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 import { aProfile, nowMs } from "../../samples.js";
 import { tokenSet } from "../engine.js";
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { ApprovalNotices } from "../../../src/ext/alerts/approval_notices.js";
 import type { Delivery, NotificationMessage } from "../../../src/ext/alerts/receiver.js";
 import { Changes } from "../../../src/runtime/changes.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 import { perTest } from "../../lifetimes.js";
 import { silentLog } from "../../silent_log.js";
 

@@ -8,7 +8,7 @@ import type { AuditEvent } from "../../../src/model/access/audit_event.js";
 import { owner, type Principal } from "../../../src/model/access/principal.js";
 import type { Extent } from "../../../src/model/access/rules.js";
 import { Changes, type WaitingRequest } from "../../../src/runtime/changes.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 import { perTest } from "../../lifetimes.js";
 
 const boss: Principal = { name: "key:boss", kind: "key" };

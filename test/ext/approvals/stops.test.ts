@@ -7,8 +7,8 @@ import { Policy } from "../../../src/model/access/policy.js";
 import { owner, type Principal } from "../../../src/model/access/principal.js";
 import { FailedPrecondition, type NexusError, Unauthenticated } from "../../../src/model/errors.js";
 import { Changes } from "../../../src/runtime/changes.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { Store } from "../../../src/store/store.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 import { perTest } from "../../lifetimes.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 

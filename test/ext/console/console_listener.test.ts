@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
 import { ConsoleListener } from "../../../src/ext/console/console_listener.js";
 import type { ConsoleSessions } from "../../../src/ext/console/sessions/console_sessions.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { describeBy } from "../../../src/server/pages/page_words.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 import { loopback, opened, portOf } from "../../server/temporary.js";
 
 const listenerAt = (usualPort: number) =>

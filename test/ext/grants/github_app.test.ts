@@ -4,9 +4,9 @@ import { describe, expect, test } from "vitest";
 import { downscopedInstallation, githubApp } from "../../../src/ext/grants/github_app.js";
 import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
 import { createOutboundFetch } from "../../../src/outbound/outbound.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 import { perTest } from "../../lifetimes.js";
 import { json, startScriptedServer } from "../../oauth/scripted_server.js";
 

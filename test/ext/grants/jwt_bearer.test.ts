@@ -7,9 +7,9 @@ import type { OAuth2Options } from "../../../src/model/providers/profile_setting
 import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
 import type { OAuthClient } from "../../../src/oauth/client_authentication.js";
 import { createOutboundFetch } from "../../../src/outbound/outbound.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 import { perTest } from "../../lifetimes.js";
 import { json, startScriptedServer } from "../../oauth/scripted_server.js";
 

@@ -8,9 +8,9 @@ import type { OAuth2Options } from "../../../src/model/providers/profile_setting
 import { providerViolations } from "../../../src/model/providers/provider_profile.js";
 import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
 import { createOutboundFetch } from "../../../src/outbound/outbound.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 import { perTest } from "../../lifetimes.js";
 import { json, startScriptedServer } from "../../oauth/scripted_server.js";
 import { plainSettings } from "../../samples.js";

@@ -8,9 +8,9 @@ import { expect, onTestFinished, test } from "vitest";
 import { createAskIssuer, fetchTimeoutMs, maxDocumentBytes } from "../../../src/ext/identity/ask_issuer.js";
 import { IssuerKeys } from "../../../src/ext/identity/issuer_keys.js";
 import { JwtVerifier } from "../../../src/ext/identity/jwt_verifier.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { Authority } from "../../fakes/certificates.js";
 import { JwtSigner } from "../../fakes/jwt_issuer.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 import { silentLog } from "../../silent_log.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 

@@ -3,8 +3,8 @@ import { IssuerError } from "../../../src/ext/identity/ask_issuer.js";
 import { cooldownMs, IssuerKeys, maxAgeMs } from "../../../src/ext/identity/issuer_keys.js";
 import { JwtVerifier } from "../../../src/ext/identity/jwt_verifier.js";
 import { Unavailable } from "../../../src/model/errors.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { type Algorithm, JwtSigner } from "../../fakes/jwt_issuer.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 import { perTest } from "../../lifetimes.js";
 import { silentLog } from "../../silent_log.js";
 

@@ -4,7 +4,7 @@ import type { KeptRegistry } from "../../../src/ext/manifest/registry_target.js"
 import { Aborted, InvalidArgument } from "../../../src/model/errors.js";
 import { profileOfContract } from "../../../src/model/providers/contract_profile.js";
 import type { ProviderProfile } from "../../../src/model/providers/provider_profile.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 import { perTest } from "../../lifetimes.js";
 import { silentLog } from "../../silent_log.js";
 

@@ -6,7 +6,7 @@ import type { Daemon } from "../../../src/cli/shell/client.js";
 import type { DaemonSession } from "../../../src/cli/shell/daemon_command.js";
 import { McpHttpServer } from "../../../src/ext/mcp/http_server.js";
 import { McpServer } from "../../../src/ext/mcp/tools/sdk.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 
 /** @param whoAmI what the daemon says of every key */
 async function listening(whoAmI: () => Promise<{ principal: string }>) {

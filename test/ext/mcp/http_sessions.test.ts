@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { HttpSessions } from "../../../src/ext/mcp/http_sessions.js";
 import { McpServer } from "../../../src/ext/mcp/tools/sdk.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 
 const minuteMs = 60_000;
 

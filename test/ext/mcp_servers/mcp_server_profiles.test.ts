@@ -3,7 +3,7 @@ import type { ProfileClient } from "../../../src/ext/mcp_servers/mcp_clients.js"
 import { McpServerProfiles } from "../../../src/ext/mcp_servers/mcp_server_profiles.js";
 import { Aborted, Unavailable } from "../../../src/model/errors.js";
 import type { ProviderProfile } from "../../../src/model/providers/provider_profile.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 import { aProfile, nowMs } from "../../samples.js";
 import { silentLog } from "../../silent_log.js";
 

@@ -11,7 +11,7 @@ import { PermissionDenied, Unavailable } from "../../../src/model/errors.js";
 import { newId } from "../../../src/model/ids.js";
 import type { Use } from "../../../src/model/tracing.js";
 import { Changes } from "../../../src/runtime/changes.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 
 const agent: Principal = { name: "key:ci", kind: "key" };
 const id = newId();

@@ -7,9 +7,9 @@ import { DpopNonces } from "../../../src/oauth/dpop/dpop_nonces.js";
 import type { GrantFailure } from "../../../src/oauth/failure.js";
 import { type RefreshGrant, refresh } from "../../../src/oauth/grants/refresh_grant.js";
 import { createOutboundFetch } from "../../../src/outbound/outbound.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 import { perTest } from "../../lifetimes.js";
 import { hangUp, json, type Script, startScriptedServer } from "../scripted_server.js";
 

@@ -11,11 +11,11 @@ import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js"
 import { BadRequestSchema } from "../../../src/gen/google/rpc/error_details_pb.js";
 import { StatusSchema } from "../../../src/gen/google/rpc/status_pb.js";
 import { WatchTokensResponseSchema } from "../../../src/gen/nexus/v1/token_pb.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { storeFileName } from "../../../src/store/store.js";
 import { staticCases } from "../../daemon/capture_world.js";
 import { Place as DaemonPlace, Watcher } from "../../daemon/harness.js";
 import { registered } from "../../daemon/requests.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 import { type Place, unknownId } from "./row.js";
 
 export interface Violation {

@@ -2,8 +2,8 @@ import { createServer, type ServerResponse } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { defaultLimits } from "../../../src/model/limits.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { UnreadAnswers } from "../../../src/server/listen/unread_answers.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 
 const timeoutMs = 60_000;
 

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import {
   openServiceManager,
   socketAddress,
   watchdogIntervalMs,
 } from "../../../src/server/sockets/service_manager.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 import { silentLog } from "../../silent_log.js";
 
 const env = { NOTIFY_SOCKET: "/run/systemd/notify" };

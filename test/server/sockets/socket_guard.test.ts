@@ -1,11 +1,11 @@
 import { Socket } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import {
   noteCredential,
   SocketGuard,
   type SocketGuardOptions,
 } from "../../../src/server/sockets/socket_guard.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 
 describe("D1: unauthenticated connections of several addresses", () => {
   const clock = new ManualClock(0);

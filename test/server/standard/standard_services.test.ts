@@ -18,10 +18,10 @@ import { loadSync } from "@grpc/proto-loader";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { TokenService } from "../../../src/gen/nexus/v1/token_pb.js";
 import { defaultLimits } from "../../../src/model/limits.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { ApiListener } from "../../../src/server/api/api_listener.js";
 import type { ListenerLimits } from "../../../src/server/listen/listener_limits.js";
 import { StandardServices } from "../../../src/server/listeners.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 import { apiKey, authenticate, FakeServices } from "../fake_services.js";
 import { loopback, opened, portOf } from "../temporary.js";
 

@@ -3,10 +3,10 @@ import { mkdirSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync }
 import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { TlsError } from "../../../src/server/tls/tls_pair.js";
 import { lookEveryMs, TlsReloader } from "../../../src/server/tls/tls_reloader.js";
 import { Authority, type Issued } from "../../fakes/certificates.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 import { apiKey } from "../fake_services.js";
 import { LogLines, TlsWorld, writePair } from "../tls_fixture.js";

@@ -13,12 +13,12 @@ import type { Principal } from "../../../src/model/access/principal.js";
 import type { Connection } from "../../../src/model/connections/connection.js";
 import { InvalidArgument } from "../../../src/model/errors.js";
 import { Changes } from "../../../src/runtime/changes.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { drawn } from "../../../src/runtime/stream_sink.js";
 import type { BoundMethod } from "../../../src/service/pipeline/bound_service.js";
 import { CallPipeline } from "../../../src/service/pipeline/call_pipeline.js";
 import { toWireError } from "../../../src/service/pipeline/error_table.js";
 import type { DefinedMethod } from "../../../src/service/pipeline/service_definition.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 import { perTest } from "../../lifetimes.js";
 
 const connectionId = "0b9f1c1e-5b1e-4f0a-8a53-0d6d5a3b1f00";

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { ImportRecovery } from "../../../../src/domain/connections/import_recovery.js";
 import type { PendingImport } from "../../../../src/model/connections/pending_import.js";
 import { newId } from "../../../../src/model/ids.js";
-import { ManualClock } from "../../../../src/runtime/manual_clock.js";
+import { ManualClock } from "../../../fakes/manual_clock.js";
 import { perTest } from "../../../lifetimes.js";
 import { nowMs, sealed } from "../../../samples.js";
 import { silentLog } from "../../../silent_log.js";

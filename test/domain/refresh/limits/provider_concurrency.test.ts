@@ -6,7 +6,7 @@ import {
   ProviderConcurrency,
 } from "../../../../src/domain/refresh/limits/provider_concurrency.js";
 import { perProviderCap } from "../../../../src/domain/refresh/limits/provider_queue.js";
-import { ManualClock } from "../../../../src/runtime/manual_clock.js";
+import { ManualClock } from "../../../fakes/manual_clock.js";
 
 /** Work that ends when the test says so. */
 class Work {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { run } from "../../../../src/cli/program.js";
-import { ManualClock } from "../../../../src/runtime/manual_clock.js";
 import { fakeShell, startMs } from "../../../cli/fake_shell.js";
 import { TestDaemon } from "../../../daemon/harness.js";
+import { ManualClock } from "../../../fakes/manual_clock.js";
 import { perSuite } from "../../../lifetimes.js";
 
 describe("nexusd grants", () => {

@@ -3,8 +3,8 @@ import { ConsoleSessions } from "../../../../src/ext/console/sessions/console_se
 import type { AuditEvent } from "../../../../src/model/access/audit_event.js";
 import { owner, type Principal } from "../../../../src/model/access/principal.js";
 import { Changes } from "../../../../src/runtime/changes.js";
-import { ManualClock } from "../../../../src/runtime/manual_clock.js";
 import type { Store } from "../../../../src/store/store.js";
+import { ManualClock } from "../../../fakes/manual_clock.js";
 import { perTest } from "../../../lifetimes.js";
 
 class Console {

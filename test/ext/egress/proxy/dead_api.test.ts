@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { constants, type ServerHttp2Stream } from "node:http2";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { describe, expect, it } from "vitest";
-import { ManualClock } from "../../../../src/runtime/manual_clock.js";
+import { ManualClock } from "../../../fakes/manual_clock.js";
 import { freePort } from "../../../free_port.js";
 import { perTest } from "../../../lifetimes.js";
 import { EgressWorld } from "./egress_world.js";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ClockCheck } from "../../../../src/ext/fleet/database/clock_check.js";
 import { CheckedClock } from "../../../../src/runtime/checked_clock.js";
-import { ManualClock } from "../../../../src/runtime/manual_clock.js";
+import { ManualClock } from "../../../fakes/manual_clock.js";
 import { silentLog } from "../../../silent_log.js";
 
 const startMs = 1_700_000_000_000;

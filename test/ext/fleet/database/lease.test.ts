@@ -1,6 +1,6 @@
 import { expect, test, vi } from "vitest";
 import { FleetUnreachable } from "../../../../src/ext/fleet/database/connection/fleet_error.js";
-import { ManualClock } from "../../../../src/runtime/manual_clock.js";
+import { ManualClock } from "../../../fakes/manual_clock.js";
 import { TcpProxy } from "../../../fakes/tcp_proxy.js";
 import { perTest } from "../../../lifetimes.js";
 import { has } from "../../../needs.js";

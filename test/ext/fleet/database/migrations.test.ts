@@ -7,7 +7,7 @@ import type { Layout } from "../../../../src/ext/fleet/database/connection/layou
 import type { Member } from "../../../../src/ext/fleet/database/members.js";
 import { type MigrationOptions, migrate } from "../../../../src/ext/fleet/database/migrations.js";
 import { SystemClock } from "../../../../src/runtime/clock.js";
-import { ManualClock } from "../../../../src/runtime/manual_clock.js";
+import { ManualClock } from "../../../fakes/manual_clock.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
 import { nextLayouts } from "../upgrade/next_layout.js";
 import { aFleetBed } from "./fleet_bed.js";

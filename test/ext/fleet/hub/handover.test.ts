@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { Handover } from "../../../../src/ext/fleet/hub/handover.js";
 import type { SpoolOutcome } from "../../../../src/model/connections/spooled_token_set.js";
-import { ManualClock } from "../../../../src/runtime/manual_clock.js";
 import { StoreFailed } from "../../../../src/store/lmdb/store_error.js";
+import { ManualClock } from "../../../fakes/manual_clock.js";
 import { silentLog } from "../../../silent_log.js";
 
 /** The database, with what hubs left there: each entry is a byte, its digest the same. */

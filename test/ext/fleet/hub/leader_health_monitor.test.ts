@@ -5,7 +5,7 @@ import {
   type LeadTrouble,
 } from "../../../../src/ext/fleet/hub/leader_health_monitor.js";
 import type { ProviderProfile } from "../../../../src/model/providers/provider_profile.js";
-import { ManualClock } from "../../../../src/runtime/manual_clock.js";
+import { ManualClock } from "../../../fakes/manual_clock.js";
 import { aProfile } from "../../../samples.js";
 import { silentLog } from "../../../silent_log.js";
 

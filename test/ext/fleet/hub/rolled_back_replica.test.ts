@@ -5,10 +5,10 @@ import { FleetUnreachable } from "../../../../src/ext/fleet/database/connection/
 import { newerTokenSets, RolledBackReplica } from "../../../../src/ext/fleet/hub/rolled_back_replica.js";
 import { rawEntries } from "../../../../src/ext/fleet/replication/raw_entries.js";
 import { ReplicaStore } from "../../../../src/ext/fleet/replication/replica_store.js";
-import { ManualClock } from "../../../../src/runtime/manual_clock.js";
 import { encodeSpooled } from "../../../../src/store/records/spool_codec.js";
 import { storeFileName } from "../../../../src/store/store.js";
 import { Engine, hourMs, startMs, tokenSet } from "../../../domain/engine.js";
+import { ManualClock } from "../../../fakes/manual_clock.js";
 import { perTest } from "../../../lifetimes.js";
 import { silentLog } from "../../../silent_log.js";
 import { temporaryFolder } from "../../../temporary_folder.js";

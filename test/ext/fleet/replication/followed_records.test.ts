@@ -7,8 +7,8 @@ import type { ReplicaStore } from "../../../../src/ext/fleet/replication/replica
 import { admin, owner, type Principal } from "../../../../src/model/access/principal.js";
 import { NotLeader } from "../../../../src/model/errors.js";
 import { Changes } from "../../../../src/runtime/changes.js";
-import { ManualClock } from "../../../../src/runtime/manual_clock.js";
 import { loopbackNetworks } from "../../../fakes/loopback_networks.js";
+import { ManualClock } from "../../../fakes/manual_clock.js";
 import { manualSettings, testVault } from "../../../fakes/wired_domain.js";
 import { aConnection, nowMs } from "../../../samples.js";
 import { silentLog } from "../../../silent_log.js";

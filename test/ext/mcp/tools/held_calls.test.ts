@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { CommandFailure } from "../../../../src/cli/shell/command_failure.js";
 import { HeldCalls, type TokenCall } from "../../../../src/ext/mcp/tools/held_calls.js";
 import { type Token, TokenSchema } from "../../../../src/gen/nexus/v1/token_pb.js";
-import { ManualClock } from "../../../../src/runtime/manual_clock.js";
+import { ManualClock } from "../../../fakes/manual_clock.js";
 import { perTest } from "../../../lifetimes.js";
 
 type Reply = "accept" | "decline" | "cancel";

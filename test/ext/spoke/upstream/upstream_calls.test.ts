@@ -5,9 +5,9 @@ import type { HubLink } from "../../../../src/ext/spoke/upstream/hub_link.js";
 import { UpstreamCalls, type UpstreamOutcome } from "../../../../src/ext/spoke/upstream/upstream_calls.js";
 import { TokenService } from "../../../../src/gen/nexus/v1/token_pb.js";
 import { Unavailable } from "../../../../src/model/errors.js";
-import { ManualClock } from "../../../../src/runtime/manual_clock.js";
 import { onBehalfField } from "../../../../src/service/forwarding/on_behalf.js";
 import { codes } from "../../../../src/service/pipeline/wire_error.js";
+import { ManualClock } from "../../../fakes/manual_clock.js";
 
 const { refreshToken } = TokenService.method;
 const answer = create(refreshToken.output);

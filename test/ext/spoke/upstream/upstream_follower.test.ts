@@ -18,7 +18,7 @@ import {
   WatchTokensResponseSchema,
 } from "../../../../src/gen/nexus/v1/token_pb.js";
 import { newId } from "../../../../src/model/ids.js";
-import { ManualClock } from "../../../../src/runtime/manual_clock.js";
+import { ManualClock } from "../../../fakes/manual_clock.js";
 import { silentLog } from "../../../silent_log.js";
 
 const unavailable = new ConnectError("no route", Code.Unavailable);

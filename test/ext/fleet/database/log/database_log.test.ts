@@ -2,7 +2,7 @@ import { beforeEach, expect, onTestFinished, test } from "vitest";
 import type { FleetDatabase } from "../../../../../src/ext/fleet/database/fleet_database.js";
 import type { DatabaseLog } from "../../../../../src/ext/fleet/database/log/database_log.js";
 import { SystemClock } from "../../../../../src/runtime/clock.js";
-import { ManualClock } from "../../../../../src/runtime/manual_clock.js";
+import { ManualClock } from "../../../../fakes/manual_clock.js";
 import { TcpProxy } from "../../../../fakes/tcp_proxy.js";
 import { perTest } from "../../../../lifetimes.js";
 import { has } from "../../../../needs.js";

@@ -3,7 +3,7 @@ import { FleetDiverged, FleetOutrun } from "../../../../../src/ext/fleet/databas
 import type { FleetDatabase } from "../../../../../src/ext/fleet/database/fleet_database.js";
 import type { DatabaseLog } from "../../../../../src/ext/fleet/database/log/database_log.js";
 import type { LogBatch, ReplicaPosition } from "../../../../../src/ext/fleet/replication/log.js";
-import { ManualClock } from "../../../../../src/runtime/manual_clock.js";
+import { ManualClock } from "../../../../fakes/manual_clock.js";
 import { TcpProxy } from "../../../../fakes/tcp_proxy.js";
 import { perTest } from "../../../../lifetimes.js";
 import { has } from "../../../../needs.js";
