@@ -7,9 +7,9 @@ import { nexusd, type Scene } from "./narrator.js";
 export function daemonStarted(dataDir: string, publicUrl: string): Scene {
   return {
     record: { step: "daemon_started", data_dir: dataDir, public_url: publicUrl },
-    headline: "Started nexusd, the daemon that stands beside an agent",
+    headline: "Started nexusd",
     why: [
-      "It runs on free ports and in a temporary folder. To try what is said below, first, in another terminal and this folder:",
+      "It uses free ports and a temporary folder. To try the commands below, first run this in this folder, in another terminal:",
       `export NEXUS_DATA_DIR=${dataDir}`,
     ],
     byHand: `${nexusd} status`,
@@ -19,10 +19,10 @@ export function daemonStarted(dataDir: string, publicUrl: string): Scene {
 export function providerStarted(issuer: string, accessTokenTtlSeconds: number): Scene {
   return {
     record: { step: "provider_started", issuer, access_token_ttl_seconds: accessTokenTtlSeconds },
-    headline: "Started a certified OpenID provider, instead of Google and the like",
+    headline: "Started an OpenID provider in place of Google",
     why: [
-      `Its access tokens live ${accessTokenTtlSeconds} s, so that you need not wait an hour. A refresh token works once:`,
-      "whoever uses one a second time loses the whole consent.",
+      `Its access tokens last ${accessTokenTtlSeconds} s, so you need not wait an hour. A refresh token works once:`,
+      "if it is used again, the provider revokes the consent.",
     ],
   };
 }
@@ -30,8 +30,8 @@ export function providerStarted(issuer: string, accessTokenTtlSeconds: number): 
 export function providerRegistered(name: string, issuer: string): Scene {
   return {
     record: { step: "provider_registered", provider: name, issuer },
-    headline: `Registered the provider "${name}" by discovery`,
-    why: ["Its address was enough: endpoints and keys come from the document that it publishes."],
+    headline: `Added the provider "${name}" by discovery`,
+    why: ["Its URL is enough: nexusd reads endpoints and keys from the discovery document."],
     byHand: `${nexusd} provider show ${name}`,
   };
 }
@@ -40,8 +40,8 @@ export function providerRegistered(name: string, issuer: string): Scene {
 export function connectionRequested(name: string, connectionId: string, authUrl: string | undefined): Scene {
   const scene: Scene = {
     record: { step: "connection_requested", connection_id: connectionId },
-    headline: "The agent asked for a connection on behalf of ada",
-    why: ["It got a URL for a person to open. It will never see a password, nor a refresh token."],
+    headline: "The agent requested a connection for ada",
+    why: ["It received a link for the user. It never sees a password or a refresh token."],
     byHand: `${nexusd} connect ${name}/ada`,
   };
   if (authUrl === undefined) return scene;
@@ -49,11 +49,11 @@ export function connectionRequested(name: string, connectionId: string, authUrl:
     ...scene,
     record: { ...scene.record, url: authUrl },
     banner: [
-      "Open this in your browser, continue as ada and press Allow:",
+      "Open this link in your browser, continue as ada, and select Allow:",
       "",
       authUrl,
       "",
-      "(No browser on this machine? Ctrl-C, then: npm run demo -- --auto)",
+      "(No browser on this machine? Press Ctrl-C, then run: npm run demo -- --auto)",
     ],
   };
 }
@@ -61,8 +61,8 @@ export function connectionRequested(name: string, connectionId: string, authUrl:
 export function consented(connectionId: string, auto: boolean): Scene {
   return {
     record: { step: "consented", connection_id: connectionId },
-    headline: auto ? "Consent was given, by the demo itself over HTTP" : "You gave your consent",
-    why: ["It was for once: the tokens lie sealed on disk, and nobody will be asked again."],
+    headline: auto ? "The demo consented over HTTP" : "You consented",
+    why: ["Once is enough: nexusd stored the tokens encrypted, and keeps them current."],
   };
 }
 
@@ -81,22 +81,22 @@ export function tokenState(state: TokenState, isFirst: boolean): Scene {
   if (!token || problem) {
     return {
       record,
-      headline: `${word[0]?.toUpperCase()}${word.slice(1)}: ${token ? "there is trouble" : "the token is gone"}`,
+      headline: `${word[0]?.toUpperCase()}${word.slice(1)}: ${token ? "there is a problem" : "the token is gone"}`,
       why: [
         ...(problem ? [problem.message] : []),
-        "The agent learns it from the stream, at once. A new consent brings the same connection back.",
+        "The stream reports it to the agent at once. A new consent restores the same connection.",
       ],
     };
   }
   const refreshAt = token.refreshNotBefore && timestampDate(token.refreshNotBefore);
-  const next = `The next one is due in ${secondsUntil(refreshAt)} s, before this one ends.`;
+  const next = `The next refresh is due in ${secondsUntil(refreshAt)} s, before this token expires.`;
   const title = `token rev ${revision}, expires in ${secondsUntil(expiresAt)} s`;
   if (isFirst) {
     return {
       record,
       headline: `Snapshot: ${title}`,
       why: [
-        "The agent opened one stream, which begins with what is true now. The provider accepts the token.",
+        "The agent opened one stream, which starts with the current state. The provider accepts the token.",
         next,
       ],
       byHand: `${nexusd} watch ${namePath(state)}`,
@@ -106,7 +106,7 @@ export function tokenState(state: TokenState, isFirst: boolean): Scene {
     record,
     headline: `Refreshed: ${title}`,
     why: [
-      "Nobody asked for it. It was safe on disk before the agent saw it, and the provider accepts it.",
+      "The agent did not ask. nexusd stored the token before the agent saw it, and the provider accepts it.",
       next,
     ],
   };
@@ -115,16 +115,16 @@ export function tokenState(state: TokenState, isFirst: boolean): Scene {
 export function grantsRevoked(): Scene {
   return {
     record: { step: "grants_revoked" },
-    headline: "The consent was taken back, as a person does in the provider's console",
-    why: ["Providers do not tell: the daemon will learn it at the next refresh."],
+    headline: "The consent was revoked, as in the settings of a provider account",
+    why: ["Providers do not report this: nexusd finds out at the next refresh."],
   };
 }
 
 export function drain(): Scene {
   return {
     record: { step: "drain" },
-    headline: "The daemon was asked to end and said goodbye on the stream",
-    why: ["An agent then knows that it is no failure, and when to come back."],
+    headline: "The daemon is stopping, and announced it on the stream",
+    why: ["The agent knows that this is not a failure, and when to reconnect."],
   };
 }
 
@@ -132,9 +132,7 @@ export function done(revisions: number, attention: boolean, seconds: number): Sc
   return {
     record: { step: "done", revisions, attention, seconds },
     headline: `Done, in ${seconds} s`,
-    why: [
-      "The daemon ended in good order and its temporary folder is gone. Next: a real provider, see README.md.",
-    ],
+    why: ["The daemon stopped, and its temporary folder is gone. Next, add a real provider: see README.md."],
   };
 }
 

@@ -3,9 +3,9 @@ import { nexusd, type Scene } from "./narrator.js";
 export function apiStarted(url: string): Scene {
   return {
     record: { step: "api_started", url },
-    headline: "Started an API that takes a key, instead of a provider without OAuth",
+    headline: "Started an API that takes a key",
     why: [
-      "Keys do not expire and cannot be refreshed; people rotate them by hand, and agents must learn of it.",
+      "Keys do not expire and cannot be refreshed. Users rotate them by hand, and agents need the new one.",
     ],
   };
 }
@@ -13,8 +13,8 @@ export function apiStarted(url: string): Scene {
 export function providerRegistered(name: string): Scene {
   return {
     record: { step: "provider_registered", provider: name },
-    headline: `Registered the provider "${name}", of the type api_key`,
-    why: ["A key is tried at its user_info_endpoint before it is stored."],
+    headline: `Added the provider "${name}" of type api_key`,
+    why: ["nexusd tries a key at user_info_endpoint before it stores the key."],
   };
 }
 
@@ -26,9 +26,9 @@ export function keyRequested(
 ): Scene {
   const scene: Scene = {
     record: { step: "connection_requested", connection_id: connectionId },
-    headline: "The agent asked for a connection on behalf of ada",
+    headline: "The agent requested a connection for ada",
     why: [
-      "It got a URL, which leads to a form, and a state, with which an application can show a form of its own.",
+      "It received a link to a form. An application can show its own form instead, with the returned state.",
     ],
     byHand: `${nexusd} connect ${name}/ada`,
   };
@@ -45,7 +45,7 @@ export function schemaRead(fields: readonly string[]): Scene {
   return {
     record: { step: "schema_read", fields },
     headline: `Read which fields to ask for: ${fields.join(", ")}`,
-    why: ["They come as a JSON Schema, the profile's own or the default one of its type."],
+    why: ["The fields are a JSON Schema: the profile's own, or the default of its type."],
   };
 }
 
@@ -53,17 +53,17 @@ export function keyCaptured(connectionId: string, auto: boolean): Scene {
   return {
     record: { step: "captured", connection_id: connectionId, revision: 1, status: "active" },
     headline: auto ? "The key was captured by the API: revision 1" : "You entered the key: revision 1",
-    why: ["It lies sealed on disk. GetToken and the stream hand it out, and the API accepts it."],
+    why: ["It is stored encrypted. GetToken and the stream return it, and the API accepts it."],
   };
 }
 
 export function keyReplaced(connectionId: string): Scene {
   return {
     record: { step: "replaced", connection_id: connectionId, revision: 2 },
-    headline: "The key was rotated at the provider, and replaced here",
+    headline: "The key was rotated at the provider, and replaced in nexusd",
     why: [
-      "The old key works no longer. The new one was tried before it took its place. A person does so",
-      "with nexusd connections replace.",
+      "The old key no longer works. nexusd tried the new one before it replaced the old. By hand:",
+      "nexusd connections replace",
     ],
   };
 }
@@ -71,8 +71,8 @@ export function keyReplaced(connectionId: string): Scene {
 export function replacementSeen(): Scene {
   return {
     record: { step: "replacement_seen", revision: 2, status: "active" },
-    headline: "The agent got revision 2 from its stream, at once, and the API accepts it",
-    why: ["It did not ask, and no call of it failed."],
+    headline: "The agent received revision 2 on its stream at once, and the API accepts it",
+    why: ["It did not ask, and none of its calls failed."],
   };
 }
 
@@ -80,8 +80,6 @@ export function staticDone(revisions: number, seconds: number): Scene {
   return {
     record: { step: "done", revisions, seconds },
     headline: `Done, in ${seconds} s`,
-    why: [
-      "The daemon ended in good order and its temporary folder is gone. Next: a real provider, see README.md.",
-    ],
+    why: ["The daemon stopped, and its temporary folder is gone. Next, add a real provider: see README.md."],
   };
 }
