@@ -14,7 +14,6 @@ import {
 } from "./listeners_config.js";
 import { SettingReader } from "./setting_reader.js";
 import { allSettings, type Flags } from "./settings.js";
-import { readTracing, type TracingConfig } from "./tracing_config.js";
 
 /** What the daemon runs with, checked and frozen; the table in `settings.ts` says the name and the default of each. */
 export interface Config {
@@ -76,8 +75,6 @@ export interface Config {
   readonly drainTimeoutMs: number;
   /** Whether the daemon has a store of its own, shares one with others, or has a copy of what another daemon shows it. */
   readonly store: "own" | ForeignStore;
-  /** Absent where no traces are asked for. */
-  readonly tracing: TracingConfig | undefined;
   /** What extensions read, each its own by `ExtensionSettings.of`. */
   readonly extensions: ReadonlyMap<ExtensionSettings, unknown>;
 }
@@ -160,7 +157,6 @@ export function loadConfig(
     }),
     drainTimeoutMs: reader.get("NEXUS_DRAIN_TIMEOUT_MS"),
     store,
-    tracing: readTracing(reader),
     extensions: found,
   };
   reader.throwViolations();

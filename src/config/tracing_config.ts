@@ -1,32 +1,72 @@
-import type { SettingReader } from "./setting_reader.js";
+import { ExtensionSettings } from "./config.js";
+import { type SettingGroups, text } from "./kinds/setting_kinds.js";
 
-/** Where traces go. Present only when they are asked for; the libraries read the rest of the `OTEL_*` variables themselves. */
-export interface TracingConfig {
-  /** Scheme, host and port of the receiver, for people. */
-  readonly receiver: string;
-}
+const groups = {
+  Traces: {
+    OTEL_EXPORTER_OTLP_ENDPOINT: {
+      kind: { ...text("url"), isHidden: true },
+      flag: false,
+      meaning:
+        "The OTLP receiver for traces, HTTP with protobuf: http://host:4318. nexusd appends /v1/traces. Without this and the next setting, there are no traces.",
+    },
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: {
+      kind: { ...text("url"), isHidden: true },
+      flag: false,
+      meaning: "The receiver as a full URL; nexusd appends nothing.",
+    },
+    OTEL_TRACES_EXPORTER: {
+      kind: text("word"),
+      flag: false,
+      default: "otlp",
+      meaning: "Set none to turn off traces although an endpoint is set.",
+    },
+    OTEL_SDK_DISABLED: {
+      kind: text("word"),
+      flag: false,
+      default: "false",
+      meaning: "Set true to turn off traces.",
+    },
+    OTEL_TRACES_SAMPLER: {
+      kind: text("word"),
+      flag: false,
+      default: "parentbased_always_on",
+      meaning:
+        "Which traces to keep: always_on, always_off, or traceidratio, each optionally with the prefix parentbased_.",
+    },
+    OTEL_TRACES_SAMPLER_ARG: {
+      kind: text("ratio"),
+      flag: false,
+      default: "1",
+      meaning: "For traceidratio: the fraction to keep, 0 to 1.",
+    },
+  },
+} as const satisfies SettingGroups;
 
 const samplers = ["always_on", "always_off", "traceidratio"].flatMap((name) => [name, `parentbased_${name}`]);
 
-/** By the standard variables of OpenTelemetry; without an endpoint none of them is judged. Errors are noted in `reader`. */
-export function readTracing(reader: SettingReader): TracingConfig | undefined {
-  if (reader.get("OTEL_SDK_DISABLED").toLowerCase() === "true") return undefined;
+/**
+ * The scheme, host and port of the receiver, for people; undefined where no traces are asked for. Without an endpoint none of the standard
+ * variables of OpenTelemetry is judged, and the libraries read the rest of them themselves.
+ */
+export const tracingSettings = new ExtensionSettings(groups, (reader) => {
+  const get = reader.of<typeof groups>();
+  if (get("OTEL_SDK_DISABLED").toLowerCase() === "true") return undefined;
   const name = reader.isSet("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
     ? "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
     : "OTEL_EXPORTER_OTLP_ENDPOINT";
-  const text = reader.get(name);
-  if (text === undefined || reader.get("OTEL_TRACES_EXPORTER") === "none") return undefined;
-  const sampler = reader.get("OTEL_TRACES_SAMPLER");
+  const text = get(name);
+  if (text === undefined || get("OTEL_TRACES_EXPORTER") === "none") return undefined;
+  const sampler = get("OTEL_TRACES_SAMPLER");
   if (!samplers.includes(sampler)) {
     reader.refuse("OTEL_TRACES_SAMPLER", `must be one of ${samplers.join(", ")}`, sampler);
   }
-  const ratio = reader.get("OTEL_TRACES_SAMPLER_ARG");
+  const ratio = get("OTEL_TRACES_SAMPLER_ARG");
   if (sampler.endsWith("traceidratio") && !/^(0|1|[01]?\.\d{1,18})$/.test(ratio)) {
     reader.refuse("OTEL_TRACES_SAMPLER_ARG", "must be a number from 0 to 1", ratio);
   }
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url?.protocol === "http:" || url?.protocol === "https:") return Object.freeze({ receiver: url.origin });
+  if (url?.protocol === "http:" || url?.protocol === "https:") return url.origin;
   // What stands before an @ may be a password.
   reader.refuse(name, "must be a URL with http or https");
   return undefined;
-}
+});

@@ -10,12 +10,7 @@ const maxEdits = 3;
 
 /** What is legal and probably not meant, one sentence each; shown when the daemon starts. */
 export function settingWarnings(env: NodeJS.ProcessEnv, config: Config, table: readonly Setting[]): string[] {
-  return [
-    ...typos(env, table),
-    ...listenerWarnings(env, config),
-    ...networkWarnings(config),
-    ...tracingWarnings(env, config),
-  ];
+  return [...typos(env, table), ...listenerWarnings(env, config), ...networkWarnings(config)];
 }
 
 function typos(env: NodeJS.ProcessEnv, table: readonly Setting[]): string[] {
@@ -62,14 +57,4 @@ function networkWarnings({ providerNetworks }: Config): string[] {
   return [
     "NEXUS_ALLOW_LOOPBACK_PROVIDERS is on: every caller that may write a provider reaches the ports of this machine",
   ];
-}
-
-/** Platforms set this variable for every pod: no reason not to start. */
-function tracingWarnings(env: NodeJS.ProcessEnv, { tracing }: Config): string[] {
-  const name = env["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"]
-    ? "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"
-    : "OTEL_EXPORTER_OTLP_PROTOCOL";
-  const protocol = env[name];
-  if (!tracing || !protocol || protocol === "http/protobuf") return [];
-  return [`${name} is not http/protobuf, which nexusd uses anyway for traces, to ${tracing.receiver}`];
 }

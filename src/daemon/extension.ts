@@ -7,6 +7,9 @@ import type { OpenMcpProfiles } from "../domain/providers/mcp_servers.js";
 import type { GrantTypeRow } from "../domain/token_endpoint/grant_type.js";
 import type { OpenDownscoping } from "../domain/tokens/downscoping.js";
 import type { JsonObject } from "../model/json.js";
+import type { Tracing } from "../model/tracing.js";
+import type { Clock } from "../runtime/clock.js";
+import type { Log } from "../runtime/log.js";
 import type { Routes } from "../server/listen/http_message.js";
 import type { OnUnexpected } from "../server/listen/listener.js";
 import type { ExtensionListeners } from "../server/listeners.js";
@@ -90,12 +93,26 @@ export interface Membership extends Joined {
   hub(resources: Resources): DaemonHub;
 }
 
+/** Traces of a daemon. */
+export interface OpenTracing {
+  readonly tracing: Tracing;
+  /** For lines of the log that are written inside a span. */
+  logFields(): object;
+  /** Sends what is left, if that can be done within half a second. */
+  close(): Promise<void>;
+}
+
 /** A part of the product that the core does not know. Its module is light: what it needs is imported when it is opened. */
 export interface DaemonExtension {
   readonly name: string;
   readonly settings?: ExtensionSettings;
   /** What the daemon goes by instead of the machine's clock. */
   clocks?(config: Config): Promise<Pick<DaemonOptions, "clock" | "linkClock"> | undefined>;
+  /** Resolves with undefined where its settings ask for no traces. */
+  openTracing?(
+    config: Config,
+    parts: { readonly environment: NodeJS.ProcessEnv; readonly clock: Clock; readonly log: Log },
+  ): Promise<OpenTracing | undefined>;
   /** Before a store is open. Resolves with undefined where the settings leave the daemon alone. @throws StartRefused */
   join?(options: DaemonOptions, opening: Opening): Promise<Membership | undefined>;
   readonly grantTypes?: readonly GrantTypeRow[];

@@ -1,7 +1,6 @@
 import { CatalogueError } from "../catalogue/catalogue_error.js";
 import type { Config } from "../config/config.js";
 import { processEnvironment } from "../config/environment.js";
-import { readVersion } from "../config/version.js";
 import { delay, SystemClock } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import { ListenerError } from "../server/listen/listener.js";
@@ -16,12 +15,11 @@ import {
   StoreHangs,
 } from "../store/lmdb/store_error.js";
 import { createLogger } from "../telemetry/logger.js";
-import { type OpenTracing, openTracing } from "../telemetry/open_tracing.js";
 import { KeyError } from "../vault/key_file.js";
 import { SecretFileOpen } from "../vault/secret_file.js";
 import { Daemon } from "./daemon.js";
 import { type ExitCode, endAtOnce, exitCodes } from "./exit_codes.js";
-import { type DaemonExtension, StartRefused } from "./extension.js";
+import { type DaemonExtension, type OpenTracing, StartRefused } from "./extension.js";
 import type { DaemonOptions } from "./resources.js";
 
 /** Runs a daemon until a signal ends it. */
@@ -31,12 +29,14 @@ export async function runDaemon(options: {
   readonly extensions: readonly DaemonExtension[];
 }): Promise<ExitCode> {
   const { config, extensions } = options;
+  const environment = processEnvironment();
+  const traced = extensions.find((each) => each.openTracing && each.settings?.of(config) !== undefined);
   let tracing: OpenTracing | undefined;
   const log = createLogger({
     level: config.logLevel,
     format: config.logFormat,
     isTTY: process.stdout.isTTY === true,
-    ...(config.tracing && { context: () => tracing?.logFields() ?? {} }),
+    ...(traced && { context: () => tracing?.logFields() ?? {} }),
   });
   for (const warning of options.warnings) log.warn({ warning }, "check the settings");
   // Before the first listener opens: a daemon that can be seen can be ended. Not `once`: npm sends the Ctrl-C of a terminal again.
@@ -58,9 +58,9 @@ export async function runDaemon(options: {
   let daemon: Daemon;
   try {
     const clocks = await clocksOf(config, extensions);
-    tracing = await openTracing(config.tracing, { version: readVersion(), clock: clocks.clock, log });
+    tracing = await traced?.openTracing?.(config, { environment, clock: clocks.clock, log });
     const { random } = Math;
-    const given = { config, log, ...clocks, tracing: tracing.tracing, random };
+    const given = { config, log, ...clocks, ...(tracing && { tracing: tracing.tracing }), random };
     daemon = await Daemon.start({ ...given, onFatal: failed, onStepDown: stepDown }, extensions);
   } catch (error) {
     const known = startFailure(error);
@@ -72,10 +72,10 @@ export async function runDaemon(options: {
     return known ?? exitCodes.failed;
   }
   onHangup = () => void daemon.reloadFiles();
-  const manager = await openServiceManager(processEnvironment(), { clock: new SystemClock(), log });
+  const manager = await openServiceManager(environment, { clock: new SystemClock(), log });
   manager.ready();
   const code = await untilEnded(daemon, { signalled, steppedDown, storeFailed, manager, log });
-  await tracing.close();
+  await tracing?.close();
   return code;
 }
 

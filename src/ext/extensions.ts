@@ -17,6 +17,7 @@ import { mcp } from "./mcp/extension.js";
 import { mcpServers } from "./mcp_servers/extension.js";
 import { policy } from "./policy/extension.js";
 import { spoke } from "./spoke/extension.js";
+import { tracing } from "./tracing/extension.js";
 
 /** The only place that names the extensions. Without its folder and its lines here, the rest builds and runs. */
 export const extensions: readonly Extension[] = [
@@ -37,5 +38,6 @@ export const extensions: readonly Extension[] = [
   mcpServers,
   policy,
   spoke,
+  tracing,
   webConsole,
 ];

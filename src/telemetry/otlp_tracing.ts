@@ -19,6 +19,12 @@ import {
 } from "@opentelemetry/resources";
 import { BasicTracerProvider, BatchSpanProcessor } from "@opentelemetry/sdk-trace-base";
 import type { CallerTrace, Span, SpanAttributes, SpanStart, Tracing } from "../model/tracing.js";
+import { atMostEachMinute } from "../runtime/at_most_each_minute.js";
+import { type Clock, delay } from "../runtime/clock.js";
+import type { Log } from "../runtime/log.js";
+
+/** What the receiver gets at the end, beside the 4 s of the drain. */
+const flushMs = 500;
 
 const kinds = { internal: SpanKind.INTERNAL, server: SpanKind.SERVER, client: SpanKind.CLIENT } as const;
 
@@ -127,4 +133,31 @@ class PresentedSpan implements Span {
     this.span.setAttribute("error.type", errorType);
     this.span.setStatus({ code: SpanStatusCode.ERROR });
   }
+}
+
+/** @param receiver for people */
+export function openOtlpTracing(
+  receiver: string,
+  { version, clock, log }: { readonly version: string; readonly clock: Clock; readonly log: Log },
+) {
+  const report = atMostEachMinute(clock, (reason) => {
+    log.warn({ receiver, reason }, "traces were not taken by their receiver: they are lost");
+  });
+  const tracing = new OtlpTracing({ version, onExportFailed: (error) => report(reasonOf(error)) });
+  log.info({ receiver }, "traces go to this receiver");
+  return {
+    tracing,
+    logFields: () => tracing.logFields(),
+    close: () => Promise.race([tracing.close().catch(() => undefined), delay(clock, flushMs)]),
+  };
+}
+
+/** A word or a status; the text of such errors may hold what the receiver answered. */
+function reasonOf(error: unknown): string {
+  for (let each = error; each instanceof Error; each = each.cause) {
+    const code = (each as { readonly code?: unknown }).code;
+    if (typeof code === "number" || (typeof code === "string" && /^[A-Z0-9_]{1,64}$/.test(code)))
+      return `${code}`;
+  }
+  return error instanceof Error ? error.name : "unknown";
 }

@@ -1,17 +1,19 @@
 import { describe, expect, it } from "vitest";
 import { loadConfig } from "../../src/config/config.js";
+import { tracingSettings } from "../../src/config/tracing_config.js";
+import { tracing } from "../../src/ext/tracing/extension.js";
 
 const tracingOf = (env: NodeJS.ProcessEnv) =>
-  loadConfig({ NEXUS_DATA_DIR: "/data", ...env }, {}, { isTTY: false }).tracing;
+  tracingSettings.of(loadConfig({ NEXUS_DATA_DIR: "/data", ...env }, {}, { isTTY: false }, [tracing]));
 
 const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: "https://collector:4318/base?key=secret" };
 
 describe("the settings of traces", () => {
   it("ask for none without an endpoint, and name the receiver by its origin alone", () => {
     expect(tracingOf({ OTEL_SERVICE_NAME: "x", OTEL_TRACES_SAMPLER: "nonsense" })).toBeUndefined();
-    expect(tracingOf(endpoint)).toEqual({ receiver: "https://collector:4318" });
+    expect(tracingOf(endpoint)).toBe("https://collector:4318");
     const own = { ...endpoint, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "http://traces/v1" };
-    expect(tracingOf(own)).toEqual({ receiver: "http://traces" });
+    expect(tracingOf(own)).toBe("http://traces");
   });
 
   it.each([{ OTEL_SDK_DISABLED: "TRUE" }, { OTEL_TRACES_EXPORTER: "none" }])("are off with %o", (off) => {

@@ -54,15 +54,6 @@ describe("settingWarnings", () => {
     expect(warningsOf(both)).toEqual([]);
   });
 
-  it("tells that traces go by another protocol than is asked for, where there are any", () => {
-    const asked = { OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" };
-    expect(warningsOf(asked)).toEqual([]);
-    const [warning] = warningsOf({ ...asked, OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4318" });
-    expect(warning).toMatch(/OTEL_EXPORTER_OTLP_PROTOCOL.*http\/protobuf.*http:\/\/collector:4318/);
-    const right = { ...asked, OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: "http/protobuf" };
-    expect(warningsOf({ ...right, OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4318" })).toEqual([]);
-  });
-
   it("tells that providers may stand on this machine", () => {
     expect(warningsOf({ NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true" })).toHaveLength(1);
     expect(warningsOf({ NEXUS_ALLOW_LOOPBACK_PROVIDERS: "false" })).toEqual([]);
