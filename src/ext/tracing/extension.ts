@@ -1,6 +1,6 @@
 import type { Extension } from "../../cli/shell/shell.js";
-import { tracingSettings } from "../../config/tracing_config.js";
 import { readVersion } from "../../config/version.js";
+import { tracingSettings } from "./tracing_settings.js";
 
 /** Traces, sent to an OTLP receiver. The libraries take a while to load and some memory, and most daemons are not traced. */
 export const tracing: Extension = {
@@ -9,7 +9,7 @@ export const tracing: Extension = {
   openTracing: async (config, { environment, clock, log }) => {
     const receiver = tracingSettings.of(config);
     if (receiver === undefined) return undefined;
-    const { openOtlpTracing } = await import("../../telemetry/otlp_tracing.js");
+    const { openOtlpTracing } = await import("./otlp_tracing.js");
     const warning = protocolWarning(environment, receiver);
     if (warning !== undefined) log.warn({ warning }, "check the settings");
     return openOtlpTracing(receiver, { version: readVersion(), clock, log });

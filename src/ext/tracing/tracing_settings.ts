@@ -1,5 +1,5 @@
-import { ExtensionSettings } from "./config.js";
-import { type SettingGroups, text } from "./kinds/setting_kinds.js";
+import { ExtensionSettings } from "../../config/config.js";
+import { type SettingGroups, text } from "../../config/kinds/setting_kinds.js";
 
 const groups = {
   Traces: {

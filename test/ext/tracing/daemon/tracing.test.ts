@@ -3,15 +3,15 @@ import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
-import { Browser } from "../fakes/browser.js";
-import { OtlpReceiver, type ReceivedSpan } from "../fakes/otlp_receiver.js";
-import { perTest } from "../lifetimes.js";
-import { json, type ScriptedServer, startScriptedServer } from "../oauth/scripted_server.js";
-import { DaemonProcesses } from "./daemon_process.js";
-import { failureOf } from "./errors.js";
-import { Place } from "./harness.js";
-import { registered, requestOf } from "./requests.js";
+import { TokenService } from "../../../../src/gen/nexus/v1/token_pb.js";
+import { DaemonProcesses } from "../../../daemon/daemon_process.js";
+import { failureOf } from "../../../daemon/errors.js";
+import { Place } from "../../../daemon/harness.js";
+import { registered, requestOf } from "../../../daemon/requests.js";
+import { Browser } from "../../../fakes/browser.js";
+import { OtlpReceiver, type ReceivedSpan } from "../../../fakes/otlp_receiver.js";
+import { perTest } from "../../../lifetimes.js";
+import { json, type ScriptedServer, startScriptedServer } from "../../../oauth/scripted_server.js";
 
 const traceId = "0af7651916cd43dd8448eb211c80319c";
 const callerSpanId = "b7ad6b7169203331";
@@ -236,7 +236,7 @@ describe("traces of a daemon", () => {
     ["no exporter", { OTEL_TRACES_EXPORTER: "none" }, false],
     ["a sampler that takes none", { OTEL_TRACES_SAMPLER: "always_off" }, true],
   ])("are not sent with %s", async (_what, environment, isLoaded) => {
-    const spy = join(import.meta.dirname, "../fakes/loaded_modules.mjs");
+    const spy = join(import.meta.dirname, "../../../fakes/loaded_modules.mjs");
     const daemon = await daemons.started({ ...environment, NODE_OPTIONS: `--import ${spy}` });
     await place.clients().connections.listConnections({});
     expect(await daemon.kill("SIGTERM")).toBe(0);

@@ -18,10 +18,10 @@ import {
   resourceFromAttributes,
 } from "@opentelemetry/resources";
 import { BasicTracerProvider, BatchSpanProcessor } from "@opentelemetry/sdk-trace-base";
-import type { CallerTrace, Span, SpanAttributes, SpanStart, Tracing } from "../model/tracing.js";
-import { atMostEachMinute } from "../runtime/at_most_each_minute.js";
-import { type Clock, delay } from "../runtime/clock.js";
-import type { Log } from "../runtime/log.js";
+import type { CallerTrace, Span, SpanAttributes, SpanStart, Tracing } from "../../model/tracing.js";
+import { atMostEachMinute } from "../../runtime/at_most_each_minute.js";
+import { type Clock, delay } from "../../runtime/clock.js";
+import type { Log } from "../../runtime/log.js";
 
 /** What the receiver gets at the end, beside the 4 s of the drain. */
 const flushMs = 500;

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { OtlpTracing } from "../../src/telemetry/otlp_tracing.js";
-import { OtlpReceiver } from "../fakes/otlp_receiver.js";
-import { perTest } from "../lifetimes.js";
+import { OtlpTracing } from "../../../src/ext/tracing/otlp_tracing.js";
+import { OtlpReceiver } from "../../fakes/otlp_receiver.js";
+import { perTest } from "../../lifetimes.js";
 
 class Refused extends Error {
   override readonly name = "Refused";

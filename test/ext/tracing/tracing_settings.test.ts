@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { loadConfig } from "../../src/config/config.js";
-import { tracingSettings } from "../../src/config/tracing_config.js";
-import { tracing } from "../../src/ext/tracing/extension.js";
+import { loadConfig } from "../../../src/config/config.js";
+import { tracing } from "../../../src/ext/tracing/extension.js";
+import { tracingSettings } from "../../../src/ext/tracing/tracing_settings.js";
 
 const tracingOf = (env: NodeJS.ProcessEnv) =>
   tracingSettings.of(loadConfig({ NEXUS_DATA_DIR: "/data", ...env }, {}, { isTTY: false }, [tracing]));
