@@ -227,7 +227,10 @@ describe("traces of a daemon", () => {
     const before = performance.now();
     expect(await daemon.kill("SIGTERM")).toBe(0);
     expect(performance.now() - before).toBeLessThan(10_000);
-    expect(daemon.output.match(/traces were not taken/g)?.length).toBe(1);
+    const lines = daemon.output.match(/.*traces were not taken.*/g) ?? [];
+    const reasons = lines.map((line) => /"reason":"(\w+)"/.exec(line)?.[1]);
+    // Once for each: on a busy machine, an answer may also come too late.
+    expect(reasons).toEqual([...new Set(reasons)]);
   });
 
   it.each([
