@@ -1,5 +1,4 @@
 import { join, resolve } from "node:path";
-import type { ListenAddress } from "../model/listen_address.js";
 import { isLoopbackHost } from "../model/providers/provider_profile.js";
 import { Secret } from "../runtime/secret.js";
 import { readDataDir } from "./config.js";
@@ -64,16 +63,11 @@ export class ApiKeyMissing extends ConfigError {
   }
 }
 
-/** The ops listener, for the health check. */
-export interface OpsListenerConfig {
-  /** None when it is closed. */
-  readonly addresses: readonly ListenAddress[];
-  /** Whether its TCP addresses speak TLS. */
-  readonly isTls: boolean;
-}
+/** The ops listener, for the health check: `isTls` says whether its TCP addresses speak TLS. */
+export type OpsListenerConfig = ReturnType<typeof loadOpsListener>;
 
 /** @throws ConfigError */
-export function loadOpsListener(env: NodeJS.ProcessEnv, flags: Flags): OpsListenerConfig {
+export function loadOpsListener(env: NodeJS.ProcessEnv, flags: Flags) {
   const reader = new SettingReader(env, flags);
   const addresses = reader.get("NEXUS_OPS_LISTEN");
   const isTls = readTls(reader)?.listeners.includes("ops") === true;

@@ -6,12 +6,7 @@ import type { ListenAddress } from "../model/listen_address.js";
 import type { ProviderNetworks } from "../outbound/provider_networks.js";
 import { socketPathViolation } from "./kinds/address_kinds.js";
 import type { SettingGroups } from "./kinds/setting_kinds.js";
-import {
-  type EgressConfig,
-  type ListenersConfig,
-  readEgressConfig,
-  readListenersConfig,
-} from "./listeners_config.js";
+import { type ListenersConfig, readEgressConfig, readListenersConfig } from "./listeners_config.js";
 import { SettingReader } from "./setting_reader.js";
 import { allSettings, type Flags } from "./settings.js";
 
@@ -29,7 +24,7 @@ export interface Config {
   readonly consoleListen: readonly ListenAddress[];
   /** An origin; undefined when it is that of the first TCP address. */
   readonly consoleUrl: string | undefined;
-  readonly egress: EgressConfig;
+  readonly egress: ReturnType<typeof readEgressConfig>;
   /** TLS, and who may come by which socket. */
   readonly listeners: ListenersConfig;
   /** Origin and path prefix, without a slash at the end. */

@@ -1,6 +1,5 @@
 import { formatListenAddress, isLocalAddress, type ListenAddress } from "../model/listen_address.js";
 import { type ListenerName, listenerNames } from "./kinds/address_kinds.js";
-import type { EgressNetwork } from "./rows/egress_settings.js";
 import type { SettingReader } from "./setting_reader.js";
 
 /** How the listeners are kept, beyond their addresses. */
@@ -20,15 +19,6 @@ export interface TlsConfig {
   readonly clientAuth: "none" | "optional" | "require";
   /** Whose TCP addresses speak TLS. */
   readonly listeners: readonly ListenerName[];
-}
-
-export interface EgressConfig {
-  /** Empty when the listener is closed. */
-  readonly listen: readonly ListenAddress[];
-  readonly network: EgressNetwork;
-  readonly user: string | undefined;
-  /** Absolute; absent where the daemon makes an authority of its own. */
-  readonly authority: { readonly certFile: string; readonly keyFile: string } | undefined;
 }
 
 /** The addresses of each listener; none when it is closed. */
@@ -69,8 +59,8 @@ export function readTls(reader: SettingReader): TlsConfig | undefined {
   return Object.freeze({ certFile, keyFile, clientCaFile, clientAuth, listeners });
 }
 
-/** Errors are noted in `reader`. */
-export function readEgressConfig(reader: SettingReader): EgressConfig {
+/** Without an `authority` the daemon makes one of its own. Errors are noted in `reader`. */
+export function readEgressConfig(reader: SettingReader) {
   const certFile = reader.get("NEXUS_EGRESS_CA_CERT_FILE");
   const keyFile = reader.get("NEXUS_EGRESS_CA_KEY_FILE");
   const isWhole = certFile !== undefined && keyFile !== undefined;
