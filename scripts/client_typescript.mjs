@@ -6,7 +6,8 @@ import { basename, join } from "node:path";
 
 const output = join(process.argv[2] ?? ".", "clients/typescript/src");
 
-const protos = ["nexus/v1/token", "nexus/v1/connection", "nexus/v1/strategy", "google/rpc/error_details"];
+const own = ["token", "connection", "strategy", "access"].map((name) => `nexus/v1/${name}`);
+const protos = [...own, "google/rpc/error_details"];
 const plugin = { local: "protoc-gen-es", out: "gen", opt: ["target=ts", "import_extension=js"] };
 execFileSync(
   "buf",

@@ -23,6 +23,7 @@ type fakeDaemon struct {
 	listener *bufconn.Listener
 	server   *grpc.Server
 	streams  chan *fakeStream
+	key      fakeKey
 
 	mu       sync.Mutex
 	acquire  func(context.Context, *nexusv1.AcquireTokenRequest) (*nexusv1.AcquireTokenResponse, error)
@@ -69,6 +70,7 @@ func (d *fakeDaemon) serve() {
 	d.listener = bufconn.Listen(64 << 10)
 	d.server = grpc.NewServer()
 	nexusv1.RegisterTokenServiceServer(d.server, d)
+	nexusv1.RegisterAccessServiceServer(d.server, &d.key)
 	go func(server *grpc.Server, listener *bufconn.Listener) { _ = server.Serve(listener) }(d.server, d.listener)
 }
 

@@ -15,6 +15,7 @@ else
   rm -f nexusv1/*.pb.go
 fi
 PATH="$PWD/../../node_modules/.bin:$PATH" buf generate ../../proto --output "$out" \
-  --path ../../proto/nexus/v1/token.proto --path ../../proto/nexus/v1/connection.proto --path ../../proto/nexus/v1/strategy.proto
+  --path ../../proto/nexus/v1/token.proto --path ../../proto/nexus/v1/connection.proto --path ../../proto/nexus/v1/strategy.proto \
+  --path ../../proto/nexus/v1/access.proto
 gofmt -w "$out/nexusv1"
 [ "$out" = . ] || diff -r --exclude=doc.go "$out/nexusv1" nexusv1 || { echo "nexusv1 is not current: run ./generate.sh" >&2; exit 1; }

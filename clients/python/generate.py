@@ -16,7 +16,7 @@ from grpc_tools import protoc
 HERE = Path(__file__).parent
 PROTO = HERE / "../../proto"
 WELL_KNOWN_PROTO = Path(grpc_tools.__file__).parent / "_proto"
-ROOTS = ["nexus/v1/token.proto", "google/rpc/status.proto", "google/rpc/error_details.proto"]
+ROOTS = ["nexus/v1/token.proto", "nexus/v1/access.proto", "google/rpc/status.proto", "google/rpc/error_details.proto"]
 ANNOTATIONS = "buf/validate/validate.proto"
 WELL_KNOWN = "google/protobuf/"
 PACKAGE = "nexusd._proto"

@@ -12,8 +12,8 @@ from typing import Any
 import grpc
 import pytest
 
-from nexusd._proto import token_pb2
-from nexusd._rpc import ACQUIRE, REPORT, WATCH
+from nexusd._proto import access_pb2, token_pb2
+from nexusd._rpc import ACQUIRE, RENEW, REPORT, WATCH
 
 Answer = token_pb2.AcquireTokenResponse
 
@@ -64,6 +64,8 @@ class FakeDaemon(grpc.GenericRpcHandler):
         self.acquire: Callable[[token_pb2.AcquireTokenRequest, grpc.ServicerContext], Answer] = self.give
         self.outcome: tuple[int, int] = (2, 2)
         self.revision = 1
+        #: In seconds; None for a key without a lease.
+        self.lease: int | None = 60
         self._lock = threading.Lock()
         self._server = grpc.server(futures.ThreadPoolExecutor(32))
         self._server.add_generic_rpc_handlers((self,))
@@ -88,6 +90,12 @@ class FakeDaemon(grpc.GenericRpcHandler):
                 self._report,
                 token_pb2.ReportRejectedTokenRequest.FromString,
                 token_pb2.ReportRejectedTokenResponse.SerializeToString,
+            )
+        if details.method == RENEW:
+            return grpc.unary_unary_rpc_method_handler(
+                self._renew,
+                access_pb2.RenewLeaseRequest.FromString,
+                access_pb2.RenewLeaseResponse.SerializeToString,
             )
         if details.method == WATCH:
             return grpc.unary_stream_rpc_method_handler(
@@ -116,6 +124,13 @@ class FakeDaemon(grpc.GenericRpcHandler):
         if outcome == 3:
             response.consent.auth_url, response.consent.reason = "http://127.0.0.1/auth/start?state=s", "scopes_missing"
             response.missing_scopes.append("write")
+        return response
+
+    def _renew(self, request: access_pb2.RenewLeaseRequest, context: grpc.ServicerContext) -> access_pb2.RenewLeaseResponse:
+        response = access_pb2.RenewLeaseResponse()
+        if self.lease is None:
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, "no lease")
+        response.lease.seconds, response.ends_at.seconds = self.lease or 0, 1_800_000_000
         return response
 
     def _watch(self, request: token_pb2.WatchTokensRequest, context: grpc.ServicerContext) -> Iterator[token_pb2.WatchTokensResponse]:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
 from pathlib import Path
 
 import grpc
@@ -18,6 +19,7 @@ from conftest import Answer, FakeDaemon, bookmark_message, state_message
 
 from nexusd import (
     AsyncNexus,
+    AttentionRequired,
     Bookmark,
     Cancellation,
     Cancelled,
@@ -27,6 +29,7 @@ from nexusd import (
     ConsentRequired,
     DeadlineExceeded,
     InvalidArgument,
+    Lease,
     Nexus,
     NexusError,
     Token,
@@ -60,6 +63,18 @@ def test_a_hit_costs_no_call_and_the_stream_brings_the_next(daemon: FakeDaemon) 
         daemon.events.put(bookmark_message())
         until(lambda: nexus.token("github", user="ada").access_token == "at-2")
         assert len(daemon.asked) == 1
+
+
+def test_renews_the_lease_of_its_key(daemon: FakeDaemon) -> None:
+    async def run() -> Lease:
+        async with AsyncNexus(daemon.address) as nexus:
+            return await nexus.renew_lease(timeout=20)
+
+    with Nexus(daemon.address) as nexus:
+        assert nexus.renew_lease() == Lease(60.0, datetime.fromtimestamp(1_800_000_000, timezone.utc)) == asyncio.run(run())
+        daemon.lease = None
+        with pytest.raises(AttentionRequired):
+            nexus.renew_lease()
 
 
 def test_async_a_hit_costs_no_call_and_the_stream_brings_the_next(daemon: FakeDaemon) -> None:

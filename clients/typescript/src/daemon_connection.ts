@@ -1,10 +1,11 @@
 import type { ClientHttp2Stream } from "node:http2";
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { type Client, createClient } from "@connectrpc/connect";
+import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import type { DaemonAddress } from "./daemon_address.js";
 import { InvalidArgument } from "./errors.js";
+import { AccessService } from "./gen/nexus/v1/access_pb.js";
 import { TokenService } from "./gen/nexus/v1/token_pb.js";
 import { steady } from "./strategies/steady_sessions.js";
 
@@ -20,6 +21,7 @@ export type TokenClient = Client<typeof TokenService>;
 export class DaemonConnection {
   readonly calls: TokenClient;
   readonly streams: TokenClient;
+  readonly access: Client<typeof AccessService>;
   readonly #managers: readonly Http2SessionManager[];
 
   constructor(
@@ -35,10 +37,11 @@ export class DaemonConnection {
       isHeld: false,
     });
     this.#managers = [calls, streams];
-    const clientOf = (sessionManager: Http2SessionManager): TokenClient =>
-      createClient(TokenService, createGrpcTransport({ baseUrl: origin, sessionManager }));
-    this.calls = clientOf(calls);
-    this.streams = clientOf(streams);
+    const over = (sessionManager: Http2SessionManager): Transport =>
+      createGrpcTransport({ baseUrl: origin, sessionManager });
+    this.calls = createClient(TokenService, over(calls));
+    this.streams = createClient(TokenService, over(streams));
+    this.access = createClient(AccessService, over(calls));
   }
 
   /**

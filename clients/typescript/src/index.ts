@@ -14,7 +14,7 @@ export {
   Unavailable,
 } from "./errors.js";
 export type { Fetch } from "./fetch.js";
-export { Nexus, type TokenOptions } from "./nexus.js";
+export { type Lease, Nexus, type TokenOptions } from "./nexus.js";
 export { StrategyError } from "./strategies/apply_strategy.js";
 export type { Limits } from "./time_limit.js";
 export { Token } from "./token.js";

@@ -1,10 +1,11 @@
 import { setMaxListeners } from "node:events";
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampDate } from "@bufbuild/protobuf/wkt";
 import type { Interceptor } from "@connectrpc/connect";
 import { type AcquireOptions, acquire, type OnConsent } from "./acquire.js";
 import { daemonAddress, type NexusOptions } from "./daemon_address.js";
 import { DaemonConnection } from "./daemon_connection.js";
-import { consentErrorOf, nexusErrorOf } from "./error_mapping.js";
+import { consentErrorOf, millisecondsOf, nexusErrorOf } from "./error_mapping.js";
 import { DeadlineExceeded, NexusError } from "./errors.js";
 import { type Fetch, fetchWith } from "./fetch.js";
 import {
@@ -44,6 +45,14 @@ export interface TokenOptions extends Limits {
   readonly minTtlMs?: number | undefined;
   /** Where a person is needed, ask by device authorization (RFC 8628): a code that is entered on any device, instead of the link. */
   readonly device?: boolean | undefined;
+}
+
+/** The lease of an API key, as `renewLease` returns it. */
+export interface Lease {
+  /** Its length in milliseconds. */
+  readonly durationMs: number;
+  /** When it ends unless it is renewed again, by the clock of the daemon. */
+  readonly endsAt: Date;
 }
 
 /** What is sent to the daemon for a token. @internal */
@@ -165,6 +174,24 @@ export class Nexus implements AsyncDisposable, Disposable {
       nextToken: (sent, status, challenge) => this.#next(provider, options, sent, status, challenge),
       prove: (request) => this.#prove(provider, options, request),
     });
+  }
+
+  /**
+   * Renews the lease of the API key that this client uses. Call it whenever a third of the lease has passed: the daemon revokes a key
+   * whose lease ends.
+   *
+   * @throws AttentionRequired with the reason `NO_LEASE` for a key without a lease
+   * @throws Unauthenticated when the lease has ended
+   */
+  async renewLease(limits: Limits = {}): Promise<Lease> {
+    this.#throwIfClosed();
+    const renew = (signal: AbortSignal) => () => {
+      const options = { signal, timeoutMs: callTimeoutMs, headers: this.#connection.headers() };
+      return this.#connection.access.renewLease({}, options);
+    };
+    const { lease, endsAt } = await this.#limited(limits, (signal) => this.#call(renew(signal), signal));
+    if (!lease || !endsAt) throw new NexusError("the daemon answered without a lease");
+    return { durationMs: millisecondsOf(lease), endsAt: timestampDate(endsAt) };
   }
 
   /** Ends the stream and the calls under way. A client that is not closed does not keep the process alive. */

@@ -13,7 +13,7 @@ from nexusd._core.acquire import Question
 from nexusd._core.names import name_of, scopes_of
 from nexusd._core.session import Steps, Waiting
 from nexusd.errors import DeadlineExceeded, NexusError
-from nexusd.tokens import Consent, Token, WatchEvent
+from nexusd.tokens import Consent, Lease, Token, WatchEvent
 
 T = TypeVar("T")
 
@@ -95,6 +95,11 @@ class AsyncNexus(Client):
         """Reports that an API refused a token, and answers another to try once more, as `Nexus.replace_rejected` does."""
         session = self._session or self._open()
         return await _perform(session.replace_rejected(name_of(provider, user, label), rejected, status, www_authenticate))
+
+    async def renew_lease(self, *, timeout: float | None = None) -> Lease:
+        """Renews the lease of the API key that this client uses, as `Nexus.renew_lease` does."""
+        session = self._session or self._open()
+        return await _within(timeout, _perform(session.renew_lease()))
 
     async def watch(self, *connection_ids: str) -> AsyncIterator[WatchEvent]:
         """Every change of the connections with these ids, or of all that the caller may see, over as many streams as it takes.

@@ -14,7 +14,7 @@ from nexusd._core.acquire import Question
 from nexusd._core.names import name_of, scopes_of
 from nexusd._core.session import Steps, Waiting
 from nexusd.errors import Cancelled, DeadlineExceeded, NexusError
-from nexusd.tokens import Consent, Token, WatchEvent
+from nexusd.tokens import Consent, Lease, Token, WatchEvent
 
 T = TypeVar("T")
 
@@ -135,6 +135,19 @@ class Nexus(Client):
         session = self._session or self._open()
         steps = session.replace_rejected(name_of(provider, user, label), rejected, status, www_authenticate)
         return _perform(steps, _Limits(None, None))
+
+    def renew_lease(self, *, timeout: float | None = None) -> Lease:
+        """Renews the lease of the API key that this client uses. Call it whenever a third of the lease has passed.
+
+        The daemon revokes a key whose lease ends.
+
+        Raises:
+            AttentionRequired: The key has no lease; the reason is `NO_LEASE`.
+            Unauthenticated: The lease has ended.
+            Unavailable, DeadlineExceeded, Cancelled
+        """
+        session = self._session or self._open()
+        return _perform(session.renew_lease(), _Limits(timeout, None))
 
     def watch(self, *connection_ids: str) -> Iterator[WatchEvent]:
         """Every change of the connections with these ids, or of all that the caller may see, over as many streams as it takes.

@@ -1,4 +1,4 @@
-"""The calls of TokenService, over channels of grpcio."""
+"""The calls of the daemon, over channels of grpcio."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import grpc
 
 from nexusd._core.address import Address, TlsFiles
 from nexusd._core.status import error_of
-from nexusd._proto import token_pb2
+from nexusd._proto import access_pb2, token_pb2
 from nexusd.errors import InvalidArgument, NexusError
 
 _SERVICE = "/nexus.v1.TokenService/"
 ACQUIRE, REPORT, WATCH = (_SERVICE + name for name in ("AcquireToken", "ReportRejectedToken", "WatchTokens"))
+RENEW = "/nexus.v1.AccessService/RenewLease"
 
 # A call that finds no connection makes one at once, since what is between the attempts is decided here (Backoff): the channel's own
 # pause stays short. A connection that is not made in 4 seconds is none. No proxy is to see the key.
@@ -55,6 +56,11 @@ class Calls:
             REPORT,
             request_serializer=token_pb2.ReportRejectedTokenRequest.SerializeToString,
             response_deserializer=token_pb2.ReportRejectedTokenResponse.FromString,
+        )
+        self.renew = channel.unary_unary(
+            RENEW,
+            request_serializer=access_pb2.RenewLeaseRequest.SerializeToString,
+            response_deserializer=access_pb2.RenewLeaseResponse.FromString,
         )
         self.watch = channel.unary_stream(
             WATCH,

@@ -18,7 +18,7 @@ from nexusd.strategies import (
     apply,
 )
 
-__all__ = ["Bookmark", "Consent", "ConnectionRemoved", "ConnectionState", "Problem", "Reset", "Token", "WatchEvent"]
+__all__ = ["Bookmark", "Consent", "ConnectionRemoved", "ConnectionState", "Lease", "Problem", "Reset", "Token", "WatchEvent"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -58,6 +58,16 @@ class Token:
     def __repr__(self) -> str:
         expiry = self.expires_at.isoformat() if self.expires_at else None
         return f"Token(revision={self.revision}, strategy={self.strategy.kind!r}, expires_at={expiry!r})"
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The lease of an API key, as `renew_lease` returns it."""
+
+    #: Its length in seconds.
+    duration: float
+    #: When it ends unless it is renewed again, in UTC, by the clock of the daemon.
+    ends_at: datetime
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from nexusd._core.names import Name
-from nexusd._proto import token_pb2
+from nexusd._proto import access_pb2, token_pb2
 from nexusd.errors import AttentionRequired, ConsentDenied, ConsentRequired
 from nexusd.strategies import make_strategy
-from nexusd.tokens import Bookmark, ConnectionRemoved, ConnectionState, Consent, Problem, Reset, Token, WatchEvent
+from nexusd.tokens import Bookmark, ConnectionRemoved, ConnectionState, Consent, Lease, Problem, Reset, Token, WatchEvent
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 # The words of ConnectionStatus, by their numbers.
@@ -22,6 +22,10 @@ _STATUSES = ("unspecified", "pending", "active", "attention", "revoked", "expire
 
 def datetime_of(timestamp: Timestamp) -> datetime:
     return _EPOCH + timedelta(seconds=timestamp.seconds, microseconds=timestamp.nanos // 1000)
+
+
+def lease_of(message: access_pb2.RenewLeaseResponse) -> Lease:
+    return Lease(message.lease.seconds + message.lease.nanos / 1e9, datetime_of(message.ends_at))
 
 
 def token_of(message: token_pb2.Token) -> Token:

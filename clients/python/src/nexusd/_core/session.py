@@ -9,22 +9,22 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import grpc
 
 from nexusd._core.acquire import CALL_SECONDS, REFRESHED, SCOPES_MISSING, STREAM_SECONDS, SUPERSEDED, WAIT_SECONDS, Question, report_request
 from nexusd._core.address import Address
 from nexusd._core.cache import TokenCache
-from nexusd._core.messages import consent_error, consent_of, token_of
+from nexusd._core.messages import consent_error, consent_of, lease_of, token_of
 from nexusd._core.names import Name
 from nexusd._core.subjects import CachedNames, WatchedIds
 from nexusd._core.watch import Backoff, Watch
 from nexusd._core.watcher import Stream, Watcher
-from nexusd._proto import token_pb2
+from nexusd._proto import access_pb2, token_pb2
 from nexusd._rpc import Calls, error_from, open_channel
 from nexusd.errors import Cancelled, NexusError, Unavailable
-from nexusd.tokens import Consent, Token, WatchEvent
+from nexusd.tokens import Consent, Lease, Token, WatchEvent
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -114,7 +114,7 @@ class Session:
         """Reports a refused token, and answers another; None when there is none."""
         headers = [www_authenticate] if isinstance(www_authenticate, str) else www_authenticate
         try:
-            report = yield from self._report(report_request(name, rejected.revision, status, headers))
+            report = yield from self._send(self._calls.report, report_request(name, rejected.revision, status, headers))
             if report.outcome in (SUPERSEDED, REFRESHED):
                 token = yield from self._newer(name, report.revision)
                 return token if token.revision != rejected.revision else None
@@ -125,6 +125,9 @@ class Session:
             if report.HasField("consent"):
                 raise consent_error(consent_of(report.consent, name), scopes=report.missing_scopes)
         return None
+
+    def renew_lease(self) -> Steps[Lease]:
+        return lease_of((yield from self._send(self._calls.renew, access_pb2.RenewLeaseRequest())))
 
     def watch(self, connection_ids: Sequence[str], take: Callable[[WatchEvent | NexusError], None]) -> Callable[[], None]:
         """Gives the changes to `take`, from another thread, and at last an error. Returns what ends it."""
@@ -210,10 +213,10 @@ class Session:
         self.cache.answered(name, token, question.scopes, reports)
         return token
 
-    def _report(self, request: token_pb2.ReportRejectedTokenRequest) -> Steps[token_pb2.ReportRejectedTokenResponse]:
+    def _send(self, method: grpc.UnaryUnaryMultiCallable[Any, T], request: object) -> Steps[T]:
         self._check_open()
         try:
-            call = self._calls.report.future(request, timeout=CALL_SECONDS, metadata=self.address.metadata())
+            call = method.future(request, timeout=CALL_SECONDS, metadata=self.address.metadata())
         except ValueError as error:
             raise self._error_from(error) from None
         try:
