@@ -11,9 +11,9 @@ import { ApiListener } from "./api/api_listener.js";
 import { OpenCalls } from "./callers/open_calls.js";
 import type { Routes } from "./listen/http_message.js";
 import type { Listener, ListenerPlace, OnUnexpected } from "./listen/listener.js";
-import { BrowserListener } from "./pages/browser_listener.js";
+import { browserListener } from "./pages/browser_listener.js";
 import type { BrowserPages } from "./pages/browser_pages.js";
-import { OpsListener, type OpsListenerOptions } from "./pages/ops_listener.js";
+import { type OpsListenerOptions, opsListener } from "./pages/ops_listener.js";
 import { restRoutes } from "./rest/rest_routes.js";
 import { addressKey } from "./sockets/address_key.js";
 import type { SocketAccess } from "./sockets/peer_credentials.js";
@@ -152,8 +152,13 @@ export class Listeners {
           services: [...options.httpServices, ...this.#standard.services],
         }),
     );
-    this.#browser = options.browserListen.map((listen) => browserListener(options, listen));
-    this.#ops = options.opsListen.map((listen) => opsListener(options, listen));
+    const { pages, publicUrl, readiness, metrics, opsPages } = options;
+    this.#browser = options.browserListen.map((listen) =>
+      browserListener({ ...placeOf(options, "browser"), listen, publicUrl: new URL(publicUrl), pages }),
+    );
+    this.#ops = options.opsListen.map((listen) =>
+      opsListener({ ...placeOf(options, "ops"), listen, readiness, metrics, pages: opsPages }),
+    );
     this.#others = (options.extensions ?? []).map(({ name, make }) => [
       name,
       make({ ...placeOf(options, name), authenticate }),
@@ -221,19 +226,6 @@ function routesOf(options: ListenersOptions): Routes {
   const { maxBodyBytes } = options.limits;
   const rest = { services, onUnexpected, maxBodyBytes, nowMs: () => clock.nowMs(), metrics };
   return firstOf([...options.routes, restRoutes(rest)]);
-}
-
-function browserListener(options: ListenersOptions, listen: ListenAddress): BrowserListener {
-  const { publicUrl, pages } = options;
-  return new BrowserListener({
-    ...placeOf(options, "browser"),
-    ...{ listen, publicUrl: new URL(publicUrl), pages },
-  });
-}
-
-function opsListener(options: ListenersOptions, listen: ListenAddress): OpsListener {
-  const { readiness, metrics, opsPages: pages } = options;
-  return new OpsListener({ ...placeOf(options, "ops"), listen, readiness, metrics, pages });
 }
 
 /**

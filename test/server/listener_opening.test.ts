@@ -9,7 +9,7 @@ import { ApiListener } from "../../src/server/api/api_listener.js";
 import { ListenerError } from "../../src/server/listen/listener.js";
 import { StreamListener } from "../../src/server/listen/stream_listener.js";
 import { Listeners, type ListenersOptions } from "../../src/server/listeners.js";
-import { OpsListener } from "../../src/server/pages/ops_listener.js";
+import { opsListener } from "../../src/server/pages/ops_listener.js";
 import { ManualClock } from "../fakes/manual_clock.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import { authenticate, FakeServices } from "./fake_services.js";
@@ -151,5 +151,5 @@ test("listeners that never opened close at once", async () => {
   await new ApiListener({ ...common, name: "grpc", clock: new ManualClock(0) }).close(force);
   const readiness = () => ({});
   const metrics = () => Promise.reject(new Error());
-  await new OpsListener({ ...common, readiness, metrics, pages: {} }).close(force);
+  await opsListener({ ...common, readiness, metrics, pages: {} }).close(force);
 });

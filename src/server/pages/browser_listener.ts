@@ -18,46 +18,40 @@ export interface BrowserListenerOptions extends ListenerPlace {
 }
 
 /** A person's browser on its way to a provider and back. */
-export class BrowserListener implements Listener {
-  readonly #options: BrowserListenerOptions;
-  readonly #http: HttpListener;
+export function browserListener(options: BrowserListenerOptions): Listener {
+  const { maxFormBytes } = limitsOf(options.bounds);
+  const browsers = new Browsers(options);
+  return new HttpListener({
+    ...options,
+    listener: "browser",
+    answer: (request, body) => browsers.answer(request, body),
+    maxBodyBytes: ({ method, url }) =>
+      method === "POST" && formPaths.has(splitTarget(url)?.path ?? "") ? maxFormBytes : 0,
+    internalError: noticePage("internalError"),
+  });
+}
+
+/** What a browser is answered, unless it asks too fast or for another host. */
+class Browsers {
   readonly #hosts: ReadonlySet<string>;
   readonly #rates: RateLimiter | undefined;
 
-  constructor(options: BrowserListenerOptions) {
-    this.#options = options;
-    const limits = limitsOf(options.bounds);
-    this.#rates = limits.browserRate && new RateLimiter(limits.browserRate);
+  constructor(private readonly options: BrowserListenerOptions) {
+    const { browserRate } = limitsOf(options.bounds);
+    this.#rates = browserRate && new RateLimiter(browserRate);
     this.#hosts = hostsOf(options.publicUrl);
-    this.#http = new HttpListener({
-      ...options,
-      listener: "browser",
-      answer: async (request, body) =>
-        this.#tooFast(request) ?? this.#prefixed(await this.#answer(request, body)),
-      maxBodyBytes: ({ method, url }) =>
-        method === "POST" && formPaths.has(splitTarget(url)?.path ?? "") ? limits.maxFormBytes : 0,
-      internalError: noticePage("internalError"),
-    });
   }
 
-  get addresses(): readonly ListenAddress[] {
-    return this.#http.addresses;
-  }
-
-  open(): Promise<void> {
-    return this.#http.open();
-  }
-
-  close(force: AbortSignal): Promise<void> {
-    return this.#http.close(force);
+  async answer(request: IncomingMessage, body: BrowserRequest["body"]): Promise<Answer> {
+    return this.#tooFast(request) ?? this.#prefixed(await this.#answer(request, body));
   }
 
   /** Of the address of the socket: what a proxy says of the one behind it anybody could say. */
   #tooFast({ socket, headers }: IncomingMessage): Answer | undefined {
     const key = addressKey(socket.remoteAddress) ?? "unix";
     if (!this.#rates || this.#rates.take(key)) return undefined;
-    const limit = limitsOf(this.#options.bounds).browserRate?.perSecond ?? 0;
-    const page = this.#options.pages.failed(headers, { kind: "rate_limited", perSecond: limit });
+    const limit = limitsOf(this.options.bounds).browserRate?.perSecond ?? 0;
+    const page = this.options.pages.failed(headers, { kind: "rate_limited", perSecond: limit });
     const retryAfter = String(Math.ceil(this.#rates.waitMs(key) / 1_000));
     return { ...page, headers: { ...page.headers, "retry-after": retryAfter } };
   }
@@ -69,16 +63,16 @@ export class BrowserListener implements Listener {
     if (!split || target === undefined || host === undefined) return noticePage("badRequest");
     if (!this.#hosts.has(host)) {
       return noticePage("misdirected", {
-        more: `Its address begins with ${this.#options.publicUrl.origin}.`,
+        more: `Its address begins with ${this.options.publicUrl.origin}.`,
       });
     }
     const origin = socket.remoteAddress;
-    return await this.#options.pages.answer({ method, target, ...split, headers, body, origin });
+    return await this.options.pages.answer({ method, target, ...split, headers, body, origin });
   }
 
   /** Pages and redirects within this listener speak of it by path; a proxy may have put a prefix before that. */
   #prefixed(answer: Answer): Answer {
-    const prefix = this.#options.publicUrl.pathname.replace(/\/+$/, "");
+    const prefix = this.options.publicUrl.pathname.replace(/\/+$/, "");
     if (prefix === "") return answer;
     const { location } = answer.headers;
     const isWithin = typeof location === "string" && location.startsWith("/");

@@ -21,62 +21,48 @@ const plain = { "content-type": "text/plain; charset=utf-8", "cache-control": "n
 const json = { "content-type": "application/json", "cache-control": "no-store" };
 
 /** Probes and scrapers: `/livez`, `/readyz`, `/metrics`; and the pages of extensions. */
-export class OpsListener implements Listener {
-  readonly #options: OpsListenerOptions;
-  readonly #http: HttpListener;
+export function opsListener(options: OpsListenerOptions): Listener {
+  return new HttpListener({
+    ...options,
+    listener: "ops",
+    answer: (request) => answerTo(request, options),
+    internalError: { status: 500, headers: plain, body: "internal error\n" },
+  });
+}
 
-  constructor(options: OpsListenerOptions) {
-    this.#options = options;
-    this.#http = new HttpListener({
-      ...options,
-      listener: "ops",
-      answer: (request) => this.#answer(request),
-      internalError: { status: 500, headers: plain, body: "internal error\n" },
-    });
+async function answerTo({ method, url }: IncomingMessage, options: OpsListenerOptions): Promise<Answer> {
+  const target = splitTarget(url);
+  if (!target) return { status: 400, headers: plain, body: "bad request\n" };
+  if (method !== "GET" && method !== "HEAD") {
+    return { status: 405, headers: { ...plain, allow: "GET, HEAD" }, body: "method not allowed\n" };
   }
+  return read(target.path, target.query, options);
+}
 
-  get addresses(): readonly ListenAddress[] {
-    return this.#http.addresses;
-  }
-
-  open(): Promise<void> {
-    return this.#http.open();
-  }
-
-  close(force: AbortSignal): Promise<void> {
-    return this.#http.close(force);
-  }
-
-  async #answer({ method, url }: IncomingMessage): Promise<Answer> {
-    const target = splitTarget(url);
-    if (!target) return { status: 400, headers: plain, body: "bad request\n" };
-    if (method !== "GET" && method !== "HEAD") {
-      return { status: 405, headers: { ...plain, allow: "GET, HEAD" }, body: "method not allowed\n" };
+async function read(
+  path: string,
+  query: URLSearchParams,
+  { readiness, metrics, pages }: OpsListenerOptions,
+): Promise<Answer> {
+  switch (path) {
+    case "/livez":
+      return { status: 200, headers: plain, body: "ok" };
+    case "/readyz": {
+      const checks = readiness();
+      const ready = Object.values(checks).every((check) => check === true);
+      return { status: ready ? 200 : 503, headers: json, body: `${JSON.stringify({ ready, checks })}\n` };
     }
-    return this.#read(target.path, target.query);
-  }
-
-  async #read(path: string, query: URLSearchParams): Promise<Answer> {
-    switch (path) {
-      case "/livez":
-        return { status: 200, headers: plain, body: "ok" };
-      case "/readyz": {
-        const checks = this.#options.readiness();
-        const ready = Object.values(checks).every((check) => check === true);
-        return { status: ready ? 200 : 503, headers: json, body: `${JSON.stringify({ ready, checks })}\n` };
-      }
-      case "/metrics": {
-        const { contentType, body } = await this.#options.metrics();
-        return { status: 200, headers: { "content-type": contentType, "cache-control": "no-store" }, body };
-      }
-      default:
-        return (await this.#options.pages[path]?.(query)) ?? this.#notFound();
+    case "/metrics": {
+      const { contentType, body } = await metrics();
+      return { status: 200, headers: { "content-type": contentType, "cache-control": "no-store" }, body };
     }
+    default:
+      return (await pages[path]?.(query)) ?? notFound(pages);
   }
+}
 
-  #notFound(): Answer {
-    const paths = ["/livez", "/readyz", "/metrics", ...Object.keys(this.#options.pages)];
-    const body = `not found: here are ${paths.slice(0, -1).join(", ")} and ${paths.at(-1)}\n`;
-    return { status: 404, headers: plain, body };
-  }
+function notFound(pages: OpsPages): Answer {
+  const paths = ["/livez", "/readyz", "/metrics", ...Object.keys(pages)];
+  const body = `not found: here are ${paths.slice(0, -1).join(", ")} and ${paths.at(-1)}\n`;
+  return { status: 404, headers: plain, body };
 }

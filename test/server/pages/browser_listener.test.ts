@@ -19,7 +19,7 @@ import type {
   StartOutcome,
   SubmitOutcome,
 } from "../../../src/domain/consent/consent_types.js";
-import { BrowserListener } from "../../../src/server/pages/browser_listener.js";
+import { browserListener } from "../../../src/server/pages/browser_listener.js";
 import { BrowserPages } from "../../../src/server/pages/browser_pages.js";
 import { describeBy } from "../../../src/server/pages/page_words.js";
 import { loopback, opened, portOf } from "../temporary.js";
@@ -120,7 +120,7 @@ async function openListener(publicUrl = "http://localhost:8080") {
   const capture = new FakeCapture();
   const unexpected: unknown[][] = [];
   const listener = await opened(
-    new BrowserListener({
+    browserListener({
       listen: loopback,
       setting: "NEXUS_BROWSER_LISTEN",
       publicUrl: new URL(publicUrl),

@@ -1,6 +1,6 @@
 import { connect } from "node:net";
 import { expect, test } from "vitest";
-import { OpsListener } from "../../../src/server/pages/ops_listener.js";
+import { opsListener } from "../../../src/server/pages/ops_listener.js";
 import { loopback, opened, portOf } from "../temporary.js";
 
 const noStore = { "cache-control": "no-store" };
@@ -9,7 +9,7 @@ async function openListener(checks: Record<string, boolean | string> = { store: 
   const unexpected: unknown[][] = [];
   let metrics = async () => ({ contentType: "text/plain; version=0.0.4", body: "up 1\n" });
   const listener = await opened(
-    new OpsListener({
+    opsListener({
       listen: loopback,
       setting: "NEXUS_OPS_LISTEN",
       readiness: () => checks,

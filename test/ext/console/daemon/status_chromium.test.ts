@@ -2,7 +2,7 @@ import type { BrowserContextOptions, Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
 import { statusPage } from "../../../../src/ext/console/status/status_page.js";
 import type { DaemonStatus } from "../../../../src/model/connections/daemon_status.js";
-import { OpsListener } from "../../../../src/server/pages/ops_listener.js";
+import { opsListener } from "../../../../src/server/pages/ops_listener.js";
 import { browser } from "../../../browser_fixture.js";
 import { daemonStatus, failing, planned, statusTimeMs } from "../../../server/daemon_status.js";
 import { loopback, opened, portOf } from "../../../server/temporary.js";
@@ -67,7 +67,7 @@ describe("the status in Chromium", () => {
   const show = async (status: DaemonStatus, options: BrowserContextOptions = {}) => {
     const shown = { status, visits: 0 };
     const listener = await opened(
-      new OpsListener({
+      opsListener({
         listen: loopback,
         setting: "NEXUS_OPS_LISTEN",
         readiness: () => ({}),
