@@ -129,7 +129,6 @@ export class Listeners {
   readonly #browser: readonly Listener[];
   readonly #ops: readonly Listener[];
   readonly #others: readonly (readonly [ListenerName, readonly Listener[]])[];
-  readonly #tlsOf: ListenersOptions["tlsOf"];
 
   constructor(options: ListenersOptions) {
     const failures = new FailedAuthentications(options.limits.failedAuthenticationRate);
@@ -163,7 +162,6 @@ export class Listeners {
       name,
       make({ ...placeOf(options, name), authenticate }),
     ]);
-    this.#tlsOf = (name) => options.tlsOf(name);
   }
 
   /** The addresses really bound, by kind of listener. */

@@ -1,12 +1,10 @@
 import { exitCodes } from "../../daemon/exit_codes.js";
-import type { ConnectionServiceRequestConnectionResponse as RequestAnswer } from "../../gen/nexus/v1/connection_pb.js";
+import type { ConnectionServiceRequestConnectionResponse as Request } from "../../gen/nexus/v1/connection_pb.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import { sendToApi } from "../shell/http_request.js";
 import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
 import { isLocalUrl } from "./remote_machine.js";
-
-type Request = RequestAnswer;
 
 /**
  * Takes a consent that was given in a browser which cannot reach this machine. The command is the browser that the daemon binds the

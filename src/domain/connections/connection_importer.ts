@@ -14,7 +14,7 @@ import {
   Unavailable,
 } from "../../model/errors.js";
 import { newId } from "../../model/ids.js";
-import { defaultLimits } from "../../model/limits.js";
+import { defaultLimits, type Limits } from "../../model/limits.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { importDeferredUntilMs } from "../../model/refresh/foreign_intent.js";
 import { GrantFailure } from "../../oauth/failure.js";
@@ -33,7 +33,7 @@ import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
 import type { CheckFields } from "./credential_check.js";
 import { checkImportRequest, type ImportRequest, importFailure } from "./import_request.js";
-import { refuseMoreConnections, refuseTakenLabel, type StoredLimits } from "./state/quotas.js";
+import { refuseMoreConnections, refuseTakenLabel } from "./state/quotas.js";
 
 /**
  * Makes connections of credentials that another system holds. A refresh token is proved by redeeming it, which may rotate it, so that the
@@ -44,7 +44,7 @@ import { refuseMoreConnections, refuseTakenLabel, type StoredLimits } from "./st
  * rotates, that would end the grant.
  */
 export class ConnectionImporter {
-  readonly #limits: StoredLimits;
+  readonly #limits: Limits;
   readonly #locks = new KeyedMutex<string>();
 
   constructor(
@@ -59,7 +59,7 @@ export class ConnectionImporter {
       readonly checkFields: CheckFields;
       readonly clock: Clock;
       readonly log: Log;
-      readonly limits?: StoredLimits;
+      readonly limits?: Limits;
     },
   ) {
     this.#limits = deps.limits ?? defaultLimits;

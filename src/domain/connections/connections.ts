@@ -3,6 +3,7 @@ import type { Identity, Principal } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { NotFound } from "../../model/errors.js";
+import type { Limits } from "../../model/limits.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
 import {
@@ -18,7 +19,6 @@ import type { McpServers } from "../providers/mcp_servers.js";
 import type { RevocationQueue } from "../revocation/revocation_queue.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import { changeConnection } from "./state/connection_change.js";
-import type { StoredLimits } from "./state/quotas.js";
 
 /** Connections: requesting, reading, ending. */
 export class Connections {
@@ -42,7 +42,7 @@ export class Connections {
       readonly publicUrl: string;
       readonly allowedReturnOrigins: readonly string[];
       readonly requireConfirmation?: boolean;
-      readonly limits?: StoredLimits;
+      readonly limits?: Limits;
     },
   ) {
     this.#attempted = deps.revocationAttempted ?? (() => Promise.resolve());

@@ -10,7 +10,7 @@ import {
 import { newConnection } from "../../model/connections/new_connection.js";
 import { FailedPrecondition, InvalidArgument, NotFound, Unavailable } from "../../model/errors.js";
 import { newId } from "../../model/ids.js";
-import { defaultLimits } from "../../model/limits.js";
+import { defaultLimits, type Limits } from "../../model/limits.js";
 import { isUnattended } from "../../model/providers/grant_type.js";
 import { canonicalName, type ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -20,7 +20,7 @@ import type { ConnectionRequest } from "../consent/consent_request.js";
 import type { RefreshOutcome } from "../refresh/refresh_outcome.js";
 import type { Refresher } from "../refresh/refresher.js";
 import { changeConnection } from "./state/connection_change.js";
-import { refuseMoreConnections, type StoredLimits } from "./state/quotas.js";
+import { refuseMoreConnections } from "./state/quotas.js";
 
 /** The daemon mints the first token of a new connection after so long when anyone who asked for it could not: it died meanwhile. */
 const firstMintMs = 30_000;
@@ -30,14 +30,14 @@ const firstMintMs = 30_000;
  * before anything is sent, so that a crash leaves no more than a token to be minted.
  */
 export class UnattendedConnector {
-  readonly #limits: StoredLimits;
+  readonly #limits: Limits;
 
   constructor(
     private readonly deps: {
       readonly store: Store;
       readonly refresher: Refresher;
       readonly clock: Clock;
-      readonly limits?: StoredLimits;
+      readonly limits?: Limits;
     },
   ) {
     this.#limits = deps.limits ?? defaultLimits;

@@ -41,47 +41,37 @@ interface Waiting {
 
 /** Makes a held credential the connection's own when the application that started the consent confirms it. */
 export class ConsentConfirmation {
-  readonly #store: Store;
-  readonly #vault: CredentialVault;
-  readonly #writer: CredentialWriter;
   readonly #consents: ConsentWriter;
   readonly #requests: PendingConsents;
-  readonly #locks: KeyedMutex<string>;
-  readonly #clock: Clock;
-  readonly #log: Log;
 
-  constructor(options: {
-    store: Store;
-    vault: CredentialVault;
-    writer: CredentialWriter;
-    revocations: RevocationQueue;
-    /** Shared with the refresher: one credential of a connection is written at a time. */
-    locks: KeyedMutex<string>;
-    clock: Clock;
-    log: Log;
-  }) {
-    this.#store = options.store;
-    this.#vault = options.vault;
-    this.#writer = options.writer;
-    this.#consents = new ConsentWriter(options);
-    this.#requests = new PendingConsents(options);
-    this.#locks = options.locks;
-    this.#clock = options.clock;
-    this.#log = options.log;
+  constructor(
+    private readonly deps: {
+      readonly store: Store;
+      readonly vault: CredentialVault;
+      readonly writer: CredentialWriter;
+      readonly revocations: RevocationQueue;
+      /** Shared with the refresher: one credential of a connection is written at a time. */
+      readonly locks: KeyedMutex<string>;
+      readonly clock: Clock;
+      readonly log: Log;
+    },
+  ) {
+    this.#consents = new ConsentWriter(deps);
+    this.#requests = new PendingConsents(deps);
   }
 
   /** @throws NotFound, InvalidArgument, FailedPrecondition */
   async confirm(connectionId: string, completionCode: string, principal: Principal): Promise<Connection> {
-    const outcome = await this.#locks.run(connectionId, () =>
-      this.#store.commit((tx) =>
+    const outcome = await this.deps.locks.run(connectionId, () =>
+      this.deps.store.commit((tx) =>
         this.#decide(tx, this.#find(tx, connectionId, principal), completionCode, principal),
       ),
     );
     if ("kind" in outcome) {
-      this.#log.warn({ connectionId, error: outcome.message }, "consent not confirmed");
+      this.deps.log.warn({ connectionId, error: outcome.message }, "consent not confirmed");
       throw outcome;
     }
-    this.#log.info({ connectionId }, "connection is active");
+    this.deps.log.info({ connectionId }, "connection is active");
     return outcome;
   }
 
@@ -92,7 +82,7 @@ export class ConsentConfirmation {
     const key = connection.pendingStateHash;
     const pending = key === undefined ? undefined : tx.getAuthorization(key);
     const isTheirs = pending?.held === true && isRequester(pending, principal);
-    if (key === undefined || !isTheirs || this.#clock.nowMs() >= pending.expiresAtMs) {
+    if (key === undefined || !isTheirs || this.deps.clock.nowMs() >= pending.expiresAtMs) {
       throw new FailedPrecondition(
         "NOT_AWAITING_CONFIRMATION",
         "no consent of this connection waits for your confirmation: it was not given yet, was confirmed, expired, or is not yours",
@@ -119,7 +109,7 @@ export class ConsentConfirmation {
     }
     let held: HeldCredential | undefined;
     try {
-      held = this.#vault.openAuthorization(key, pending).held;
+      held = this.deps.vault.openAuthorization(key, pending).held;
     } catch (error) {
       if (!(error instanceof DataLoss)) throw error;
     }
@@ -150,9 +140,9 @@ export class ConsentConfirmation {
             tx,
             asked,
             { pending, profile, tokenSet: held.tokenSet, metadata: held.callbackMetadata },
-            Math.min(held.receivedAtMs, this.#clock.nowMs()),
+            Math.min(held.receivedAtMs, this.deps.clock.nowMs()),
           )
-        : this.#writer.writeFields(tx, { ...asked, requestedScopes: [] }, profile, held);
+        : this.deps.writer.writeFields(tx, { ...asked, requestedScopes: [] }, profile, held);
     this.#audit(tx, "connection.confirmed", pending, principal, undefined, written.credentialRevision);
     return written;
   }
@@ -174,7 +164,7 @@ export class ConsentConfirmation {
   }
 
   #end(tx: Transaction, { connection, pending }: Waiting, reason: ProblemReason, principal: Principal): void {
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.deps.clock.nowMs();
     this.#requests.end(tx, connection, "goes_on");
     tx.putConnection(changeConnection(connection, consentEnded(connection, "failed", reason, nowMs), nowMs));
     this.#audit(tx, "connection.confirmation_failed", pending, principal, reason);
@@ -189,7 +179,7 @@ export class ConsentConfirmation {
     revision?: bigint,
   ): void {
     tx.appendAudit({
-      timeMs: this.#clock.nowMs(),
+      timeMs: this.deps.clock.nowMs(),
       type,
       ...by(principal),
       connectionId,

@@ -10,7 +10,7 @@ import type { Connection, StepUp } from "../../model/connections/connection.js";
 import { newConnection } from "../../model/connections/new_connection.js";
 import { FailedPrecondition, InvalidArgument, NotFound } from "../../model/errors.js";
 import { newId, newState, newToken } from "../../model/ids.js";
-import { defaultLimits } from "../../model/limits.js";
+import { defaultLimits, type Limits } from "../../model/limits.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { newCodeVerifier } from "../../oauth/pkce.js";
@@ -21,7 +21,6 @@ import {
   refuseMoreAuthorizations,
   refuseMoreConnections,
   refuseTakenLabel,
-  type StoredLimits,
 } from "../connections/state/quotas.js";
 import { type CredentialVault, hashState } from "../credentials/credential_vault.js";
 import type { McpServers } from "../providers/mcp_servers.js";
@@ -68,8 +67,6 @@ export interface RequestedConnection {
 /** Where a person consents, for every caller that may see the connection. */
 export type PendingLink = Pick<RequestedConnection, "authUrl" | "connectionId" | "expiresAtMs" | "device">;
 
-type RequestStore = Store;
-
 /** What a request comes to, before it is stored. */
 interface Requested {
   readonly profile: ProviderProfile;
@@ -95,7 +92,7 @@ interface Requested {
 export class ConnectionRequests {
   constructor(
     private readonly deps: {
-      readonly store: RequestStore;
+      readonly store: Store;
       readonly vault: CredentialVault;
       readonly servers: IssuerMetadata;
       readonly mcp?: McpServers;
@@ -107,7 +104,7 @@ export class ConnectionRequests {
       readonly allowedReturnOrigins: readonly string[];
       /** Every consent is to be confirmed, whatever the request says. */
       readonly requireConfirmation?: boolean;
-      readonly limits?: StoredLimits;
+      readonly limits?: Limits;
     },
   ) {}
 

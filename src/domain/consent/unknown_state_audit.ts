@@ -9,18 +9,11 @@ const intervalMs = 60_000;
 
 /** Puts callbacks with states that nobody asked for, or that were used already, on record: the first at once, the others merged. */
 export class UnknownStateAudit {
-  readonly #store: Store;
-  readonly #clock: Clock;
-  readonly #log: Log;
   #timer: Timer | undefined;
   #merged = 0;
   #lastVisitor: Principal | undefined;
 
-  constructor(options: { store: Store; clock: Clock; log: Log }) {
-    this.#store = options.store;
-    this.#clock = options.clock;
-    this.#log = options.log;
-  }
+  constructor(private readonly deps: { readonly store: Store; readonly clock: Clock; readonly log: Log }) {}
 
   async record(actor: Principal): Promise<void> {
     if (this.#timer) {
@@ -28,7 +21,7 @@ export class UnknownStateAudit {
       this.#lastVisitor = actor;
       return;
     }
-    this.#timer = this.#clock.setTimer(intervalMs, () => this.#next());
+    this.#timer = this.deps.clock.setTimer(intervalMs, () => this.#next());
     await this.#append(actor, 1);
   }
 
@@ -44,7 +37,7 @@ export class UnknownStateAudit {
   #next(): void {
     this.#timer = undefined;
     if (this.#merged === 0) return;
-    this.#timer = this.#clock.setTimer(intervalMs, () => this.#next());
+    this.#timer = this.deps.clock.setTimer(intervalMs, () => this.#next());
     const count = this.#merged;
     this.#merged = 0;
     if (this.#lastVisitor) void this.#append(this.#lastVisitor, count);
@@ -53,9 +46,9 @@ export class UnknownStateAudit {
   /** Never rejects: the visitor gets the same page either way. */
   async #append(actor: Principal, count: number): Promise<void> {
     try {
-      await this.#store.record((tx) => {
+      await this.deps.store.record((tx) => {
         tx.appendAudit({
-          timeMs: this.#clock.nowMs(),
+          timeMs: this.deps.clock.nowMs(),
           type: "state_verification_failed",
           ...by(actor),
           reason: "unknown_state",
@@ -63,7 +56,7 @@ export class UnknownStateAudit {
         });
       });
     } catch (error) {
-      this.#log.error({ err: error }, "a callback with an unknown state could not be recorded");
+      this.deps.log.error({ err: error }, "a callback with an unknown state could not be recorded");
     }
   }
 }

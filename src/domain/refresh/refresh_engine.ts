@@ -24,9 +24,6 @@ import type { GrantBasis, RefreshMetrics, RefreshOutcome } from "./refresh_outco
 import { RefreshScheduler } from "./refresh_scheduler.js";
 import { Refresher } from "./refresher.js";
 
-/** What the engine needs of the store. */
-export type EngineStore = Store;
-
 /** The parts that keep tokens alive, put together. */
 export class RefreshEngine {
   readonly refresher: Refresher;
@@ -37,7 +34,7 @@ export class RefreshEngine {
 
   constructor(
     private readonly deps: {
-      readonly store: EngineStore;
+      readonly store: Store;
       readonly vault: CredentialVault;
       readonly writer: CredentialWriter;
       readonly servers: IssuerMetadata;

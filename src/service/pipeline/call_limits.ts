@@ -3,16 +3,14 @@ import { ResourceExhausted } from "../../model/errors.js";
 import type { Limits } from "../../model/limits.js";
 import { RateLimiter } from "./rate_limiter.js";
 
-type LimitsOfCalls = Limits;
-
 /** How much each principal calls, at all listeners together. */
 export class CallLimits {
-  readonly #limits: LimitsOfCalls;
+  readonly #limits: Limits;
   readonly #rates: RateLimiter | undefined;
   readonly #streams = new Map<string, number>();
   #streamCount = 0;
 
-  constructor(limits: LimitsOfCalls) {
+  constructor(limits: Limits) {
     this.#limits = limits;
     this.#rates = limits.rate && new RateLimiter(limits.rate);
   }

@@ -3,15 +3,12 @@ import { type Databases, nothing } from "../lmdb/databases.js";
 import { moveInNames } from "./name_index.js";
 import { addToNumber, nameInKey } from "./numbers.js";
 
-/** What the indexes and counters know of a connection. */
-export type IndexedConnection = Connection;
-
 /** Moves a connection in every index and counter, inside a transaction; undefined stands for a connection that is not there. */
 export function moveInIndexes(
   databases: Databases,
   id: string,
-  before: IndexedConnection | undefined,
-  after: IndexedConnection | undefined,
+  before: Connection | undefined,
+  after: Connection | undefined,
 ): void {
   if (before?.providerId !== after?.providerId) {
     if (before) {

@@ -5,14 +5,11 @@ import { AlreadyExists, ResourceExhausted } from "../../../model/errors.js";
 import type { Limits } from "../../../model/limits.js";
 import type { Transaction } from "../../../store/transaction.js";
 
-/** Limits of what lies in the store: checked inside the commit that would pass them, so that none passes by a race. */
-export type StoredLimits = Limits;
-
 /** Before a connection is made. @throws ResourceExhausted */
 export function refuseMoreConnections(
   tx: Transaction,
   userId: string,
-  { maxConnectionsPerUser: limit }: StoredLimits,
+  { maxConnectionsPerUser: limit }: Limits,
 ): void {
   if (tx.countConnectionsOfUser(userId) < limit) return;
   throw new ResourceExhausted("TOO_MANY_CONNECTIONS", {
@@ -39,7 +36,7 @@ export function refuseTakenLabel(tx: Transaction, name: NameParts): void {
 export function refuseMoreAuthorizations(
   tx: Transaction,
   { name }: Principal,
-  { maxPendingAuthorizations: limit }: StoredLimits,
+  { maxPendingAuthorizations: limit }: Limits,
 ): void {
   if (tx.countAuthorizations(name) < limit) return;
   throw new ResourceExhausted("TOO_MANY_PENDING_AUTHORIZATIONS", {

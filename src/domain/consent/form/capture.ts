@@ -35,37 +35,22 @@ export interface CapturedCredential {
   readonly redirectUrl: string | undefined;
 }
 
-type CaptureStore = Store;
 type Fields = Readonly<Record<string, Secret>>;
 
 /** Static credentials: captured for a request, replaced by hand. */
 export class CredentialCapture {
-  readonly #store: CaptureStore;
-  readonly #writer: CredentialWriter;
-  readonly #holder: ConsentHolder;
-  readonly #trial: Pick<CredentialTrial, "try">;
-  readonly #locks: KeyedMutex<string>;
-  readonly #clock: Clock;
-  readonly #log: Log;
-
-  constructor(options: {
-    store: CaptureStore;
-    writer: CredentialWriter;
-    holder: ConsentHolder;
-    trial: Pick<CredentialTrial, "try">;
-    /** Of connections: one credential is tried and written at a time. */
-    locks: KeyedMutex<string>;
-    clock: Clock;
-    log: Log;
-  }) {
-    this.#store = options.store;
-    this.#writer = options.writer;
-    this.#holder = options.holder;
-    this.#trial = options.trial;
-    this.#locks = options.locks;
-    this.#clock = options.clock;
-    this.#log = options.log;
-  }
+  constructor(
+    private readonly deps: {
+      readonly store: Store;
+      readonly writer: CredentialWriter;
+      readonly holder: ConsentHolder;
+      readonly trial: Pick<CredentialTrial, "try">;
+      /** Of connections: one credential is tried and written at a time. */
+      readonly locks: KeyedMutex<string>;
+      readonly clock: Clock;
+      readonly log: Log;
+    },
+  ) {}
 
   /** @throws NotFound, FailedPrecondition (NOT_STATIC, PROVIDER_DELETED) */
   schema(state: string): { readonly providerName: string; readonly schema: JsonObject } {
@@ -80,10 +65,10 @@ export class CredentialCapture {
    */
   find(state: string): CaptureRequest {
     const stateHash = hashState(state);
-    const pending = this.#store.getAuthorization(stateHash);
+    const pending = this.deps.store.getAuthorization(stateHash);
     if (!pending || pending.held) throw new NotFound("request");
-    const profile = this.#judge(pending, this.#store.getProvider(pending.providerId));
-    return { stateHash, pending, profile, connection: this.#store.getConnection(pending.connectionId) };
+    const profile = this.#judge(pending, this.deps.store.getProvider(pending.providerId));
+    return { stateHash, pending, profile, connection: this.deps.store.getConnection(pending.connectionId) };
   }
 
   /**
@@ -98,15 +83,15 @@ export class CredentialCapture {
   ): Promise<CapturedCredential> {
     const { pending, profile } = this.find(state);
     const fields = checkCredential(profile, values);
-    return await this.#locks.run(pending.connectionId, async () => {
+    return await this.deps.locks.run(pending.connectionId, async () => {
       // It may have been used or replaced while this call waited for its turn.
       const request = this.find(state);
       const credential = await this.#tried(request.profile, fields, pending.connectionId, principal);
-      const { connection, completionCode } = await this.#store.commit((tx) =>
+      const { connection, completionCode } = await this.deps.store.commit((tx) =>
         this.#complete(tx, request, credential, principal),
       );
       const isActive = completionCode === undefined;
-      this.#log.info(
+      this.deps.log.info(
         { connectionId: connection.id, providerId: profile.id },
         isActive ? "connection is active" : "consent waits for its confirmation",
       );
@@ -126,14 +111,14 @@ export class CredentialCapture {
     values: Readonly<Record<string, JsonValue>>,
     principal: Principal,
   ): Promise<Connection> {
-    return await this.#locks.run(connectionId, async () => {
-      const connection = this.#store.getConnection(connectionId);
+    return await this.deps.locks.run(connectionId, async () => {
+      const connection = this.deps.store.getConnection(connectionId);
       if (!connection) throw new NotFound("connection");
-      const profile = replaceable(connection, this.#store.getProvider(connection.providerId));
+      const profile = replaceable(connection, this.deps.store.getProvider(connection.providerId));
       const fields = checkCredential(profile, values);
       const credential = await this.#tried(profile, fields, connectionId, principal);
-      const nowMs = this.#clock.nowMs();
-      return await this.#store.commit((tx) => {
+      const nowMs = this.deps.clock.nowMs();
+      return await this.deps.store.commit((tx) => {
         const before = tx.getConnection(connectionId);
         if (!before) throw new NotFound("connection");
         const current = replaceable(before, tx.getProvider(before.providerId));
@@ -142,7 +127,7 @@ export class CredentialCapture {
             "the provider profile was changed while the credential was tried: repeat the call",
           );
         }
-        const replaced = this.#writer.writeFields(tx, before, profile, credential);
+        const replaced = this.deps.writer.writeFields(tx, before, profile, credential);
         tx.appendAudit({
           timeMs: nowMs,
           type: "credential_replaced",
@@ -169,23 +154,23 @@ export class CredentialCapture {
     if (!before || before.status === "revoked") throw new NotFound("request");
     const isNewest = before.pendingStateHash === stateHash;
     const ended: Connection = isNewest ? { ...before, pendingStateHash: undefined } : before;
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.deps.clock.nowMs();
     const event = { timeMs: nowMs, ...by(principal), connectionId: before.id, providerId: profile.id };
     if (pending.requireConfirmation) {
       // The place for what waits is that of the newest request.
       if (ended.pendingStateHash !== undefined) throw new NotFound("request");
       const held = { kind: "fields", ...credential, receivedAtMs: nowMs } as const;
       tx.appendAudit({ ...event, type: "credential_captured", reason: "awaiting_confirmation" });
-      return this.#holder.hold(tx, ended, pending, held);
+      return this.deps.holder.hold(tx, ended, pending, held);
     }
     const asked = { ...ended, requestedScopes: [], ...requestOver(ended) };
-    const connection = this.#writer.writeFields(tx, asked, profile, credential);
+    const connection = this.deps.writer.writeFields(tx, asked, profile, credential);
     tx.appendAudit({ ...event, type: "credential_captured" });
     return { connection };
   }
 
   #judge(pending: PendingAuthorization, profile: ProviderProfile | undefined): ProviderProfile {
-    if (this.#clock.nowMs() >= pending.expiresAtMs) throw new NotFound("request");
+    if (this.deps.clock.nowMs() >= pending.expiresAtMs) throw new NotFound("request");
     if (!profile) throw deleted();
     if (profile.version !== pending.providerVersion) throw new NotFound("request");
     if (profile.authType === "oauth2") {
@@ -201,12 +186,12 @@ export class CredentialCapture {
     principal: Principal,
   ): Promise<StaticCredential> {
     try {
-      return { fields, account: await this.#trial.try(profile, fields) };
+      return { fields, account: await this.deps.trial.try(profile, fields) };
     } catch (error) {
       if (!(error instanceof FailedPrecondition)) throw error;
-      await this.#store.commit((tx) =>
+      await this.deps.store.commit((tx) =>
         tx.appendAudit({
-          timeMs: this.#clock.nowMs(),
+          timeMs: this.deps.clock.nowMs(),
           type: "credential_rejected",
           ...by(principal),
           connectionId,

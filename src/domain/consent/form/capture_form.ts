@@ -28,22 +28,14 @@ type Found = { readonly kind: "found"; readonly request: CaptureRequest; readonl
 
 /** The form of `/auth/capture`: who may see it, and what is wrong with it. */
 export class CaptureFormFlow implements CaptureFlow {
-  readonly #capture: CredentialCapture;
-  readonly #vault: CredentialVault;
-  readonly #clock: Clock;
-  readonly #log: Log;
-
-  constructor(options: {
-    capture: CredentialCapture;
-    vault: CredentialVault;
-    clock: Clock;
-    log: Log;
-  }) {
-    this.#clock = options.clock;
-    this.#capture = options.capture;
-    this.#vault = options.vault;
-    this.#log = options.log;
-  }
+  constructor(
+    private readonly deps: {
+      readonly capture: CredentialCapture;
+      readonly vault: CredentialVault;
+      readonly clock: Clock;
+      readonly log: Log;
+    },
+  ) {}
 
   async form(state: string, cookie: Cookies): Promise<CaptureFormOutcome> {
     const found = this.#find(state, cookie);
@@ -53,7 +45,7 @@ export class CaptureFormFlow implements CaptureFlow {
 
   schema(state: string): CaptureSchemaOutcome {
     try {
-      return { kind: "schema", ...this.#capture.schema(state) };
+      return { kind: "schema", ...this.deps.capture.schema(state) };
     } catch (thrown) {
       const judged = this.#judge(thrown, state);
       if (typeof judged === "string") throw thrown;
@@ -73,12 +65,12 @@ export class CaptureFormFlow implements CaptureFlow {
     const { pending, profile } = found.request;
     const context = { connectionId: pending.connectionId, providerId: profile.id };
     if (!sameText(formToken, found.formToken)) {
-      this.#log.warn(context, "capture form without its token");
+      this.deps.log.warn(context, "capture form without its token");
       return { kind: "foreign_form" };
     }
     const entered = enteredValues(profile, values);
     try {
-      const { redirectUrl, connection } = await this.#capture.capture(
+      const { redirectUrl, connection } = await this.deps.capture.capture(
         state,
         entered,
         at(browser, from?.origin, from?.via),
@@ -89,7 +81,7 @@ export class CaptureFormFlow implements CaptureFlow {
       const judged = this.#judge(thrown, state);
       if (typeof judged !== "string") return judged;
       if (judged === "not_asked") {
-        this.#log.warn({ ...context, error: (thrown as Error).message }, "credential not tried");
+        this.deps.log.warn({ ...context, error: (thrown as Error).message }, "credential not tried");
       }
       return { kind: "form", error: judged, form: formOf(found, { entered, thrown }) };
     }
@@ -97,11 +89,11 @@ export class CaptureFormFlow implements CaptureFlow {
 
   #find(state: string, cookie: Cookies): Found | ConsentFailure {
     try {
-      const request = this.#capture.find(state);
+      const request = this.deps.capture.find(state);
       const { connectionId, providerId } = request.pending;
-      const { browserBinding } = this.#vault.openAuthorization(request.stateHash, request.pending);
+      const { browserBinding } = this.deps.vault.openAuthorization(request.stateHash, request.pending);
       if (!sameText(cookie(bindingName(request.stateHash)) ?? "", browserBinding)) {
-        this.#log.warn({ connectionId, providerId }, "capture form from another browser");
+        this.deps.log.warn({ connectionId, providerId }, "capture form from another browser");
         return { kind: "foreign_form" };
       }
       return { kind: "found", request, formToken: formTokenOf(browserBinding, request.stateHash) };
@@ -118,7 +110,7 @@ export class CaptureFormFlow implements CaptureFlow {
     if (thrown instanceof InvalidArgument) return "invalid";
     if (thrown instanceof Unavailable) return "not_asked";
     if (thrown instanceof NotFound) {
-      return { kind: isExpiredState(state, this.#clock.nowMs()) ? "expired" : "unknown_request" };
+      return { kind: isExpiredState(state, this.deps.clock.nowMs()) ? "expired" : "unknown_request" };
     }
     if (!(thrown instanceof FailedPrecondition)) throw thrown;
     if (thrown.reason === "CREDENTIAL_REJECTED") return "rejected";

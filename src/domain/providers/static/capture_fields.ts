@@ -8,8 +8,6 @@ import { propertiesOf, requiredOf, schemaOf } from "./credential_schema.js";
 import { credentialPath } from "./credential_values.js";
 import { compilePattern } from "./safe_pattern.js";
 
-type CaptureSettings = ProviderSettings;
-
 /**
  * The fields of a form for the profile.
  *
@@ -17,7 +15,7 @@ type CaptureSettings = ProviderSettings;
  * @param violations of `checkCredential`
  */
 export function captureFields(
-  settings: CaptureSettings,
+  settings: ProviderSettings,
   entered: Readonly<Record<string, string>> | undefined,
   violations: readonly FieldViolation[],
 ): CaptureField[] {
@@ -46,7 +44,7 @@ export function captureFields(
 
 /** Errors that no field of the form can show. */
 export function generalViolations(
-  settings: CaptureSettings,
+  settings: ProviderSettings,
   violations: readonly FieldViolation[],
 ): string[] {
   const paths = propertiesOf(schemaOf(settings)).map(([name]) => credentialPath(name));
@@ -56,7 +54,7 @@ export function generalViolations(
 }
 
 /** What a form says: an input that was left blank is no value, except where the strategy knows an empty one. */
-export function enteredValues(settings: CaptureSettings, form: URLSearchParams): Record<string, string> {
+export function enteredValues(settings: ProviderSettings, form: URLSearchParams): Record<string, string> {
   const blanks = credentialFields(settings.strategy).filter(({ mayBeEmpty }) => mayBeEmpty);
   const names = propertiesOf(schemaOf(settings)).map(([name]) => name);
   return Object.fromEntries(

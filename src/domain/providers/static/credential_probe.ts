@@ -25,17 +25,9 @@ export type ApplyStrategy = (
   options?: { readonly proof?: string },
 ) => Promise<ApiRequest>;
 
-type TrialSettings = ProviderSettings;
-
 /** Tries static credentials at the provider, where the profile says how. */
 export class CredentialTrial {
-  readonly #apply: ApplyStrategy;
-  readonly #fetch: OutboundFetch;
-
-  constructor(options: { apply: ApplyStrategy; outbound: OutboundFetch }) {
-    this.#apply = options.apply;
-    this.#fetch = options.outbound;
-  }
+  constructor(private readonly deps: { readonly apply: ApplyStrategy; readonly outbound: OutboundFetch }) {}
 
   /**
    * One `GET` of the profile's `user_info_endpoint`; nothing where the profile does not name it.
@@ -63,8 +55,8 @@ export class CredentialTrial {
     const credentials = Object.entries(fields).map(([name, value]) => [name, value.reveal()]);
     const bare = { method: "GET", url: url.href, headers: { accept: "application/json" } };
     try {
-      const request = await this.#apply(bare, strategy, Object.fromEntries(credentials));
-      return await this.#fetch(request.url, { method: "GET", headers: request.headers });
+      const request = await this.deps.apply(bare, strategy, Object.fromEntries(credentials));
+      return await this.deps.outbound(request.url, { method: "GET", headers: request.headers });
     } catch (error) {
       if (!(error instanceof OutboundError)) throw error;
       if (error.isForbidden) throw new FailedPrecondition("PROVIDER_MISCONFIGURED", error.message, error);
@@ -87,7 +79,7 @@ export function processTrial(status: number): void {
 }
 
 /** Errors of a static profile's `user_info_endpoint`, which is a path below `api_base_url` or a URL of its own. */
-export function trialViolations(settings: TrialSettings): FieldViolation[] {
+export function trialViolations(settings: ProviderSettings): FieldViolation[] {
   if (settings.authType === "oauth2" || !URL.canParse(settings.apiBaseUrl)) return [];
   const url = userInfoUrl(settings);
   if (settings.userInfoEndpoint === "") return [];
