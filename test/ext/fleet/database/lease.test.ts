@@ -1,158 +1,246 @@
-import { expect, test, vi } from "vitest";
-import { FleetUnreachable } from "../../../../src/ext/fleet/database/connection/fleet_error.js";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import {
+  FleetDiverged,
+  FleetUnreachable,
+} from "../../../../src/ext/fleet/database/connection/fleet_error.js";
 import { ManualClock } from "../../../fakes/manual_clock.js";
+import type { Postgres } from "../../../fakes/postgres.js";
 import { TcpProxy } from "../../../fakes/tcp_proxy.js";
 import { perTest } from "../../../lifetimes.js";
 import { has } from "../../../needs.js";
 import { aFleetBed } from "./fleet_bed.js";
-import { aMember } from "./samples.js";
+import { aBatch, aMember, aWrite, firstEpoch } from "./samples.js";
 
-const bed = aFleetBed();
-const proxy = perTest(async () =>
-  has("postgresql")
-    ? await TcpProxy.postgres(bed.postgres.socketPath)
-    : ({} as TcpProxy & { folder: string }),
-);
-
-async function aHub(address: string) {
-  const clock = new ManualClock(Date.now());
-  const onLost = vi.fn();
-  const member = aMember({ address });
-  const database = await bed.connect({ url: bed.postgres.url(proxy.folder), clock, member });
-  const lease = database.lease({ address, onLost });
-  return { clock, onLost, lease, database, owner: member.owner };
-}
-
-const until = async (): Promise<number> => {
-  const [row] = await bed.postgres.query<{ ms: number }>(
-    "SELECT (extract(epoch FROM until) * 1000)::float8 AS ms FROM nexus.lease",
+describe("the lease", () => {
+  const bed = aFleetBed();
+  const proxy = perTest(async () =>
+    has("postgresql")
+      ? await TcpProxy.postgres(bed.postgres.socketPath)
+      : ({} as TcpProxy & { folder: string }),
   );
-  return row?.ms ?? 0;
-};
 
-test("one of two leads, and the other one after it is released", async () => {
-  const [a, b] = [await aHub("a"), await aHub("b")];
-  expect([await a.lease.acquire(), await b.lease.acquire()]).toEqual([true, false]);
-  expect([a.lease.fence, b.lease.fence]).toEqual([1n, undefined]);
-  expect(await b.lease.holder()).toMatchObject({ owner: a.owner, address: "a", fence: 1n });
-  await a.lease.release();
-  expect([a.lease.fence, a.lease.isSafeToSend(), await a.lease.acquire()]).toEqual([undefined, false, false]);
+  async function aHub(address: string) {
+    const clock = new ManualClock(Date.now());
+    const onLost = vi.fn();
+    const member = aMember({ address });
+    const database = await bed.connect({ url: bed.postgres.url(proxy.folder), clock, member });
+    const lease = database.lease({ address, onLost });
+    return { clock, onLost, lease, database, owner: member.owner };
+  }
 
-  expect(await b.lease.acquire()).toBe(true);
-  expect(b.lease.fence).toBe(2n);
-  expect(a.onLost).not.toHaveBeenCalled();
+  const until = async (): Promise<number> => {
+    const [row] = await bed.postgres.query<{ ms: number }>(
+      "SELECT (extract(epoch FROM until) * 1000)::float8 AS ms FROM nexus.lease",
+    );
+    return row?.ms ?? 0;
+  };
+
+  test("one of two leads, and the other one after it is released", async () => {
+    const [a, b] = [await aHub("a"), await aHub("b")];
+    expect([await a.lease.acquire(), await b.lease.acquire()]).toEqual([true, false]);
+    expect([a.lease.fence, b.lease.fence]).toEqual([1n, undefined]);
+    expect(await b.lease.holder()).toMatchObject({ owner: a.owner, address: "a", fence: 1n });
+    await a.lease.release();
+    expect([a.lease.fence, a.lease.isSafeToSend(), await a.lease.acquire()]).toEqual([
+      undefined,
+      false,
+      false,
+    ]);
+
+    expect(await b.lease.acquire()).toBe(true);
+    expect(b.lease.fence).toBe(2n);
+    expect(a.onLost).not.toHaveBeenCalled();
+  });
+
+  test("it is renewed every fifth of its time", async () => {
+    const { lease, clock } = await aHub("a");
+    await lease.acquire();
+    const before = await until();
+    clock.advance(1_999);
+    expect(await until()).toBe(before);
+    clock.advance(1);
+
+    await expect.poll(until).toBeGreaterThan(before);
+  });
+
+  test("sends begin for seven tenths of it, from when the last renewal was asked for", async () => {
+    const { lease, clock } = await aHub("a");
+    expect(lease.isSafeToSend()).toBe(false);
+    await lease.acquire();
+    expect(lease.isSafeToSend()).toBe(true);
+    proxy.cut();
+    clock.advance(6_999);
+    expect(lease.isSafeToSend()).toBe(true);
+    clock.advance(1);
+    expect(lease.isSafeToSend()).toBe(false);
+  });
+
+  test.each([
+    ["back", -1],
+    ["forward by the time of the lease", 7_000],
+  ])("a wall clock that is set %s stops sends until the next renewal", async (_, byMs) => {
+    const { lease, clock } = await aHub("a");
+    await lease.acquire();
+    clock.jump(byMs);
+    expect(lease.isSafeToSend()).toBe(false);
+    clock.advance(2_000);
+
+    await expect.poll(() => lease.isSafeToSend()).toBe(true);
+  });
+
+  test("while the database is away it is not lost, and renewed when it is back", async () => {
+    const { lease, clock, onLost } = await aHub("a");
+    await lease.acquire();
+    const before = await until();
+    proxy.cut();
+    clock.advance(2_000);
+    await expect.poll(() => clock.pending).toBeGreaterThan(0);
+    clock.advance(60_000);
+    expect([lease.isSafeToSend(), lease.fence]).toEqual([false, 1n]);
+    proxy.heal();
+    await expect
+      .poll(() => {
+        clock.advance(100);
+        return lease.isSafeToSend();
+      })
+      .toBe(true);
+    expect(await until()).toBeGreaterThan(before);
+    expect(onLost).not.toHaveBeenCalled();
+  });
+
+  test.each([
+    ["another process took it", "UPDATE nexus.lease SET owner = gen_random_uuid(), fence = fence + 1"],
+    ["its row was deleted", "DELETE FROM nexus.lease"],
+    ["its table was truncated", "TRUNCATE nexus.lease"],
+    ["its fence was raised", "UPDATE nexus.lease SET fence = fence + 1"],
+  ])("it is lost when %s, and said once", async (_, harm) => {
+    const { lease, clock, onLost } = await aHub("a");
+    await lease.acquire();
+    await bed.postgres.query(harm);
+    clock.advance(2_000);
+    await expect.poll(() => onLost.mock.calls.length).toBe(1);
+    clock.advance(60_000);
+
+    expect([lease.fence, lease.isSafeToSend(), await lease.acquire()]).toEqual([undefined, false, false]);
+    expect(onLost).toHaveBeenCalledOnce();
+  });
+
+  test("a renewal never takes, and a late one of a former leader changes nothing", async () => {
+    const [a, b] = [await aHub("a"), await aHub("b")];
+    await a.lease.acquire();
+    await bed.postgres.query("UPDATE nexus.lease SET until = now() - interval '1 second'");
+    expect(await b.lease.acquire()).toBe(true);
+    const before = await until();
+    a.clock.advance(2_000);
+    await expect.poll(() => a.onLost.mock.calls.length).toBe(1);
+
+    expect(await until()).toBe(before);
+    expect(await a.lease.holder()).toMatchObject({ owner: b.owner, fence: 2n });
+  });
+
+  test("after an outage the others leave the one who led five seconds", async () => {
+    const { lease, clock } = await aHub("b");
+    await bed.postgres.query(
+      "INSERT INTO nexus.lease VALUES ('leader', gen_random_uuid(), 1, now() - interval '1 minute', '10 s', 'a')",
+    );
+    proxy.cut();
+    await expect(lease.acquire()).rejects.toThrow(FleetUnreachable);
+    proxy.heal();
+    expect(await lease.acquire()).toBe(false);
+    clock.advance(4_999);
+    expect(await lease.acquire()).toBe(false);
+    clock.advance(1);
+
+    expect(await lease.acquire()).toBe(true);
+  });
+
+  test("asked again after its answer was lost, it is the same", async () => {
+    const { lease, clock } = await aHub("a");
+    proxy.loseAnswerTo("acquire_1");
+    await expect(lease.acquire()).rejects.toThrow(FleetUnreachable);
+    expect(lease.isSafeToSend()).toBe(false);
+    await lease.acquire();
+    clock.advance(5_000);
+
+    expect(await lease.acquire()).toBe(true);
+    expect(lease.fence).toBe(1n);
+  });
 });
 
-test("it is renewed every fifth of its time", async () => {
-  const { lease, clock } = await aHub("a");
-  await lease.acquire();
-  const before = await until();
-  clock.advance(1_999);
-  expect(await until()).toBe(before);
-  clock.advance(1);
+describe("a failover", () => {
+  const bed = aFleetBed();
 
-  await expect.poll(until).toBeGreaterThan(before);
-});
+  /** A leader and a feed behind one address, which leads to the primary, whichever server that is. */
+  async function aFleet() {
+    const proxy = await TcpProxy.postgres(bed.postgres.socketPath);
+    const url = bed.postgres.url(proxy.folder);
+    const [leading, following] = [await bed.connect({ url, member: aMember() }), await bed.connect({ url })];
+    const lease = leading.lease({ address: "a", leaseMs: 60_000, onLost: () => undefined });
+    await lease.acquire();
+    const log = leading.leaderLog(lease.fence ?? 0n, firstEpoch);
+    const ending = new AbortController();
+    const read: string[] = [];
+    const fed = (async () => {
+      for await (const batches of following.feed(bed.begin, ending.signal))
+        read.push(...batches.map(({ id }) => id));
+    })();
+    fed.catch(() => undefined);
+    onTestFinished(async () => {
+      ending.abort();
+      await log.close();
+      await proxy.close();
+    });
+    return { proxy, log, read, fed, following };
+  }
 
-test("sends begin for seven tenths of it, from when the last renewal was asked for", async () => {
-  const { lease, clock } = await aHub("a");
-  expect(lease.isSafeToSend()).toBe(false);
-  await lease.acquire();
-  expect(lease.isSafeToSend()).toBe(true);
-  proxy.cut();
-  clock.advance(6_999);
-  expect(lease.isSafeToSend()).toBe(true);
-  clock.advance(1);
-  expect(lease.isSafeToSend()).toBe(false);
-});
+  async function stored(server: Postgres): Promise<string[]> {
+    const rows = await server.query<{ id: string }>(
+      "SELECT id FROM nexus.log WHERE position > 0 ORDER BY position",
+    );
+    return rows.map(({ id }) => id);
+  }
 
-test.each([
-  ["back", -1],
-  ["forward by the time of the lease", 7_000],
-])("a wall clock that is set %s stops sends until the next renewal", async (_, byMs) => {
-  const { lease, clock } = await aHub("a");
-  await lease.acquire();
-  clock.jump(byMs);
-  expect(lease.isSafeToSend()).toBe(false);
-  clock.advance(2_000);
+  test("a synchronous standby that is promoted has every batch that was acknowledged; then one without them is diverged", {
+    timeout: 120_000,
+  }, async () => {
+    const standby = await bed.postgres.standby({ name: "sync" });
+    onTestFinished(() => standby.close());
+    await bed.postgres.set("synchronous_standby_names", "sync");
+    const { proxy, log, read, fed, following } = await aFleet();
+    const acknowledged: string[] = [];
+    for (let after = 0n; after < 20n; after++) {
+      const batch = aBatch(after, [aWrite("meta", "k", String(after))]);
+      expect(await log.append(batch)).toBe("ok");
+      acknowledged.push(batch.id);
+    }
+    // One is under way when the primary dies.
+    const last = aBatch(20n);
+    const appended = log.append(last);
+    bed.postgres.kill();
+    await standby.promote();
+    const lossy = await standby.standby({ name: "late" });
+    onTestFinished(() => lossy.close());
+    proxy.target = standby.socketPath;
+    proxy.reset();
+    expect(await appended).toBe("ok");
+    expect(await stored(standby)).toEqual([...acknowledged, last.id]);
+    await expect.poll(() => read, { timeout: 20_000 }).toEqual([...acknowledged, last.id]);
 
-  await expect.poll(() => lease.isSafeToSend()).toBe(true);
-});
+    // An asynchronous standby misses what the feed has brought: its link is cut before.
+    await expect.poll(() => stored(lossy)).toEqual([...acknowledged, last.id]);
+    await lossy.set("primary_conninfo", "");
+    await expect.poll(() => lossy.query("SELECT 1 FROM pg_stat_wal_receiver")).toEqual([]);
+    const lost = aBatch(21n);
+    expect(await log.append(lost)).toBe("ok");
+    await expect.poll(() => read.at(-1)).toBe(lost.id);
+    standby.kill();
+    await lossy.promote();
+    proxy.target = lossy.socketPath;
+    proxy.reset();
+    const next = await log.append(aBatch(22n));
 
-test("while the database is away it is not lost, and renewed when it is back", async () => {
-  const { lease, clock, onLost } = await aHub("a");
-  await lease.acquire();
-  const before = await until();
-  proxy.cut();
-  clock.advance(2_000);
-  await expect.poll(() => clock.pending).toBeGreaterThan(0);
-  clock.advance(60_000);
-  expect([lease.isSafeToSend(), lease.fence]).toEqual([false, 1n]);
-  proxy.heal();
-  await expect
-    .poll(() => {
-      clock.advance(100);
-      return lease.isSafeToSend();
-    })
-    .toBe(true);
-  expect(await until()).toBeGreaterThan(before);
-  expect(onLost).not.toHaveBeenCalled();
-});
-
-test.each([
-  ["another process took it", "UPDATE nexus.lease SET owner = gen_random_uuid(), fence = fence + 1"],
-  ["its row was deleted", "DELETE FROM nexus.lease"],
-  ["its table was truncated", "TRUNCATE nexus.lease"],
-  ["its fence was raised", "UPDATE nexus.lease SET fence = fence + 1"],
-])("it is lost when %s, and said once", async (_, harm) => {
-  const { lease, clock, onLost } = await aHub("a");
-  await lease.acquire();
-  await bed.postgres.query(harm);
-  clock.advance(2_000);
-  await expect.poll(() => onLost.mock.calls.length).toBe(1);
-  clock.advance(60_000);
-
-  expect([lease.fence, lease.isSafeToSend(), await lease.acquire()]).toEqual([undefined, false, false]);
-  expect(onLost).toHaveBeenCalledOnce();
-});
-
-test("a renewal never takes, and a late one of a former leader changes nothing", async () => {
-  const [a, b] = [await aHub("a"), await aHub("b")];
-  await a.lease.acquire();
-  await bed.postgres.query("UPDATE nexus.lease SET until = now() - interval '1 second'");
-  expect(await b.lease.acquire()).toBe(true);
-  const before = await until();
-  a.clock.advance(2_000);
-  await expect.poll(() => a.onLost.mock.calls.length).toBe(1);
-
-  expect(await until()).toBe(before);
-  expect(await a.lease.holder()).toMatchObject({ owner: b.owner, fence: 2n });
-});
-
-test("after an outage the others leave the one who led five seconds", async () => {
-  const { lease, clock } = await aHub("b");
-  await bed.postgres.query(
-    "INSERT INTO nexus.lease VALUES ('leader', gen_random_uuid(), 1, now() - interval '1 minute', '10 s', 'a')",
-  );
-  proxy.cut();
-  await expect(lease.acquire()).rejects.toThrow(FleetUnreachable);
-  proxy.heal();
-  expect(await lease.acquire()).toBe(false);
-  clock.advance(4_999);
-  expect(await lease.acquire()).toBe(false);
-  clock.advance(1);
-
-  expect(await lease.acquire()).toBe(true);
-});
-
-test("asked again after its answer was lost, it is the same", async () => {
-  const { lease, clock } = await aHub("a");
-  proxy.loseAnswerTo("acquire_1");
-  await expect(lease.acquire()).rejects.toThrow(FleetUnreachable);
-  expect(lease.isSafeToSend()).toBe(false);
-  await lease.acquire();
-  clock.advance(5_000);
-
-  expect(await lease.acquire()).toBe(true);
-  expect(lease.fence).toBe(1n);
+    expect(next).toBe("diverged");
+    await expect(fed).rejects.toThrow(FleetDiverged);
+    expect((await following.judge({ position: 22n, batchId: lost.id })).history).toBe("diverged");
+  });
 });
