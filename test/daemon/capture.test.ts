@@ -234,12 +234,12 @@ describe("the trial at the provider", () => {
   const api = perSuite(() => ScriptedApi.start());
 
   const register = (name: string, more: object = {}) =>
-    registerStatic(world, { name, apiBaseUrl: `${api.url}/v1/`, userInfoEndpoint: "/me", ...more });
+    registerStatic(world, { name, apiBaseUrl: `${api.origin}/v1/`, userInfoEndpoint: "/me", ...more });
 
   it.each(staticCases)("of $name has the credential in its place", async (each) => {
     const { name, authType, strategy, fields, header, target } = each;
     const id = await register(`try-${name}`, { authType, ...(strategy ? { strategy } : {}) });
-    api.script = 200;
+    api.answer = 200;
     api.calls.length = 0;
     await captureStatic(world, id, fields);
     expect(api.calls).toMatchObject([{ method: "GET", target: target ?? "/v1/me" }]);
@@ -264,15 +264,15 @@ describe("the trial at the provider", () => {
     ["a connection that ends", "hang_up", { code: "Unavailable" }],
     [
       "an answer that breaks off",
-      (_call, response) =>
+      (response) =>
         void response.writeHead(200, { "content-length": 9 }).write("{}", () => response.destroy()),
       { code: "Unavailable" },
     ],
-    ["2 MiB", (_call, response) => void response.end("x".repeat(2 * 1024 * 1024)), { code: "Unavailable" }],
+    ["2 MiB", (response) => void response.end("x".repeat(2 * 1024 * 1024)), { code: "Unavailable" }],
   ])("that is answered with %s", async (name, script, refused) => {
     const id = await register(`answers-${name.replace(/\W+/g, "-").toLowerCase()}`);
     const { state, connectionId } = await requestStatic(world, id);
-    api.script = script;
+    api.answer = script;
     if (refused) {
       const failure = await failureOf(capture(state, { api_key: "hunter2" }));
       expect(failure).toMatchObject(refused);
@@ -281,11 +281,11 @@ describe("the trial at the provider", () => {
         status: ConnectionStatus.PENDING,
         revision: 0n,
       });
-      api.script = 200;
+      api.answer = 200;
     }
     expect((await capture(state, { api_key: "k" })).status).toBe(ConnectionStatus.ACTIVE);
     if (!refused) return;
-    api.script = script;
+    api.answer = script;
     expect(await failureOf(replace(connectionId, { api_key: "worse" }))).toMatchObject(refused);
     expect(await tokenOf(connectionId)).toMatchObject({ credentials: { api_key: "k" }, revision: 1n });
   });
@@ -307,13 +307,13 @@ describe("the trial at the provider", () => {
       [401, 422, "form-tried did not accept these values."],
       [500, 503, "form-tried could not be asked"],
     ] as const) {
-      api.script = script;
+      api.answer = script;
       page = await browser.submit(page, { api_key: "hunter2" });
       expect(page.status).toBe(status);
       expect(page.body).toContain(text);
       expect(page.body).not.toContain("hunter2");
     }
-    api.script = 200;
+    api.answer = 200;
     const end = await browser.submit(page, { api_key: "k" }, (url) =>
       url.startsWith("http://127.0.0.1:3999/"),
     );

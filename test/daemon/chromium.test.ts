@@ -210,7 +210,7 @@ describe("the form", () => {
     const chromium = browser();
     const app = perSuite(() => ScriptedApi.start());
     const world = perSuite(async () =>
-      World.make({}, await Place.make({ NEXUS_ALLOWED_RETURN_URLS: app.url })),
+      World.make({}, await Place.make({ NEXUS_ALLOWED_RETURN_URLS: app.origin })),
     );
     let providerId: string;
 
@@ -238,7 +238,7 @@ describe("the form", () => {
     ])(
       "is told what is wrong beside the field, fixes it and comes back %s",
       async (_name, javaScriptEnabled) => {
-        const returnUrl = `${app.url}/back?tab=1`;
+        const returnUrl = `${app.origin}/back?tab=1`;
         const { page, troubles, connectionId, context } = await open({ javaScriptEnabled }, { returnUrl });
         expect(await page.title()).toBe("Connect your Acme account");
         await page.getByLabel("API key").fill("wrong");
@@ -266,7 +266,7 @@ describe("the form", () => {
         expect(await page.locator("*:focus").getAttribute("id")).toBe("field-0");
         await key.fill("sk-abcd");
         app.calls.length = 0;
-        await Promise.all([page.waitForURL(`${app.url}/**`), key.press("Enter")]);
+        await Promise.all([page.waitForURL(`${app.origin}/**`), key.press("Enter")]);
         expect(page.url()).toBe(`${returnUrl}&status=success&connection_id=${connectionId}&provider=acme`);
         expect(app.calls[0]?.headers.referer).toBeUndefined();
         expect((await readToken(connectionId))?.credentials).toEqual({
@@ -283,14 +283,14 @@ describe("the form", () => {
     );
 
     it("comes back to an application that sends the browser on", async () => {
-      const { page, troubles } = await open({}, { returnUrl: `${app.url}/back` });
-      const leaderPage = app.url.replace("127.0.0.1", "localhost");
-      app.script = ({ target }, response) => {
+      const { page, troubles } = await open({}, { returnUrl: `${app.origin}/back` });
+      const leaderPage = app.origin.replace("127.0.0.1", "localhost");
+      app.answer = (response, { target }) => {
         if (target.startsWith("/back")) response.writeHead(302, { location: `${leaderPage}/on` }).end();
         else response.end("here");
       };
       onTestFinished(() => {
-        app.script = 200;
+        app.answer = 200;
       });
       await page.getByLabel("API key").fill("sk-abcd");
       await page.getByLabel("Region").selectOption("us-east");

@@ -1,52 +1,31 @@
 import { createHmac } from "node:crypto";
-import { once } from "node:events";
 import { writeFileSync } from "node:fs";
-import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { run } from "../../src/cli/program.js";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
+import { type ApiCall, ScriptedApi } from "../fakes/scripted_api.js";
+import { perSuite } from "../lifetimes.js";
 import { staticCases } from "./capture_world.js";
 import { CommandWorld, type Ended } from "./command_world.js";
-
-interface Call {
-  readonly method: string;
-  readonly target: string;
-  readonly headers: IncomingHttpHeaders;
-  readonly body: Buffer;
-}
 
 const token = "access-1-secret";
 
 describe("nexusd curl", () => {
   let world: CommandWorld;
-  let server: Server;
+  const api = perSuite(() => ScriptedApi.start());
+  let calls: ScriptedApi["calls"];
   let origin: string;
-  const calls: Call[] = [];
-  let answer: (response: ServerResponse) => void;
   beforeAll(async () => {
-    server = createServer(async (request, response) => {
-      const chunks: Buffer[] = [];
-      for await (const chunk of request) chunks.push(chunk as Buffer);
-      const { method = "", url: target = "", headers } = request;
-      calls.push({ method, target, headers, body: Buffer.concat(chunks) });
-      answer(response);
-    });
-    await once(server.listen(0, "127.0.0.1"), "listening");
-    origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    ({ calls, origin } = api);
     world = await CommandWorld.make();
     await world.connect("github", { api_base_url: `${origin}/v3/` });
     await world.connect("versioned", { api_base_url: `${origin}?api-version=7` });
     await world.connect("baseless");
   });
-  afterAll(async () => {
-    server.closeAllConnections();
-    server.close();
-    await world.close();
-  });
+  afterAll(() => world.close());
   beforeEach(() => {
-    answer = (response) => response.end('{"login":"ada"}\n');
+    api.answer = (response) => response.end('{"login":"ada"}\n');
   });
   afterEach(() => {
     calls.splice(0);
@@ -57,7 +36,7 @@ describe("nexusd curl", () => {
     expect(ended.stderr).not.toMatch(/secret/);
     return ended;
   };
-  const sent = async (args: string[], piped?: string): Promise<Call | undefined> => {
+  const sent = async (args: string[], piped?: string): Promise<ApiCall | undefined> => {
     expect(await curl(args, piped)).toEqual({ code: 0, stdout: '{"login":"ada"}\n', stderr: "" });
     return calls[0];
   };
@@ -117,7 +96,7 @@ describe("nexusd curl", () => {
   });
 
   it("follows no redirect, since it could lead the credential away", async () => {
-    answer = (response) => response.writeHead(302, { location: `${origin}/elsewhere` }).end("moved\n");
+    api.answer = (response) => response.writeHead(302, { location: `${origin}/elsewhere` }).end("moved\n");
     const { code, stdout } = await curl(["-i", "github", "/user"]);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^HTTP\/1\.1 302 Found\r\nlocation: http:.*\/elsewhere\r\n(.*\r\n)+\r\nmoved\n$/);
@@ -187,7 +166,7 @@ describe("nexusd curl", () => {
   });
 
   it("ends with 0 whatever the API answers, and with --fail with 23 and no body", async () => {
-    answer = (response) => response.writeHead(404).end("no\n");
+    api.answer = (response) => response.writeHead(404).end("no\n");
     expect(await curl(["github", "/user"])).toEqual({ code: 0, stdout: "no\n", stderr: "" });
     expect(await curl(["-f", "github", "/user"])).toEqual({
       code: 23,
@@ -208,7 +187,7 @@ describe("nexusd curl", () => {
       stdout: "",
       stderr: "nexusd: the request to http://127.0.0.1:1 failed: ECONNREFUSED\n",
     });
-    answer = (response) => {
+    api.answer = (response) => {
       response.writeHead(200, { "content-length": "100" }).write("half");
       setImmediate(() => response.destroy());
     };
@@ -232,7 +211,7 @@ describe("nexusd curl", () => {
 
   it("streams what the API sends, byte for byte", async () => {
     let finish = (): void => {};
-    answer = (response) => {
+    api.answer = (response) => {
       response.write("first line\n");
       finish = () => response.end("last line\n");
     };
@@ -245,7 +224,7 @@ describe("nexusd curl", () => {
     finish();
     expect(await ended).toBe(0);
 
-    answer = (response) => response.end(Buffer.from([0, 255, 254, 10]));
+    api.answer = (response) => response.end(Buffer.from([0, 255, 254, 10]));
     chunks.splice(0);
     expect(await run(["curl", "github", "/bytes"], streaming)).toBe(0);
     expect([...Buffer.concat(chunks)]).toEqual([0, 255, 254, 10]);

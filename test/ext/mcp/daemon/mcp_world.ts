@@ -8,7 +8,7 @@ import { McpHttpServer } from "../../../../src/ext/mcp/http_server.js";
 import { SystemClock } from "../../../../src/runtime/clock.js";
 import { fakeShell } from "../../../cli/fake_shell.js";
 import { Place, World } from "../../../daemon/harness.js";
-import { EchoApi } from "../../../fakes/echo_api.js";
+import { ScriptedApi } from "../../../fakes/scripted_api.js";
 
 const { listen } = McpHttpServer;
 const main = join(import.meta.dirname, "../../../../dist/main.js");
@@ -40,7 +40,7 @@ export class McpWorld {
 
   private constructor(
     readonly world: World,
-    readonly api: EchoApi,
+    readonly api: ScriptedApi,
   ) {}
 
   static async make(
@@ -48,7 +48,9 @@ export class McpWorld {
     environment: NodeJS.ProcessEnv = {},
   ): Promise<McpWorld> {
     const world = await World.make(options, await Place.make(environment));
-    const made = new McpWorld(world, await EchoApi.start());
+    const made = new McpWorld(world, await ScriptedApi.start());
+    const json = { "content-type": "application/json" };
+    made.api.answer = (response) => void response.writeHead(200, json).end('{"login":"ada"}');
     // The command serves until its process ends.
     McpHttpServer.listen = async (given) => {
       const server = await listen.call(McpHttpServer, given);
