@@ -1,12 +1,10 @@
-import { connect } from "node:net";
-import { createGrpcTransport } from "@connectrpc/connect-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { run } from "../../src/cli/program.js";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { fakeShell } from "../cli/fake_shell.js";
 import { consent } from "../fakes/browser.js";
 import { failureOf } from "./errors.js";
-import { World } from "./harness.js";
+import { socketTransport, World } from "./harness.js";
 import { SecretWatcher, secretsOf } from "./secret_watcher.js";
 
 const ada = { providerName: "op", userId: "ada" };
@@ -152,8 +150,7 @@ describe("a connection by its name", () => {
   });
 
   it("is a secret of Envoy, which follows the connection that has the name", async () => {
-    const nodeOptions = { createConnection: () => connect(world.place.socket) };
-    const watcher = new SecretWatcher(createGrpcTransport({ baseUrl: "http://localhost", nodeOptions }));
+    const watcher = new SecretWatcher(socketTransport(world.place.socket));
     const names = ["nexus/op/ada/token", "nexus/op/ada/work/token", "nexus/op/%zz/token"];
     watcher.send(names);
     const empty = await watcher.next();

@@ -1,13 +1,11 @@
-import { connect } from "node:net";
 import { createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
 import { beforeAll, describe, expect, it } from "vitest";
 import { run } from "../../src/cli/program.js";
 import { SecretDiscoveryService } from "../../src/gen/envoy/service/secret/v3/sds_pb.js";
 import { DpopMode } from "../../src/gen/nexus/v1/provider_pb.js";
 import { fakeShell } from "../cli/fake_shell.js";
 import { perSuite } from "../lifetimes.js";
-import { World } from "./harness.js";
+import { socketTransport, World } from "./harness.js";
 import { consented, registeredAt, requestOf } from "./requests.js";
 import { secretsOf } from "./secret_watcher.js";
 
@@ -64,8 +62,7 @@ describe("the commands that hand out credentials", () => {
   });
 
   it("no secret of a proxy has it, since a secret cannot prove", async () => {
-    const nodeOptions = { createConnection: () => connect(world.place.socket) };
-    const transport = createGrpcTransport({ baseUrl: "http://localhost", nodeOptions });
+    const transport = socketTransport(world.place.socket);
     const names = ["bearer", "token", "header"].map((kind) => `nexus/${connectionId}/${kind}`);
     const secrets = createClient(SecretDiscoveryService, transport);
     const fetched = secretsOf(await secrets.fetchSecrets({ resourceNames: names }));

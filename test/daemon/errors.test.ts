@@ -2,15 +2,15 @@
  * What today's clients of Nexus meet at REST and at `NexusService` alone. `rest.test.ts` has the routes, and `capture.test.ts` and the
  * files beside it the same cases by RPC.
  */
-import { connect } from "node:net";
+
 import { createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
 import { beforeEach, describe, expect, it } from "vitest";
 import { NexusService } from "../../src/gen/nexus/v1/nexus_pb.js";
 import type { JsonObject } from "../../src/model/json.js";
 import { perSuite } from "../lifetimes.js";
 import { json } from "../oauth/scripted_server.js";
 import { failureOf } from "./errors.js";
+import { socketTransport } from "./harness.js";
 import { goodTokens, returnUrl, ScriptedWorld } from "./scripted_world.js";
 
 const unknownId = "00000000-0000-4000-8000-000000000000";
@@ -99,13 +99,7 @@ it("the audit log says the address of the socket, whatever X-Forwarded-For says"
 });
 
 it("gRPC answers a missing or inactive connection with an error, not with an empty token", async () => {
-  const nexus = createClient(
-    NexusService,
-    createGrpcTransport({
-      baseUrl: "http://localhost",
-      nodeOptions: { createConnection: () => connect(world.place.socket) },
-    }),
-  );
+  const nexus = createClient(NexusService, socketTransport(world.place.socket));
   const missing = { connectionId: unknownId };
   expect((await failureOf(nexus.getToken(missing))).code).toBe("NotFound");
   expect((await failureOf(nexus.refreshConnection(missing))).code).toBe("NotFound");

@@ -1,7 +1,5 @@
-import { connect } from "node:net";
 import { create } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
 import { expect, test } from "vitest";
 import { Daemon } from "../../src/daemon/daemon.js";
 import { FleetService, ReachResponseSchema } from "../../src/gen/nexus/fleet/v1/fleet_pb.js";
@@ -9,7 +7,7 @@ import { rpcRow } from "../../src/service/pipeline/rpc_access.js";
 import { defineService } from "../../src/service/pipeline/service_definition.js";
 import { ManualClock } from "../fakes/manual_clock.js";
 import { silentLog } from "../silent_log.js";
-import { Place } from "./harness.js";
+import { Place, socketTransport } from "./harness.js";
 
 const never = (): never => {
   throw new Error("not of this test");
@@ -35,10 +33,7 @@ test("an extension adds a service with its access, and counts", async () => {
       },
     },
   ]);
-  const transport = createGrpcTransport({
-    baseUrl: "http://localhost",
-    nodeOptions: { createConnection: () => connect(place.socket) },
-  });
+  const transport = socketTransport(place.socket);
   expect((await createClient(FleetService, transport).reach({})).mayLead).toBe(true);
   expect(await (await fetch(`${place.opsUrl}/metrics`)).text()).toContain(
     'nexus_trial_total{outcome="ok"} 1',

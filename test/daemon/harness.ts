@@ -48,12 +48,15 @@ export interface Clients {
   readonly approvals: Client<typeof ApprovalService>;
 }
 
-/** Real gRPC over a Unix socket. */
-export function clientsOf(socket: string): Clients {
-  const transport = createGrpcTransport({
+/** gRPC over a Unix socket. */
+export const socketTransport = (socket: string) =>
+  createGrpcTransport({
     baseUrl: "http://localhost",
     nodeOptions: { createConnection: () => connect(socket) },
   });
+
+export function clientsOf(socket: string): Clients {
+  const transport = socketTransport(socket);
   return {
     providers: createClient(ProviderService, transport),
     connections: createClient(ConnectionService, transport),

@@ -1,12 +1,10 @@
 import { writeFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { createServer, type Server } from "node:https";
-import { type AddressInfo, connect } from "node:net";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { TLSSocket } from "node:tls";
-import { createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
-import { AccessService, Role } from "../../src/gen/nexus/v1/access_pb.js";
+import { Role } from "../../src/gen/nexus/v1/access_pb.js";
 import { type AuthType, DpopMode } from "../../src/gen/nexus/v1/provider_pb.js";
 import { DaemonProcess } from "../daemon/daemon_process.js";
 import { type Clients, Place } from "../daemon/harness.js";
@@ -133,14 +131,9 @@ export class ProxyWorld {
 
   /** A key for a proxy, restricted to one connection. */
   async #key(connectionId: string): Promise<string> {
-    const nodeOptions = { createConnection: () => connect(this.place.socket) };
-    const access = createClient(
-      AccessService,
-      createGrpcTransport({ baseUrl: "http://localhost", nodeOptions }),
-    );
     const restriction = { connectionIds: [connectionId] };
     const name = `proxy-${this.#keys++}`;
-    return (await access.createApiKey({ name, role: Role.AGENT, restriction })).key;
+    return (await this.clients.access.createApiKey({ name, role: Role.AGENT, restriction })).key;
   }
 
   async variables(connectionId: string): Promise<Variables> {

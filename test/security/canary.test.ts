@@ -1,11 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
 import { join } from "node:path";
-import { ConnectError, createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
+import { ConnectError } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { AccessService, Role } from "../../src/gen/nexus/v1/access_pb.js";
+import { Role } from "../../src/gen/nexus/v1/access_pb.js";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { DaemonProcess } from "../daemon/daemon_process.js";
 import { Place } from "../daemon/harness.js";
@@ -311,11 +309,8 @@ describe("no secret in clear", { timeout: 180_000 }, () => {
   }
 
   function callers() {
-    const transport = createGrpcTransport({
-      baseUrl: "http://localhost",
-      nodeOptions: { createConnection: () => connect(place.socket) },
-    });
-    return { clients: place.clients(), access: createClient(AccessService, transport) };
+    const clients = place.clients();
+    return { clients, access: clients.access };
   }
 
   it("the search finds a secret in every notation, and the life had secrets of every kind", () => {

@@ -1,9 +1,7 @@
-import { connect } from "node:net";
-import { createGrpcTransport } from "@connectrpc/connect-node";
 import { Client, credentials, type ServiceError } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AuthType } from "../../../../src/gen/nexus/v1/provider_pb.js";
-import { World } from "../../../daemon/harness.js";
+import { socketTransport, World } from "../../../daemon/harness.js";
 import { registered, requestOf } from "../../../daemon/requests.js";
 import { SecretWatcher, secretsOf } from "../../../daemon/secret_watcher.js";
 import { consent } from "../../../fakes/browser.js";
@@ -24,8 +22,7 @@ describe("secret discovery", () => {
   });
   const watch = (): SecretWatcher => {
     const { socket } = world.place;
-    const nodeOptions = { createConnection: () => connect(socket) };
-    const watcher = new SecretWatcher(createGrpcTransport({ baseUrl: "http://localhost", nodeOptions }));
+    const watcher = new SecretWatcher(socketTransport(socket));
     watchers.push(watcher);
     return watcher;
   };

@@ -1,15 +1,13 @@
 import { readdirSync } from "node:fs";
-import { connect } from "node:net";
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { toJson } from "@bufbuild/protobuf";
 import { ConnectError, createClient, type Transport } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
 import { describe, expect, it } from "vitest";
 import { Authorization } from "../../../../src/gen/envoy/service/auth/v3/external_auth_pb.js";
 import { SecretDiscoveryService } from "../../../../src/gen/envoy/service/secret/v3/sds_pb.js";
 import { AuthType } from "../../../../src/gen/nexus/v1/provider_pb.js";
 import { rpcName } from "../../../../src/service/pipeline/rpc_access.js";
-import { Place, World } from "../../../daemon/harness.js";
+import { Place, socketTransport, World } from "../../../daemon/harness.js";
 import { registered, requestOf } from "../../../daemon/requests.js";
 import { perSuite } from "../../../lifetimes.js";
 
@@ -131,12 +129,6 @@ async function services(): Promise<DescService[]> {
   return [...own, Authorization, SecretDiscoveryService];
 }
 
-/** Over gRPC and the Unix socket. */
-function transportOf(socket: string): Transport {
-  const nodeOptions = { createConnection: () => connect(socket) };
-  return createGrpcTransport({ baseUrl: "http://localhost", nodeOptions });
-}
-
 /** How a call ends: which fields the answer has, or the error; of streams the first answer. */
 async function endOf(transport: Transport, method: DescMethod, request: object): Promise<unknown> {
   const client = createClient(method.parent, transport) as Record<string, (...given: unknown[]) => unknown>;
@@ -183,7 +175,7 @@ describe.skipIf(process.env["NEXUS_TEST_FOLLOWER"] === undefined)("a follower", 
       return { hub, provider, consented, imported: await imported("one"), spare: await imported("two") };
     };
     const [led, following] = [await own("leader"), await own("follower")];
-    const [leader, follower] = [transportOf(beside.socket), transportOf(world.place.socket)];
+    const [leader, follower] = [socketTransport(beside.socket), socketTransport(world.place.socket)];
     const methods = (await services())
       .flatMap(({ methods: each }) => each)
       .filter(({ name }) => name !== "DeltaSecrets");

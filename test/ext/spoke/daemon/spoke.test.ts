@@ -1,13 +1,11 @@
-import { connect } from "node:net";
 import { join } from "node:path";
-import { createGrpcTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Role } from "../../../../src/gen/nexus/v1/access_pb.js";
 import { ConnectionStatus } from "../../../../src/gen/nexus/v1/connection_pb.js";
 import { AuthType } from "../../../../src/gen/nexus/v1/provider_pb.js";
 import { auditEvents } from "../../../daemon/audit_events.js";
 import { failureOf } from "../../../daemon/errors.js";
-import { Watcher } from "../../../daemon/harness.js";
+import { socketTransport, Watcher } from "../../../daemon/harness.js";
 import { consented, registered, registeredAt, requestOf } from "../../../daemon/requests.js";
 import { SecretWatcher, secretsOf } from "../../../daemon/secret_watcher.js";
 import { Browser, consent } from "../../../fakes/browser.js";
@@ -83,8 +81,7 @@ describe("a spoke of one daemon", () => {
   });
 
   it("tells its watchers and proxies of a refresh at the hub", async () => {
-    const nodeOptions = { createConnection: () => connect(join(spoke.folder, "nexus.sock")) };
-    const proxy = new SecretWatcher(createGrpcTransport({ baseUrl: "http://localhost", nodeOptions }));
+    const proxy = new SecretWatcher(socketTransport(join(spoke.folder, "nexus.sock")));
     const secret = `nexus/${adas}/bearer`;
     proxy.send([secret]);
     const first = await proxy.next();

@@ -1,12 +1,11 @@
-import { connect } from "node:net";
 import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
-import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
+import { createConnectTransport } from "@connectrpc/connect-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { TokenService } from "../../../../src/gen/nexus/v1/token_pb.js";
 import { DaemonProcesses } from "../../../daemon/daemon_process.js";
 import { failureOf } from "../../../daemon/errors.js";
-import { Place } from "../../../daemon/harness.js";
+import { Place, socketTransport } from "../../../daemon/harness.js";
 import { registered, requestOf } from "../../../daemon/requests.js";
 import { Browser } from "../../../fakes/browser.js";
 import { OtlpReceiver, type ReceivedSpan } from "../../../fakes/otlp_receiver.js";
@@ -71,14 +70,7 @@ describe("traces of a daemon", () => {
     return connectionId;
   }
 
-  const grpc = () =>
-    createClient(
-      TokenService,
-      createGrpcTransport({
-        baseUrl: "http://localhost",
-        nodeOptions: { createConnection: () => connect(place.socket) },
-      }),
-    );
+  const grpc = () => createClient(TokenService, socketTransport(place.socket));
   const ofRpc =
     (method: string, system: string) =>
     ({ name, attributes }: ReceivedSpan): boolean =>
