@@ -85,8 +85,7 @@ export function formHeaders(returnUrl: string | undefined): Record<string, strin
 }
 
 function introduction({ title, description }: CaptureForm, provider: string): View {
-  const asked = title === "" ? ` by ${provider}` : ` for ${provider}`;
-  if (description === "") return <p>Enter what you were given{asked}.</p>;
+  if (description === "") return <p>Enter your credential for {provider}.</p>;
   return (
     <>
       {title !== "" && <p class="note">Provider: {provider}</p>}

@@ -34,7 +34,7 @@ export const states = [
   ["attention", ConnectionStatus.ATTENTION, "Attention", "A user or an operator must act", "bad"],
   ["active", ConnectionStatus.ACTIVE, "Active", "The token is kept fresh", "good"],
   ["pending", ConnectionStatus.PENDING, "Pending", "Waits for the user's consent", "calm"],
-  ["failed", ConnectionStatus.FAILED, "Failed", "The user's consent came to nothing", "idle"],
+  ["failed", ConnectionStatus.FAILED, "Failed", "The consent failed", "warn"],
   ["expired", ConnectionStatus.EXPIRED, "Expired", "Nobody consented in time", "idle"],
   ["revoked", ConnectionStatus.REVOKED, "Revoked", "The credential is erased", "idle"],
 ] as const satisfies readonly (readonly [

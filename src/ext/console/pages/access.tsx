@@ -41,7 +41,7 @@ async function keysOf(request: PageRequest) {
       <h2 id="keys-title">API keys</h2>
       {apiKeys.length === 0 ? (
         <p class="soft">
-          There is none yet: the owner of this machine needs none. In a terminal: <code>nexusd keys create</code>
+          No API keys yet. The user that runs nexusd needs none. In a terminal: <code>nexusd keys create</code>
         </p>
       ) : <Table caption="API keys" columns={columns} rows={apiKeys.map((key) => keyRow(request, key))} />}
       <p class="actions">

@@ -95,7 +95,7 @@ async function tasksOf(request: PageRequest, status: GetStatusResponse): Promise
     return taskOf({
       name,
       what: <><a href={`/providers/${providerId}`}><bdi>{name}</bdi></a>: {consents && "Consents fail. "}{message}</>,
-      note: <>Since <Moment time={since} nowMs={request.nowMs} />, {counted(Number(connections), "connection")}.</>,
+      note: <>First failure <Moment time={since} nowMs={request.nowMs} />, {counted(Number(connections), "connection")}.</>,
     });
   });
   const more = status.failingProviderCount - status.failingProviders.length;

@@ -19,8 +19,8 @@ export const maxFailing = 100;
 /** How a connection of it comes to be. */
 export function kindWords(provider: Provider): string {
   const settings = profileSettings(provider);
-  if (isConsented(settings)) return "A person consents";
-  return isUnattended(settings) ? "No person is needed" : "A person enters a key";
+  if (isConsented(settings)) return "The user consents";
+  return isUnattended(settings) ? "No user is needed" : "The user enters a key";
 }
 
 export function isOAuth2({ authType }: Provider): boolean {
