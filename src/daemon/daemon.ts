@@ -85,7 +85,7 @@ export class Daemon {
     await daemon.#open(made);
     log.info(
       { redirectUri: config.redirectUri },
-      "redirect URIs begin with this: paste the one that nexusd provider show NAME prints into the provider's console",
+      "redirect URIs start with this URL; nexusd provider show NAME prints the one to register",
     );
     log.info({ version: readVersion(), dataDir: config.dataDir, ...listeners.addresses }, "nexusd is ready");
     return daemon;

@@ -57,7 +57,7 @@ function listCommand(shell: Shell): Command {
       flags.all === true || flags.status !== undefined || !overStatuses.includes(status);
     const shown = all.filter(isShown);
     session.showList(shown, {
-      none: all.length === 0 ? "no connections\n" : "",
+      none: all.length === 0 ? "no connections: nexusd connect --help\n" : "",
       columns: {
         ID: ({ id }) => shortId(id),
         PROVIDER: ({ providerName }) => providerName,
