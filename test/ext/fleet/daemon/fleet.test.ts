@@ -238,7 +238,7 @@ describe("a request that a rule of a fleet has a person asked about", () => {
     const startedMs = performance.now();
     await other.clients.access.revokeApiKey({ key: { case: "name", value: "claude" } });
     const ends = await Promise.all([...held, ...ended]);
-    // Promised within two seconds; of a laden machine five are asked.
+    // Promised within two seconds. `feed.test.ts` shows that no timer lies between a commit and its followers; of a laden machine five are asked.
     expect(performance.now() - startedMs).toBeLessThan(5_000);
     expect(ends).toEqual(ends.map(() => expect.stringMatching(/not valid any more/)));
     for (const hub of hubs.all) await waitingAt(hub, 0);

@@ -52,6 +52,17 @@ test("a follower knows the keys that the leader made, and ends those that it rev
   expect(follower.keys.find("ci")?.revokedBy).toBe(admin.name);
 });
 
+test("a follower is notified when it has what an extension keeps in the store of the leader", async () => {
+  const fleet = await Fleet.make(1);
+  const follower = fleet.followers[0] as ReplicaStore;
+  const seen: (string | undefined)[] = [];
+  const look = () => seen.push(follower.raw(({ meta }) => meta.getBinary("stops")?.toString()));
+  caches(follower).changes.on("followed", look);
+  await fleet.leader.commit((tx) => tx.raw(({ meta }) => meta.putSync("stops", Buffer.from("all"))));
+  await fleet.feed();
+  expect(seen).toEqual(["all"]);
+});
+
 test("a lease that is renewed through a follower goes on at every hub, and ends at every hub", async () => {
   const fleet = await Fleet.make(2);
   const hubs = fleet.stores.map(caches);

@@ -65,6 +65,16 @@ test("a follower hears each batch in order, with its writes as they were made", 
   ]);
 });
 
+test("a follower gets each batch by its notification, while its clock stands still", async () => {
+  const log = await leader();
+  const clock = new ManualClock(Date.now());
+  const { positions } = follow(await bed.connect({ clock }), bed.begin);
+  for (let after = 0n; after < 5n; after++) {
+    await log.append(aBatch(after));
+    await expect.poll(positions).toEqual(upTo(Number(after) + 1));
+  }
+});
+
 test("without a notification it looks by itself", async () => {
   const log = await leader();
   const clock = new ManualClock(Date.now());
