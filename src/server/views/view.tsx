@@ -11,6 +11,12 @@ export function render(view: View): string {
   return String(Fragment({ children: [view] }));
 }
 
+// hono looks for AsyncLocalStorage once, for components that wait. In use it makes every promise of the daemon call hooks (Node 20, 22).
+const { getBuiltinModule } = process;
+process.getBuiltinModule = () => undefined;
+render("");
+process.getBuiltinModule = getBuiltinModule;
+
 /** A whole page. */
 export function document(page: {
   readonly title: string;

@@ -1,6 +1,7 @@
-import { describe, expect, it } from "vitest";
+import { AsyncLocalStorage } from "node:async_hooks";
+import { describe, expect, it, vi } from "vitest";
 import { Input } from "../../../src/server/views/fields.js";
-import { document, Monogram, render } from "../../../src/server/views/view.js";
+import { CheckMark, document, Monogram, render } from "../../../src/server/views/view.js";
 
 const hostile = `"><script>document.title='owned'</script>`;
 const escaped = "&quot;&gt;&lt;script&gt;document.title=&#39;owned&#39;&lt;/script&gt;";
@@ -34,5 +35,12 @@ describe("a view", () => {
   it("gives a name the same tile each time", () => {
     expect(render(<Monogram name="acme" />)).toBe(render(<Monogram name="acme" />));
     expect(render(<Monogram name="" />)).toContain(">?<");
+  });
+
+  it("turns on no hooks of promises", () => {
+    const followed = vi.spyOn(AsyncLocalStorage.prototype, "run");
+    document({ title: "a", head: <meta name="a" />, body: <CheckMark /> });
+    expect(followed).not.toHaveBeenCalled();
+    followed.mockRestore();
   });
 });
