@@ -39,9 +39,7 @@ export interface SessionDeps extends Allowance {
 }
 
 /** What an API answered, and what hides the credential in it. */
-interface Answer extends UpstreamAnswer {
-  readonly mask?: Mask;
-}
+type Answer = UpstreamAnswer & { readonly mask?: Mask };
 
 interface Parts extends SessionDeps {
   readonly origin: Origin;
@@ -193,9 +191,7 @@ function isWithoutBody(request: Incoming): boolean {
 
 /** Undefined where the API does not refuse the credential. */
 function refusalIn({ status, headers }: UpstreamAnswer): Refusal | undefined {
-  const challenge = headers["www-authenticate"];
-  const text = Array.isArray(challenge) ? challenge.join(", ") : String(challenge ?? "");
-  const wwwAuthenticate = text.slice(0, 8_192);
+  const wwwAuthenticate = [headers["www-authenticate"] ?? []].flat().join(", ").slice(0, 8_192);
   if (!refusesCredential(status, wwwAuthenticate)) return undefined;
   return { status, wwwAuthenticate, dpopNonce: String(headers["dpop-nonce"] ?? "") };
 }

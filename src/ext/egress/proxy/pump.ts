@@ -1,6 +1,9 @@
 import type { Duplex, Readable, Writable } from "node:stream";
 import type { Filter } from "../injection/mask.js";
 
+/** Written and not yet taken: less makes a long body stop and go with every record of TLS. */
+const heldBytes = 128 * 1024;
+
 /**
  * Passes on what is read, no faster than it is taken. A pipeline through a Transform costs a fifth of what a small request does.
  *
@@ -14,7 +17,7 @@ export function pump(
 ): void {
   const pass = (chunk: Buffer): void => {
     const out = change ? change(chunk) : chunk;
-    if (out.length > 0 && !sink.write(out)) source.pause();
+    if (out.length > 0 && !sink.write(out) && sink.writableLength > heldBytes) source.pause();
   };
   source.on("data", pass).once("end", () => {
     atEnd?.();
