@@ -169,13 +169,8 @@ async function routesOf(
       throw usageFailure(
         "no provider has an https API base URL: run `nexusd provider update NAME --api-base-url https://...`, or `nexusd provider add`",
       );
-    const { listConnections } = daemon.connections;
-    const own = await listAll(
-      "list the connections",
-      listConnections,
-      { userId },
-      (page) => page.connections,
-    );
+    const [what, { listConnections }] = ["list the connections", daemon.connections] as const;
+    const own = await listAll(what, listConnections, { userId }, (page) => page.connections);
     const ids = new Set(own.map(({ providerId }) => providerId));
     const isConnected = ({ providerName }: NamedRoute): boolean =>
       list.some(({ id, name }) => name === providerName && ids.has(id));

@@ -24,7 +24,8 @@ export class RequestBody {
 
   /** The stream at first, what was kept afterwards. @param cutOff called where it breaks off */
   into(sink: Writable, cutOff: () => void): void {
-    if (this.#isRead || this.isEmpty) return void sink.end(Buffer.concat(this.#kept));
+    if (this.isEmpty) return void sink.end();
+    if (this.#isRead) return void sink.end(Buffer.concat(this.#kept));
     this.#isRead = true;
     this.source.once("end", () => {
       this.#hasEnded = true;

@@ -168,7 +168,7 @@ export class Upstream {
     onSent(end);
     body.into(sent, end);
     // Without waiting for the first part of the body.
-    setImmediate(() => sent.destroyed || sent.flushHeaders());
+    if (!body.isEmpty) setImmediate(() => sent.destroyed || sent.flushHeaders());
     return new Promise((resolve, reject) => {
       sent.once("response", (answer) => resolve(answerOf(answer)));
       sent.on("error", (error: NodeJS.ErrnoException) => {
@@ -210,6 +210,11 @@ function answerOfStream(stream: ClientHttp2Stream): Promise<UpstreamAnswer> {
 class DialingAgent extends Agent {
   constructor(private readonly dialer: Dialer) {
     super({ keepAlive: true, maxFreeSockets: maxIdleSockets, scheduling: "lifo", timeout: idleMs });
+  }
+
+  /** The host proves itself: what it was dialed with makes no other. */
+  override getName({ host, port }: { host?: string | undefined; port?: number | undefined } = {}): string {
+    return `${host}:${port}`;
   }
 
   override createConnection(
