@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
@@ -21,9 +21,8 @@ export function showRequest(
   const texts = Object.entries(headers).map(
     ([name, value]) => [name.toLowerCase(), [value].flat().join(", ")] as const,
   );
-  const overriding = texts.filter(([name]) => !name.startsWith(":"));
-  const { headers: kept } = shownHeaders(method, overriding, true);
-  const digest = body && createHash("sha256").update(body).digest();
+  const { headers: kept } = shownHeaders(method, texts, true);
+  const digest = body && hash("sha256", body, "buffer");
   return {
     ...{ method, url, showsHeaders: true, headers: Object.fromEntries(kept ?? []) },
     ...(body && { bodySize: BigInt(body.length), bodySha256: digest as Uint8Array<ArrayBuffer> }),

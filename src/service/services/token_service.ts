@@ -210,8 +210,8 @@ class TokenRpcs implements Rpcs {
       const result = { case: "consent" as const, value: consentMessage(acquired) };
       return create(AcquireTokenResponseSchema, { result });
     }
-    const result = { case: "token" as const, value: tokenMessage(acquired.token) };
-    return create(AcquireTokenResponseSchema, { result });
+    const { token: value = tokenMessage(acquired.token) } = this.#answerOf(acquired.token);
+    return create(AcquireTokenResponseSchema, { result: { case: "token", value } });
   };
 
   readonly #answerOf = (token: CurrentToken): TokenServiceGetTokenResponse => {
