@@ -1,4 +1,4 @@
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
 import { Command, Option } from "commander";
 import type {
@@ -16,7 +16,7 @@ import { confirm } from "../shell/confirm.js";
 import { type ConfirmedFlags, type DaemonFlags, daemonCommand } from "../shell/daemon_command.js";
 import { NewSecretFile } from "../shell/files.js";
 import { addNotes } from "../shell/help.js";
-import { collect, durationOf, parseDurationMs, parseTimeMs } from "../shell/option_values.js";
+import { collect, parseDurationMs, parseTimeMs } from "../shell/option_values.js";
 import type { Shell } from "../shell/shell.js";
 import { formatAge, formatTime, jsonLine } from "../shell/text.js";
 import { endOf, leaseHelp, leaseText, lifeText, renewCommand } from "./lease.js";
@@ -92,7 +92,7 @@ function createCommand(shell: Shell): Command {
       role: roles.indexOf(flags.role) + 1,
       ...(isRestricted && { restriction: { userIds, providers, connectionIds, methods, paths } }),
       ...(expiresAtMs !== undefined && { expiresAt: timestampFromMs(expiresAtMs) }),
-      ...(flags.lease !== undefined && { lease: durationOf(flags.lease) }),
+      ...(flags.lease !== undefined && { lease: durationFromMs(flags.lease) }),
     };
     // Made first: a key that cannot be written down would be lost.
     const file = flags.output === undefined ? undefined : NewSecretFile.create(flags.output);
@@ -149,7 +149,7 @@ function rotateCommand(shell: Shell): Command {
     try {
       const request = {
         key: { case: "name", value: name } as const,
-        ...(keepMs !== undefined && { keepOld: durationOf(keepMs) }),
+        ...(keepMs !== undefined && { keepOld: durationFromMs(keepMs) }),
       };
       const answer = await withStep(Code.NotFound, "see nexusd keys list", () =>
         call(`rotate the API key ${name}`, daemon.access.rotateApiKey, request),

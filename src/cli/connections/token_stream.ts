@@ -1,10 +1,11 @@
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import type { Position, TokenService, WatchTokensResponse } from "../../gen/nexus/v1/token_pb.js";
 import type { ConnectionName } from "../../model/connections/connection_name.js";
 import { type Backoff, fullJitterMs } from "../../runtime/backoff.js";
 import { type Clock, delay, type Timer } from "../../runtime/clock.js";
 import { isNotReachable, isOtherProtocol } from "../shell/call_failure.js";
-import { durationMsOf, durationOf } from "../shell/option_values.js";
+import { durationMsOf } from "../shell/option_values.js";
 
 /** What `WatchTokens` says about connecting again. */
 const backoff: Backoff = { baseMs: 100, maxMs: 10_000 };
@@ -77,7 +78,7 @@ function request(options: TokenStreamOptions, position: Position | undefined) {
     connectionIds: [...options.connectionIds],
     names: [...(options.names ?? [])],
     userId: options.userId,
-    bookmarkInterval: durationOf(options.bookmarkIntervalMs),
+    bookmarkInterval: durationFromMs(options.bookmarkIntervalMs),
     ...(position ? { position } : {}),
   };
 }

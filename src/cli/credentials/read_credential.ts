@@ -1,4 +1,4 @@
-import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { durationFromMs, type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
@@ -14,7 +14,6 @@ import {
 import { findProvider } from "../providers/provider_key.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
-import { durationOf } from "../shell/option_values.js";
 import { printable, shellWord } from "../shell/text.js";
 
 /** What `--help` says of an argument that names a credential. */
@@ -75,7 +74,7 @@ export async function readCredential(
   const { connection, field } = parseCredentialName(name);
   const found = await connectionOf(session, connection);
   const connectionId = found.id;
-  const minTtl = options.minTtlMs === undefined ? {} : { minTtl: durationOf(options.minTtlMs) };
+  const minTtl = options.minTtlMs === undefined ? {} : { minTtl: durationFromMs(options.minTtlMs) };
   const { audience = "", resource = "", scopes = [] } = options.target ?? {};
   const target = { audience, resource, scopes: [...scopes] };
   const { token } = await withKey(found, () =>

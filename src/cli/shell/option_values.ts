@@ -1,4 +1,4 @@
-import type { Duration } from "@bufbuild/protobuf/wkt";
+import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
 import { InvalidArgumentError, Option } from "commander";
 import { parseDurationText } from "../../model/json_fields.js";
 import { isDay } from "../../model/rfc3339.js";
@@ -46,14 +46,9 @@ export function parseSince(text: string, nowMs: number): number {
   return Math.max(0, nowMs - parseDurationMs(text));
 }
 
-/** For the fields of messages that are plain objects: seconds and nanoseconds. */
-export function durationOf(durationMs: number): Pick<Duration, "seconds" | "nanos"> {
-  return { seconds: BigInt(Math.floor(durationMs / 1000)), nanos: (durationMs % 1000) * 1_000_000 };
-}
-
 /** Milliseconds; 0 when it is unset. */
-export function durationMsOf(duration: Pick<Duration, "seconds" | "nanos"> | undefined): number {
-  return duration ? Number(duration.seconds) * 1000 + duration.nanos / 1_000_000 : 0;
+export function durationMsOf(duration: Duration | undefined): number {
+  return duration ? durationMs(duration) : 0;
 }
 
 /** Takes one more value of a flag that can be given again. */

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import { durationFromMs, timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { Command, InvalidArgumentError } from "commander";
 import { endOf, leaseHelp, leaseText, lifeText } from "../../cli/admin/lease.js";
 import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
@@ -12,7 +12,7 @@ import {
 } from "../../cli/shell/daemon_command.js";
 import { NewSecretFile } from "../../cli/shell/files.js";
 import { addNotes } from "../../cli/shell/help.js";
-import { collect, durationOf, parseDurationMs, parseTimeMs } from "../../cli/shell/option_values.js";
+import { collect, parseDurationMs, parseTimeMs } from "../../cli/shell/option_values.js";
 import type { Shell } from "../../cli/shell/shell.js";
 import { formatAge, printable } from "../../cli/shell/text.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
@@ -67,7 +67,7 @@ export function grantCommand(shell: Shell): Command {
           role: Role.AGENT,
           restriction: { userIds, providers: [provider], methods, paths: flags.path ?? [] },
           ...(expiresAtMs !== undefined && { expiresAt: timestampFromMs(expiresAtMs) }),
-          ...(flags.lease !== undefined && { lease: durationOf(flags.lease) }),
+          ...(flags.lease !== undefined && { lease: durationFromMs(flags.lease) }),
         });
         file?.write(`${answer.key}\n`);
         const life = answer.apiKey ? lifeText(answer.apiKey) : "";

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { authorize } from "../../../cli/credentials/authorized_request.js";
 import {
@@ -9,7 +10,6 @@ import {
 } from "../../../cli/credentials/shown_request.js";
 import { CommandFailure } from "../../../cli/shell/command_failure.js";
 import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
-import { durationOf } from "../../../cli/shell/option_values.js";
 import { type ConsentRequired, RejectionOutcome, type Token } from "../../../gen/nexus/v1/token_pb.js";
 import { BoundedMap } from "../../../runtime/bounded_map.js";
 import { Mask } from "../injection/mask.js";
@@ -106,7 +106,7 @@ export class Credentials {
     const { traceparent } = request.headers ?? {};
     const headers = traceparent === undefined ? {} : { traceparent };
     for (let waitMs = 0; ; waitMs = longestWaitMs) {
-      const wait = waitMs === 0 ? {} : { wait: durationOf(waitMs) };
+      const wait = waitMs === 0 ? {} : { wait: durationFromMs(waitMs) };
       const { result } = await session.call(
         `read the token of ${providerName}`,
         session.daemon.tokens.acquireToken,
@@ -177,7 +177,7 @@ export class Credentials {
   async *watch(routes: readonly NamedRoute[], signal: AbortSignal) {
     const { daemon } = this.deps.session;
     const names = routes.map((route) => this.#name(route));
-    const bookmarkInterval = durationOf(watchBookmarkMs);
+    const bookmarkInterval = durationFromMs(watchBookmarkMs);
     yield* daemon.tokens.watchTokens({ names, bookmarkInterval }, { signal });
   }
 

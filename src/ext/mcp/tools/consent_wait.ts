@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
-import { durationOf } from "../../../cli/shell/option_values.js";
 import type { AcquireTokenResponse, ConsentRequired } from "../../../gen/nexus/v1/token_pb.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { ServerContext } from "./sdk.js";
@@ -32,7 +32,7 @@ export async function acquire(
   waitMs = 0,
 ): Promise<ConsentRequired | undefined> {
   const { signal } = context.mcpReq;
-  const request = { ...account, scopes: [...scopes], wait: durationOf(waitMs) };
+  const request = { ...account, scopes: [...scopes], wait: durationFromMs(waitMs) };
   const { result }: AcquireTokenResponse = await session.call(
     `connect to ${account.providerName}`,
     session.daemon.tokens.acquireToken,
