@@ -182,7 +182,7 @@ export const limits = {
  */
 export const budgets = {
   /** `src` without `src/ext`. */
-  core: { budget: 44_000, ceiling: 52_023 },
+  core: { budget: 44_000, ceiling: 51_983 },
   /** Raised for what is new behind walls: rules and approvals, the cluster, the egress of pods. The core pays no part of it. */
   src: { budget: 66_000, ceiling: 83_500 },
   /** The largest extension but `fleet`, which may have 6 000. */
@@ -195,7 +195,7 @@ export const budgets = {
   bench: { budget: 1_800, ceiling: 1_910 },
   scripts: { budget: 700, ceiling: 700 },
   /** `Pick<`: only where a test or another implementation really stands in. */
-  picks: { budget: 100, ceiling: 177 },
+  picks: { budget: 100, ceiling: 175 },
   /** Files under 60 lines that one other imports. */
   smallFiles: { budget: 30, ceiling: 34 },
 } as const;

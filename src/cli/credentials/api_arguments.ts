@@ -37,16 +37,6 @@ function withoutFragment(url: URL): string {
   return url.href;
 }
 
-/** `Name: value` lines. @throws CommandFailure as `checkHeaders` */
-export function parseHeaders(lines: readonly string[]): Record<string, string> {
-  const pairs = lines.map((line): [string, string] => {
-    const [, name = "", value = ""] = /^([^:]*):\s*(.*?)\s*$/s.exec(line) ?? [];
-    if (name === "") throw usageFailure(`--header ${printable(line)}: must be NAME: VALUE`);
-    return [name, value];
-  });
-  return checkHeaders(pairs, "--header");
-}
-
 /**
  * Headers as one record, names in lower case. One that would lead the request elsewhere, as `Host` behind a shared address does, is refused.
  *

@@ -1,26 +1,13 @@
 import type { Permissions } from "../../model/access/permissions.js";
 import type { Identity } from "../../model/access/principal.js";
-import {
-  type ConnectionName,
-  type NameParts,
-  parseNamePath,
-} from "../../model/connections/connection_name.js";
+import type { ConnectionName, NameParts } from "../../model/connections/connection_name.js";
 import { NotFound } from "../../model/errors.js";
-import { isId } from "../../model/ids.js";
 import { canonicalName } from "../../model/providers/provider_profile.js";
 import type { Store } from "../../store/store.js";
 import type { AccessControl } from "./access_control.js";
 
 /** How a caller names a connection: by its id, or by its name. */
 export type ConnectionKey = { readonly id: string } | { readonly name: ConnectionName };
-
-/** Reads an id, or a name as `parseNamePath` does; undefined when it is neither. */
-export function parseConnectionPath(segments: readonly string[]): ConnectionKey | undefined {
-  const [id = ""] = segments;
-  if (segments.length === 1) return isId(id) ? { id } : undefined;
-  const name = parseNamePath(segments);
-  return name && { name };
-}
 
 /** Finds connections by their names: what the caller may not see has none. */
 export class ConnectionNames {

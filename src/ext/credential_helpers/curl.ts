@@ -2,8 +2,8 @@ import { Command } from "commander";
 import { connectionArgument } from "../../cli/connections/connection_key.js";
 import {
   apiUrl,
+  checkHeaders,
   type DataFlags,
-  parseHeaders,
   parseMethod,
   readBody,
 } from "../../cli/credentials/api_arguments.js";
@@ -30,6 +30,7 @@ import { addNotes } from "../../cli/shell/help.js";
 import { type ApiAnswer, sendToApi } from "../../cli/shell/http_request.js";
 import { collect } from "../../cli/shell/option_values.js";
 import type { Shell } from "../../cli/shell/shell.js";
+import { printable } from "../../cli/shell/text.js";
 import { readVersion } from "../../config/version.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
 
@@ -109,4 +110,14 @@ async function print(shell: Shell, answer: ApiAnswer, flags: CurlFlags): Promise
 
 function formType(body: Uint8Array | undefined): Record<string, string> {
   return body === undefined ? {} : { "content-type": "application/x-www-form-urlencoded" };
+}
+
+/** `Name: value` lines. @throws CommandFailure as `checkHeaders` */
+function parseHeaders(lines: readonly string[]): Record<string, string> {
+  const pairs = lines.map((line): [string, string] => {
+    const [, name = "", value = ""] = /^([^:]*):\s*(.*?)\s*$/s.exec(line) ?? [];
+    if (name === "") throw usageFailure(`--header ${printable(line)}: must be NAME: VALUE`);
+    return [name, value];
+  });
+  return checkHeaders(pairs, "--header");
 }

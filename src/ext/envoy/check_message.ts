@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { type ConnectionKey, parseConnectionPath } from "../../domain/access/connection_names.js";
+import type { ConnectionKey } from "../../domain/access/connection_names.js";
 import { HeaderValueOption_HeaderAppendAction } from "../../gen/envoy/config/core/v3/base_pb.js";
 import type { AttributeContext_HttpRequest } from "../../gen/envoy/service/auth/v3/attribute_context_pb.js";
 import {
@@ -9,6 +9,7 @@ import {
 } from "../../gen/envoy/service/auth/v3/external_auth_pb.js";
 import { restError } from "../../service/pipeline/rest_error.js";
 import { codes, type WireError } from "../../service/pipeline/wire_error.js";
+import { parseConnectionPath } from "./injected_secret.js";
 import type { ProxiedRequest } from "./proxied_request.js";
 import type { Authorized, RefusedInjection } from "./proxy_authorizer.js";
 

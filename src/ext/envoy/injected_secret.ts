@@ -1,6 +1,8 @@
-import { type ConnectionKey, parseConnectionPath } from "../../domain/access/connection_names.js";
+import type { ConnectionKey } from "../../domain/access/connection_names.js";
 import type { CurrentToken } from "../../domain/credentials/credential_reader.js";
+import { parseNamePath } from "../../model/connections/connection_name.js";
 import { needsProof, type StrategyKind } from "../../model/credentials/strategy.js";
+import { isId } from "../../model/ids.js";
 import { applyStrategy, StrategyError } from "../../strategies/apply_strategy.js";
 
 /**
@@ -26,6 +28,14 @@ const strategiesOf: Readonly<Record<SecretKind, readonly StrategyKind[]>> = {
   basic: ["basic_auth"],
   header: ["oauth2", "header", "basic_auth"],
 };
+
+/** Reads an id, or a name as `parseNamePath` does; undefined when it is neither. */
+export function parseConnectionPath(segments: readonly string[]): ConnectionKey | undefined {
+  const [id = ""] = segments;
+  if (segments.length === 1) return isId(id) ? { id } : undefined;
+  const name = parseNamePath(segments);
+  return name && { name };
+}
 
 /** Undefined when the name is not `<prefix>/<connection>/<kind>`, where the connection is an id or a name as `ConnectionName` says. */
 export function parseSecretName(prefix: string, name: string): SecretName | undefined {

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { DocumentError, type DocumentViolation } from "../../document/document_error.js";
 import { type Path, readYaml, unknownKeys, type YamlDocument } from "../../document/yaml_document.js";
 import { type Role, roles } from "../../model/access/access_table.js";
-import { Policy, type PolicyBinding, principalViolation } from "../../model/access/policy.js";
+import { Policy, type PolicyBinding, principalPrefixes } from "../../model/access/policy.js";
 import { type Restriction, restrictionViolations } from "../../model/access/scope_restriction.js";
 import type { JsonObject, JsonValue } from "../../model/json.js";
 import { isJsonObject } from "../../model/json_fields.js";
@@ -160,4 +160,16 @@ class PolicyReading {
   #violation(path: Path, message: string): void {
     this.violations.push({ ...this.#document.placeOf(path), message });
   }
+}
+
+/** What is wrong with the name or pattern of a principal in a policy file. */
+export function principalViolation(text: string): string | undefined {
+  if (text === "owner" || text === "admin") return "is always admin, and cannot be bound";
+  if (!principalPrefixes.some((prefix) => text.startsWith(prefix) && text.length > prefix.length)) {
+    return `must begin with one of ${principalPrefixes.join(" ")} and go on`;
+  }
+  if (text.length > 512) return "has at most 512 characters";
+  const star = text.indexOf("*");
+  if (star >= 0 && star < text.length - 1) return "may hold a * at its end alone";
+  return /\p{Cc}/u.test(text) ? "must not hold control characters" : undefined;
 }

@@ -56,15 +56,3 @@ export class Policy {
 
 /** What names in a policy file begin with. `owner` and `admin` are always admin, and are not bound. */
 export const principalPrefixes = ["key:", "cert:", "jwt:", "uid:"] as const;
-
-/** What is wrong with the name or pattern of a principal in a policy file. */
-export function principalViolation(text: string): string | undefined {
-  if (text === "owner" || text === "admin") return "is always admin, and cannot be bound";
-  if (!principalPrefixes.some((prefix) => text.startsWith(prefix) && text.length > prefix.length)) {
-    return `must begin with one of ${principalPrefixes.join(" ")} and go on`;
-  }
-  if (text.length > 512) return "has at most 512 characters";
-  const star = text.indexOf("*");
-  if (star >= 0 && star < text.length - 1) return "may hold a * at its end alone";
-  return /\p{Cc}/u.test(text) ? "must not hold control characters" : undefined;
-}

@@ -14,11 +14,11 @@ import {
 } from "../../../gen/nexus/v1/access_pb.js";
 import { type Action, actions, isAction, roles } from "../../../model/access/access_table.js";
 import { Permissions } from "../../../model/access/permissions.js";
-import { type Policy, principalViolation } from "../../../model/access/policy.js";
+import type { Policy } from "../../../model/access/policy.js";
 import { factsOf, shownUrl } from "../../../model/access/request_facts.js";
 import { explainRules } from "../../../model/access/rules.js";
 import type { Resource } from "../../../model/access/scope_restriction.js";
-import { readPolicy } from "../policy_document.js";
+import { principalViolation, readPolicy } from "../policy_document.js";
 
 export interface ExplainFlags extends DaemonFlags {
   readonly principal: string;
