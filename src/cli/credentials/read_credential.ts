@@ -186,9 +186,10 @@ function noConnection(provider: string, account: readonly string[]): CommandFail
     ...(label === undefined ? [] : [`--label ${shellWord(label)}`]),
   ];
   const whose = user === undefined ? "you have" : `${shellWord(user)} has`;
+  const others = user === undefined ? "\nsee those of other users: nexusd connections" : "";
   return new CommandFailure(
     exitCodes.attentionNeeded,
-    `${whose} no connection to ${provider}\nconnect an account: ${["nexusd connect", provider, ...flags].join(" ")}`,
+    `${whose} no connection to ${provider}\nconnect an account: ${["nexusd connect", provider, ...flags].join(" ")}${others}`,
   );
 }
 

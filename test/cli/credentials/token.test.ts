@@ -97,8 +97,9 @@ describe("nexusd token", () => {
     it("and names the command that makes the link where there is none", async () => {
       daemon.connections.splice(0);
       expect(await refused(["github"], 22)).toContain(
-        "you have no connection to github\nconnect an account: nexusd connect github\n",
+        "you have no connection to github\nconnect an account: nexusd connect github\nsee those of other users: nexusd connections\n",
       );
+      expect(await refused(["github/ada"], 22)).not.toContain("other users");
       expect(await refused(["github/ada's"], 22)).toContain("nexusd connect github --user 'ada'\\''s'\n");
       expect(await refused(["github/a%20b%/work"], 22)).toContain("--user a%20b% --label work\n");
       expect(await refused(["github/a%20b"], 22)).toContain("--user 'a b'\n");
