@@ -150,7 +150,7 @@ function credentialsOf(shell: Shell, session: DaemonSession, flags: RunFlags, us
     onConsent: (providerName, link) => {
       if (shown.has(link)) return;
       shown.add(link);
-      shell.stderr.write(`nexusd: ${printable(providerName)} needs you: open ${printable(link)}\n`);
+      shell.stderr.write(`${printable(`nexusd: ${providerName}/${userId} needs you: open ${link}`)}\n`);
     },
   });
 }
