@@ -1,4 +1,5 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { CallOptions } from "@connectrpc/connect";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
@@ -84,7 +85,7 @@ describe("readTokenStream", () => {
       connectionIds: ["c"],
       names: [name],
       userId: "alice",
-      bookmarkInterval: { seconds: 30n, nanos: 0 },
+      bookmarkInterval: durationFromMs(30_000),
     });
     expect(requests[1]?.position).toMatchObject({ epoch: "e", revision: 2n });
   });
