@@ -36,6 +36,11 @@ describe("nexusd run", () => {
     expect(stdout).toContain(readFileSync(roots, "utf8").trim());
   });
 
+  it("names the user who must act, with the link", async () => {
+    const { stderr } = await world.run(["--user", "bob"], { ASKED: `${world.url}/user` });
+    expect(stderr).toContain("nexusd: acme/bob needs you: open http");
+  });
+
   it("says what to do about a provider that it cannot use", async () => {
     const unknown = await world.run(["--allow", "nobody"], {});
     expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringContaining("provider list")]);
