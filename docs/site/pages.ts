@@ -1,5 +1,6 @@
 // Writes what VitePress builds, into docs/site/pages: the documents of the repository with their links made those of the site, the
 // references, and the files that a document links to. `docs/README.md` is the navigation.
+import { execFileSync } from "node:child_process";
 import {
   cpSync,
   existsSync,
@@ -77,11 +78,12 @@ function withSiteLinks(document: string, text: string): string {
     .join("");
 }
 
-/** A file that a document links to, or the files of a folder. */
+/** A file that a document links to, or the files of a folder that git holds: beside them may lie what a test has built. */
 function sourcePage(path: string): string {
   const body = statSync(join(root, path)).isDirectory()
-    ? readdirSync(join(root, path))
-        .filter((name) => statSync(join(root, path, name)).isFile())
+    ? execFileSync("git", ["ls-files"], { cwd: join(root, path), encoding: "utf8" })
+        .split("\n")
+        .filter((name) => name !== "" && !name.includes("/"))
         .map((name) => `## ${name}\n\n${codeBlock(`${path}/${name}`)}`)
         .join("\n\n")
     : codeBlock(path);
