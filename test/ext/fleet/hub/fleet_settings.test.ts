@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import { expect, it } from "vitest";
 import { loadConfig } from "../../../../src/config/config.js";
+import { allSettings } from "../../../../src/config/settings.js";
 import { fleet as extension } from "../../../../src/ext/fleet/extension.js";
 import { fleetSettings } from "../../../../src/ext/fleet/hub/fleet_settings.js";
 
@@ -50,4 +51,10 @@ it.each([
 ])("refuses %j", (environment, message) => {
   expect(() => fleetOf(environment)).toThrow(message);
   expect(() => fleetOf(environment)).not.toThrow(/hunter2/);
+});
+
+it("has no flag for the URL, which may hold a password", () => {
+  expect(allSettings([extension]).find(({ name }) => name === "NEXUS_STORE")).toMatchObject({
+    flag: undefined,
+  });
 });
