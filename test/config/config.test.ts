@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ExtensionSettings, loadConfig } from "../../src/config/config.js";
 import { count } from "../../src/config/kinds/setting_kinds.js";
-import { ConfigError } from "../../src/config/setting_reader.js";
 import type { Flags } from "../../src/config/settings.js";
 import { defaultLimits } from "../../src/model/limits.js";
+import { violationsIn } from "./violations.js";
 
 const key = Buffer.alloc(32, 7).toString("base64");
 
@@ -13,15 +13,7 @@ function load(env: Record<string, string>, flags: Flags = {}, isTTY = false) {
   return loadConfig({ NEXUS_DATA_DIR: "/data", ...env }, flags, { isTTY });
 }
 
-function violationsOf(env: Record<string, string>, flags: Flags = {}): readonly string[] {
-  try {
-    load(env, flags);
-  } catch (error) {
-    if (error instanceof ConfigError) return error.violations;
-    throw error;
-  }
-  return [];
-}
+const violationsOf = (env: Record<string, string>, flags: Flags = {}) => violationsIn(() => load(env, flags));
 
 describe("loadConfig", () => {
   it("reads where egress leads, and refuses half of an authority", () => {

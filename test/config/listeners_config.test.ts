@@ -1,21 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { loadConfig } from "../../src/config/config.js";
-import { ConfigError } from "../../src/config/setting_reader.js";
+import { violationsIn } from "./violations.js";
 
 const pair = { NEXUS_TLS_CERT_FILE: "/tls/tls.crt", NEXUS_TLS_KEY_FILE: "/tls/tls.key" };
 
 const load = (env: Record<string, string>) =>
   loadConfig({ NEXUS_DATA_DIR: "/data", ...env }, {}, { isTTY: false });
 
-function violationsOf(env: Record<string, string>): readonly string[] {
-  try {
-    load(env);
-  } catch (error) {
-    if (error instanceof ConfigError) return error.violations;
-    throw error;
-  }
-  return [];
-}
+const violationsOf = (env: Record<string, string>) => violationsIn(() => load(env));
 
 describe("plain text beyond this machine", () => {
   it.each([

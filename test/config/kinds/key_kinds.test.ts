@@ -1,18 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { loadConfig } from "../../../src/config/config.js";
 import { splitCommand } from "../../../src/config/kinds/key_kinds.js";
-import { ConfigError } from "../../../src/config/setting_reader.js";
+import { violationsIn } from "../violations.js";
 
 const load = (env: NodeJS.ProcessEnv) =>
   loadConfig({ NEXUS_DATA_DIR: "/data", ...env }, {}, { isTTY: false }).encryptionKey;
-const violationsOf = (env: NodeJS.ProcessEnv): readonly string[] => {
-  try {
-    load(env);
-  } catch (error) {
-    if (error instanceof ConfigError) return error.violations;
-  }
-  throw new Error("no error");
-};
+const violationsOf = (env: NodeJS.ProcessEnv) => violationsIn(() => load(env));
 
 describe("where keys come from", () => {
   const [one, two] = [1, 2].map((byte) => Buffer.alloc(32, byte).toString("base64"));

@@ -1,21 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { loadConfig } from "../../../src/config/config.js";
-import { ConfigError } from "../../../src/config/setting_reader.js";
 import { identity } from "../../../src/ext/identity/extension.js";
 import { jwtSettings } from "../../../src/ext/identity/jwt_settings.js";
+import { violationsIn } from "../../config/violations.js";
 
 const load = (env: Record<string, string>) =>
   jwtSettings.of(loadConfig({ NEXUS_DATA_DIR: "/data", ...env }, {}, { isTTY: false }, [identity]));
 
-function violationsOf(env: Record<string, string>): readonly string[] {
-  try {
-    load(env);
-  } catch (error) {
-    if (error instanceof ConfigError) return error.violations;
-    throw error;
-  }
-  return [];
-}
+const violationsOf = (env: Record<string, string>) => violationsIn(() => load(env));
 
 describe("JWT", () => {
   const claims = { NEXUS_JWT_ISSUER: "https://k8s.example", NEXUS_JWT_AUDIENCE: "nexusd" };
