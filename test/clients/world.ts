@@ -186,7 +186,7 @@ export class ClientWorld {
   async close(): Promise<void> {
     await this.endDaemon("SIGKILL");
     await this.api.close();
-    await this.provider.stop();
+    await this.provider.close();
     rmSync(this.place.config.dataDir, { recursive: true, force: true });
   }
 }

@@ -1,5 +1,5 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { LoopbackServer } from "./loopback_server.js";
 
 /** What an MCP server publishes, and what it wants of a token. */
 export interface McpServerOptions {
@@ -15,33 +15,23 @@ export interface McpServerOptions {
 }
 
 /** An MCP server over HTTP on loopback that takes tokens issued for itself, as JWTs whose issuer it knows. */
-export class McpServer {
-  readonly #http = createServer((request, response) => this.#answer(request, response));
+export class McpServer extends LoopbackServer {
   /** Paths in the order in which they were asked for. */
   readonly paths: string[] = [];
 
-  private constructor(readonly options: McpServerOptions) {}
-
-  static async start(options: McpServerOptions): Promise<McpServer> {
-    const server = new McpServer(options);
-    await new Promise<void>((resolve) => server.#http.listen(0, "127.0.0.1", resolve));
-    return server;
+  private constructor(readonly options: McpServerOptions) {
+    super();
   }
 
-  get origin(): string {
-    return `http://127.0.0.1:${(this.#http.address() as AddressInfo).port}`;
+  static start(options: McpServerOptions): Promise<McpServer> {
+    return new McpServer(options).open();
   }
 
   get url(): string {
     return `${this.origin}/mcp`;
   }
 
-  async close(): Promise<void> {
-    this.#http.closeAllConnections();
-    await new Promise((resolve) => this.#http.close(resolve));
-  }
-
-  #answer(request: IncomingMessage, response: ServerResponse): void {
+  protected serve(request: IncomingMessage, response: ServerResponse): void {
     const path = request.url ?? "/";
     this.paths.push(path);
     request.resume();

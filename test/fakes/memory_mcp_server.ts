@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { LoopbackServer } from "./loopback_server.js";
 import { readAll } from "./openid_provider/request_body.js";
 
 interface Client {
@@ -19,7 +19,7 @@ interface Reply {
  * An MCP server that is its own authorization server, with the words of the MCP Python SDK 2.3: clients and tokens are in memory, consents
  * are given at once, and the token endpoint knows a client by the `client_id` in the body alone.
  */
-export class MemoryMcpServer {
+export class MemoryMcpServer extends LoopbackServer {
   /** What its metadata announces. */
   methods: readonly string[] = ["client_secret_post", "client_secret_basic"];
   /** Refuses every client that did not register for this method. */
@@ -30,20 +30,13 @@ export class MemoryMcpServer {
   wall: number | undefined;
   /** Methods for which clients registered, the oldest first. */
   readonly registered: string[] = [];
-  readonly #http = createServer((request, response) => void this.#answer(request, response));
   #clients = new Map<string, Client>();
   #codes = new Map<string, { readonly clientId: string; readonly challenge: string | null }>();
   #accessTokens = new Set<string>();
   #refreshTokens = new Map<string, string>();
 
-  static async start(): Promise<MemoryMcpServer> {
-    const server = new MemoryMcpServer();
-    await new Promise<void>((resolve) => server.#http.listen(0, "127.0.0.1", resolve));
-    return server;
-  }
-
-  get origin(): string {
-    return `http://127.0.0.1:${(this.#http.address() as AddressInfo).port}`;
+  static start(): Promise<MemoryMcpServer> {
+    return new MemoryMcpServer().open();
   }
 
   get url(): string {
@@ -62,12 +55,7 @@ export class MemoryMcpServer {
     return this.#accessTokens.has(accessToken);
   }
 
-  async close(): Promise<void> {
-    this.#http.closeAllConnections();
-    await new Promise((resolve) => this.#http.close(resolve));
-  }
-
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  protected async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? "/", this.origin);
     const body = (await readAll(request)).toString();
     const { status, json, headers } = this.#replyTo(url, body, request.headers.authorization);

@@ -1,7 +1,7 @@
-import { createServer, type IncomingHttpHeaders } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import { gunzipSync } from "node:zlib";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
+import { LoopbackServer } from "./loopback_server.js";
 
 export interface ReceivedSpan {
   readonly traceId: string;
@@ -21,14 +21,20 @@ export interface ReceivedSpan {
 }
 
 /** Takes traces as an OTLP collector does: `POST /v1/traces`, HTTP with protobuf. */
-export class OtlpReceiver {
+export class OtlpReceiver extends LoopbackServer {
   readonly spans: ReceivedSpan[] = [];
   /** As they came. */
   readonly bodies: Buffer[] = [];
   readonly requests: { readonly path: string; readonly headers: IncomingHttpHeaders }[] = [];
   /** What requests are answered with; `undefined`: nothing, and the connection stays. */
   status: number | undefined = 200;
-  readonly #server = createServer(async (request, response) => {
+  readonly #looks = new Set<() => void>();
+
+  static start(): Promise<OtlpReceiver> {
+    return new OtlpReceiver().open();
+  }
+
+  protected async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const raw = Buffer.concat(chunks);
@@ -39,17 +45,6 @@ export class OtlpReceiver {
     for (const look of this.#looks) look();
     if (this.status === undefined) return;
     response.writeHead(this.status, { "content-type": "application/x-protobuf" }).end();
-  });
-  readonly #looks = new Set<() => void>();
-
-  static async start(): Promise<OtlpReceiver> {
-    const receiver = new OtlpReceiver();
-    await new Promise<void>((resolve) => receiver.#server.listen(0, "127.0.0.1", resolve));
-    return receiver;
-  }
-
-  get origin(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
   /** The first span that passes, waited for. */
@@ -63,13 +58,6 @@ export class OtlpReceiver {
       };
       this.#looks.add(look);
       look();
-    });
-  }
-
-  close(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#server.close(() => resolve());
-      this.#server.closeAllConnections();
     });
   }
 }

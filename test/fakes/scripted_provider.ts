@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { LoopbackServer } from "./loopback_server.js";
 
 /** How the provider differs from the RFCs; what it wants and does not get, it refuses. */
 export interface Behaviour {
@@ -56,7 +56,7 @@ export const scriptedClient = { clientId: "the client", clientSecret: "s3cret:/+
  * An authorization server without pages, whose behaviour is switched by quirk. It consents at once, rotates refresh tokens, ends the
  * grant on reuse, and verifies PKCE, the client and the redirect URI as the RFCs have it.
  */
-export class ScriptedProvider {
+export class ScriptedProvider extends LoopbackServer {
   readonly authorizations: URLSearchParams[] = [];
   readonly tokenRequests: ReceivedTokenRequest[] = [];
   behaviour: Behaviour = {};
@@ -64,18 +64,9 @@ export class ScriptedProvider {
   failNextRefresh: string | undefined;
   #grants = new Map<string, { redirectUri: string; challenge: string | null; scope: string }>();
   #refreshTokens = new Map<string, string>();
-  #server = createServer((request, response) => void this.#answer(request, response));
 
-  private constructor() {}
-
-  static async start(): Promise<ScriptedProvider> {
-    const provider = new ScriptedProvider();
-    await new Promise<void>((resolve) => provider.#server.listen(0, "127.0.0.1", resolve));
-    return provider;
-  }
-
-  get origin(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  static start(): Promise<ScriptedProvider> {
+    return new ScriptedProvider().open();
   }
 
   get authUrl(): string {
@@ -84,11 +75,6 @@ export class ScriptedProvider {
 
   get tokenUrl(): string {
     return `${this.origin}/token`;
-  }
-
-  async stop(): Promise<void> {
-    this.#server.closeAllConnections();
-    await new Promise((resolve) => this.#server.close(resolve));
   }
 
   /** Forgets what it received and issued, and behaves like this from now on. */
@@ -101,7 +87,7 @@ export class ScriptedProvider {
     this.#refreshTokens.clear();
   }
 
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  protected async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? "/", this.origin);
     if (request.method === "GET" && url.pathname === "/authorize") {
       return this.#authorize(url.searchParams, response);

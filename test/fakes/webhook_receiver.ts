@@ -1,7 +1,6 @@
-import { once } from "node:events";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { Webhook } from "standardwebhooks";
+import { LoopbackServer } from "./loopback_server.js";
 
 /** An event that arrived, and was verified. */
 export interface ReceivedEvent {
@@ -14,27 +13,15 @@ export interface ReceivedEvent {
 export const webhookSecret = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
 
 /** A receiver that verifies what it gets with the reference implementation of Standard Webhooks. */
-export class WebhookReceiver {
+export class WebhookReceiver extends LoopbackServer {
   readonly events: ReceivedEvent[] = [];
   /** How it answers; by default it takes everything. */
   answer: (event: ReceivedEvent, response: ServerResponse, path: string) => void = (_event, response) =>
     void response.writeHead(204).end();
-  readonly #server = createServer((request, response) => void this.#take(request, response));
   #onEvent: (() => void) | undefined;
 
-  async open(): Promise<this> {
-    this.#server.listen(0, "127.0.0.1");
-    await once(this.#server, "listening");
-    return this;
-  }
-
   get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/secret-path`;
-  }
-
-  close(): void {
-    this.#server.closeAllConnections();
-    this.#server.close();
+    return `${this.origin}/secret-path`;
   }
 
   /** Resolves when there is such an event. */
@@ -48,7 +35,7 @@ export class WebhookReceiver {
     }
   }
 
-  async #take(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  protected async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const body = Buffer.concat(chunks).toString("utf8");

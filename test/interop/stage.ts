@@ -111,7 +111,7 @@ export class Stage {
     await this.endDaemon("SIGKILL");
     this.#api.closeAllConnections();
     this.#api.close();
-    await this.provider.stop();
+    await this.provider.close();
     rmSync(this.place.config.dataDir, { recursive: true, force: true });
   }
 

@@ -159,7 +159,7 @@ describe("the browser that calls us: redirect URIs", () => {
       expect(world.tokenRequests).toEqual([]);
       expect(await world.status(connection_id)).toBe("failed");
     } finally {
-      await honest.stop();
+      await honest.close();
     }
   });
 

@@ -65,7 +65,7 @@ export class McpWorld {
     McpHttpServer.listen = listen;
     await Promise.all(this.#servers.map((server) => server.close()));
     await this.world.close();
-    await this.api.stop();
+    await this.api.close();
   }
 
   get environment(): Record<string, string> {
