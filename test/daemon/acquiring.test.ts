@@ -236,27 +236,6 @@ describe("AcquireToken", () => {
     expect((await token(keys)).credentials).toEqual({ api_key: "sk-1" });
   });
 
-  it("speaks JSON", async () => {
-    const post = async (body: object): Promise<{ status: number; body: Record<string, never> }> => {
-      const response = await fetch(`${world.place.httpUrl}/nexus.v1.TokenService/AcquireToken`, {
-        method: "POST",
-        headers: { "content-type": "application/json", "x-api-key": world.place.apiKey },
-        body: JSON.stringify(body),
-      });
-      return { status: response.status, body: (await response.json()) as Record<string, never> };
-    };
-    const ada = { provider_name: "op", user_id: "ada" };
-    const first = await post({ ...ada, wait: "0s" });
-    expect(first).toMatchObject({ status: 200, body: { consent: { reason: "not_connected" } } });
-    const answer = post({ ...ada, wait: "60s" });
-    await consent(world.browser, (first.body["consent"] as unknown as { authUrl: string }).authUrl);
-    expect(await answer).toMatchObject({ status: 200, body: { token: { tokenType: "Bearer" } } });
-    expect(await post({ ...ada, wait: "61s" })).toMatchObject({
-      status: 400,
-      body: { code: "invalid_argument" },
-    });
-  });
-
   it("is refused what it cannot do, and stores nothing then", async () => {
     expect(await failureOf(ask({ providerName: "none" }))).toMatchObject({ code: "NotFound" });
     const leaderPage = { returnUrl: "https://evil.example" };

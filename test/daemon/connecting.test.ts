@@ -196,14 +196,4 @@ describe("connecting", () => {
     const call = world.clients.connections.requestConnection(requestOf(providerId));
     expect((await failureOf(call)).code).toBe("Unavailable");
   });
-
-  it("asks for a user and a provider", async () => {
-    expect((await failureOf(request({ userId: "" }))).fields).toEqual(["user_id"]);
-    expect((await failureOf(world.clients.connections.requestConnection({ userId: "a" }))).fields).toEqual([
-      "provider",
-    ]);
-    const unknown = world.clients.connections.requestConnection(requestOf("nobody", { userId: "a" }));
-    expect((await failureOf(unknown)).code).toBe("NotFound");
-    expect((await failureOf(request({ connectionId: "not-a-uuid" }))).fields).toEqual(["connection_id"]);
-  });
 });

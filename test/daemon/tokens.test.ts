@@ -210,15 +210,4 @@ describe("tokens", () => {
     expect(refreshes()).toBe(0);
     watcher.cancel();
   });
-
-  it("does not find what does not exist, and refuses what is no id", async () => {
-    const unknown = "00000000-0000-4000-8000-000000000000";
-    expect((await failureOf(world.clients.tokens.getToken({ connectionId: unknown }))).code).toBe("NotFound");
-    expect((await failureOf(world.clients.tokens.getToken({ connectionId: "x" }))).fields).toEqual([
-      "connection_id",
-    ]);
-    expect((await failureOf(world.clients.tokens.refreshToken({ connectionId: unknown }))).code).toBe(
-      "NotFound",
-    );
-  });
 });
