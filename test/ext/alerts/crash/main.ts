@@ -19,7 +19,7 @@ try {
   }
   await outbox.judge();
 } finally {
-  outbox.close();
+  await outbox.close();
 }
 const { kills, told, repeated, lost } = outbox.result;
 if (values.json) console.log(JSON.stringify(outbox.result));

@@ -65,8 +65,8 @@ export class OutboxSweep {
     await store.close();
   }
 
-  close(): void {
-    this.#receiver.close();
+  async close(): Promise<void> {
+    await this.#receiver.close();
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
