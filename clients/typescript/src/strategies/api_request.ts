@@ -22,7 +22,7 @@ export interface AuthorizedRequest<Body extends RequestBody = RequestBody> {
 /** The same request as an object of its own. */
 export function copied<Body extends RequestBody>(request: ApiRequest<Body>): AuthorizedRequest<Body> {
   const { method, url, headers, body } = request;
-  const entries = isIterable(headers) ? headers : Object.entries(headers);
+  const entries = Symbol.iterator in headers ? headers : Object.entries(headers);
   const own = { method, url, headers: Object.fromEntries(entries) };
   return body === undefined ? own : { ...own, body };
 }
@@ -33,12 +33,7 @@ export function withHeader<Body extends RequestBody>(
   name: string,
   value: string,
 ): AuthorizedRequest<Body> {
-  const others = Object.entries(request.headers).filter(
-    ([other]) => other.toLowerCase() !== name.toLowerCase(),
-  );
+  const lower = name.toLowerCase();
+  const others = Object.entries(request.headers).filter(([other]) => other.toLowerCase() !== lower);
   return { ...request, headers: { ...Object.fromEntries(others), [name]: value } };
-}
-
-function isIterable(headers: ApiRequest["headers"]): headers is Iterable<readonly [string, string]> {
-  return Symbol.iterator in headers;
 }

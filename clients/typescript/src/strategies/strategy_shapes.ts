@@ -26,11 +26,9 @@ export type AnyStrategy = Strategy | RestStrategy | StrategyMessage | StrategyJs
 /** @throws StrategyError when it is none, or names what it needs nowhere */
 export function strategyOfShape(shape: AnyStrategy): Strategy {
   const { kind, fields } = partsOf(shape);
-  const config = Object.fromEntries(
-    Object.entries(fields).flatMap(([name, value]) =>
-      typeof value === "string" ? [[snakeCase(name), value]] : [],
-    ),
-  );
+  const config: Record<string, string> = {};
+  for (const [name, value] of Object.entries(fields))
+    if (typeof value === "string") config[snakeCase(name)] = value;
   const strategy = strategyOfConfig(snakeCase(kind), config);
   if (!strategy) throw new StrategyError("invalid_strategy", "strategy", "is of no kind that is known here");
   refuseViolations(strategy);
