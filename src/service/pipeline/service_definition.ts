@@ -129,14 +129,12 @@ async function* validated(
 
 /** Compiles the rules of a message when it is first checked. Loaded for the first call. */
 let validator: Validator | undefined;
-/** The patterns are our own, and none of them tries a text in many ways: V8 is ten times as fast as an engine of RE2. */
-const regexMatch = (pattern: string, text: string): boolean => new RegExp(pattern, "u").test(text);
 
 /** @throws InvalidArgument */
 function checkRules(descriptor: DescMessage, request: Message): void {
   const malformed = malformedFields(descriptor, request);
   if (malformed.length > 0) throw new InvalidArgument(malformed);
-  validator ??= createValidator({ regexMatch });
+  validator ??= createValidator();
   const result = validator.validate(descriptor, request);
   if (result.kind === "error") throw result.error;
   if (result.kind === "valid") return;
