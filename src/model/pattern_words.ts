@@ -33,6 +33,7 @@ export const patternWords: ReadonlyMap<string, string> = new Map([
   ["^[A-Z-]{1,20}$", "must be a method of 1 to 20 capital letters and hyphens, as GET"],
   ["^[A-Za-z0-9._-]*$", "must be letters, digits, dots, underscores, and hyphens"],
   ["^https?://[^/?#@]+([/?][^#]*)?$", "must be an http or https URL without a user name and a fragment"],
+  ["^(jwt|cert|uid):[^\\x00-\\x1F\\x7F]+$", "must be jwt:SUBJECT, cert:NAME or uid:NUMBER"],
   ["^[0-9a-f]{16}$", "must be 16 hexadecimal digits in lower case"],
   ["^[0-9a-f]{64}$", "must be 64 hexadecimal digits in lower case"],
 ]);

@@ -41,7 +41,7 @@ export class ApiStandIn {
       else void api.#receive(request, response);
     });
     const sockets = new Set<Socket>();
-    server.on("secureConnection", (socket) => sockets.add(socket));
+    server.on("connection", (socket: Socket) => sockets.add(socket));
     server.on("upgrade", ({ headers }, socket) => {
       if (api.refusesUpgrades) {
         const why = `not for you, ${headers["x-api-key"]}`;

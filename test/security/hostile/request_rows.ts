@@ -88,7 +88,7 @@ export const requestRows: readonly RpcRow[] = [
   ...table("ApprovalService/ListHeldRequests", [["link", "65 characters", { link: letters(65) }, /64/]]),
   ...table("ApprovalService/StopPrincipal", [
     ["principal", "nothing", {}, /./],
-    ["principal", "an API key", { principal: "key:ci" }, /jwt\|cert\|uid/],
+    ["principal", "an API key", { principal: "key:ci" }, /jwt:SUBJECT, cert:NAME or uid:NUMBER/],
     ["principal", "a line break", { principal: "jwt:a\nb" }, /./],
     ["principal", "513 characters", { principal: `jwt:${letters(509)}` }, /512/],
     ["lift", "a text for a flag", '{"lift": "yes"}', badType],
