@@ -29,10 +29,12 @@ export async function overviewPage(request: PageRequest): Promise<Answer> {
   const total = countOf(status);
   const asks = request.sections.some(({ path }) => path === approvalsPath);
   const held = asks ? await waitingFor(request) : [];
-  const tasks = [...held.map(heldTask), ...(await tasksOf(request, status))];
+  const tasks = [...held.map(heldTask), ...(await tasksOf(request, status)), ...failedOf(status)];
   const unready = status.checks.filter(({ passing }) => !passing).length;
   const attention = countOf(status, ConnectionStatus.ATTENTION);
-  const things = held.length + unready + status.failingProviderCount + attention + status.endingTokens.length;
+  const failed = countOf(status, ConnectionStatus.FAILED);
+  const things =
+    held.length + unready + status.failingProviderCount + attention + failed + status.endingTokens.length;
   const content = (
     <div id="overview" data-poll="5">
       {total === 0 ? <FirstSteps /> : headlineOf(status, things)}
@@ -116,6 +118,14 @@ async function troubledOf(request: PageRequest, status: GetStatusResponse): Prom
   const all = shown.length === 0 ? counted(count, "connection") : `${formatCount(more)} more`;
   const link = <a href={pathWith(connectionsPath, { state: "attention" })}>{all}</a>;
   return [...tasks, <p>{link} {count === 1 ? "needs" : "need"} attention.</p>];
+}
+
+/** They stay until somebody connects again or deletes them. */
+function failedOf(status: GetStatusResponse): View[] {
+  const count = countOf(status, ConnectionStatus.FAILED);
+  if (count === 0) return [];
+  const link = <a href={pathWith(connectionsPath, { state: "failed" })}>{counted(count, "connection")}</a>;
+  return [<p>The consent of {link} failed. Ask for it again, or delete {count === 1 ? "it" : "them"}.</p>];
 }
 
 function connectionTask(request: PageRequest, connection: Connection, name: string): View {

@@ -83,6 +83,9 @@ describe("the client of a provider", () => {
     expect(health).toContain(`<a class="button" href="/providers/${id}/client">Change the client</a>`);
     expect(health).not.toContain("tries again by itself");
     expect(overview.body).toMatch(/refusing<\/bdi><\/a>: Consents fail/);
+    expect(overview.body).toMatch(
+      /The consent of <a href="\/connections\?state=failed">\d+ connections?<\/a> failed/,
+    );
   });
 
   it("stays as it is when nothing differs, or somebody else has changed the profile", async () => {
