@@ -7,7 +7,7 @@ import { Secret } from "../runtime/secret.js";
 import { boundToken, dpopCodes } from "./dpop/dpop_words.js";
 
 /**
- * What a failed grant asks of the caller. `invalid_grant`: a person must consent again. `client`: the provider profile is
+ * What a failed grant asks of the caller. `invalid_grant`: the user must consent again. `client`: the provider profile is
  * at error, not the connection. `transient`: the provider did not redeem anything, try again. `ambiguous`: it may have, and no answer of it came.
  * `rejected`: it answered something that cannot be used.
  */

@@ -381,7 +381,7 @@ describe("the REST routes", () => {
       expect(Number(failed.headers.get("retry-after"))).toBeGreaterThan(0);
     });
 
-    it("answer 409 attention_required when a person must consent again, and 409 once it is revoked", async () => {
+    it("answer 409 attention_required when the user must consent again, and 409 once it is revoked", async () => {
       const lost = await world.connect(providerId, "lost");
       await world.provider.revokeAllGrants();
       const refused = await rest.post(`/v1/refresh/${lost}`);

@@ -12,8 +12,8 @@ export function fleetStarted(hubs: readonly DemoHub[], leader: DemoHub, database
     },
     headline: `Started PostgreSQL and three hubs: ${hubs.map(({ name }) => name).join(", ")}. ${leader.name} leads`,
     why: [
-      "They share one store. Each has a whole copy of it and answers reads; the one that leads writes and refreshes.",
-      `Look in from another terminal, in this folder: ${commandAt(leader, "fleet")}`,
+      "The hubs share one store. Each has a full copy and answers reads. The leader writes and refreshes.",
+      `To watch them, run this in another terminal, in this folder: ${commandAt(leader, "fleet")}`,
     ],
     byHand: "nexusd fleet init, then on each machine: NEXUS_FLEET_LISTEN=... nexusd serve",
   };
@@ -23,15 +23,17 @@ export function connected(users: readonly string[]): Scene {
   return {
     record: { step: "connected", users },
     headline: `${users.join(", ")} gave their consents`,
-    why: ["Each request of their browsers went to another hub, as behind a load balancer."],
+    why: ["Each request of their browsers went to a different hub, as behind a load balancer."],
   };
 }
 
 export function spokesStarted(spokes: readonly DemoHub[]): Scene {
   return {
     record: { step: "spokes_started", spokes: spokes.map(({ daemon }) => daemon.dataDir) },
-    headline: "Started two spokes, as they stand in the pods of agents",
-    why: ["A spoke has a copy of the tokens that its identity may see, no refresh token, and no database."],
+    headline: "Started two spokes, as they run in the pods of agents",
+    why: [
+      "A spoke has a copy of the tokens that its identity may see. It has no refresh token and no database.",
+    ],
     byHand: "NEXUS_UPSTREAM=https://hub,... NEXUS_UPSTREAM_TOKEN_FILE=... nexusd serve",
   };
 }
@@ -41,8 +43,8 @@ export function agentStarted(hub: DemoHub): Scene {
     record: { step: "agent_started", hub: hub.name },
     headline: "An agent asks for each token five times a second, and uses it at the provider",
     why: [
-      `It takes hubs and spokes in turn, and goes on to the next where one is silent. It also holds a stream, at hub ${hub.name}.`,
-      "If it is once without a token that the provider takes, this demo ends with 1.",
+      `It asks hubs and spokes in turn, and tries the next one if one does not answer. It also has a stream open at hub ${hub.name}.`,
+      "If it is ever without a token that the provider accepts, this demo fails with exit code 1.",
     ],
   };
 }
@@ -50,8 +52,8 @@ export function agentStarted(hub: DemoHub): Scene {
 export function refreshed(revision: bigint, by: DemoHub, seconds: number): Scene {
   return {
     record: { step: "refreshed", revision: Number(revision), leader: by.name },
-    headline: `Refreshed by hub ${by.name}: every token is of revision ${revision}`,
-    why: [`The agent's stream brought it. The next refresh is due in ${seconds} s.`],
+    headline: `Refreshed by hub ${by.name}: every token now has revision ${revision}`,
+    why: [`The agent received it on its stream. The next refresh is due in ${seconds} s.`],
   };
 }
 
@@ -59,7 +61,7 @@ export function leaderKilled(hub: DemoHub): Scene {
   return {
     record: { step: "leader_killed", hub: hub.name },
     headline: `SIGKILL for hub ${hub.name}, which leads, 2 s before a refresh is due`,
-    why: ["It had no time for anything. Its lease runs out by itself."],
+    why: ["It could not release its lease, so another hub leads only when the lease has expired."],
     byHand: "kill -9 PID",
   };
 }
@@ -68,7 +70,9 @@ export function leaderChanged(hub: DemoHub, seconds: number): Scene {
   return {
     record: { step: "leader_changed", leader: hub.name, seconds },
     headline: `Hub ${hub.name} leads, ${seconds} s later`,
-    why: ["It had everything already: what was acknowledged is in PostgreSQL, and in the copy of every hub."],
+    why: [
+      "It lost nothing: everything that was acknowledged is in PostgreSQL, and in the copy of every hub.",
+    ],
     byHand: commandAt(hub, "fleet"),
   };
 }
@@ -76,24 +80,26 @@ export function leaderChanged(hub: DemoHub, seconds: number): Scene {
 export function streamMoved(from: DemoHub, to: DemoHub): Scene {
   return {
     record: { step: "stream_moved", from: from.name, to: to.name },
-    headline: `The agent's stream at hub ${from.name} ended; it goes on at hub ${to.name} where it stood`,
-    why: ["A position means the same at every hub: nothing is missed, and there is no snapshot."],
+    headline: `The agent's stream at hub ${from.name} ended, and continued at hub ${to.name} from the same position`,
+    why: ["A position means the same at every hub, so the agent misses nothing and needs no new snapshot."],
   };
 }
 
 export function hubBack(hub: DemoHub): Scene {
   return {
     record: { step: "hub_back", hub: hub.name },
-    headline: `Hub ${hub.name} was started again and follows`,
-    why: ["It had its copy on disk, and read on from where that ends."],
+    headline: `Hub ${hub.name} was restarted and follows the leader`,
+    why: ["It has its copy on disk, and reads only what came after it."],
   };
 }
 
 export function hubBegunAnew(hub: DemoHub): Scene {
   return {
     record: { step: "hub_begun_anew", hub: hub.name },
-    headline: `Hub ${hub.name} ended with exit code 75, and was started again`,
-    why: ["A hub that lost its lead begins anew as a follower; systemd or Kubernetes starts it."],
+    headline: `Hub ${hub.name} ended with exit code 75, and was restarted`,
+    why: [
+      "A hub that is no longer the leader exits, and restarts as a follower. In production, systemd or Kubernetes restarts it.",
+    ],
   };
 }
 
@@ -102,7 +108,7 @@ export function databaseStopped(seconds: number): Scene {
     record: { step: "database_stopped", seconds },
     headline: `SIGKILL for PostgreSQL, 2 s before a refresh is due, for ${seconds} s`,
     why: [
-      "Every hub goes on from its copy. Nothing can be made durable, so nothing is sent to the provider.",
+      "Every hub serves tokens from its copy. Nothing can be stored safely, so no refresh is sent to the provider.",
     ],
   };
 }
@@ -117,8 +123,8 @@ export function databaseStarted(leader: DemoHub, seconds: number): Scene {
 export function steppedDown(from: DemoHub, to: DemoHub, milliseconds: number): Scene {
   return {
     record: { step: "stepped_down", from: from.name, leader: to.name, milliseconds },
-    headline: `Hub ${from.name} gave the lead to hub ${to.name}: a refresh asked for meanwhile took ${milliseconds} ms`,
-    why: ["So it is before maintenance, and at each SIGTERM: whoever asks waits for the next leader."],
+    headline: `Hub ${from.name} handed the lead to hub ${to.name}: a refresh that was requested meanwhile took ${milliseconds} ms`,
+    why: ["Do this before maintenance. It also happens at each SIGTERM: requests wait for the next leader."],
     byHand: commandAt(to, "fleet step-down"),
   };
 }
@@ -138,11 +144,11 @@ export function fleetDone(report: AgentReport, revisions: bigint, events: bigint
       audit_events: Number(events),
       seconds,
     },
-    headline: `Done, in ${seconds} s: ${asks} tokens asked for, no gap, no grant lost`,
+    headline: `Done, in ${seconds} s: ${asks} token requests, no gap, no grant lost`,
     why: [
-      `The slowest answer took ${slowestMs} ms; ${detours} times one was silent and the next one answered.`,
+      `The slowest answer took ${slowestMs} ms. ${detours} times a hub or spoke did not answer, and the next one did.`,
       `The audit log is one unbroken chain of ${events} events, the same at every hub.`,
-      "All hubs and spokes ended in good order and their folders are gone. Next: docs/fleet.md.",
+      "All hubs and spokes have shut down, and their folders are deleted. Next: docs/fleet.md.",
     ],
   };
 }

@@ -252,7 +252,7 @@ function grantWarnings({ clock, program }: Shell, connection: Connection): strin
   const warnings: string[] = [];
   if (expiresAt && !refreshable) {
     warnings.push(
-      `no refresh token came: the token ${formatExpiry(expiresAt, clock.nowMs())}, and a person must consent again then. Many providers issue one for the scope offline_access, or for a parameter: ${program} provider update ${providerName} --param access_type=offline`,
+      `no refresh token came: the token ${formatExpiry(expiresAt, clock.nowMs())}, and the user must consent again then. Many providers issue one for the scope offline_access, or for a parameter: ${program} provider update ${providerName} --param access_type=offline`,
     );
   }
   const dropped = requestedScopes.filter((scope) => !grantedScopes.includes(scope));

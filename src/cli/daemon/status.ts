@@ -147,7 +147,7 @@ async function endingWarnings(
     const connection = await connectionOf(session, connectionId);
     const word = connection ? await shownName(session, connection) : connectionId;
     const which = word === connectionId ? `--connection ${connectionId}` : word;
-    return `warning: the token of ${printable(providerName)} ends ${whenText(expiresAt, time)} and cannot be refreshed; a person must consent again: ${program} connect ${which}\n`;
+    return `warning: the token of ${printable(providerName)} ends ${whenText(expiresAt, time)} and cannot be refreshed; the user must consent again: ${program} connect ${which}\n`;
   });
   return await Promise.all(warnings);
 }

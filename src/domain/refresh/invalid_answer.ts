@@ -11,7 +11,7 @@ export interface InvalidAnswer {
     ProblemReason,
     "account_changed" | "id_token_verification_failed" | "refresh_failing"
   >;
-  /** When the new refresh token is tried; undefined when a person must consent again. */
+  /** When the new refresh token is tried; undefined when the user must consent again. */
   readonly retryAtMs: number | undefined;
   /** What is wrong, in words for a log. */
   readonly detail: string;

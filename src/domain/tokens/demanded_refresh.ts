@@ -66,7 +66,7 @@ export class DemandedRefresh {
     if (!connection.refreshable) {
       throw new FailedPrecondition(
         "NOT_REFRESHABLE",
-        "the connection has no refresh token: a person must consent again, or replace the key of a static type",
+        "the connection has no refresh token: the user must consent again, or replace the key of a static type",
       );
     }
     refuseWithheld(connection);

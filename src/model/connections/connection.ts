@@ -53,7 +53,7 @@ export function detailed(sentence: string, detail: string | undefined): string {
 function refusedSentence({ httpStatus, times }: Refusals): string {
   const name = statusNames.get(httpStatus);
   const status = `HTTP status ${httpStatus}${name === undefined ? "" : ` (${name})`}`;
-  return `The provider refused ${times} refreshes in a row, the last with ${status}, and did not say why: a person must consent again.`;
+  return `The provider refused ${times} refreshes in a row, the last with ${status}, and did not say why: the user must consent again.`;
 }
 
 /** RFC 9110 section 15.5: those that token endpoints have been seen to refuse with. */
@@ -72,7 +72,7 @@ const statusNames: ReadonlyMap<number, string> = new Map([
 ]);
 
 const movedSentence =
-  "The provider profile now names another client, issuer or token endpoint than this consent was given to: a person must consent again, or the profile be set back.";
+  "The provider profile now names another client, issuer or token endpoint than this consent was given to: the user must consent again, or the profile be set back.";
 
 /** A refresh token is being redeemed, or was when the daemon died. An attempt that finds one does not know how the last ended. */
 export interface RefreshIntent {

@@ -147,7 +147,7 @@ describe("connect", () => {
     await play(pending, { ...active, refreshable: false, expiresAt: timestampFromMs(startMs + 3_600_000) });
     const shell = await ended(0, ["connect", "github", ...more], shellOf());
     expect(shell.err()).toBe(
-      "warning: no refresh token came: the token expires in 1h, and a person must consent again then. Many providers issue one for the scope offline_access, or for a parameter: nexusd provider update github --param access_type=offline\n",
+      "warning: no refresh token came: the token expires in 1h, and the user must consent again then. Many providers issue one for the scope offline_access, or for a parameter: nexusd provider update github --param access_type=offline\n",
     );
   });
 

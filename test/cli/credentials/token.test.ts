@@ -121,7 +121,7 @@ describe("nexusd token", () => {
         "to consent or to enter the key; for a new link: nexusd connect github/alice\n",
       ],
       ["CONNECTION_REVOKED", "github/alice", "make a new one: nexusd connect github/alice\n"],
-    ])("and names the command where a person must consent again: %s %s", async (reason, text, command) => {
+    ])("and names the command where the user must consent again: %s %s", async (reason, text, command) => {
       const detail = { desc: ErrorInfoSchema, value: { reason } };
       daemon.failures.set("GetToken", new ConnectError("no", Code.FailedPrecondition, undefined, [detail]));
       expect(await refused([text], 22)).toContain(command);

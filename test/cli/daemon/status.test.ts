@@ -77,7 +77,7 @@ describe("nexusd status", () => {
     await serve(ending);
     const shell = await ended(0, ["status", "--check"], fakeShell({ env: daemon.env }));
     expect(shell.err()).toBe(
-      `warning: the token of acme ends in 1h and cannot be refreshed; a person must consent again: nexusd connect --connection ${connectionId}\n`,
+      `warning: the token of acme ends in 1h and cannot be refreshed; the user must consent again: nexusd connect --connection ${connectionId}\n`,
     );
     const table = `TOKEN ENDS, AND CANNOT BE REFRESHED  CONNECTION\nin 1h                                acme ${connectionId.slice(0, 8)}\n`;
     expect(shell.out()).toContain(table);

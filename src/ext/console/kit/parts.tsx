@@ -3,15 +3,12 @@ import { formatDuration } from "../../../model/quantity_text.js";
 import type { Children, View } from "../../../server/views/view.js";
 
 /** How long ago or in how long, which the script counts on; the moment itself is its title. */
-export function Moment({
-  time,
-  nowMs,
-  none,
-}: {
+export function Moment(props: {
   readonly time: Timestamp | undefined;
   readonly nowMs: number;
   readonly none?: string | undefined;
 }) {
+  const { time, nowMs, none } = props;
   if (!time) return none === undefined ? <None /> : <span class="soft none">{none}</span>;
   const atMs = timestampMs(time);
   return <time datetime={isoOf(atMs)} title={utcOf(atMs)} data-count={atMs}>{wordsOf(atMs - nowMs)}</time>;
@@ -51,11 +48,7 @@ export function Go(props: {
 }
 
 /** At the end of a form. */
-export function FormButtons(props: {
-  readonly text: string;
-  readonly cancel: string;
-  readonly kind?: string;
-}) {
+export function FormButtons(props: { readonly text: string; readonly cancel: string; readonly kind?: string }) {
   return (
     <div class="actions">
       <button type="submit" class={props.kind}>{props.text}</button>

@@ -31,10 +31,8 @@ export async function overviewPage(request: PageRequest): Promise<Answer> {
   const held = asks ? await waitingFor(request) : [];
   const tasks = [...held.map(heldTask), ...(await tasksOf(request, status)), ...failedOf(status)];
   const unready = status.checks.filter(({ passing }) => !passing).length;
-  const attention = countOf(status, ConnectionStatus.ATTENTION);
-  const failed = countOf(status, ConnectionStatus.FAILED);
-  const things =
-    held.length + unready + status.failingProviderCount + attention + failed + status.endingTokens.length;
+  const troubled = countOf(status, ConnectionStatus.ATTENTION) + countOf(status, ConnectionStatus.FAILED);
+  const things = held.length + unready + status.failingProviderCount + troubled + status.endingTokens.length;
   const content = (
     <div id="overview" data-poll="5">
       {total === 0 ? <FirstSteps /> : headlineOf(status, things)}
@@ -120,7 +118,6 @@ async function troubledOf(request: PageRequest, status: GetStatusResponse): Prom
   return [...tasks, <p>{link} {count === 1 ? "needs" : "need"} attention.</p>];
 }
 
-/** They stay until somebody connects again or deletes them. */
 function failedOf(status: GetStatusResponse): View[] {
   const count = countOf(status, ConnectionStatus.FAILED);
   if (count === 0) return [];

@@ -38,7 +38,7 @@ describe("notifications", () => {
       provider: name,
       user_id: "ada",
       reason: "reauth_required",
-      message: "The provider no longer accepts the refresh token: a person must consent again.",
+      message: "The provider no longer accepts the refresh token: the user must consent again.",
     });
     const link = event.data["link"] ?? "";
     expect(link).toMatch(new RegExp(`^${world.place.config.publicUrl}/c/[\\w-]{27}$`));
