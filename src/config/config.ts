@@ -45,11 +45,11 @@ export interface Config {
   readonly catalogFile: string | undefined;
   /** Absolute. */
   readonly providersFile: string | undefined;
-  /** Where providers may stand. */
   /** Absolute paths by the names that profiles have for them. */
   readonly clientAssertionFiles: Readonly<Record<string, string>>;
   /** Absolute paths by name. */
   readonly clientKeyFiles: Readonly<Record<string, string>>;
+  /** Where providers may stand. */
   readonly providerNetworks: ProviderNetworks;
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error";
   readonly logFormat: "json" | "pretty";
