@@ -127,8 +127,8 @@ export class CallerSessions {
       timer = clock.setTimer(idleMs, look);
     };
     let timer = clock.setTimer(idleMs, look);
-    // Tunnels to other hosts use no credential: no stream of the daemon would end them.
-    const onEnded = (error: NexusError): void => void (error instanceof Unavailable || end());
+    // Tunnels to other hosts use no credential: no stream of the daemon would end them. `hold` may call this before it returns.
+    const onEnded = (error: NexusError) => void (error instanceof Unavailable || queueMicrotask(end));
     release = access.hold(principal, "token.read", access.permissionsFor(principal), onEnded, true);
     const since = timestampFromMs(clock.nowMs());
     const about = {

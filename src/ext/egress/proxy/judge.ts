@@ -30,11 +30,7 @@ export interface Allowance {
  * @returns whose credential it gets; undefined for what goes on without one
  * @throws Problem
  */
-export async function judge(
-  origin: Origin,
-  request: Incoming,
-  allowance: Allowance,
-): Promise<Route | undefined> {
+export function judge(origin: Origin, request: Incoming, allowance: Allowance): Route | undefined {
   const { routes, network } = allowance;
   const { method = "GET", url: target = "/" } = request;
   refuseMisdirected(origin, request, target);

@@ -48,19 +48,17 @@ export class EgressProxy {
     try {
       session = await this.deps.sessionOf(request);
       const origin = originOf(`https://${request.url}`);
-      const isOfProvider = session.deps.routes.has(origin.host, origin.port);
-      if (!isOfProvider) session.refuseOthers(origin.host);
-      const there = isOfProvider
-        ? undefined
-        : await this.deps.dialer.plain(origin).catch(unreachable(origin));
-      socket.write("HTTP/1.1 200 Connection established\r\n\r\n");
-      if (head.length > 0) socket.unshift(head);
-      if (there) {
-        // Nobody looks into it.
-        session.hold(socket);
-        session.hold(there);
-        joined(socket, there);
-      } else await session.terminate(socket as Socket, origin);
+      if (session.deps.routes.has(origin.host, origin.port)) {
+        established(socket, head);
+        return await session.terminate(socket as Socket, origin);
+      }
+      session.refuseOthers(origin.host);
+      // Nobody looks into it. Before it is dialed, so that its session ends it from the first moment.
+      session.hold(socket);
+      const there = await this.deps.dialer.plain(origin).catch(unreachable(origin));
+      session.hold(there);
+      established(socket, head);
+      joined(socket, there);
     } catch (error) {
       const problem = problemOf(error);
       this.#refused(session, problem);
@@ -120,6 +118,11 @@ export class EgressProxy {
     response.writeHead(answer.statusCode ?? 502, answer.headersDistinct as Record<string, string[]>);
     await pipeline(answer, response);
   }
+}
+
+function established(socket: Duplex, head: Buffer): void {
+  socket.write("HTTP/1.1 200 Connection established\r\n\r\n");
+  if (head.length > 0) socket.unshift(head);
 }
 
 /** Basic has the user whose connections are used, and an API key or a JWT as its password; Bearer has the key or JWT alone. */

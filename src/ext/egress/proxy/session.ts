@@ -29,6 +29,7 @@ export class EgressSession {
   readonly #standIns = new Map<string, StandIn>();
   readonly #sockets = new Set<Duplex>();
   readonly #http2 = new Set<ServerHttp2Session>();
+  #isClosed = false;
 
   constructor(readonly deps: SessionDeps) {}
 
@@ -45,8 +46,9 @@ export class EgressSession {
     throw new Problem(403, "host-refused", detail);
   }
 
-  /** Until the end of the session. */
+  /** Until the end of the session, which may have come. */
   hold(socket: Duplex): void {
+    if (this.#isClosed) return void socket.destroy();
     if (this.#sockets.has(socket)) return;
     this.#sockets.add(socket);
     socket.on("error", () => socket.destroy()).once("close", () => this.#sockets.delete(socket));
@@ -54,6 +56,7 @@ export class EgressSession {
 
   /** Takes no more requests. Over HTTP/2 the resets of streams must still go out: else an answer that broke off looks whole. */
   close(): void {
+    this.#isClosed = true;
     this.deps.uses.close();
     for (const session of this.#http2) session.close();
     for (const socket of this.#sockets) socket.destroy();
@@ -101,6 +104,7 @@ export class EgressSession {
       if ((socket as TLSSocket).alpnProtocol !== "h2") this.hold(socket);
     });
     server.on("session", (session) => {
+      if (this.#isClosed) return session.destroy();
       session.setLocalWindowSize(windowBytes.connection);
       this.#http2.add(session);
       session.once("close", () => this.#http2.delete(session));
@@ -111,7 +115,7 @@ export class EgressSession {
 
   async #serve(origin: Origin, request: Incoming, response: Outgoing): Promise<void> {
     try {
-      const route = await judge(origin, request, this.deps);
+      const route = judge(origin, request, this.deps);
       await new Exchange({ ...this.deps, origin, route }, request, response).run();
     } catch (error) {
       const problem = error instanceof Problem ? error : cutOff;
@@ -123,7 +127,7 @@ export class EgressSession {
   async #upgrade(origin: Origin, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const { credentials, upstream, uses, record } = this.deps;
     try {
-      const route = await judge(origin, request, this.deps);
+      const route = judge(origin, request, this.deps);
       if (!route) throw new Problem(403, "no-provider", `no provider of this session has ${request.url}`);
       const { method = "GET", url: target = "/" } = request;
       const own = { origin, method, target, headers: ofEnd(request.headers), body: new Uint8Array() };

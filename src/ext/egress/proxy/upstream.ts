@@ -206,7 +206,6 @@ function answerOfStream(stream: ClientHttp2Stream): Promise<UpstreamAnswer> {
   });
 }
 
-/** Connects by the dialer. */
 class DialingAgent extends Agent {
   constructor(private readonly dialer: Dialer) {
     super({ keepAlive: true, maxFreeSockets: maxIdleSockets, scheduling: "lifo", timeout: idleMs });

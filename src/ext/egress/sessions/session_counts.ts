@@ -8,7 +8,6 @@ import type { EgressRecord } from "../proxy/exchange.js";
 const intervalMs = 15_000;
 /** The program is not held up by a daemon that is away. */
 const timeoutMs = 2_000;
-
 /** Kinds of either; a session has far fewer. */
 const maxKinds = 200;
 

@@ -1,10 +1,13 @@
 import { PassThrough } from "node:stream";
-import { expect, it } from "vitest";
+import { setImmediate } from "node:timers/promises";
+import { expect, it, vi } from "vitest";
 import {
   CallerSessions,
   type CallerSessionsDeps,
 } from "../../../../src/ext/egress/listener/caller_sessions.js";
 import { EgressMetrics } from "../../../../src/ext/egress/listener/session_record.js";
+import type { Dialer } from "../../../../src/ext/egress/proxy/dial.js";
+import { EgressProxy } from "../../../../src/ext/egress/proxy/proxy.js";
 import { Unauthenticated } from "../../../../src/model/errors.js";
 import { Metrics } from "../../../../src/telemetry/metrics.js";
 import { agent, policyOf } from "../../../domain/access/rule_cells.js";
@@ -39,12 +42,56 @@ it("keeps the newer session of a caller when one that made room for others ends"
   expect(sessions.size).toBe(1);
 });
 
-it("ends the session and the tunnels of a caller that is stopped, and opens no other one", () => {
-  const { engine, sessions } = world;
-  const tunnel = new PassThrough();
-  sessions.of(agent, "ada").hold(tunnel);
-  engine.access.isStopped = (name) => name === agent.name;
-  engine.changes.emit("principalEnded", agent.name);
-  expect([sessions.size, tunnel.destroyed]).toEqual([0, true]);
+function stop(): void {
+  world.engine.access.isStopped = (name) => name === agent.name;
+  world.engine.changes.emit("principalEnded", agent.name);
+}
+
+it("ends the session and the tunnels of a caller that is stopped, and opens no other one", async () => {
+  const { sessions } = world;
+  const session = sessions.of(agent, "ada");
+  const [tunnel, late] = [new PassThrough(), new PassThrough()];
+  session.hold(tunnel);
+  stop();
+  await setImmediate();
+  session.hold(late);
+  expect([sessions.size, tunnel.destroyed, late.destroyed]).toEqual([0, true, true]);
   expect(() => sessions.of(agent, "ada")).toThrow(Unauthenticated);
+});
+
+it.each([
+  ["at once", 0],
+  ["after a look for idle sessions", minuteMs],
+])("ends a tunnel that is being dialed when its caller is stopped %s", async (_, laterMs) => {
+  const { engine, sessions } = world;
+  const [near, far] = [new PassThrough(), new PassThrough()];
+  let dialed = (_: PassThrough): void => undefined;
+  const plain = () =>
+    new Promise((resolve) => {
+      dialed = resolve;
+    });
+  const dialer = { plain } as unknown as Dialer;
+  const { server } = new EgressProxy({ dialer, sessionOf: async () => sessions.of(agent, "ada") });
+  server.emit("connect", { url: "far.example:443" }, near, Buffer.alloc(0));
+  await setImmediate();
+  engine.clock.advance(laterMs);
+  expect(sessions.size).toBe(1);
+  stop();
+  await setImmediate();
+  dialed(far);
+  await setImmediate();
+  expect([sessions.size, near.destroyed, far.destroyed]).toEqual([0, true, true]);
+});
+
+it("keeps no session of a caller that ends while it is opened", async () => {
+  const { engine, sessions } = world;
+  vi.spyOn(engine.access, "hold").mockImplementationOnce((_caller, _action, _permissions, onEnded) => {
+    onEnded(new Unauthenticated("expired"));
+    return () => undefined;
+  });
+  const session = sessions.of(agent, "ada");
+  await setImmediate();
+  const late = new PassThrough();
+  session.hold(late);
+  expect([sessions.size, late.destroyed]).toEqual([0, true]);
 });
