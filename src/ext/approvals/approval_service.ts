@@ -11,7 +11,7 @@ import {
   StopPrincipalResponseSchema,
 } from "../../gen/nexus/v1/approval_pb.js";
 import type { Extent } from "../../model/access/rules.js";
-import { NotFound } from "../../model/errors.js";
+import { InvalidArgument, NotFound } from "../../model/errors.js";
 import { shownRequestOf } from "../../service/messages/shown_request.js";
 import { defineService, type ServiceDefinition } from "../../service/pipeline/service_definition.js";
 import { type Approvals, schemeOf, type Waiting } from "./approvals.js";
@@ -38,6 +38,8 @@ export function approvalService(approvals: Approvals, stops: Stops): ServiceDefi
     },
 
     async stopPrincipal({ principal: name, lift }, { principal }) {
+      if (!lift && name === `uid:${process.getuid?.()}`)
+        throw new InvalidArgument([{ field: "principal", description: ofOwner }]);
       await stops.put(name, !lift, principal);
       return create(StopPrincipalResponseSchema);
     },
@@ -50,6 +52,9 @@ export function approvalService(approvals: Approvals, stops: Stops): ServiceDefi
     },
   });
 }
+
+const ofOwner =
+  "is the user that nexusd runs as, who owns it: give the agent an API key, or run it as another user";
 
 function messageOf({ id, digest, held, sinceMs, expiresAtMs }: Waiting): HeldRequest {
   const { request, principal, connection, rule } = held;

@@ -152,7 +152,7 @@ async function living(
   return keys.filter((key) => isMeant(key.name) && !hasEnded(key));
 }
 
-export function parseAgent(text: string): string {
+function parseAgent(text: string): string {
   if (/^[a-z0-9][a-z0-9_-]{0,30}$/.test(text)) return text;
   throw new InvalidArgumentError("It has lower-case letters, digits, dashes and underscores, at most 31.");
 }

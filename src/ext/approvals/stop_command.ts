@@ -1,11 +1,11 @@
-import { Command } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import { usageFailure } from "../../cli/shell/command_failure.js";
 import { confirm } from "../../cli/shell/confirm.js";
 import { type ConfirmedFlags, daemonCommand } from "../../cli/shell/daemon_command.js";
 import { addNotes } from "../../cli/shell/help.js";
 import type { Shell } from "../../cli/shell/shell.js";
 import { formatAge, printable } from "../../cli/shell/text.js";
-import { endKeys, parseAgent } from "./grants.js";
+import { endKeys } from "./grants.js";
 
 interface StopFlags extends ConfirmedFlags {
   readonly lift?: boolean;
@@ -61,5 +61,10 @@ function hasNoKey(agent: string): boolean {
 }
 
 function parseStopped(text: string): string {
-  return hasNoKey(text) ? text : parseAgent(text.replace(/^key:/, ""));
+  if (hasNoKey(text)) return text;
+  const [, name] = /^(?:key:)?([a-z0-9][a-z0-9._-]{0,62})$/.exec(text) ?? [];
+  if (name !== undefined) return name;
+  throw new InvalidArgumentError(
+    "It is the name of an agent or of its key, or begins with jwt:, cert:, or uid:.",
+  );
 }

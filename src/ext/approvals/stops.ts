@@ -10,7 +10,7 @@ import type { Store } from "../../store/store.js";
 
 /** In database `meta`. All stops are one record, so that a hub that follows notices at little cost that one came or went. */
 const key = "stops";
-/** Of some 100 bytes each. */
+/** Of some 100 bytes each, 2 100 at most. */
 const maxStops = 1_000;
 
 /** Principals without an API key that were stopped, although the issuer of their JWT or certificate still vouches for them. */

@@ -90,7 +90,8 @@ export const requestRows: readonly RpcRow[] = [
     ["principal", "nothing", {}, /./],
     ["principal", "an API key", { principal: "key:ci" }, /jwt:SUBJECT, cert:NAME or uid:NUMBER/],
     ["principal", "a line break", { principal: "jwt:a\nb" }, /./],
-    ["principal", "513 characters", { principal: `jwt:${letters(509)}` }, /512/],
+    ["principal", "2054 characters", { principal: `jwt:${letters(2050)}` }, /2053/],
+    ["principal", "the owner", { principal: `uid:${process.getuid?.()}` }, /is the user that nexusd runs as/],
     ["lift", "a text for a flag", '{"lift": "yes"}', badType],
   ]),
   ...table(decide, [

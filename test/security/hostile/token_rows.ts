@@ -203,7 +203,7 @@ const auditRows: readonly RpcRow[] = [
     ["event_type", "65 characters", { eventType: letters(65) }, /64/],
     ["event_type", "U+0000", { eventType: "\0" }, /U\+0000/],
     ["connection_id", "no UUID", { connectionId: "x" }, /UUID/],
-    ["principal", "513 characters", { principal: letters(513) }, /512/],
+    ["principal", "2054 characters", { principal: letters(2054) }, /2053/],
     ["principal", "U+0000", { principal: "key:\0" }, /U\+0000/],
     ["provider_id", "no UUID", { providerId: "../x" }, /UUID/],
     ["after_sequence", "2^64-1: nothing is behind it", { afterSequence: huge }, nothing],

@@ -72,6 +72,9 @@ describe("nexusd grants", () => {
     expect((await nexusd("stop", pod, "--lift")).out).toBe(`${pod} may call again\n`);
     expect((await nexusd("stop")).err).toBe("no agent without a key is stopped\n");
     expect(await nexusd("stop", "key:other", "--lift")).toMatchObject({ code: 2 });
+    expect((await nexusd("stop", "key:No")).err).toContain("the name of an agent or of its key");
+    await nexusd("keys", "create", "ci.prod", "--role", "operator");
+    expect((await nexusd("stop", "key:ci.prod", "--yes")).out).toBe("ci.prod has ended\n");
     expect((await nexusd("stop", "key:other", "--yes")).out).toMatch(/^other\.github\.\w+ has ended\n$/);
   });
 
