@@ -42,15 +42,20 @@ export interface Answer {
   readonly extent: Extent | undefined;
 }
 
+/** A yes for more than one request, until its caller ends. */
+interface Standing {
+  readonly untilMs: number;
+  readonly approver: string;
+  readonly caller: string;
+}
+
 /** Requests that wait for a person. They are in memory alone: a restart ends them, and an answer finds nothing to send. */
 export class Approvals {
   readonly #waiting = new Map<string, Waiting>();
   /** Signs links. Nothing that waits outlives it. */
   readonly #linkKey = randomBytes(32);
   /** Until when a yes counts, by caller, session and rule. */
-  readonly #standing = new BoundedMap<string, { readonly untilMs: number; readonly approver: string }>(
-    maxStanding,
-  );
+  readonly #standing = new BoundedMap<string, Standing>(maxStanding);
 
   constructor(
     private readonly deps: {
@@ -61,7 +66,12 @@ export class Approvals {
       readonly urlOf: (link: string) => string | undefined;
       readonly clock: Clock;
     },
-  ) {}
+  ) {
+    deps.changes.on("principalEnded", (name) => {
+      for (const [key, { caller }] of this.#standing.entries())
+        if (caller === name) this.#standing.delete(key);
+    });
+  }
 
   /** The oldest first. */
   list(): Waiting[] {
@@ -206,7 +216,7 @@ export class Approvals {
       extent === "hour" ? ([ofCaller, hourMs] as const) : ([ofSession, longestSessionMs] as const);
     const [key, lastsMs] = extent === undefined ? ([this.#keyOf(held, digest), repeatMs] as const) : forTime;
     const untilMs = this.deps.clock.nowMs() + lastsMs;
-    if (key !== undefined) this.#standing.set(key, { untilMs, approver });
+    if (key !== undefined) this.#standing.set(key, { untilMs, approver, caller: held.principal.name });
   }
 
   #keyOf({ policyDigest, rule }: HeldRequest, digest: string): string {

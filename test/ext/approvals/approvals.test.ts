@@ -382,6 +382,18 @@ describe("a request that a person is asked about", () => {
     expect(await changed).toContain("person refused");
   });
 
+  it("forgets a yes for an hour when the caller is stopped, also where the stop is lifted again", async () => {
+    const first = world.ask({ extent: ["hour"] });
+    await world.decide(true, { extent: "hour" });
+    expect(await first).toBe("sent");
+    world.changes.emit("principalEnded", "key:other");
+    expect(await world.ask({ extent: ["hour"] })).toBe("sent");
+    world.changes.emit("principalEnded", "key:claude");
+    const again = world.ask({ extent: ["hour"] });
+    await world.decide(false);
+    expect(await again).toContain("person refused");
+  });
+
   it("takes no yes for longer than the rule allows, nor for a session that there is not", async () => {
     void world.ask();
     await expect(world.decide(true, { extent: "hour" })).rejects.toThrow("for this once");
