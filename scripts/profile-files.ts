@@ -138,8 +138,8 @@ export function fieldsPage(): string {
 
 # Fields of a provider profile
 
-They have these names over the API, in a providers file, in a catalogue and in the JSON of the REST routes. A duration is \`90s\`; a
-catalogue says it in seconds, as \`refresh_window_seconds: 90\`.
+Fields have these names in the API, a providers file, a catalogue, and the JSON of the REST routes. A duration is \`90s\`; a
+catalogue has it in seconds, as \`refresh_window_seconds: 90\`.
 
 ${head}
 ${rows("Provider", profileFields)}
