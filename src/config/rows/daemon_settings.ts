@@ -208,7 +208,7 @@ export const daemonSettings = {
       kind: namedFiles,
       default: "",
       meaning:
-        "Files with a JWT that authenticates nexusd to providers: name=/path, separated by commas. Profiles refer to a file by client_assertion_file. Each is read for each request, up to 16 KiB.",
+        "Files with a JWT that authenticates nexusd to providers: name=/path, separated by commas. A profile names one in client_assertion_source. Each is read for each request, up to 16 KiB.",
     },
     NEXUS_SIGNING_KEY_FILES: {
       kind: namedFiles,
