@@ -21,7 +21,8 @@ const forms: Readonly<Record<string, object>> = {
   "the injector alone": { form: "injector" },
   "an egress proxy at the hubs": { egress: { enabled: true } },
   "an egress broker": {
-    egress: { enabled: true, at: "broker", namespaces: ["team"], dns: false, clusterIP: "10.0.0.77" },
+    // The API server gives no Service one of the first 16 addresses by itself.
+    egress: { enabled: true, at: "broker", namespaces: ["team"], dns: false, clusterIP: "10.0.0.10" },
   },
   "custom resources": {
     resourceController: { enabled: true, namespaces: ["team"], exportNamespaces: ["team"] },
