@@ -21,24 +21,16 @@ suites() {
   suite model 200 1 "" "always" "npm run --silent test:model -- --runs $(for_change_or_all 500 3000) --seed $(seed)"
   suite package 300 1 "" "always" "npm run --silent test:package"
 
+  # Two cores each.
   suite daemon 900 2 "strace terminals" "src test/daemon test/ext/console test/ext/grants test/ext/mcp test/fakes $build" 'npm run test:daemon -- $REPORT'
   suite fleet 900 2 "postgresql pgbouncer faketime promtool" "$fleet src/store src/daemon test/ext/fleet test/ext/spoke $build" \
     'npx vitest run --project fleet $REPORT'
-  suite removal 900 2 "" "src/ext test/ext test/removal" 'npx vitest run --project removal $REPORT'
   suite tools 300 2 "docker kubectl terminals systemd go package_clients" "src/cli src/ext/credential_helpers src/strategies test/daemon/tools test/daemon/terminal test/daemon/service deploy/systemd deploy/compose" \
     'npx vitest run --project tools $REPORT'
-  suite observability 120 1 promtool "src/telemetry deploy/observability test/observability" 'npx vitest run --project observability $REPORT'
-
-  suite model-fleet 300 1 "" "$fleet $refresh" "npm run --silent test:model -- --fleet --runs $(for_change_or_all 200 400) --seed $(seed)"
-  suite crash 900 1 "" "$refresh test/crash" "npm run --silent test:crash -- --kills $(for_change_or_all 100 300)"
-  suite outbox 300 1 "" "src/ext/alerts src/store test/ext/alerts/crash test/crash" "npm run --silent test:outbox -- --kills $(for_change_or_all 12 30)"
-  suite fuzz 240 1 "" "src/oauth src/outbound src/model src/store/records src/ext/policy test/fuzz" \
-    "npm run --silent fuzz -- --seconds $(for_change_or_all 20 60) --seed $(seed)"
   suite follower 300 2 postgresql "$fleet test/ext/fleet/follower src/ext/egress/listener" \
     "npm run --silent test:follower -- test/ext/fleet/follower/every_rpc.test.ts test/ext/egress/daemon/listener.test.ts"
   suite storm 420 2 postgresql "$fleet test/ext/fleet/storm" "npm run --silent test:fleet -- --hubs 3 --minutes 2 --json"
   suite upgrade 200 2 postgresql "src/ext/fleet/database test/ext/fleet/upgrade" "npm run --silent test:fleet -- --upgrade --json"
-
   suite conformance 600 2 go "$wire test/conformance" "npm run --silent test:conformance"
   suite proxy 300 2 proxies "src/ext/envoy src/gen/envoy examples/envoy examples/nginx examples/caddy test/proxy" "npm run --silent test:proxy"
   suite clients 900 2 toolchains "clients proto/nexus test/clients" "npm run --silent test:clients"
@@ -46,12 +38,21 @@ suites() {
   suite interop 1200 2 toolchains "examples proto/nexus test/interop src/server/rest" "npm run --silent test:interop"
   suite egress 600 2 egress_clients "src/ext/egress test/ext/egress" "npm run --silent test:egress"
   suite kubernetes 900 2 kubernetes "src/ext/kubernetes src/ext/manifest src/ext/identity deploy/helm test/ext/kubernetes" "npm run --silent test:kubernetes"
-  suite mcp 600 1 "" "src/ext/mcp test/ext/mcp" "npm run --silent test:mcp"
-  suite mcp-conformance 600 1 "" "src/ext/mcp_servers src/domain/consent src/oauth test/ext/mcp_servers" "npm run --silent test:mcp-conformance"
+
+  # One core each: one runs beside another, the longest begin first.
+  suite removal 900 1 "" "src/ext test/ext test/removal" 'npx vitest run --project removal $REPORT'
   suite foreign 900 1 foreign_servers "src/oauth src/ext/grants src/outbound src/domain/token_endpoint src/ext/mcp_servers test/foreign" "npm run --silent test:foreign"
-  suite demo 180 1 "" "examples/demo" "npm run --silent demo -- --auto --json"
+  suite crash 900 1 "" "$refresh test/crash" "npm run --silent test:crash -- --kills $(for_change_or_all 100 300)"
+  suite fuzz 240 1 "" "src/oauth src/outbound src/model src/store/records src/ext/policy test/fuzz" \
+    "npm run --silent fuzz -- --seconds $(for_change_or_all 20 60) --seed $(seed)"
   suite demo-fleet 320 1 postgresql "examples/demo" "npm run --silent demo -- --fleet --auto --json"
+  suite mcp 600 1 "" "src/ext/mcp test/ext/mcp" "npm run --silent test:mcp"
+  suite demo 180 1 "" "examples/demo" "npm run --silent demo -- --auto --json"
+  suite model-fleet 300 1 "" "$fleet $refresh" "npm run --silent test:model -- --fleet --runs $(for_change_or_all 200 400) --seed $(seed)"
+  suite outbox 300 1 "" "src/ext/alerts src/store test/ext/alerts/crash test/crash" "npm run --silent test:outbox -- --kills $(for_change_or_all 12 30)"
   suite python 300 1 toolchains "clients/python proto/nexus test/clients" "clients/python/check.sh"
+  suite observability 120 1 promtool "src/telemetry deploy/observability test/observability" 'npx vitest run --project observability $REPORT'
+  suite mcp-conformance 600 1 "" "src/ext/mcp_servers src/domain/consent src/oauth test/ext/mcp_servers" "npm run --silent test:mcp-conformance"
   suite sbom 120 1 "" "package-lock.json scripts/sbom" "npm run --silent sbom >/dev/null"
   suite hadolint 60 1 hadolint "Dockerfile" "hadolint Dockerfile"
 

@@ -17,7 +17,7 @@ test.for([
   ["docs/access.md", ["docs"]],
   ["src/cli/status.ts", ["daemon", "tools", "docs"]],
   ["clients/go/cache.go", ["clients", "docs"]],
-  ["src/domain/refresh/refresher.ts", ["daemon", "model-fleet", "crash", "bench-load"]],
+  ["src/domain/refresh/refresher.ts", ["daemon", "crash", "model-fleet", "bench-load"]],
   ["proto/nexus/v1/token.proto", ["conformance", "clients", "interop", "python", "docs"]],
 ] as const)("a change of %s runs what it can break", ([file, more], context) => {
   needs(context, "bash");
