@@ -116,6 +116,8 @@ function isRightAnswer(
   if (headers.some(([name]) => /^(sec-fetch-dest|host)$/i.test(name))) return false;
   // RFC 9110 section 8.6: a length is digits, and whoever sends another is not understood.
   if (headers.some(([name, value]) => name === "content-length" && !/^\s*\d+\s*$/.test(value))) return false;
+  // RFC 9110 section 5.5: a header with a control character is none.
+  if (headers.some(([, value]) => !/^[\t -~\u0080-\u{10ffff}]*$/u.test(value))) return false;
   return headers.some(([name, value]) => name === cookie[0] && holdsCookie(value, flow));
 }
 
@@ -180,6 +182,7 @@ const variations: readonly Partial<Input>[] = [
   { headers: [["cookie", "{name}={other_cookie}"]] },
   { headers: [["cookie", "x={name}={cookie}"]] },
   { headers: [["cookie", "{name}=%ff"]] },
+  { headers: [["cookie", "x\u001d; {name}={cookie}"]] },
   { headers: [cookie, ["sec-purpose", "prefetch"]] },
   { headers: [cookie, ["sec-fetch-dest", "iframe"]] },
   { headers: [cookie, ["host", "evil.example"]] },
