@@ -4,7 +4,7 @@ import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_co
 import { listOption, parseDurationMs } from "../shell/option_values.js";
 import type { Shell } from "../shell/shell.js";
 import { credentialArgument, providerOf, readCredential } from "./read_credential.js";
-import { type FormatContext, formatToken, type TokenFormat, tokenFormats } from "./token_formats.js";
+import { type FormatContext, formatToken, type TokenFormat, tokenFormats } from "../../ext/credential_helpers/token_formats.js";
 
 type Place = Awaited<ReturnType<FormatContext["readPlace"]>>;
 

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { loginOf } from "../../cli/credentials/login.js";
+import { loginOf } from "./login.js";
 import {
   credentialArgument,
   parseCredentialName,

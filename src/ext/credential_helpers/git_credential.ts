@@ -1,7 +1,7 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { Command } from "commander";
 import { withKey } from "../../cli/connections/connection_key.js";
-import { type Login, loginOf } from "../../cli/credentials/login.js";
+import { type Login, loginOf } from "./login.js";
 import {
   type Credential,
   credentialArgument,

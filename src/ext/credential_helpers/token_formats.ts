@@ -1,10 +1,10 @@
 import { exitCodes } from "../../daemon/exit_codes.js";
 import type { Token } from "../../gen/nexus/v1/token_pb.js";
 import { applyStrategy, StrategyError } from "../../strategies/apply_strategy.js";
-import { CommandFailure, usageFailure } from "../shell/command_failure.js";
-import { formatTime, jsonLine, printable } from "../shell/text.js";
+import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
+import { formatTime, jsonLine, printable } from "../../cli/shell/text.js";
 import { loginOf } from "./login.js";
-import { type Credential, credentialValue } from "./read_credential.js";
+import { type Credential, credentialValue } from "../../cli/credentials/read_credential.js";
 
 export const tokenFormats = [
   "plain",

@@ -1,5 +1,5 @@
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { type Credential, credentialValue } from "./read_credential.js";
+import { type Credential, credentialValue } from "../../cli/credentials/read_credential.js";
 
 /** What HTTP Basic carries (RFC 7617 section 2). */
 export interface Login {
