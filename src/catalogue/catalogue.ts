@@ -69,6 +69,6 @@ export class Catalogue {
 }
 
 function builtIn(): ProviderTemplate[] {
-  const text = readFileSync(new URL("./providers.json", import.meta.url), "utf8");
+  const text = readFileSync(new URL("../catalogue/providers.json", import.meta.url), "utf8");
   return (JSON.parse(text) as { readonly providers: readonly CatalogueEntry[] }).providers.map(templateOf);
 }

@@ -133,7 +133,7 @@ function isPattern(pattern: string): boolean {
 
 function formErrors(value: unknown): ErrorObject[] {
   const schema = JSON.parse(
-    readFileSync(new URL("./catalogue.schema.json", import.meta.url), "utf8"),
+    readFileSync(new URL("../catalogue/catalogue.schema.json", import.meta.url), "utf8"),
   );
   const validate = new Ajv2020({ allErrors: true, strict: true, strictRequired: false }).compile(schema);
   validate(value);

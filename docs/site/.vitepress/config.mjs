@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { defineConfig } from "vitepress";
 
-const pages = new URL("../pages", import.meta.url);
+const pages = new URL("../pages/", import.meta.url);
 
 export default defineConfig({
   title: "nexusd",

@@ -14,6 +14,7 @@ import {
 import { findProvider } from "../providers/provider_key.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
+import type { Credential } from "../shell/shell.js";
 import { printable, shellWord } from "../shell/text.js";
 
 /** What `--help` says of an argument that names a credential. */
@@ -22,14 +23,6 @@ export const credentialArgument = `${connectionArgument}; a .FIELD after PROVIDE
 /** What a person names: a connection, and one field of its credential if need be. */
 export interface CredentialName {
   readonly connection: string;
-  readonly field: string | undefined;
-}
-
-/** A credential as it is now. */
-export interface Credential {
-  readonly connectionId: string;
-  readonly token: Token;
-  /** As it was named. */
   readonly field: string | undefined;
 }
 

@@ -2,6 +2,7 @@ import type { Readable, Writable } from "node:stream";
 import type { Command } from "commander";
 import type { Config } from "../../config/config.js";
 import type { DaemonExtension } from "../../daemon/extension.js";
+import type { Token } from "../../gen/nexus/v1/token_pb.js";
 import type { Clock } from "../../runtime/clock.js";
 
 /** Where a command writes. */
@@ -56,11 +57,37 @@ export interface CommandRow {
   readonly make: MakeCommand;
 }
 
+/** A credential as it is now. */
+export interface Credential {
+  readonly connectionId: string;
+  readonly token: Token;
+  /** As it was named. */
+  readonly field: string | undefined;
+}
+
+/** A document that `nexusd token --format` prints. */
+export interface TokenFormat {
+  /** Whether `--host` belongs to it. */
+  readonly takesHost?: true;
+  /** The document, with the line break at its end. @throws CommandFailure when the credential does not fit into the format */
+  write(credential: Credential, context: FormatContext): string | Promise<string>;
+}
+
+/** What a document holds beside the credential. */
+export interface FormatContext {
+  readonly env: NodeJS.ProcessEnv;
+  readonly host: string | undefined;
+  /** Of the provider; empty where it has none. */
+  readonly readApiBaseUrl: () => Promise<string>;
+}
+
 /** Everything that one folder of `src/ext` adds to the program. */
 export interface Extension extends DaemonExtension {
   readonly commands?: readonly CommandRow[];
   /** For programs: help does not list them. */
   readonly hiddenCommands?: readonly MakeCommand[];
+  /** By the words of `nexusd token --format`. */
+  readonly tokenFormats?: Readonly<Record<string, TokenFormat>>;
 }
 
 /** What a command sees of the process that it runs in. */

@@ -13,12 +13,7 @@ import {
   authorize,
   wantedNonce,
 } from "../../cli/credentials/authorized_request.js";
-import {
-  type Credential,
-  parseCredentialName,
-  providerOf,
-  readCredential,
-} from "../../cli/credentials/read_credential.js";
+import { parseCredentialName, providerOf, readCredential } from "../../cli/credentials/read_credential.js";
 import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
 import {
   addAddressFlags,
@@ -29,7 +24,7 @@ import {
 import { addNotes } from "../../cli/shell/help.js";
 import { type ApiAnswer, sendToApi } from "../../cli/shell/http_request.js";
 import { collect } from "../../cli/shell/option_values.js";
-import type { Shell } from "../../cli/shell/shell.js";
+import type { Credential, Shell } from "../../cli/shell/shell.js";
 import { printable } from "../../cli/shell/text.js";
 import { readVersion } from "../../config/version.js";
 import { exitCodes } from "../../daemon/exit_codes.js";

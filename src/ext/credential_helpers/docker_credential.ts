@@ -1,5 +1,4 @@
 import { Command } from "commander";
-import { loginOf } from "./login.js";
 import {
   credentialArgument,
   parseCredentialName,
@@ -12,6 +11,7 @@ import { addNotes } from "../../cli/shell/help.js";
 import type { Shell } from "../../cli/shell/shell.js";
 import { printable } from "../../cli/shell/text.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
+import { loginOf } from "./login.js";
 import { collectHost, credentialNameFor, type HelperFlags, hostsOf, type Site, siteOf } from "./site.js";
 
 /** The words by which docker knows that it should go on without a credential. */

@@ -3,10 +3,12 @@ import { curlCommand } from "./curl.js";
 import { dockerCredentialCommand } from "./docker_credential.js";
 import { execCommand } from "./exec.js";
 import { gitCredentialCommand } from "./git_credential.js";
+import { tokenFormats } from "./token_formats.js";
 
-/** Commands by which git, docker, scripts, and other programs use a credential. */
+/** Commands and formats by which git, docker, scripts, and other programs use a credential. */
 export const credentialHelpers: Extension = {
   name: "credential_helpers",
+  tokenFormats,
   commands: [
     {
       group: "Use a credential",

@@ -1,5 +1,6 @@
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { type Credential, credentialValue } from "../../cli/credentials/read_credential.js";
+import { credentialValue } from "../../cli/credentials/read_credential.js";
+import type { Credential } from "../../cli/shell/shell.js";
 
 /** What HTTP Basic carries (RFC 7617 section 2). */
 export interface Login {

@@ -1,62 +1,47 @@
+import { credentialValue } from "../../cli/credentials/read_credential.js";
+import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
+import type { Credential, FormatContext, TokenFormat } from "../../cli/shell/shell.js";
+import { formatTime, printable } from "../../cli/shell/text.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import type { Token } from "../../gen/nexus/v1/token_pb.js";
 import { applyStrategy, StrategyError } from "../../strategies/apply_strategy.js";
-import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
-import { formatTime, jsonLine, printable } from "../../cli/shell/text.js";
 import { loginOf } from "./login.js";
-import { type Credential, credentialValue } from "../../cli/credentials/read_credential.js";
 
-export const tokenFormats = [
-  "plain",
-  "header",
-  "json",
-  "mcp-headers",
-  "token-json",
-  "aws-process",
-  "kubectl-exec",
-  "netrc",
-  "npmrc",
-] as const;
-export type TokenFormat = (typeof tokenFormats)[number];
+/** What other programs read. */
+export const tokenFormats: Readonly<Record<string, TokenFormat>> = {
+  header: {
+    write: async ({ token }) =>
+      (await headersOf("header", token)).map((each) => `${each.join(": ")}\n`).join(""),
+  },
+  "mcp-headers": {
+    write: async ({ token }) => document(Object.fromEntries(await headersOf("mcp-headers", token))),
+  },
+  "token-json": { write: tokenJson },
+  "aws-process": { write: ({ token }) => awsProcess(token) },
+  "kubectl-exec": { write: (credential, { env }) => kubectlExec(credential, env["KUBERNETES_EXEC_INFO"]) },
+  netrc: {
+    takesHost: true,
+    write: async (credential, context) => netrcLine(credential, (await placeOf(context)).hostname),
+  },
+  npmrc: {
+    takesHost: true,
+    write: async (credential, context) => npmrcLine(credential, (await placeOf(context)).registry),
+  },
+};
 
-/** What a document holds beside the credential. */
-export interface FormatContext {
-  readonly env: NodeJS.ProcessEnv;
-  /** Where the credential of a netrc or npmrc line belongs: a host, with port and path where they were found in a URL. */
-  readonly readPlace: () => Promise<{ readonly hostname: string; readonly registry: string }>;
-}
-
-/** The document, with the line break at its end. @throws CommandFailure when the credential does not fit into the format */
-export async function formatToken(
-  format: TokenFormat,
-  credential: Credential,
-  { env, readPlace }: FormatContext,
-): Promise<string> {
-  switch (format) {
-    case "plain":
-      return `${credentialValue(credential).value}\n`;
-    case "json":
-      return jsonLine(credential.token);
-    case "header":
-      return (await headersOf(format, credential.token)).map((header) => `${header.join(": ")}\n`).join("");
-    case "mcp-headers":
-      return document(Object.fromEntries(await headersOf(format, credential.token)));
-    case "token-json":
-      return tokenJson(credential);
-    case "aws-process":
-      return awsProcess(credential.token);
-    case "kubectl-exec":
-      return kubectlExec(credential, env["KUBERNETES_EXEC_INFO"]);
-    case "netrc":
-      return netrcLine(credential, (await readPlace()).hostname);
-    case "npmrc":
-      return npmrcLine(credential, (await readPlace()).registry);
-  }
+/** Where the credential of a netrc or npmrc line belongs: a host, with port and path where they were found in a URL. */
+async function placeOf({ host, readApiBaseUrl }: FormatContext) {
+  if (host !== undefined) return { hostname: host, registry: `${host}/` };
+  const apiBaseUrl = await readApiBaseUrl();
+  if (apiBaseUrl === "")
+    throw usageFailure("the provider has no API base URL to take the host from: give --host");
+  const url = new URL(apiBaseUrl);
+  return { hostname: url.hostname, registry: `${url.host}${url.pathname.replace(/\/*$/, "/")}` };
 }
 
 /** `Authorization: Bearer ...`: as `curl -H @-` reads it, or as the `headersHelper` of an MCP host does. */
 async function headersOf(
-  format: TokenFormat,
+  format: string,
   { strategy, credentials, tokenType }: Token,
 ): Promise<[string, string][]> {
   const kind = strategy?.kind;
@@ -145,7 +130,7 @@ function npmrcLine(credential: Credential, registry: string): string {
   return `//${registry}:_authToken=${value}\n`;
 }
 
-function requireWords(format: TokenFormat, words: Readonly<Record<string, string>>): void {
+function requireWords(format: string, words: Readonly<Record<string, string>>): void {
   for (const [name, value] of Object.entries(words)) {
     const isWord = format === "npmrc" ? /^[!%&(-:<-[\]-_a-~]+$/ : /^[!$-[\]-~][!-[\]-~]*$/;
     if (isWord.test(value)) continue;
@@ -157,7 +142,7 @@ function document(value: object): string {
   return `${JSON.stringify(value)}\n`;
 }
 
-function unfit(format: TokenFormat, why: string): CommandFailure {
+function unfit(format: string, why: string): CommandFailure {
   return new CommandFailure(
     exitCodes.failed,
     printable(`the credential of this connection does not fit the format ${format}: ${why}`),
