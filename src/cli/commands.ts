@@ -5,7 +5,6 @@ import { keysCommand } from "./admin/keys.js";
 import { whoamiCommand } from "./admin/whoami.js";
 import { connectCommand, connectTo } from "./connections/connect.js";
 import { connectionsCommand } from "./connections/connections.js";
-import { watchCommand } from "./connections/watch.js";
 import { tokenCommand } from "./credentials/token.js";
 import { exitCodesCommand } from "./daemon/exit_codes.js";
 import { healthCommand } from "./daemon/health.js";
@@ -63,7 +62,6 @@ const table: Readonly<Record<CommandRow["group"], readonly Row[]>> = {
         delete: `${connection.slice(0, 8)} --yes`,
       },
     ],
-    ["watch", "follow connections as they change", watchCommand, "--user ada --json"],
     ["status", "show connections by state, failures, and what is due next", statusCommand, "--check"],
   ],
   "Control access": [

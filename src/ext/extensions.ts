@@ -18,6 +18,7 @@ import { mcpServers } from "./mcp_servers/extension.js";
 import { policy } from "./policy/extension.js";
 import { spoke } from "./spoke/extension.js";
 import { tracing } from "./tracing/extension.js";
+import { watch } from "./watch/extension.js";
 
 /** The only place that names the extensions. Without its folder and its lines here, the rest builds and runs. */
 export const extensions: readonly Extension[] = [
@@ -39,5 +40,6 @@ export const extensions: readonly Extension[] = [
   policy,
   spoke,
   tracing,
+  watch,
   webConsole,
 ];

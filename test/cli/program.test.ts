@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
-import { beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { commands } from "../../src/cli/commands.js";
 import { run } from "../../src/cli/program.js";
 import { programName } from "../../src/cli/shell/program_name.js";
@@ -252,64 +252,6 @@ describe("serve", () => {
       const shell = await ended(2, ["serve", flag, "s3cret"], fakeShell());
       expect(shell.err()).not.toContain("s3cret");
     }
-  });
-});
-
-describe("watch", () => {
-  const daemon = perTest(() => new FakeDaemon());
-  beforeEach(async () => {
-    daemon.watch = async function* ({ connectionIds, userId }) {
-      const state = { connectionId, providerName: "github", userId, status: ConnectionStatus.ACTIVE };
-      const credentials = { access_token: "L1ve" };
-      yield { event: { case: "state", value: { ...state, revision: 1n, token: { credentials } } } };
-      yield { event: { case: "bookmark", value: { position: { epoch: "e", revision: 1n } } } };
-      yield { event: { case: "state", value: { ...state, revision: 2n, token: { credentials } } } };
-      for (const id of connectionIds) yield { event: { case: "removed", value: { connectionId: id } } };
-      yield { event: { case: "bookmark", value: { position: { epoch: "e", revision: 2n } } } };
-    };
-    await daemon.start();
-  });
-
-  it("writes a line for each change, and ends when all that it watches is gone", async () => {
-    const shell = await ended(1, ["watch", connectionId, "--user", "alice"], fakeShell({ env: daemon.env }));
-    const lines = shell.out().trimEnd().split("\n");
-    expect(lines.map((line) => line.slice(10))).toEqual([
-      "github/alice          22222222  active     rev 1    does not expire",
-      "github/alice          22222222  active     rev 2    does not expire",
-      "github/alice          22222222  removed",
-    ]);
-    expect(shell.err()).toBe("nexusd: none of the connections exists any more\n");
-  });
-
-  it.each([
-    ["a pipe, each 5 s with --json", ["--json"], false, 5n],
-    ["a pipe, each 30 s for a person", [], false, 30n],
-    ["a terminal, each 30 s", ["--json"], true, 30n],
-  ])(
-    "asks for bookmarks on %s: what it writes ends it when its reader has gone",
-    async (_name, args, outIsTTY, seconds) => {
-      const asked: (bigint | undefined)[] = [];
-      const { watch } = daemon;
-      daemon.watch = (request) => {
-        asked.push(request.bookmarkInterval?.seconds);
-        return watch(request);
-      };
-      await run(["watch", connectionId, ...args], fakeShell({ env: daemon.env, outIsTTY }));
-      expect(asked).toEqual([seconds]);
-    },
-  );
-
-  it("writes every message as JSON, without tokens", async () => {
-    const shell = fakeShell({ env: daemon.env });
-    await run(["watch", connectionId, "--json"], shell);
-    expect(shell.out()).not.toContain("L1ve");
-    expect(jsonLines(shell.out()).map((message) => Object.keys(message)[0])).toEqual([
-      "state",
-      "bookmark",
-      "state",
-      "removed",
-      "bookmark",
-    ]);
   });
 });
 

@@ -270,7 +270,7 @@ describe("the way to the daemon", () => {
   it("ends with 20 when nobody is there", async () => {
     const { socketPath } = daemon;
     await daemon.stop();
-    for (const args of [["token", connectionId], ["connections"], ["provider", "list"], ["watch"]]) {
+    for (const args of [["token", connectionId], ["connections"], ["provider", "list"]]) {
       const shell = await ended(20, args, shellOf());
       expect(shell.err()).toMatch(
         /^nexusd: cannot .* not reachable at unix:.*: is `nexusd serve` running\?\n/,

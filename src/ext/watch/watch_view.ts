@@ -1,5 +1,14 @@
 import { clone } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
+import {
+  formatExpiry,
+  formatStatus,
+  formatTable,
+  jsonLine,
+  printable,
+  shortId,
+} from "../../cli/shell/text.js";
+import type { Screen } from "../../cli/terminal/screen.js";
 import { ConnectionStatus } from "../../gen/nexus/v1/connection_pb.js";
 import {
   type TokenState,
@@ -8,8 +17,6 @@ import {
 } from "../../gen/nexus/v1/token_pb.js";
 import { namePath } from "../../model/connections/connection_name.js";
 import { formatDuration } from "../../model/quantity_text.js";
-import { formatExpiry, formatStatus, formatTable, jsonLine, printable, shortId } from "../shell/text.js";
-import type { Screen } from "../terminal/screen.js";
 
 interface Seen {
   /** As commands take it. */
@@ -124,4 +131,36 @@ function problemText({ problem }: TokenState, nowMs: number): string {
     ? `, next try in ${formatDuration(timestampMs(problem.retryAt) - nowMs)}`
     : "";
   return printable(`${problem.reason}${retry}`);
+}
+
+/** Where a panel is drawn. */
+interface LiveOutput {
+  readonly rows?: number | undefined;
+  write(text: string): void;
+}
+
+/** Lines at the end of what a terminal shows, drawn again in place, under lines that stay. */
+export class LivePanel {
+  #drawn = 0;
+
+  constructor(private readonly output: LiveOutput) {}
+
+  /**
+   * Writes lines that stay above the panel, and the panel as it is now. What is higher than the terminal is cut: it could not be drawn
+   * over.
+   *
+   * @param lines that stay, each with its end
+   * @param panel without line ends, none wider than the terminal
+   */
+  draw(lines: readonly string[], panel: readonly string[]): void {
+    const room = Math.max(1, (this.output.rows ?? 24) - 1);
+    const shown = panel.length <= room ? panel : [...panel.slice(0, room - 1), more(panel.length - room + 1)];
+    const back = this.#drawn === 0 ? "" : `\x1b[${this.#drawn}A\x1b[0J`;
+    this.output.write(`${back}${lines.join("")}${shown.map((line) => `${line}\n`).join("")}`);
+    this.#drawn = shown.length;
+  }
+}
+
+function more(count: number): string {
+  return `and ${count} more`;
 }

@@ -1,14 +1,14 @@
 import { Command } from "commander";
+import { connectionArgument, foundConnection } from "../../cli/connections/connection_key.js";
+import { readTokenStream } from "../../cli/connections/token_stream.js";
+import { callFailure } from "../../cli/shell/call_failure.js";
+import { CommandFailure } from "../../cli/shell/command_failure.js";
+import { addDaemonFlags, type DaemonFlags, withDaemon } from "../../cli/shell/daemon_command.js";
+import type { Shell } from "../../cli/shell/shell.js";
+import { screenOf } from "../../cli/terminal/screen.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import type { Timer } from "../../runtime/clock.js";
-import { callFailure } from "../shell/call_failure.js";
-import { CommandFailure } from "../shell/command_failure.js";
-import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
-import type { Shell } from "../shell/shell.js";
-import { LivePanel, screenOf } from "../terminal/screen.js";
-import { connectionArgument, foundConnection } from "./connection_key.js";
-import { readTokenStream } from "./token_stream.js";
-import { WatchView, watchJson } from "./watch_view.js";
+import { LivePanel, WatchView, watchJson } from "./watch_view.js";
 
 interface WatchFlags extends DaemonFlags {
   readonly user?: string;
