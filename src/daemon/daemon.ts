@@ -9,6 +9,7 @@ import { type Clock, delay, setDeadline } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import type { Listeners } from "../server/listeners.js";
 import { refuseCopies } from "../store/files/refuse_copies.js";
+import { readNumber } from "../store/indexes/numbers.js";
 import { type ApiKey, loadApiKey } from "../vault/api_key_file.js";
 import type { DaemonHub } from "./daemon_hub.js";
 import { type DaemonExtension, type Membership, type RunningExtension, StartRefused } from "./extension.js";
@@ -272,7 +273,7 @@ function observe({ metrics, store, tls }: Resources, { hub, engine, spool }: Dom
     suspendedProviders: () => engine.suspendedProviders,
     refreshLoad: () => engine.load,
     unwrittenTokenSets: () => spool.heldCount,
-    waitingNotifications: () => store.notifications.count,
+    waitingNotifications: () => store.raw((databases) => Number(readNumber(databases, ["notifications"]))),
     certificateEndsMs: () => tls.endsMs(),
     nowMs: () => clock.nowMs(),
   });

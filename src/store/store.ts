@@ -20,7 +20,6 @@ import { CommitQueue } from "./commit_queue.js";
 import { ChangeRunner, type CommitParts, type Commits, type CommitTiming } from "./commits.js";
 import { syncFolder } from "./files/sync_folder.js";
 import { ClientKeyReads } from "./indexes/client_keys.js";
-import { NotificationReads } from "./indexes/notification_queue.js";
 import { PendingRevocationReads } from "./indexes/pending_revocations.js";
 import { readSealedCounts, type SealedCounts } from "./indexes/sealed_count.js";
 import { type SealedEntry, type SealedKind, walkSealed } from "./indexes/sealed_walk.js";
@@ -117,8 +116,6 @@ export class Store extends WholeReads {
   readonly databaseId: string;
   /** Id of the daemon whose data folder this is: marks of intent say whose they are. */
   readonly owner: string;
-  /** What receivers have not taken yet. */
-  readonly notifications: NotificationReads;
   readonly clientKeys: ClientKeyReads;
   readonly revocations: PendingRevocationReads;
   protected readonly databases: Databases;
@@ -136,7 +133,6 @@ export class Store extends WholeReads {
     this.#epoch = record.epoch;
     this.databases = databases;
     this.owner = daemonIdOf(options.folder);
-    this.notifications = new NotificationReads(databases);
     this.clientKeys = new ClientKeyReads(databases);
     this.revocations = new PendingRevocationReads(databases);
     this.#path = path;

@@ -12,7 +12,6 @@ import { AuditLog, type AuditRetention } from "./audit/audit_log.js";
 import { ChangeLog } from "./indexes/change_log.js";
 import { ClientKeyRecords } from "./indexes/client_keys.js";
 import { moveInIndexes } from "./indexes/connection_index.js";
-import { NotificationQueue } from "./indexes/notification_queue.js";
 import { addToNumber, nameInKey } from "./indexes/numbers.js";
 import { PendingRevocations } from "./indexes/pending_revocations.js";
 import { countSealed, writeSealedCount } from "./indexes/sealed_count.js";
@@ -247,10 +246,6 @@ export class Transaction extends Reads implements Recording {
 
   get revocations(): PendingRevocations {
     return new PendingRevocations(this.databases);
-  }
-
-  get notifications(): NotificationQueue {
-    return new NotificationQueue(this.databases);
   }
 
   /** Puts right how many records need a key; 0 forgets it. */

@@ -11,7 +11,6 @@ import {
   registrationPlace,
   revocationPlace,
 } from "../credentials/associated_data.js";
-import type { CredentialVault } from "../credentials/credential_vault.js";
 
 /** Records looked at, or sealed again in one commit: some milliseconds, so that other callers are not held up. */
 const stretch = 64;
@@ -78,43 +77,4 @@ export async function* sealedPages(store: Store, signal?: AbortSignal): AsyncGen
       signal?.throwIfAborted();
     }
   }
-}
-
-/** What opening every record found. */
-export interface SealedVerdict {
-  /** Records that open, by kind. */
-  readonly records: Readonly<Record<SealedKind, number>>;
-  /** Those that do not, by kind and key. */
-  readonly unreadable: readonly { readonly kind: SealedKind; readonly key: string }[];
-  /** Provider profiles, with a client secret or without. */
-  readonly profiles: number;
-}
-
-/** Opens every sealed record. @throws the reason of `signal` when it aborts */
-export async function verifySealed(
-  store: Store,
-  vault: CredentialVault,
-  signal?: AbortSignal,
-): Promise<SealedVerdict> {
-  const records = {
-    client_secret: 0,
-    registration: 0,
-    credential: 0,
-    authorization: 0,
-    revocation: 0,
-    import: 0,
-    client_key: 0,
-  };
-  const unreadable: { kind: SealedKind; key: string }[] = [];
-  let profiles = 0;
-  for await (const { kind, entries } of sealedPages(store, signal)) {
-    if (kind === "client_secret") profiles += entries.length;
-    for (const { key, sealed, isReadable } of entries) {
-      if (isReadable && !sealed) continue;
-      const place = sealed && sealedPlaceOf(store, kind, key);
-      if (place && vault.opens(place, sealed)) records[kind]++;
-      else unreadable.push({ kind, key });
-    }
-  }
-  return { records, unreadable, profiles };
 }

@@ -8,11 +8,11 @@ import type { FollowOutcome } from "../../domain/consent/consent_types.js";
 import { daemon } from "../../model/access/principal.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { DataLoss, NexusError } from "../../model/errors.js";
-import type { NotificationType, NotifiedEvent } from "../../model/notifications/notification.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { Store } from "../../store/store.js";
-import { type ConsentLink, plannedIn, plansOf } from "./notification_plans.js";
+import type { NotificationType, NotifiedEvent } from "./outbox/notification.js";
+import { type ConsentLink, plannedIn, plansOf } from "./outbox/notification_plans.js";
 
 /** A person who is away for a week finds a link that works. */
 const lifetimeMs = 7 * 24 * 60 * 60_000;

@@ -1,12 +1,13 @@
 import type { Connection } from "../../model/connections/connection.js";
 import { newId } from "../../model/ids.js";
-import type { NotificationType, NotifiedEvent } from "../../model/notifications/notification.js";
 import type { Suspension } from "../../model/providers/suspension.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { Transaction, WriteObserver } from "../../store/transaction.js";
 import { isEnding } from "./consent_links.js";
-import { plansOf } from "./notification_plans.js";
+import type { NotificationType, NotifiedEvent } from "./outbox/notification.js";
+import { plansOf } from "./outbox/notification_plans.js";
+import { outboxOf } from "./outbox/notification_queue.js";
 import type { Receiver } from "./receiver.js";
 
 /**
@@ -84,7 +85,7 @@ export class NotificationOutbox implements WriteObserver {
     for (const receiver of this.deps.receivers()) {
       if (!receiver.wants(event.type)) continue;
       const id = `msg_${newId()}`;
-      const isTaken = tx.notifications.append({
+      const isTaken = outboxOf(tx).append({
         ...event,
         id,
         receiver: receiver.name,

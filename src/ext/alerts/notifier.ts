@@ -1,16 +1,16 @@
 import { setMaxListeners } from "node:events";
 import { newId } from "../../model/ids.js";
-import type { NotifiedEvent, PendingNotification } from "../../model/notifications/notification.js";
 import { problemMessages } from "../../model/problem_reason.js";
 import { type Backoff, fullJitterMs } from "../../runtime/backoff.js";
 import type { Changes } from "../../runtime/changes.js";
 import { type Clock, delay, type Timer } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
-import type { DueLine } from "../../store/indexes/notification_queue.js";
 import type { Store } from "../../store/store.js";
 import type { ConsentLinks } from "./consent_links.js";
 import type { NotificationOutbox } from "./notification_outbox.js";
-import { plannedIn } from "./notification_plans.js";
+import type { NotifiedEvent, PendingNotification } from "./outbox/notification.js";
+import { plannedIn } from "./outbox/notification_plans.js";
+import { type DueLine, outboxIn, outboxOf } from "./outbox/notification_queue.js";
 import type { Delivery, NotificationMessage, Receiver } from "./receiver.js";
 
 const backoff: Backoff = { baseMs: 2_000, maxMs: 5 * 60_000 };
@@ -100,7 +100,7 @@ export class Notifier {
     if (!this.#isOpen) return;
     const nowMs = this.deps.clock.nowMs();
     let sleepMs = this.#tellExpiries(nowMs);
-    for (const due of this.deps.store.notifications.due(2 * perReceiver)) {
+    for (const due of outboxIn(this.deps.store).due(2 * perReceiver)) {
       const key = keyOf(due);
       if (this.#running.has(key)) continue;
       const atMs = Math.max(due.nextAttemptMs, this.#pauses.untilMs(due.receiver));
@@ -193,7 +193,7 @@ export class Notifier {
   async #attempt(due: DueLine): Promise<void> {
     const { store, log } = this.deps;
     const receiver = this.deps.receivers().find(({ name }) => name === due.receiver);
-    const notification = store.notifications.first(due);
+    const notification = outboxIn(store).first(due);
     // The receiver is not there any more, or the record cannot be read.
     if (!receiver || !notification) {
       log.warn({ receiver: due.receiver }, "notification dropped");
@@ -247,11 +247,11 @@ export class Notifier {
     log.warn({ receiver, type, notificationId: id, reason, attempts }, "notification not taken yet");
     this.deps.onOutcome("failed");
     const waitMs = Math.max(minRetryMs, retryAfterMs ?? 0, fullJitterMs(retryBackoff, attempts, random()));
-    await store.commit((tx) => tx.notifications.putOff(due, { ...notification, attempts }, nowMs + waitMs));
+    await store.commit((tx) => outboxOf(tx).putOff(due, { ...notification, attempts }, nowMs + waitMs));
   }
 
   async #over(due: DueLine): Promise<void> {
-    await this.deps.store.commit((tx) => tx.notifications.removeFirst(due, this.deps.clock.nowMs()));
+    await this.deps.store.commit((tx) => outboxOf(tx).removeFirst(due, this.deps.clock.nowMs()));
   }
 }
 

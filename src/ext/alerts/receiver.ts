@@ -1,4 +1,4 @@
-import type { NotificationType } from "../../model/notifications/notification.js";
+import type { NotificationType } from "./outbox/notification.js";
 
 /** A notification as it is sent. */
 export interface NotificationMessage {

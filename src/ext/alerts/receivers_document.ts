@@ -2,7 +2,7 @@ import { DocumentError, type DocumentViolation } from "../../document/document_e
 import { type Path, readYaml, unknownKeys, type YamlDocument } from "../../document/yaml_document.js";
 import type { JsonObject, JsonValue } from "../../model/json.js";
 import { isJsonObject } from "../../model/json_fields.js";
-import { type NotificationType, notificationTypes } from "../../model/notifications/notification.js";
+import { type NotificationType, notificationTypes } from "./outbox/notification.js";
 
 /** Where a receiver is, as the settings or the file say it. */
 export type ReceiverTarget =

@@ -1,7 +1,6 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { CredentialVault } from "../../domain/credentials/credential_vault.js";
-import { type SealedVerdict, verifySealed } from "../../domain/operations/sealed_records.js";
 import { by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { AssociatedData } from "../../model/credentials/credential.js";
@@ -17,6 +16,7 @@ import {
   fileChunks,
   manifestText,
 } from "./backup_file.js";
+import { type SealedVerdict, verifySealed } from "./sealed_verdict.js";
 
 /** Names of the folders in which copies are made; what a crash leaves of them is removed at the next start. */
 const folderPrefix = "backup-";

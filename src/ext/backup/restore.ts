@@ -17,7 +17,6 @@ import type { Config } from "../../config/config.js";
 import { withoutVariablesOf } from "../../document/named_variables.js";
 import { CredentialVault } from "../../domain/credentials/credential_vault.js";
 import { openKeyCheck } from "../../domain/operations/key_check.js";
-import { verifySealed } from "../../domain/operations/sealed_records.js";
 import { owner } from "../../model/access/principal.js";
 import { DataLoss } from "../../model/errors.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -38,6 +37,7 @@ import {
 } from "./backup_file.js";
 import { backupPlace, restoreFolderPrefix } from "./backup_maker.js";
 import { beginRestored } from "./restored_store.js";
+import { verifySealed } from "./sealed_verdict.js";
 
 /** Puts a backup into the data folder of the settings, whose daemon does not run. @throws as `restoreStore` */
 export function restoreFromSettings(options: {

@@ -8,8 +8,10 @@ import type { AuditEvent } from "../../model/access/audit_event.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { isUnattended } from "../../model/providers/grant_type.js";
 import { isRefreshable } from "../../model/refresh/refresh_policy.js";
+import { addToNumber } from "../../store/indexes/numbers.js";
 import { unlessUnreadable } from "../../store/records/unreadable.js";
 import type { Store } from "../../store/store.js";
+import type { Transaction } from "../../store/transaction.js";
 
 /** Connections of one commit. */
 const page = 200;
@@ -65,12 +67,27 @@ export async function beginRestored(
     afterId = connections.at(-1)?.id;
     if (connections.length < page) break;
   }
-  while (await store.commit((tx) => tx.notifications.clear(page)));
+  while (await store.commit((tx) => clearNotifications(tx)));
   await store.commit((tx) => {
     tx.beginEpoch();
     tx.appendAudit({ ...event, type: "store.restored", count: marked });
   });
   return { marked, endedRequests };
+}
+
+/** Receivers are not notified of what the original may have reported. @returns whether there are more */
+function clearNotifications(tx: Transaction): boolean {
+  return tx.raw((databases) => {
+    const { notifications, notificationsDue } = databases;
+    const keys = [...notifications.getKeys({ limit: page })];
+    for (const key of keys) {
+      notifications.removeSync(key);
+      addToNumber(databases, ["notifications"], -1n);
+      addToNumber(databases, ["notifications", key[0]], -1n);
+    }
+    for (const key of [...notificationsDue.getKeys({ limit: page })]) notificationsDue.removeSync(key);
+    return keys.length === page;
+  });
 }
 
 function restored(connection: Connection, mayBeUsed: boolean, nowMs: number): ConnectionChange | undefined {

@@ -77,7 +77,7 @@ export interface Databases {
   /** Key: `kid`. */
   readonly clientKeys: Table<string>;
   readonly apiKeys: Table<string>;
-  /** In order per receiver and subject; see `notification_queue.ts`. */
+  /** In order per receiver and subject. */
   readonly notifications: Table<[receiver: string, subject: string, number: number]>;
   readonly notificationsDue: Table<[receiver: string, nextAttemptMs: number, subject: string]>;
   /** When a connection is looked at for a consent that ends soon; see `encodeCount`. */

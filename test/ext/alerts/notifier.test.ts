@@ -1,11 +1,12 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ConsentLinks } from "../../../src/ext/alerts/consent_links.js";
 import { NotificationOutbox } from "../../../src/ext/alerts/notification_outbox.js";
-import { plannedIn } from "../../../src/ext/alerts/notification_plans.js";
 import { Notifier } from "../../../src/ext/alerts/notifier.js";
+import type { NotificationType } from "../../../src/ext/alerts/outbox/notification.js";
+import { plannedIn } from "../../../src/ext/alerts/outbox/notification_plans.js";
+import { NotificationReads, outboxIn } from "../../../src/ext/alerts/outbox/notification_queue.js";
 import type { Delivery, NotificationMessage, Receiver } from "../../../src/ext/alerts/receiver.js";
 import type { Connection } from "../../../src/model/connections/connection.js";
-import type { NotificationType } from "../../../src/model/notifications/notification.js";
 import { Engine, hourMs, startMs, tokenSet } from "../../domain/engine.js";
 import { perTest } from "../../lifetimes.js";
 import { aConnection } from "../../samples.js";
@@ -73,7 +74,7 @@ describe("Notifier", () => {
     engine.store.commit((tx) => tx.putConnection(aConnection({ id: "c1", userId: "ada", ...change })));
   const needsPerson = (reason: "reauth_required" | "consent_revoked" = "reauth_required") =>
     put({ status: "attention", problem: { reason, sinceMs: engine.clock.nowMs(), retryAtMs: undefined } });
-  const empty = () => expect.poll(() => engine.store.notifications.count).toBe(0);
+  const empty = () => expect.poll(() => outboxIn(engine.store).count).toBe(0);
 
   beforeEach(() => {
     receivers = [new PlayedReceiver("ops")];
@@ -149,7 +150,7 @@ describe("Notifier", () => {
     await expect.poll(() => ops?.told).toEqual(["connection.active ada", "connection.active bob"]);
     ops?.sent[0]?.answer(failed("http_500"));
     ops?.sent[1]?.answer(taken);
-    await expect.poll(() => engine.store.notifications.count).toBe(2);
+    await expect.poll(() => outboxIn(engine.store).count).toBe(2);
     engine.clock.advance(2_500);
     await expect.poll(() => ops?.told.at(-1)).toBe("connection.active ada");
     ops?.sent[2]?.answer(taken);
@@ -172,7 +173,7 @@ describe("Notifier", () => {
     const before = ops?.sent.length ?? 0;
     expect(before).toBeLessThan(8);
     if (ops) ops.answers = taken;
-    for (let round = 0; round < 30 && engine.store.notifications.count > 0; round++) {
+    for (let round = 0; round < 30 && outboxIn(engine.store).count > 0; round++) {
       engine.clock.advance(60_000);
       await new Promise((resolve) => setImmediate(resolve));
       await engine.store.settled();
@@ -193,7 +194,7 @@ describe("Notifier", () => {
       );
     }
     await expect.poll(() => ops?.sent.length, { timeout: 10_000 }).toBe(count);
-    await expect.poll(() => engine.store.notifications.count).toBe(count);
+    await expect.poll(() => outboxIn(engine.store).count).toBe(count);
     expect(dead.sent.length).toBeLessThan(8);
   });
 
@@ -224,15 +225,15 @@ describe("Notifier", () => {
       await expect.poll(() => there.sent.length, { interval: 2 }).toBe(changes);
     }
     expect(away?.sent.length).toBeLessThan(20);
-    await expect.poll(() => engine.store.notifications.count).toBe(changes);
+    await expect.poll(() => outboxIn(engine.store).count).toBe(changes);
     const asked = away?.sent.length ?? 0;
     if (away) away.answers = taken;
-    for (let second = 0; second < 300 && engine.store.notifications.count > 0; second += 10) {
+    for (let second = 0; second < 300 && outboxIn(engine.store).count > 0; second += 10) {
       engine.clock.advance(10_000);
       await engine.store.settled();
       if (away && away.sent.length > asked) break;
     }
-    await expect.poll(() => engine.store.notifications.count, { timeout: 20_000 }).toBe(0);
+    await expect.poll(() => outboxIn(engine.store).count, { timeout: 20_000 }).toBe(0);
     const told = away?.sent.slice(asked).map(({ message }) => message) ?? [];
     expect(new Set(told.map(({ id }) => id)).size).toBe(changes);
     for (const [userId, revision] of revisions) {
@@ -263,7 +264,7 @@ describe("Notifier", () => {
     await expect.poll(() => ops?.sent.length).toBe(9);
     await expect.poll(() => outcomes.filter((outcome) => outcome === "failed")).toHaveLength(1);
     // Each of the others is removed by a commit after it was sent.
-    await expect.poll(() => engine.store.notifications.count).toBe(1);
+    await expect.poll(() => outboxIn(engine.store).count).toBe(1);
   });
 
   it("gives a notification up after a day, and what the receiver says it is done with at once", async () => {
@@ -287,7 +288,7 @@ describe("Notifier", () => {
     const stopped = notifier.stop();
     engine.clock.advance(2_000);
     await stopped;
-    expect(engine.store.notifications.count).toBe(1);
+    expect(outboxIn(engine.store).count).toBe(1);
     if (ops) ops.answers = taken;
     notifier = make();
     notifier.start();
@@ -346,16 +347,12 @@ describe("Notifier", () => {
     const [ops] = receivers;
     await put({ status: "active", credentialRevision: 1n, refreshable: true });
     await empty();
-    let looks = 0;
-    const { due } = engine.store.notifications;
-    engine.store.notifications.due = (...given) => {
-      looks++;
-      return due.apply(engine.store.notifications, given);
-    };
+    const due = vi.spyOn(NotificationReads.prototype, "due");
     for (let revision = 2n; revision < 12n; revision++) {
       await put({ status: "active", credentialRevision: revision, refreshable: true });
     }
-    expect(looks).toBe(0);
+    expect(due).not.toHaveBeenCalled();
+    due.mockRestore();
     expect(ops?.told).toEqual(["connection.active ada"]);
     const told = {
       providerId: "p",

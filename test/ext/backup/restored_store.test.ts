@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { beginRestored } from "../../../src/ext/backup/restored_store.js";
 import { GrantFailure } from "../../../src/oauth/failure.js";
+import { readNumber, writeNumber } from "../../../src/store/indexes/numbers.js";
+import { type NumberKey, nothing } from "../../../src/store/lmdb/databases.js";
 import { Engine, hourMs, tokenSet } from "../../domain/engine.js";
 import { perTest } from "../../lifetimes.js";
 import { pending, stateHash } from "../../samples.js";
@@ -34,6 +36,27 @@ describe("a store that comes from a backup", () => {
     expect(engine.reader.view(id)?.token).toBeDefined();
     const { events } = engine.store.listAuditEvents({ limit: 1 });
     expect(events[0]?.event).toMatchObject({ type: "store.restored", count: 1 });
+  });
+
+  it("has no notification that the original may have sent, whoever it was for", async () => {
+    const numberOf = (...receiver: [] | [string]) =>
+      engine.store.raw((databases) => readNumber(databases, ["notifications", ...receiver] as NumberKey));
+    await engine.store.commit((tx) =>
+      tx.raw((databases) => {
+        const { notifications, notificationsDue } = databases;
+        for (let index = 1; index <= 250; index++) {
+          const receiver = index % 2 === 0 ? "ops" : "dead";
+          notifications.putSync([receiver, "c1", index], nothing);
+          notificationsDue.putSync([receiver, index, "c1"], nothing);
+        }
+        writeNumber(databases, ["notifications"], 250n);
+        for (const receiver of ["ops", "dead"]) writeNumber(databases, ["notifications", receiver], 125n);
+      }),
+    );
+    await restore();
+    const { notifications, notificationsDue } = engine.store.raw((databases) => databases);
+    expect([...notifications.getKeys({}), ...notificationsDue.getKeys({})]).toEqual([]);
+    expect([numberOf(), numberOf("ops"), numberOf("dead")]).toEqual([0n, 0n, 0n]);
   });
 
   it("marks them as well where a profile cannot be read", async () => {

@@ -7,6 +7,7 @@
 import { ConsentLinks } from "../../../../src/ext/alerts/consent_links.js";
 import { NotificationOutbox } from "../../../../src/ext/alerts/notification_outbox.js";
 import { Notifier } from "../../../../src/ext/alerts/notifier.js";
+import { outboxIn } from "../../../../src/ext/alerts/outbox/notification_queue.js";
 import { openReceivers } from "../../../../src/ext/alerts/receivers.js";
 import { createOutboundFetch } from "../../../../src/outbound/outbound.js";
 import { Changes } from "../../../../src/runtime/changes.js";
@@ -57,7 +58,6 @@ function watched<T extends object>(target: T, seen: (kind: Kind) => void): T {
       const value: unknown = Reflect.get(target, name, target);
       const kind = kinds[String(name)];
       if (kind !== undefined) seen(kind);
-      if (name === "notifications") return watched(value as object, seen);
       if (name === "raw") return (work: never) => watched((value as Raw).call(target, work), seen);
       return typeof value === "function" ? value.bind(target) : value;
     },
@@ -124,7 +124,7 @@ const orderNow = (): typeof order => order;
 let hasDrained = false;
 while (orderNow() !== "end") {
   await new Promise((resolve) => setTimeout(resolve, 2));
-  const { count } = real.notifications;
+  const { count } = outboxIn(real);
   if (orderNow() === "drain" && count === 0 && !hasDrained) {
     hasDrained = true;
     say("drained");

@@ -1,10 +1,12 @@
-import type { PendingNotification } from "../../model/notifications/notification.js";
-import { subjectOf } from "../../model/notifications/notification.js";
-import { type Databases, nothing } from "../lmdb/databases.js";
-import { decodeNotification, encodeNotification } from "../records/notification_codec.js";
-import { unlessUnreadable } from "../records/unreadable.js";
-import { firstOfEach } from "./due_keys.js";
-import { addToNumber, readNumber } from "./numbers.js";
+import { firstOfEach } from "../../../store/indexes/due_keys.js";
+import { addToNumber, readNumber } from "../../../store/indexes/numbers.js";
+import { type Databases, nothing } from "../../../store/lmdb/databases.js";
+import { unlessUnreadable } from "../../../store/records/unreadable.js";
+import type { Store } from "../../../store/store.js";
+import type { Transaction } from "../../../store/transaction.js";
+import type { PendingNotification } from "./notification.js";
+import { subjectOf } from "./notification.js";
+import { decodeNotification, encodeNotification } from "./notification_codec.js";
 
 /** One receiver and one subject: its notifications are in order. */
 export interface NotificationLine {
@@ -94,20 +96,16 @@ export class NotificationQueue extends NotificationReads {
     if (this.firstKey(due)) notificationsDue.putSync([due.receiver, nowMs, due.subject], nothing);
   }
 
-  /** Of a store that comes from a backup: the original may have sent them. @param limit at a time; @returns whether there are more */
-  clear(limit: number): boolean {
-    const { notifications, notificationsDue } = this.databases;
-    const keys = [...notifications.getKeys({ limit })];
-    for (const key of keys) {
-      notifications.removeSync(key);
-      this.#count(key[0], -1n);
-    }
-    for (const key of [...notificationsDue.getKeys({ limit })]) notificationsDue.removeSync(key);
-    return keys.length === limit;
-  }
-
   #count(receiver: string, difference: bigint): void {
     addToNumber(this.databases, ["notifications"], difference);
     addToNumber(this.databases, ["notifications", receiver], difference);
   }
+}
+
+export function outboxIn(store: Store): NotificationReads {
+  return store.raw((databases) => new NotificationReads(databases));
+}
+
+export function outboxOf(tx: Transaction): NotificationQueue {
+  return tx.raw((databases) => new NotificationQueue(databases));
 }

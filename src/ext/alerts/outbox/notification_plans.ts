@@ -1,11 +1,11 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { ConsentLinkRecordSchema } from "../../gen/nexus/store/v1/records_pb.js";
-import type { NotificationType } from "../../model/notifications/notification.js";
-import { type Databases, decodeCount, encodeCount, nothing } from "../../store/lmdb/databases.js";
-import { notificationTypeOf } from "../../store/records/notification_codec.js";
-import { unlessUnreadable } from "../../store/records/unreadable.js";
-import type { Store } from "../../store/store.js";
-import type { Transaction } from "../../store/transaction.js";
+import { ConsentLinkRecordSchema } from "../../../gen/nexus/store/v1/records_pb.js";
+import { type Databases, decodeCount, encodeCount, nothing } from "../../../store/lmdb/databases.js";
+import { unlessUnreadable } from "../../../store/records/unreadable.js";
+import type { Store } from "../../../store/store.js";
+import type { Transaction } from "../../../store/transaction.js";
+import type { NotificationType } from "./notification.js";
+import { notificationTypeOf } from "./notification_codec.js";
 
 /** What a link in a notification leads to: a consent for one connection, as long as what the notification reports goes on. */
 export interface ConsentLink {

@@ -1,11 +1,7 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { NotificationRecordSchema } from "../../gen/nexus/store/v1/records_pb.js";
-import {
-  type NotificationType,
-  notificationTypes,
-  type PendingNotification,
-} from "../../model/notifications/notification.js";
-import { encodeTime, fieldsOf } from "./field_codec.js";
+import { NotificationRecordSchema } from "../../../gen/nexus/store/v1/records_pb.js";
+import { encodeTime, fieldsOf } from "../../../store/records/field_codec.js";
+import { type NotificationType, notificationTypes, type PendingNotification } from "./notification.js";
 
 export function encodeNotification(notification: PendingNotification): Uint8Array {
   const { receiver: _, connectionId = "", createdAtMs, endsAtMs, ...fields } = notification;
