@@ -5,11 +5,12 @@ import { ImportRecovery } from "../domain/connections/import_recovery.js";
 import { UnattendedConnector } from "../domain/connections/unattended_connector.js";
 import { ConnectionCompleter } from "../domain/consent/callback.js";
 import { ConsentConfirmation } from "../domain/consent/confirmation.js";
+import { ConnectionRequests } from "../domain/consent/consent_request.js";
 import { DevicePoller } from "../domain/consent/device_poller.js";
 import { DeviceRequests } from "../domain/consent/device_request.js";
 import { CredentialCapture } from "../domain/consent/form/capture.js";
 import { CaptureFormFlow } from "../domain/consent/form/capture_form.js";
-import { ConsentHolder } from "../domain/consent/pending_consents.js";
+import { ConsentHolder, PendingConsents } from "../domain/consent/pending_consents.js";
 import { UnknownStateAudit } from "../domain/consent/unknown_state_audit.js";
 import { DiscoveryTrial } from "../domain/providers/discovery_trial.js";
 import { McpServers, type OpenMcpProfiles } from "../domain/providers/mcp_servers.js";
@@ -77,14 +78,16 @@ export function connectionParts(
   const consents = { ...shared, ...config.consent, spool, userInfo, onAccepted, mcp };
   const poller = new DevicePoller(consents);
   const devices = new DeviceRequests({ grants, poller });
+  const pending = new PendingConsents({ vault, revocations, clock });
   const revocationAttempted = (connectionId: string): Promise<void> => revoker.attempted(connectionId);
   return {
     discoveryTrial: new DiscoveryTrial({ servers, clock }),
-    connections: new Connections({
+    connections: new Connections({ store, pending, revocations, revocationAttempted, clock }),
+    requests: new ConnectionRequests({
       store,
       vault,
       servers,
-      revocations,
+      pending,
       clock,
       publicUrl: config.publicUrl,
       allowedReturnOrigins: config.allowedReturnOrigins,
@@ -92,7 +95,6 @@ export function connectionParts(
       limits: config.limits,
       mcp,
       devices,
-      revocationAttempted,
     }),
     unattended: new UnattendedConnector({ store, clock, refresher: engine.refresher, limits: config.limits }),
     ...importParts(shared, spool),

@@ -152,12 +152,12 @@ export function definedServices(
   { nowMs, more }: { nowMs(): number; readonly more: readonly ServiceDefinition[] },
   hub?: HubServices,
 ): ServiceDefinition[] {
-  const { registry, connections, audit } = parts;
+  const { registry, audit } = parts;
   const { access, keys, explainer, guard, mcp } = parts;
   const { publicUrl } = config;
   const services = [
     providerService({ registry, trial: parts.discoveryTrial, templates, access, publicUrl, mcp }),
-    connectionService({ ...parts, manager: connections }),
+    connectionService(parts),
     tokenService({ ...parts, hub }),
     auditService({ audit }),
     statusService(parts),

@@ -5,7 +5,7 @@ import type { Connections } from "../../src/domain/connections/connections.js";
 import type { UnattendedConnector } from "../../src/domain/connections/unattended_connector.js";
 import type { ConnectionCompleter } from "../../src/domain/consent/callback.js";
 import type { ConsentConfirmation } from "../../src/domain/consent/confirmation.js";
-import type { ConnectionRequest } from "../../src/domain/consent/consent_request.js";
+import type { ConnectionRequest, ConnectionRequests } from "../../src/domain/consent/consent_request.js";
 import type { DevicePoller } from "../../src/domain/consent/device_poller.js";
 import type { CredentialReader } from "../../src/domain/credentials/credential_reader.js";
 import type { CredentialVault } from "../../src/domain/credentials/credential_vault.js";
@@ -98,6 +98,7 @@ export class Engine {
   readonly refresher: Refresher;
   readonly spool: TokenSpool;
   readonly connections: Connections;
+  readonly requests: ConnectionRequests;
   readonly importer: ConnectionImporter;
   readonly unattended: UnattendedConnector;
   readonly completer: ConnectionCompleter;
@@ -150,6 +151,7 @@ export class Engine {
     this.refresher = domain.engine.refresher;
     this.spool = domain.spool;
     this.connections = domain.connections;
+    this.requests = domain.requests;
     this.importer = domain.importer;
     this.unattended = domain.unattended;
     this.completer = domain.completer;
@@ -205,7 +207,7 @@ export class Engine {
   request(request: Partial<ConnectionRequest> = {}, principal: Principal = owner) {
     const provider = { name: "op" };
     const all = { userId: "ada", provider, scopes: [], returnUrl: undefined, connectionId: undefined };
-    return this.connections.request({ ...all, ...request }, principal);
+    return this.requests.request({ ...all, ...request }, principal);
   }
 
   /** From the page of the request to the callback. */

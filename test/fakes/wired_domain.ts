@@ -8,8 +8,10 @@ import { ImportRecovery } from "../../src/domain/connections/import_recovery.js"
 import { UnattendedConnector } from "../../src/domain/connections/unattended_connector.js";
 import { ConnectionCompleter } from "../../src/domain/consent/callback.js";
 import { ConsentConfirmation } from "../../src/domain/consent/confirmation.js";
+import { ConnectionRequests } from "../../src/domain/consent/consent_request.js";
 import { DevicePoller } from "../../src/domain/consent/device_poller.js";
 import { DeviceRequests } from "../../src/domain/consent/device_request.js";
+import { PendingConsents } from "../../src/domain/consent/pending_consents.js";
 import { UnknownStateAudit } from "../../src/domain/consent/unknown_state_audit.js";
 import { CredentialReader, TokenCache } from "../../src/domain/credentials/credential_reader.js";
 import { CredentialVault } from "../../src/domain/credentials/credential_vault.js";
@@ -71,6 +73,7 @@ export class WiredDomain {
   readonly apiNonces = new DpopNonces();
   readonly hub = new WatchHub({ changes: this.changes });
   readonly connections: Connections;
+  readonly requests: ConnectionRequests;
   readonly importer: ConnectionImporter;
   readonly recovery: ImportRecovery;
   readonly unattended: UnattendedConnector;
@@ -159,7 +162,9 @@ export class WiredDomain {
     const authorizeDevice: TokenEndpointClient["authorizeDevice"] = (request) =>
       grants.authorizeDevice?.(request) ?? Promise.reject(new Error("no device is authorized here"));
     const devices = new DeviceRequests({ grants: { authorizeDevice }, poller: this.poller });
-    this.connections = new Connections({ ...entry, publicUrl, allowedReturnOrigins, devices });
+    const pending = new PendingConsents(entry);
+    this.connections = new Connections({ ...entry, pending });
+    this.requests = new ConnectionRequests({ ...entry, pending, publicUrl, allowedReturnOrigins, devices });
     const checkFields = () => Promise.reject(new Error("nothing is checked here"));
     this.importer = new ConnectionImporter({ ...entry, writer, grants, sources, checkFields });
     this.recovery = new ImportRecovery({ ...shared, importer: this.importer });
@@ -200,7 +205,7 @@ export class WiredDomain {
     const mcpNames = new McpServerNames({ store });
     const acquiring = {
       ...{ access, names, clock, hub: this.hub, reader: this.reader, store, tokens: this.tokens },
-      ...{ connections: this.connections, unattended: this.unattended, fleet: options.fleet },
+      ...{ requests: this.requests, unattended: this.unattended, fleet: options.fleet },
       gate: new RequestGate({ access, names, store, mcpNames }),
       sources,
       making: new KeyedMutex<string>(),
@@ -226,7 +231,7 @@ export class WiredDomain {
   ): Promise<string> {
     const provider = { name: providerName };
     const request = { userId: "ada", provider, scopes: [], returnUrl: undefined, connectionId };
-    const { state, connectionId: id } = await this.connections.request(request, owner);
+    const { state, connectionId: id } = await this.requests.request(request, owner);
     onRequested(id);
     if (outcome === "abandoned") return id;
     const started = await this.completer.start(state);

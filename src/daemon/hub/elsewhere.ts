@@ -11,8 +11,8 @@ const never = (): never => {
 };
 
 /** What makes links and connections. The hub alone knows its allowlist of return URLs. */
-export const linksElsewhere: Pick<TokenAcquirerDeps, "connections" | "unattended"> = {
-  connections: { request: never, openRequest: never, pendingLink: never, checkReturnUrl: () => undefined },
+export const linksElsewhere: Pick<TokenAcquirerDeps, "requests" | "unattended"> = {
+  requests: { request: never, openRequest: never, pendingLink: never, checkReturnUrl: () => undefined },
   unattended: { profileFor: never, connect: never },
 };
 

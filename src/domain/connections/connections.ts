@@ -1,74 +1,25 @@
 import { about, by } from "../../model/access/audit_event.js";
-import type { Identity, Principal } from "../../model/access/principal.js";
-import type { PendingAuthorization } from "../../model/connections/authorization.js";
+import type { Principal } from "../../model/access/principal.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { NotFound } from "../../model/errors.js";
-import type { Limits } from "../../model/limits.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
-import {
-  type ConnectionRequest,
-  ConnectionRequests,
-  type PendingLink,
-  type RequestedConnection,
-} from "../consent/consent_request.js";
-import type { DeviceRequests } from "../consent/device_request.js";
-import { PendingConsents } from "../consent/pending_consents.js";
-import type { CredentialVault } from "../credentials/credential_vault.js";
-import type { McpServers } from "../providers/mcp_servers.js";
+import type { PendingConsents } from "../consent/pending_consents.js";
 import type { RevocationQueue } from "../revocation/revocation_queue.js";
-import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import { changeConnection } from "./state/connection_change.js";
 
-/** Connections: requesting, reading, ending. */
+/** Reads and ends connections. */
 export class Connections {
-  readonly #attempted: (connectionId: string) => Promise<void>;
-  readonly #pending: PendingConsents;
-  readonly #requests: ConnectionRequests;
-
   constructor(
     private readonly deps: {
       readonly store: Store;
-      readonly vault: CredentialVault;
-      readonly servers: IssuerMetadata;
-      readonly mcp?: McpServers;
+      readonly pending: PendingConsents;
       readonly revocations: RevocationQueue;
       /** Resolves when the provider was asked for the first time to revoke what a connection held, or does not answer; at once by default. */
       readonly revocationAttempted?: (connectionId: string) => Promise<void>;
-      /** What device authorizations need. */
-      readonly devices?: DeviceRequests;
       readonly clock: Clock;
-      /** Without a trailing slash. */
-      readonly publicUrl: string;
-      readonly allowedReturnOrigins: readonly string[];
-      readonly requireConfirmation?: boolean;
-      readonly limits?: Limits;
     },
-  ) {
-    this.#attempted = deps.revocationAttempted ?? (() => Promise.resolve());
-    this.#pending = new PendingConsents(deps);
-    this.#requests = new ConnectionRequests({ ...deps, pending: this.#pending });
-  }
-
-  /** @throws InvalidArgument, NotFound, FailedPrecondition, ResourceExhausted, Unavailable */
-  async request(request: ConnectionRequest, principal: Principal): Promise<RequestedConnection> {
-    return await this.#requests.request(request, principal);
-  }
-
-  /** See `ConnectionRequests.openRequest`. */
-  openRequest(connection: Connection): PendingAuthorization | undefined {
-    return this.#requests.openRequest(connection);
-  }
-
-  /** See `ConnectionRequests.pendingLink`. */
-  pendingLink(connection: Connection, scopes: readonly string[], asker: Identity): PendingLink | undefined {
-    return this.#requests.pendingLink(connection, scopes, asker);
-  }
-
-  /** @throws InvalidArgument */
-  checkReturnUrl(returnUrl: string): void {
-    this.#requests.checkReturnUrl(returnUrl);
-  }
+  ) {}
 
   /** @throws NotFound */
   get(connectionId: string): Connection {
@@ -86,7 +37,7 @@ export class Connections {
    */
   async revoke(connectionId: string, principal: Principal): Promise<Connection> {
     const revoked = await this.#end(connectionId, principal);
-    await this.#attempted(connectionId);
+    await this.deps.revocationAttempted?.(connectionId);
     return this.deps.store.getConnection(connectionId) ?? revoked;
   }
 
@@ -96,7 +47,7 @@ export class Connections {
       const before = tx.getConnection(connectionId);
       if (!before) throw new NotFound("connection");
       if (before.status === "revoked") return before;
-      const held = this.#pending.end(tx, before, "ends");
+      const held = this.deps.pending.end(tx, before, "ends");
       const stored = this.deps.revocations.enqueueStored(tx, before);
       tx.deleteCredential(connectionId);
       const revoked = changeConnection(
@@ -127,7 +78,7 @@ export class Connections {
     await this.deps.store.commit((tx) => {
       const before = tx.getConnection(connectionId);
       if (!before) throw new NotFound("connection");
-      this.#pending.end(tx, before, "ends");
+      this.deps.pending.end(tx, before, "ends");
       this.deps.revocations.enqueueStored(tx, before);
       tx.deleteConnection(connectionId);
       tx.appendAudit({ timeMs: nowMs, type: "connection.deleted", ...by(principal), ...about(before) });

@@ -19,7 +19,7 @@ export function openAlerts(core: Core): RunningExtension {
   const { options, resources, domain } = core;
   const { config, clock, random, log } = options;
   const { store, metrics } = resources;
-  const { changes, connections: requests } = domain;
+  const { changes, requests } = domain;
   const { consent, publicUrl } = config;
   const notify = notifySettings.of(config);
   const receivers = receiversOf(core);

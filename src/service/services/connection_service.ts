@@ -7,6 +7,7 @@ import type { ConnectionImporter } from "../../domain/connections/connection_imp
 import type { Connections } from "../../domain/connections/connections.js";
 import type { UnattendedConnector } from "../../domain/connections/unattended_connector.js";
 import type { ConsentConfirmation } from "../../domain/consent/confirmation.js";
+import type { ConnectionRequests } from "../../domain/consent/consent_request.js";
 import type { CredentialCapture } from "../../domain/consent/form/capture.js";
 import type { Tokens } from "../../domain/tokens/tokens.js";
 import type { ConnectionWatch } from "../../domain/tokens/watch/connection_watch.js";
@@ -46,7 +47,8 @@ import {
 } from "../pipeline/service_definition.js";
 
 type Deps = {
-  readonly manager: Connections;
+  readonly connections: Connections;
+  readonly requests: ConnectionRequests;
   readonly seen: VisibleConnections;
   readonly access: AccessControl;
   readonly names: ConnectionNames;
@@ -80,7 +82,7 @@ class ConnectionRpcs implements Rpcs {
     };
     const profile = this.deps.unattended.profileFor(asked);
     if (profile) return minted(await this.deps.unattended.connect(asked, profile, principal));
-    const requested = await this.deps.manager.request(asked, principal);
+    const requested = await this.deps.requests.request(asked, principal);
     return create(ConnectionServiceRequestConnectionResponseSchema, {
       authUrl: requested.authUrl,
       state: requested.state,
@@ -99,7 +101,7 @@ class ConnectionRpcs implements Rpcs {
   };
 
   getConnection: Rpcs["getConnection"] = async (request, context) => {
-    const connection = connectionMessage(this.deps.manager.get(this.#idOf(request, context)));
+    const connection = connectionMessage(this.deps.connections.get(this.#idOf(request, context)));
     return create(GetConnectionResponseSchema, { connection });
   };
 
@@ -142,13 +144,13 @@ class ConnectionRpcs implements Rpcs {
 
   revokeConnection: Rpcs["revokeConnection"] = async (request, context) => {
     const connection = connectionMessage(
-      await this.deps.manager.revoke(this.#idOf(request, context), context.principal),
+      await this.deps.connections.revoke(this.#idOf(request, context), context.principal),
     );
     return create(RevokeConnectionResponseSchema, { connection });
   };
 
   deleteConnection: Rpcs["deleteConnection"] = async (request, context) => {
-    await this.deps.manager.delete(this.#idOf(request, context), context.principal);
+    await this.deps.connections.delete(this.#idOf(request, context), context.principal);
     return create(DeleteConnectionResponseSchema);
   };
 

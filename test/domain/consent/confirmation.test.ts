@@ -132,7 +132,7 @@ describe("a consent that waits for its confirmation", () => {
     const ask = (principal: Principal, requireConfirmation: boolean, connectionId?: string) => {
       const provider = connectionId === undefined ? { name: "op" } : undefined;
       const asked = { userId: "ada", provider, scopes: [], returnUrl, connectionId, requireConfirmation };
-      return engine.connections.request(asked, principal);
+      return engine.requests.request(asked, principal);
     };
     const others: readonly (readonly [string, Principal, boolean])[] = [
       ["without a confirmation", owner, false],

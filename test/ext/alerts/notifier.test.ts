@@ -62,11 +62,11 @@ describe("Notifier", () => {
   let outcomes: string[];
 
   function make(): Notifier {
-    const { store, changes, clock, connections } = engine;
+    const { store, changes, clock, requests } = engine;
     const parts = { store, changes, clock, log: silentLog, random: () => 0.5, receivers: () => receivers };
     const outbox = new NotificationOutbox({ ...parts, expiryLeadMs: 7 * dayMs });
     store.observe(outbox);
-    links = new ConsentLinks({ ...parts, requests: connections, publicUrl: "https://agent.example" });
+    links = new ConsentLinks({ ...parts, requests, publicUrl: "https://agent.example" });
     const onOutcome = (outcome: string) => void outcomes.push(outcome);
     return new Notifier({ ...parts, outbox, links, onOutcome });
   }

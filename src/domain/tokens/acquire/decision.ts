@@ -10,8 +10,7 @@ import { canonicalName } from "../../../model/providers/provider_profile.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { Store } from "../../../store/store.js";
 import type { ConnectionNames } from "../../access/connection_names.js";
-import type { Connections } from "../../connections/connections.js";
-import type { PendingLink } from "../../consent/consent_request.js";
+import type { ConnectionRequests, PendingLink } from "../../consent/consent_request.js";
 import type { CredentialReader } from "../../credentials/credential_reader.js";
 
 /** Why a person is needed; see `nexus.v1.ConsentRequired`. */
@@ -61,7 +60,7 @@ export interface DeciderDeps {
   readonly store: Store;
   readonly reader: CredentialReader;
   readonly names: ConnectionNames;
-  readonly connections: Pick<Connections, "openRequest" | "pendingLink">;
+  readonly requests: Pick<ConnectionRequests, "openRequest" | "pendingLink">;
   readonly clock: Clock;
 }
 
@@ -94,7 +93,7 @@ export class Decider {
     const missing = scopes.filter((scope) => !grantedScopes.includes(scope));
     if (missing.length === 0) return false;
     // What a person was asked for is there by whatever name, unless an API says that it is not.
-    const isStepUp = this.deps.connections.openRequest(connection)?.isStepUp === true;
+    const isStepUp = this.deps.requests.openRequest(connection)?.isStepUp === true;
     const named = isStepUp ? (connection.stepUp?.scopes ?? []) : [];
     if (missing.every((scope) => consentedScopes.includes(scope) && !named.includes(scope))) return false;
     const isStatic = (this.deps.store.getProvider(providerId)?.authType ?? "oauth2") !== "oauth2";
@@ -104,7 +103,7 @@ export class Decider {
 
 /** What there is of a request for consent that a connection needs. */
 export function pendingDecision(
-  { connections, clock }: DeciderDeps,
+  { requests, clock }: DeciderDeps,
   connection: Connection,
   { reason, scopes }: { readonly reason: ConsentReason; readonly scopes: readonly string[] },
   principal: Principal,
@@ -115,10 +114,10 @@ export function pendingDecision(
   const isExchanged = isAnswered && (connection.requestExpiresAtMs ?? 0) > clock.nowMs();
   if (isExchanged && !isOverdue) return { kind: "exchange" };
   // Nobody refused an exchange that takes too long, nor a link that an edit of its profile ended.
-  const isRefusable = isAnswered ? !isExchanged : connections.openRequest(connection) !== undefined;
+  const isRefusable = isAnswered ? !isExchanged : requests.openRequest(connection) !== undefined;
   // A caller whose link was refused asks again, and must show no other by itself.
   const refused = isRefusable ? refusedLately(connection, clock.nowMs()) : undefined;
-  const link = connections.pendingLink(connection, scopes, principal);
+  const link = requests.pendingLink(connection, scopes, principal);
   const needed = { reason: refused ?? reason };
   return link ? { kind: "consent", link, ...needed } : { kind: "make", connection, ...needed };
 }

@@ -8,9 +8,8 @@ import type { AccessControl } from "../../access/access_control.js";
 import type { ConnectionNames } from "../../access/connection_names.js";
 import type { RequestGate } from "../../access/request_gate.js";
 import type { Asking } from "../../access/request_rules.js";
-import type { Connections } from "../../connections/connections.js";
 import type { UnattendedConnector } from "../../connections/unattended_connector.js";
-import type { ConnectionRequest } from "../../consent/consent_request.js";
+import type { ConnectionRequest, ConnectionRequests } from "../../consent/consent_request.js";
 import type { CurrentToken } from "../../credentials/credential_reader.js";
 import type { TokenSources } from "../../token_endpoint/grant_types.js";
 import type { Tokens } from "../tokens.js";
@@ -62,7 +61,7 @@ export interface TokenAcquirerDeps extends NewsWaitDeps, DeciderDeps {
   readonly access: AccessControl;
   readonly gate: RequestGate;
   readonly tokens: Tokens;
-  readonly connections: DeciderDeps["connections"] & Pick<Connections, "request" | "checkReturnUrl">;
+  readonly requests: DeciderDeps["requests"] & Pick<ConnectionRequests, "request" | "checkReturnUrl">;
   readonly sources: TokenSources;
   readonly unattended: Pick<UnattendedConnector, "profileFor" | "connect">;
   /** Links are made one at a time for each name (`makingKey`): the second caller finds that of the first. */
@@ -85,7 +84,7 @@ export class TokenAcquirer {
    * @throws NotFound, InvalidArgument, PermissionDenied, FailedPrecondition, ResourceExhausted, Unavailable, DataLoss; NotLeader
    */
   acquire(request: AcquireRequest, caller: Caller): Acquired | Promise<Acquired> {
-    if (request.returnUrl !== undefined) this.deps.connections.checkReturnUrl(request.returnUrl);
+    if (request.returnUrl !== undefined) this.deps.requests.checkReturnUrl(request.returnUrl);
     const decision = this.#decider.decide(request, caller.principal, {});
     if (decision.kind !== "token") return this.#settled(request, caller);
     const token = this.#token(decision.connection.id, request, caller.principal);
@@ -162,7 +161,7 @@ export class TokenAcquirer {
     const permissions = this.deps.access.admit(principal, "connection.request");
     const { connection, reason } = decision;
     if (connection) {
-      const open = this.deps.connections.openRequest(connection);
+      const open = this.deps.requests.openRequest(connection);
       const again = { ...requestAgain(connection, open, scopes, returnUrl), device };
       return await this.#asked(again, reason, request, principal);
     }
@@ -183,7 +182,7 @@ export class TokenAcquirer {
     if (this.deps.fleet?.leads === false) throw new NotLeader();
     const profile = this.deps.unattended.profileFor(request);
     if (!profile) {
-      const link = await this.deps.connections.request(request, principal);
+      const link = await this.deps.requests.request(request, principal);
       return { kind: "consent", reason, link, isNew: true };
     }
     const signIn = await this.#signIn(profile, acquire, principal);

@@ -36,16 +36,16 @@ export class StepUps {
     stepUp: StepUp,
     principal: Principal,
   ): Promise<LinkAnswer | bigint | undefined> {
-    const { access, connections, unattended } = this.deps;
+    const { access, requests, unattended } = this.deps;
     try {
       access.admit(principal, "connection.request");
-      const open = connections.openRequest(connection);
+      const open = requests.openRequest(connection);
       const again = requestAgain(connection, open, stepUp.scopes, undefined);
       const device = open?.deviceIntervalMs !== undefined;
       const request = { ...again, device, isStepUp: true, stepUp };
       const profile = unattended.profileFor(request);
       if (profile) return (await unattended.connect(request, profile, principal)).credentialRevision;
-      return { kind: "consent", link: await connections.request(request, principal), reason };
+      return { kind: "consent", link: await requests.request(request, principal), reason };
     } catch (error) {
       // A return URL may be demanded, which a report does not have.
       if (error instanceof PermissionDenied || error instanceof InvalidArgument) return undefined;
