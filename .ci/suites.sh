@@ -25,7 +25,7 @@ suites() {
   suite daemon 900 2 "strace terminals" "src test/daemon test/ext/console test/ext/grants test/ext/mcp test/fakes $build" 'npm run test:daemon -- $REPORT'
   suite fleet 900 2 "postgresql pgbouncer faketime promtool" "$fleet src/store src/daemon test/ext/fleet test/ext/spoke $build" \
     'npx vitest run --project fleet $REPORT'
-  suite tools 300 2 "docker kubectl terminals systemd go package_clients" "src/cli src/ext/credential_helpers src/strategies test/daemon/tools test/daemon/terminal test/daemon/service deploy/systemd deploy/compose" \
+  suite tools 300 2 "docker kubectl terminals systemd go package_clients" "src/cli src/ext/credential_helpers src/ext/systemd src/strategies test/daemon/tools test/daemon/terminal test/daemon/service deploy/systemd deploy/compose" \
     'npx vitest run --project tools $REPORT'
   suite follower 300 2 postgresql "$fleet test/ext/fleet/follower src/ext/egress/listener" \
     "npm run --silent test:follower -- test/ext/fleet/follower/every_rpc.test.ts test/ext/egress/daemon/listener.test.ts"

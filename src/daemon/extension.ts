@@ -96,10 +96,19 @@ export interface Membership extends Joined {
 /** Traces of a daemon. */
 export interface OpenTracing {
   readonly tracing: Tracing;
+  readonly tracedOutbound: NonNullable<DaemonOptions["tracedOutbound"]>;
   /** For lines of the log that are written inside a span. */
   logFields(): object;
   /** Sends what is left, if that can be done within half a second. */
   close(): Promise<void>;
+}
+
+/** The program that started the daemon and wants to know how it is. */
+export interface ServiceManager {
+  /** Every listener is open. */
+  ready(): void;
+  /** The daemon ends by itself from here on. */
+  stopping(): void;
 }
 
 /** A part of the product that the core does not know. Its module is light: what it needs is imported when it is opened. */
@@ -113,6 +122,11 @@ export interface DaemonExtension {
     config: Config,
     parts: { readonly environment: NodeJS.ProcessEnv; readonly clock: Clock; readonly log: Log },
   ): Promise<OpenTracing | undefined>;
+  /** Resolves with undefined where no such program asks. */
+  openServiceManager?(
+    environment: NodeJS.ProcessEnv,
+    parts: { readonly clock: Clock; readonly log: Log },
+  ): Promise<ServiceManager | undefined>;
   /** Before a store is open. Resolves with undefined where the settings leave the daemon alone. @throws StartRefused */
   join?(options: DaemonOptions, opening: Opening): Promise<Membership | undefined>;
   readonly grantTypes?: readonly GrantTypeRow[];

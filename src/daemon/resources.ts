@@ -5,6 +5,7 @@ import { processEnvironment } from "../config/environment.js";
 import { readVersion } from "../config/version.js";
 import { adoptPrimary, openKeyCheck } from "../domain/operations/key_check.js";
 import type { Tracing } from "../model/tracing.js";
+import type { OutboundFetch } from "../outbound/outbound.js";
 import { type Clock, delay } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import type { ListenerName } from "../server/listeners.js";
@@ -45,6 +46,8 @@ export interface DaemonOptions {
   readonly onStepDown?: () => void;
   /** None by default. */
   readonly tracing?: Tracing;
+  /** The same way out to providers, with each request as a span. */
+  readonly tracedOutbound?: (outbound: OutboundFetch) => OutboundFetch;
   /** The variables that files of the operator may name; those of the process by default. */
   readonly environment?: NodeJS.ProcessEnv;
 }

@@ -5,7 +5,6 @@ import { delay, SystemClock } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import { ListenerError } from "../server/listen/listener.js";
 import { NoPeerCredentials } from "../server/sockets/peer_credentials.js";
-import { openServiceManager, type ServiceManager } from "../server/sockets/service_manager.js";
 import { TlsError } from "../server/tls/tls_pair.js";
 import {
   DataFolderInUse,
@@ -19,7 +18,7 @@ import { KeyError } from "../vault/key_file.js";
 import { SecretFileOpen } from "../vault/secret_file.js";
 import { Daemon } from "./daemon.js";
 import { type ExitCode, endAtOnce, exitCodes } from "./exit_codes.js";
-import { type DaemonExtension, type OpenTracing, StartRefused } from "./extension.js";
+import { type DaemonExtension, type OpenTracing, type ServiceManager, StartRefused } from "./extension.js";
 import type { DaemonOptions } from "./resources.js";
 
 /** Runs a daemon until a signal ends it. */
@@ -60,7 +59,8 @@ export async function runDaemon(options: {
     const clocks = await clocksOf(config, extensions);
     tracing = await traced?.openTracing?.(config, { environment, clock: clocks.clock, log });
     const { random } = Math;
-    const given = { config, log, ...clocks, ...(tracing && { tracing: tracing.tracing }), random };
+    const traces = tracing && { tracing: tracing.tracing, tracedOutbound: tracing.tracedOutbound };
+    const given = { config, log, ...clocks, ...traces, random };
     daemon = await Daemon.start({ ...given, onFatal: failed, onStepDown: stepDown }, extensions);
   } catch (error) {
     const known = startFailure(error);
@@ -72,8 +72,10 @@ export async function runDaemon(options: {
     return known ?? exitCodes.failed;
   }
   onHangup = () => void daemon.reloadFiles();
-  const manager = await openServiceManager(environment, { clock: new SystemClock(), log });
-  manager.ready();
+  const parts = { clock: new SystemClock(), log };
+  const managers = await Promise.all(extensions.map((each) => each.openServiceManager?.(environment, parts)));
+  const manager = managers.find((each) => each !== undefined);
+  manager?.ready();
   const code = await untilEnded(daemon, { signalled, steppedDown, storeFailed, manager, log });
   await tracing?.close();
   return code;
@@ -101,7 +103,7 @@ async function untilEnded(
     /** Of a hub: another one is to lead. */
     readonly steppedDown: Promise<void>;
     readonly storeFailed: Promise<unknown>;
-    readonly manager: ServiceManager;
+    readonly manager: ServiceManager | undefined;
     readonly log: Log;
   },
 ): Promise<ExitCode> {
@@ -122,7 +124,7 @@ async function untilEnded(
   ]).then((code) => ({ code, isOrderly: true }));
   const cut = abandoned.then((code) => ({ code, isOrderly: false }));
   let end: { readonly code: ExitCode; readonly isOrderly: boolean } = await Promise.race([asked, cut]);
-  manager.stopping();
+  manager?.stopping();
   if (end.isOrderly) {
     const { code } = end;
     const lateMs = daemon.stopMs;

@@ -17,14 +17,16 @@ import { ReadAudit } from "../domain/tokens/read_audit.js";
 import { WatchHub } from "../domain/tokens/watch/watch_hub.js";
 import { noTracing } from "../model/tracing.js";
 import { fetchDiscoveryDocument, fetchServerMetadata } from "../oauth/discovery.js";
-import { openOutbound } from "../outbound/traced_outbound.js";
+import { createOutboundFetch } from "../outbound/outbound.js";
 import { Changes } from "../runtime/changes.js";
 import { KeyedMutex } from "../runtime/keyed_mutex.js";
-import { withoutProfiles } from "./hub/elsewhere.js";
 import type { DomainHub } from "./hub/hub_interfaces.js";
 import type { DaemonOptions, Resources } from "./resources.js";
 
-export type DomainOptions = Pick<DaemonOptions, "config" | "tracing" | "clock" | "random" | "log"> & {
+export type DomainOptions = Pick<
+  DaemonOptions,
+  "config" | "tracing" | "tracedOutbound" | "clock" | "random" | "log"
+> & {
   /** Grant types beside those of the core. */
   readonly grantTypes?: readonly GrantTypeRow[];
   readonly downscoping?: OpenDownscoping | undefined;
@@ -43,7 +45,8 @@ export function sharedParts(options: DomainOptions, { store, opened }: DomainRes
   const { config, tracing = noTracing, clock, random } = options;
   const log = namingLog(options.log, store);
   const networks = config.providerNetworks;
-  const outbound = openOutbound({ networks, ...options.hub?.sending }, tracing);
+  const untraced = createOutboundFetch({ networks, ...options.hub?.sending });
+  const outbound = options.tracedOutbound?.(untraced) ?? untraced;
   const vault = new CredentialVault({ vault: opened.vault, databaseId: store.databaseId });
   const fetchDocument = (issuer: string, place: MetadataPlace): Promise<string> =>
     place === "mcp" ? fetchServerMetadata(issuer, outbound) : fetchDiscoveryDocument(issuer, outbound);
@@ -70,7 +73,7 @@ export function sharedParts(options: DomainOptions, { store, opened }: DomainRes
     ...{ grants, grantTypes, sources, writer, tracing, clock, random, log },
     reader: new CredentialReader({
       ...{ vault, clock, cache: new TokenCache(changes) },
-      store: options.hub?.isSpoke ? withoutProfiles(store) : store,
+      store: options.hub?.elsewhere?.withoutProfiles(store) ?? store,
     }),
     revocations: new RevocationQueue({ vault, clock }),
     mcpNames: new McpServerNames({ store }),

@@ -30,7 +30,6 @@ import { WatchedReads } from "../domain/tokens/watch/watch_fanout.js";
 import { DpopNonces } from "../oauth/dpop/dpop_nonces.js";
 import { KeyedMutex } from "../runtime/keyed_mutex.js";
 import { connectionParts, type ProviderParts, providerParts, type RefreshParts } from "./connection_parts.js";
-import { linksElsewhere, reportsElsewhere, unboundTokens } from "./hub/elsewhere.js";
 import type { Resources } from "./resources.js";
 import { type DomainOptions, type DomainResources, type Shared, sharedParts } from "./shared_parts.js";
 
@@ -48,7 +47,7 @@ export function wireDomain(options: DomainOptions, resources: DomainResources) {
   const connections = connectionParts(shared, refresh, providers);
   const acquiring = {
     ...{ ...shared, ...access, ...access.guard, ...tokens, ...connections },
-    ...(shared.fleet?.isSpoke && linksElsewhere),
+    ...shared.fleet?.elsewhere?.links,
     making: new KeyedMutex<string>(),
   };
   return {
@@ -134,8 +133,8 @@ function rejectionParts(
   const rejected = new RejectedTokens({ store, clock, reader, refresher, limit, apiNonces, mcp, stepUps });
   const injecting = {
     apiNonces,
-    tokens: fleet?.isSpoke ? unboundTokens(tokens) : tokens,
-    rejected: fleet?.isSpoke ? reportsElsewhere : rejected,
+    tokens: fleet?.elsewhere?.unboundTokens(tokens) ?? tokens,
+    rejected: fleet?.elsewhere?.reports ?? rejected,
   };
   return { rejected, injecting };
 }

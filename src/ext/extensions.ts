@@ -17,6 +17,7 @@ import { mcp } from "./mcp/extension.js";
 import { mcpServers } from "./mcp_servers/extension.js";
 import { policy } from "./policy/extension.js";
 import { spoke } from "./spoke/extension.js";
+import { systemd } from "./systemd/extension.js";
 import { tracing } from "./tracing/extension.js";
 import { watch } from "./watch/extension.js";
 
@@ -39,6 +40,7 @@ export const extensions: readonly Extension[] = [
   mcpServers,
   policy,
   spoke,
+  systemd,
   tracing,
   watch,
   webConsole,

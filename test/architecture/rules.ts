@@ -90,7 +90,7 @@ export const packages: Record<string, readonly Layer[]> = {
   hono: ["server", "ext"],
   "ipaddr.js": ["outbound"],
   jose: ["oauth", "ext"],
-  koffi: ["daemon", "server"],
+  koffi: ["daemon", "server", "ext"],
   limiter: ["service"],
   lmdb: ["store"],
   oauth4webapi: ["oauth", "ext"],
@@ -182,9 +182,9 @@ export const limits = {
  */
 export const budgets = {
   /** `src` without `src/ext`. */
-  core: { budget: 44_000, ceiling: 51_515 },
+  core: { budget: 44_000, ceiling: 51_063 },
   /** Raised for what is new behind walls: rules and approvals, the cluster, the egress of pods. The core pays no part of it. */
-  src: { budget: 66_000, ceiling: 83_500 },
+  src: { budget: 66_000, ceiling: 83_200 },
   /** The largest extension but `fleet`, which may have 6 000. */
   extension: { budget: 3_000, ceiling: 4_490 },
   /** The largest that keeps the budget. */

@@ -1,10 +1,26 @@
+import type { CredentialReaderDeps } from "../../domain/credentials/credential_reader.js";
 import type { Refresher, Refreshes } from "../../domain/refresh/refresher.js";
+import type { TokenAcquirerDeps } from "../../domain/tokens/acquire/token_acquirer.js";
+import type { RejectedTokens } from "../../domain/tokens/report/rejected_tokens.js";
+import type { Tokens } from "../../domain/tokens/tokens.js";
 import type { FleetState, SpokeState } from "../../model/connections/daemon_status.js";
 import type { OutboundFetch } from "../../outbound/outbound.js";
 import type { Answer } from "../../server/listen/http_listener.js";
 import type { BrowserPages, BrowserRequest } from "../../server/pages/browser_pages.js";
 import type { ServiceDefinition } from "../../service/pipeline/service_definition.js";
 import type { FleetControl } from "../../service/services/fleet_control_service.js";
+
+/** What a spoke has instead of the parts that only a hub has. */
+export interface Elsewhere {
+  /** What makes links and connections. */
+  readonly links: Pick<TokenAcquirerDeps, "requests" | "unattended">;
+  /** What acts on a report. */
+  readonly reports: Pick<RejectedTokens, "report">;
+  /** Tokens without a key beside them. */
+  unboundTokens(tokens: Tokens): Pick<Tokens, "getToken">;
+  /** The store, of whose profiles nothing counts. */
+  withoutProfiles(store: CredentialReaderDeps["store"]): CredentialReaderDeps["store"];
+}
 
 /** What the domain asks its hub. */
 export interface DomainHub {
@@ -19,8 +35,8 @@ export interface DomainHub {
   /** Undefined at a spoke, which has `copy` in its place. */
   status(): FleetState | undefined;
   copy?(): SpokeState;
-  /** Whether it is no hub but a spoke, whose connections are copies of a hub's: what the copy does not have is a hub's to do. */
-  readonly isSpoke?: boolean;
+  /** Of a spoke, whose connections are copies of a hub's: what the copy does not have is a hub's to do. */
+  readonly elsewhere?: Elsewhere;
   following(): true | string;
   /** Brings the copy of this hub to where the fleet is now, as far as the database can be asked. */
   catchUp(): Promise<void>;

@@ -23,6 +23,7 @@ import type { Vault } from "../../vault/vault.js";
 import { Copies } from "./copies/copies.js";
 import { CopyClock, maxSilenceMs } from "./copies/copy_clock.js";
 import { type CopyPosition, CopyPositionFile } from "./copy_position.js";
+import { elsewhere } from "./elsewhere.js";
 import { forwardedService } from "./forwarded_service.js";
 import { OwnReads } from "./own_reads.js";
 import { HubLinks } from "./upstream/hub_link.js";
@@ -64,7 +65,7 @@ export interface SpokeDomain {
 /** What makes a daemon a spoke: its connections are copies of what its identity may see at a hub. */
 export class Spoke implements ListenersHub, DomainHub {
   readonly leads = false;
-  readonly isSpoke = true;
+  readonly elsewhere = elsewhere;
   /** Nothing is sent to providers from here. */
   readonly sending = { maySend: () => false };
   readonly #links: HubLinks;

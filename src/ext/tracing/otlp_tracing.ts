@@ -19,9 +19,11 @@ import {
 } from "@opentelemetry/resources";
 import { BasicTracerProvider, BatchSpanProcessor } from "@opentelemetry/sdk-trace-base";
 import type { CallerTrace, Span, SpanAttributes, SpanStart, Tracing } from "../../model/tracing.js";
+import type { OutboundFetch } from "../../outbound/outbound.js";
 import { atMostEachMinute } from "../../runtime/at_most_each_minute.js";
 import { type Clock, delay } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
+import { tracedOutbound } from "./traced_outbound.js";
 
 /** What the receiver gets at the end, beside the 4 s of the drain. */
 const flushMs = 500;
@@ -147,6 +149,7 @@ export function openOtlpTracing(
   log.info({ receiver }, "traces go to this receiver");
   return {
     tracing,
+    tracedOutbound: (outbound: OutboundFetch) => tracedOutbound(outbound, tracing),
     logFields: () => tracing.logFields(),
     close: () => Promise.race([tracing.close().catch(() => undefined), delay(clock, flushMs)]),
   };

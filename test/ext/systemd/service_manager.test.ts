@@ -3,7 +3,7 @@ import {
   openServiceManager,
   socketAddress,
   watchdogIntervalMs,
-} from "../../../src/server/sockets/service_manager.js";
+} from "../../../src/ext/systemd/service_manager.js";
 import { ManualClock } from "../../fakes/manual_clock.js";
 import { silentLog } from "../../silent_log.js";
 

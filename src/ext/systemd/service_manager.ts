@@ -1,13 +1,6 @@
+import type { ServiceManager } from "../../daemon/extension.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
-
-/** The program that started the daemon and wants to know how it is: systemd with `Type=notify` (sd_notify(3)). */
-export interface ServiceManager {
-  /** Every listener is open. From here on a watchdog that was asked for is fed. */
-  ready(): void;
-  /** The daemon ends by itself from here on. */
-  stopping(): void;
-}
 
 /** Nobody wants to know. */
 const silent: ServiceManager = { ready: () => {}, stopping: () => {} };
@@ -19,7 +12,7 @@ export type SendDatagram = (address: Uint8Array, text: string) => void;
 const maxPathBytes = 108;
 
 /**
- * What the environment says: `NOTIFY_SOCKET`, and for a watchdog `WATCHDOG_USEC` and `WATCHDOG_PID` (sd_watchdog_enabled(3)). What cannot be
+ * systemd with `Type=notify` (sd_notify(3)), as the environment says: `NOTIFY_SOCKET`, and for a watchdog `WATCHDOG_USEC` and `WATCHDOG_PID` (sd_watchdog_enabled(3)). What cannot be
  * sent is logged: a manager that waits for it ends the daemon in its own time.
  */
 export async function openServiceManager(

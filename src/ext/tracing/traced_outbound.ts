@@ -1,23 +1,17 @@
-import { noTracing, type Span, type Tracing } from "../model/tracing.js";
-import { createOutboundFetch, OutboundError, type OutboundFetch, type OutboundOptions } from "./outbound.js";
-
-/** The way out to providers, each request as a span where anybody looks. */
-export function openOutbound(options: OutboundOptions, tracing: Tracing): OutboundFetch {
-  const fetch = createOutboundFetch(options);
-  return tracing === noTracing ? fetch : tracedOutbound(fetch, tracing);
-}
+import type { Span, Tracing } from "../../model/tracing.js";
+import { OutboundError, type OutboundFetch } from "../../outbound/outbound.js";
 
 /**
  * Each request to a provider as a span, by https://opentelemetry.io/docs/specs/semconv/http/http-spans/. `url.full` is left out, since
  * paths and queries of providers carry secrets. The provider is not notified of the trace: it is a third party.
  */
-export function tracedOutbound(fetch: OutboundFetch, tracing: Tracing): OutboundFetch {
+export function tracedOutbound(outbound: OutboundFetch, tracing: Tracing): OutboundFetch {
   return (url, request) => {
     const { method } = request;
     const attributes = { "http.request.method": method, ...serverOf(url) };
     return tracing.inSpan({ name: method, kind: "client", attributes }, async (span) => {
       try {
-        const response = await fetch(url, request);
+        const response = await outbound(url, request);
         answered(span, response.status);
         return response;
       } catch (error) {
