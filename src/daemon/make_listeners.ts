@@ -160,7 +160,7 @@ export function definedServices(
     connectionService(parts),
     tokenService({ ...parts, hub }),
     auditService({ audit }),
-    statusService(parts),
+    statusService(parts, hub),
     accessService({ keys, access, explainer, rules: parts.rules }),
     clientKeyService({ clientKeys: parts.clientKeys, publicUrl }),
     fleetControlService(hub),

@@ -182,14 +182,14 @@ export const limits = {
  */
 export const budgets = {
   /** `src` without `src/ext`. */
-  core: { budget: 44_000, ceiling: 51_063 },
+  core: { budget: 44_000, ceiling: 50_980 },
   /** Raised for what is new behind walls: rules and approvals, the cluster, the egress of pods. The core pays no part of it. */
   src: { budget: 66_000, ceiling: 83_200 },
   /** The largest extension but `fleet`, which may have 6 000. */
   extension: { budget: 3_000, ceiling: 4_490 },
   /** The largest that keeps the budget. */
   egressExtension: { budget: 3_000, ceiling: 3_000 },
-  fleetExtension: { budget: 6_000, ceiling: 6_181 },
+  fleetExtension: { budget: 6_000, ceiling: 6_179 },
   /** Lines of tests for 100 of source. */
   testsForSource: { budget: 120, ceiling: 129 },
   bench: { budget: 1_800, ceiling: 1_910 },

@@ -3,12 +3,12 @@ import type { Refresher, Refreshes } from "../../domain/refresh/refresher.js";
 import type { TokenAcquirerDeps } from "../../domain/tokens/acquire/token_acquirer.js";
 import type { RejectedTokens } from "../../domain/tokens/report/rejected_tokens.js";
 import type { Tokens } from "../../domain/tokens/tokens.js";
-import type { FleetState, SpokeState } from "../../model/connections/daemon_status.js";
 import type { OutboundFetch } from "../../outbound/outbound.js";
 import type { Answer } from "../../server/listen/http_listener.js";
 import type { BrowserPages, BrowserRequest } from "../../server/pages/browser_pages.js";
 import type { ServiceDefinition } from "../../service/pipeline/service_definition.js";
 import type { FleetControl } from "../../service/services/fleet_control_service.js";
+import type { MemberStatus } from "../../service/services/status_service.js";
 
 /** What a spoke has instead of the parts that only a hub has. */
 export interface Elsewhere {
@@ -32,9 +32,6 @@ export interface DomainHub {
   watched?(outbound: OutboundFetch): OutboundFetch;
   /** Refreshes at the hub that leads. */
   refresher(own: Refresher): Refreshes;
-  /** Undefined at a spoke, which has `copy` in its place. */
-  status(): FleetState | undefined;
-  copy?(): SpokeState;
   /** Of a spoke, whose connections are copies of a hub's: what the copy does not have is a hub's to do. */
   readonly elsewhere?: Elsewhere;
   following(): true | string;
@@ -45,7 +42,7 @@ export interface DomainHub {
 }
 
 /** What a hub is to the services. */
-export interface HubServices extends FleetControl {
+export interface HubServices extends FleetControl, MemberStatus {
   /** Whether this hub acts itself. */
   readonly leads: boolean;
   /** As `ledService`. */

@@ -2,10 +2,8 @@ import type {
   DaemonState,
   DaemonStatus,
   EndingToken,
-  FleetState,
   NextRefresh,
   ReadinessChecks,
-  SpokeState,
 } from "../../model/connections/daemon_status.js";
 import { dueAction } from "../../model/refresh/refresh_policy.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -32,9 +30,7 @@ export class StatusReader {
       readonly clock: Clock;
       readonly version: string;
       /** Of a hub or a spoke; `following` is true, or what is wrong with its copy. */
-      readonly fleet?:
-        | { status(): FleetState | undefined; copy?(): SpokeState; following(): true | string }
-        | undefined;
+      readonly fleet?: { following(): true | string } | undefined;
     },
   ) {
     this.#startedAtMs = deps.clock.nowMs();
@@ -81,8 +77,6 @@ export class StatusReader {
       })),
       failingProviderCount: failing.length,
       storeBytes: this.deps.store.fileBytes,
-      fleet: this.deps.fleet?.status(),
-      spoke: this.deps.fleet?.copy?.(),
     };
   }
 

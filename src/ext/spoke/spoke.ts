@@ -1,3 +1,4 @@
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { Config } from "../../config/config.js";
 import { readVersion } from "../../config/version.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
@@ -10,7 +11,6 @@ import { CredentialVault } from "../../domain/credentials/credential_vault.js";
 import type { McpServerNames } from "../../domain/providers/mcp_server_names.js";
 import type { ProviderRegistry } from "../../domain/providers/provider_registry.js";
 import type { ReadAudit } from "../../domain/tokens/read_audit.js";
-import type { SpokeState } from "../../model/connections/daemon_status.js";
 import { FailedPrecondition, NotLeader } from "../../model/errors.js";
 import type { Changes } from "../../runtime/changes.js";
 import { type Clock, delay } from "../../runtime/clock.js";
@@ -154,12 +154,14 @@ export class Spoke implements ListenersHub, DomainHub {
     throw new FailedPrecondition("NOT_A_HUB", "this daemon is a spoke: ask a hub of its fleet");
   }
 
-  status(): undefined {}
-
-  copy(): SpokeState {
+  memberStatus() {
     const { isConnected, trouble } = this.#follower;
     const waiting = isConnected ? "" : "no hub was tried yet";
-    return { hub: this.#links.url, isConnected, ageMs: this.#ageMs, trouble: trouble?.text ?? waiting };
+    const ageMs = this.#ageMs;
+    const age = ageMs === undefined ? {} : { age: durationFromMs(Math.round(ageMs)) };
+    return {
+      spoke: { hub: this.#links.url, connected: isConnected, trouble: trouble?.text ?? waiting, ...age },
+    };
   }
 
   /** For `/readyz`: hubs that are away are no reason to be asked nothing, as long as there are living tokens. */

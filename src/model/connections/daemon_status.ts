@@ -44,49 +44,6 @@ export interface FailingProvider {
   readonly retryAtMs: number | undefined;
 }
 
-/** See `nexus.v1.FleetRole`. */
-export type FleetRole = "follower" | "taking_over" | "leader" | "resigned";
-
-/** A hub as it describes itself to the others. */
-export interface FleetMemberState {
-  readonly address: string;
-  readonly version: string;
-  readonly layout: number;
-  readonly applied: bigint;
-  readonly keyIds: readonly string[];
-  readonly seenMs: number;
-  readonly isLeader: boolean;
-}
-
-/** See `nexus.v1.FleetStatus`. */
-export interface FleetState {
-  readonly role: FleetRole;
-  /** Of this hub. */
-  readonly address: string;
-  readonly waitsForStandby: boolean;
-  readonly leader: string | undefined;
-  readonly fence: bigint;
-  readonly applied: bigint;
-  readonly newest: bigint;
-  readonly lastContactMs: number;
-  readonly warnings: readonly string[];
-  readonly mayNotLead: readonly string[];
-  readonly outbox: number;
-  readonly layout: number;
-  readonly minLayout: number;
-  readonly members: readonly FleetMemberState[];
-}
-
-/** See `nexus.v1.SpokeStatus`. */
-export interface SpokeState {
-  readonly hub: string;
-  readonly isConnected: boolean;
-  /** Since a hub last sent a message; undefined when none ever was. */
-  readonly ageMs: number | undefined;
-  /** What stands in the way; empty while the stream is open. */
-  readonly trouble: string;
-}
-
 /** The daemon at one moment; every list is bounded. */
 export interface DaemonStatus {
   readonly state: DaemonState;
@@ -105,7 +62,4 @@ export interface DaemonStatus {
   readonly failingProviders: readonly (FailingProvider & { readonly connections: number })[];
   readonly failingProviderCount: number;
   readonly storeBytes: number;
-  /** Of a hub. */
-  readonly fleet?: FleetState | undefined;
-  readonly spoke?: SpokeState | undefined;
 }

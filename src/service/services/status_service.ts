@@ -9,7 +9,6 @@ import {
   DaemonState,
   type ExpiryClassSchema,
   type FailingProviderSchema,
-  FleetRole,
   type FleetStatusSchema,
   GetActivityResponseSchema,
   GetStatusResponseSchema,
@@ -22,25 +21,36 @@ import {
 } from "../../gen/nexus/v1/status_pb.js";
 import type { ActivityInterval, ExpiryClass } from "../../model/connections/activity.js";
 import { connectionStatuses } from "../../model/connections/connection.js";
-import type { DaemonStatus, FleetState, SpokeState } from "../../model/connections/daemon_status.js";
+import type { DaemonStatus } from "../../model/connections/daemon_status.js";
 import { present, timestampOf } from "../messages/timestamps.js";
 import { defineService, type ServiceDefinition } from "../pipeline/service_definition.js";
 
 const defaultMaxEntries = 10;
 const defaultMaxStreams = 100;
 
-export function statusService(options: {
-  readonly status: StatusReader;
-  readonly history: RefreshHistory;
-  readonly expiries: ExpiryCounter;
-  readonly streams: StreamRegistry;
-}): ServiceDefinition {
+/** What a hub or a spoke says of itself. */
+export interface MemberStatus {
+  memberStatus(): {
+    readonly fleet?: MessageInitShape<typeof FleetStatusSchema>;
+    readonly spoke?: MessageInitShape<typeof SpokeStatusSchema>;
+  };
+}
+
+export function statusService(
+  options: {
+    readonly status: StatusReader;
+    readonly history: RefreshHistory;
+    readonly expiries: ExpiryCounter;
+    readonly streams: StreamRegistry;
+  },
+  member: MemberStatus | undefined,
+): ServiceDefinition {
   const { status, history, expiries, streams } = options;
   const time = () => timestampFromMs(status.nowMs);
   return defineService(StatusService, {
     getStatus({ maxEntries }) {
       const read = status.read(maxEntries === 0 ? defaultMaxEntries : maxEntries);
-      return create(GetStatusResponseSchema, statusMessage(read));
+      return create(GetStatusResponseSchema, statusMessage(read, member));
     },
 
     async getActivity() {
@@ -119,7 +129,10 @@ const states: Readonly<Record<DaemonStatus["state"], DaemonState>> = {
   draining: DaemonState.DRAINING,
 };
 
-function statusMessage(status: DaemonStatus): MessageInitShape<typeof GetStatusResponseSchema> {
+function statusMessage(
+  status: DaemonStatus,
+  member: MemberStatus | undefined,
+): MessageInitShape<typeof GetStatusResponseSchema> {
   return {
     state: states[status.state],
     checks: Object.entries(status.checks).map(checkMessage),
@@ -143,49 +156,8 @@ function statusMessage(status: DaemonStatus): MessageInitShape<typeof GetStatusR
     failingProviders: status.failingProviders.map(failingMessage),
     failingProviderCount: status.failingProviderCount,
     storeBytes: BigInt(status.storeBytes),
-    ...(status.fleet && { fleet: fleetMessage(status.fleet) }),
-    ...(status.spoke && { spoke: spokeMessage(status.spoke) }),
+    ...member?.memberStatus(),
   };
-}
-
-const roles: Readonly<Record<FleetState["role"], FleetRole>> = {
-  follower: FleetRole.FOLLOWER,
-  taking_over: FleetRole.TAKING_OVER,
-  leader: FleetRole.LEADER,
-  resigned: FleetRole.RESIGNED,
-};
-
-function fleetMessage(fleet: FleetState): MessageInitShape<typeof FleetStatusSchema> {
-  return {
-    role: roles[fleet.role],
-    address: fleet.address,
-    waitsForStandby: fleet.waitsForStandby,
-    leader: fleet.leader ?? "",
-    fence: fleet.fence,
-    applied: fleet.applied,
-    newest: fleet.newest,
-    lastContact: durationFromMs(Math.round(fleet.lastContactMs)),
-    warnings: [...fleet.warnings],
-    mayNotLead: [...fleet.mayNotLead],
-    outbox: BigInt(fleet.outbox),
-    layout: fleet.layout,
-    minLayout: fleet.minLayout,
-    members: fleet.members.map(({ seenMs, keyIds, ...member }) => ({
-      ...member,
-      keyIds: [...keyIds],
-      seen: durationFromMs(Math.round(seenMs)),
-    })),
-  };
-}
-
-function spokeMessage({
-  hub,
-  isConnected,
-  ageMs,
-  trouble,
-}: SpokeState): MessageInitShape<typeof SpokeStatusSchema> {
-  const age = ageMs === undefined ? {} : { age: durationFromMs(Math.round(ageMs)) };
-  return { hub, connected: isConnected, trouble, ...age };
 }
 
 function checkMessage([name, check]: [string, boolean | string]): MessageInitShape<typeof StatusCheckSchema> {

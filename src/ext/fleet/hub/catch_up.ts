@@ -1,4 +1,4 @@
-import type { FleetRole } from "../../../model/connections/daemon_status.js";
+import type { FleetRole } from "../../../gen/nexus/v1/status_pb.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
 import type { FleetDatabase } from "../database/fleet_database.js";
@@ -9,8 +9,10 @@ const callMs = 2_000;
 /** A start that takes longer is better than one that waits for ever. */
 const startMs = 10_000;
 
+export type HubRole = Lowercase<Exclude<keyof typeof FleetRole, "UNSPECIFIED">>;
+
 export interface CatchUpDeps {
-  readonly hub: { readonly role: FleetRole; readonly database: FleetDatabase | undefined };
+  readonly hub: { readonly role: HubRole; readonly database: FleetDatabase | undefined };
   readonly store: ReplicaStore;
   readonly clock: Clock;
   readonly log: Log;

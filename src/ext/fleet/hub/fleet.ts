@@ -131,7 +131,7 @@ export class Fleet implements ListenersHub, DomainHub {
   }
 
   readonly observe = () => this.#standing.observe(this.resources.metrics);
-  readonly status = () => this.#standing.status();
+  readonly memberStatus = () => ({ fleet: this.#standing.status() });
   readonly following = () => this.#standing.following();
   readonly lacking = (keyId: string) => this.#standing.lacking(keyId);
   readonly sending = { maySend: () => this.hub.maySend() };

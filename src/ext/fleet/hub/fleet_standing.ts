@@ -1,5 +1,7 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { lackedKeys } from "../../../domain/operations/key_check.js";
-import type { FleetState } from "../../../model/connections/daemon_status.js";
+import { FleetRole, type FleetStatusSchema } from "../../../gen/nexus/v1/status_pb.js";
 import type { Metrics } from "../../../telemetry/metrics.js";
 import type { Vault } from "../../../vault/vault.js";
 import type { FleetConfig } from "./fleet_settings.js";
@@ -42,26 +44,29 @@ export class FleetStanding {
     gauge("standby_wait_seconds", "How long commits have waited for one.", () => standbyWaitMs() / 1000);
   }
 
-  status(): FleetState {
+  status() {
     const { hub, heartbeat, config, fleet } = this.parts;
     const { store } = fleet;
     const applied = store.position.position;
     const { newest, silentMs, members } = heartbeat;
     return {
-      role: hub.role,
+      role: FleetRole[hub.role.toUpperCase() as Uppercase<Hub["role"]>],
       address: config.address,
       waitsForStandby: this.waitsForStandby,
-      leader: hub.leader === "here" ? config.address : hub.leader,
+      leader: hub.leader === "here" ? config.address : (hub.leader ?? ""),
       fence: hub.holder?.fence ?? 0n,
       applied,
       newest: newest - applied > 0n ? newest : applied,
-      lastContactMs: silentMs,
+      lastContact: durationFromMs(Math.round(silentMs)),
       warnings: this.#warnings(),
       mayNotLead: this.mayNotLead(),
-      outbox: store.outbox.count,
+      outbox: BigInt(store.outbox.count),
       ...(heartbeat.verdict?.tables ?? { layout: 0, minLayout: 0 }),
-      members,
-    };
+      members: members.map(({ owner: _, keyIds, seenMsAgo, ...member }) => ({
+        ...{ ...member, keyIds: [...keyIds] },
+        seen: durationFromMs(Math.round(seenMsAgo)),
+      })),
+    } satisfies MessageInitShape<typeof FleetStatusSchema>;
   }
 
   /** For `/readyz`. */

@@ -1,4 +1,3 @@
-import type { FleetMemberState } from "../../../model/connections/daemon_status.js";
 import { type Clock, delay } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
 import type { ClockCheck } from "../database/clock_check.js";
@@ -16,7 +15,7 @@ export class Heartbeat {
   readonly #stop = new AbortController();
   #running: Promise<void> = Promise.resolve();
   #lastContactMs: number;
-  #members: readonly (FleetMemberState & { readonly owner: string })[] = [];
+  #members: readonly (SeenMember & { readonly isLeader: boolean })[] = [];
   /** Of the leader, a round ago: what is behind that is behind for five seconds. */
   #expected = 0n;
   #isBehind = false;
@@ -84,7 +83,7 @@ export class Heartbeat {
   }
 
   /** This hub too. */
-  get members(): readonly FleetMemberState[] {
+  get members() {
     return this.#members;
   }
 
@@ -130,11 +129,7 @@ export class Heartbeat {
     this.#lastContactMs = clock.monotonicMs();
     await this.#checkHistory(database);
     const leader = hub.holder?.owner;
-    this.#members = seen.map(({ owner, address, version, layout, applied, keyIds, seenMsAgo }) => ({
-      ...{ owner, address, version, layout, applied, keyIds },
-      seenMs: seenMsAgo,
-      isLeader: owner === leader,
-    }));
+    this.#members = seen.map((member) => ({ ...member, isLeader: member.owner === leader }));
     const applied = fleet.store.position.position;
     this.#isBehind = applied < this.#expected;
     this.#expected = seen.find(({ owner }) => owner === leader)?.applied ?? this.#expected;

@@ -1,12 +1,11 @@
 import type { LeaderTerm } from "../../../daemon/daemon_hub.js";
-import type { FleetRole } from "../../../model/connections/daemon_status.js";
 import { type Clock, delay } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
 import { FleetUnreachable } from "../database/connection/fleet_error.js";
 import type { FleetDatabase } from "../database/fleet_database.js";
 import type { Lease, LeaseHolder } from "../database/lease.js";
 import type { DatabaseLog } from "../database/log/database_log.js";
-import { CatchUp } from "./catch_up.js";
+import { CatchUp, type HubRole } from "./catch_up.js";
 import type { FleetConfig } from "./fleet_settings.js";
 import type { OpenFleet } from "./open_fleet.js";
 
@@ -49,7 +48,7 @@ export class Hub {
   #lease: Lease | undefined;
   #leaderLog: DatabaseLog | undefined;
   #term: LeaderTerm | undefined;
-  #role: FleetRole = "follower";
+  #role: HubRole = "follower";
   #holder: LeaseHolder | undefined;
   #running: Promise<unknown>[] = [];
   #changed = new Set<() => void>();
@@ -60,7 +59,7 @@ export class Hub {
     this.catchUp = new CatchUp({ ...options, hub: this, store: options.fleet.store });
   }
 
-  get role(): FleetRole {
+  get role(): HubRole {
     return this.#role;
   }
 
@@ -267,7 +266,7 @@ export class Hub {
     this.#tell();
   }
 
-  #setRole(role: FleetRole): void {
+  #setRole(role: HubRole): void {
     this.#role = role;
     this.#tell();
   }
