@@ -36,7 +36,7 @@ suites() {
   suite clients 900 2 toolchains "clients proto/nexus test/clients" "npm run --silent test:clients"
   suite adapters 900 2 adapters "clients/python clients/typescript docs/frameworks test/adapters" "npm run --silent test:adapters"
   suite interop 1200 2 toolchains "examples proto/nexus test/interop src/server/rest" "npm run --silent test:interop"
-  suite egress 600 2 egress_clients "src/ext/egress test/ext/egress" "npm run --silent test:egress"
+  suite egress 700 2 egress_clients "src/ext/egress test/ext/egress" "npm run --silent test:egress"
   suite kubernetes 900 2 kubernetes "src/ext/kubernetes src/ext/manifest src/ext/identity deploy/helm test/ext/kubernetes" "npm run --silent test:kubernetes"
 
   # One core each: one runs beside another, the longest begin first.

@@ -168,6 +168,7 @@ export const egressClients: readonly EgressClient[] = [
   },
   { name: "Go net/http, gorilla", also: ["HTTP/2", "WebSocket"], command: () => go("http.go") },
   { name: "grpc-go", speaks: "gRPC", command: () => go("grpc.go") },
+  { name: "Rust reqwest", also: ["HTTP/2"], command: reqwest },
   {
     name: "cargo",
     prints: 'name = "acme-package"',
@@ -301,6 +302,16 @@ function go(source: string): readonly string[] {
     ran(at, "go", ["build", "-o", "client", "."]);
   });
   return [join(folder, "client")];
+}
+
+/** Some hundred crates, of the versions of its lock file. */
+function reqwest(): readonly string[] {
+  const at = join(import.meta.dirname, "programs/reqwest");
+  const sources = ["Cargo.lock", "src/main.rs"].map((name) => readFileSync(join(at, name), "utf8"));
+  const folder = installed("reqwest", sources.join(""), (target) =>
+    ran(at, "cargo", ["build", "--locked", "--quiet"], { CARGO_TARGET_DIR: target }),
+  );
+  return [join(folder, "debug/client")];
 }
 
 function java(): readonly string[] {
