@@ -24,7 +24,7 @@ export async function launchChromium(): Promise<Browser> {
   const home = mkdtempSync(join(tmpdir(), "nexus-chromium-"));
   const remove = () => rmSync(home, { recursive: true, force: true, maxRetries: 5 });
   try {
-    const { executablePath, env } = ownChromium() ?? packagedChromium();
+    const { executablePath, env } = chromiumProgram();
     const all = { ...process.env, HOME: home, TMPDIR: home, ...env } as Record<string, string>;
     const browser = await chromium.launch({ executablePath, args: flags, env: all });
     browser.once("disconnected", remove);
@@ -40,9 +40,9 @@ interface Program {
   readonly env: NodeJS.ProcessEnv;
 }
 
-function ownChromium(): Program | undefined {
+export function chromiumProgram(): Program {
   const executablePath = pathOf("chromium");
-  return executablePath === undefined ? undefined : { executablePath, env: {} };
+  return executablePath === undefined ? packagedChromium() : { executablePath, env: {} };
 }
 
 /** Unpacked once for each version, into node_modules/.cache, with the libraries and fonts that a bare machine lacks. */

@@ -3,6 +3,8 @@ import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
+import { chromiumProgram } from "../../../launch_chromium.js";
+import { pathOf } from "../../../needs.js";
 
 /**
  * A program that makes HTTP requests, and was not written here. `$1` is the method and `$2` the URL; a POST sends 1 MiB, and WS says hello over a
@@ -168,6 +170,7 @@ export const egressClients: readonly EgressClient[] = [
   },
   { name: "Go net/http, gorilla", also: ["HTTP/2", "WebSocket"], command: () => go("http.go") },
   { name: "grpc-go", speaks: "gRPC", command: () => go("grpc.go") },
+  { name: "Chromium", also: ["HTTP/2", "WebSocket"], command: browser },
   { name: "Rust reqwest", also: ["HTTP/2"], command: reqwest },
   {
     name: "cargo",
@@ -316,6 +319,12 @@ function reqwest(): readonly string[] {
 
 function java(): readonly string[] {
   return ["java", "-cp", built("Client.java", (at) => ran(at, "javac", ["Client.java"])), "Client"];
+}
+
+function browser(): readonly string[] {
+  if (pathOf("certutil") === undefined) throw new Error("certutil (apt-get install libnss3-tools)");
+  const file = join(import.meta.dirname, "programs/browser.mjs");
+  return [process.execPath, file, JSON.stringify(chromiumProgram())];
 }
 
 /** The conformance suite of HTTP/2, one version. */
