@@ -28,6 +28,11 @@ const known = {
     words: "chromium (apt-get install chromium)",
   },
   curl: { isThere: () => canRun("curl", "--version"), words: "curl (apt-get install curl)" },
+  // Node raises its soft limit to the hard one.
+  descriptors: {
+    isThere: () => canRun("/bin/sh", "-c", "ulimit -Sn 11000"),
+    words: "11 000 file descriptors for a process (ulimit -Hn 11000)",
+  },
   docker: { isThere: () => canRun("docker", "--version"), words: "docker (apt-get install docker.io)" },
   "docker-compose": {
     isThere: () => canRun("docker-compose", "version"),
