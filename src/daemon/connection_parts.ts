@@ -13,7 +13,7 @@ import { CaptureFormFlow } from "../domain/consent/form/capture_form.js";
 import { ConsentHolder, PendingConsents } from "../domain/consent/pending_consents.js";
 import { UnknownStateAudit } from "../domain/consent/unknown_state_audit.js";
 import { DiscoveryTrial } from "../domain/providers/discovery_trial.js";
-import { McpServers, type OpenMcpProfiles } from "../domain/providers/mcp_servers.js";
+import { noMcpServers, type OpenMcpServers } from "../domain/providers/mcp_servers.js";
 import { ProviderRegistry } from "../domain/providers/provider_registry.js";
 import { CredentialTrial } from "../domain/providers/static/credential_probe.js";
 import type { TokenSpool } from "../domain/refresh/journal/token_spool.js";
@@ -32,7 +32,7 @@ export interface RefreshParts {
 export type ProviderParts = ReturnType<typeof providerParts>;
 
 /** Profiles, and how those of MCP servers are made. */
-export function providerParts(shared: Shared, mcpProfiles: OpenMcpProfiles | undefined) {
+export function providerParts(shared: Shared, mcpServers: OpenMcpServers | undefined) {
   const { config, changes, networks, assertionFiles, keyFiles, store, vault, grantTypes } = shared;
   const { clock, clientKeys, servers, outbound, log } = shared;
   const onChanged = (providerId: string): void => void changes.emit("provider", providerId);
@@ -49,7 +49,7 @@ export function providerParts(shared: Shared, mcpProfiles: OpenMcpProfiles | und
     onChanged,
   });
   changes.on("followed", ({ providerIds }) => registry.followed(providerIds));
-  const mcp = new McpServers(mcpProfiles, {
+  const mcp = mcpServers?.({
     store,
     registry,
     names: shared.mcpNames,
@@ -61,7 +61,7 @@ export function providerParts(shared: Shared, mcpProfiles: OpenMcpProfiles | und
     clock,
     log,
   });
-  return { registry, mcp };
+  return { registry, mcp: mcp ?? noMcpServers };
 }
 
 /** What makes connections, and ends them. */

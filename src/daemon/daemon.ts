@@ -238,7 +238,7 @@ function grantsOf(extensions: readonly DaemonExtension[]) {
   return {
     grantTypes: extensions.flatMap(({ grantTypes = [] }) => grantTypes),
     downscoping: extensions.find(({ downscoping }) => downscoping)?.downscoping,
-    mcpProfiles: extensions.find(({ mcpProfiles }) => mcpProfiles)?.mcpProfiles,
+    mcpServers: extensions.find(({ mcpServers }) => mcpServers)?.mcpServers,
   };
 }
 

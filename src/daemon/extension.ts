@@ -3,7 +3,7 @@ import type { Config, ExtensionSettings } from "../config/config.js";
 import type { Setting } from "../config/settings.js";
 import type { AuthenticateOptions } from "../domain/access/authenticate.js";
 import type { FollowOutcome } from "../domain/consent/consent_types.js";
-import type { OpenMcpProfiles } from "../domain/providers/mcp_servers.js";
+import type { OpenMcpServers } from "../domain/providers/mcp_servers.js";
 import type { GrantTypeRow } from "../domain/token_endpoint/grant_type.js";
 import type { OpenDownscoping } from "../domain/tokens/downscoping.js";
 import type { JsonObject } from "../model/json.js";
@@ -132,8 +132,8 @@ export interface DaemonExtension {
   readonly grantTypes?: readonly GrantTypeRow[];
   /** Makes tokens that may do less than their connection's. Called when the first is asked for. */
   readonly downscoping?: OpenDownscoping;
-  /** Makes providers of MCP servers. Called when the first is needed. */
-  readonly mcpProfiles?: OpenMcpProfiles;
+  /** Makes providers of MCP servers. */
+  readonly mcpServers?: OpenMcpServers;
   readonly keepProfiles?: KeepProfiles;
   /** Whether it keeps the policy what the file of the settings says: without one that does, a daemon with such a file does not start. */
   readonly keepsPolicy?: boolean;

@@ -3,7 +3,7 @@ import { CredentialVault } from "../domain/credentials/credential_vault.js";
 import { CredentialWriter } from "../domain/credentials/credential_writer.js";
 import { namingLog } from "../domain/operations/naming_log.js";
 import { McpServerNames } from "../domain/providers/mcp_server_names.js";
-import type { OpenMcpProfiles } from "../domain/providers/mcp_servers.js";
+import type { OpenMcpServers } from "../domain/providers/mcp_servers.js";
 import { RevocationQueue } from "../domain/revocation/revocation_queue.js";
 import { AssertionFiles } from "../domain/token_endpoint/assertion_files.js";
 import { ClientKeys } from "../domain/token_endpoint/client_keys.js";
@@ -30,7 +30,7 @@ export type DomainOptions = Pick<
   /** Grant types beside those of the core. */
   readonly grantTypes?: readonly GrantTypeRow[];
   readonly downscoping?: OpenDownscoping | undefined;
-  readonly mcpProfiles?: OpenMcpProfiles | undefined;
+  readonly mcpServers?: OpenMcpServers | undefined;
   /** What makes the daemon a hub of a fleet. */
   readonly hub?: DomainHub | undefined;
 };

@@ -41,7 +41,7 @@ export function wireDomain(options: DomainOptions, resources: DomainResources) {
   const { hub, readAudit, clock, log } = shared;
   const access = accessParts(shared);
   const refresh = refreshParts(shared, resources);
-  const providers = providerParts(shared, options.mcpProfiles);
+  const providers = providerParts(shared, options.mcpServers);
   const tokens = tokenParts(shared, refresh, access.rules, options.downscoping);
   resources.store.observe(new WatchedReads({ hub, readAudit, clock, log }));
   const connections = connectionParts(shared, refresh, providers);

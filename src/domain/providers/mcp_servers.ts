@@ -1,11 +1,6 @@
 import type { Principal } from "../../model/access/principal.js";
 import { Unimplemented } from "../../model/errors.js";
-import {
-  canonicalName,
-  type ProviderProfile,
-  type ProviderSettings,
-} from "../../model/providers/provider_profile.js";
-import { redirectPathOfMetadata } from "../../model/providers/redirect_path.js";
+import type { ProviderProfile, ProviderSettings } from "../../model/providers/provider_profile.js";
 import type { OutboundFetch } from "../../outbound/outbound.js";
 import type { ProviderNetworks } from "../../outbound/provider_networks.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -37,12 +32,12 @@ export interface McpProfileRequest {
 /** When a profile is compared with what its server publishes. */
 export type McpOccasion = "consent_requested" | "browser_sent" | "client_refused" | "token_refused";
 
-/** Makes the profiles of MCP servers, and brings them in line with their servers. */
-export interface McpProfiles {
+/** Makes the profiles of MCP servers, and brings them in line with their servers. Other profiles are left as they are. */
+export interface McpServers {
   /**
    * The profile of a server: the one that exists, looked up again, or with `request` and where there is none, a new one.
    *
-   * @throws InvalidArgument, AlreadyExists, FailedPrecondition, Unavailable
+   * @throws InvalidArgument, AlreadyExists, FailedPrecondition, Unavailable; Unimplemented
    */
   profileOf(url: string, principal: Principal, request?: McpProfileRequest): Promise<ProviderProfile>;
   /**
@@ -56,12 +51,24 @@ export interface McpProfiles {
    *
    * @returns whether it was; not again within a minute of the last time
    */
-  suspended(profile: ProviderProfile): Promise<boolean>;
-  /** After a profile with a registration was deleted. */
+  suspended(providerName: string): Promise<boolean>;
   deleted(profile: ProviderProfile, remainingConnections: number): Promise<void>;
-  /** The Client ID Metadata Document of the profile with this redirect path. */
-  clientDocument(redirectPath: string): object | undefined;
+  /** The Client ID Metadata Document at a path; undefined where there is none. */
+  clientDocument(path: string): Promise<object | undefined>;
 }
+
+/** Existing profiles are used as they are. */
+export const noMcpServers: McpServers = {
+  profileOf: async () => {
+    throw new Unimplemented(
+      "this build of nexusd does not look up MCP servers: create the provider with its endpoints and a client",
+    );
+  },
+  followed: async (profile) => profile,
+  suspended: async () => false,
+  deleted: async () => undefined,
+  clientDocument: async () => undefined,
+};
 
 export interface McpParts {
   readonly store: Store;
@@ -77,52 +84,4 @@ export interface McpParts {
   readonly log: Log;
 }
 
-export type OpenMcpProfiles = (parts: McpParts) => Promise<McpProfiles>;
-
-/** Opens `McpProfiles` when the first profile of an MCP server needs it. Without it, existing profiles are used as they are. */
-export class McpServers {
-  #opened: Promise<McpProfiles> | undefined;
-
-  constructor(
-    private readonly open: OpenMcpProfiles | undefined,
-    private readonly parts: McpParts,
-  ) {}
-
-  /** @throws as `McpProfiles.profileOf`; Unimplemented */
-  async profileOf(...request: Parameters<McpProfiles["profileOf"]>): Promise<ProviderProfile> {
-    const profiles = await this.#load();
-    if (profiles) return await profiles.profileOf(...request);
-    throw new Unimplemented(
-      "this build of nexusd does not look up MCP servers: create the provider with its endpoints and a client",
-    );
-  }
-
-  /** @throws as `McpProfiles.followed` */
-  async followed(profile: ProviderProfile, occasion: McpOccasion): Promise<ProviderProfile> {
-    const profiles = profile.mcpServerUrl === "" ? undefined : await this.#load();
-    return (await profiles?.followed(profile, occasion)) ?? profile;
-  }
-
-  /** See `McpProfiles.suspended`. */
-  async suspended(providerName: string): Promise<boolean> {
-    const profile = this.parts.store.findProviderByName(canonicalName(providerName));
-    if (profile?.registration?.kind !== "dynamic") return false;
-    return (await (await this.#load())?.suspended(profile)) ?? false;
-  }
-
-  async deleted(profile: ProviderProfile, remainingConnections: number): Promise<void> {
-    if (profile.mcpServerUrl !== "" || profile.registration)
-      await (await this.#load())?.deleted(profile, remainingConnections);
-  }
-
-  /** The Client ID Metadata Document at a path; undefined where there is none. */
-  async clientDocument(path: string): Promise<object | undefined> {
-    const redirectPath = redirectPathOfMetadata(path);
-    return redirectPath === undefined ? undefined : (await this.#load())?.clientDocument(redirectPath);
-  }
-
-  #load(): Promise<McpProfiles> | undefined {
-    this.#opened ??= this.open?.(this.parts);
-    return this.#opened;
-  }
-}
+export type OpenMcpServers = (parts: McpParts) => McpServers;

@@ -1,7 +1,12 @@
 import type { Extension } from "../../cli/shell/shell.js";
+import { OpenedWhenNeeded } from "./opened_when_needed.js";
 
 /** Providers from the URL of an MCP server: discovery, registration of a client, and what follows when the server changes. */
 export const mcpServers: Extension = {
   name: "mcp_servers",
-  mcpProfiles: async (parts) => (await import("./mcp_server_profiles.js")).openMcpProfiles(parts),
+  mcpServers: (parts) =>
+    new OpenedWhenNeeded(
+      async (own) => (await import("./mcp_server_profiles.js")).openMcpProfiles(own),
+      parts,
+    ),
 };

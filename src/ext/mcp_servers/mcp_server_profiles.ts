@@ -1,9 +1,4 @@
-import type {
-  McpOccasion,
-  McpParts,
-  McpProfileRequest,
-  McpProfiles,
-} from "../../domain/providers/mcp_servers.js";
+import type { McpOccasion, McpParts, McpProfileRequest } from "../../domain/providers/mcp_servers.js";
 import { daemon, type Principal } from "../../model/access/principal.js";
 import { AlreadyExists, FailedPrecondition, InvalidArgument, NexusError } from "../../model/errors.js";
 import { canonicalMcpServerUrl, nameOfMcpServer } from "../../model/mcp/mcp_server_url.js";
@@ -16,6 +11,7 @@ import { ClientReplacement } from "./client_replacement.js";
 import { type ClientDocument, McpClients, type ProfileClient } from "./mcp_clients.js";
 import { boundIssuer, type DiscoveredMcpServer, issuerOf, McpDiscovery } from "./mcp_discovery.js";
 import { settingsOfMcpServer } from "./mcp_settings.js";
+import type { McpProfiles } from "./opened_when_needed.js";
 
 /** What was looked up so lately is not looked up again before a person consents. */
 const freshMs = 60_000;
