@@ -238,30 +238,16 @@ export class ReadAudit {
 
   #append(tx: Recording, { entry, forgotten }: First): void {
     if (forgotten && forgotten.reads > 0) this.#appendCount(tx, forgotten, forgotten.reads);
-    tx.appendAudit({
-      timeMs: this.deps.clock.nowMs(),
-      type: "token_retrieved",
-      ...by(entry.principal),
-      connectionId: entry.connectionId,
-      ...ownersOf(tx, entry.connectionId),
-      ...entry.use,
-      ...reasonOf(entry),
-      revision: entry.revision,
-    });
+    tx.appendAudit({ type: "token_retrieved", ...this.#readOf(tx, entry) });
   }
 
   #appendCount(tx: Recording, entry: Entry, count: number): void {
-    tx.appendAudit({
-      timeMs: this.deps.clock.nowMs(),
-      type: "token_reads_counted",
-      ...by(entry.principal),
-      connectionId: entry.connectionId,
-      ...ownersOf(tx, entry.connectionId),
-      ...entry.use,
-      ...reasonOf(entry),
-      revision: entry.revision,
-      count,
-    });
+    tx.appendAudit({ type: "token_reads_counted", ...this.#readOf(tx, entry), count });
+  }
+
+  #readOf(tx: Recording, { principal, connectionId, use, reason, revision }: Entry) {
+    const own = { timeMs: this.deps.clock.nowMs(), ...by(principal), connectionId, revision };
+    return { ...own, ...ownersOf(tx, connectionId), ...use, ...(reason !== undefined && { reason }) };
   }
 }
 
@@ -277,10 +263,6 @@ function keyOf(
 /** Who counts as one reader: a principal at an address. */
 export function readerOf({ name, origin }: Principal): string {
   return `${name} ${hostOf(origin)}`;
-}
-
-function reasonOf({ reason }: Entry): { reason?: string } {
-  return reason === undefined ? {} : { reason };
 }
 
 function ownersOf(tx: Recording, connectionId: string): { providerId?: string; userId?: string } {
