@@ -38,9 +38,9 @@ export class Problem extends Error {
   /** Where nothing was answered yet; an answer that has begun is cut off. */
   answer(response: Outgoing): void {
     const { status, body } = this;
-    const fields = { "content-type": "application/problem+json" };
-    if (response.headersSent) cutOff(response);
-    else (response as ServerResponse).writeHead(status, fields).end(body);
+    if (response.headersSent) return void cutOff(response);
+    if (status === 407) (response as ServerResponse).setHeader("proxy-authenticate", 'Basic realm="nexusd"');
+    (response as ServerResponse).writeHead(status, { "content-type": "application/problem+json" }).end(body);
   }
 }
 

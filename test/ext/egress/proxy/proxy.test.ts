@@ -167,6 +167,10 @@ describe("where the credential goes", () => {
 
   it("to nobody without the password of the session", async () => {
     await expect(egress.tunnel(`api.localhost:${egress.port}`, "wrong")).rejects.toThrow(/^407/);
+    // Without the challenge (RFC 9110 section 15.5.8) a browser asks its user for none.
+    const plain = requestPlain(egress.proxyUrl.origin).end();
+    const [{ statusCode, headers }] = (await once(plain, "response")) as [IncomingMessage];
+    expect([statusCode, headers["proxy-authenticate"]]).toEqual([407, 'Basic realm="nexusd"']);
   });
 });
 
