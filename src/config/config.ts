@@ -6,74 +6,14 @@ import type { ListenAddress } from "../model/listen_address.js";
 import type { ProviderNetworks } from "../outbound/provider_networks.js";
 import { socketPathViolation } from "./kinds/address_kinds.js";
 import type { SettingGroups } from "./kinds/setting_kinds.js";
-import { type ListenersConfig, readEgressConfig, readListenersConfig } from "./listeners_config.js";
+import { readEgressConfig, readListenersConfig } from "./listeners_config.js";
 import { SettingReader } from "./setting_reader.js";
 import { allSettings, type Flags } from "./settings.js";
 
-/** What the daemon runs with, checked and frozen; the table in `settings.ts` says the name and the default of each. */
-export interface Config {
-  /** Absolute. */
-  readonly dataDir: string;
-  readonly encryptionKey: KeySource;
-  /** Empty when the listener is closed; so with the other listeners, except the browser's. */
-  readonly grpcListen: readonly ListenAddress[];
-  readonly httpListen: readonly ListenAddress[];
-  /** At least one, but none at a spoke: consents happen at a hub. */
-  readonly browserListen: readonly ListenAddress[];
-  readonly opsListen: readonly ListenAddress[];
-  readonly consoleListen: readonly ListenAddress[];
-  /** An origin; undefined when it is that of the first TCP address. */
-  readonly consoleUrl: string | undefined;
-  readonly egress: ReturnType<typeof readEgressConfig>;
-  /** TLS, and who may come by which socket. */
-  readonly listeners: ListenersConfig;
-  /** Origin and path prefix, without a slash at the end. */
-  readonly publicUrl: string;
-  /** `<publicUrl>/auth/callback`: what every redirect URI begins with. */
-  readonly redirectUri: string;
-  /** As `URL.origin` writes them. */
-  readonly allowedReturnOrigins: readonly string[];
-  readonly consent: {
-    /** Every consent waits for `ConfirmConnection`, whatever its request says. */
-    readonly requireConfirmation: boolean;
-    /** Whether a connection stays as it was when another account consents than before. */
-    readonly refusesOtherAccounts: boolean;
-    /** New oauth2 profiles share the redirect URI of the existing Nexus. */
-    readonly sharedRedirectUri: boolean;
-  };
-  /** Absolute. */
-  readonly catalogFile: string | undefined;
-  /** Absolute. */
-  readonly providersFile: string | undefined;
-  /** Absolute paths by the names that profiles have for them. */
-  readonly clientAssertionFiles: Readonly<Record<string, string>>;
-  /** Absolute paths by name. */
-  readonly clientKeyFiles: Readonly<Record<string, string>>;
-  /** Where providers may stand. */
-  readonly providerNetworks: ProviderNetworks;
-  readonly logLevel: "trace" | "debug" | "info" | "warn" | "error";
-  readonly logFormat: "json" | "pretty";
-  /** How much of the audit log is kept. */
-  readonly audit: { readonly maxEvents: number; readonly maxAgeMs: number };
-  /** What bounds callers. */
-  readonly limits: Limits;
-  readonly access: {
-    /** Absolute; undefined when there is none. */
-    readonly policyFile: string | undefined;
-    /** The admin's API key; absolute. Undefined when it is `<dataDir>/admin.key`, which the first start makes. */
-    readonly adminKeyFile: string | undefined;
-  };
-  /**
-   * From the signal to the end, 100 to 300 000. 4 000 by default. A pod whose other containers have used its grace period up leaves a
-   * sidecar 2 s (the kubelet's shortest): the injector sets less than that.
-   */
-  readonly drainTimeoutMs: number;
-  /** Whether the daemon has a store of its own, shares one with others, or has a copy of what another daemon shows it. */
-  readonly store: "own" | ForeignStore;
-  /** What extensions read, each its own by `ExtensionSettings.of`. */
-  readonly extensions: ReadonlyMap<ExtensionSettings, unknown>;
-}
+/** What the daemon runs with, checked and frozen; the table in `settings.ts` says the meaning and the default of each. Paths are absolute. */
+export type Config = ReturnType<typeof loadConfig>;
 
+/** The daemon shares its store with others, or has a copy of what another daemon shows it. */
 type ForeignStore = "shared" | "copy";
 
 /** The settings of an extension. */
@@ -88,7 +28,7 @@ export class ExtensionSettings<Value = unknown> {
     readonly store?: ForeignStore,
   ) {}
 
-  of({ extensions }: Config): Value {
+  of({ extensions }: { readonly extensions: ReadonlyMap<ExtensionSettings, unknown> }): Value {
     return extensions.get(this) as Value;
   }
 }
@@ -103,7 +43,7 @@ export function loadConfig(
   flags: Flags,
   platform: { readonly isTTY: boolean },
   extensions: readonly { readonly settings?: ExtensionSettings }[] = [],
-): Config {
+) {
   const reader = new SettingReader(env, flags, allSettings(extensions));
   const dataDir = readDataDir(reader);
   const parts = extensions.flatMap(({ settings = [] }) => settings);
@@ -113,13 +53,14 @@ export function loadConfig(
   const addresses = {
     grpc: grpcAddresses(reader, dataDir),
     http: reader.get("NEXUS_HTTP_LISTEN"),
+    // Consents happen at the hub that is copied.
     browser: store === "copy" ? [] : reader.get("NEXUS_BROWSER_LISTEN"),
     ops: reader.get("NEXUS_OPS_LISTEN"),
     console: reader.get("NEXUS_CONSOLE_LISTEN"),
     egress: egress.listen,
   };
   const publicUrl = reader.get("NEXUS_PUBLIC_URL");
-  const config: Config = {
+  const config = {
     dataDir,
     encryptionKey: Object.freeze(readEncryptionKey(reader, dataDir)),
     grpcListen: addresses.grpc,
@@ -136,10 +77,7 @@ export function loadConfig(
     consent: readConsent(reader),
     catalogFile: reader.get("NEXUS_CATALOG_FILE"),
     providersFile: reader.get("NEXUS_PROVIDERS_FILE"),
-    providerNetworks: Object.freeze({
-      allowLoopback: reader.get("NEXUS_ALLOW_LOOPBACK_PROVIDERS"),
-      ...reader.get("NEXUS_ALLOWED_PRIVATE_NETWORKS"),
-    }),
+    providerNetworks: readProviderNetworks(reader),
     clientAssertionFiles: Object.freeze(reader.get("NEXUS_CLIENT_ASSERTION_FILES")),
     clientKeyFiles: Object.freeze(reader.get("NEXUS_SIGNING_KEY_FILES")),
     logLevel: reader.get("NEXUS_LOG_LEVEL"),
@@ -148,8 +86,10 @@ export function loadConfig(
     limits: readLimits(reader),
     access: Object.freeze({
       policyFile: reader.get("NEXUS_POLICY_FILE"),
+      /** Undefined when it is `<dataDir>/admin.key`, which the first start makes. */
       adminKeyFile: reader.get("NEXUS_ADMIN_KEY_FILE"),
     }),
+    /** A pod may leave a sidecar 2 s, the kubelet's shortest: the injector sets less than that. */
     drainTimeoutMs: reader.get("NEXUS_DRAIN_TIMEOUT_MS"),
     store,
     extensions: found,
@@ -158,12 +98,17 @@ export function loadConfig(
   return Object.freeze(config);
 }
 
-function readConsent(reader: SettingReader): Config["consent"] {
+function readConsent(reader: SettingReader) {
   return Object.freeze({
     requireConfirmation: reader.get("NEXUS_REQUIRE_CONFIRMATION"),
     refusesOtherAccounts: reader.get("NEXUS_OTHER_ACCOUNT") === "refuse",
     sharedRedirectUri: reader.get("NEXUS_SHARED_REDIRECT_URI"),
   });
+}
+
+function readProviderNetworks(reader: SettingReader): ProviderNetworks {
+  const allowLoopback = reader.get("NEXUS_ALLOW_LOOPBACK_PROVIDERS");
+  return Object.freeze({ allowLoopback, ...reader.get("NEXUS_ALLOWED_PRIVATE_NETWORKS") });
 }
 
 /** The data folder, absolute. Two daemons cannot share one. */
@@ -199,7 +144,7 @@ export function readEncryptionKey(reader: SettingReader, dataDir: string): KeySo
   return typeof value === "string" ? { source: "file", path: value } : (value ?? generated);
 }
 
-function readAudit(reader: SettingReader): Config["audit"] {
+function readAudit(reader: SettingReader) {
   const maxEvents = reader.get("NEXUS_AUDIT_MAX_EVENTS");
   return Object.freeze({ maxEvents, maxAgeMs: reader.get("NEXUS_AUDIT_MAX_AGE") });
 }

@@ -2,33 +2,14 @@ import { formatListenAddress, isLocalAddress, type ListenAddress } from "../mode
 import { type ListenerName, listenerNames } from "./kinds/address_kinds.js";
 import type { SettingReader } from "./setting_reader.js";
 
-/** How the listeners are kept, beyond their addresses. */
-export interface ListenersConfig {
-  /** Absent when every listener speaks plain text. */
-  readonly tls: TlsConfig | undefined;
-  /** Mode of the file of every Unix socket. With any but 0600 a caller is the user at the other end. */
-  readonly socketMode: number;
-}
-
-export interface TlsConfig {
-  /** Absolute, as the other two. */
-  readonly certFile: string;
-  readonly keyFile: string;
-  readonly clientCaFile: string | undefined;
-  /** What the grpc and the http listener ask of a client. */
-  readonly clientAuth: "none" | "optional" | "require";
-  /** Whose TCP addresses speak TLS. */
-  readonly listeners: readonly ListenerName[];
-}
-
 /** The addresses of each listener; none when it is closed. */
-export type ListenerAddresses = Readonly<Record<ListenerName, readonly ListenAddress[]>>;
+type ListenerAddresses = Readonly<Record<ListenerName, readonly ListenAddress[]>>;
 
 /**
  * Errors are noted in `reader`: among them every TCP address that others could reach in plain text, and one that two listeners
  * share.
  */
-export function readListenersConfig(reader: SettingReader, addresses: ListenerAddresses): ListenersConfig {
+export function readListenersConfig(reader: SettingReader, addresses: ListenerAddresses) {
   refuseSharedAddresses(reader, addresses);
   const tls = readTls(reader);
   const insecure = reader.get("NEXUS_INSECURE");
@@ -42,7 +23,7 @@ export function readListenersConfig(reader: SettingReader, addresses: ListenerAd
 }
 
 /** The TLS of the listeners; undefined without a certificate. Errors are noted in `reader`. */
-export function readTls(reader: SettingReader): TlsConfig | undefined {
+export function readTls(reader: SettingReader) {
   const certFile = reader.get("NEXUS_TLS_CERT_FILE");
   const keyFile = reader.get("NEXUS_TLS_KEY_FILE");
   const clientCaFile = reader.get("NEXUS_TLS_CLIENT_CA_FILE");
@@ -76,7 +57,7 @@ export function readEgressConfig(reader: SettingReader) {
   });
 }
 
-function readClientAuth(reader: SettingReader, clientCaFile: string | undefined): TlsConfig["clientAuth"] {
+function readClientAuth(reader: SettingReader, clientCaFile: string | undefined) {
   const word = reader.get("NEXUS_TLS_CLIENT_AUTH") ?? (clientCaFile === undefined ? "none" : "optional");
   if (word !== "none" && clientCaFile === undefined) {
     const caFile = reader.spell("NEXUS_TLS_CLIENT_CA_FILE");
@@ -108,7 +89,7 @@ function refusePlain(
   reader: SettingReader,
   listener: ListenerName,
   address: ListenAddress,
-  tls: TlsConfig | undefined,
+  tls: ReturnType<typeof readTls>,
 ): void {
   const fix =
     tls === undefined
