@@ -13,7 +13,7 @@ import { usageFailure } from "../shell/command_failure.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
-import { connectionName, connectionNamed, findConnection } from "./connection_key.js";
+import { connectionName, connectionNamed, findConnection, readConnection } from "./connection_key.js";
 
 /** The flags that say which connection is meant. */
 export interface TargetFlags extends McpClientFlags {
@@ -64,7 +64,7 @@ async function named(
   { connection, user, label = "" }: TargetFlags,
 ): Promise<ConnectTarget> {
   if (provider === undefined || connection !== undefined) {
-    const before = await read(session, connection ?? "");
+    const before = await readConnection(session, await findConnection(session, connection ?? ""));
     return { provider, userId: user ?? "", label, before };
   }
   const userId = user ?? session.shell.userName();
@@ -96,15 +96,4 @@ function wholeName(shell: Shell, given: string, { connection, user, label }: Tar
     );
   }
   return name;
-}
-
-async function read(session: DaemonSession, text: string): Promise<Connection> {
-  const connectionId = await findConnection(session, text);
-  const { connection } = await session.call(
-    `find the connection ${connectionId}`,
-    session.daemon.connections.getConnection,
-    { connectionId },
-  );
-  if (!connection) throw new Error("the daemon answered without a connection");
-  return connection;
 }

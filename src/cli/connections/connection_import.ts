@@ -6,7 +6,7 @@ import { addNotes } from "../shell/help.js";
 import { listOption } from "../shell/option_values.js";
 import type { Shell } from "../shell/shell.js";
 import { formatStatus } from "../shell/text.js";
-import { connectionArgument, findConnection } from "./connection_key.js";
+import { connectionArgument, findConnection, readConnection } from "./connection_key.js";
 import { readCredentialFields, readRefreshToken } from "./credential_input.js";
 
 interface ImportFlags extends DaemonFlags {
@@ -57,10 +57,8 @@ export function connectionReplaceCommand(shell: Shell): Command {
   return daemonCommand(shell, command, async (session, { file }: ReplaceFlags, text: string) => {
     const { daemon, call, show } = session;
     const connectionId = await findConnection(session, text);
-    const before = await call(`find the connection ${connectionId}`, daemon.connections.getConnection, {
-      connectionId,
-    });
-    const { provider } = await findProvider(session, before.connection?.providerId ?? "");
+    const { providerId } = await readConnection(session, connectionId);
+    const { provider } = await findProvider(session, providerId);
     const credentials = await readCredentialFields(shell, provider, file);
     const { connection } = await call(
       `replace the credential of ${connectionId}`,

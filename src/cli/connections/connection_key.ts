@@ -96,6 +96,16 @@ function pastable(name: ConnectionName): string | undefined {
   return printable(path) === path ? shellWord(path) : undefined;
 }
 
+export async function readConnection(
+  { daemon, call }: DaemonSession,
+  connectionId: string,
+): Promise<Connection> {
+  const { getConnection } = daemon.connections;
+  const { connection } = await call(`read the connection ${connectionId}`, getConnection, { connectionId });
+  if (!connection) throw new Error("the daemon answered without a connection");
+  return connection;
+}
+
 /** The connection that has a name; undefined where none has it. */
 export async function connectionNamed(
   { daemon, call }: DaemonSession,

@@ -8,7 +8,7 @@ import { type DaemonFlags, type DaemonSession, daemonCommand } from "../shell/da
 import { addNotes } from "../shell/help.js";
 import type { Shell } from "../shell/shell.js";
 import { formatExpiry, printable } from "../shell/text.js";
-import { connectionArgument, foundConnection, shownName, withKey } from "./connection_key.js";
+import { connectionArgument, foundConnection, readConnection, shownName, withKey } from "./connection_key.js";
 
 export function connectionRefreshCommand(shell: Shell): Command {
   const command = new Command("refresh")
@@ -46,8 +46,7 @@ async function replacedByHand(
   if (!(error instanceof CommandFailure && error.cause instanceof ConnectError)) return undefined;
   if (error.cause.findDetails(ErrorInfoSchema)[0]?.reason !== "NOT_REFRESHABLE") return undefined;
   try {
-    const { connection } = await session.daemon.connections.getConnection({ connectionId });
-    if (!connection) return undefined;
+    const connection = await readConnection(session, connectionId);
     const { provider } = await findProvider(session, connection.providerId);
     if (isOAuth2(provider)) return undefined;
     const step = `replace it by hand: nexusd connections replace ${await shownName(session, connection)}`;

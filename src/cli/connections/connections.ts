@@ -18,7 +18,7 @@ import type { Shell } from "../shell/shell.js";
 import { formatAge, formatExpiry, formatFields, formatStatus, formatWhen, shortId } from "../shell/text.js";
 import { screenOf } from "../terminal/screen.js";
 import { connectionImportCommand, connectionReplaceCommand } from "./connection_import.js";
-import { connectionArgument, findConnection } from "./connection_key.js";
+import { connectionArgument, findConnection, readConnection } from "./connection_key.js";
 import { connectionRefreshCommand } from "./connection_refresh.js";
 
 interface ListFlags extends DaemonFlags {
@@ -90,11 +90,8 @@ function troubleFirst(one: Connection, other: Connection): number {
 function showCommand(shell: Shell): Command {
   const command = new Command("show").description("show one connection").addArgument(connectionOf());
   return daemonCommand(shell, command, async (session, _flags, text: string) => {
-    const { daemon, call, show } = session;
-    const connectionId = await findConnection(session, text);
-    const doing = `read the connection ${connectionId}`;
-    const { connection } = await call(doing, daemon.connections.getConnection, { connectionId });
-    if (connection) show(connection, () => describe(connection, shell));
+    const connection = await readConnection(session, await findConnection(session, text));
+    session.show(connection, () => describe(connection, shell));
   });
 }
 

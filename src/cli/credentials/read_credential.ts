@@ -9,6 +9,7 @@ import {
   type FoundConnection,
   findConnection,
   foundConnection,
+  readConnection,
   withKey,
 } from "../connections/connection_key.js";
 import { findProvider } from "../providers/provider_key.js";
@@ -20,12 +21,6 @@ import { printable, shellWord } from "../shell/text.js";
 /** What `--help` says of an argument that names a credential. */
 export const credentialArgument = `${connectionArgument}; a .FIELD after PROVIDER or id selects one field, such as twilio.account_sid/ada`;
 
-/** What a person names: a connection, and one field of its credential if need be. */
-export interface CredentialName {
-  readonly connection: string;
-  readonly field: string | undefined;
-}
-
 /** What is asked for instead of the connection's own token; nothing is the own one. */
 export interface TokenTarget {
   readonly audience: string | undefined;
@@ -33,18 +28,11 @@ export interface TokenTarget {
   readonly scopes: readonly string[];
 }
 
-/** One value of a credential. */
-export interface CredentialValue {
-  readonly value: string;
-  /** Undefined when it is not known. */
-  readonly expiresAt: Timestamp | undefined;
-}
-
 /**
  * `CONNECTION` or, with a dot after provider or id, `CONNECTION.FIELD`: `twilio.account_sid`, `twilio.account_sid/ada`. Neither ids nor
  * names of providers hold a dot, and users may.
  */
-export function parseCredentialName(text: string): CredentialName {
+export function parseCredentialName(text: string) {
   const [, connection = "", field, user = ""] = /^([^./]*)(?:\.([^/]*))?(\/.*)?$/s.exec(text.trim()) ?? [];
   if (connection === "" || field === "") {
     throw usageFailure(
@@ -86,7 +74,7 @@ export async function readCredential(
  * The field that was named, or else what the strategy carries, or the only field. A token that is bound to a key must be named: anyone who
  * takes it for a bearer token gets 401 from every API.
  */
-export function credentialValue({ token, field }: Credential): CredentialValue {
+export function credentialValue({ token, field }: Credential) {
   const { credentials, idToken, expiresAt } = token;
   const names = Object.keys(credentials).sort();
   if (field === undefined && token.tokenType === "DPoP") {
@@ -155,11 +143,8 @@ export async function providerOf(session: DaemonSession, text: string): Promise<
   const [key = ""] = text.split("/");
   if (!likeId.test(key)) return (await findProvider(session, key)).provider;
   try {
-    const connectionId = await findConnection(session, text);
-    const { getConnection } = session.daemon.connections;
-    const doing = `read the connection ${connectionId}`;
-    const { connection } = await session.call(doing, getConnection, { connectionId });
-    return (await findProvider(session, connection?.providerId ?? "")).provider;
+    const { providerId } = await readConnection(session, await findConnection(session, text));
+    return (await findProvider(session, providerId)).provider;
   } catch (error) {
     if (!isNotFound(error)) throw error;
     return (await findProvider(session, key)).provider;

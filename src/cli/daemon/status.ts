@@ -1,11 +1,11 @@
 import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import { Command, InvalidArgumentError } from "commander";
 import { exitCodes } from "../../daemon/exit_codes.js";
-import { type Connection, ConnectionStatus } from "../../gen/nexus/v1/connection_pb.js";
+import { ConnectionStatus } from "../../gen/nexus/v1/connection_pb.js";
 import { DaemonState, type FailingProvider, type GetStatusResponse } from "../../gen/nexus/v1/status_pb.js";
 import { namePath } from "../../model/connections/connection_name.js";
 import { counted, formatBytes, formatCount, formatDuration } from "../../model/quantity_text.js";
-import { shownName } from "../connections/connection_key.js";
+import { readConnection, shownName } from "../connections/connection_key.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
 import { addNotes } from "../shell/help.js";
@@ -81,19 +81,10 @@ async function namesOf(
 ): Promise<Names> {
   const ids = [...new Set(entries.map(({ connectionId }) => connectionId))];
   const read = ids.map(async (id): Promise<[string, string][]> => {
-    const connection = await connectionOf(session, id);
+    const connection = await readConnection(session, id).catch(() => undefined);
     return connection ? [[id, namePath(connection)]] : [];
   });
   return new Map((await Promise.all(read)).flat());
-}
-
-async function connectionOf(
-  { daemon, call }: DaemonSession,
-  connectionId: string,
-): Promise<Connection | undefined> {
-  const doing = `read the connection ${connectionId}`;
-  const reading = call(doing, daemon.connections.getConnection, { connectionId });
-  return (await reading.catch(() => undefined))?.connection;
 }
 
 function nameIn(
@@ -144,7 +135,7 @@ async function endingWarnings(
 ): Promise<string[]> {
   const { program } = session.shell;
   const warnings = endingTokens.map(async ({ expiresAt, providerName, connectionId }) => {
-    const connection = await connectionOf(session, connectionId);
+    const connection = await readConnection(session, connectionId).catch(() => undefined);
     const word = connection ? await shownName(session, connection) : connectionId;
     const which = word === connectionId ? `--connection ${connectionId}` : word;
     return `warning: the token of ${printable(providerName)} ends ${whenText(expiresAt, time)} and cannot be refreshed; the user must consent again: ${program} connect ${which}\n`;
