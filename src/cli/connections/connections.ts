@@ -1,4 +1,6 @@
+import { ConnectError } from "@connectrpc/connect";
 import { Argument, Command, Option } from "commander";
+import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { type Connection, ConnectionStatus, ProviderRevocation } from "../../gen/nexus/v1/connection_pb.js";
 import {
   connectionStatuses,
@@ -7,6 +9,8 @@ import {
 import { namePath } from "../../model/connections/connection_name.js";
 import { accountText } from "../../model/credentials/account.js";
 import { findProvider } from "../providers/provider_key.js";
+import { isOAuth2 } from "../providers/provider_words.js";
+import { CommandFailure } from "../shell/command_failure.js";
 import { confirm } from "../shell/confirm.js";
 import {
   type ConfirmedFlags,
@@ -14,12 +18,27 @@ import {
   type DaemonSession,
   daemonCommand,
 } from "../shell/daemon_command.js";
+import { addNotes } from "../shell/help.js";
 import type { Shell } from "../shell/shell.js";
-import { formatAge, formatExpiry, formatFields, formatStatus, formatWhen, shortId } from "../shell/text.js";
+import {
+  formatAge,
+  formatExpiry,
+  formatFields,
+  formatStatus,
+  formatWhen,
+  printable,
+  shortId,
+} from "../shell/text.js";
 import { screenOf } from "../terminal/screen.js";
 import { connectionImportCommand, connectionReplaceCommand } from "./connection_import.js";
-import { connectionArgument, findConnection, readConnection } from "./connection_key.js";
-import { connectionRefreshCommand } from "./connection_refresh.js";
+import {
+  connectionArgument,
+  findConnection,
+  foundConnection,
+  readConnection,
+  shownName,
+  withKey,
+} from "./connection_key.js";
 
 interface ListFlags extends DaemonFlags {
   readonly user?: string;
@@ -35,7 +54,7 @@ export function connectionsCommand(shell: Shell): Command {
     .addCommand(showCommand(shell))
     .addCommand(connectionImportCommand(shell))
     .addCommand(connectionReplaceCommand(shell))
-    .addCommand(connectionRefreshCommand(shell))
+    .addCommand(refreshCommand(shell))
     .addCommand(revokeCommand(shell))
     .addCommand(deleteCommand(shell));
 }
@@ -93,6 +112,52 @@ function showCommand(shell: Shell): Command {
     const connection = await readConnection(session, await findConnection(session, text));
     session.show(connection, () => describe(connection, shell));
   });
+}
+
+function refreshCommand(shell: Shell): Command {
+  const command = new Command("refresh")
+    .description("refresh the token now, whatever its age; agents get the new one at once")
+    .addArgument(connectionOf());
+  addNotes(command, "The token is not shown: nexusd token prints it.");
+  return daemonCommand(shell, command, async (session, _flags: DaemonFlags, text: string) => {
+    const found = await foundConnection(session, text);
+    const connectionId = found.id;
+    const refreshed = withKey(found, () =>
+      session.call(`refresh the connection ${connectionId}`, session.daemon.tokens.refreshToken, {
+        connectionId,
+      }),
+    );
+    const answer = await refreshed.catch(async (error: unknown) => {
+      throw (await replacedByHand(session, connectionId, error)) ?? error;
+    });
+    const { token } = answer;
+    if (!token) throw new Error("the daemon answered without a token");
+    const shown = { ...answer, token: { ...token, credentials: {} } };
+    const expiry = formatExpiry(token.expiresAt, shell.clock.nowMs()) || "does not expire";
+    session.show(
+      shown,
+      () => `${printable(text.trim())} is refreshed: revision ${token.revision}, ${expiry}\n`,
+    );
+  });
+}
+
+/** What a person does about a key, which nobody consents to; undefined for any other credential and failure. */
+async function replacedByHand(
+  session: DaemonSession,
+  connectionId: string,
+  error: unknown,
+): Promise<CommandFailure | undefined> {
+  if (!(error instanceof CommandFailure && error.cause instanceof ConnectError)) return undefined;
+  if (error.cause.findDetails(ErrorInfoSchema)[0]?.reason !== "NOT_REFRESHABLE") return undefined;
+  try {
+    const connection = await readConnection(session, connectionId);
+    const { provider } = await findProvider(session, connection.providerId);
+    if (isOAuth2(provider)) return undefined;
+    const step = `replace it by hand: nexusd connections replace ${await shownName(session, connection)}`;
+    return new CommandFailure(error.exitCode, `${error.message.split("\n")[0]}\n${step}`, error.cause);
+  } catch {
+    return undefined;
+  }
 }
 
 const providerRevocations: Readonly<Record<ProviderRevocation, string | undefined>> = {

@@ -51,7 +51,7 @@ async function opened(core: Core): Promise<RunningExtension> {
   };
   if (config.consoleListen.length === 0) return common;
   const { ConsoleListener: Listener } = await import("./console_listener.js");
-  const { settingsOf } = await import("./shown_settings.js");
+  const { settingsOf } = await import("./pages/settings.js");
   return {
     ...common,
     listeners: ({ servicesAt, describe }) => ({

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
-import { allSettings, commandGroup } from "../../../src/config/settings.js";
-import { settingsOf } from "../../../src/ext/console/shown_settings.js";
-import { extensions } from "../../../src/ext/extensions.js";
+import { allSettings, commandGroup } from "../../../../src/config/settings.js";
+import { settingsOf } from "../../../../src/ext/console/pages/settings.js";
+import { extensions } from "../../../../src/ext/extensions.js";
 
 const settings = allSettings(extensions);
 const shown = (environment: NodeJS.ProcessEnv, given: readonly string[] = []) =>
