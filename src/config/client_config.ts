@@ -21,16 +21,9 @@ export type ClientConfig =
         | { readonly source: "environment"; readonly key: Secret }
         | { readonly source: "file"; readonly path: string }
         | undefined;
-      /** For `https`; paths are absolute. */
-      readonly tls: ClientTls;
+      /** For `https`; PEM files, whose paths are absolute. */
+      readonly tls: ReturnType<typeof readClientTls>;
     };
-
-export interface ClientTls {
-  /** PEM: the CAs that are trusted instead of those of Node. */
-  readonly caFile: string | undefined;
-  /** PEM: who calls. */
-  readonly certificate: { readonly certFile: string; readonly keyFile: string } | undefined;
-}
 
 /**
  * Checks the settings of the commands that talk to the daemon. No file is touched.
@@ -130,7 +123,7 @@ function readApiKey(reader: SettingReader): TcpClient["apiKey"] {
 }
 
 /** Settings that stand in the environment for other addresses do no harm: only `https` has a use for them. */
-function readClientTls(reader: SettingReader, url: URL): ClientTls {
+function readClientTls(reader: SettingReader, url: URL) {
   if (url.protocol !== "https:") return { caFile: undefined, certificate: undefined };
   const certFile = reader.get("NEXUS_CLIENT_CERT_FILE");
   const keyFile = reader.get("NEXUS_CLIENT_KEY_FILE");

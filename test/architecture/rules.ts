@@ -186,7 +186,7 @@ export const budgets = {
   /** Raised for what is new behind walls: rules and approvals, the cluster, the egress of pods. The core pays no part of it. */
   src: { budget: 66_000, ceiling: 83_200 },
   /** The largest extension but `fleet`, which may have 6 000. */
-  extension: { budget: 3_000, ceiling: 4_490 },
+  extension: { budget: 3_000, ceiling: 4_476 },
   /** The largest that keeps the budget. */
   egressExtension: { budget: 3_000, ceiling: 3_000 },
   fleetExtension: { budget: 6_000, ceiling: 6_179 },
@@ -195,7 +195,7 @@ export const budgets = {
   bench: { budget: 1_800, ceiling: 1_910 },
   scripts: { budget: 700, ceiling: 700 },
   /** `Pick<`: only where a test or another implementation really stands in. */
-  picks: { budget: 100, ceiling: 175 },
+  picks: { budget: 100, ceiling: 174 },
   /** Files under 60 lines that one other imports. */
   smallFiles: { budget: 30, ceiling: 30 },
 } as const;

@@ -2,8 +2,8 @@ import { exitCodes } from "../../daemon/exit_codes.js";
 import type { Connection } from "../../gen/nexus/v1/connection_pb.js";
 import { type ConnectionName, namePath, parseNamePath } from "../../model/connections/connection_name.js";
 import { isId } from "../../model/ids.js";
-import { findProvider, isNotFound } from "../providers/provider_key.js";
-import { CommandFailure, usageFailure } from "../shell/command_failure.js";
+import { ambiguousId, findProvider, idPrefix, isNotFound } from "../providers/provider_key.js";
+import { CommandFailure } from "../shell/command_failure.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";
 import { printable, shellWord } from "../shell/text.js";
@@ -14,8 +14,6 @@ export const connectionArgument =
 
 /** How many connections of one beginning are shown. */
 const maxShown = 5;
-/** Shorter beginnings are names alone: they would soon be another connection's. */
-const minPrefixLength = 4;
 
 /** The name that a text is; undefined when it can be none. */
 export function connectionName(shell: Shell, text: string): ConnectionName | undefined {
@@ -42,9 +40,9 @@ export async function foundConnection(session: DaemonSession, text: string): Pro
   const name = connectionName(session.shell, text);
   const named = name && (await connectionNamed(session, name));
   if (named) return { id: named.id, name };
-  const [found, ...others] = isIdPrefix(given) ? await connectionsLike(session, given) : [];
+  const [found, ...others] = idPrefix.test(given) ? await connectionsLike(session, given) : [];
   if (!found) {
-    if (name && !isIdPrefix(given)) await refuseUnknownProvider(session, name);
+    if (name && !idPrefix.test(given)) await refuseUnknownProvider(session, name);
     throw notFound(text, name);
   }
   if (others.length > 0) throw ambiguous(text, [found, ...others]);
@@ -144,12 +142,8 @@ async function connectionsLike({ daemon, call }: DaemonSession, idPrefix: string
   return connections;
 }
 
-function isIdPrefix(text: string): boolean {
-  return text.length >= minPrefixLength && text.length < 36 && /^[0-9a-f-]+$/.test(text);
-}
-
 function notFound(text: string, name: ConnectionName | undefined): CommandFailure {
-  const prefix = isIdPrefix(text.trim().toLowerCase())
+  const prefix = idPrefix.test(text.trim().toLowerCase())
     ? `no connection has an id that begins with ${text}`
     : "";
   const named = name ? `${name.userId} has no connection to ${name.providerName}` : "";
@@ -165,6 +159,5 @@ function ambiguous(text: string, connections: readonly Connection[]): CommandFai
     .slice(0, maxShown)
     .map(({ id, providerName, userId }) => printable(`  ${id}  ${providerName}  ${userId}`));
   const more = connections.length > maxShown ? ["  and more"] : [];
-  const lines = [`${text} is the beginning of several ids: give more of the one you mean`, ...shown, ...more];
-  return usageFailure(lines.join("\n"));
+  return ambiguousId(text, [...shown, ...more]);
 }

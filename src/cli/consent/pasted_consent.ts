@@ -65,24 +65,13 @@ export function authorizationResponse(
   return target;
 }
 
-function refused({ status, message }: BrowserAnswer): CommandFailure {
+function refused({ status, message }: Awaited<ReturnType<typeof visit>>): CommandFailure {
   const why = message === "" ? `the browser listener answers ${status}` : printable(message);
   return new CommandFailure(exitCodes.consentFailed, `not connected: ${why}`);
 }
 
-/** What the daemon's browser listener answered to a `GET`. */
-interface BrowserAnswer {
-  readonly status: number;
-  /** Where a redirect leads. */
-  readonly location: string | undefined;
-  /** The cookies that were set, as a field `cookie` sends them back. */
-  readonly cookie: string;
-  /** What went wrong, in the words of the page; empty when nothing did. */
-  readonly message: string;
-}
-
 /** Visits a page as a browser does that has this cookie. A failure names the origin alone: the query holds a code or a state. */
-async function visit(url: URL, cookie: string): Promise<BrowserAnswer> {
+async function visit(url: URL, cookie: string) {
   const headers = { accept: "application/json", ...(cookie === "" ? {} : { cookie }) };
   try {
     const answer = await sendToApi({ method: "GET", url: url.href, headers });
@@ -92,6 +81,7 @@ async function visit(url: URL, cookie: string): Promise<BrowserAnswer> {
     return {
       status: answer.status,
       location: answer.headers.location,
+      // As a field `cookie` sends them back.
       cookie: cookies.join("; "),
       message: messageOf(Buffer.concat(chunks).toString("utf8")),
     };
@@ -104,6 +94,7 @@ async function visit(url: URL, cookie: string): Promise<BrowserAnswer> {
   }
 }
 
+/** What went wrong, in the words of the page; empty when nothing did. */
 function messageOf(text: string): string {
   try {
     const { message } = JSON.parse(text) as { message?: unknown };

@@ -88,14 +88,8 @@ function helpOf(name: string): string {
 
 type Fields = Exclude<MessageInitShape<typeof ProviderSchema>, { $typeName: string }>;
 
-/** Fields of a profile and the names of those that are set, as an update mask wants them. */
-export interface ProfileChange {
-  readonly fields: Fields;
-  readonly mask: readonly string[];
-}
-
-/** What the given flags set, and nothing else. An empty value clears its field. */
-export function profileChange(flags: ProfileFlags): ProfileChange {
+/** What the given flags set, and nothing else, with the names of its fields for an update mask. An empty value clears its field. */
+export function profileChange(flags: ProfileFlags) {
   const given = flagFields
     .map(({ field, attribute }) => ({
       field,
@@ -105,5 +99,5 @@ export function profileChange(flags: ProfileFlags): ProfileChange {
   const fields = given
     .filter(({ field, value }) => !(field.kind === "duration" && value === "default"))
     .map(({ field, value }) => [field.descriptor.localName, field.encode(value)]);
-  return { fields: Object.fromEntries(fields), mask: given.map(({ field }) => field.name) };
+  return { fields: Object.fromEntries(fields) as Fields, mask: given.map(({ field }) => field.name) };
 }

@@ -9,8 +9,8 @@ import type { DaemonSession } from "../shell/daemon_command.js";
 /** What a command takes for a provider, for its help. */
 export const providerArgument = "its name, its id, or the beginning of its id";
 
-/** Shorter beginnings are names alone, as those of connections. */
-const idPrefix = /^[0-9a-f-]{4,35}$/;
+/** Shorter beginnings are names alone: they would soon be another one's. */
+export const idPrefix = /^[0-9a-f-]{4,35}$/;
 
 /** Finds a profile by its name, its id, or the beginning of its id. A name comes before the beginning of an id. */
 export async function findProvider(
@@ -71,8 +71,14 @@ export function isNotFound(error: unknown): error is CommandFailure {
 async function idLike(session: DaemonSession, prefix: string): Promise<string | undefined> {
   const found = (await allProviders(session)).filter(({ id }) => id.startsWith(prefix));
   if (found.length <= 1) return found[0]?.id;
-  const lines = found.map(({ id, name }) => `  ${id}  ${name}`);
-  throw usageFailure(
+  throw ambiguousId(
+    prefix,
+    found.map(({ id, name }) => `  ${id}  ${name}`),
+  );
+}
+
+export function ambiguousId(prefix: string, lines: readonly string[]): CommandFailure {
+  return usageFailure(
     [`${prefix} is the beginning of several ids: give more of the one you mean`, ...lines].join("\n"),
   );
 }

@@ -6,7 +6,7 @@ import { counted } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { Input, Select } from "../../../server/views/fields.js";
 import { CopyButton } from "../kit/copy.js";
-import { consoleError, fieldsOf, formErrors, formPage, noErrors, type Sent } from "../kit/forms.js";
+import { consoleError, fieldsOf, formErrors, formPage, type Sent } from "../kit/forms.js";
 import { consolePage, seeOther } from "../kit/page.js";
 import { Empty, Go, LiveMark, Moment } from "../kit/parts.js";
 import { allProviders, displayName, providerNames } from "../kit/queries.js";
@@ -121,7 +121,7 @@ export async function connectForm(request: PageRequest, sent?: Sent): Promise<An
     );
     return consolePage(request, { title, section, content });
   }
-  const field = fieldsOf(sent ?? { form: request.query, errors: noErrors });
+  const field = fieldsOf(sent ?? { form: request.query });
   const fields = (
     <>
       <Select {...field("provider", "Provider", { at: "provider_id", required: true })} options={options} />

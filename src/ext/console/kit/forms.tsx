@@ -5,7 +5,7 @@ import type { Field } from "../../../server/views/fields.js";
 import type { Children, View } from "../../../server/views/view.js";
 import { restError } from "../../../service/pipeline/rest_error.js";
 import { consolePage, PostForm } from "./page.js";
-import { FormButtons } from "./parts.js";
+import { Go } from "./parts.js";
 import type { PageRequest } from "./request.js";
 
 /** Why a call was refused, in a sentence. @throws an error of the daemon itself, which no table foresees */
@@ -32,9 +32,6 @@ export interface Sent {
   readonly form: URLSearchParams;
   readonly errors: FormErrors;
 }
-
-/** Of a form that was not sent yet. */
-export const noErrors: FormErrors = { status: 200, take: () => undefined, rest: () => [] };
 
 /** What the person can fix. @throws the error when it is another: who calls, or what went wrong in the daemon */
 export function formErrors(thrown: unknown): FormErrors {
@@ -75,9 +72,12 @@ export type MakeField = (
   },
 ) => Field;
 
-export function fieldsOf(sent: Sent | undefined): MakeField {
+/** @param sent without errors where it is what the form begins with */
+export function fieldsOf(
+  sent: { readonly form: URLSearchParams; readonly errors?: FormErrors } | undefined,
+): MakeField {
   return (name, label, { at = name, value, ...more } = {}) => ({
-    ...{ name, label, value: sent?.form.get(name) ?? value, error: sent?.errors.take(at) },
+    ...{ name, label, value: sent?.form.get(name) ?? value, error: sent?.errors?.take(at) },
     ...more,
   });
 }
@@ -114,7 +114,10 @@ export function formPage(request: PageRequest, page: FormPage): Answer {
         <PostForm request={request} action={action} class="card">
           {heading !== undefined && <h2>{heading}</h2>}
           {fields}
-          <FormButtons text={submit} cancel={cancel} />
+          <div class="actions">
+            <button type="submit">{submit}</button>
+            <Go to={cancel} text="Cancel" kind="quiet" />
+          </div>
         </PostForm>
       </div>
       {aside}

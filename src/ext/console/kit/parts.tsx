@@ -47,22 +47,9 @@ export function Go(props: {
   return <a class={kind === undefined ? "button" : `button ${kind}`} rel={rel} href={to}>{text}</a>;
 }
 
-/** At the end of a form. */
-export function FormButtons(props: { readonly text: string; readonly cancel: string; readonly kind?: string }) {
-  return (
-    <div class="actions">
-      <button type="submit" class={props.kind}>{props.text}</button>
-      <Go to={props.cancel} text="Cancel" kind="quiet" />
-    </div>
-  );
-}
-
 /** A part of a page with a heading. */
-export function Card(
-  props: Children & { readonly id: string; readonly title: View; readonly class?: string },
-) {
-  const { id, title, children, class: more = "card" } = props;
-  return <section class={more} aria-labelledby={id}><h2 id={id}>{title}</h2>{children}</section>;
+export function Card({ id, title, children }: Children & { readonly id: string; readonly title: View }) {
+  return <section class="card" aria-labelledby={id}><h2 id={id}>{title}</h2>{children}</section>;
 }
 
 export interface Row {

@@ -41,13 +41,13 @@ export function countOf(status: GetStatusResponse | undefined, wanted?: Connecti
 interface Bounds {
   readonly most: number;
   /** A call looks at a bounded part of the list: some 5 000 events, or 500 connections. */
-  readonly calls: number;
+  readonly calls?: number;
 }
 
 /** Reads on until `most` are found. @param read the next page, with so many that are still missing */
 async function collect<T>(
   from: string,
-  { most, calls }: Bounds,
+  { most, calls = 1 }: Bounds,
   read: (pageToken: string, missing: number) => Promise<readonly [found: readonly T[], next: string]>,
 ) {
   const found: T[] = [];
@@ -67,9 +67,9 @@ async function collect<T>(
 export function findEvents(
   { call }: PageRequest,
   { pageToken: from = "", ...filter }: MessageInitShape<typeof ListAuditEventsRequestSchema>,
-  { most, calls = 1 }: Partial<Bounds> & Pick<Bounds, "most">,
+  bounds: Bounds,
 ) {
-  return collect(from, { most, calls }, async (pageToken, missing) => {
+  return collect(from, bounds, async (pageToken, missing) => {
     const asked = { ...filter, pageSize: Math.min(1_000, missing), pageToken };
     const { events, nextPageToken } = await call(AuditService.method.listAuditEvents, asked);
     return [events, nextPageToken];

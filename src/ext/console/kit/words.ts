@@ -21,14 +21,6 @@ export const notices: ReadonlyMap<string, string> = new Map([
   ["key_revoked", "The API key was revoked."],
 ]);
 
-/** A state in a word for people, and its color. */
-export interface StateWord {
-  readonly text: string;
-  /** What the word says. */
-  readonly meaning: string;
-  readonly tone: Tone;
-}
-
 /** The states in the order of filters and tiles: word of the contract and of the commands, its number, the same word for people, meaning, color. */
 export const states = [
   ["attention", ConnectionStatus.ATTENTION, "Attention", "A user or an operator must act", "bad"],
@@ -45,7 +37,12 @@ export const states = [
   tone: Tone,
 ])[];
 
-export function stateWord({ status, problem, awaitingConfirmation }: Connection): StateWord {
+/** A state in a word for people, what the word says, and its color. */
+export function stateWord({ status, problem, awaitingConfirmation }: Connection): {
+  readonly text: string;
+  readonly meaning: string;
+  readonly tone: Tone;
+} {
   const [, , text = "Unknown", meaning = "", tone = "idle"] =
     states.find(([, each]) => each === status) ?? [];
   if (awaitingConfirmation)

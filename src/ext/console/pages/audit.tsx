@@ -7,7 +7,7 @@ import { Input, Select } from "../../../server/views/fields.js";
 import { Facts } from "../../../server/views/view.js";
 import { auditColumns, auditTable, cellsOf, namesOf } from "../kit/audit_table.js";
 import { Id } from "../kit/copy.js";
-import { fieldsOf, noErrors, Problem } from "../kit/forms.js";
+import { fieldsOf, Problem } from "../kit/forms.js";
 import { consoleHeaders, consolePage } from "../kit/page.js";
 import { Go, Moment, pathWith, Tabs, utcOf } from "../kit/parts.js";
 import { allProviders, findEvents } from "../kit/queries.js";
@@ -130,7 +130,7 @@ function shortcutsOf({ type: chosen }: Filter) {
 
 function filterForm(filter: Filter, providers: readonly Provider[]) {
   const isOpen = filterNames.some((name) => name !== "type" && filter[name] !== "");
-  const field = fieldsOf({ form: new URLSearchParams(filter), errors: noErrors });
+  const field = fieldsOf({ form: new URLSearchParams(filter) });
   const any = ["", "Any"] as const;
   return (
     <details class="filters" id="filters" open={isOpen}>
