@@ -182,7 +182,7 @@ export const limits = {
  */
 export const budgets = {
   /** `src` without `src/ext`. */
-  core: { budget: 44_000, ceiling: 50_921 },
+  core: { budget: 44_000, ceiling: 50_801 },
   /** Raised for what is new behind walls: rules and approvals, the cluster, the egress of pods. The core pays no part of it. */
   src: { budget: 66_000, ceiling: 83_200 },
   /** The largest extension but `fleet`, which may have 6 000. */
