@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
-import { snippetsOf } from "../../../../src/ext/console/connections/snippets.js";
+import { snippetsOf } from "../../../../src/ext/console/connections/connection.js";
 import { ConnectionSchema } from "../../../../src/gen/nexus/v1/connection_pb.js";
 
 const of = (fields: Partial<Record<"id" | "userId" | "providerName" | "label", string>>) =>
