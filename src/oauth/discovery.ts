@@ -50,11 +50,6 @@ export class DiscoveryFailure extends Error {
     super(sentences[reason](url, detail));
     this.name = "DiscoveryFailure";
   }
-
-  /** Whether trying again can help without anybody changing the profile. */
-  get isTransient(): boolean {
-    return this.reason === "unreachable" || this.reason === "http_status";
-  }
 }
 
 /** OpenID Connect Discovery 1.0 section 4.1: a terminating slash of the issuer is removed first. */

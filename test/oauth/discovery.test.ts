@@ -94,15 +94,15 @@ test("the text comes back as it is, whatever it is labelled", async () => {
 });
 
 test.each<[name: string, script: Script, expected: Partial<DiscoveryFailure>]>([
-  ["404", json({}, 404), { reason: "http_status", detail: "404", isTransient: true }],
-  ["503", json("<html>", 503), { reason: "http_status", detail: "503", isTransient: true }],
+  ["404", json({}, 404), { reason: "http_status", detail: "404" }],
+  ["503", json("<html>", 503), { reason: "http_status", detail: "503" }],
   ["204", json("", 204), { reason: "http_status", detail: "204" }],
-  ["a redirect", json("", 302, { location: "/" }), { reason: "unreachable", isTransient: true }],
-  ["a page", json("<html>", 200), { reason: "not_json", isTransient: false }],
+  ["a redirect", json("", 302, { location: "/" }), { reason: "unreachable" }],
+  ["a page", json("<html>", 200), { reason: "not_json" }],
   ["a list", json([], 200), { reason: "not_json" }],
   ["nothing", json("", 200), { reason: "not_json" }],
   ["a flood", json({ a: "a".repeat(20_000) }, 200), { reason: "unreachable" }],
-  ["a cut", hangUp, { reason: "unreachable", isTransient: true }],
+  ["a cut", hangUp, { reason: "unreachable" }],
 ])("%s is no document", async (_name, script, expected) => {
   server.script = script;
   const violation = await fetchDiscoveryDocument(server.origin, fetch).catch((error: unknown) => error);
