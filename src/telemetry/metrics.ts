@@ -142,7 +142,6 @@ export class Metrics {
     this.#sources = sources;
   }
 
-  /** Adds a gauge, which is read each time the metrics are, and is absent without a value. */
   addCounter<Label extends string>(
     name: string,
     help: string,
@@ -152,6 +151,7 @@ export class Metrics {
     return (labels) => counter.inc(labels);
   }
 
+  /** Adds a gauge, which is read each time the metrics are, and is absent without a value. */
   addGauge(name: string, help: string, read: () => number | undefined): void {
     const gauge = new Gauge({
       name,
