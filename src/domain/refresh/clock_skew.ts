@@ -14,19 +14,19 @@ const toleranceMs = 60_000;
  */
 export class ClockJumps {
   #wallMs: number;
-  #monotonicMs: number;
+  lookedAtMonotonicMs: number;
 
   constructor(private readonly clock: Clock) {
     this.#wallMs = clock.nowMs();
-    this.#monotonicMs = clock.monotonicMs();
+    this.lookedAtMonotonicMs = clock.monotonicMs();
   }
 
   /** The jump since the last look, in milliseconds; below 0 when the clock was set back. */
   measureMs(): number {
     const { clock } = this;
-    const jumpMs = clock.nowMs() - this.#wallMs - (clock.monotonicMs() - this.#monotonicMs);
+    const jumpMs = clock.nowMs() - this.#wallMs - (clock.monotonicMs() - this.lookedAtMonotonicMs);
     this.#wallMs = clock.nowMs();
-    this.#monotonicMs = clock.monotonicMs();
+    this.lookedAtMonotonicMs = clock.monotonicMs();
     return jumpMs;
   }
 }

@@ -142,6 +142,16 @@ describe("RefreshScheduler", () => {
     expect(engine.get(id).expiresAtMs).toBeGreaterThan(engine.clock.nowMs());
   });
 
+  it("notices that also when something else becomes due meanwhile", async () => {
+    const profile = await engine.provider("op");
+    const { id } = await engine.connection(profile);
+    engine.clock.jump(-24 * hourMs);
+    engine.clock.advance(20_000);
+    await engine.connection(profile);
+    engine.clock.advance(10_000);
+    await engine.until(id, ({ expiresAtMs }) => (expiresAtMs ?? 0) < engine.clock.nowMs() + hourMs);
+  });
+
   it("keeps a refresh token alive that would die before the access token", async () => {
     const first = tokenSet({ expiresInMs: undefined, refreshExpiresInMs: 10 * hourMs });
     const { id, refreshExpiresAtMs } = await engine.connected(first);
