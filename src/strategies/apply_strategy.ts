@@ -1,6 +1,6 @@
 import { createHmac } from "node:crypto";
 import { type HmacPayloadStrategy, needsProof, type Strategy } from "../model/credentials/strategy.js";
-import { type Clock, SystemClock } from "../runtime/clock.js";
+import { SystemClock, type WallClock } from "../runtime/clock.js";
 import {
   type ApiRequest,
   type AuthorizedRequest,
@@ -24,7 +24,7 @@ export { StrategyError };
 
 export interface ApplyOptions {
   /** The time of an AWS signature; the machine's by default. */
-  readonly clock?: Pick<Clock, "nowMs">;
+  readonly clock?: WallClock;
   /** How an AWS signature covers the body; `header` by default. */
   readonly bodyHash?: BodyHash;
   /** Of `CreateProof`, for this very request: required where the token is bound to a key, and used nowhere else. */

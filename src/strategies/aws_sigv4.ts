@@ -1,7 +1,7 @@
 import { Sha256 } from "@aws-crypto/sha256-js";
 import { SignatureV4 } from "@smithy/signature-v4";
 import type { AwsSigV4Strategy } from "../model/credentials/strategy.js";
-import type { Clock } from "../runtime/clock.js";
+import type { WallClock } from "../runtime/clock.js";
 import type { AuthorizedRequest, RequestBody } from "./api_request.js";
 import { type Credentials, readCredential, refuseHeaderViolations } from "./credential_fields.js";
 import { cutUrl, queryValues } from "./query.js";
@@ -26,7 +26,7 @@ export async function signAws<Body extends RequestBody>(
   request: AuthorizedRequest<Body>,
   { service, region }: AwsSigV4Strategy,
   credentials: Credentials,
-  { clock, bodyHash }: { readonly clock: Pick<Clock, "nowMs">; readonly bodyHash: BodyHash },
+  { clock, bodyHash }: { readonly clock: WallClock; readonly bodyHash: BodyHash },
 ): Promise<AuthorizedRequest<Body>> {
   if (!URL.canParse(request.url))
     throw new StrategyError("invalid_request", "url", "must be an absolute URL");

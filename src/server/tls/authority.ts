@@ -4,7 +4,7 @@ import { AsnConvert } from "@peculiar/asn1-schema";
 import { GeneralName, GeneralSubtree, GeneralSubtrees, NameConstraints } from "@peculiar/asn1-x509";
 import type { X509Certificate } from "@peculiar/x509";
 import { BoundedMap } from "../../runtime/bounded_map.js";
-import type { Clock } from "../../runtime/clock.js";
+import type { WallClock } from "../../runtime/clock.js";
 
 // Its decorators need the polyfill when it is loaded, and a bundle in parts keeps the order of static imports within a part alone.
 await import("reflect-metadata");
@@ -41,13 +41,13 @@ export class Authority {
   private constructor(
     private readonly certificate: X509Certificate,
     private readonly key: webcrypto.CryptoKey,
-    private readonly clock: Pick<Clock, "nowMs">,
+    private readonly clock: WallClock,
   ) {}
 
   /** @param hosts what its certificate is good for; undefined for every host, as profiles change in the life of a daemon */
   static async create(
     hosts: readonly string[] | undefined,
-    clock: Pick<Clock, "nowMs">,
+    clock: WallClock,
     { name, days } = ofProcess,
   ): Promise<Authority> {
     const keys = await newKeys();
@@ -71,7 +71,7 @@ export class Authority {
   }
 
   /** @param key P-256, PEM of PKCS #8 @throws Error when they are not of one pair */
-  static async of(cert: string, key: string, clock: Clock): Promise<Authority> {
+  static async of(cert: string, key: string, clock: WallClock): Promise<Authority> {
     const certificate = new x509.X509Certificate(cert);
     const privateKey = createPrivateKey(key);
     if (!new NodeCertificate(cert).checkPrivateKey(privateKey))
