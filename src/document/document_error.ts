@@ -1,7 +1,11 @@
-/** One error of a file that a person wrote, and where it is; lines and columns count from 1. */
-export interface DocumentViolation {
+/** In a file that a person wrote; both count from 1. */
+export interface Place {
   readonly line: number;
   readonly column: number;
+}
+
+/** One error of such a file, and where it is. */
+export interface DocumentViolation extends Place {
   /** Names the field and the limit, never a value. */
   readonly message: string;
 }

@@ -12,7 +12,7 @@ import {
 } from "yaml";
 import type { JsonObject, JsonValue } from "../model/json.js";
 import { suggestions } from "../model/suggestions.js";
-import { DocumentError, type DocumentViolation } from "./document_error.js";
+import { DocumentError, type DocumentViolation, type Place } from "./document_error.js";
 
 /** Aliases can make a small file unfold into a huge one. */
 const maxNodes = 100_000;
@@ -46,8 +46,6 @@ export interface YamlDocument {
   /** Where the value at `path` begins, or the nearest one around it that exists. */
   placeOf(path: Path): Place;
 }
-
-export type Place = Pick<DocumentViolation, "line" | "column">;
 
 /**
  * Parses YAML 1.2, JSON among it, and then expands its texts: a value cannot change what the document says.

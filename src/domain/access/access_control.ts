@@ -253,7 +253,7 @@ export class AccessControl {
     const own: RoleRule = {
       role: record.role,
       restriction: record.restriction,
-      place: place(`the API key ${name} was made with ${describeRule(record)}`),
+      place: place(`the API key ${name} was made with ${describeRule(record.role, record.restriction)}`),
     };
     return new Permissions(bound ? [own, bound] : [own], own.place, this.#policy);
   }

@@ -1,5 +1,5 @@
 import type { Use } from "../tracing.js";
-import type { Principal } from "./principal.js";
+import type { Identity, Provenance } from "./principal.js";
 
 export type AuditEventType =
   | "provider.created"
@@ -86,10 +86,7 @@ export function about(connection: { readonly id: string; readonly providerId: st
 }
 
 /** Who did it, from where, and through whom, for an event. */
-export function by(
-  principal: Pick<Principal, "name" | "origin" | "via" | "onBehalfOf">,
-): Pick<AuditEvent, "principal" | "origin" | "via" | "agent"> {
-  const { name, origin, via, onBehalfOf } = principal;
+export function by({ name, origin, via, onBehalfOf }: Identity & Partial<Provenance>) {
   return {
     principal: name,
     ...(origin !== undefined && { origin }),

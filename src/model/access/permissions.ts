@@ -141,6 +141,6 @@ function restrictionRules({ restriction, place }: RoleRule): Rule[] {
 }
 
 /** `role agent, restricted to users ada` */
-export function describeRule({ role, restriction }: Pick<RoleRule, "role" | "restriction">): string {
+export function describeRule(role: Role, restriction: Restriction | undefined): string {
   return restriction ? `role ${role}, restricted to ${describeRestriction(restriction)}` : `role ${role}`;
 }

@@ -49,7 +49,7 @@ export class Policy {
     const binding = isPatternFirst ? pattern.binding : exact;
     if (!binding) return undefined;
     const { role, line, principals, origin = "the policy file" } = binding;
-    const text = `${origin} binds ${principals.join(", ")}: ${describeRule(binding)}`;
+    const text = `${origin} binds ${principals.join(", ")}: ${describeRule(role, binding.restriction)}`;
     return { role, restriction: restrictionFor(binding.restriction, principalName), place: { text, line } };
   }
 }

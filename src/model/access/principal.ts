@@ -6,15 +6,12 @@ import type { Restriction } from "./scope_restriction.js";
  * Names are unique, and stand in the audit log and in policies: `owner`, `admin` (the key in `<data-dir>/admin.key`),
  * `key:<name of the API key>`, `cert:<SPIFFE URI or subject>`, `jwt:<sub>`, `uid:<number>`, `browser`, `daemon`.
  */
-export interface Principal {
-  readonly name: string;
+export interface Principal extends Identity {
   readonly kind: PrincipalKind;
   /** From where: address of the caller's socket, `unix` for a Unix socket, undefined for the daemon itself. */
   readonly origin?: string;
   /** Through whom it came, in order: a spoke by its principal, a hub by its address. Of a verified link, never of a request. */
   readonly via?: readonly string[];
-  /** The caller that it claims to call for. Nobody proved it: it can take from what the principal may, and distinguishes its callers. */
-  readonly onBehalfOf?: OnBehalfOf;
   /** Comes through the proxy of this daemon, which shows each request as it is sent, and gives no token away. */
   readonly isProxied?: true;
   /** When the proof ends, in milliseconds since the epoch; a stream does not outlive it. */
@@ -29,7 +26,11 @@ export interface OnBehalfOf {
 }
 
 /** What decides what a principal may. */
-export type Identity = Pick<Principal, "name" | "onBehalfOf">;
+export interface Identity {
+  readonly name: string;
+  /** The caller that it claims to call for. Nobody proved it: it can take from what the principal may, and distinguishes its callers. */
+  readonly onBehalfOf?: OnBehalfOf;
+}
 
 export type PrincipalKind =
   /** Owns the data folder: came over the Unix socket. */
