@@ -19,8 +19,7 @@ export interface AuthorizationRequest {
   /** The provider's own parameters. One that the protocol owns is left out. */
   readonly extraParams?: Readonly<Record<string, string>> | undefined;
   /** What the profile declares; by default the RFCs' own. */
-  readonly options?: Pick<OAuth2Options, "scopeSeparator" | "skipScopeOnAuth" | "omitPkce"> &
-    Partial<OAuth2Options>;
+  readonly options?: Partial<OAuth2Options>;
 }
 
 /** Protocol parameters that are not always sent, and those that would change what the others mean. */
@@ -42,7 +41,7 @@ const reservedParams = new Set([
  * declares that the provider rejects it. A query that the endpoint already has is kept (RFC 6749 section 3.1).
  */
 export function authorizationUrl(request: AuthorizationRequest): string {
-  const options = request.options ?? plainOAuth2;
+  const options = { ...plainOAuth2, ...request.options };
   const scopes = options.skipScopeOnAuth ? [] : request.scopes;
   const protocol: Record<string, string> = {
     response_type: "code",
@@ -58,7 +57,7 @@ export function authorizationUrl(request: AuthorizationRequest): string {
   if (request.dpopJkt !== undefined) protocol["dpop_jkt"] = request.dpopJkt;
   if (request.nonce !== undefined && scopes.includes("openid")) protocol["nonce"] = request.nonce;
 
-  const resource = sentResource({ ...plainOAuth2, ...options }, request.server.authorizationEndpoint);
+  const resource = sentResource(options, request.server.authorizationEndpoint);
   if (resource !== undefined) protocol["resource"] = resource;
 
   const url = new URL(request.server.authorizationEndpoint);

@@ -1,6 +1,6 @@
 import { type CryptoKey, importPKCS8 } from "jose";
 import * as oauth from "oauth4webapi";
-import { type PrivateKey, PrivateKeyUnusable, readPrivateKey } from "../model/credentials/private_key.js";
+import { PrivateKeyUnusable, readPrivateKey } from "../model/credentials/private_key.js";
 import type { OAuth2Options } from "../model/providers/profile_settings.js";
 import { Secret } from "../runtime/secret.js";
 import { hasIssuer } from "./authorization_server.js";
@@ -40,7 +40,7 @@ async function keyOfSecret(
 ): Promise<SigningKey> {
   try {
     const { key, keyId, algorithms } = readPrivateKey(secret.reveal());
-    const alg = chosenAlgorithm({ algorithms }, clientSigningAlg);
+    const alg = chosenAlgorithm(algorithms, clientSigningAlg);
     const pem = key.export({ type: "pkcs8", format: "pem" }) as string;
     return { key: await importPKCS8(pem, alg), alg, kid: clientKeyId === "" ? keyId : clientKeyId };
   } catch (error) {
@@ -50,7 +50,7 @@ async function keyOfSecret(
 }
 
 /** @throws PrivateKeyUnusable */
-export function chosenAlgorithm({ algorithms }: Pick<PrivateKey, "algorithms">, wanted: string): string {
+export function chosenAlgorithm(algorithms: readonly string[], wanted: string): string {
   const [first = ""] = algorithms;
   if (wanted === "") return first;
   if (algorithms.includes(wanted)) return wanted;

@@ -78,10 +78,7 @@ function secretOf({ clientSecret }: OAuthClient): Secret {
 }
 
 /** @throws GrantFailure of kind `client` when the client has no key */
-export function keySourceOf({
-  clientSecret,
-  ownKey,
-}: Pick<OAuthClient, "clientSecret" | "ownKey">): KeySource {
+export function keySourceOf({ clientSecret, ownKey }: OAuthClient): KeySource {
   const source = clientSecret ?? ownKey;
   if (source === undefined) throw new GrantFailure({ kind: "client", oauthError: "invalid_client" });
   return source;

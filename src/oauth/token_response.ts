@@ -156,7 +156,7 @@ export async function sendTokenRequest(
 /** A token response that the library accepted. `tokenType` as registered: RFC 6750 section 6.1.1, RFC 9449 section 12.1. */
 export function toTokenSet(
   response: oauth.TokenEndpointResponse,
-  verified: Pick<JudgedIdToken, "idToken" | "subject" | "account"> | undefined,
+  verified: JudgedIdToken | undefined,
   metadata: Readonly<Record<string, string>> = {},
 ): TokenSet {
   const refreshSeconds = response["refresh_token_expires_in"];

@@ -90,21 +90,20 @@ test("the query of the endpoint is kept, below the protocol and the extra parame
 });
 
 test("what the profile declares: a separator, no scope, no PKCE", async () => {
-  const plain = { scopeSeparator: " ", skipScopeOnAuth: false, omitPkce: false };
   const scopes = ["openid", "a b"];
-  expect(await params({ scopes: ["a", "b"], options: { ...plain, scopeSeparator: "," } })).toEqual({
+  expect(await params({ scopes: ["a", "b"], options: { scopeSeparator: "," } })).toEqual({
     ...always,
     scope: "a,b",
   });
   const resource = "https://api.example/v1?x=1";
-  expect(await params({ scopes: ["a"], options: { ...plain, resource } })).toEqual({
+  expect(await params({ scopes: ["a"], options: { resource } })).toEqual({
     ...always,
     scope: "a",
     resource,
   });
-  const withoutScope = { scopes, nonce: "n", options: { ...plain, skipScopeOnAuth: true } };
+  const withoutScope = { scopes, nonce: "n", options: { skipScopeOnAuth: true } };
   expect(await params(withoutScope)).toEqual(always);
   const { code_challenge: _, code_challenge_method: __, ...withoutPkce } = always;
   const extraParams = { code_challenge: "mine", code_challenge_method: "plain" };
-  expect(await params({ extraParams, options: { ...plain, omitPkce: true } })).toEqual(withoutPkce);
+  expect(await params({ extraParams, options: { omitPkce: true } })).toEqual(withoutPkce);
 });

@@ -190,7 +190,8 @@ test("a token set keeps what the provider did not say apart from what it said", 
   );
 
   const full = { ...good, token_type: "dpop" } as const;
-  const rich = toTokenSet(full, { idToken: "a.b.c", subject: "ada", account: undefined });
+  const judged = { idToken: "a.b.c", subject: "ada", account: undefined, response: new Response() };
+  const rich = toTokenSet(full, judged);
   expect(rich).toMatchObject({
     tokenType: "DPoP",
     expiresInMs: 3_600_000,

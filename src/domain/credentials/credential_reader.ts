@@ -157,18 +157,14 @@ export class CredentialReader {
     };
   }
 
-  #reveal(
-    connection: Connection,
-    stored: SealedCredential,
-    strategy: Strategy,
-  ): Pick<CurrentToken, "strategy" | "credentials" | "tokenType" | "idToken" | "dpopKey"> {
+  #reveal(connection: Connection, stored: SealedCredential, strategy: Strategy) {
     if (strategy.kind === "oauth2") {
       const opened = this.deps.vault.openCredential(connection, stored);
       const { accessToken, tokenType, idToken } = opened;
       const credentials = { [strategy.credentialField]: accessToken.reveal() };
       const token = { credentials, tokenType, idToken: idToken?.reveal() };
       if (!isBound(opened)) return { ...token, strategy, dpopKey: undefined };
-      return { ...token, strategy: dpopStrategy(strategy), dpopKey: opened.dpopKey };
+      return { ...token, strategy: dpopStrategy(strategy.credentialField), dpopKey: opened.dpopKey };
     }
     const fields = Object.entries(this.deps.vault.openFields(connection, stored));
     const credentials = Object.fromEntries(fields.map(([name, value]) => [name, value.reveal()]));

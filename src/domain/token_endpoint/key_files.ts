@@ -31,7 +31,7 @@ export class KeyFiles {
   async read(name: string, alg: string): Promise<Secret> {
     const text = await this.#files.read(name);
     try {
-      chosenAlgorithm(readPrivateKey(text), alg);
+      chosenAlgorithm(readPrivateKey(text).algorithms, alg);
     } catch (error) {
       if (!(error instanceof PrivateKeyUnusable)) throw error;
       throw refusedFile("client", `the client key file ${name} ${error.message}`);

@@ -85,7 +85,7 @@ export class UserInfoClient {
     const proof = isProved ? await dpopProof({ ...bare, key, accessToken, nonce, clock }) : undefined;
     const request = await this.deps.apply(
       bare,
-      isProved ? dpopStrategy({ credentialField: field }) : strategy,
+      isProved ? dpopStrategy(field) : strategy,
       { [field]: accessToken },
       proof === undefined ? {} : { proof },
     );

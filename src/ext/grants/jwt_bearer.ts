@@ -56,12 +56,9 @@ async function assertionOf(grant: JwtBearerGrant): Promise<string> {
 }
 
 /** The key of a client with a secret stands in a file. */
-function signerOf({
-  method,
-  clientSecret,
-  ownKey,
-}: OAuthClient): Pick<OAuthClient, "clientSecret" | "ownKey"> {
-  return method === "none" || method === "private_key_jwt" ? { clientSecret, ownKey } : { ownKey };
+function signerOf(client: OAuthClient): OAuthClient {
+  const { method } = client;
+  return method === "none" || method === "private_key_jwt" ? client : { ...client, clientSecret: undefined };
 }
 
 /** RFC 7523 section 3. */
