@@ -1,18 +1,10 @@
 import type { ProviderTemplate } from "../gen/nexus/v1/provider_pb.js";
 
-/** What a template can be found by. */
-type Searched = Pick<ProviderTemplate, "name" | "displayName"> & {
-  readonly provider?: Pick<NonNullable<ProviderTemplate["provider"]>, "category"> | undefined;
-};
-
 /**
  * The templates that hold every word of `query` in their name, display name, or category. First comes the one of this name, then names that
  * begin so, then words that do.
  */
-export function searchTemplates<Template extends Searched>(
-  templates: readonly Template[],
-  query: string,
-): Template[] {
+export function searchTemplates(templates: readonly ProviderTemplate[], query: string): ProviderTemplate[] {
   const words = query
     .toLowerCase()
     .split(/\s+/)
@@ -24,12 +16,12 @@ export function searchTemplates<Template extends Searched>(
     .map(({ template }) => template);
 }
 
-function rankOf(template: Searched, query: string): number {
+function rankOf(template: ProviderTemplate, query: string): number {
   if (template.name === query) return 0;
   if (template.name.startsWith(query)) return 1;
   return ` ${textOf(template).replaceAll("-", " ")}`.includes(` ${query}`) ? 2 : 3;
 }
 
-function textOf({ name, displayName, provider }: Searched): string {
+function textOf({ name, displayName, provider }: ProviderTemplate): string {
   return `${name} ${displayName} ${provider?.category ?? ""}`.toLowerCase();
 }

@@ -1,17 +1,17 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
+import { ProviderTemplateSchema } from "../../src/gen/nexus/v1/provider_pb.js";
 import { searchTemplates } from "../../src/model/template_search.js";
 
 const file = join(import.meta.dirname, "../../src/catalogue/providers.json");
 const { providers } = JSON.parse(readFileSync(file, "utf8")) as {
   providers: { name: string; display_name: string; category?: string }[];
 };
-const catalogue = providers.map(({ name, display_name: displayName, category = "" }) => ({
-  name,
-  displayName,
-  provider: { category },
-}));
+const catalogue = providers.map(({ name, display_name: displayName, category = "" }) =>
+  create(ProviderTemplateSchema, { name, displayName, provider: { category } }),
+);
 const found = (query: string): string[] => searchTemplates(catalogue, query).map(({ name }) => name);
 
 describe("searching the catalogue", () => {
@@ -38,7 +38,7 @@ describe("searching the catalogue", () => {
       { name: "my-git", displayName: "Mine" },
       { name: "gitea", displayName: "Gitea" },
       { name: "git", displayName: "Git" },
-    ];
+    ].map((template) => create(ProviderTemplateSchema, template));
     expect(searchTemplates(templates, "git").map(({ name }) => name)).toEqual([
       "git",
       "gitea",

@@ -6,7 +6,6 @@ import {
   type CreateProviderResponse,
 } from "../../gen/nexus/v1/provider_pb.js";
 import { hasSecretBesideJwt, needsNoSecret, signingGrants } from "../../model/clients/client_proof.js";
-import { isUnattended } from "../../model/providers/grant_type.js";
 import { profileSettings } from "../../model/providers/profile_fields.js";
 import {
   type AuthType as AuthTypeName,
@@ -36,7 +35,7 @@ export async function createClient(session: DaemonSession, name: string, flags: 
   const hasEndpoints = flags.authUrl !== undefined || flags.tokenUrl !== undefined;
   const discovery = flags.discovery ?? (flags.issuer !== undefined && !hasEndpoints);
   const { authUrl, tokenUrl, grantType = "authorization_code" } = flags;
-  const isMinted = isUnattended({ authType: "oauth2", grantType });
+  const isMinted = grantType !== "authorization_code";
   if (!discovery && (tokenUrl === undefined || (authUrl === undefined && !isMinted))) {
     throw usageFailure(isMinted ? "give --issuer or --token-url" : endpointFlags);
   }
@@ -112,9 +111,10 @@ export async function createStaticProvider(
 export async function clientSecretOf(shell: Shell, flags: ProfileFlags): Promise<string> {
   const signs = flags.grantType !== undefined && signingGrants.includes(flags.grantType);
   const { authMethod = "", grantType = "" } = flags;
-  const hasSecret = hasSecretBesideJwt({ grantType, tokenEndpointAuthMethod: authMethod });
+  const proof = { authType: "oauth2", grantType, tokenEndpointAuthMethod: authMethod };
+  const hasSecret = hasSecretBesideJwt(proof);
   if (flags.clientKeySource !== undefined && !hasSecret) return "";
-  if (needsNoSecret({ tokenEndpointAuthMethod: authMethod }) && !signs) return "";
+  if (needsNoSecret(proof) && !signs) return "";
   const isGiven = flags.clientSecretFile !== undefined || loadClientSecret(shell.env) !== undefined;
   if (flags.authMethod === "private_key_jwt" && !isGiven) return "";
   return (await obtainClientSecret(shell, flags.clientSecretFile)).reveal();

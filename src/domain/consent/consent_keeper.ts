@@ -49,6 +49,7 @@ export class ConsentWriter {
     receivedAtMs: number,
   ): Composed {
     const granted = consentGiven(connection, {
+      ...connection,
       providerId: profile.id,
       providerName: profile.name,
       requestedScopes: pending.scopes,

@@ -1,5 +1,6 @@
 import type { Principal } from "../../model/access/principal.js";
 import type { Connection } from "../../model/connections/connection.js";
+import type { UserAccount } from "../../model/connections/connection_name.js";
 import type { Limits } from "../../model/limits.js";
 import type {
   GrantType as GrantTypeName,
@@ -77,7 +78,7 @@ export interface TokenBasis {
   /** The id of the other connection where it is to be refreshed first. */
   toRenew(connection: Connection, profile: ProviderProfile): string | undefined;
   /** Whether there is one to exchange, as far as that is known without a request. */
-  isUsable(profile: ProviderProfile, name: Pick<Connection, "userId" | "label">): boolean;
+  isUsable(profile: ProviderProfile, name: UserAccount): boolean;
 }
 
 /** What a connection holds, and what it was asked for: each grant type takes what it needs. */

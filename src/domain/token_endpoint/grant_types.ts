@@ -1,4 +1,5 @@
 import type { Connection } from "../../model/connections/connection.js";
+import type { UserAccount } from "../../model/connections/connection_name.js";
 import { type FieldViolation, InvalidArgument } from "../../model/errors.js";
 import type {
   GrantType as GrantTypeName,
@@ -95,7 +96,7 @@ export class TokenSources {
   }
 
   /** False where another connection's credential would be exchanged, and there is none. */
-  async hasBasis(profile: ProviderProfile, name: Pick<Connection, "userId" | "label">): Promise<boolean> {
+  async hasBasis(profile: ProviderProfile, name: UserAccount): Promise<boolean> {
     if (hasNoBasis(profile)) return true;
     return (await this.of(profile)).basis?.isUsable(profile, name) ?? true;
   }

@@ -4,11 +4,14 @@ interface ProofMethod {
   readonly tokenEndpointAuthMethod: string;
 }
 
-/** What of a profile says how its client proves itself. */
-export interface ClientProofSettings extends ProofMethod {
+interface Proof extends ProofMethod {
   readonly authType: string;
-  readonly clientId: string;
   readonly grantType: string;
+}
+
+/** What of a profile says how its client proves itself. */
+export interface ClientProofSettings extends Proof {
+  readonly clientId: string;
   readonly tlsClientCertificate: string;
   readonly clientAssertionSource: string;
   readonly clientKeySource: string;
@@ -21,18 +24,13 @@ const tlsMethods: readonly string[] = ["tls_client_auth", "self_signed_tls_clien
 /** Grants whose requests the client signs, however it authenticates. */
 export const signingGrants: readonly string[] = ["jwt_bearer", "github_app"];
 
-type Proof = Pick<ClientProofSettings, "authType" | "grantType" | "tokenEndpointAuthMethod">;
-
 /** Whether the client proves itself by its certificate, and `client_secret` is the key of that. */
 export function provesByTls({ tokenEndpointAuthMethod: method }: ProofMethod): boolean {
   return tlsMethods.includes(method);
 }
 
 /** Whether the client authenticates by `client_secret` beside a grant that is a JWT, whose key or which itself stands in a file. */
-export function hasSecretBesideJwt({
-  grantType,
-  tokenEndpointAuthMethod: method,
-}: Pick<Proof, "grantType" | "tokenEndpointAuthMethod">): boolean {
+export function hasSecretBesideJwt({ grantType, tokenEndpointAuthMethod: method }: Proof): boolean {
   return grantType === "jwt_bearer" && (method === "client_secret_post" || method === "client_secret_basic");
 }
 

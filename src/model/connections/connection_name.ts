@@ -1,9 +1,13 @@
-/** See `nexus.v1.ConnectionName`. */
-export interface ConnectionName {
-  readonly providerName: string;
+/** One of the accounts of a user, at whatever provider. */
+export interface UserAccount {
   readonly userId: string;
   /** Empty for the only account of the user at the provider. */
   readonly label: string;
+}
+
+/** See `nexus.v1.ConnectionName`. */
+export interface ConnectionName extends UserAccount {
+  readonly providerName: string;
 }
 
 /** The one text of a name that `parseNamePath` reads, with only those characters encoded that would not be read back. */

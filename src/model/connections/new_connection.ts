@@ -1,10 +1,11 @@
 import type { ProviderProfile } from "../providers/provider_profile.js";
 import type { Connection } from "./connection.js";
+import type { UserAccount } from "./connection_name.js";
 
 /** A connection that holds nothing yet. */
 export function newConnection(
   id: string,
-  { userId, label }: Pick<Connection, "userId" | "label">,
+  { userId, label }: UserAccount,
   profile: Pick<ProviderProfile, "id" | "name" | "strategy">,
   nowMs: number,
 ): Connection {

@@ -16,11 +16,7 @@ export function isRefusal(reason: ProblemReason): boolean {
 }
 
 /** What is remembered of a request for consent that came to nothing. */
-export function requestEnded(
-  reason: ProblemReason,
-  nowMs: number,
-  detail: string | undefined,
-): Pick<Connection, "refusedConsent"> {
+export function requestEnded(reason: ProblemReason, nowMs: number, detail: string | undefined) {
   return { refusedConsent: { reason, refusedAtMs: nowMs, ...(detail !== undefined && { detail }) } };
 }
 

@@ -7,8 +7,6 @@ const forgottenAfterMs = 24 * 60 * 60_000;
 /** Of one request for consent, anyone who asks for them. */
 export const maxScopes = 100;
 
-type Asked = Pick<Connection, "stepUp" | "consentedScopes">;
-
 /** The scopes of a request that a step-up made. */
 export interface AskedScopes {
   /** Those that are new, or that the API named; none when it named none and nothing is new. */
@@ -18,7 +16,7 @@ export interface AskedScopes {
 }
 
 /** @param scopes of the request of a step-up */
-export function askedScopes({ stepUp, consentedScopes }: Asked, scopes: readonly string[]): AskedScopes {
+export function askedScopes({ stepUp, consentedScopes }: Connection, scopes: readonly string[]): AskedScopes {
   const isMissing = (scope: string): boolean =>
     stepUp?.scopes.includes(scope) === true || !consentedScopes.includes(scope);
   return { missing: scopes.filter(isMissing), others: scopes.filter((scope) => !isMissing(scope)) };
@@ -30,7 +28,7 @@ export function askedScopes({ stepUp, consentedScopes }: Asked, scopes: readonly
  * @returns `exhausted` after three attempts that did not help, and after one whose grant lacks what was asked for
  */
 export function nextStepUp(
-  { stepUp, consentedScopes, grantedScopes }: Asked & Pick<Connection, "grantedScopes">,
+  { stepUp, consentedScopes, grantedScopes }: Connection,
   named: readonly string[],
   nowMs: number,
 ): StepUp | "exhausted" {
@@ -49,15 +47,12 @@ export function nextStepUp(
 }
 
 /** A person was asked: how often is remembered. */
-export function stepUpAnswered({ stepUp }: Pick<Connection, "stepUp">): Pick<Connection, "stepUp"> {
+export function stepUpAnswered({ stepUp }: Connection) {
   return stepUp?.wanted ? { stepUp: { ...stepUp, wanted: false } } : {};
 }
 
 /** As many of the scopes that an API named as one request may hold beside those that it asks for anyway. */
-export function askableScopes(
-  { consentedScopes }: Pick<Connection, "consentedScopes">,
-  named: readonly string[],
-): readonly string[] {
+export function askableScopes({ consentedScopes }: Connection, named: readonly string[]): readonly string[] {
   const had = named.filter((scope) => consentedScopes.includes(scope));
   const missing = named.filter((scope) => !consentedScopes.includes(scope));
   const room = Math.max(0, maxScopes - consentedScopes.length);

@@ -6,6 +6,7 @@ import {
   nextStepUp,
   stepUpAnswered,
 } from "../../../src/model/connections/step_up.js";
+import { aConnection } from "../../samples.js";
 
 const dayMs = 24 * 3_600_000;
 const now = 1_800_000_000_000;
@@ -60,13 +61,13 @@ describe("nextStepUp", () => {
     ],
   ];
   it.each(rows)("%s", (_name, stepUp, consentedScopes, named, expected) => {
-    expect(nextStepUp({ stepUp, consentedScopes, grantedScopes: consentedScopes }, named, now)).toEqual(
-      expected,
-    );
+    const before = aConnection({ stepUp, consentedScopes, grantedScopes: consentedScopes });
+    expect(nextStepUp(before, named, now)).toEqual(expected);
   });
 
   it("stops when the grant that a step-up brought lacks what was asked for", () => {
-    const before = { stepUp: answered, consentedScopes: ["user", "repo"], grantedScopes: ["user"] };
+    const consentedScopes = ["user", "repo"];
+    const before = aConnection({ stepUp: answered, consentedScopes, grantedScopes: ["user"] });
     expect(nextStepUp(before, ["repo"], now)).toBe("exhausted");
     expect(nextStepUp(before, ["gist"], now)).toMatchObject({ scopes: ["gist"], attempts: 1 });
     expect(nextStepUp(before, ["repo"], now + dayMs)).toMatchObject({ attempts: 1 });
@@ -74,19 +75,19 @@ describe("nextStepUp", () => {
 
   it("asks for no more than a request may hold, those that are there counted", () => {
     const many = Array.from({ length: 100 }, (_, index) => `s${index}`);
-    const askable = askableScopes({ consentedScopes: ["a", "b"] }, ["a", ...many]);
+    const askable = askableScopes(aConnection({ consentedScopes: ["a", "b"] }), ["a", ...many]);
     expect(askable).toEqual(["a", ...many.slice(0, 98)]);
   });
 
   it("remembers what a person answered, and nothing of what nobody was asked", () => {
-    expect(stepUpAnswered({ stepUp: first })).toEqual({ stepUp: answered });
-    expect(stepUpAnswered({ stepUp: undefined })).toEqual({});
+    expect(stepUpAnswered(aConnection({ stepUp: first }))).toEqual({ stepUp: answered });
+    expect(stepUpAnswered(aConnection())).toEqual({});
   });
 });
 
 describe("askedScopes", () => {
   it("tells new scopes from those that are there", () => {
-    const connection = { stepUp: first, consentedScopes: ["user", "old"] };
+    const connection = aConnection({ stepUp: first, consentedScopes: ["user", "old"] });
     expect(askedScopes(connection, ["user", "repo", "gist"])).toEqual({
       missing: ["repo", "gist"],
       others: ["user"],

@@ -65,17 +65,9 @@ export function problemSince(
 }
 
 /** The change to `attention`: the credential is not handed out any more. */
-export function attention(
-  connection: Connection,
-  reason: ProblemReason,
-  nowMs: number,
-): Pick<TokenChange, "status" | "problem" | "refreshIntent" | "refreshNotBeforeMs"> {
-  return {
-    status: "attention",
-    problem: problemSince(connection, reason, nowMs),
-    refreshIntent: undefined,
-    refreshNotBeforeMs: undefined,
-  };
+export function attention(connection: Connection, reason: ProblemReason, nowMs: number) {
+  const problem = problemSince(connection, reason, nowMs);
+  return { status: "attention", problem, refreshIntent: undefined, refreshNotBeforeMs: undefined } as const;
 }
 
 /** The change after a consent that came to nothing. Only a connection that never was active shows it as its problem. */
@@ -121,10 +113,7 @@ export function consentRequested(
 }
 
 /** What a consent sets before its token set does: it may be for another profile, and is the answer to its request. */
-export function consentGiven(
-  connection: Connection,
-  given: Pick<Connection, "providerId" | "providerName" | "requestedScopes" | "consentedScopes" | "metadata">,
-): Connection {
+export function consentGiven(connection: Connection, given: Connection): Connection {
   const { providerId, providerName, requestedScopes, consentedScopes, metadata } = given;
   return {
     ...{ ...connection, providerId, providerName, requestedScopes, consentedScopes, metadata },

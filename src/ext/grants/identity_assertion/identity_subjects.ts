@@ -1,5 +1,6 @@
 import type { CredentialVault } from "../../../domain/credentials/credential_vault.js";
 import type { Connection } from "../../../model/connections/connection.js";
+import type { UserAccount } from "../../../model/connections/connection_name.js";
 import { grantBinding } from "../../../model/connections/grant_binding.js";
 import { DataLoss } from "../../../model/errors.js";
 import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
@@ -19,9 +20,6 @@ export interface IdentitySubject {
   readonly idToken: Secret;
 }
 
-/** Whose identity is asserted, and for which of the user's connections. */
-export type AssertedIdentity = Pick<Connection, "userId" | "label">;
-
 /** An id_token must live so long, for the way to the identity provider and for clocks that differ. */
 const leadMs = 10_000;
 /** One that ends within so long is renewed before a request that may have to wait. */
@@ -38,7 +36,7 @@ export class IdentitySubjects {
   ) {}
 
   /** @throws IdentityRequired when there is none with an id_token that lives; GrantFailure of kind `transient` when another can be had */
-  of(profile: ProviderProfile, asserted: AssertedIdentity): IdentitySubject {
+  of(profile: ProviderProfile, asserted: UserAccount): IdentitySubject {
     const name = profile.identityProvider;
     const identityProvider = this.deps.store.findProviderByName(name);
     if (!identityProvider) throw new IdentityRequired(`register the identity provider ${name}`);
@@ -64,7 +62,7 @@ export class IdentitySubjects {
   }
 
   /** Whether a token can be minted without the user, as far as that is known here. */
-  isUsable({ identityProvider }: ProviderProfile, asserted: AssertedIdentity): boolean {
+  isUsable({ identityProvider }: ProviderProfile, asserted: UserAccount): boolean {
     const profile = this.deps.store.findProviderByName(identityProvider);
     const connection = profile && this.connectionOf(profile, asserted);
     if (!connection) return false;
@@ -73,10 +71,7 @@ export class IdentitySubjects {
   }
 
   /** The active one of the user: with the same label if there is one, else without a label. */
-  connectionOf(
-    { id: providerId }: ProviderProfile,
-    { userId, label }: AssertedIdentity,
-  ): Connection | undefined {
+  connectionOf({ id: providerId }: ProviderProfile, { userId, label }: UserAccount): Connection | undefined {
     for (const wanted of new Set([label, ""])) {
       for (const id of this.deps.store.idsNamed({ providerId, userId, label: wanted })) {
         const connection = this.deps.store.getConnection(id);
