@@ -1,29 +1,18 @@
-import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { expect, it } from "vitest";
+import { filesBelow, root } from "../tree.js";
 import { budgets } from "./rules.js";
 import { readSource } from "./source.js";
-
-const root = join(import.meta.dirname, "../..");
 
 /** How far a count may fall below its ceiling before the ceiling follows. */
 const slack = 0.05;
 
 const files = new Map(
-  execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard"], {
-    cwd: root,
-    encoding: "utf8",
-  })
-    .split("\n")
-    .filter((file) => /\.(ts|tsx|mjs|js|sh)$/.test(file) && !file.includes("/gen/"))
-    .flatMap((file) => {
-      try {
-        return [[file, readFileSync(join(root, file), "utf8")] as const];
-      } catch {
-        return []; // It was removed, and git does not know yet.
-      }
-    }),
+  ["src", "test", "bench", "scripts"]
+    .flatMap(filesBelow)
+    .filter((file) => /\.(ts|tsx|mjs|js|sh)$/.test(file))
+    .map((file) => [file, readFileSync(join(root, file), "utf8")]),
 );
 
 const below = (folder: string): string[] => [...files.keys()].filter((file) => file.startsWith(folder));
@@ -50,7 +39,32 @@ function counts(): Record<keyof typeof budgets, number> {
     scripts: lines("scripts/"),
     picks: below("src/").reduce((sum, file) => sum + (files.get(file)?.split("Pick<").length ?? 1) - 1, 0),
     smallFiles: smallFiles(),
+    processFiles: processFiles(),
   };
+}
+
+/** The file that a module of this file is; the name of a package or builtin as it is. */
+function targetOf(file: string, specifier: string): string {
+  if (!specifier.startsWith(".")) return specifier;
+  const plain = normalize(join(dirname(file), specifier)).replace(/\.js$/, ".ts");
+  return files.has(`${plain}x`) ? `${plain}x` : plain;
+}
+
+/** Tests that start a process, by themselves or by what they import of `test` and `scripts`. */
+function processFiles(): number {
+  const modules = [...below("test/"), ...below("scripts/")].filter((file) => /\.(tsx?|mjs)$/.test(file));
+  const importsOf = modules.map((file) => {
+    const imports = readSource(file, files.get(file) ?? "").imports.filter(({ isType }) => !isType);
+    return [file, imports.map(({ specifier }) => targetOf(file, specifier))] as const;
+  });
+  const starting = new Set(["node:child_process", "node-pty"]);
+  for (let size = 0; size < starting.size; ) {
+    size = starting.size;
+    for (const [file, imports] of importsOf)
+      // It looks which programs there are.
+      if (file !== "test/needs.ts" && imports.some((each) => starting.has(each))) starting.add(file);
+  }
+  return [...starting].filter((file) => /\.test\.tsx?$/.test(file)).length;
 }
 
 function smallFiles(): number {
@@ -59,8 +73,7 @@ function smallFiles(): number {
     for (const { specifier } of readSource(file, files.get(file) ?? "").imports.filter((each) =>
       each.specifier.startsWith("."),
     )) {
-      const plain = normalize(join(dirname(file), specifier)).replace(/\.js$/, ".ts");
-      const target = files.has(`${plain}x`) ? `${plain}x` : plain;
+      const target = targetOf(file, specifier);
       importers.set(target, (importers.get(target) ?? new Set()).add(file));
     }
   }

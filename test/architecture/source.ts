@@ -3,7 +3,7 @@ import type { OwnedThing } from "./rules.js";
 
 /** What the rules are about in one source file. Lines count from 1. */
 export type Source = {
-  imports: { specifier: string; line: number }[];
+  imports: { specifier: string; line: number; isType: boolean }[];
   /** Names that begin with `_`, as members that are read, declared in a type or taken out of an object. */
   privateMembers: { name: string; line: number }[];
   uses: { thing: OwnedThing; text: string; line: number }[];
@@ -31,7 +31,8 @@ export function readSource(path: string, text: string): Source {
   for (const node of nodesOf(program as unknown as Node)) {
     const line = lineAt(node.start);
     const specifier = importSpecifierOf(node);
-    if (specifier !== undefined) source.imports.push({ specifier, line });
+    const isType = [node["importKind"], node["exportKind"]].includes("type") || node.type === "TSImportType";
+    if (specifier !== undefined) source.imports.push({ specifier, line, isType });
     if (functionTypes.includes(node.type)) {
       source.functions.push({ line, lines: lineAt(node.end) - line + 1 });
     }

@@ -1,16 +1,12 @@
-import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { filesBelow, root } from "../tree.js";
 import { faultsOf, markdownPassages, protoPassages, sourcePassages } from "./prose.js";
 
-const root = join(import.meta.dirname, "../..");
 const read = (name: string): string => readFileSync(join(root, name), "utf8");
 
-const kept = ["*.md", "proto/nexus/**/*.proto", "src/**/*.ts", "src/**/*.tsx", ":!src/gen"];
-const files = execFileSync("git", ["ls-files", "--", ...kept], { cwd: root, encoding: "utf8" })
-  .trim()
-  .split("\n");
+const files = filesBelow("").filter((name) => /\.md$|^proto\/nexus\/.*\.proto$|^src\/.*\.tsx?$/.test(name));
 
 function passagesOf(name: string) {
   if (name.endsWith(".md")) return markdownPassages(read(name));
