@@ -60,8 +60,8 @@ function processFiles(): number {
   const starting = new Set(["node:child_process", "node-pty"]);
   for (let size = 0; size < starting.size; ) {
     size = starting.size;
+    // `needs.ts` looks which programs there are.
     for (const [file, imports] of importsOf)
-      // It looks which programs there are.
       if (file !== "test/needs.ts" && imports.some((each) => starting.has(each))) starting.add(file);
   }
   return [...starting].filter((file) => /\.test\.tsx?$/.test(file)).length;

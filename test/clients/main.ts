@@ -4,6 +4,7 @@
  * named; with `CI=true` that is a failure. `--built` takes the drivers as they are.
  */
 import { parseArgs } from "node:util";
+import { type Built, build } from "../interop/building.js";
 import { Results } from "../interop/results.js";
 import { cache } from "./cases/cache.js";
 import { consents } from "./cases/consents.js";
@@ -13,7 +14,7 @@ import { opening } from "./cases/opening.js";
 import { restarts } from "./cases/restarts.js";
 import { snippet } from "./cases/snippet.js";
 import { strategies } from "./cases/strategies.js";
-import { buildLibrary, type ClientLibrary, findLibraries } from "./manifests.js";
+import { type ClientLibrary, commandOf, findLibraries } from "./manifests.js";
 import { type Case, Scene } from "./scene.js";
 import { ClientWorld } from "./world.js";
 
@@ -40,6 +41,13 @@ const all: readonly Case[] = [
 
 function tell(text: string): void {
   process.stdout.write(`${String(Math.round((Date.now() - startedMs) / 1000)).padStart(4)} s  ${text}\n`);
+}
+
+function buildLibrary(library: ClientLibrary): Promise<Built> {
+  const { language, needs, download = [], run, folder } = library;
+  const step = (command: readonly string[]) => ({ cwd: folder, command: commandOf(folder, command) });
+  const downloads = download.map((command) => ({ ...step(command), downloads: true as const }));
+  return build({ name: language, needs, build: [...downloads, ...library.build.map(step)], run });
 }
 
 async function isBuilt(library: ClientLibrary): Promise<boolean> {

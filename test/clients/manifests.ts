@@ -1,6 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Built, build } from "../interop/building.js";
 import { root } from "../interop/languages.js";
 
 /** `clients/<lang>/testdriver/driver.json`, or one of a list there; PROTOCOL.md says what the fields mean. */
@@ -50,11 +49,4 @@ export function findLibraries(): ClientLibrary[] {
 /** A command whose first word, if it has a slash, is a path from the library's folder. */
 export function commandOf(folder: string, [program = "", ...args]: readonly string[]): string[] {
   return [program.includes("/") ? join(folder, program) : program, ...args];
-}
-
-export function buildLibrary(library: ClientLibrary): Promise<Built> {
-  const { language, needs, download = [], run, folder } = library;
-  const step = (command: readonly string[]) => ({ cwd: folder, command: commandOf(folder, command) });
-  const downloads = download.map((command) => ({ ...step(command), downloads: true as const }));
-  return build({ name: language, needs, build: [...downloads, ...library.build.map(step)], run });
 }

@@ -1,9 +1,9 @@
-import { execFileSync } from "node:child_process";
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { AssertionFiles } from "../../../src/domain/token_endpoint/assertion_files.js";
 import { GrantFailure } from "../../../src/oauth/failure.js";
+import { makeFifo } from "../../fakes/fifo.js";
 import { ManualClock } from "../../fakes/manual_clock.js";
 import { nowMs } from "../../samples.js";
 import { temporaryFolder } from "../../temporary_folder.js";
@@ -84,7 +84,7 @@ describe("a file with a client assertion", () => {
     ],
     ["a JWT that ended before time", () => writeFileSync(path, jwt({ exp: -1e30 })), "transient", /ended at/],
     ["a folder", () => mkdirSync(path), "client", /no regular file/],
-    ["a pipe", () => execFileSync("mkfifo", [path]), "client", /no regular file/],
+    ["a pipe", () => makeFifo(path), "client", /no regular file/],
   ] as const)("%s is told, by its name and nothing else", async (_, make, kind, why) => {
     make();
     const error = await failure();

@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import {
   chmodSync,
   existsSync,
@@ -13,6 +12,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { lockDataFolder } from "../../../src/store/files/data_folder.js";
 import { DataFolderUnusable } from "../../../src/store/lmdb/store_error.js";
+import { makeFifo } from "../../fakes/fifo.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 
 function mode(path: string): number {
@@ -59,7 +59,7 @@ test.runIf(existsSync("/proc/self"))("a folder that the system makes for nobody 
 const files = ["nexusd.lock", "nexus.mdb-lock", "outbox.mdb", "outbox.mdb-lock", "daemon-id", "spool.bin"];
 const readFiles = ["upstream.json", "lead-given-back.json", "encryption.key", "admin.key"];
 const odd: readonly (readonly [what: string, make: (path: string) => void, why: string])[] = [
-  ["a FIFO", (path) => execFileSync("mkfifo", [path]), "no regular file"],
+  ["a FIFO", (path) => makeFifo(path), "no regular file"],
   ["a folder", (path) => mkdirSync(path), "EISDIR|no regular file"],
   ["a device", (path) => symlinkSync("/dev/zero", path), "no regular file"],
   ["a link to nowhere", (path) => symlinkSync("/nowhere/at/all", path), "ENOENT"],
@@ -84,7 +84,7 @@ test.each([...files, ...readFiles].flatMap((name) => odd.map((one) => [name, ...
 test("files of every other name are left alone", () => {
   const folder = temporaryFolder();
   mkdirSync(join(folder, "lost+found"));
-  execFileSync("mkfifo", [join(folder, "mine")]);
+  makeFifo(join(folder, "mine"));
   symlinkSync("/nowhere", join(folder, "..data"));
   writeFileSync(join(folder, "real.key"), "key", { mode: 0o400 });
   symlinkSync(join(folder, "real.key"), join(folder, "encryption.key"));

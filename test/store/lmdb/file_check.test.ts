@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { copyFileSync, readFileSync, statSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -7,6 +6,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { checkStoreFile } from "../../../src/store/lmdb/file_check.js";
 import { StoreDamaged } from "../../../src/store/lmdb/store_error.js";
 import { Store, storeFileName } from "../../../src/store/store.js";
+import { makeFifo } from "../../fakes/fifo.js";
 import { aConnection, nowMs, sealed } from "../../samples.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 
@@ -116,7 +116,7 @@ describe("a damaged file is refused with what is wrong, where, and what to do", 
     };
     const folder = temporaryFolder();
     const fifo = join(folder, storeFileName);
-    execFileSync("mkfifo", [fifo]);
+    makeFifo(fifo);
     refused(fifo);
     expect(() => Store.open({ folder, nowMs })).toThrow(StoreDamaged);
     const socket = join(folder, "socket");
