@@ -33,7 +33,7 @@ const tools = [
 ];
 const observability = ["test/observability/**/*.test.ts", "test/daemon/observability.test.ts"];
 
-const project = (name: string, include: string[], exclude: string[] = []) => ({
+const project = (name: string, include: string[], exclude: string[] = [], setup: string[] = []) => ({
   test: {
     pool: "forks" as const,
     testTimeout: 60_000,
@@ -45,7 +45,7 @@ const project = (name: string, include: string[], exclude: string[] = []) => ({
     // Two processes run all files of `unit`, so that what they share is loaded once. The others have one for each file.
     isolate: name !== "unit",
     // Tests that start dist/main.js need the build of the present sources, however vitest was called.
-    ...(name === "unit" ? {} : { globalSetup: ["scripts/build.mjs"] }),
+    ...(name === "unit" ? {} : { globalSetup: ["scripts/build.mjs", ...setup] }),
   },
 });
 
@@ -75,7 +75,7 @@ export default defineConfig({
         ["test/daemon/**/*.test.ts", "test/ext/*/daemon/**/*.test.ts"],
         [...promises, ...promisesOfExtensions, ...fleet, ...tools, ...observability],
       ),
-      project("fleet", fleet),
+      project("fleet", fleet, [], ["test/ext/fleet/database/servers_of_run.ts"]),
       project("tools", tools),
       project("observability", observability),
     ],

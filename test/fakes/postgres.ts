@@ -15,10 +15,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { Client } from "pg";
 import { freePort } from "../free_port.js";
 import { postgresPrograms } from "../needs.js";
 import { processes } from "../processes.js";
+import { DatabaseServer } from "./database_server.js";
 
 /** One that was killed reads its log and flushes its whole folder first, on a disk that others write to. */
 const maxStartMs = 60_000;
@@ -42,16 +42,9 @@ export function serverUser(): { uid: number; gid: number } | undefined {
 }
 
 /** A server of its own in a temporary folder, behind a Unix socket, with the role and database `nexus`. Its disk is flushed as by default. */
-export class Postgres {
+export class Postgres extends DatabaseServer {
   #server: ChildProcess | undefined;
   #isStopping = false;
-
-  private constructor(
-    /** Of the socket and the data. */
-    readonly folder: string,
-    /** 5432, but where it listens on 127.0.0.1. */
-    readonly port: number,
-  ) {}
 
   static async start(options: PostgresOptions = {}): Promise<Postgres> {
     const server = await Postgres.#prepared(options.tls ? await freePort() : undefined, options.parent);
@@ -104,15 +97,6 @@ export class Postgres {
     return standby;
   }
 
-  /** For the role `nexus`. @param folder of the socket; that of a proxy */
-  url(folder = this.folder): string {
-    return `postgres://nexus@/nexus?host=${encodeURIComponent(folder)}&port=${this.port}`;
-  }
-
-  get socketPath(): string {
-    return join(this.folder, `.s.PGSQL.${this.port}`);
-  }
-
   /** Waits until it takes connections. */
   async start(): Promise<void> {
     this.#isStopping = false;
@@ -161,40 +145,13 @@ export class Postgres {
     await this.query("SELECT pg_promote(true, 30)", "postgres");
   }
 
-  /** Runs statements as the superuser. */
-  async query<Row extends object>(text: string, database = "nexus"): Promise<Row[]> {
-    return await this.queryWith(text, [], database);
-  }
-
-  /** One statement with its parameters. */
-  async queryWith<Row extends object>(
-    text: string,
-    values: readonly unknown[],
-    database = "nexus",
-  ): Promise<Row[]> {
-    const client = new Client({ host: this.folder, port: this.port, user: "postgres", database });
-    client.on("error", () => undefined);
-    await client.connect();
-    try {
-      return (await client.query<Row>(text, [...values])).rows;
-    } finally {
-      await client.end().catch(() => undefined);
-    }
-  }
-
-  /** Adds a setting and has it read. */
-  async set(name: string, value: string): Promise<void> {
-    await this.query(`ALTER SYSTEM SET ${name} = '${value}'`, "postgres");
-    await this.query("SELECT pg_reload_conf()", "postgres");
-  }
-
   /** How passwords are asked for over TLS. */
   async acceptPasswords(method: "md5" | "scram-sha-256"): Promise<void> {
     this.#writeAccess(method);
     await this.query("SELECT pg_reload_conf()", "postgres");
   }
 
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     this.#isStopping = true;
     const server = this.#server;
     if (server?.pid !== undefined && server.exitCode === null) {

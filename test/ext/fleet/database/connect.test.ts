@@ -15,12 +15,12 @@ import { Postgres, serverUser } from "../../../fakes/postgres.js";
 import { perSuite } from "../../../lifetimes.js";
 import { has, needs } from "../../../needs.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
-import { aFleetBed } from "./fleet_bed.js";
+import { aFleetBedOn } from "./fleet_bed.js";
 import { databaseId, firstEpoch } from "./samples.js";
 
 const authority = new Authority("Database CA");
 const issued = authority.issue({ subject: [["CN", "db"]], dns: ["db.test"], ips: ["127.0.0.1"] });
-const bed = aFleetBed({ tls: { cert: issued.cert, key: issued.key } });
+const bed = aFleetBedOn(() => Postgres.start({ tls: issued }));
 
 function connector(url = bed.postgres.url()): Connector {
   return new Connector(url, new SystemClock());

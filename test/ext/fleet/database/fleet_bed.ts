@@ -1,4 +1,4 @@
-import { beforeEach } from "vitest";
+import { beforeEach, inject } from "vitest";
 import { Connector } from "../../../../src/ext/fleet/database/connection/connector.js";
 import { FleetDatabase } from "../../../../src/ext/fleet/database/fleet_database.js";
 import { initialise } from "../../../../src/ext/fleet/database/initialise.js";
@@ -7,23 +7,22 @@ import { migrate } from "../../../../src/ext/fleet/database/migrations.js";
 import type { RawWrite, ReplicaPosition } from "../../../../src/ext/fleet/replication/log.js";
 import type { Clock } from "../../../../src/runtime/clock.js";
 import { SystemClock } from "../../../../src/runtime/clock.js";
-import { Postgres, type PostgresOptions } from "../../../fakes/postgres.js";
+import { DatabaseServer } from "../../../fakes/database_server.js";
 import { perSuite } from "../../../lifetimes.js";
 import { has, needs } from "../../../needs.js";
 import { silentLog } from "../../../silent_log.js";
 import { aMember, databaseId, firstEpoch } from "./samples.js";
 
 /** PostgreSQL with the tables of a fleet, and a store in them. */
-export class FleetBed {
+export class FleetBed<Server extends DatabaseServer = DatabaseServer> {
   readonly #opened: FleetDatabase[] = [];
 
   private constructor(
-    readonly postgres: Postgres,
+    readonly postgres: Server,
     readonly begin: ReplicaPosition,
   ) {}
 
-  static async start(options: PostgresOptions = {}): Promise<FleetBed> {
-    const postgres = await Postgres.start(options);
+  static async on<Server extends DatabaseServer>(postgres: Server): Promise<FleetBed<Server>> {
     return new FleetBed(postgres, await prepare(postgres, [[]]));
   }
 
@@ -63,9 +62,33 @@ export class FleetBed {
   }
 }
 
-/** One server for all tests of the file, which are skipped without PostgreSQL; an empty fleet for each. */
-export function aFleetBed(options: PostgresOptions = {}): FleetBed {
-  const bed = perSuite(async () => (has("postgresql") ? await FleetBed.start(options) : ({} as FleetBed)));
+declare module "vitest" {
+  interface ProvidedContext {
+    /** The folders of servers, one for each worker. */
+    databaseServers: readonly string[];
+  }
+}
+
+/** That of the run which no other file uses meanwhile, with nothing of the file before. */
+async function serverOfRun(): Promise<DatabaseServer> {
+  const server = new DatabaseServer(
+    inject("databaseServers")[Number(process.env["VITEST_POOL_ID"]) - 1] ?? "",
+  );
+  await server.query("DROP DATABASE IF EXISTS nexus WITH (FORCE)", "postgres");
+  await server.query("CREATE DATABASE nexus OWNER nexus", "postgres");
+  return server;
+}
+
+/** An empty fleet for each test, on the server of the run; they are skipped without PostgreSQL. */
+export function aFleetBed(): FleetBed {
+  return aFleetBedOn(serverOfRun);
+}
+
+/** On a server for all tests of the file. */
+export function aFleetBedOn<Server extends DatabaseServer>(start: () => Promise<Server>): FleetBed<Server> {
+  const bed = perSuite(async () =>
+    has("postgresql") ? await FleetBed.on(await start()) : ({} as FleetBed<Server>),
+  );
   beforeEach(async (context) => {
     needs(context, "postgresql");
     await bed.reset();
@@ -73,7 +96,10 @@ export function aFleetBed(options: PostgresOptions = {}): FleetBed {
   return bed;
 }
 
-async function prepare(postgres: Postgres, entries: Iterable<readonly RawWrite[]>): Promise<ReplicaPosition> {
+async function prepare(
+  postgres: DatabaseServer,
+  entries: Iterable<readonly RawWrite[]>,
+): Promise<ReplicaPosition> {
   const connector = new Connector(postgres.url(), new SystemClock());
   await migrate(connector);
   return await initialise(connector, { databaseId, epoch: firstEpoch, entries });

@@ -93,19 +93,6 @@ test("a link that is half open is given up after three seconds, and the batch as
   expect(await positions()).toEqual(["0", "1", "2"]);
 });
 
-test("a batch waits while PostgreSQL is away, killed with -9, and is durable once when it is back", async () => {
-  await lead();
-  await log.append(aBatch(0n));
-  bed.postgres.kill();
-  const appended = log.append(aBatch(1n, [aWrite("meta", "k", "v")]));
-  await expect.poll(() => log.waitingMs).toBeGreaterThan(0);
-  await bed.postgres.start();
-
-  expect(await appended).toBe("ok");
-  expect(log.waitingMs).toBe(0);
-  expect(await positions()).toEqual(["0", "1", "2"]);
-});
-
 test("whoever is fenced hears it also after an outage", async () => {
   await lead();
   await log.append(aBatch(0n));

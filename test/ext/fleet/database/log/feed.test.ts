@@ -112,27 +112,6 @@ test("batches that fill more than a page of bytes come whole", async () => {
   expect(read.every(({ writes }) => writes[0]?.value?.length === 5_000_000)).toBe(true);
 });
 
-test("a cut, a server that was killed, and a link half open leave no gap", async () => {
-  const log = await leader();
-  const follower = await bed.connect({ url: bed.postgres.url(proxy.folder) });
-  const { positions } = follow(follower, bed.begin);
-  await log.append(aBatch(0n));
-  await expect.poll(positions).toEqual([1]);
-  proxy.cut();
-  await log.append(aBatch(1n));
-  proxy.heal();
-  await expect.poll(positions).toEqual([1, 2]);
-  bed.postgres.kill();
-  await bed.postgres.start();
-  await log.append(aBatch(2n));
-  await expect.poll(positions).toEqual(upTo(3));
-  proxy.halfOpen();
-  await log.append(aBatch(3n));
-  proxy.heal();
-
-  await expect.poll(positions).toEqual(upTo(4));
-});
-
 test("a batch that was replaced after a reconnection is diverged", async () => {
   const log = await leader();
   const follower = await bed.connect({ url: bed.postgres.url(proxy.folder) });
