@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
@@ -21,28 +20,33 @@ function fileOf(name: string, text: string): string {
   return path;
 }
 
-/** As docs/kubernetes.md says. */
-function operatorsAuthority(): NodeJS.ProcessEnv {
-  const [certFile, keyFile] = [join(folder, "ca.crt"), join(folder, "ca.key")];
-  const usage = ["basicConstraints=critical,CA:TRUE,pathlen:0", "keyUsage=critical,keyCertSign"];
-  execFileSync(
-    "openssl",
-    [
-      ..."req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30".split(" "),
-      ...["-subj", "/CN=egress.nexusd", ...usage.flatMap((one) => ["-addext", one])],
-      ...["-keyout", keyFile, "-out", certFile],
-    ],
-    { stdio: "pipe" },
-  );
-  return { NEXUS_EGRESS_CA_CERT_FILE: certFile, NEXUS_EGRESS_CA_KEY_FILE: keyFile };
-}
+/** Made by openssl as docs/kubernetes.md says, for a hundred years. */
+const operatorsCa = `-----BEGIN CERTIFICATE-----
+MIIBmTCCAUCgAwIBAgIUQEAaA+EEWI/w4mNH87aKZDVFJHAwCgYIKoZIzj0EAwIw
+GDEWMBQGA1UEAwwNZWdyZXNzLm5leHVzZDAgFw0yMDAxMDEwMDAwMDBaGA8yMTE5
+MTIwODAwMDAwMFowGDEWMBQGA1UEAwwNZWdyZXNzLm5leHVzZDBZMBMGByqGSM49
+AgEGCCqGSM49AwEHA0IABM+c0lrU5NXXtFb/xL0fAfS40yw9J5NWvmUXwzH9IeBg
+LS7OG/41DdoOg2jnBMhfWZyBjdsDFUQadQBrX80GUrWjZjBkMB0GA1UdDgQWBBRT
+M41nzd2qq3nEApIRmZ1iUoLNHDAfBgNVHSMEGDAWgBRTM41nzd2qq3nEApIRmZ1i
+UoLNHDASBgNVHRMBAf8ECDAGAQH/AgEAMA4GA1UdDwEB/wQEAwICBDAKBggqhkjO
+PQQDAgNHADBEAiBPyMywZm8UhDTMSDuO3b+D1Qicz5xJXfRaO5e5GR4MjwIgUyON
+qyMKq7MGLBSUWWwL00D+VLxnRNZ3fUxX7vPlwow=
+-----END CERTIFICATE-----
+`;
+const operatorsKey = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg0qx0XRcn4zaA6pNq
+ncUqtw/bhFedOdyn0a6M8HjczfuhRANCAATPnNJa1OTV17RW/8S9HwH0uNMsPSeT
+Vr5lF8Mx/SHgYC0uzhv+NQ3aDoNo5wTIX1mcgY3bAxVEGnUAa1/NBlK1
+-----END PRIVATE KEY-----
+`;
 
 const world = perSuite(() => {
   const server = machines.issueServer();
   const principals = `["cert:spiffe://nexus.test/agent", "jwt:system:serviceaccount:agents:mailer"]`;
   const policy = `bindings:\n  - { principals: ${principals}, role: agent, user_ids: [ada] }\n`;
   return ListenerWorld.start({
-    ...operatorsAuthority(),
+    NEXUS_EGRESS_CA_CERT_FILE: fileOf("ca.crt", operatorsCa),
+    NEXUS_EGRESS_CA_KEY_FILE: fileOf("ca.key", operatorsKey),
     NEXUS_TLS_CERT_FILE: fileOf("server.crt", server.cert),
     NEXUS_TLS_KEY_FILE: fileOf("server.key", server.key),
     NEXUS_TLS_CLIENT_CA_FILE: fileOf("clients.crt", machines.pem),
@@ -54,17 +58,11 @@ const world = perSuite(() => {
   });
 });
 
-const program = (shown: { cert?: string; key?: string }, password = "") => {
-  const ca = String(world.daemon.place.environment["NEXUS_EGRESS_CA_CERT_FILE"]);
-  const toProxy = { ca: machines.pem, ...shown };
-  const authority = execFileSync("cat", [ca], { encoding: "utf8" });
-  return new ProxyClient(
-    new URL(`https://:${password}@${world.address}`),
-    authority,
-    world.api.port,
-    toProxy,
-  );
-};
+const program = (shown: { cert?: string; key?: string }, password = "") =>
+  new ProxyClient(new URL(`https://:${password}@${world.address}`), operatorsCa, world.api.port, {
+    ca: machines.pem,
+    ...shown,
+  });
 
 it("speaks TLS, knows callers by their certificate, and takes the authority that the operator made", async () => {
   for (const version of [1, 2] as const)
