@@ -4,6 +4,8 @@ import { consented, registeredAt, requestOf } from "../../../daemon/requests.js"
 import { Browser } from "../../../fakes/browser.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../../../fakes/openid_provider.js";
 import { has, needs } from "../../../needs.js";
+import { startChild } from "../../../store/child.js";
+import { replicaFolder } from "../replication/fleet.js";
 import { type HubProcess, Hubs, shortLease } from "./hubs.js";
 
 let hubs: Hubs;
@@ -120,4 +122,13 @@ describe("a hub that is to end while a provider does not answer", () => {
     expect(silent.tokenRequests.length).toBe(sent);
     release();
   }, 120_000);
+});
+
+describe("a process that ends when its replica is settled comes to an end", () => {
+  it.each(["record", "drop", "apply"])("in the middle of %s", async (what) => {
+    const child = startChild("end_while_writing", [await replicaFolder(), what]);
+    expect(await child.nextLine()).toBe(what);
+    const isDone = await child.nextLine();
+    expect({ code: await child.ended(), isDone }).toEqual({ code: 75, isDone: "true" });
+  });
 });

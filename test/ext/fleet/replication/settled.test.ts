@@ -1,18 +1,8 @@
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { ReplicaStore } from "../../../../src/ext/fleet/replication/replica_store.js";
 import { StoreFailed } from "../../../../src/store/lmdb/store_error.js";
 import { nowMs } from "../../../samples.js";
-import { startChild } from "../../../store/child.js";
-import { Fleet, replicaFolder } from "./fleet.js";
-
-describe("a process that ends when its replica is settled comes to an end", () => {
-  test.each(["record", "drop", "apply"])("in the middle of %s", async (what) => {
-    const child = startChild("end_while_writing", [await replicaFolder(), what]);
-    expect(await child.nextLine()).toBe(what);
-    const isDone = await child.nextLine();
-    expect({ code: await child.ended(), isDone }).toEqual({ code: 75, isDone: "true" });
-  });
-});
+import { Fleet } from "./fleet.js";
 
 test("a replica that is ended writes nothing more, into neither of its files", async () => {
   const fleet = await Fleet.make(1);
