@@ -31,7 +31,7 @@ const tools = [
   ...["tools", "terminal", "service"].map((folder) => `test/daemon/${folder}/**/*.test.ts`),
   "test/strategies/examples.test.ts",
 ];
-const observability = ["test/observability/**/*.test.ts", "test/daemon/observability.test.ts"];
+const observability = ["test/observability/**/*.test.ts"];
 
 const project = (name: string, include: string[], exclude: string[] = [], setup: string[] = []) => ({
   test: {

@@ -3,7 +3,7 @@
 /** Files whose daemons are no followers of `LeaderBeside`, or whose calls other files make. */
 export const leftOutFiles: Readonly<Record<string, string>> = {
   "daemon/package": "what is built and shipped",
-  "daemon/{client_library,demo,observability,readme,rest_document}": "programs and documents beside a daemon",
+  "daemon/{client_library,demo,readme,rest_document}": "programs and documents beside a daemon",
   "daemon/{killed,mutual_tls,process,store_errors,tracing,wrong_listener}":
     "daemons that are processes of their own, or whose store is written from outside",
   "daemon/chromium": "Chromium at pages that connecting, capture and device ask for over HTTP",
