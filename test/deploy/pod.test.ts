@@ -5,8 +5,8 @@ import { silence } from "../oauth/scripted_server.js";
 import type { Container } from "./manifests.js";
 import { podAddress, type Running } from "./pod.js";
 import { PodWorld, tokenSet } from "./pod_world.js";
+import { bytesOf, usageOf } from "./usage.js";
 
-const inMemory = { "nexusd.dev/volume": "" };
 /** What the kubelet gives a sidecar when the other containers have used the grace period up. */
 const shortestGraceMs = 2_000;
 
@@ -171,12 +171,50 @@ describe("SIGTERM", () => {
   });
 });
 
-it("has no store of yesterday in memory: a new pod begins anew", async () => {
-  await nexusd.kill();
-  await world.close();
-  world = await PodWorld.make(inMemory);
-  nexusd = await world.start();
-  expect((await world.admin().connections.listConnections({})).connections).toEqual([]);
+describe("a pod whose store is in memory", () => {
+  beforeEach(async () => {
+    await nexusd.kill();
+    await world.close();
+    world = await PodWorld.make({ "nexusd.dev/volume": "" });
+    nexusd = await world.start();
+  });
+
+  it("has no store of yesterday: a new pod begins anew", async () => {
+    expect((await world.admin().connections.listConnections({})).connections).toEqual([]);
+  });
+
+  // Nothing is timed here, and the machine may be laden.
+  it("needs what the manifests request at rest, and stays well within its limit under load", {
+    timeout: 240_000,
+  }, async () => {
+    const [connections, streams, calls] = [200, 200, 5_000];
+    const { requests, limits } = world.pod.nexusd.resources;
+    const rest = usageOf(await nexusd.pid);
+    const { tokens } = world.admin();
+    const ids: string[] = [];
+    for (let count = 0; count < connections; count++) ids.push(await world.connect("sound"));
+    const stops: AbortController[] = [];
+    for (let count = 0; count < streams; count++) {
+      const stop = new AbortController();
+      stops.push(stop);
+      const messages = tokens.watchTokens({}, { signal: stop.signal })[Symbol.asyncIterator]();
+      await messages.next();
+      messages.next().catch(() => undefined);
+    }
+    const before = usageOf(await nexusd.pid);
+    for (let count = 0; count < calls; count++)
+      await tokens.getToken({ connectionId: ids[count % ids.length] ?? "" });
+    const loaded = usageOf(await nexusd.pid);
+    for (const stop of stops) stop.abort();
+    const miB = (bytes: number): string => `${Math.round(bytes / 1024 ** 2)} MiB`;
+    console.log(
+      `ready: ${miB(rest.residentBytes)} resident after ${rest.cpuMs} ms of CPU; ` +
+        `with ${connections} connections and ${streams} streams: ${miB(before.residentBytes)}; ` +
+        `after ${calls} GetToken: ${miB(loaded.residentBytes)}, ${((loaded.cpuMs - before.cpuMs) / calls).toFixed(3)} ms of CPU each`,
+    );
+    expect(rest.residentBytes).toBeLessThan(bytesOf(requests["memory"]));
+    expect(loaded.residentBytes).toBeLessThan(bytesOf(limits["memory"]));
+  });
 });
 
 /** A stream that has its snapshot; what is returned waits for its end and tells whether it was told to drain. */
