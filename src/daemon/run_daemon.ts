@@ -148,7 +148,8 @@ async function lateAfter(
   return { code, isOrderly: false };
 }
 
-function startFailure(error: unknown): ExitCode | undefined {
+/** How a start that failed ends the process; undefined for what no one expects. */
+export function startFailure(error: unknown): ExitCode | undefined {
   const usage = [CatalogueError, SecretFileOpen, DataFolderUnusable];
   if (usage.some((kind) => error instanceof kind)) return exitCodes.usage;
   if (error instanceof StartRefused) return error.exitCode;

@@ -11,7 +11,8 @@ import { SecretWatcher, secretsOf } from "../../../daemon/secret_watcher.js";
 import { Browser, consent } from "../../../fakes/browser.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../../../fakes/openid_provider.js";
 import { Samples, spokeExpressions } from "../../../observability/expressions.js";
-import { certificateIdentity, SingleHub, SpokeProcess, spokeName } from "./spokes.js";
+import { SingleHub, SpokeProcess } from "./spoke_processes.js";
+import { certificateIdentity, spokeName } from "./spokes.js";
 
 let provider: OpenIdProvider;
 let hub: SingleHub;

@@ -6,7 +6,8 @@ import { Browser, consent } from "../../../fakes/browser.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../../../fakes/openid_provider.js";
 import { has, needs } from "../../../needs.js";
 import { type HubProcess, Hubs, shortLease } from "../../fleet/daemon/hubs.js";
-import { fileOf, SpokeProcess } from "./spokes.js";
+import { SpokeProcess } from "./spoke_processes.js";
+import { fileOf } from "./spokes.js";
 
 let hubs: Hubs;
 let provider: OpenIdProvider;

@@ -1,20 +1,27 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
 import { AuthType } from "../../../../src/gen/nexus/v1/provider_pb.js";
-import { DaemonProcess } from "../../../daemon/daemon_process.js";
 import { failureOf } from "../../../daemon/errors.js";
 import { registered } from "../../../daemon/requests.js";
 import { Authority } from "../../../fakes/certificates.js";
 import { TcpProxy } from "../../../fakes/tcp_proxy.js";
 import { freePort } from "../../../free_port.js";
-import { authority, certificateIdentity, fileOf, SingleHub, SpokeProcess } from "./spokes.js";
+import {
+  authority,
+  certificateIdentity,
+  fileOf,
+  hubSettings,
+  keyIdentity,
+  LocalDaemon,
+  spokeSettings,
+} from "./spokes.js";
 
-let hub: SingleHub;
+let hub: LocalDaemon;
 const ids: Record<string, string> = {};
 
 beforeAll(async () => {
-  hub = await SingleHub.start();
+  hub = await LocalDaemon.started(hubSettings());
   const providerId = await registered(hub.clients, { name: "static", authType: AuthType.HEADER });
   for (const userId of ["ada", "bob"]) {
     const credentials = { api_key: `k-of-${userId}` };
@@ -27,15 +34,11 @@ beforeAll(async () => {
   }
 }, 60_000);
 
-afterAll(() => hub?.close());
+afterAll(() => hub?.stop());
+afterEach(() => vi.unstubAllEnvs());
 
-/** How a spoke ends that cannot start, and its last word. */
-async function refusal(identity: NodeJS.ProcessEnv, url = hub.url, more: NodeJS.ProcessEnv = {}) {
-  const spoke = await SpokeProcess.of([url], identity);
-  const daemon = new DaemonProcess({ ...spoke.environment, ...more });
-  const code = await daemon.exited;
-  return { code, output: daemon.output };
-}
+const spokeOf = (urls: readonly string[], identity: NodeJS.ProcessEnv) =>
+  LocalDaemon.of(spokeSettings(urls, identity));
 
 it.each([
   [
@@ -61,7 +64,7 @@ it.each([
 ] as const)(
   "does not start with %s, and says what to do",
   async (_, identity, words) => {
-    const { code, output } = await refusal(await identity());
+    const { code, output } = await (await spokeOf([hub.place.httpUrl], await identity())).refusal();
     expect(code).toBe(15);
     expect(output).toMatch(words);
     expect(output).not.toContain("nx_wrong");
@@ -71,34 +74,34 @@ it.each([
 
 it("does not start with a hub whose certificate it does not trust", async () => {
   const ca = { NEXUS_UPSTREAM_CA_FILE: fileOf(new Authority("Nobody").pem) };
-  const { code, output } = await refusal(certificateIdentity(), hub.url, ca);
+  const spoke = await spokeOf([hub.place.httpUrl], { ...certificateIdentity(), ...ca });
+  const { code, output } = await spoke.refusal();
   expect(code).toBe(15);
   expect(output).toMatch(/TLS with the hub fails \(.*certificate/);
 }, 60_000);
 
 it("does not start with a hub whose certificate is of another address", async () => {
   const other = authority.issue({ dns: ["localhost", "address.invalid"], ips: ["127.0.0.2"] });
-  const leaderPage = await SingleHub.start({
-    NEXUS_TLS_CERT_FILE: fileOf(other.cert),
-    NEXUS_TLS_KEY_FILE: fileOf(other.key),
-  });
+  const files = { NEXUS_TLS_CERT_FILE: fileOf(other.cert), NEXUS_TLS_KEY_FILE: fileOf(other.key) };
+  const leaderPage = await LocalDaemon.started(hubSettings(files));
   try {
-    const { code, output } = await refusal(certificateIdentity(), leaderPage.url);
+    const spoke = await spokeOf([leaderPage.place.httpUrl], certificateIdentity());
+    const { code, output } = await spoke.refusal();
     expect(code).toBe(15);
     expect(output).toMatch(/TLS with the hub fails \(.*127\.0\.0\.1/);
   } finally {
-    await leaderPage.close();
+    await leaderPage.stop();
   }
 }, 60_000);
 
 it("starts without a hub, is not ready, has its copy when one comes, and notices a link that goes dead", async () => {
-  const link = await TcpProxy.tcp(Number(new URL(hub.url).port));
+  const link = await TcpProxy.tcp(Number(new URL(hub.place.httpUrl).port));
   link.cut();
-  const spoke = await SpokeProcess.of([`https://127.0.0.1:${link.port}`], certificateIdentity());
+  const spoke = await spokeOf([`https://127.0.0.1:${link.port}`], certificateIdentity());
   const connected = async () => (await spoke.status())?.connected;
   try {
     await spoke.start();
-    const ready = await fetch(`${spoke.opsUrl}/readyz`);
+    const ready = await fetch(`${spoke.place.opsUrl}/readyz`);
     expect(ready.status).toBe(503);
     expect(await ready.text()).toMatch(/there is no copy yet: no hub answers/);
     const asked = { providerName: "static", userId: "ada" };
@@ -107,7 +110,7 @@ it("starts without a hub, is not ready, has its copy when one comes, and notices
     link.heal();
     await expect.poll(connected, { timeout: 20_000 }).toBe(true);
     expect((await acquire()).result.case).toBe("token");
-    expect((await fetch(`${spoke.opsUrl}/readyz`)).status).toBe(200);
+    expect((await fetch(`${spoke.place.opsUrl}/readyz`)).status).toBe(200);
     link.halfOpen();
     // Nothing tells that it is: pings are not answered.
     await expect.poll(connected, { timeout: 40_000 }).toBe(false);
@@ -115,18 +118,17 @@ it("starts without a hub, is not ready, has its copy when one comes, and notices
     link.heal();
     await expect.poll(connected, { timeout: 20_000 }).toBe(true);
   } finally {
-    await spoke.close();
+    await spoke.stop();
     await link.close();
   }
 }, 120_000);
 
 it("goes to the next hub when one does not answer, and holds what its identity may see there", async () => {
   const dead = `https://127.0.0.1:${await freePort()}`;
-  const spoke = await SpokeProcess.started([dead, hub.url], {
-    ...(await hub.keyIdentity("of-ada", { userIds: ["ada"] })),
-    // A proxy of the environment is not for hubs.
-    ...{ grpc_proxy: "http://127.0.0.1:1", https_proxy: "http://127.0.0.1:1" },
-  });
+  const identity = await keyIdentity(hub.clients, "of-ada", { userIds: ["ada"] });
+  // A proxy of the environment is not for hubs.
+  for (const name of ["grpc_proxy", "https_proxy"]) vi.stubEnv(name, "http://127.0.0.1:1");
+  const spoke = await LocalDaemon.started(spokeSettings([dead, hub.place.httpUrl], identity));
   try {
     const get = (userId: string) => spoke.clients.tokens.getToken({ connectionId: ids[userId] ?? "" });
     expect((await get("ada")).token?.credentials).toEqual({ api_key: "k-of-ada" });
@@ -134,21 +136,21 @@ it("goes to the next hub when one does not answer, and holds what its identity m
     expect(
       (await spoke.clients.connections.listConnections({})).connections.map(({ userId }) => userId),
     ).toEqual(["ada"]);
-    expect(await spoke.status()).toMatchObject({ hub: hub.url, connected: true });
+    expect(await spoke.status()).toMatchObject({ hub: hub.place.httpUrl, connected: true });
   } finally {
-    await spoke.close();
+    await spoke.stop();
   }
 }, 40_000);
 
 it("starts with its copy though its identity is refused, after hours, and when the place of the copy cannot be read", async () => {
-  const identity = await hub.keyIdentity("ended", { userIds: ["ada"] });
-  const spoke = await SpokeProcess.started([hub.url], identity);
+  const identity = await keyIdentity(hub.clients, "ended", { userIds: ["ada"] });
+  const spoke = await LocalDaemon.started(spokeSettings([hub.place.httpUrl], identity));
   const get = () => spoke.clients.tokens.getToken({ connectionId: ids["ada"] ?? "" });
   try {
     expect((await get()).token?.credentials).toEqual({ api_key: "k-of-ada" });
     await hub.clients.access.revokeApiKey({ key: { case: "name", value: "ended" } });
-    await spoke.daemon.kill("SIGTERM");
-    const path = join(spoke.folder, "upstream.json");
+    await spoke.stop();
+    const path = join(spoke.place.config.dataDir, "upstream.json");
     const place = JSON.parse(readFileSync(path, "utf8"));
     const hoursAgo = JSON.stringify({ ...place, lastContactAtMs: Date.now() - 2 * 3_600_000 });
     for (const text of [hoursAgo, ""]) {
@@ -156,28 +158,27 @@ it("starts with its copy though its identity is refused, after hours, and when t
       await spoke.start();
       expect((await spoke.status())?.trouble).toMatch(/does not know who this spoke is/);
       expect((await failureOf(get())).code).toBe("Unavailable");
-      await spoke.daemon.kill("SIGKILL");
+      await spoke.stop();
     }
   } finally {
-    await spoke.close();
+    await spoke.stop();
   }
 }, 60_000);
 
 it("takes no folder of a daemon for its copy, and no daemon takes a copy for connections of its own", async () => {
-  const daemonFolder = hub.place.config.dataDir;
-  await hub.daemon.kill("SIGKILL");
-  const spoke = await SpokeProcess.of([hub.url], certificateIdentity());
-  const mistaken = new DaemonProcess({ ...spoke.environment, NEXUS_DATA_DIR: daemonFolder });
-  expect(await mistaken.exited).toBe(2);
-  expect(mistaken.output).toMatch(/holds connections of a daemon: give the spoke another one/);
+  const settings = spokeSettings([hub.place.httpUrl], certificateIdentity());
+  await hub.stop();
+  const mistaken = await LocalDaemon.of({ ...settings, NEXUS_DATA_DIR: hub.place.config.dataDir });
+  const { code, output } = await mistaken.refusal();
+  expect(code).toBe(2);
+  expect(output).toMatch(/holds connections of a daemon: give the spoke another one/);
   await hub.start();
   const { token } = await hub.clients.tokens.getToken({ connectionId: ids["ada"] ?? "" });
   expect(token?.revision).toBe(1n);
-  await spoke.start();
-  await spoke.close();
-  const { NEXUS_UPSTREAM: _, ...alone } = spoke.environment;
-  const settings = Object.entries(alone).filter(([name]) => !name.startsWith("NEXUS_UPSTREAM"));
-  const daemon = new DaemonProcess(Object.fromEntries(settings));
-  expect(await daemon.exited).toBe(2);
-  expect(daemon.output).toMatch(/is that of a spoke: set NEXUS_UPSTREAM/);
+  const spoke = await LocalDaemon.started(settings);
+  await spoke.stop();
+  const daemon = await LocalDaemon.of({ NEXUS_DATA_DIR: spoke.place.config.dataDir });
+  const refused = await daemon.refusal();
+  expect(refused.code).toBe(2);
+  expect(refused.output).toMatch(/is that of a spoke: set NEXUS_UPSTREAM/);
 }, 60_000);

@@ -8,7 +8,7 @@ import { Watcher } from "../../../daemon/harness.js";
 import { ScriptedWorld } from "../../../daemon/scripted_world.js";
 import { json } from "../../../oauth/scripted_server.js";
 import { filesOf } from "../../../security/canaries.js";
-import { fileOf, SpokeProcess } from "./spokes.js";
+import { fileOf, LocalDaemon, spokeSettings } from "./spokes.js";
 
 /** Keeps what comes back through it. */
 class Recorder {
@@ -51,7 +51,7 @@ class Recorder {
 
 let hub: ScriptedWorld;
 let recorder: Recorder;
-let spoke: SpokeProcess;
+let spoke: LocalDaemon;
 let tokenFile: string;
 let longLived: string;
 let shortLived: string;
@@ -69,11 +69,11 @@ beforeAll(async () => {
   const restriction = { userIds: ["*"] };
   const { key } = await hub.clients.access.createApiKey({ name: "spoke", role: Role.AGENT, restriction });
   tokenFile = fileOf(key);
-  spoke = await SpokeProcess.started([recorder.url], { NEXUS_UPSTREAM_TOKEN_FILE: tokenFile });
+  spoke = await LocalDaemon.started(spokeSettings([recorder.url], { NEXUS_UPSTREAM_TOKEN_FILE: tokenFile }));
 }, 60_000);
 
 afterAll(async () => {
-  await spoke?.close();
+  await spoke?.stop();
   recorder?.close();
   await hub?.close();
 });
@@ -83,7 +83,7 @@ it("gets access tokens and no refresh token, and has nothing of them in clear on
   expect(token?.credentials).toEqual({ access_token: "access-1-secret" });
   expect(recorder.saw("access-1-secret")).toBe(true);
   expect(recorder.saw("access-77-secret")).toBe(true);
-  const texts = [...filesOf(spoke.folder)].map(([, bytes]) => bytes.toString("latin1"));
+  const texts = [...filesOf(spoke.place.config.dataDir)].map(([, bytes]) => bytes.toString("latin1"));
   // What is looked at is what holds the copy.
   expect(texts.some((text) => text.includes(longLived))).toBe(true);
   for (const kind of ["access", "refresh"]) {
@@ -125,7 +125,7 @@ it("says in its status when the hub knows it no more, and serves on", async () =
   const refused = await failureOf(spoke.clients.tokens.refreshToken({ connectionId: longLived }));
   expect(refused).toMatchObject({ code: "Unavailable" });
   expect(refused.message).toContain("nothing was done: the hub does not know who this spoke is");
-  expect(spoke.daemon.output).toContain("the hub refuses this spoke");
+  expect(spoke.output).toContain("the hub refuses this spoke");
 }, 60_000);
 
 it("tells watchers when a token ends that no hub renews, and says why there is none", async () => {
@@ -143,15 +143,15 @@ it("tells watchers when a token ends that no hub renews, and says why there is n
 
 it("serves no credential without an end when no hub was heard for an hour", async () => {
   expect((await spoke.clients.tokens.getToken({ connectionId: endless })).token?.revision).toBe(1n);
-  await spoke.daemon.kill("SIGKILL");
+  await spoke.stop();
   const read = (connectionId: string) => spoke.clients.tokens.getToken({ connectionId });
-  const path = join(spoke.folder, "upstream.json");
+  const path = join(spoke.place.config.dataDir, "upstream.json");
   const held = JSON.parse(readFileSync(path, "utf8"));
   writeFileSync(path, JSON.stringify({ ...held, lastContactAtMs: held.lastContactAtMs - 3_700_000 }));
   await spoke.start();
   expect((await failureOf(read(endless))).code).toBe("Unavailable");
-  expect(spoke.daemon.output).toContain("no message of a hub for an hour");
-  const ready = await fetch(`${spoke.opsUrl}/readyz`);
+  expect(spoke.output).toContain("no message of a hub for an hour");
+  const ready = await fetch(`${spoke.place.opsUrl}/readyz`);
   expect(ready.status).toBe(503);
   expect((await read(longLived)).token?.revision).toBe(1n);
 }, 60_000);
