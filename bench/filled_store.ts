@@ -1,6 +1,5 @@
 import { CredentialVault } from "../src/domain/credentials/credential_vault.js";
 import { openKeyCheck } from "../src/domain/operations/key_check.js";
-import type { Connection } from "../src/model/connections/connection.js";
 import { bearerStrategy } from "../src/model/credentials/strategy.js";
 import { newId } from "../src/model/ids.js";
 import type { ProviderProfile } from "../src/model/providers/provider_profile.js";
@@ -9,9 +8,11 @@ import { Secret } from "../src/runtime/secret.js";
 import { Store } from "../src/store/store.js";
 import { Vault } from "../src/vault/vault.js";
 import { manualSettings } from "../test/fakes/wired_domain.js";
+import { aConnection, aProfile } from "../test/samples.js";
 
 /** Connections written in one commit. */
 const page = 5_000;
+const hourMs = 3_600_000;
 
 /** What a store is filled with. */
 export interface Filling {
@@ -51,16 +52,11 @@ export async function fillStore({
   const sealer = new Vault(key);
   await openKeyCheck(store, sealer);
   const vault = new CredentialVault({ vault: sealer, databaseId: store.databaseId });
-  const profiles = providers.map(
-    (name): ProviderProfile => ({
+  const profiles = providers.map((name) =>
+    aProfile({
       ...manualSettings(name, `${origin}/${name}`),
+      ...{ createdAtMs: nowMs, updatedAtMs: nowMs, redirectPath: redirectPathFor(name) },
       ...profile,
-      id: newId(),
-      clientSecret: undefined,
-      createdAtMs: nowMs,
-      updatedAtMs: nowMs,
-      version: 1n,
-      redirectPath: redirectPathFor(name),
     }),
   );
   await store.commit((tx) => {
@@ -77,7 +73,16 @@ export async function fillStore({
         for (const [offset, id] of groupIds.slice(from, from + page).entries()) {
           const profile = profiles[(from + offset) % profiles.length];
           if (profile === undefined) throw new RangeError("a store needs at least one provider");
-          const connection = active(id, profile, group.userId ?? "ada", nowMs, group.dueAtMs);
+          const connection = aConnection({
+            ...{ id, userId: group.userId ?? "ada", providerId: profile.id, providerName: profile.name },
+            ...{ status: "active", credentialRevision: 1n, refreshable: true, strategy: bearerStrategy },
+            ...{ createdAtMs: nowMs, updatedAtMs: nowMs, issuedAtMs: nowMs },
+            ...{
+              dueAtMs: group.dueAtMs,
+              refreshNotBeforeMs: group.dueAtMs,
+              expiresAtMs: group.dueAtMs + hourMs,
+            },
+          });
           const refreshToken = new Secret(`${connection.id}#1`);
           const credential = { accessToken, refreshToken, tokenType: "Bearer", idToken: undefined };
           tx.putCredential(connection.id, vault.sealCredential(connection, 1n, credential));
@@ -90,40 +95,4 @@ export async function fillStore({
   }
   await store.close();
   return ids;
-}
-
-function active(
-  id: string,
-  profile: ProviderProfile,
-  userId: string,
-  nowMs: number,
-  dueAtMs: number,
-): Connection {
-  return {
-    id,
-    label: "",
-    userId,
-    providerId: profile.id,
-    providerName: profile.name,
-    status: "active",
-    credentialRevision: 1n,
-    requestedScopes: [],
-    grantedScopes: [],
-    consentedScopes: [],
-    expiresAtMs: dueAtMs + 3_600_000,
-    issuedAtMs: nowMs,
-    refreshable: true,
-    refreshNotBeforeMs: dueAtMs,
-    problem: undefined,
-    failedRefreshes: 0,
-    refreshIntent: undefined,
-    pendingStateHash: undefined,
-    requestExpiresAtMs: undefined,
-    createdAtMs: nowMs,
-    updatedAtMs: nowMs,
-    dueAtMs,
-    subject: undefined,
-    strategy: bearerStrategy,
-    metadata: {},
-  };
 }

@@ -3,16 +3,13 @@ import { once } from "node:events";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { createClient } from "@connectrpc/connect";
-import { createConnectTransport } from "@connectrpc/connect-node";
-import { AccessService, Role } from "../src/gen/nexus/v1/access_pb.js";
+import { Role } from "../src/gen/nexus/v1/access_pb.js";
 import { DaemonProcess } from "../test/daemon/daemon_process.js";
 import type { Place } from "../test/daemon/harness.js";
-import { answerOf, start } from "./children.js";
+import { answerOf, start, startElsewhere } from "./children.js";
 import { type Figure, percentile } from "./figure.js";
 import { filledPlace } from "./filled_place.js";
 import { Probe } from "./probe.js";
-import { watchMessage } from "./requests.js";
 import type { StormReport } from "./storm_provider.js";
 
 /** At most at one provider, by default. */
@@ -93,7 +90,7 @@ async function latencies(asker: ChildProcess): Promise<number[]> {
 
 /** All connections of three providers fall due at one moment, one provider is dead and one answers 429. @throws Error when a promise is broken meanwhile */
 async function storm(count: number): Promise<Figure[]> {
-  const provider = start("storm_provider.ts", []);
+  const provider = startElsewhere("storm_provider.ts", []);
   const [{ origin }] = (await once(provider, "message")) as [{ origin: string }];
   const report = async (): Promise<StormReport> => {
     provider.send("report");
@@ -158,11 +155,10 @@ async function snapshots(count: number): Promise<Figure[]> {
   const groups = [{ count, dueAtMs: inTwoHours(), accessTokenBytes: 1_400 }];
   const { place, ids } = await filledPlace(groups);
   const stage = await Stage.start(place, ids[0]?.[0] ?? "");
-  const request = Buffer.from(watchMessage([])).toString("base64");
   const take = async (index: number): Promise<void> => {
     const key = await agentKey(place, `bench-${index}`);
     for (let again = 0; again < 2; again++) {
-      const messages = await answerOf<number>("snapshot_client.ts", [place.socket, request, key]);
+      const messages = await answerOf<number>("reader.ts", [place.socket, "snapshot", key]);
       if (messages !== count) throw new Error(`a snapshot had ${messages} connections`);
     }
   };
@@ -182,27 +178,16 @@ async function snapshots(count: number): Promise<Figure[]> {
 }
 
 /** An agent that may see the connections of `ada` at the provider `bench`. */
-async function agentKey({ httpUrl, apiKey }: Place, name: string): Promise<string> {
-  const transport = createConnectTransport({ baseUrl: httpUrl, httpVersion: "1.1" });
-  const { key } = await createClient(AccessService, transport).createApiKey(
-    { name, role: Role.AGENT, restriction: { userIds: ["ada"], providers: ["bench"] } },
-    { headers: { "x-api-key": apiKey } },
-  );
-  return key;
+async function agentKey(place: Place, name: string): Promise<string> {
+  const restriction = { userIds: ["ada"], providers: ["bench"] };
+  return (await place.clients().access.createApiKey({ name, role: Role.AGENT, restriction })).key;
 }
 
 /** The largest pages, one after the other, and a search that finds nothing. */
 async function lists(count: number): Promise<Figure[]> {
   const { place, ids } = await filledPlace([{ count, dueAtMs: Date.now() + 30 * 86_400_000 }]);
   const stage = await Stage.start(place, ids[0]?.[0] ?? "");
-  const { connections } = place.clients();
-  const list = async (search: string): Promise<void> => {
-    let pageToken = "";
-    for (let page = 0; page < 20; page++) {
-      const answer = await connections.listConnections({ pageSize: 1_000, pageToken, search });
-      pageToken = answer.nextPageToken;
-    }
-  };
+  const list = (search: string): Promise<number> => answerOf("reader.ts", [place.socket, "list", search]);
   try {
     await list("");
     return await stage.figures(

@@ -82,8 +82,7 @@ async function idleAndLoaded(place: Place, ids: readonly string[], seconds: numb
     writeFileSync(body, framed(getTokenMessage(ids[0] ?? "")));
     const calls = { socket: place.socket, path: getTokenPath, body, requests: 20_000 };
     await h2load({ ...calls, clients: 8, streams: 8 });
-    const all = Buffer.from(watchMessage([])).toString("base64");
-    for (let round = 0; round < 5; round++) await answerOf("snapshot_client.ts", [place.socket, all]);
+    for (let round = 0; round < 5; round++) await answerOf("reader.ts", [place.socket, "snapshot"]);
     await sleep(5_000);
     return [
       { name: "resident memory after load", value: residentMiB(daemon.pid) },

@@ -192,7 +192,7 @@ export const budgets = {
   fleetExtension: { budget: 6_000, ceiling: 6_179 },
   /** Lines of tests for 100 of source. */
   testsForSource: { budget: 120, ceiling: 129 },
-  bench: { budget: 1_800, ceiling: 1_910 },
+  bench: { budget: 1_800, ceiling: 1_870 },
   scripts: { budget: 700, ceiling: 700 },
   /** `Pick<`: only where a test or another implementation really stands in. */
   picks: { budget: 100, ceiling: 140 },
