@@ -119,8 +119,8 @@ function bind(command: Command, shell: Shell, typed: (text: string) => string, p
       writeOut: (text) => shell.stdout.write(typed(text)),
       writeErr: (text) => shell.stderr.write(text),
       outputError: (text, write) => write(complaint(command, text).replace(/^error: /, "nexusd: ")),
-      getOutHelpWidth: () => helpWidth(shell.stdout),
-      getErrHelpWidth: () => helpWidth(shell.stderr),
+      getOutHelpWidth: () => helpWidth(shell.stdout.columns),
+      getErrHelpWidth: () => helpWidth(shell.stderr.columns),
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     });

@@ -19,7 +19,7 @@ import type { BoundService } from "../service/pipeline/bound_service.js";
 import type { ServiceDefinition } from "../service/pipeline/service_definition.js";
 import type { DaemonHub } from "./daemon_hub.js";
 import { type ExitCode, exitCodes } from "./exit_codes.js";
-import type { DaemonOptions, Joined, Opening, Resources } from "./resources.js";
+import type { DaemonClocks, DaemonOptions, Joined, Opening, Resources } from "./resources.js";
 import type { Domain } from "./wire_domain.js";
 
 /**
@@ -116,7 +116,7 @@ export interface DaemonExtension {
   readonly name: string;
   readonly settings?: ExtensionSettings;
   /** What the daemon goes by instead of the machine's clock. */
-  clocks?(config: Config): Promise<Pick<DaemonOptions, "clock" | "linkClock"> | undefined>;
+  clocks?(config: Config): Promise<DaemonClocks | undefined>;
   /** Resolves with undefined where its settings ask for no traces. */
   openTracing?(
     config: Config,

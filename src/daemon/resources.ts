@@ -32,12 +32,16 @@ const firstFiles = [
 /** What a store that failed at the start gets to close; it takes milliseconds, or for ever. */
 const closeMs = 1_000;
 
-export interface DaemonOptions {
-  readonly config: Config;
-  readonly log: Log;
+/** What tells the daemon the time. */
+export interface DaemonClocks {
   readonly clock: Clock;
   /** Of links to a database and to other daemons; `clock` by default. */
   readonly linkClock?: Clock;
+}
+
+export interface DaemonOptions extends DaemonClocks {
+  readonly config: Config;
+  readonly log: Log;
   /** Uniform in [0, 1). */
   readonly random: () => number;
   /** Called once when the store takes no more writes: the process must end. */

@@ -19,7 +19,7 @@ import { SecretFileOpen } from "../vault/secret_file.js";
 import { Daemon } from "./daemon.js";
 import { type ExitCode, endAtOnce, exitCodes } from "./exit_codes.js";
 import { type DaemonExtension, type OpenTracing, type ServiceManager, StartRefused } from "./extension.js";
-import type { DaemonOptions } from "./resources.js";
+import type { DaemonClocks } from "./resources.js";
 
 /** Runs a daemon until a signal ends it. */
 export async function runDaemon(options: {
@@ -81,10 +81,7 @@ export async function runDaemon(options: {
   return code;
 }
 
-async function clocksOf(
-  config: Config,
-  extensions: readonly DaemonExtension[],
-): Promise<Pick<DaemonOptions, "clock" | "linkClock">> {
+async function clocksOf(config: Config, extensions: readonly DaemonExtension[]): Promise<DaemonClocks> {
   const found = await Promise.all(extensions.map((extension) => extension.clocks?.(config)));
   return found.find((clocks) => clocks !== undefined) ?? { clock: new SystemClock() };
 }

@@ -32,7 +32,8 @@ export async function consentByPaste(shell: Shell, request: Request, hint: strin
   // What is wrong with an answer is part of the next question: nothing is shown to which the terminal would echo the next answer.
   for (let wrong = ""; ; ) {
     const question = `${wrong}Paste it here (it is not shown): `;
-    const answer = authorizationResponse(await shell.stdin.ask(question, { echo: false }), request);
+    const pasted = await shell.stdin.ask(question, { echo: false });
+    const answer = authorizationResponse(pasted, request.redirectUri, request.state);
     if (typeof answer === "string") {
       wrong = `${answer}\n`;
       continue;
@@ -48,10 +49,7 @@ export async function consentByPaste(shell: Shell, request: Request, hint: strin
  *
  * @returns a sentence where it is none
  */
-export function authorizationResponse(
-  text: string,
-  { redirectUri, state }: Pick<Request, "redirectUri" | "state">,
-): URL | string {
+export function authorizationResponse(text: string, redirectUri: string, state: string): URL | string {
   const trimmed = text.trim();
   const target = new URL(redirectUri);
   if (!URL.canParse(trimmed)) return `That is no address: it begins with ${printable(redirectUri)}`;

@@ -23,7 +23,7 @@ export function serveCommand(shell: Shell): Command {
   );
   const command = new Command("serve").addHelpText(
     "after",
-    () => `\n${formatSettings(settings, helpWidth(shell.stdout))}`,
+    () => `\n${formatSettings(settings, helpWidth(shell.stdout.columns))}`,
   );
   for (const option of flags.options) command.addOption(option.hideHelp());
   return command.action(async (given: GivenOptions) => {

@@ -6,7 +6,7 @@ const widest = 110;
 const narrowest = 40;
 
 /** How wide `--help` is: as the terminal, within reason; 110 columns where there is none. */
-export function helpWidth({ columns = widest }: Pick<Output, "columns">): number {
+export function helpWidth(columns = widest): number {
   return Math.max(narrowest, Math.min(columns, widest));
 }
 
@@ -18,7 +18,7 @@ export function wrap(text: string, width: number, indent = ""): string {
 
 /** `text` in lines that a terminal does not break within a word; as it is where there is no terminal. */
 export function fitted(text: string, { columns }: Output): string {
-  return columns === undefined ? text : wrap(text, helpWidth({ columns }));
+  return columns === undefined ? text : wrap(text, helpWidth(columns));
 }
 
 /** Paragraphs after the options of `--help`. */

@@ -13,21 +13,23 @@ export interface CallMetadata {
   readonly responseTrailer: Headers;
 }
 
-/** What a listener knows about a call. */
-export interface CallContext {
+/** What a listener knows about a stream; the source is notified when its caller left. */
+export interface StreamContext {
   readonly principal: Principal;
-  /** Aborts when the caller goes away, its deadline passes, or the listener closes. */
-  readonly signal: AbortSignal;
   /** The trace of the caller, where it sent one. */
   readonly trace?: CallerTrace | undefined;
-  /** Of a call that another hub forwards: its caller has waited there, and is answered what there is now. */
-  readonly hasWaited?: boolean;
   /** Absent where a protocol has none, as with REST. */
   readonly metadata?: CallMetadata;
 }
 
-/** What a listener knows about a stream; the source is notified when its caller left. */
-export type StreamContext = Pick<CallContext, "principal" | "trace" | "metadata">;
+/** What a listener knows about a call. */
+export interface CallContext extends StreamContext {
+  /** Aborts when the caller goes away, its deadline passes, or the listener closes. */
+  readonly signal: AbortSignal;
+  /** Of a call that another hub forwards: its caller has waited there, and is answered what there is now. */
+  readonly hasWaited?: boolean;
+}
+
 export type MessageSink = StreamSink<Message>;
 
 /** At once where nothing has to be waited for. */

@@ -73,9 +73,7 @@ function servedProfile(options: Options, profile: ProviderProfile) {
 /** What decides where the discovery document is. */
 const discoveryPaths = ["issuer", "enable_discovery"];
 
-function profileWrites(
-  options: Options,
-): Pick<Calls, "createProvider" | "updateProvider" | "deleteProvider"> {
+function profileWrites(options: Options) {
   const { registry, templates, trial, mcp } = options;
   return {
     async createProvider(request, context) {
@@ -122,10 +120,10 @@ function profileWrites(
       await mcp.deleted(profile, remainingConnections);
       return create(DeleteProviderResponseSchema, { remainingConnections });
     },
-  };
+  } satisfies Partial<Calls>;
 }
 
-function profileReads(options: Options): Pick<Calls, "getProvider" | "listProviders"> {
+function profileReads(options: Options) {
   const { registry, access } = options;
   return {
     async getProvider(request) {
@@ -150,10 +148,10 @@ function profileReads(options: Options): Pick<Calls, "getProvider" | "listProvid
         nextPageToken: encodePageToken("providers", profiles.length > limit ? page.at(-1)?.name : undefined),
       });
     },
-  };
+  } satisfies Partial<Calls>;
 }
 
-function templateReads(options: Options): Pick<Calls, "listProviderTemplates"> {
+function templateReads(options: Options) {
   const { registry, templates } = options;
   return {
     async listProviderTemplates(request) {
@@ -169,7 +167,7 @@ function templateReads(options: Options): Pick<Calls, "listProviderTemplates"> {
         nextPageToken: encodePageToken("templates", found.length > limit ? page.at(-1)?.name : undefined),
       });
     },
-  };
+  } satisfies Partial<Calls>;
 }
 
 function isNameText(text: string): boolean {

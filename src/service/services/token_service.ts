@@ -77,7 +77,7 @@ function targetOf({ audience, resource, scopes }: TokenServiceGetTokenRequest): 
 }
 
 /** Undefined where nothing is known of what the token is for. */
-function askingOf({ request }: Partial<Pick<AcquireTokenRequest, "request">>, context: CallContext) {
+function askingOf(request: AcquireTokenRequest["request"], context: CallContext) {
   const { trace } = context;
   if (!request && !trace) return undefined;
   const asking: Asking = {
@@ -119,7 +119,7 @@ class TokenRpcs implements Rpcs {
 
   #acquire(request: AcquireTokenRequest, providerName: string, context: CallContext) {
     const { userId, label, scopes, minTtl, returnUrl, wait, device } = request;
-    const asking = askingOf(request, context);
+    const asking = askingOf(request.request, context);
     const asked = {
       name: { providerName, userId, label },
       scopes,
@@ -152,15 +152,15 @@ class TokenRpcs implements Rpcs {
     const minTtlMs = request.minTtl ? durationMs(request.minTtl) : 0;
     const id = this.#idOf(request, principal);
     const token = isDownscoped(request)
-      ? this.deps.downscoped.get(id, targetOf(request), minTtlMs, principal, askingOf({}, context))
-      : this.deps.tokens.getToken(id, minTtlMs, principal, askingOf(request, context));
+      ? this.deps.downscoped.get(id, targetOf(request), minTtlMs, principal, askingOf(undefined, context))
+      : this.deps.tokens.getToken(id, minTtlMs, principal, askingOf(request.request, context));
     const answerOf = request.includeIdToken ? withIdToken : this.#answerOf;
     return token instanceof Promise ? token.then(answerOf) : answerOf(token);
   };
 
   refreshToken: Rpcs["refreshToken"] = async (request, context) => {
     const id = this.#idOf(request, context.principal);
-    const token = await this.deps.tokens.refreshToken(id, context.principal, askingOf({}, context));
+    const token = await this.deps.tokens.refreshToken(id, context.principal, askingOf(undefined, context));
     return create(RefreshTokenResponseSchema, { token: tokenMessage(token, request.includeIdToken) });
   };
 

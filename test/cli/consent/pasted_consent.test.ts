@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { authorizationResponse } from "../../../src/cli/consent/pasted_consent.js";
 
-const request = { redirectUri: "http://localhost:8080/auth/callback/github", state: "s1" };
+const redirectUri = "http://localhost:8080/auth/callback/github";
 const wrong = "That is not the address";
 
 describe("a pasted address", () => {
@@ -13,12 +13,12 @@ describe("a pasted address", () => {
     ["of another host", "https://attacker.example/auth/callback/github?code=c&state=s1"],
     ["with a fragment", "http://localhost:8080/auth/callback/github?code=c&state=s1#x"],
   ])("%s is the answer to bring to the redirect URI", (_name, text) => {
-    expect(String(authorizationResponse(text, request))).toBe(`${request.redirectUri}?code=c&state=s1`);
+    expect(String(authorizationResponse(text, redirectUri, "s1"))).toBe(`${redirectUri}?code=c&state=s1`);
   });
 
   it("of a denial is brought, too", () => {
-    const text = `${request.redirectUri}?error=access_denied&state=s1&iss=https%3A%2F%2Fi.example`;
-    expect(String(authorizationResponse(text, request))).toBe(text);
+    const text = `${redirectUri}?error=access_denied&state=s1&iss=https%3A%2F%2Fi.example`;
+    expect(String(authorizationResponse(text, redirectUri, "s1"))).toBe(text);
   });
 
   it.each([
@@ -27,10 +27,10 @@ describe("a pasted address", () => {
     ["c", "That is no address"],
     ["https://p.example/authorize?state=s1&client_id=x", wrong],
     ["http://localhost:8080/auth/callback/other?code=c&state=s1", wrong],
-    [`${request.redirectUri}?state=s1`, wrong],
-    [`${request.redirectUri}?code=c`, "answer to another link"],
-    [`${request.redirectUri}?code=c&state=s2`, "answer to another link"],
+    [`${redirectUri}?state=s1`, wrong],
+    [`${redirectUri}?code=c`, "answer to another link"],
+    [`${redirectUri}?code=c&state=s2`, "answer to another link"],
   ])("that is none is told: %s", (text, sentence) => {
-    expect(authorizationResponse(text, request)).toContain(sentence);
+    expect(authorizationResponse(text, redirectUri, "s1")).toContain(sentence);
   });
 });
