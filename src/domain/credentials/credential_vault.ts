@@ -1,10 +1,10 @@
 import { hash } from "node:crypto";
-import type { PendingAuthorization } from "../../model/connections/authorization.js";
+import type { AuthorizationKey, PendingAuthorization } from "../../model/connections/authorization.js";
 import type { Connection } from "../../model/connections/connection.js";
-import type { ImportedToken, PendingImport } from "../../model/connections/pending_import.js";
+import type { ImportedToken, ImportKey, PendingImport } from "../../model/connections/pending_import.js";
 import type { Credential, SealedCredential, SealedRecord } from "../../model/credentials/credential.js";
 import { DataLoss } from "../../model/errors.js";
-import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import type { ProfileVersion, ProviderProfile } from "../../model/providers/provider_profile.js";
 import { Secret } from "../../runtime/secret.js";
 import {
   type AuthorizationSecret,
@@ -17,14 +17,11 @@ import {
 } from "../../store/records/secret_codec.js";
 import type { Vault } from "../../vault/vault.js";
 import {
-  type AuthorizationKey,
   authorizationPlace,
   type CiphertextBinding,
   clientSecretPlace,
   credentialPlace,
-  type ImportKey,
   importPlace,
-  type ProfileVersion,
 } from "./associated_data.js";
 
 /** The only code that seals and opens: a record opens only where it was put. */
@@ -85,11 +82,7 @@ export class CredentialVault {
   }
 
   /** A refresh token alone, or with the key that is proved with it. */
-  sealImport(
-    key: string,
-    pending: ImportKey,
-    { refreshToken, dpopKey }: ImportedToken,
-  ): Pick<PendingImport, "sealed" | "keyed"> {
+  sealImport(key: string, pending: ImportKey, { refreshToken, dpopKey }: ImportedToken) {
     const place = importPlace(key, pending);
     if (!dpopKey) return { sealed: this.sealToken(place, refreshToken) };
     const accessToken = new Secret("");

@@ -33,7 +33,7 @@ function placeOf(reads: Store, kind: SealedKind, key: string): CiphertextBinding
     }
     case "registration": {
       const profile = reads.getProvider(key);
-      return profile?.registration && registrationPlace(profile, profile.registration);
+      return profile?.registration && registrationPlace(profile.id, profile.registration.registeredAtMs);
     }
     case "credential": {
       const connection = reads.getConnection(key);
@@ -45,7 +45,7 @@ function placeOf(reads: Store, kind: SealedKind, key: string): CiphertextBinding
     }
     case "revocation": {
       const revocation = reads.revocations.get(key);
-      return revocation && revocationPlace(revocation);
+      return revocation && revocationPlace(revocation.id, revocation);
     }
     case "import": {
       const pending = reads.getImport(key);
@@ -53,7 +53,7 @@ function placeOf(reads: Store, kind: SealedKind, key: string): CiphertextBinding
     }
     case "client_key": {
       const clientKey = reads.clientKeys.get(key);
-      return clientKey && clientKeyPlace(clientKey);
+      return clientKey && clientKeyPlace(clientKey.kid, clientKey.createdAtMs);
     }
   }
 }

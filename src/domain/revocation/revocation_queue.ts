@@ -1,7 +1,7 @@
 import { daemon } from "../../model/access/principal.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
-import type { ProviderRevocation } from "../../model/connections/revocation.js";
+import type { ProviderRevocation, RevokedPlace } from "../../model/connections/revocation.js";
 import type { Credential, TokenSet } from "../../model/credentials/credential.js";
 import { DataLoss } from "../../model/errors.js";
 import { newId } from "../../model/ids.js";
@@ -11,15 +11,6 @@ import { unlessUnreadable } from "../../store/records/unreadable.js";
 import type { Transaction } from "../../store/transaction.js";
 import { revocationPlace } from "../credentials/associated_data.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
-
-/** To which credential a token belonged. */
-export interface RevokedPlace {
-  readonly connectionId: string;
-  readonly providerId: string;
-  readonly revision: bigint;
-  /** `grantBinding` of the profile that it was obtained with; undefined when that is not known. */
-  readonly binding?: string | undefined;
-}
 
 /** What is revoked, with the lifetime that its access token has left; undefined when that is not known. */
 type RevokedTokens = Credential & Partial<TokenSet>;
@@ -133,7 +124,7 @@ export class RevocationQueue {
       attempts: 0,
       createdAtMs: nowMs,
       nextAttemptMs: nowMs,
-      sealed: this.deps.vault.sealToken(revocationPlace({ id, ...place }), token),
+      sealed: this.deps.vault.sealToken(revocationPlace(id, place), token),
       binding,
       tokenExpiresAtMs: expiresInMs === undefined ? undefined : nowMs + expiresInMs,
     });

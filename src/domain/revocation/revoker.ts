@@ -1,12 +1,15 @@
 import { daemon } from "../../model/access/principal.js";
-import type { PendingRevocation, ProviderRevocation } from "../../model/connections/revocation.js";
+import type {
+  DueRevocation,
+  PendingRevocation,
+  ProviderRevocation,
+} from "../../model/connections/revocation.js";
 import { DataLoss, NexusError } from "../../model/errors.js";
 import type { RevocationOutcome } from "../../oauth/revocation.js";
 import { type Backoff, fullJitterMs } from "../../runtime/backoff.js";
 import type { Changes } from "../../runtime/changes.js";
 import { type Clock, delay, type Timer } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
-import type { DueRevocation } from "../../store/indexes/pending_revocations.js";
 import type { Store } from "../../store/store.js";
 import { revocationPlace } from "../credentials/associated_data.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
@@ -163,7 +166,7 @@ export class Revoker {
     try {
       const profile = this.deps.store.getProvider(revocation.providerId);
       if (!profile) return { kind: "refused", reason: "provider_deleted" };
-      const token = this.deps.vault.openToken(revocationPlace(revocation), revocation.sealed);
+      const token = this.deps.vault.openToken(revocationPlace(revocation.id, revocation), revocation.sealed);
       const server = await this.deps.servers.resolve(profile);
       const endpoint = profile.oauth2.revocationUrl || server.revocationEndpoint;
       if (endpoint === undefined) return { kind: "refused", reason: "no_revocation_endpoint" };

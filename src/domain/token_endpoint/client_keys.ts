@@ -86,7 +86,10 @@ export class ClientKeys {
     const type = clientKeyTypeOf(algorithm);
     const key = this.#signing(type) ?? (await this.#ensure(type));
     await this.#eraseEnded();
-    return { kid: key.kid, privateKey: this.deps.vault.openToken(clientKeyPlace(key), key.sealed) };
+    return {
+      kid: key.kid,
+      privateKey: this.deps.vault.openToken(clientKeyPlace(key.kid, key.createdAtMs), key.sealed),
+    };
   }
 
   /**
@@ -130,7 +133,10 @@ export class ClientKeys {
   #opens(key: ClientKey): boolean {
     if (this.#published.has(key.kid)) return true;
     try {
-      this.#published.set(key.kid, publicJwkOf(this.deps.vault.openToken(clientKeyPlace(key), key.sealed)));
+      this.#published.set(
+        key.kid,
+        publicJwkOf(this.deps.vault.openToken(clientKeyPlace(key.kid, key.createdAtMs), key.sealed)),
+      );
       return true;
     } catch (error) {
       if (!(error instanceof DataLoss)) throw error;
@@ -179,7 +185,7 @@ export class ClientKeys {
     const { kid, privateKey } = await makeClientKeyPair(type);
     const { store, vault, clock, log } = this.deps;
     const nowMs = clock.nowMs();
-    const sealed = vault.sealToken(clientKeyPlace({ kid, createdAtMs: nowMs }), privateKey);
+    const sealed = vault.sealToken(clientKeyPlace(kid, nowMs), privateKey);
     const ended = await store.commit((tx) => {
       const others = tx.clientKeys.list().filter((key) => key.type === type);
       const waits = why === "rotated" && others.length > 0;

@@ -71,7 +71,7 @@ export class TokenSources {
   ) {}
 
   /** @throws GrantFailure where no row has the grant type of the profile */
-  of({ grantType }: Pick<ProviderProfile, "grantType">): Promise<TokenSource> {
+  of(grantType: GrantTypeName): Promise<TokenSource> {
     const opened = this.#opened.get(grantType) ?? this.#open(grantType);
     this.#opened.set(grantType, opened);
     return opened;
@@ -88,7 +88,7 @@ export class TokenSources {
     const connection = this.deps.store.getConnection(connectionId);
     const profile = connection && this.deps.store.getProvider(connection.providerId);
     if (!connection || !profile || hasNoBasis(profile)) return undefined;
-    return this.of(profile).then(
+    return this.of(profile.grantType).then(
       ({ basis }) => basis?.toRenew(connection, profile),
       // The refresh itself says why.
       () => undefined,
@@ -98,13 +98,13 @@ export class TokenSources {
   /** False where another connection's credential would be exchanged, and there is none. */
   async hasBasis(profile: ProviderProfile, name: UserAccount): Promise<boolean> {
     if (hasNoBasis(profile)) return true;
-    return (await this.of(profile)).basis?.isUsable(profile, name) ?? true;
+    return (await this.of(profile.grantType)).basis?.isUsable(profile, name) ?? true;
   }
 
   /** Makes a connection of an id_token alone. @throws InvalidArgument, FailedPrecondition, ResourceExhausted, Unavailable */
   async importIdToken(...[profile, request, idToken, principal]: Import): Promise<Connection> {
     const { importer } = this.deps.types;
-    const source = importer && (await this.of({ grantType: importer }));
+    const source = importer && (await this.of(importer));
     if (!source?.importIdToken) {
       const description =
         "is of no use to this build of nexusd, which has no grant type that exchanges id_tokens";

@@ -161,7 +161,7 @@ export class TokenEndpointClient {
   async refresh(request: RefreshRequest): Promise<Renewed> {
     refuseMoved(request);
     const { profile, dpopKey } = request;
-    const source = await this.deps.sources.of(profile);
+    const source = await this.deps.sources.of(profile.grantType);
     const sentMs = this.deps.clock.monotonicMs();
     const renewed = await source.renew(this.#renewal(request), request);
     return { ...renewed, tokenSet: { ...this.#sentAt(sentMs, renewed.tokenSet), dpopKey } };

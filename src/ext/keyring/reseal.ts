@@ -29,7 +29,7 @@ export const resealers: Readonly<
     const profile = tx.getProvider(key);
     const { registration } = profile ?? {};
     if (!profile || !registration?.accessToken) return;
-    const place = registrationPlace(profile, registration);
+    const place = registrationPlace(profile.id, registration.registeredAtMs);
     const accessToken = vault.reseal(place, registration.accessToken);
     tx.putProvider({ ...profile, registration: { ...registration, accessToken } });
   },
@@ -54,7 +54,7 @@ export const resealers: Readonly<
     if (!revocation) return;
     tx.revocations.put({
       ...revocation,
-      sealed: vault.reseal(revocationPlace(revocation), revocation.sealed),
+      sealed: vault.reseal(revocationPlace(revocation.id, revocation), revocation.sealed),
     });
   },
   import: (tx, vault, key) => {
@@ -65,6 +65,7 @@ export const resealers: Readonly<
   client_key: (tx, vault, key) => {
     const clientKey = tx.clientKeys.get(key);
     if (!clientKey) return;
-    tx.clientKeys.put({ ...clientKey, sealed: vault.reseal(clientKeyPlace(clientKey), clientKey.sealed) });
+    const place = clientKeyPlace(clientKey.kid, clientKey.createdAtMs);
+    tx.clientKeys.put({ ...clientKey, sealed: vault.reseal(place, clientKey.sealed) });
   },
 };

@@ -90,9 +90,7 @@ export async function deleteRegistration(
   return status === 204 || status === 200 || status === 404;
 }
 
-function managed({
-  accessToken,
-}: NonNullable<RegisteredClient["management"]>): Pick<OutboundRequest, "headers"> {
+function managed({ accessToken }: NonNullable<RegisteredClient["management"]>) {
   return { headers: { accept: "application/json", authorization: `Bearer ${accessToken.reveal()}` } };
 }
 

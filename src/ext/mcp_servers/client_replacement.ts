@@ -74,7 +74,7 @@ export class ClientReplacement {
       return await this.#put(profile, discovered, client, principal);
     }
     this.#mute.add(id);
-    await clients.forget({ id, registration: client.registration });
+    await clients.forget(id, client.registration);
     return profile;
   }
 
@@ -95,7 +95,7 @@ export class ClientReplacement {
       "the client was refused: it is registered for another method",
     );
     const varied = await this.#put(profile, discovered, client, principal);
-    await clients.forget(profile);
+    await clients.forget(profile.id, profile.registration);
     return varied;
   }
 
@@ -114,7 +114,7 @@ export class ClientReplacement {
       return (await registry.update(profile.id, change, profile.version, principal)).profile;
     } catch (error) {
       if (registration && client.clientId !== profile.clientId)
-        await clients.forget({ id: profile.id, registration });
+        await clients.forget(profile.id, registration);
       throw error;
     }
   }

@@ -120,7 +120,7 @@ export class McpClients {
   ): Promise<ProfileClient | "unchanged" | "unknown" | "lost"> {
     const nowMs = this.deps.clock.nowMs();
     const hasEnded = (endMs: number | undefined): boolean => endMs !== undefined && endMs <= nowMs;
-    const management = this.#managementOf(profile);
+    const management = this.#managementOf(profile.id, profile.registration);
     if (!management) return hasEnded(profile.registration?.secretExpiresAtMs) ? "lost" : "unknown";
     const asked = this.#metadata(profile.redirectPath, profile.tokenEndpointAuthMethod);
     let client: RegisteredClient | undefined;
@@ -140,10 +140,10 @@ export class McpClients {
   }
 
   /** Ends the registration of a profile's client at its server, if it can be: it is good for nothing, and does no harm. */
-  async forget(profile: Pick<ProviderProfile, "id" | "registration">): Promise<void> {
-    const context = { providerId: profile.id, issuer: profile.registration?.issuer };
+  async forget(providerId: string, registration: ClientRegistration | undefined): Promise<void> {
+    const context = { providerId, issuer: registration?.issuer };
     try {
-      const management = this.#managementOf(profile);
+      const management = this.#managementOf(providerId, registration);
       if (!management) return;
       const isDeleted = await deleteRegistration(management, this.deps.outbound);
       if (isDeleted) this.deps.log.info(context, "client registration deleted");
@@ -154,15 +154,12 @@ export class McpClients {
     }
   }
 
-  #managementOf({
-    id,
-    registration,
-  }: Pick<ProviderProfile, "id" | "registration">): RegisteredClient["management"] {
+  #managementOf(id: string, registration: ClientRegistration | undefined): RegisteredClient["management"] {
     const { configurationUrl: url, accessToken } = registration ?? {};
     if (!registration || url === undefined || accessToken === undefined) return undefined;
     return {
       url,
-      accessToken: this.deps.vault.openToken(registrationPlace({ id }, registration), accessToken),
+      accessToken: this.deps.vault.openToken(registrationPlace(id, registration.registeredAtMs), accessToken),
     };
   }
 
@@ -231,7 +228,7 @@ export class McpClients {
   #profileClient(id: string, { server }: DiscoveredMcpServer, client: RegisteredClient): ProfileClient {
     const { clientId, clientSecret, method, secretExpiresAtMs, management } = client;
     const registeredAtMs = this.deps.clock.nowMs();
-    const place = registrationPlace({ id }, { registeredAtMs });
+    const place = registrationPlace(id, registeredAtMs);
     const registration: ClientRegistration = {
       kind: "dynamic",
       issuer: issuerOf(server),

@@ -171,7 +171,7 @@ export class McpServerProfiles implements McpProfiles {
   async deleted(profile: ProviderProfile, remainingConnections: number): Promise<void> {
     this.#lookedUpAtMs.delete(profile.id);
     this.#triedAtMs.delete(profile.id);
-    if (remainingConnections === 0) await this.deps.clients.forget(profile);
+    if (remainingConnections === 0) await this.deps.clients.forget(profile.id, profile.registration);
   }
 
   async #make(
@@ -194,7 +194,7 @@ export class McpServerProfiles implements McpProfiles {
       return profile;
     } catch (error) {
       registry.release(reserved);
-      if (client?.registration) await clients.forget({ id: reserved.id, registration: client.registration });
+      if (client?.registration) await clients.forget(reserved.id, client.registration);
       throw error;
     }
   }
@@ -228,7 +228,7 @@ export class McpServerProfiles implements McpProfiles {
       );
     }
     const moved = await this.#replacement.replaced(profile, discovered, principal);
-    await this.deps.clients.forget(profile);
+    await this.deps.clients.forget(profile.id, profile.registration);
     return moved;
   }
 

@@ -31,17 +31,7 @@ export function settingsOfServer(
   before: ProviderSettings,
   { server, scopes, resource }: DiscoveredMcpServer,
   { clientId, method }: ProfileClient,
-): Pick<
-  ProviderSettings,
-  | "clientId"
-  | "tokenEndpointAuthMethod"
-  | "issuer"
-  | "enableDiscovery"
-  | "authUrl"
-  | "tokenUrl"
-  | "scopes"
-  | "oauth2"
-> {
+) {
   const isPublished = server.issuer !== undefined;
   return {
     clientId,
@@ -52,7 +42,7 @@ export function settingsOfServer(
     tokenUrl: isPublished ? "" : server.tokenEndpoint,
     scopes,
     oauth2: { ...before.oauth2, resource },
-  };
+  } satisfies Partial<ProviderSettings>;
 }
 
 /** The name that the server gives itself is shown in lists: one line, and no longer than that. */

@@ -2,19 +2,23 @@ import type { Identity } from "../access/principal.js";
 import type { SealedRecord, StaticCredential, TokenSet } from "../credentials/credential.js";
 import { InvalidArgument } from "../errors.js";
 
+/** Where the sealed part of a request for consent lies. */
+export interface AuthorizationKey {
+  readonly connectionId: string;
+  readonly providerId: string;
+  readonly expiresAtMs: number;
+}
+
 /**
  * A request for consent. Until a person has answered it its key is the SHA-256 of `state`; one that was answered and waits for its
  * confirmation lies under the hash of its completion code.
  */
-export interface PendingAuthorization {
-  readonly connectionId: string;
-  readonly providerId: string;
+export interface PendingAuthorization extends AuthorizationKey {
   /** Version of the profile when it was requested: an edit in between ends the request. */
   readonly providerVersion: bigint;
   readonly scopes: readonly string[];
   readonly returnUrl: string | undefined;
   readonly redirectUri: string;
-  readonly expiresAtMs: number;
   readonly sealed: SealedRecord;
   /** The credential is to wait for its confirmation. */
   readonly requireConfirmation: boolean;

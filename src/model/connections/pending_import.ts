@@ -2,17 +2,21 @@ import type { Secret } from "../../runtime/secret.js";
 import type { Principal } from "../access/principal.js";
 import type { SealedRecord } from "../credentials/credential.js";
 
-/** An import of a refresh token, under way or done. */
-export interface PendingImport {
+/** Where the sealed part of an import lies. */
+export interface ImportKey {
   /** The connection that it becomes. */
   readonly connectionId: string;
   readonly providerId: string;
+  readonly startedAtMs: number;
+}
+
+/** An import of a refresh token, under way or done. */
+export interface PendingImport extends ImportKey {
   readonly userId: string;
   /** Of the name that the connection gets. */
   readonly label: string;
   readonly scopes: readonly string[];
   readonly principal: Pick<Principal, "name" | "origin">;
-  readonly startedAtMs: number;
   /** An `ImportedToken`; undefined once the connection holds a credential of its own. */
   readonly sealed: SealedRecord | undefined;
   /** Whether a key is sealed with the refresh token. */

@@ -1,21 +1,28 @@
 import type { SealedRecord } from "../credentials/credential.js";
 
-/** A token that is to be revoked at its provider (RFC 7009). Its connection may be gone. */
-export interface PendingRevocation {
-  readonly id: string;
+/** To which credential a token belonged. */
+export interface RevokedPlace {
   readonly connectionId: string;
   readonly providerId: string;
-  /** Revision of the credential that it was part of. */
   readonly revision: bigint;
+  /** `grantBinding` of the profile that it was obtained with; undefined when that is not known. */
+  readonly binding?: string | undefined;
+}
+
+export interface DueRevocation {
+  readonly id: string;
+  readonly providerId: string;
+  readonly nextAttemptMs: number;
+}
+
+/** A token that is to be revoked at its provider (RFC 7009). Its connection may be gone. */
+export interface PendingRevocation extends RevokedPlace, DueRevocation {
   /** RFC 7009 section 2.1. */
   readonly tokenTypeHint: TokenTypeHint;
   /** Attempts that failed. */
   readonly attempts: number;
   readonly createdAtMs: number;
-  readonly nextAttemptMs: number;
   readonly sealed: SealedRecord;
-  /** `grantBinding` of the profile that the token was obtained with; undefined in those of older stores. */
-  readonly binding?: string | undefined;
   /** When the token dies; undefined when that is not known, as of refresh tokens. */
   readonly tokenExpiresAtMs?: number | undefined;
 }

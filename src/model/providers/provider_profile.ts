@@ -23,14 +23,18 @@ export const strategiesOfType: Readonly<Record<AuthType, readonly StrategyKind[]
   aws_sigv4: ["aws_sigv4"],
 };
 
-/** A provider profile as stored. */
-export interface ProviderProfile extends ProviderSettings {
+/** A profile as it was after one of its changes. */
+export interface ProfileVersion {
   readonly id: string;
+  /** Counts the changes of this profile, from 1. */
+  readonly version: bigint;
+}
+
+/** A provider profile as stored. */
+export interface ProviderProfile extends ProviderSettings, ProfileVersion {
   readonly clientSecret: SealedRecord | undefined;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
-  /** Counts the changes of this profile, from 1. */
-  readonly version: bigint;
   /** Path of its redirect URI below the public URL, decided when it was created; empty unless a person consents there. */
   readonly redirectPath: string;
   /** How the daemon made the client known at the authorization server; undefined when a person did. */

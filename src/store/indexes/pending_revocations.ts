@@ -1,11 +1,9 @@
-import type { PendingRevocation } from "../../model/connections/revocation.js";
+import type { DueRevocation, PendingRevocation } from "../../model/connections/revocation.js";
 import { type Databases, nothing } from "../lmdb/databases.js";
 import { decodeRevocation, encodeRevocation } from "../records/journal_codec.js";
 import { unlessUnreadable } from "../records/unreadable.js";
 import { firstOfEach } from "./due_keys.js";
 import { countSealed } from "./sealed_count.js";
-
-export type DueRevocation = Pick<PendingRevocation, "id" | "providerId" | "nextAttemptMs">;
 
 /** The tokens that are to be revoked at their providers. */
 export class PendingRevocationReads {

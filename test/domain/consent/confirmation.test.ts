@@ -29,7 +29,7 @@ describe("a consent that waits for its confirmation", () => {
     return store.revocations
       .due(10)
       .flatMap(({ id }) => store.revocations.get(id) ?? [])
-      .map((entry) => vault.openToken(revocationPlace(entry), entry.sealed).reveal());
+      .map((entry) => vault.openToken(revocationPlace(entry.id, entry), entry.sealed).reveal());
   };
   const untilOver = (id: string) => {
     engine.clock.advance(10 * 60_000);

@@ -39,7 +39,7 @@ describe("a grant type", () => {
     await expect(refused).rejects.toMatchObject({
       violations: [{ field: "provider.grant_type", description: expect.stringContaining("jwt_bearer") }],
     });
-    await expect(sourcesOf([]).of(aProfile(settings))).rejects.toMatchObject({
+    await expect(sourcesOf([]).of(settings.grantType)).rejects.toMatchObject({
       kind: "client",
       message: expect.stringContaining("is not part of this build of nexusd"),
     });
@@ -57,7 +57,7 @@ describe("a grant type", () => {
     const sources = sourcesOf([row]);
     expect(opened).toEqual([]);
     const profile = aProfile(settings);
-    expect(await sources.of(profile)).toBe(await sources.of(profile));
+    expect(await sources.of(profile.grantType)).toBe(await sources.of(profile.grantType));
     expect(opened).toEqual(["jwt_bearer"]);
   });
 

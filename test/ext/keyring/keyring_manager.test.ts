@@ -78,7 +78,7 @@ describe("KeyringManager", () => {
     };
     return store.commit((tx) => {
       const clientSecret = vault.sealToken(clientSecretPlace(profile), token);
-      const accessToken = vault.sealToken(registrationPlace(profile, registered), token);
+      const accessToken = vault.sealToken(registrationPlace(profile.id, registered.registeredAtMs), token);
       tx.putProvider({ ...profile, clientSecret, registration: { ...registered, accessToken } });
       tx.putConnection(active);
       tx.putCredential("c", vault.sealFields(active, 3n, { api_key: token }));
@@ -95,7 +95,7 @@ describe("KeyringManager", () => {
         attempts: 0,
         createdAtMs: nowMs,
         nextAttemptMs: nowMs,
-        sealed: vault.sealToken(revocationPlace(revocation), token),
+        sealed: vault.sealToken(revocationPlace(revocation.id, revocation), token),
       });
       const key = "ab".repeat(32);
       tx.putImport(key, {
@@ -108,7 +108,7 @@ describe("KeyringManager", () => {
       const clientKey = { kid: "k", createdAtMs: nowMs };
       tx.clientKeys.put({
         ...{ ...clientKey, type: "P-256", signsFromMs: nowMs, endsAtMs: undefined },
-        sealed: vault.sealToken(clientKeyPlace(clientKey), token),
+        sealed: vault.sealToken(clientKeyPlace(clientKey.kid, clientKey.createdAtMs), token),
       });
     });
   };

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { McpClients } from "../../../src/ext/mcp_servers/mcp_clients.js";
 import { Engine } from "../../domain/engine.js";
 import { perTest } from "../../lifetimes.js";
-import { aProfile, nowMs, sealed } from "../../samples.js";
+import { nowMs, sealed } from "../../samples.js";
 import { silentLog } from "../../silent_log.js";
 
 const engine = perTest(() => new Engine());
@@ -29,6 +29,6 @@ test("a client whose access token cannot be opened is left where it is: its prof
     configurationUrl: "https://as.example/clients/1",
     accessToken: sealed("of another key"),
   } as const;
-  await clients.forget(aProfile({ registration }));
+  await clients.forget("p1", registration);
   expect(asked).toEqual([]);
 });

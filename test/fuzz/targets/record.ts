@@ -247,10 +247,10 @@ function revocationOf(vault: CredentialVault, tag: string, id: string): Stored {
     createdAtMs: nowMs,
     nextAttemptMs: nowMs,
   };
-  const kept = vault.sealToken(revocationPlace(facts), new Secret(name));
+  const kept = vault.sealToken(revocationPlace(facts.id, facts), new Secret(name));
   const open = (bytes: Uint8Array): string => {
     const read = readable("revocation", () => decodeRevocation(bytes));
-    return vault.openToken(revocationPlace({ ...read, id }), read.sealed).reveal();
+    return vault.openToken(revocationPlace(id, read), read.sealed).reveal();
   };
   return { name, bytes: encodeRevocation({ ...facts, sealed: kept }), plain: name, sealed: kept, open };
 }
