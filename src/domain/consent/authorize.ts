@@ -25,13 +25,7 @@ import {
   returnRefused,
   sameText,
 } from "./consent_result.js";
-import type {
-  BrowserBinding,
-  ConsentFailure,
-  ConsentFlow,
-  FinishOutcome,
-  StartOutcome,
-} from "./consent_types.js";
+import type { BrowserBinding, ConsentFailure, FinishOutcome, StartOutcome } from "./consent_types.js";
 import { requestedProfile, unknownRequest } from "./pending_consents.js";
 
 export interface AuthorizeDeps {
@@ -66,7 +60,7 @@ export async function untilAnswered<Outcome>(
 }
 
 /** From the link to the provider, or to the user's no on the page before it. Nothing is used up but by that. */
-export class Authorize implements Pick<ConsentFlow, "start" | "decline"> {
+export class Authorize {
   protected readonly ending: ConsentEnding;
   readonly #pushes: PushedRequests;
 

@@ -107,7 +107,7 @@ export class ConnectionCompleter extends Authorize implements ConsentFlow {
 
   async #openRequest(answer: Answer): Promise<AuthorizationSecret> {
     const secret = this.deps.vault.authorizationIfOpens(hashState(answer.state), answer.pending);
-    return secret ?? (await this.#end(answer, { reason: "data_loss", type: "oauth_error" }));
+    return secret ?? (await this.#end({ ...answer, reason: "data_loss", type: "oauth_error" }));
   }
 
   async #checkBrowser(
@@ -118,12 +118,12 @@ export class ConnectionCompleter extends Authorize implements ConsentFlow {
     if (sameText(cookie ?? "", browserBinding)) return;
     this.deps.log.warn(placeOf(answer.pending), "callback from another browser");
     // With a page, and never by the return URL: who sent the answer is not known.
-    await this.#end(answer, { reason: "state_verification_failed", type: "state_verification_failed" });
+    await this.#end({ ...answer, reason: "state_verification_failed", type: "state_verification_failed" });
   }
 
   async #checkTime(answer: Answer): Promise<void> {
     if (this.deps.clock.nowMs() < answer.pending.expiresAtMs) return;
-    await this.#end(answer, { reason: "consent_expired", type: "oauth_error" }, { kind: "expired" });
+    await this.#end({ ...answer, reason: "consent_expired", type: "oauth_error" }, { kind: "expired" });
   }
 
   /** An answer that was made for another provider's redirect URI (RFC 9700 section 4.4.2). */
@@ -133,14 +133,14 @@ export class ConnectionCompleter extends Authorize implements ConsentFlow {
     this.deps.log.warn({ ...placeOf(pending), reason: "redirect_path" }, "authorization response refused");
     const detail = "it came to the redirect URI of another provider";
     const reason = "invalid_authorization_response";
-    await this.#end(answer, { reason, detail, type: "state_verification_failed" });
+    await this.#end({ ...answer, reason, detail, type: "state_verification_failed" });
   }
 
   async #checkProfile(answer: Answer): Promise<ProviderProfile> {
     const profile = requestedProfile(this.deps.store, answer.pending);
     if (profile) return profile;
-    const ended = { reason: "authorization_failed", type: "oauth_error" } as const;
-    return await this.#end(answer, ended, { kind: "provider_changed" });
+    const ended = { ...answer, reason: "authorization_failed", type: "oauth_error" } as const;
+    return await this.#end(ended, { kind: "provider_changed" });
   }
 
   async #findServer(
@@ -151,7 +151,7 @@ export class ConnectionCompleter extends Authorize implements ConsentFlow {
     const server = await this.resolve(profile, nonce !== undefined);
     if (!("kind" in server)) return server;
     const reason = server.kind === "provider_unreachable" ? server.kind : "misconfigured";
-    return await this.#end(answer, { reason, type: "oauth_error" }, server);
+    return await this.#end({ ...answer, reason, type: "oauth_error" }, server);
   }
 
   /** RFC 6749 section 4.1.2, and RFC 9207. @returns the parameters, with the code */
@@ -167,7 +167,7 @@ export class ConnectionCompleter extends Authorize implements ConsentFlow {
       const problem = invalidResponse(response, server);
       const details = { ...placeOf(pending), reason: response.reason, detail: problem.detail };
       log.warn(details, "authorization response refused");
-      return await this.#end(answer, { ...problem, type: "state_verification_failed" });
+      return await this.#end({ ...answer, ...problem, type: "state_verification_failed" });
     }
     if (response.kind !== "error") return response.params;
     const { error: word } = response;
@@ -214,12 +214,8 @@ export class ConnectionCompleter extends Authorize implements ConsentFlow {
   }
 
   /** @param outcome what the browser gets instead of the reason */
-  async #end(
-    { pending, actor }: Answer,
-    ended: Pick<EndedConsent, "reason" | "detail" | "type">,
-    outcome?: ConsentFailure,
-  ): Promise<never> {
-    const refused = await this.ending.end({ ...ended, pending, actor });
+  async #end(ended: EndedConsent, outcome?: ConsentFailure): Promise<never> {
+    const refused = await this.ending.end(ended);
     throw new Answered(outcome ?? refused);
   }
 }

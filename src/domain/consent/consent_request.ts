@@ -15,6 +15,7 @@ import type { ProviderProfile } from "../../model/providers/provider_profile.js"
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { newCodeVerifier } from "../../oauth/pkce.js";
 import type { Clock } from "../../runtime/clock.js";
+import type { DeviceConsent } from "../../store/records/secret_codec.js";
 import type { Store } from "../../store/store.js";
 import { changeConnection, consentRequested } from "../connections/state/connection_change.js";
 import {
@@ -27,7 +28,7 @@ import type { McpServers } from "../providers/mcp_servers.js";
 import { profileNamed, profileOf } from "../providers/requested_profile.js";
 import { connectionKey } from "../token_endpoint/dpop_keys.js";
 import { type IssuerMetadata, refuseWithoutAuthorization } from "../token_endpoint/issuer_metadata.js";
-import { type DeviceConsent, type DeviceRequests, refuseForDevice, shownOf } from "./device_request.js";
+import { type DeviceRequests, refuseForDevice, shownOf } from "./device_request.js";
 import type { PendingConsents } from "./pending_consents.js";
 
 /** A request for consent. */
@@ -51,21 +52,23 @@ export interface ConnectionRequest {
   readonly stepUp?: StepUp;
 }
 
-export interface RequestedConnection {
-  /** Empty with `device`; so is `state`. */
+/** Where a person consents, for every caller that may see the connection. */
+export interface PendingLink {
+  /** Empty with `device`. */
   readonly authUrl: string;
-  readonly state: string;
-  readonly scopes: readonly string[];
-  readonly providerId: string;
   readonly connectionId: string;
   readonly expiresAtMs: number;
-  /** Undefined for static types. */
-  readonly redirectUri: string | undefined;
   readonly device?: DeviceConsent | undefined;
 }
 
-/** Where a person consents, for every caller that may see the connection. */
-export type PendingLink = Pick<RequestedConnection, "authUrl" | "connectionId" | "expiresAtMs" | "device">;
+export interface RequestedConnection extends PendingLink {
+  /** Empty with `device`. */
+  readonly state: string;
+  readonly scopes: readonly string[];
+  readonly providerId: string;
+  /** Undefined for static types. */
+  readonly redirectUri: string | undefined;
+}
 
 /** What a request comes to, before it is stored. */
 interface Requested {

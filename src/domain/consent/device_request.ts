@@ -3,12 +3,9 @@ import { isConsented } from "../../model/providers/grant_type.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { GrantFailure } from "../../oauth/failure.js";
-import type { DeviceSecret } from "../../store/records/secret_codec.js";
+import type { DeviceConsent, DeviceSecret } from "../../store/records/secret_codec.js";
 import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
 import type { DevicePoller } from "./device_poller.js";
-
-/** What the person of a device authorization is shown (RFC 8628 section 3.3). */
-export type DeviceConsent = Pick<DeviceSecret, "verificationUri" | "userCode" | "verificationUriComplete">;
 
 /** The code that the daemon redeems is left out. */
 export function shownOf({ verificationUri, userCode, verificationUriComplete }: DeviceSecret): DeviceConsent {

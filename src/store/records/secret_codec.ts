@@ -13,13 +13,17 @@ import { Secret } from "../../runtime/secret.js";
 import { accountMessage, decodeAccount } from "./account_codec.js";
 import { decodeText, fieldsOf } from "./field_codec.js";
 
-/** What a device authorization is redeemed with, and what its person is shown; see `DeviceAuthorization`. */
-export interface DeviceSecret {
-  readonly deviceCode: string;
+/** What the person of a device authorization is shown (RFC 8628 section 3.3); see `DeviceAuthorization`. */
+export interface DeviceConsent {
   readonly userCode: string;
   readonly verificationUri: string;
   /** Empty where there is none. */
   readonly verificationUriComplete: string;
+}
+
+/** The same, and what it is redeemed with. */
+export interface DeviceSecret extends DeviceConsent {
+  readonly deviceCode: string;
 }
 
 /** What a pending authorization keeps secret. */
