@@ -11,13 +11,13 @@ import {
 import { networkViolations } from "../../outbound/address_judge.js";
 import type { ProviderNetworks } from "../../outbound/provider_networks.js";
 import type { Secret } from "../../runtime/secret.js";
+import type { Reads } from "../../store/reads.js";
 import type { Transaction } from "../../store/transaction.js";
 import { changeConnection } from "../connections/state/connection_change.js";
 import type { AssertionFiles } from "../token_endpoint/assertion_files.js";
 import type { GrantType } from "../token_endpoint/grant_type.js";
 import { grantViolations } from "../token_endpoint/grant_types.js";
 import type { KeyFiles } from "../token_endpoint/key_files.js";
-import type { Holder } from "./redirect_paths.js";
 import { trialViolations } from "./static/credential_probe.js";
 import { credentialSchemaViolations } from "./static/credential_schema.js";
 
@@ -121,11 +121,9 @@ export function refuseOtherGrantType(before: ProviderSettings, after: ProviderSe
 }
 
 /** @throws AlreadyExists */
-export function refuseTakenName(tx: Pick<Transaction, "findProviderByName">, profile: Holder): void {
-  const holder = tx.findProviderByName(profile.name);
-  if (holder && holder.id !== profile.id) {
-    throw new AlreadyExists(`a provider named "${profile.name}" exists already`);
-  }
+export function refuseTakenName(tx: Reads, id: string, name: string): void {
+  const holder = tx.findProviderByName(name);
+  if (holder && holder.id !== id) throw new AlreadyExists(`a provider named "${name}" exists already`);
 }
 
 /**

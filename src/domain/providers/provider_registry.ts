@@ -92,8 +92,8 @@ export class ProviderRegistry {
   /** For a client that must be registered with its redirect URI before its profile is made. @throws AlreadyExists */
   reserve(name: string): ReservedProfile {
     const id = newId();
-    refuseTakenName(this.deps.store, { id, name });
-    return { id, redirectPath: this.#redirectPaths.take({ id, name }) };
+    refuseTakenName(this.deps.store, id, name);
+    return { id, redirectPath: this.#redirectPaths.take(id, name) };
   }
 
   /** Gives back what was reserved for a profile that was not made. */
@@ -126,12 +126,12 @@ export class ProviderRegistry {
       redirectPath: "",
       ...(registration && { registration }),
     };
-    refuseTakenName(this.deps.store, profile);
+    refuseTakenName(this.deps.store, id, profile.name);
     await this.deps.clientKeys?.prepare(profile);
     try {
       return await this.deps.store.commit((tx) => {
-        refuseTakenName(tx, profile);
-        const redirectPath = isConsented(profile) ? this.#redirectPaths.take(profile) : "";
+        refuseTakenName(tx, id, profile.name);
+        const redirectPath = isConsented(profile) ? this.#redirectPaths.take(id, profile.name) : "";
         const written = { ...profile, redirectPath };
         tx.putProvider(written);
         tx.appendAudit({ ...aboutProvider(written, nowMs, principal), type: "provider.created" });
@@ -218,7 +218,7 @@ export class ProviderRegistry {
       refuseOtherGrantType(before, profile);
       refuseViolations(profile, clientSecret !== undefined, this.deps, grantType);
       refuseUnusableKey(profile, change.clientSecret ?? this.#secretOf(before), grantType);
-      refuseTakenName(tx, profile);
+      refuseTakenName(tx, id, profile.name);
       tx.putProvider(profile);
       tx.appendAudit({ ...aboutProvider(profile, nowMs, principal), type: "provider.updated" });
       followStrategy(tx, before, profile);
@@ -285,10 +285,7 @@ export class ProviderRegistry {
 }
 
 /** A client that a person put instead of the daemon's is theirs. */
-function registrationAfter(
-  before: ProviderProfile,
-  { settings, registration }: ProviderChange,
-): Pick<ProviderProfile, "registration"> {
+function registrationAfter(before: ProviderProfile, { settings, registration }: ProviderChange) {
   if (registration !== undefined) return { registration };
   const { clientId = before.clientId, issuer = before.issuer } = settings;
   const isSame = clientId === before.clientId && issuer === before.issuer;

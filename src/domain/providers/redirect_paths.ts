@@ -1,9 +1,5 @@
-import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { redirectPathFor, sharedRedirectPath } from "../../model/providers/redirect_path.js";
 import type { Store } from "../../store/store.js";
-
-/** A profile by its id and name. */
-export type Holder = Pick<ProviderProfile, "id" | "name">;
 
 /**
  * The redirect path of each profile. Each has its own, so that an answer of one provider is never taken for that of another (RFC 9700
@@ -22,17 +18,17 @@ export class RedirectPaths {
 
   /** The path that a new profile of this name would get. A profile that was renamed still has that of its old name. */
   free(name: string): string {
-    return this.#isShared ? sharedRedirectPath : this.#freeFor({ id: "", name });
+    return this.#isShared ? sharedRedirectPath : this.#freeFor("", name);
   }
 
   /**
    * Takes the path of a new profile. Call it in the commit, where one profile follows another, and `release` when the commit fails.
    * Taking it twice gives the same path.
    */
-  take(holder: Holder): string {
+  take(id: string, name: string): string {
     if (this.#isShared) return sharedRedirectPath;
-    const path = this.#freeFor(holder);
-    this.#read().set(path, holder.id);
+    const path = this.#freeFor(id, name);
+    this.#read().set(path, id);
     return path;
   }
 
@@ -46,7 +42,7 @@ export class RedirectPaths {
     this.#holders = undefined;
   }
 
-  #freeFor({ id, name }: Holder): string {
+  #freeFor(id: string, name: string): string {
     const holders = this.#read();
     for (let number = 1; ; number++) {
       const path = redirectPathFor(number === 1 ? name : `${name}-${number}`);

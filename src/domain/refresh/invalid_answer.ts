@@ -1,4 +1,3 @@
-import type { AuditEvent } from "../../model/access/audit_event.js";
 import { type Connection, hasUsableToken } from "../../model/connections/connection.js";
 import type { ProblemReason } from "../../model/problem_reason.js";
 import { remainingMs, retryDelayMs } from "../../model/refresh/refresh_policy.js";
@@ -58,8 +57,8 @@ export function invalidAnswerChange(
 }
 
 /** The event of a refresh whose token is withheld, or is not. */
-export function auditOf(invalidAnswer: InvalidAnswer | undefined): Pick<AuditEvent, "type" | "reason"> {
-  if (invalidAnswer === undefined) return { type: "token_refreshed" };
+export function auditOf(invalidAnswer: InvalidAnswer | undefined) {
+  if (invalidAnswer === undefined) return { type: "token_refreshed" } as const;
   const type = invalidAnswer.retryAtMs === undefined ? "token_refresh_fatal" : "token_refresh_failed";
-  return { type, reason: invalidAnswer.reason };
+  return { type, reason: invalidAnswer.reason } as const;
 }

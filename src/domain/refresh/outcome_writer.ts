@@ -79,9 +79,9 @@ export class OutcomeWriter {
     const outcome = outcomeOf(stateOf(attempt), answer);
     const suspend = (tx: Transaction) =>
       outcome === "suspend" && this.deps.suspensions.suspend(tx, profile, connection.id, isProbe);
-    const written = await this.#write(connection, (found) => {
-      const ended = { ...attempt, ...found, failure };
-      suspend(ended.tx);
+    const written = await this.#write(connection, (current, nowMs, tx) => {
+      const ended = { ...attempt, current, nowMs, tx, failure };
+      suspend(tx);
       return this.#written(ended, outcome, movedFrom);
     });
     // The connection has moved on; that its profile cannot be used holds anyway.
@@ -92,7 +92,7 @@ export class OutcomeWriter {
   /** The profile is gone: the token is good until it expires. */
   async providerDeleted(connection: Connection): Promise<RefreshOutcome> {
     const reason = "provider_deleted";
-    await this.#write(connection, ({ current, nowMs }) => {
+    await this.#write(connection, (current, nowMs) => {
       const problem = problemSince(current, reason, nowMs);
       const change = hasUsableToken(current, nowMs) ? { problem } : attention(current, reason, nowMs);
       return { change, type: "token_refresh_failed", reason, outcome: "not_refreshable" };
@@ -204,13 +204,13 @@ export class OutcomeWriter {
 
   async #write(
     attempted: Connection,
-    make: (found: Pick<Ended, "current" | "nowMs" | "tx">) => Written,
+    make: (current: Connection, nowMs: number, tx: Transaction) => Written,
   ): Promise<RefreshOutcome | undefined> {
     const timeMs = this.deps.clock.nowMs();
     return await this.deps.store.commit((tx) => {
       const current = tx.getConnection(attempted.id);
       if (!isSame(current, attempted)) return undefined;
-      const { change, type, reason, outcome } = make({ current, nowMs: timeMs, tx });
+      const { change, type, reason, outcome } = make(current, timeMs, tx);
       tx.putConnection(changeConnection(current, change, timeMs));
       const { id: connectionId, providerId } = current;
       tx.appendAudit({ timeMs, principal: daemon.name, connectionId, providerId, type, reason });

@@ -16,10 +16,7 @@ describe("ProviderRegistry", () => {
       registeredAtMs,
       secretExpiresAtMs: undefined,
       configurationUrl: "https://op.example/register/c",
-      accessToken: engine.vault.sealToken(
-        registrationPlace({ id: "p" }, { registeredAtMs }),
-        new Secret("rat"),
-      ),
+      accessToken: engine.vault.sealToken(registrationPlace("p", registeredAtMs), new Secret("rat")),
     });
     const profile = await engine.provider("op", { id: "p", registration: at(startMs) });
     const { state } = await engine.request();
