@@ -12,9 +12,6 @@ export type KeySource = Secret | OwnKeySource;
 /** @param alg of RFC 7518 section 3.1; empty for the default one. A `kid` that is empty is that of the key, where it has one. */
 export type OwnKeySource = (alg: string) => Promise<{ readonly kid: string; readonly privateKey: Secret }>;
 
-/** Which key signs, and how. */
-type KeyOptions = Pick<OAuth2Options, "clientKeyId" | "clientSigningAlg">;
-
 /** A key with what goes into the header beside its signature. */
 export interface SigningKey {
   readonly key: CryptoKey;
@@ -27,22 +24,19 @@ export interface SigningKey {
  *
  * @throws GrantFailure of kind `client`, before anything is sent
  */
-export async function signingKeyOf(source: KeySource, options: KeyOptions): Promise<SigningKey> {
-  if (source instanceof Secret) return await keyOfSecret(source, options);
-  const { clientSigningAlg } = options;
+export async function signingKeyOf(source: KeySource, options: OAuth2Options): Promise<SigningKey> {
+  const { clientKeyId, clientSigningAlg } = options;
+  if (source instanceof Secret) return await keyOfSecret(source, clientKeyId, clientSigningAlg);
   const { kid, privateKey } = await source(clientSigningAlg);
-  return await keyOfSecret(privateKey, { clientKeyId: kid, clientSigningAlg });
+  return await keyOfSecret(privateKey, kid, clientSigningAlg);
 }
 
-async function keyOfSecret(
-  secret: Secret,
-  { clientKeyId, clientSigningAlg }: KeyOptions,
-): Promise<SigningKey> {
+async function keyOfSecret(secret: Secret, ownKid: string, wantedAlg: string): Promise<SigningKey> {
   try {
     const { key, keyId, algorithms } = readPrivateKey(secret.reveal());
-    const alg = chosenAlgorithm(algorithms, clientSigningAlg);
+    const alg = chosenAlgorithm(algorithms, wantedAlg);
     const pem = key.export({ type: "pkcs8", format: "pem" }) as string;
-    return { key: await importPKCS8(pem, alg), alg, kid: clientKeyId === "" ? keyId : clientKeyId };
+    return { key: await importPKCS8(pem, alg), alg, kid: ownKid === "" ? keyId : ownKid };
   } catch (error) {
     const why = error instanceof PrivateKeyUnusable ? error.message : "cannot be used to sign";
     throw new GrantFailure({ kind: "client", refusal: `the client secret of the profile ${why}` });

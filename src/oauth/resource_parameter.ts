@@ -9,7 +9,7 @@ const refusesResource = /^login\.(partner\.)?microsoftonline\.[a-z]{2,}$/;
  * @param endpoint URL of the authorization or token endpoint
  */
 export function sentResource(
-  { resource, resourceParameter }: Pick<OAuth2Options, "resource" | "resourceParameter">,
+  { resource, resourceParameter }: OAuth2Options,
   endpoint: string,
 ): string | undefined {
   if (resource === "" || resourceParameter === "never") return undefined;

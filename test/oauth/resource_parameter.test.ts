@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { plainOAuth2 } from "../../src/model/providers/profile_fields.js";
 import { sentResource } from "../../src/oauth/resource_parameter.js";
 
 const resource = "https://mcp.example.com/mcp";
@@ -13,11 +14,12 @@ test.each([
   ["always", "https://login.microsoftonline.com/common/oauth2/token", resource],
   ["never", "https://login.example/token", undefined],
 ] as const)("%s at %s: %s", (resourceParameter, endpoint, expected) => {
-  expect(sentResource({ resource, resourceParameter }, endpoint)).toBe(expected);
+  expect(sentResource({ ...plainOAuth2, resource, resourceParameter }, endpoint)).toBe(expected);
 });
 
 test("none is sent where none is set", () => {
   for (const resourceParameter of ["auto", "always", "never"] as const) {
-    expect(sentResource({ resource: "", resourceParameter }, "https://login.example/token")).toBeUndefined();
+    const options = { ...plainOAuth2, resourceParameter };
+    expect(sentResource(options, "https://login.example/token")).toBeUndefined();
   }
 });

@@ -36,7 +36,7 @@ import {
   manifestText,
 } from "./backup_file.js";
 import { backupPlace, restoreFolderPrefix } from "./backup_maker.js";
-import { beginRestored } from "./restored_store.js";
+import { beginRestored, type RestoredCounts } from "./restored_store.js";
 import { verifySealed } from "./sealed_verdict.js";
 
 /** Puts a backup into the data folder of the settings, whose daemon does not run. @throws as `restoreStore` */
@@ -172,7 +172,7 @@ async function prepare(
   manifest: BackupManifest,
   ring: Vault,
   clock: Clock,
-): Promise<Pick<RestoreReport, "marked" | "endedRequests">> {
+): Promise<RestoredCounts> {
   const nowMs = clock.nowMs();
   const store = Store.open({ folder, nowMs, leavesFleet: true });
   try {
@@ -183,7 +183,7 @@ async function prepare(
     const { unreadable } = await verifySealed(store, vault);
     if (unreadable.length > manifest.unreadableRecords)
       throw new BackupDamaged(`holds ${unreadable.length} sealed records that do not open`);
-    return await beginRestored(store, { timeMs: nowMs, principal: owner.name });
+    return await beginRestored(store, nowMs, owner.name);
   } finally {
     await store.close();
   }

@@ -4,7 +4,6 @@ import {
   consentEnded,
 } from "../../domain/connections/state/connection_change.js";
 import { sealedPages } from "../../domain/operations/sealed_records.js";
-import type { AuditEvent } from "../../model/access/audit_event.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { isUnattended } from "../../model/providers/grant_type.js";
 import { isRefreshable } from "../../model/refresh/refresh_policy.js";
@@ -35,11 +34,7 @@ export interface RestoredCounts {
  *
  * The copy is not in use yet, and is thrown away when this fails.
  */
-export async function beginRestored(
-  store: Store,
-  event: Pick<AuditEvent, "timeMs" | "principal">,
-): Promise<RestoredCounts> {
-  const { timeMs: nowMs } = event;
+export async function beginRestored(store: Store, nowMs: number, principal: string): Promise<RestoredCounts> {
   let endedRequests = 0;
   for await (const { kind, entries } of sealedPages(store)) {
     if (kind !== "authorization") continue;
@@ -70,7 +65,7 @@ export async function beginRestored(
   while (await store.commit((tx) => clearNotifications(tx)));
   await store.commit((tx) => {
     tx.beginEpoch();
-    tx.appendAudit({ ...event, type: "store.restored", count: marked });
+    tx.appendAudit({ timeMs: nowMs, principal, type: "store.restored", count: marked });
   });
   return { marked, endedRequests };
 }

@@ -92,7 +92,7 @@ async function sendInstallationRequest(grant: GithubAppGrant): Promise<TokenAnsw
 }
 
 async function appJwt({ client, clock }: GithubAppGrant): Promise<string> {
-  const { key } = await signingKeyOf(keySourceOf(client), { clientKeyId: "", clientSigningAlg: "RS256" });
+  const { key } = await signingKeyOf(keySourceOf(client), { ...plainOAuth2, clientSigningAlg: "RS256" });
   const iat = Math.floor(clock.nowMs() / 1000) - backdatedSeconds;
   const claims = { iss: client.clientId, iat, exp: iat + maxSeconds };
   return await new SignJWT(claims).setProtectedHeader({ alg: "RS256", typ: "JWT" }).sign(key);

@@ -16,7 +16,7 @@ export interface JwtVerifierDeps {
   readonly audience: string;
   readonly keys: IssuerKeys;
   readonly clock: Clock;
-  readonly log: Pick<Log, "debug">;
+  readonly log: Log;
 }
 
 /** Signatures by a private key only: with `none` or a symmetric algorithm, everybody who knows the public key could sign (RFC 8725 section 3.1). */

@@ -48,16 +48,10 @@ export function matchOf({ providers, when }: Rule, facts: Facts): Match {
   return holds === undefined ? "unknown" : holds ? "yes" : "no";
 }
 
-/** A rule, and what it says of one request. */
-export interface ExplainedRule extends Pick<Rule, "line" | "verdict" | "because"> {
-  readonly match: Match;
-  readonly decides: boolean;
-}
-
 /** What is decided, and what each rule says. */
 export function explainRules(rules: readonly Rule[], facts: Facts) {
   const ruling = decide(rules, facts);
-  const explained = rules.map((rule): ExplainedRule => {
+  const explained = rules.map((rule) => {
     const { line, verdict, because } = rule;
     return { line, verdict, because, match: matchOf(rule, facts), decides: rule === ruling.rule };
   });

@@ -15,7 +15,7 @@ describe("a store that comes from a backup", () => {
     id = (await engine.connection(profile)).id;
   });
 
-  const restore = () => beginRestored(engine.store, { timeMs: engine.clock.nowMs(), principal: "owner" });
+  const restore = () => beginRestored(engine.store, engine.clock.nowMs(), "owner");
   const attempt = async (act: () => void, sent = 1): Promise<string> => {
     const outcome = engine.refresher.refresh(id);
     await engine.untilSent(sent);

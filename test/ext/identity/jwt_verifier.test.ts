@@ -45,8 +45,8 @@ describe("JwtVerifier", () => {
       clock,
       log: { ...silentLog, warn: (fields) => void warnings.push(fields) },
     });
-    const log = { debug: (fields: object) => void reasons.push((fields as { reason: unknown }).reason) };
-    verifier = new JwtVerifier({ issuer, audience, keys, clock, log });
+    const debug = (fields: object) => void reasons.push((fields as { reason: unknown }).reason);
+    verifier = new JwtVerifier({ issuer, audience, keys, clock, log: { ...silentLog, debug } });
   });
   const nameOf = async (token: string) => (await verifier.principalOf(token))?.name;
 

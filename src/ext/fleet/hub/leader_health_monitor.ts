@@ -1,3 +1,4 @@
+import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
 import type { ProviderReach } from "../../../outbound/provider_reach.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
@@ -128,7 +129,7 @@ export class LeaderHealthMonitor {
     const { reach, store } = this.deps;
     const failed = reach.unreached(unreachedMs).slice(0, originsOfKind);
     const reached = reach.reached.slice(-originsOfKind);
-    return [...new Set([...failed, ...reached, ...someOrigins(store)])];
+    return [...new Set([...failed, ...reached, ...someOrigins(store.listProviders({ limit: 1_000 }))])];
   }
 
   async #giveBack(trouble: LeadTrouble): Promise<void> {
@@ -157,9 +158,9 @@ export class LeaderHealthMonitor {
 }
 
 /** Of the providers that the fleet has, drawn at random: whose name comes first decides nothing. */
-function someOrigins(store: Pick<ReplicaStore, "listProviders">): string[] {
+function someOrigins(profiles: readonly ProviderProfile[]): string[] {
   const origins = new Set<string>();
-  for (const { tokenUrl, issuer } of store.listProviders({ limit: 1_000 })) {
+  for (const { tokenUrl, issuer } of profiles) {
     const url = tokenUrl || issuer;
     if (URL.canParse(url)) origins.add(new URL(url).origin);
   }

@@ -52,8 +52,9 @@ export function addConnectTool(server: McpServer, deps: ToolDeps, era: Era): voi
       answering(async () => {
         const account = await accountOf(deps, context, given);
         const session = sessionOf(context);
-        const asking = { context, session, clock, account, scopes: given.scopes };
-        const consent = await onProvider(account, () => acquire(asking));
+        const { scopes, wait_seconds } = given;
+        const wait = { context, session, clock, account, scopes, waitMs: wait_seconds * 1000 };
+        const consent = await onProvider(account, () => acquire(wait));
         const asked = context.mcpReq.requestState<string>();
         if (consent === undefined) {
           await tellComplete(context, era, asked);
@@ -63,7 +64,7 @@ export function addConnectTool(server: McpServer, deps: ToolDeps, era: Era): voi
         const reply = inputResponse(context.mcpReq.inputResponses, question);
         if (reply.kind !== "elicit") return ask(account, consent, era);
         if (reply.action !== "accept") return declined(account);
-        const outcome = await awaitPerson({ ...asking, waitMs: given.wait_seconds * 1000 }, asked);
+        const outcome = await awaitPerson(wait, asked);
         if (outcome.kind !== "waiting") await tellComplete(context, era, asked);
         return answerOf(account, outcome);
       }, given),

@@ -28,7 +28,7 @@ export type PersonOutcome =
 
 /** The token, or the link; a token stays here. */
 export async function acquire(
-  { session, context, account, scopes }: Pick<PersonWait, "session" | "context" | "account" | "scopes">,
+  { session, context, account, scopes }: PersonWait,
   waitMs = 0,
 ): Promise<ConsentRequired | undefined> {
   const { signal } = context.mcpReq;

@@ -25,12 +25,14 @@ export interface McpPolicy extends ActingUser {
 /** An answer beyond it costs a model more than it can read. */
 export const defaultMaxAnswerBytes = 64 * 1024;
 
-export function refuseProvider({ providers }: McpPolicy, name: string): void {
-  if (mayUseProvider({ providers }, name)) return;
-  throw usageFailure(`the provider ${name} is not among those of this server: ${providers.join(", ")}`);
+export function refuseProvider(policy: McpPolicy, name: string): void {
+  if (mayUseProvider(policy, name)) return;
+  throw usageFailure(
+    `the provider ${name} is not among those of this server: ${policy.providers.join(", ")}`,
+  );
 }
 
-export function mayUseProvider({ providers }: Pick<McpPolicy, "providers">, name: string): boolean {
+export function mayUseProvider({ providers }: McpPolicy, name: string): boolean {
   return providers.length === 0 || providers.includes(name);
 }
 

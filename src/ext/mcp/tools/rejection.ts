@@ -13,7 +13,7 @@ export type Rejection = { readonly kind: "retry" } | { readonly kind: "note"; re
 const maxChallengeBytes = 8192;
 
 export function isRejection(answer: ApiAnswer): boolean {
-  return refusesCredential(answer.status, challengeOf(answer));
+  return refusesCredential(answer.status, challengeOf(answer.headers));
 }
 
 /** Reports it to the daemon, which refreshes once or asks the person for scopes. @param redaction of what the daemon may repeat of it */
@@ -21,15 +21,15 @@ export async function reportRejection(
   { daemon, call }: DaemonSession,
   account: Account,
   { revision }: Token,
-  answer: Pick<ApiAnswer, "status" | "headers">,
+  { status, headers }: ApiAnswer,
   redaction: Redaction,
 ): Promise<Rejection> {
-  const wwwAuthenticate = redaction.apply(challengeOf(answer));
+  const wwwAuthenticate = redaction.apply(challengeOf(headers));
   try {
     const { outcome, missingScopes, consent } = await call(
       `report the refused token of ${account.providerName}`,
       daemon.tokens.reportRejectedToken,
-      { name: account, revision, status: answer.status, wwwAuthenticate },
+      { name: account, revision, status, wwwAuthenticate },
     );
     if (outcome !== RejectionOutcome.SCOPES_MISSING) return { kind: "retry" };
     return { kind: "note", note: scopesNote(account, missingScopes, consent) };
@@ -57,7 +57,7 @@ function scopesNote(
   return `${wanted}: show this link to the user and to nobody else, and call again when the user is done: ${link}`;
 }
 
-function challengeOf({ headers }: Pick<ApiAnswer, "headers">): string {
+function challengeOf(headers: ApiAnswer["headers"]): string {
   const text = Buffer.from(headers["www-authenticate"] ?? "", "latin1").toString("utf8");
   return Buffer.byteLength(text) <= maxChallengeBytes ? text : "";
 }

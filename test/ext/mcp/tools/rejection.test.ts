@@ -11,10 +11,8 @@ it("tells the daemon no credential that an API repeats in its challenge, since t
     daemon: { tokens: { reportRejectedToken } },
     call: (_: string, method: (request: unknown) => unknown, request: unknown) => method(request),
   };
-  const answer = {
-    status: 403,
-    headers: { "www-authenticate": 'Bearer error="insufficient_scope", scope="SECRET%2Ds repo"' },
-  };
+  const headers = { "www-authenticate": 'Bearer error="insufficient_scope", scope="SECRET%2Ds repo"' };
+  const answer = { status: 403, headers, head: "", async *body() {}, dismiss: () => undefined };
   const account = { providerName: "op", userId: "ada", label: "" };
   const token = create(TokenSchema);
   await reportRejection(session as never, account, token, answer, new Redaction(["SECRET-s"]));

@@ -44,20 +44,20 @@ export class FirstCopy {
     const query: Query = (text, values) => this.channel.query(text, values, pageDeadlineMs);
     let position = BigInt((await this.channel.value("SELECT position AS value FROM nexus.image")) ?? -1);
     if (position < 0n) throw new FleetOutrun("the fleet has no image of its store");
-    const pageAfter = ({ database, key }: Pick<RawWrite, "database" | "key">) => {
+    const pageAfter = (database: string, key: Uint8Array) => {
       const rows = query<{ frames: Buffer | null }>(page, [database, Buffer.from(key)]);
       // It is awaited later, if at all.
       rows.catch(() => undefined);
       return rows;
     };
-    let next = pageAfter({ database: "", key: new Uint8Array(0) });
+    let next = pageAfter("", new Uint8Array(0));
     for (;;) {
       const [row] = await next;
       const entries = row?.frames ? decodeFrames(row.frames) : [];
       const last = entries.at(-1);
       if (!last) break;
       // The server makes the next page while this one is written.
-      next = pageAfter(last);
+      next = pageAfter(last.database, last.key);
       yield entries;
     }
     const { newest, newestId } = await readLogState(query, position);
