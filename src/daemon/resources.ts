@@ -32,7 +32,7 @@ const firstFiles = [
 /** What a store that failed at the start gets to close; it takes milliseconds, or for ever. */
 const closeMs = 1_000;
 
-/** What tells the daemon the time. */
+/** What a daemon reads the time from. */
 export interface DaemonClocks {
   readonly clock: Clock;
   /** Of links to a database and to other daemons; `clock` by default. */

@@ -1,4 +1,3 @@
-import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
 import type { ProviderReach } from "../../../outbound/provider_reach.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
@@ -129,7 +128,8 @@ export class LeaderHealthMonitor {
     const { reach, store } = this.deps;
     const failed = reach.unreached(unreachedMs).slice(0, originsOfKind);
     const reached = reach.reached.slice(-originsOfKind);
-    return [...new Set([...failed, ...reached, ...someOrigins(store.listProviders({ limit: 1_000 }))])];
+    const urls = store.listProviders({ limit: 1_000 }).map(({ tokenUrl, issuer }) => tokenUrl || issuer);
+    return [...new Set([...failed, ...reached, ...someOrigins(urls)])];
   }
 
   async #giveBack(trouble: LeadTrouble): Promise<void> {
@@ -158,10 +158,9 @@ export class LeaderHealthMonitor {
 }
 
 /** Of the providers that the fleet has, drawn at random: whose name comes first decides nothing. */
-function someOrigins(profiles: readonly ProviderProfile[]): string[] {
+function someOrigins(urls: readonly string[]): string[] {
   const origins = new Set<string>();
-  for (const { tokenUrl, issuer } of profiles) {
-    const url = tokenUrl || issuer;
+  for (const url of urls) {
     if (URL.canParse(url)) origins.add(new URL(url).origin);
   }
   return [...origins]
