@@ -1,7 +1,7 @@
 // Copied from src/strategies/apply_strategy.ts by `npm run generate`; edit that.
 import { createHmac } from "node:crypto";
 import { type HmacPayloadStrategy, needsProof, type Strategy } from "./strategy.js";
-import { type Clock, SystemClock } from "./clock.js";
+import { SystemClock, type WallClock } from "./clock.js";
 import {
   type ApiRequest,
   type AuthorizedRequest,
@@ -25,7 +25,7 @@ export { StrategyError };
 
 export interface ApplyOptions {
   /** The time of an AWS signature; the machine's by default. */
-  readonly clock?: Pick<Clock, "nowMs">;
+  readonly clock?: WallClock;
   /** How an AWS signature covers the body; `header` by default. */
   readonly bodyHash?: BodyHash;
   /** Of `CreateProof`, for this very request: required where the token is bound to a key, and used nowhere else. */

@@ -2,7 +2,7 @@
 import { Sha256 } from "@aws-crypto/sha256-js";
 import { SignatureV4 } from "@smithy/signature-v4";
 import type { AwsSigV4Strategy } from "./strategy.js";
-import type { Clock } from "./clock.js";
+import type { WallClock } from "./clock.js";
 import type { AuthorizedRequest, RequestBody } from "./api_request.js";
 import { type Credentials, readCredential, refuseHeaderViolations } from "./credential_fields.js";
 import { cutUrl, queryValues } from "./query.js";
@@ -27,7 +27,7 @@ export async function signAws<Body extends RequestBody>(
   request: AuthorizedRequest<Body>,
   { service, region }: AwsSigV4Strategy,
   credentials: Credentials,
-  { clock, bodyHash }: { readonly clock: Pick<Clock, "nowMs">; readonly bodyHash: BodyHash },
+  { clock, bodyHash }: { readonly clock: WallClock; readonly bodyHash: BodyHash },
 ): Promise<AuthorizedRequest<Body>> {
   if (!URL.canParse(request.url))
     throw new StrategyError("invalid_request", "url", "must be an absolute URL");

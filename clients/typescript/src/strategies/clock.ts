@@ -4,10 +4,13 @@ export interface Timer {
   cancel(): void;
 }
 
-/** The only source of time. Everything that waits takes one, so that tests move time by hand. */
-export interface Clock {
+export interface WallClock {
   /** Milliseconds since the Unix epoch; it can jump either way when the machine's clock is set. */
   nowMs(): number;
+}
+
+/** The only source of time. Everything that waits takes one, so that tests move time by hand. */
+export interface Clock extends WallClock {
   /** Milliseconds of a clock that never jumps; only differences have a meaning. */
   monotonicMs(): number;
   /** Calls `callback` once after `delayMs` (taken as 0 when negative). It does not keep the process alive. */

@@ -69,7 +69,7 @@ export const bearerStrategy: OAuth2Strategy = {
 };
 
 /** Of a token that is bound to a key (RFC 9449 section 7.1): it goes there and nowhere else, beside a proof. */
-export function dpopStrategy({ credentialField }: Pick<OAuth2Strategy, "credentialField">): OAuth2Strategy {
+export function dpopStrategy(credentialField: string): OAuth2Strategy {
   return { kind: "oauth2", headerName: "Authorization", valuePrefix: "DPoP ", credentialField };
 }
 
