@@ -71,7 +71,7 @@ export class Texts {
   readonly #prefixes: readonly string[];
 
   constructor(texts: readonly string[]) {
-    this.#exact = new Set(texts.filter((text) => !text.endsWith("*")));
+    this.#exact = new Set(texts);
     this.#prefixes = texts.filter((text) => text.endsWith("*")).map((text) => text.slice(0, -1));
   }
 
@@ -83,15 +83,13 @@ export class Texts {
 /** A restriction, made ready to judge many calls. */
 export class CompiledRestriction {
   readonly #users: Texts | undefined;
-  readonly #providerIds: ReadonlySet<string> | undefined;
-  readonly #providerNames: ReadonlySet<string> | undefined;
+  readonly #providers: ReadonlySet<string> | undefined;
   readonly #connections: ReadonlySet<string> | undefined;
   readonly #labels: Texts | undefined;
 
   constructor(readonly given: Restriction) {
     this.#users = given.userIds && new Texts(given.userIds);
-    this.#providerIds = given.providers && new Set(given.providers.filter(isId));
-    this.#providerNames = given.providers && new Set(given.providers.filter((text) => !isId(text)));
+    this.#providers = given.providers && new Set(given.providers);
     this.#connections = given.connectionIds && new Set(given.connectionIds);
     this.#labels = given.labels && new Texts(given.labels);
   }
@@ -129,9 +127,10 @@ export class CompiledRestriction {
   }
 
   #hasProvider({ id, name }: ProviderFacts): boolean {
-    if (this.#providerIds === undefined || this.#providerNames === undefined) return true;
+    const providers = this.#providers;
+    if (providers === undefined || providers.has("*") || providers.has(id)) return true;
     // What is written as an id is one: of a profile that is named so it says nothing.
-    return this.#providerIds.has(id) || this.#providerNames.has(name) || this.#providerNames.has("*");
+    return providers.has(name) && !isId(name);
   }
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import {
   CompiledRestriction,
+  describeRestriction,
   type Restriction,
   restrictionViolations,
 } from "../../../src/model/access/scope_restriction.js";
@@ -64,6 +65,11 @@ describe("a restriction", () => {
     expect(contains(restriction, { kind: "new", userId: "bob", provider })).toBe(false);
   });
 
+  it("does not judge the user and the provider that a new connection leaves out", () => {
+    const restriction = { userIds: ["ada*"], providers: ["github"] };
+    expect(contains(restriction, { kind: "new", userId: undefined, provider: undefined })).toBe(true);
+  });
+
   it("by labels holds new connections with these alone, and one that is gone, whose label nobody knows", () => {
     const restriction = { userIds: ["*"], labels: [""] };
     const request = { kind: "new", userId: "ada", provider } as const;
@@ -72,29 +78,42 @@ describe("a restriction", () => {
     expect(contains(restriction, { ...connection, label: undefined })).toBe(true);
   });
 
+  it("is described in one sentence", () => {
+    const lists = {
+      userIds: ["ada", "bob"],
+      providers: ["github"],
+      connectionIds: [id],
+      labels: ["", "work"],
+    };
+    expect(describeRestriction({ ...lists, methods: ["GET"], paths: ["/*"] })).toBe(
+      `users ada, bob; providers github; connections ${id}; labels "", work; methods GET; paths /*`,
+    );
+    expect(describeRestriction({ labels: ["work"] })).toBe("labels work");
+  });
+
   it("is told what is wrong with it, each entry by its place", () => {
     expect(restrictionViolations({})[0]?.field).toBe("");
     expect(restrictionViolations({ labels: ["work"] })[0]?.field).toBe("");
     expect(
       restrictionViolations({
-        userIds: ["ok", "", "a*b", "x".repeat(257), "a\nb", "end*"],
+        userIds: ["ok", "", "a*b", "x".repeat(257), "a\nb", "*a", "end*", "x".repeat(256)],
         providers: ["github", "*", "git*", "Git"],
         connectionIds: [id, "*", id.toUpperCase()],
         labels: ["", "work", "a*b"],
+        methods: ["GET", "M-SEARCH", "get", "GET ", " GET", "G".repeat(21)],
+        paths: ["/", "/v1/*", "v1", "/a b", "/*/x", `/${"x".repeat(511)}`, `/${"x".repeat(512)}`],
       }).map(({ field }) => field),
-    ).toEqual([
-      "user_ids[1]",
-      "user_ids[2]",
-      "user_ids[3]",
-      "user_ids[4]",
-      "providers[2]",
-      "providers[3]",
-      "connection_ids[1]",
-      "connection_ids[2]",
-      "labels[2]",
-    ]);
-    expect(
-      restrictionViolations({ userIds: Array.from({ length: 1_001 }, (_, n) => `u${n}`) })[0]?.field,
-    ).toBe("user_ids");
+    ).toEqual(
+      Object.entries({
+        user_ids: [1, 2, 3, 4, 5],
+        providers: [2, 3],
+        connection_ids: [1, 2],
+        labels: [2],
+        methods: [2, 3, 4, 5],
+        paths: [2, 3, 4, 6],
+      }).flatMap(([list, places]) => places.map((place) => `${list}[${place}]`)),
+    );
+    const many = (length: number) => restrictionViolations({ userIds: Array<string>(length).fill("u") });
+    expect([many(1_000), many(1_001)]).toMatchObject([[], [{ field: "user_ids" }]]);
   });
 });
