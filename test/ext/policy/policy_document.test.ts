@@ -63,15 +63,6 @@ describe("a policy", () => {
       expect(usersOf(name)).toEqual(asWritten);
   });
 
-  it("puts them into labels too", () => {
-    const binding =
-      'principals: ["jwt:*"], role: agent, user_ids: ["{namespace}"], labels: ["{serviceaccount}"]';
-    const grant = grantOf(readPolicy(`bindings: [{ ${binding} }]`), "jwt:system:serviceaccount:team:mailer");
-    const asked = { kind: "new", userId: "team", provider: { id: "p", name: "op" } } as const;
-    const permissionFor = (label: string) => grant.decide("token.read", { ...asked, label }).permission;
-    expect(["mailer", "crawler", ""].map(permissionFor)).toEqual(["allowed", "denied", "denied"]);
-  });
-
   it("is shown by examples/policy.yaml", () => {
     const policy = readPolicy(
       readFileSync(new URL("../../../examples/policy.yaml", import.meta.url), "utf8"),
