@@ -1,26 +1,17 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { Asking } from "../../../src/domain/access/request_rules.js";
-import { readPolicy } from "../../../src/ext/policy/policy_document.js";
+import type { Asking, HeldRequest } from "../../../src/domain/access/request_rules.js";
 import { owner, type Principal } from "../../../src/model/access/principal.js";
 import { shownHeaders, shownUrl } from "../../../src/model/access/request_facts.js";
 import { PermissionDenied } from "../../../src/model/errors.js";
 import { perTest } from "../../lifetimes.js";
 import { Engine } from "../engine.js";
+import { agent, policyOf, proxy } from "./rule_cells.js";
 
-const bindings = `bindings:
-  - principals: ["jwt:*"]
-    role: agent
-    user_ids: ["*"]
-`;
-const reading = `${bindings}proxies: [jwt:proxy]
-rules:
+const reading = `
   - when: request.method == "GET"
     then: allow
   - when: request.method == "POST"
-    then: ask
-`;
-const agent: Principal = { name: "jwt:agent", kind: "jwt" };
-const proxy: Principal = { name: "jwt:proxy", kind: "jwt" };
+    then: ask`;
 
 function asking(method: string, change: { readonly showsBody?: boolean } = {}): Asking {
   const request = {
@@ -44,12 +35,12 @@ describe("a token under rules of requests", () => {
   });
   const get = async (principal: Principal, shown?: Asking) =>
     (await engine.tokens.getToken(id, 0, principal, shown)).revision;
-  const policy = (text: string): void => engine.access.setPolicy(readPolicy(text));
+  const policy = (rules: string): void => engine.access.setPolicy(policyOf(rules));
 
   it("is everybody's as before where no rule is for the provider", async () => {
-    policy(bindings);
+    policy("[]");
     expect(await get(agent)).toBe(1n);
-    policy(`${bindings}rules: [{ providers: [other], then: deny }]`);
+    policy("[{ providers: [other], then: deny }]");
     expect(await get(agent)).toBe(1n);
   });
 
@@ -84,9 +75,9 @@ describe("a token under rules of requests", () => {
   });
 
   it("is refused with the line of the rule and its reason", async () => {
-    policy(`${bindings}rules: [{ then: deny, because: not today }]`);
+    policy("[{ then: deny, because: not today }]");
     await expect(get(agent)).rejects.toThrow(
-      "the rule in line 5 of the policy file denies this request: not today",
+      "the rule in line 3 of the policy file denies this request: not today",
     );
   });
 
@@ -96,26 +87,37 @@ describe("a token under rules of requests", () => {
     await expect(get(proxy, asking("POST", { showsBody: false }))).rejects.toMatchObject({
       reason: "SHOW_BODY",
     });
-    engine.rules.askApprovers = async ({ rule }) =>
-      rule.line === 9 ? { approver: "owner" } : new PermissionDenied("other");
-    expect(await get(proxy, asking("POST"))).toBe(1n);
+    const held: HeldRequest[] = [];
+    engine.rules.askApprovers = async (one) => {
+      held.push(one);
+      return { approver: "owner" };
+    };
+    const asked = asking("POST");
+    expect(await get(proxy, asked)).toBe(1n);
+    const { policy: { digest: policyDigest = "" } = {} } = engine.access;
+    expect(held).toMatchObject([
+      { ...asked, principal: proxy, connection: { connectionId: id }, rule: { line: 6 }, policyDigest },
+    ]);
     engine.rules.askApprovers = async () => new PermissionDenied("no");
     await expect(get(proxy, asking("POST"))).rejects.toThrow("no");
   });
 
-  it("is refused after a yes when the rules came to deny it meanwhile", async () => {
+  it.each([
+    ["the rules came to deny it", policyOf("[{ then: deny }]"), "denies this request"],
+    ["the binding of the caller went", undefined, "requires token.read"],
+  ])("is refused after a yes when %s meanwhile", async (_, after, refusal) => {
     policy(reading);
     engine.rules.askApprovers = async () => {
-      policy(`${bindings}proxies: [jwt:proxy]\nrules: [{ then: deny }]`);
+      engine.access.setPolicy(after);
       return { approver: "owner" };
     };
-    await expect(get(proxy, asking("POST"))).rejects.toThrow("denies this request");
+    await expect(get(proxy, asking("POST"))).rejects.toThrow(refusal);
   });
 
   it("is not on the streams of who would not get it by asking", () => {
     const connection = engine.store.getConnection(id);
     if (!connection) throw new Error("no connection");
-    policy(bindings);
+    policy("[]");
     expect(engine.rules.tokenView(agent).seesConnection(connection)).toBe(true);
     policy(reading);
     expect(engine.rules.tokenView(agent).seesConnection(connection)).toBe(false);
@@ -126,7 +128,7 @@ describe("a token under rules of requests", () => {
   });
 
   it("ends the calls of agents when the rules change", () => {
-    policy(bindings);
+    policy("[]");
     const ended: unknown[] = [];
     const hold = (principal: Principal) =>
       engine.access.hold(

@@ -68,6 +68,16 @@ describe("the use of a credential goes on record", () => {
     expect(await use(method, agent, "run-1")).toMatchObject({ rule: line, reason: "use_egress" });
   });
 
+  it.each([
+    ["GET", "[{ then: allow }]", "restriction"],
+    ["POST", "[{ when: 'false', then: allow }]", expect.stringMatching(/^no line of \w{12}$/)],
+  ])("of who is restricted to %s under %s", async (method, rules, rule) => {
+    engine.access.setPolicy(policyOf(rules));
+    const onBehalfOf = { name: "key:claude", restrictions: [{ userIds: ["*"], methods: [method] }] };
+    const event = await use(getToken, { ...proxy, onBehalfOf }, "run-1");
+    expect(event).toMatchObject({ type: "token_retrieval_failed", rule });
+  });
+
   it.each([getToken, acquireToken])("of $name with the trace under no rule", async (method) => {
     engine.access.setPolicy(policyOf("[{ providers: [other], then: deny }]"));
     const event = await use(method, agent);
