@@ -35,11 +35,8 @@ describe("API keys", () => {
       expect(opened.verify(revoked.key.reveal())).toBeUndefined();
       expect(opened.find("ci")).toMatchObject({ role: "agent", restriction: { userIds: ["ada"] } });
     }
-    expect(keys.verify(expiring.key.reveal())).toEqual({
-      name: "key:soon",
-      kind: "key",
-      expiresAtMs: startMs + 1_000,
-    });
+    const soon = { name: "key:soon", kind: "key", expiresAtMs: startMs + 1_000 };
+    expect(keys.verify(expiring.key.reveal())).toEqual(soon);
     clock.advance(1_000);
     expect(keys.verify(expiring.key.reveal())).toBeUndefined();
   });
@@ -75,15 +72,12 @@ describe("API keys", () => {
     changes.on("principalEnded", (name) => void ended.push(name));
     const first = await keys.create(agent, admin);
     const second = await keys.rotate({ name: "ci" }, 60_000, admin);
-    expect(second.record).toMatchObject({
-      id: first.record.id,
-      name: "ci",
-      restriction: first.record.restriction,
-    });
+    const { id, restriction } = first.record;
+    expect(second.record).toMatchObject({ id, name: "ci", restriction });
     const names = (...made: { readonly key: Secret }[]) =>
       made.map(({ key }) => keys.verify(key.reveal())?.name ?? "nobody");
     expect(names(first, second)).toEqual(["key:ci", "key:ci"]);
-    const third = await keys.rotate({ id: first.record.id }, 60_000, admin);
+    const third = await keys.rotate({ id }, 60_000, admin);
     expect(names(first, second, third)).toEqual(["nobody", "key:ci", "key:ci"]);
     clock.advance(60_000);
     expect(names(second, third)).toEqual(["nobody", "key:ci"]);

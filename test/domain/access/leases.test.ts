@@ -51,13 +51,10 @@ describe("the lease of an API key", () => {
     await settled();
     expect(lapses()).toMatchObject([{ principal: "daemon", reason: "key:ci", timeMs: startMs + leaseMs }]);
     expect(keys.list({ afterName: undefined, limit: 9, includeRevoked: false })).toEqual([]);
-    const explained = new AccessExplainer({ access, store }).explain("key:ci", "token.read", {
-      ...{ connectionId: undefined, userId: undefined, provider: undefined },
-    });
-    expect([explained.permission, explained.place.text]).toEqual([
-      "denied",
-      "the API key key:ci has ended: its lease was not renewed in time",
-    ]);
+    const nothing = { connectionId: undefined, userId: undefined, provider: undefined };
+    const place = { text: "the API key key:ci has ended: its lease was not renewed in time" };
+    const explained = new AccessExplainer({ access, store }).explain("key:ci", "token.read", nothing);
+    expect(explained).toMatchObject({ permission: "denied", place });
   });
 
   it("moves with each renewal, and nothing that is open notices", async () => {

@@ -117,29 +117,21 @@ describe("a token under rules of requests", () => {
   it("is not on the streams of who would not get it by asking", () => {
     const connection = engine.store.getConnection(id);
     if (!connection) throw new Error("no connection");
+    const sees = (principal: Principal, forUses?: boolean) =>
+      engine.rules.tokenView(principal, forUses).seesConnection(connection);
     policy("[]");
-    expect(engine.rules.tokenView(agent).seesConnection(connection)).toBe(true);
+    expect(sees(agent)).toBe(true);
     policy(reading);
-    expect(engine.rules.tokenView(agent).seesConnection(connection)).toBe(false);
-    expect(engine.rules.tokenView(owner).seesConnection(connection)).toBe(true);
-    expect(engine.rules.tokenView(proxy, true).seesConnection(connection)).toBe(true);
-    expect(engine.rules.tokenView(proxy).seesConnection(connection)).toBe(false);
-    expect(engine.rules.tokenView(agent, true).seesConnection(connection)).toBe(false);
+    expect([sees(agent), sees(owner), sees(proxy)]).toEqual([false, true, false]);
+    expect([sees(proxy, true), sees(agent, true)]).toEqual([true, false]);
   });
 
   it("ends the calls of agents when the rules change", () => {
     policy("[]");
+    const { access } = engine;
     const ended: unknown[] = [];
-    const hold = (principal: Principal) =>
-      engine.access.hold(
-        principal,
-        "token.read",
-        engine.access.admit(principal, "token.read"),
-        () => ended.push(principal),
-        false,
-      );
-    hold(agent);
-    hold(owner);
+    for (const each of [agent, owner])
+      access.hold(each, "token.read", access.admit(each, "token.read"), () => ended.push(each), false);
     policy(reading);
     expect(ended).toEqual([agent]);
   });

@@ -23,23 +23,13 @@ const world = perTest(() => {
   const daemon = () => {
     const changes = new Changes();
     const access = new AccessControl({ store, changes, clock, keys: { find: () => undefined } });
-    const binding = {
-      principals: ["jwt:*", "cert:*"],
-      role: "agent",
-      restriction: { userIds: ["ada"] },
-      line: 1,
-    } as const;
-    access.setPolicy(new Policy([binding], "digest"));
+    const binding = { principals: ["jwt:*", "cert:*"], role: "agent", line: 1 } as const;
+    access.setPolicy(new Policy([{ ...binding, restriction: { userIds: ["ada"] } }], "digest"));
     const stops = new Stops({ store, access, changes, clock });
     const held = (principal: Principal): NexusError[] => {
       const ends: NexusError[] = [];
-      access.hold(
-        principal,
-        "token.read",
-        access.admit(principal, "token.read"),
-        (error) => ends.push(error),
-        false,
-      );
+      const admitted = access.admit(principal, "token.read");
+      access.hold(principal, "token.read", admitted, (error) => ends.push(error), false);
       return ends;
     };
     const caughtUp = () => changes.emit("followed", { providerIds: [], apiKeyIds: [], storeRecord: false });

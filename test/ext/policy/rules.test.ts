@@ -47,6 +47,7 @@ function decided(provider: string, shown: ShownRequest | undefined) {
 
 describe("the rules of a policy file", () => {
   const api = "https://api.github.com";
+  const body = { size: 3, digest: "", bytes: undefined };
   it.each([
     ["github", request("GET", `${api}/user`), "allow 2"],
     ["github", request("POST", `${api}/repos/acme/app/issues?x=1`), "ask 5"],
@@ -57,11 +58,7 @@ describe("the rules of a policy file", () => {
     ["github", { ...request("GET", `${api}/user`), method: undefined }, "deny 9 closed"],
     ["github", undefined, "ask 5 closed"],
     ["slack", request("GET", "https://slack.com/x"), "deny - closed"],
-    [
-      "slack",
-      request("GET", "https://slack.com/x", { body: { size: 3, digest: "", bytes: undefined } }),
-      "allow 13",
-    ],
+    ["slack", request("GET", "https://slack.com/x", { body }), "allow 13"],
     ["slack", undefined, "deny - closed"],
     // What is known to be false stays so, whatever else is not shown.
     ["jira", undefined, "allow 19"],

@@ -200,12 +200,8 @@ describe("the policy in the pipeline of a call", () => {
     await stream.next();
     await mine.next();
     // The same again, though another object and at another line.
-    world.access.setPolicy(
-      new Policy(
-        policy("ada").bindings.map((one) => ({ ...one, line: 9 })),
-        "other",
-      ),
-    );
+    const moved = policy("ada").bindings.map((one) => ({ ...one, line: 9 }));
+    world.access.setPolicy(new Policy(moved, "other"));
     world.access.setPolicy(policy("ada", "bob"));
     expect(await call).toBe("14 what this caller may see has changed: connect again");
     await expect(stream.next()).rejects.toMatchObject({ code: 14 });

@@ -33,24 +33,15 @@ async function spanOf(listener: "grpc" | "http", error?: WireError) {
 
 const rpc = "nexus.v1.TokenService/GetToken";
 
+const system = "rpc.system.name";
+const status = "rpc.response.status_code";
+
 test.each([
-  ["grpc", undefined, { "rpc.system.name": "grpc", "rpc.response.status_code": "OK" }],
-  [
-    "grpc",
-    codes.failed_precondition,
-    { "rpc.system.name": "grpc", "rpc.response.status_code": "FAILED_PRECONDITION" },
-  ],
-  [
-    "grpc",
-    codes.unavailable,
-    {
-      "rpc.system.name": "grpc",
-      "rpc.response.status_code": "UNAVAILABLE",
-      "error.type": "UNAVAILABLE",
-    },
-  ],
-  ["http", undefined, { "rpc.system.name": "connectrpc" }],
-  ["http", codes.not_found, { "rpc.system.name": "connectrpc", "rpc.response.status_code": "not_found" }],
+  ["grpc", undefined, { [system]: "grpc", [status]: "OK" }],
+  ["grpc", codes.failed_precondition, { [system]: "grpc", [status]: "FAILED_PRECONDITION" }],
+  ["grpc", codes.unavailable, { [system]: "grpc", [status]: "UNAVAILABLE", "error.type": "UNAVAILABLE" }],
+  ["http", undefined, { [system]: "connectrpc" }],
+  ["http", codes.not_found, { [system]: "connectrpc", [status]: "not_found" }],
 ] as const)(
   "a call over %s that ends with %s has the current names of OpenTelemetry",
   async (listener, code, attributes) => {

@@ -31,9 +31,8 @@ describe("toWireError", () => {
   ])("%s", (error, code, details) => {
     const wire = toWireError(error);
     expect(wire).toBeInstanceOf(WireError);
-    expect((wire as WireError).code).toBe(code);
-    expect((wire as WireError).message).toBe(error.message);
-    expect((wire as WireError).details.map(({ descriptor }) => descriptor.typeName)).toEqual(details);
+    const told = details.map((typeName) => ({ descriptor: { typeName } }));
+    expect(wire).toMatchObject({ code, message: error.message, details: told });
   });
 
   it("tells of errors what fits into trailers, and nothing that steers a terminal", () => {
@@ -47,10 +46,8 @@ describe("toWireError", () => {
       /^params\["\\u\{1b\}\]0;x\\u\{7\}\\u\{202e\}0"\]: is bad; .*; and \d+ more$/,
     );
     expect(wire.message).not.toMatch(/[\p{Cc}\p{Cf}]/u);
-    const [large] = [
-      toWireError(new InvalidArgument([{ field: "a".repeat(1e6), description: "\n".repeat(1e6) }])),
-    ];
-    expect((large as WireError).message.length).toBeLessThan(1_100);
+    const large = { field: "a".repeat(1e6), description: "\n".repeat(1e6) };
+    expect((toWireError(new InvalidArgument([large])) as WireError).message.length).toBeLessThan(1_100);
   });
 
   it("says of a store that failed what its caller can do, and not why", () => {
