@@ -1,4 +1,4 @@
-import { type DestinationStream, destination, type Logger as PinoLogger, pino, stdTimeFunctions } from "pino";
+import { type DestinationStream, destination, pino, stdTimeFunctions } from "pino";
 import { PinoPretty } from "pino-pretty";
 import type { Log } from "../runtime/log.js";
 import { redactFields } from "./redact.js";
@@ -19,19 +19,17 @@ export function createLogger(options: LoggerOptions): Log {
   const { write, context } = options;
   const sink: DestinationStream = write ? { write } : destination({ dest: 1, sync: true });
   const stream = options.format === "json" ? sink : prettyStream(sink, options.isTTY);
-  return new PinoBackedLogger(
-    pino(
-      {
-        level: options.level,
-        base: null,
-        timestamp: stdTimeFunctions.isoTime,
-        formatters: { level: (label) => ({ level: label }) },
-        serializers: { err: (value: unknown) => value },
-        messageKey: "message",
-        ...(context && { mixin: context }),
-      },
-      stream,
-    ),
+  return pino(
+    {
+      level: options.level,
+      base: null,
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }), log: redactFields },
+      serializers: { err: (value: unknown) => value },
+      messageKey: "message",
+      ...(context && { mixin: context }),
+    },
+    stream,
   );
 }
 
@@ -43,28 +41,4 @@ function prettyStream(sink: DestinationStream, isTTY: boolean): DestinationStrea
     singleLine: true,
   });
   return { write: (line) => sink.write(prettify(line)) };
-}
-
-class PinoBackedLogger implements Log {
-  constructor(private readonly pino: PinoLogger) {}
-
-  debug(fields: object, message: string): void {
-    this.#log("debug", fields, message);
-  }
-
-  info(fields: object, message: string): void {
-    this.#log("info", fields, message);
-  }
-
-  warn(fields: object, message: string): void {
-    this.#log("warn", fields, message);
-  }
-
-  error(fields: object, message: string): void {
-    this.#log("error", fields, message);
-  }
-
-  #log(level: "debug" | "info" | "warn" | "error", fields: object, message: string): void {
-    if (this.pino.isLevelEnabled(level)) this.pino[level](redactFields(fields), message);
-  }
 }
