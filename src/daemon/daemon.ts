@@ -9,7 +9,6 @@ import { type Clock, delay, setDeadline } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import type { Listeners } from "../server/listeners.js";
 import { refuseCopies } from "../store/files/refuse_copies.js";
-import { readNumber } from "../store/indexes/numbers.js";
 import { type ApiKey, loadApiKey } from "../vault/api_key_file.js";
 import type { DaemonHub } from "./daemon_hub.js";
 import { type DaemonExtension, type Membership, type RunningExtension, StartRefused } from "./extension.js";
@@ -266,15 +265,17 @@ function loadAdminKey({ access, dataDir }: Config, log: Log): ApiKey {
 
 /** Gauges are read when they are scraped. */
 function observe({ metrics, store, tls }: Resources, { hub, engine, spool }: Domain, clock: Clock): void {
-  metrics.observe({
-    connectionsByStatus: () => store.countByStatus(),
-    watchSubscribers: () => hub.size,
-    refreshQueueLagMs: () => engine.lagMs(),
-    suspendedProviders: () => engine.suspendedProviders,
-    refreshLoad: () => engine.load,
-    unwrittenTokenSets: () => spool.heldCount,
-    waitingNotifications: () => store.raw((databases) => Number(readNumber(databases, ["notifications"]))),
-    certificateEndsMs: () => tls.endsMs(),
-    nowMs: () => clock.nowMs(),
+  metrics.observe(() => store.countByStatus(), {
+    nexus_watch_subscribers: () => hub.size,
+    nexus_refresh_queue_lag_seconds: () => engine.lagMs() / 1000,
+    nexus_refreshes_running: () => engine.load.running,
+    nexus_refreshes_waiting: () => engine.load.waiting,
+    nexus_providers_suspended: () => engine.suspendedProviders,
+    nexus_unwritten_token_sets: () => spool.heldCount,
+    nexus_tls_certificate_expiry_timestamp_seconds: () => {
+      const endsMs = tls.endsMs();
+      return endsMs === undefined ? undefined : endsMs / 1000;
+    },
+    nexus_time_seconds: () => clock.nowMs() / 1000,
   });
 }

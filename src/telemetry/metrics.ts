@@ -32,25 +32,18 @@ export interface RpcOutcome {
   readonly listener: "grpc" | "http" | "console" | "egress";
 }
 
-/** The values that are read each time the metrics are. Reading them must be quick. */
-export interface MetricsSources {
-  connectionsByStatus(): Readonly<Record<ConnectionStatus, number>>;
-  watchSubscribers(): number;
-  /** How long the oldest due refresh has been waiting; 0 when none is due. */
-  refreshQueueLagMs(): number;
-  /** Providers that refuse the client of their profile. */
-  suspendedProviders(): number;
-  /** Token requests under way, and refreshes that wait for a place. */
-  refreshLoad(): { readonly running: number; readonly waiting: number };
-  /** Token sets that came from a provider and are not on disk yet. */
-  unwrittenTokenSets(): number;
-  /** Notifications that receivers have not taken yet. */
-  waitingNotifications(): number;
-  /** When the certificate of the listeners ends, in milliseconds since the Unix epoch; undefined without TLS. */
-  certificateEndsMs(): number | undefined;
-  /** The daemon's own time, in milliseconds since the Unix epoch. */
-  nowMs(): number;
-}
+/** What the daemon reads each time the metrics are, and what each says. Reading them must be quick. */
+const gauges = {
+  nexus_watch_subscribers: "Open WatchTokens streams.",
+  nexus_refresh_queue_lag_seconds: "How long the oldest due refresh has been waiting; 0 when none is due.",
+  nexus_refreshes_running: "Refreshes under way, their request to the provider included.",
+  nexus_refreshes_waiting: "Refreshes that wait for a place at their provider.",
+  nexus_providers_suspended: "Provider profiles whose client the provider refuses.",
+  nexus_unwritten_token_sets: "Token sets that came from a provider and are not on disk yet.",
+  nexus_tls_certificate_expiry_timestamp_seconds:
+    "When the certificate of the listeners expires, in Unix time; absent without TLS.",
+  nexus_time_seconds: "The time of the daemon's clock, in Unix time; it decides when a token is due.",
+} as const;
 
 /** From a provider in the same network to one that is about to time out. */
 const durationBucketsSeconds = [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -87,9 +80,6 @@ export class Metrics {
   readonly #commitDuration: Histogram;
   /** Counts a token set that the last process could not store. */
   readonly spooled: (outcome: SpoolOutcome) => void;
-  /** Counts an attempt to notify a receiver. */
-  readonly notified: (outcome: "taken" | "failed" | "given_up") => void;
-  #sources: MetricsSources | undefined;
 
   constructor(build: { readonly version: string }) {
     const registers = [this.#registry];
@@ -128,18 +118,31 @@ export class Metrics {
       "Token sets found in the spool file at start, by outcome.",
       spoolOutcomes,
     );
-    this.notified = this.addOutcomes(
-      "nexus_notifications_total",
-      "Attempts to notify a receiver, by outcome: taken, failed (retried), given_up.",
-      ["taken", "failed", "given_up"],
-    );
-    this.#addGauges(build.version);
-    this.#addReadGauges();
+    new Gauge({
+      name: "nexus_build_info",
+      help: "Always 1; the labels say what runs.",
+      labelNames: ["version", "node_version"],
+      registers,
+    }).set({ version: build.version, node_version: process.versions.node }, 1);
   }
 
-  /** Sets where the gauges are read; until then they have no value. */
-  observe(sources: MetricsSources): void {
-    this.#sources = sources;
+  /** Adds the gauges of the daemon. One without a value is absent. */
+  observe(
+    countByStatus: () => Readonly<Record<ConnectionStatus, number>>,
+    read: Readonly<Record<keyof typeof gauges, () => number | undefined>>,
+  ): void {
+    const connections = new Gauge({
+      name: "nexus_connections",
+      help: "Connections in the store, by status.",
+      labelNames: ["status"],
+      registers: [this.#registry],
+      collect: () => {
+        const counts = countByStatus();
+        for (const status of connectionStatuses) connections.set({ status }, counts[status]);
+      },
+    });
+    for (const name of Object.keys(gauges) as (keyof typeof gauges)[])
+      this.addGauge(name, gauges[name], read[name]);
   }
 
   addCounter<Label extends string>(
@@ -219,80 +222,4 @@ export class Metrics {
       body: isFirst ? body.replace(lagStatistics, "") : body,
     };
   }
-
-  #addGauges(version: string): void {
-    const registers = [this.#registry];
-    new Gauge({
-      name: "nexus_build_info",
-      help: "Always 1; the labels say what runs.",
-      labelNames: ["version", "node_version"],
-      registers,
-    }).set({ version, node_version: process.versions.node }, 1);
-    const connections = new Gauge({
-      name: "nexus_connections",
-      help: "Connections in the store, by status.",
-      labelNames: ["status"],
-      registers,
-      collect: () => {
-        const counts = this.#sources?.connectionsByStatus();
-        for (const status of counts ? connectionStatuses : []) {
-          connections.set({ status }, counts?.[status] ?? 0);
-        }
-      },
-    });
-  }
-
-  #addReadGauges(): void {
-    this.#addReadGauge("nexus_watch_subscribers", "Open WatchTokens streams.", (from) =>
-      from.watchSubscribers(),
-    );
-    this.#addReadGauge(
-      "nexus_refresh_queue_lag_seconds",
-      "How long the oldest due refresh has been waiting; 0 when none is due.",
-      (from) => from.refreshQueueLagMs() / 1000,
-    );
-    this.#addReadGauge(
-      "nexus_refreshes_running",
-      "Refreshes under way, their request to the provider included.",
-      (from) => from.refreshLoad().running,
-    );
-    this.#addReadGauge(
-      "nexus_refreshes_waiting",
-      "Refreshes that wait for a place at their provider.",
-      (from) => from.refreshLoad().waiting,
-    );
-    this.#addReadGauge(
-      "nexus_providers_suspended",
-      "Provider profiles whose client the provider refuses.",
-      (from) => from.suspendedProviders(),
-    );
-    this.#addReadGauge(
-      "nexus_unwritten_token_sets",
-      "Token sets that came from a provider and are not on disk yet.",
-      (from) => from.unwrittenTokenSets(),
-    );
-    this.#addReadGauge(
-      "nexus_notifications_waiting",
-      "Notifications that receivers have not taken yet.",
-      (from) => from.waitingNotifications(),
-    );
-    this.#addReadGauge(
-      "nexus_tls_certificate_expiry_timestamp_seconds",
-      "When the certificate of the listeners expires, in Unix time; absent without TLS.",
-      (from) => inSeconds(from.certificateEndsMs()),
-    );
-    this.#addReadGauge(
-      "nexus_time_seconds",
-      "The time of the daemon's clock, in Unix time; it decides when a token is due.",
-      (from) => inSeconds(from.nowMs()),
-    );
-  }
-
-  #addReadGauge(name: string, help: string, read: (sources: MetricsSources) => number | undefined): void {
-    this.addGauge(name, help, () => this.#sources && read(this.#sources));
-  }
-}
-
-function inSeconds(ms: number | undefined): number | undefined {
-  return ms === undefined ? undefined : ms / 1000;
 }

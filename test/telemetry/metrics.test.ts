@@ -43,27 +43,19 @@ describe("Metrics", () => {
   it("reads the gauges when asked", async () => {
     const metrics = new Metrics({ version: "1" });
     expect((await linesOf(metrics)).filter((line) => line.startsWith("nexus_connections{"))).toEqual([]);
-    let active = 1;
-    let certificateEndsMs: number | undefined = 1_900_000_000_000;
-    metrics.observe({
-      connectionsByStatus: () => ({
-        pending: 0,
-        active,
-        attention: 2,
-        revoked: 0,
-        expired: 0,
-        failed: 0,
-      }),
-      watchSubscribers: () => 4,
-      refreshQueueLagMs: () => 1500,
-      suspendedProviders: () => 1,
-      refreshLoad: () => ({ running: 2, waiting: 3 }),
-      waitingNotifications: () => 3,
-      unwrittenTokenSets: () => 0,
-      certificateEndsMs: () => certificateEndsMs,
-      nowMs: () => 1_800_000_000_500,
+    const counts = { pending: 0, active: 1, attention: 2, revoked: 0, expired: 0, failed: 0 };
+    let certificateEnds: number | undefined = 1_900_000_000;
+    metrics.observe(() => counts, {
+      nexus_watch_subscribers: () => 4,
+      nexus_refresh_queue_lag_seconds: () => 1.5,
+      nexus_refreshes_running: () => 2,
+      nexus_refreshes_waiting: () => 3,
+      nexus_providers_suspended: () => 1,
+      nexus_unwritten_token_sets: () => 0,
+      nexus_tls_certificate_expiry_timestamp_seconds: () => certificateEnds,
+      nexus_time_seconds: () => 1_800_000_000.5,
     });
-    active = 7;
+    counts.active = 7;
     const lines = await linesOf(metrics);
     expect(lines).toContain('nexus_connections{status="active"} 7');
     expect(lines).toContain('nexus_connections{status="attention"} 2');
@@ -74,7 +66,7 @@ describe("Metrics", () => {
     expect(lines).toContain("nexus_refreshes_waiting 3");
     expect(lines).toContain("nexus_time_seconds 1800000000.5");
     expect(lines).toContain("nexus_tls_certificate_expiry_timestamp_seconds 1900000000");
-    certificateEndsMs = undefined;
+    certificateEnds = undefined;
     const without = (line: string): boolean => line.startsWith("nexus_tls_certificate");
     expect((await linesOf(metrics)).filter(without)).toEqual([]);
   });

@@ -17,10 +17,20 @@ export const alerts: Extension = {
   ],
   open: async (core) => {
     const { config } = core.options;
+    const { metrics, store } = core.resources;
+    const onOutcome = metrics.addOutcomes(
+      "nexus_notifications_total",
+      "Attempts to notify a receiver, by outcome: taken, failed (retried), given_up.",
+      ["taken", "failed", "given_up"],
+    );
+    const { waitingNotifications } = await import("../../store/indexes/numbers.js");
+    metrics.addGauge("nexus_notifications_waiting", "Notifications that receivers have not taken yet.", () =>
+      Number(store.raw((databases) => waitingNotifications(databases))),
+    );
     const { webhook, command, file } = notifySettings.of(config);
     // A spoke asks its hub to test the receivers of the hub.
     if (!webhook && !command && !file && config.store !== "copy") return undefined;
     const { openAlerts } = await import("./open_alerts.js");
-    return openAlerts(core);
+    return openAlerts(core, onOutcome);
   },
 };

@@ -15,10 +15,13 @@ import { openReceivers } from "./receivers.js";
 import type { ReceiverSpec } from "./receivers_document.js";
 
 /** @throws ReceiversError */
-export function openAlerts(core: Core): RunningExtension {
+export function openAlerts(
+  core: Core,
+  onOutcome: (outcome: "taken" | "failed" | "given_up") => void,
+): RunningExtension {
   const { options, resources, domain } = core;
   const { config, clock, random, log } = options;
-  const { store, metrics } = resources;
+  const { store } = resources;
   const { changes, requests } = domain;
   const { consent, publicUrl } = config;
   const notify = notifySettings.of(config);
@@ -31,11 +34,11 @@ export function openAlerts(core: Core): RunningExtension {
     ...{ ...parts, outbox },
     // Without a return URL nobody could confirm what a link brings.
     links: notify.links && !consent.requireConfirmation ? links : undefined,
-    onOutcome: (outcome) => metrics.notified(outcome),
+    onOutcome,
   });
   new ApprovalNotices({
     ...{ ...parts, hasLinks: notify.links },
-    onOutcome: (outcome) => metrics.notified(outcome),
+    onOutcome,
   });
   return {
     services: [notificationService({ notifier })],

@@ -7,7 +7,7 @@ import { sealedPages } from "../../domain/operations/sealed_records.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { isUnattended } from "../../model/providers/grant_type.js";
 import { isRefreshable } from "../../model/refresh/refresh_policy.js";
-import { addToNumber } from "../../store/indexes/numbers.js";
+import { countNotification } from "../../store/indexes/numbers.js";
 import { unlessUnreadable } from "../../store/records/unreadable.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
@@ -77,8 +77,7 @@ function clearNotifications(tx: Transaction): boolean {
     const keys = [...notifications.getKeys({ limit: page })];
     for (const key of keys) {
       notifications.removeSync(key);
-      addToNumber(databases, ["notifications"], -1n);
-      addToNumber(databases, ["notifications", key[0]], -1n);
+      countNotification(databases, key[0], -1n);
     }
     for (const key of [...notificationsDue.getKeys({ limit: page })]) notificationsDue.removeSync(key);
     return keys.length === page;

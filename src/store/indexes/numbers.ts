@@ -26,3 +26,14 @@ export function addToNumber(databases: Databases, key: NumberKey, difference: bi
   const value = readNumber(databases, key) + difference;
   writeNumber(databases, key, value < 0n ? 0n : value);
 }
+
+/** Notifications that a receiver has not taken yet; without one, those of all receivers. */
+export function waitingNotifications(databases: Databases, receiver?: string): bigint {
+  return readNumber(databases, receiver === undefined ? ["notifications"] : ["notifications", receiver]);
+}
+
+/** Inside a transaction. One notification of a receiver more, or less. */
+export function countNotification(databases: Databases, receiver: string, difference: 1n | -1n): void {
+  addToNumber(databases, ["notifications"], difference);
+  addToNumber(databases, ["notifications", receiver], difference);
+}

@@ -1,5 +1,5 @@
 import { firstOfEach } from "../../../store/indexes/due_keys.js";
-import { addToNumber, readNumber } from "../../../store/indexes/numbers.js";
+import { countNotification, waitingNotifications } from "../../../store/indexes/numbers.js";
 import { type Databases, nothing } from "../../../store/lmdb/databases.js";
 import { unlessUnreadable } from "../../../store/records/unreadable.js";
 import type { Store } from "../../../store/store.js";
@@ -40,7 +40,7 @@ export class NotificationReads {
 
   /** Of all receivers. */
   get count(): number {
-    return Number(readNumber(this.databases, ["notifications"]));
+    return Number(waitingNotifications(this.databases));
   }
 
   protected firstKey({ receiver, subject }: NotificationLine): [string, string, number] | undefined {
@@ -64,12 +64,12 @@ export class NotificationQueue extends NotificationReads {
   /** At the end of its line. @param most that wait for its receiver; @returns false when they do: nothing was written */
   append(notification: PendingNotification, most = maxNotificationsPerReceiver): boolean {
     const { receiver } = notification;
-    if (readNumber(this.databases, ["notifications", receiver]) >= most) return false;
+    if (waitingNotifications(this.databases, receiver) >= most) return false;
     const subject = subjectOf(notification);
     const last = this.lastNumber({ receiver, subject });
     const { notifications, notificationsDue } = this.databases;
     notifications.putSync([receiver, subject, last + 1], encodeNotification(notification));
-    this.#count(receiver, 1n);
+    countNotification(this.databases, receiver, 1n);
     if (last === 0) notificationsDue.putSync([receiver, notification.createdAtMs, subject], nothing);
     return true;
   }
@@ -90,15 +90,10 @@ export class NotificationQueue extends NotificationReads {
     const key = this.firstKey(due);
     if (key) {
       notifications.removeSync(key);
-      this.#count(due.receiver, -1n);
+      countNotification(this.databases, due.receiver, -1n);
     }
     notificationsDue.removeSync([due.receiver, due.nextAttemptMs, due.subject]);
     if (this.firstKey(due)) notificationsDue.putSync([due.receiver, nowMs, due.subject], nothing);
-  }
-
-  #count(receiver: string, difference: bigint): void {
-    addToNumber(this.databases, ["notifications"], difference);
-    addToNumber(this.databases, ["notifications", receiver], difference);
   }
 }
 
