@@ -14,19 +14,24 @@ const toleranceMs = 60_000;
  */
 export class ClockJumps {
   #wallMs: number;
-  lookedAtMonotonicMs: number;
+  #monotonicMs: number;
 
   constructor(private readonly clock: Clock) {
     this.#wallMs = clock.nowMs();
-    this.lookedAtMonotonicMs = clock.monotonicMs();
+    this.#monotonicMs = clock.monotonicMs();
+  }
+
+  /** How long ago the last look was. */
+  get sinceLookMs(): number {
+    return this.clock.monotonicMs() - this.#monotonicMs;
   }
 
   /** The jump since the last look, in milliseconds; below 0 when the clock was set back. */
   measureMs(): number {
     const { clock } = this;
-    const jumpMs = clock.nowMs() - this.#wallMs - (clock.monotonicMs() - this.lookedAtMonotonicMs);
+    const jumpMs = clock.nowMs() - this.#wallMs - this.sinceLookMs;
     this.#wallMs = clock.nowMs();
-    this.lookedAtMonotonicMs = clock.monotonicMs();
+    this.#monotonicMs = clock.monotonicMs();
     return jumpMs;
   }
 }

@@ -254,7 +254,7 @@ export class RefreshScheduler {
     this.#timer?.cancel();
     const nowMs = this.deps.clock.nowMs();
     let nextMs = Math.min(
-      nowMs + maxSleepMs + this.#jumps.lookedAtMonotonicMs - this.deps.clock.monotonicMs(),
+      nowMs + maxSleepMs - this.#jumps.sinceLookMs,
       this.#nextExpiryMs,
       this.deps.store.nextDueMs(this.#mark) ?? Number.POSITIVE_INFINITY,
     );
