@@ -1,6 +1,5 @@
 import type { Command } from "commander";
 import { auditCommand } from "./admin/audit.js";
-import { clientKeysCommand } from "./admin/client_keys.js";
 import { keysCommand } from "./admin/keys.js";
 import { whoamiCommand } from "./admin/whoami.js";
 import { connectCommand, connectTo } from "./connections/connect.js";
@@ -94,15 +93,6 @@ const table: Readonly<Record<CommandRow["group"], readonly Row[]>> = {
       "check whether the daemon is ready (exit code 0 or 1)",
       healthCommand,
       "--ops-listen 127.0.0.1:9090",
-    ],
-    [
-      "client-keys",
-      "list and rotate the keys of nexusd as a client",
-      clientKeysCommand,
-      {
-        list: "",
-        rotate: "--type RSA",
-      },
     ],
     ["exit-codes", "list what each exit code means", exitCodesCommand, ""],
   ],

@@ -16,7 +16,6 @@ import { CallPipeline, type ListenerCalls } from "../service/pipeline/call_pipel
 import type { ServiceDefinition } from "../service/pipeline/service_definition.js";
 import { accessService } from "../service/services/access_service.js";
 import { auditService } from "../service/services/audit_service.js";
-import { clientKeyService } from "../service/services/client_key_service.js";
 import { connectionService } from "../service/services/connection_service.js";
 import { fleetControlService } from "../service/services/fleet_control_service.js";
 import { providerService } from "../service/services/provider_service.js";
@@ -162,7 +161,6 @@ export function definedServices(
     auditService({ audit }),
     statusService(parts, hub),
     accessService({ keys, access, explainer, rules: parts.rules }),
-    clientKeyService({ clientKeys: parts.clientKeys, publicUrl }),
     fleetControlService(hub),
     ...more,
   ].map((service) => hub?.led(service) ?? service);

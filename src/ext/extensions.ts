@@ -2,6 +2,7 @@ import type { Extension } from "../cli/shell/shell.js";
 import { alerts } from "./alerts/extension.js";
 import { approvals } from "./approvals/extension.js";
 import { backup } from "./backup/extension.js";
+import { clientKeys } from "./client_keys/extension.js";
 import { completion } from "./completion/extension.js";
 import { webConsole } from "./console/extension.js";
 import { credentialHelpers } from "./credential_helpers/extension.js";
@@ -26,6 +27,7 @@ export const extensions: readonly Extension[] = [
   alerts,
   approvals,
   backup,
+  clientKeys,
   completion,
   egress,
   envoy,

@@ -1,11 +1,11 @@
 import { Command, Option } from "commander";
+import { confirm } from "../../cli/shell/confirm.js";
+import { type ConfirmedFlags, daemonCommand } from "../../cli/shell/daemon_command.js";
+import { addNotes } from "../../cli/shell/help.js";
+import type { Shell } from "../../cli/shell/shell.js";
+import { formatFields, formatTable, formatTime } from "../../cli/shell/text.js";
 import type { ClientKey } from "../../gen/nexus/v1/client_key_pb.js";
 import { type ClientKeyType, clientKeyTypes } from "../../model/clients/client_key.js";
-import { confirm } from "../shell/confirm.js";
-import { type ConfirmedFlags, daemonCommand } from "../shell/daemon_command.js";
-import { addNotes } from "../shell/help.js";
-import type { Shell } from "../shell/shell.js";
-import { formatFields, formatTable, formatTime } from "../shell/text.js";
 
 export function clientKeysCommand(shell: Shell): Command {
   return new Command("client-keys")

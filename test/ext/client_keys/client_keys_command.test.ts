@@ -1,9 +1,9 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { expect, it } from "vitest";
 import { run } from "../../../src/cli/program.js";
+import { FakeDaemon } from "../../cli/fake_daemon.js";
+import { ended, fakeShell } from "../../cli/fake_shell.js";
 import { perTest } from "../../lifetimes.js";
-import { FakeDaemon } from "../fake_daemon.js";
-import { ended, fakeShell } from "../fake_shell.js";
 
 const daemon = perTest(() => new FakeDaemon());
 const jwksUri = "https://nexus.example/.well-known/jwks.json";

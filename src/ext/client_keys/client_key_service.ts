@@ -7,15 +7,11 @@ import {
   RotateClientKeysResponseSchema,
 } from "../../gen/nexus/v1/client_key_pb.js";
 import { clientKeyTypes, jwksPath } from "../../model/clients/client_key.js";
-import { present, timestampOf } from "../messages/timestamps.js";
-import { defineService, type ServiceDefinition } from "../pipeline/service_definition.js";
+import { present, timestampOf } from "../../service/messages/timestamps.js";
+import { defineService, type ServiceDefinition } from "../../service/pipeline/service_definition.js";
 
-export function clientKeyService(options: {
-  readonly clientKeys: ClientKeys;
-  /** Without a trailing slash. */
-  readonly publicUrl: string;
-}): ServiceDefinition {
-  const { clientKeys, publicUrl } = options;
+/** @param publicUrl without a trailing slash */
+export function clientKeyService(clientKeys: ClientKeys, publicUrl: string): ServiceDefinition {
   const published = () => ({
     keys: clientKeys.list().map(clientKeyMessage),
     jwksUri: `${publicUrl}${jwksPath}`,

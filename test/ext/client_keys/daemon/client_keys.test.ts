@@ -1,10 +1,10 @@
 import { expect, it } from "vitest";
-import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
-import { GrantType, TokenEndpointAuthMethod } from "../../src/gen/nexus/v1/provider_pb.js";
-import { perSuite } from "../lifetimes.js";
-import { failureOf } from "./errors.js";
-import { Place, World } from "./harness.js";
-import { consented, registered, requestOf } from "./requests.js";
+import { ConnectionStatus } from "../../../../src/gen/nexus/v1/connection_pb.js";
+import { GrantType, TokenEndpointAuthMethod } from "../../../../src/gen/nexus/v1/provider_pb.js";
+import { failureOf } from "../../../daemon/errors.js";
+import { Place, World } from "../../../daemon/harness.js";
+import { consented, registered, requestOf } from "../../../daemon/requests.js";
+import { perSuite } from "../../../lifetimes.js";
 
 const algs = ["ES256", "RS256"];
 const world = perSuite(async () => {
