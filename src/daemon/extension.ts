@@ -12,7 +12,7 @@ import type { Clock } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import type { Routes } from "../server/listen/http_message.js";
 import type { OnUnexpected } from "../server/listen/listener.js";
-import type { ExtensionListeners } from "../server/listeners.js";
+import type { ExtensionListeners, MakeOpenServices } from "../server/listeners.js";
 import type { OpsPages } from "../server/pages/ops_listener.js";
 import type { DescribeProvider } from "../server/pages/page_words.js";
 import type { BoundService } from "../service/pipeline/bound_service.js";
@@ -64,6 +64,8 @@ export interface PagesGround {
 export interface RunningExtension {
   /** What it serves at every listener of calls; each RPC has its `rpcRow`. */
   readonly services?: readonly ServiceDefinition[];
+  /** What it serves at every listener of calls to those who show no credential. */
+  readonly openServices?: MakeOpenServices;
   /** Verifies the JWTs that callers show. */
   readonly jwt?: AuthenticateOptions["jwt"];
   /** Pages of the ops listener. */

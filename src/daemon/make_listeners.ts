@@ -73,6 +73,7 @@ export async function makeListeners(
   const listeners = new Listeners({
     ...config,
     grpcServices: services.map((one) => grpc.bind(one)),
+    openServices: extensions.flatMap(({ openServices = [] }) => openServices),
     httpServices,
     routes: extensions.flatMap((each) => each.routes?.(httpServices, onUnexpected) ?? []),
     pages,

@@ -17,6 +17,7 @@ import { manifest } from "./manifest/extension.js";
 import { mcp } from "./mcp/extension.js";
 import { mcpServers } from "./mcp_servers/extension.js";
 import { policy } from "./policy/extension.js";
+import { reflection } from "./reflection/extension.js";
 import { spoke } from "./spoke/extension.js";
 import { systemd } from "./systemd/extension.js";
 import { tracing } from "./tracing/extension.js";
@@ -41,6 +42,7 @@ export const extensions: readonly Extension[] = [
   mcp,
   mcpServers,
   policy,
+  reflection,
   spoke,
   systemd,
   tracing,

@@ -18,20 +18,28 @@ import { restRoutes } from "./rest/rest_routes.js";
 import { addressKey } from "./sockets/address_key.js";
 import type { SocketAccess } from "./sockets/peer_credentials.js";
 import { HealthService } from "./standard/health.js";
-import { ReflectionService } from "./standard/reflection.js";
 import type { ListenerTls } from "./tls/tls_listener.js";
 
-/** What every listener of calls serves beside the contract: `grpc.health.v1.Health` and server reflection, v1 and v1alpha. */
+/** Services that ask for no credential. */
+export interface OpenServices {
+  readonly services: readonly BoundService[];
+  /** A drain would wait in vain for streams that stay open as long as their callers like. */
+  endStreams(): void;
+}
+
+/** @param services all others of a listener */
+export type MakeOpenServices = (services: readonly BoundService[]) => OpenServices;
+
+/** What every listener of calls serves beside the contract: `grpc.health.v1.Health`, and what extensions add. */
 export class StandardServices {
   readonly #health: HealthService;
-  readonly #reflection: ReflectionService;
+  readonly #others: readonly OpenServices[];
   readonly services: readonly BoundService[];
 
-  constructor(services: readonly BoundService[]) {
+  constructor(services: readonly BoundService[], others: readonly MakeOpenServices[]) {
     this.#health = new HealthService(services.map(({ descriptor }) => descriptor.typeName));
-    const health = this.#health.bind();
-    this.#reflection = new ReflectionService([...services, health]);
-    this.services = [health, ...this.#reflection.bind()];
+    this.#others = others.map((make) => make([...services, ...this.#health.services]));
+    this.services = [this.#health, ...this.#others].flatMap((each) => each.services);
   }
 
   /** What health says of the daemon and of each of its services. */
@@ -39,11 +47,10 @@ export class StandardServices {
     this.#health.setServing(serving);
   }
 
-  /** Says NOT_SERVING, and ends the streams of both. */
+  /** Says NOT_SERVING, and ends the streams of all. */
   close(): void {
     this.#health.setServing(false);
-    this.#health.endStreams();
-    this.#reflection.endStreams();
+    for (const each of [this.#health, ...this.#others]) each.endStreams();
   }
 }
 
@@ -87,6 +94,7 @@ export interface ListenersOptions {
   readonly opsListen: readonly ListenAddress[];
   readonly publicUrl: string;
   readonly grpcServices: readonly BoundService[];
+  readonly openServices: readonly MakeOpenServices[];
   readonly httpServices: readonly BoundService[];
   /** Those of extensions, before the REST contract. */
   readonly routes: readonly Routes[];
@@ -133,7 +141,7 @@ export class Listeners {
   constructor(options: ListenersOptions) {
     const failures = new FailedAuthentications(options.limits.failedAuthenticationRate);
     const authenticate = limitedAuthenticate(options.authenticate, failures, options.onRefused);
-    this.#standard = new StandardServices(options.grpcServices);
+    this.#standard = new StandardServices(options.grpcServices, options.openServices);
     const openCalls = new OpenCalls(options.limits);
     const common = { authenticate, openCalls, clock: options.clock };
     this.#grpc = options.grpcListen.map(

@@ -136,7 +136,14 @@ test("a listener of two addresses that gets one of them keeps none", async () =>
   const listeners = new Listeners({
     grpcListen: [{ kind: "unix", path }, taken as ListenAddress],
     ...{ httpListen: [], browserListen: [], opsListen: [], publicUrl: "http://localhost" },
-    ...{ grpcServices: services, httpServices: services, routes: [], authenticate, onUnexpected },
+    ...{
+      grpcServices: services,
+      httpServices: services,
+      openServices: [],
+      routes: [],
+      authenticate,
+      onUnexpected,
+    },
     ...{ clock: new ManualClock(0), limits: defaultLimits, onFull: () => undefined },
     tlsOf: () => undefined,
   } as Partial<ListenersOptions> as ListenersOptions);

@@ -33,9 +33,9 @@ export class HealthService {
     this.#open.endAll();
   }
 
-  bind(): BoundService {
+  get services(): readonly [BoundService] {
     const { check, list, watch } = Health.method;
-    return {
+    const health: BoundService = {
       descriptor: Health,
       isOpen: true,
       methods: [
@@ -48,6 +48,7 @@ export class HealthService {
         },
       ],
     };
+    return [health];
   }
 
   /** @throws WireError NOT_FOUND */

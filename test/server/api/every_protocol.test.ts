@@ -4,6 +4,7 @@ import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufb
 import { Code, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { expect, onTestFinished, test } from "vitest";
+import { Reflection } from "../../../src/ext/reflection/reflection.js";
 import { Health, HealthCheckResponse_ServingStatus } from "../../../src/gen/grpc/health/v1/health_pb.js";
 import {
   ServerReflection,
@@ -17,7 +18,7 @@ import { failure, openListener, transports, withKey } from "../http_listener_fix
 /** A listener with the standard services, too. */
 async function open(name: "grpc" | "http") {
   const fake = new FakeServices();
-  const standard = new StandardServices(fake.services);
+  const standard = new StandardServices(fake.services, [(shown) => new Reflection(shown)]);
   const services = [...fake.services, ...standard.services];
   return { ...(await openListener({ name, services, onUnexpected: fake.onUnexpected })), standard, fake };
 }

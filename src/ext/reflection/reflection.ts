@@ -17,9 +17,10 @@ import {
 } from "../../gen/grpc/reflection/v1/reflection_pb.js";
 import { ServerReflection as ServerReflectionAlpha } from "../../gen/grpc/reflection/v1alpha/reflection_pb.js";
 import { pump, type StreamSource } from "../../runtime/stream_sink.js";
+import type { OpenServices } from "../../server/listeners.js";
+import { OpenStreams } from "../../server/standard/open_streams.js";
 import type { BoundService, MessageSink } from "../../service/pipeline/bound_service.js";
 import { codes } from "../../service/pipeline/wire_error.js";
-import { OpenStreams } from "./open_streams.js";
 
 type Request = ServerReflectionRequest["messageRequest"];
 type Answer = NonNullable<MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]>;
@@ -34,19 +35,19 @@ interface Known {
 }
 
 /** Server reflection: the services of a listener, and the files that declare them with all that they import. */
-export class ReflectionService {
+export class Reflection implements OpenServices {
   readonly #open = new OpenStreams();
   /** Made for the first request: most daemons are never asked. */
   #known: Known | undefined;
 
-  constructor(private readonly services: readonly BoundService[]) {}
+  constructor(private readonly shown: readonly BoundService[]) {}
 
   endStreams(): void {
     this.#open.endAll();
   }
 
   /** Both versions, which are alike but for their name. */
-  bind(): BoundService[] {
+  get services(): readonly BoundService[] {
     return [ServerReflection, ServerReflectionAlpha].map((descriptor) => ({
       descriptor,
       isOpen: true,
@@ -83,7 +84,7 @@ export class ReflectionService {
       case "listServices":
         return {
           case: "listServicesResponse",
-          value: { service: this.services.map(({ descriptor }) => ({ name: descriptor.typeName })) },
+          value: { service: this.shown.map(({ descriptor }) => ({ name: descriptor.typeName })) },
         };
       case "fileByFilename":
         return filesOf(this.#all.files.get(request.value));
@@ -129,7 +130,7 @@ export class ReflectionService {
   get #all(): Known {
     if (!this.#known) {
       const files = new Map<string, DescFile>();
-      for (const { descriptor } of this.services) collect(descriptor.file, files);
+      for (const { descriptor } of this.shown) collect(descriptor.file, files);
       this.#known = { files, registry: createRegistry(...files.values()) };
     }
     return this.#known;
