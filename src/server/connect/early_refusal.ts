@@ -1,9 +1,10 @@
 import { Code } from "@connectrpc/connect";
-import { codeToHttpStatus, errorToJson } from "@connectrpc/connect/protocol-connect";
+import { encodeEnvelope } from "@connectrpc/connect/protocol";
+import { codeToHttpStatus, endStreamFlag, errorToJson } from "@connectrpc/connect/protocol-connect";
 import type { WireError } from "../../service/pipeline/wire_error.js";
 import type { Request, Response } from "../listen/http_message.js";
 import { toConnectError } from "./connect_binding.js";
-import { base64Of, encodeDetails } from "./wire_answer.js";
+import { grpcStatus } from "./wire_answer.js";
 
 /**
  * Answers a call that is refused by its headers alone, in the form of its protocol. It reads nothing of the message, so a caller without
@@ -12,6 +13,7 @@ import { base64Of, encodeDetails } from "./wire_answer.js";
 export function refuseEarly(request: Request, response: Response, wire: WireError): void {
   if (response.headersSent || response.destroyed) return;
   const error = toConnectError(wire);
+  const json = errorToJson(error, undefined);
   const type = request.headers["content-type"] ?? "";
   const safe = { "cache-control": "no-store", "x-content-type-options": "nosniff" };
   if (type.startsWith("application/grpc")) {
@@ -20,43 +22,22 @@ export function refuseEarly(request: Request, response: Response, wire: WireErro
     const isWeb = type.startsWith("application/grpc-web");
     response.writeHead(200, { ...safe, "content-type": type, ...(isWeb ? status : {}) });
     if (!isWeb) response.addTrailers(status);
-    finish(response);
+    response.end();
     return;
   }
   if (type.startsWith("application/connect+")) {
     response.writeHead(200, { ...safe, "content-type": type });
-    finish(response, endOfStream({ error: errorToJson(error, undefined) }));
+    // The last message of a stream of the Connect protocol.
+    const end = Buffer.from(JSON.stringify({ error: json }));
+    (response as NodeJS.WritableStream).end(encodeEnvelope(endStreamFlag, end));
     return;
   }
-  const body = Buffer.from(JSON.stringify(errorToJson(error, undefined)));
+  const body = JSON.stringify(json);
   response.writeHead(codeToHttpStatus(error.code), {
     ...safe,
     "content-type": "application/json",
-    "content-length": body.length,
+    "content-length": Buffer.byteLength(body),
     ...(error.code === Code.Unauthenticated ? { "www-authenticate": "Bearer" } : {}),
   });
-  finish(response, body);
-}
-
-function grpcStatus(wire: WireError): Record<string, string> {
-  const details = encodeDetails(wire);
-  return {
-    "grpc-status": String(wire.code),
-    "grpc-message": encodeURIComponent(Buffer.from(wire.message).toString()),
-    ...(details ? { "grpc-status-details-bin": base64Of(details) } : {}),
-  };
-}
-
-/** The last message of a stream of the Connect protocol: flag 2, its length, JSON. */
-function endOfStream(content: object): Buffer {
-  const json = Buffer.from(JSON.stringify(content));
-  const head = Buffer.alloc(5);
-  head.writeUInt8(2, 0);
-  head.writeUInt32BE(json.length, 1);
-  return Buffer.concat([head, json]);
-}
-
-function finish(response: Response, body?: Buffer): void {
-  if (body) (response as NodeJS.WritableStream).end(body);
-  else response.end();
+  (response as NodeJS.WritableStream).end(body);
 }

@@ -1,5 +1,7 @@
-import { create, toBinary } from "@bufbuild/protobuf";
+import type { OutgoingHttpHeaders } from "node:http";
+import { create } from "@bufbuild/protobuf";
 import { anyPack } from "@bufbuild/protobuf/wkt";
+import { encodeBinaryHeader } from "@connectrpc/connect";
 import { StatusSchema } from "../../gen/google/rpc/status_pb.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
 import type { OnUnexpected } from "../listen/listener.js";
@@ -24,16 +26,15 @@ export function toWireError(
   return new WireError(codes.internal, "internal error");
 }
 
-/** `google.rpc.Status` of an error, as `grpc-status-details-bin` carries it; `undefined` when there are no details. */
-export function encodeDetails(error: WireError): Uint8Array | undefined {
-  if (error.details.length === 0) return undefined;
-  const details = error.details.map(({ descriptor, value }) => anyPack(descriptor, value));
-  return toBinary(StatusSchema, create(StatusSchema, { code: error.code, message: error.message, details }));
-}
-
-/** As binary metadata are sent: without padding (gRPC over HTTP/2, "Custom-Metadata"). */
-export function base64Of(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64").replace(/=+$/, "");
+/** How a call of gRPC ends with an error. `encodeURI` throws on half a surrogate pair. */
+export function grpcStatus({ code, message, details }: WireError): OutgoingHttpHeaders {
+  const packed = details.map(({ descriptor, value }) => anyPack(descriptor, value));
+  const status = create(StatusSchema, { code, message, details: packed });
+  return {
+    "grpc-status": code,
+    "grpc-message": encodeURI(Buffer.from(message).toString()),
+    ...(packed.length > 0 && { "grpc-status-details-bin": encodeBinaryHeader(status, StatusSchema) }),
+  };
 }
 
 /** The name by which a method is reported: `nexus.v1.TokenService/GetToken`. */

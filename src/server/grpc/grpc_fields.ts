@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http2";
 import type { CallMetadata } from "../../service/pipeline/bound_service.js";
 import type { WireError } from "../../service/pipeline/wire_error.js";
-import { base64Of, encodeDetails } from "../connect/wire_answer.js";
+import { grpcStatus } from "../connect/wire_answer.js";
 
 const timeoutUnits: Readonly<Record<string, number>> = {
   H: 3_600_000,
@@ -48,18 +48,12 @@ export function headersOf(metadata: CallMetadata | undefined): OutgoingHttpHeade
   return metadata ? { ...Object.fromEntries(metadata.responseHeader), ...headers } : headers;
 }
 
-/** What an answer ends with; without an error it went well. `encodeURI` throws on half a surrogate pair. */
+/** What an answer ends with; without an error it went well. */
 export function trailersOf(
   error: WireError | undefined,
   metadata: CallMetadata | undefined,
 ): OutgoingHttpHeaders {
   const more = metadata && Object.fromEntries(metadata.responseTrailer);
   if (!error) return more ? { ...more, ...okTrailers } : okTrailers;
-  const details = encodeDetails(error);
-  return {
-    ...more,
-    "grpc-status": error.code,
-    "grpc-message": encodeURI(Buffer.from(error.message).toString()),
-    ...(details && { "grpc-status-details-bin": base64Of(details) }),
-  };
+  return { ...more, ...grpcStatus(error) };
 }
