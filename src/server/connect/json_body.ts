@@ -2,7 +2,7 @@ import { InvalidArgument } from "../../model/errors.js";
 import type { JsonObject, JsonValue } from "../../model/json.js";
 import { isJsonObject } from "../../model/json_fields.js";
 import { RestRefusal } from "../../service/pipeline/rest_error.js";
-import type { Request } from "../listen/http_message.js";
+import { type Request, readBody } from "../listen/http_message.js";
 
 /** Objects in objects; a profile with its JSON Schema has ten. Deeper ones would exhaust the stack of anyone who walks them. */
 const maxDepth = 64;
@@ -16,7 +16,12 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
  * @throws RestRefusal; InvalidArgument for a member called `__proto__`
  */
 export async function readJsonBody(request: Request, maxBodyBytes: number): Promise<JsonObject> {
-  const bytes = await readBytes(request, maxBodyBytes);
+  const bytes = await readBody(request, maxBodyBytes);
+  if (bytes === "aborted") throw new RestRefusal(499, "cancelled", "the request ended early");
+  if (bytes === "too_large") {
+    const limit = `${maxBodyBytes} bytes (the setting is NEXUS_MAX_BODY_BYTES)`;
+    throw new RestRefusal(413, "body_too_large", `the body must not exceed ${limit}`);
+  }
   if (bytes.length === 0) return {};
   let text: string;
   let value: JsonValue;
@@ -38,36 +43,6 @@ export async function readJsonBody(request: Request, maxBodyBytes: number): Prom
     throw new InvalidArgument([{ field: reserved, description: "has a name that is reserved" }]);
   }
   return value;
-}
-
-function readBytes(request: Request, maxBodyBytes: number): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    const refuse = (): void => {
-      // What is still to come is read away, so that the answer reaches a client that sends first and reads afterwards.
-      request.removeAllListeners("data");
-      request.resume();
-      const limit = `${maxBodyBytes} bytes (the setting is NEXUS_MAX_BODY_BYTES)`;
-      reject(new RestRefusal(413, "body_too_large", `the body must not exceed ${limit}`));
-    };
-    if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) {
-      refuse();
-      return;
-    }
-    request.on("data", (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > maxBodyBytes) refuse();
-      else chunks.push(chunk);
-    });
-    const left = (): void => reject(new RestRefusal(499, "cancelled", "the request ended early"));
-    request.once("end", () => {
-      request.off("close", left);
-      resolve(Buffer.concat(chunks));
-    });
-    request.once("error", left);
-    request.once("close", left);
-  });
 }
 
 function isDeeper(value: JsonValue, depth: number): boolean {

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { ListenAddress } from "../../model/listen_address.js";
-import { answerOrDestroy } from "./http_message.js";
+import { answerOrDestroy, readBody } from "./http_message.js";
 import type { ListenerPlace, OnUnexpected } from "./listener.js";
 import { answerClientError, guardOf, limitsOf } from "./listener_limits.js";
 import { limitPipelining } from "./pipelining.js";
@@ -142,25 +142,4 @@ export function splitTarget(
   return mark < 0
     ? { path: target, query: new URLSearchParams() }
     : { path: target.slice(0, mark), query: new URLSearchParams(target.slice(mark + 1)) };
-}
-
-/** Reads a body of at most `maxBytes`; what is beyond is read away. */
-function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer | "too_large" | "aborted"> {
-  return new Promise((resolve) => {
-    const chunks: Buffer[] = [];
-    let byteLength = 0;
-    const giveUp = (): void => {
-      chunks.length = 0;
-      resolve("too_large");
-    };
-    if (Number(request.headers["content-length"] ?? 0) > maxBytes) giveUp();
-    request.on("data", (chunk: Buffer) => {
-      byteLength += chunk.byteLength;
-      if (byteLength > maxBytes) giveUp();
-      else chunks.push(chunk);
-    });
-    request.once("end", () => resolve(Buffer.concat(chunks)));
-    request.once("error", () => resolve("aborted"));
-    request.once("close", () => resolve("aborted"));
-  });
 }
