@@ -1,4 +1,4 @@
-import { create } from "@bufbuild/protobuf";
+import { create, type Message } from "@bufbuild/protobuf";
 import {
   ConnectionService,
   type ConnectionServiceRequestConnectionResponse,
@@ -8,6 +8,7 @@ import {
   GetTokenResponseSchema,
   NexusService,
   RefreshConnectionResponseSchema,
+  type RequestConnectionRequest,
   RequestConnectionResponseSchema,
 } from "../../gen/nexus/v1/nexus_pb.js";
 import { type Token, TokenService } from "../../gen/nexus/v1/token_pb.js";
@@ -21,16 +22,8 @@ import { type Call, callerOf } from "../../service/pipeline/rpc_call.js";
 import { defineService, type ServiceDefinition } from "../../service/pipeline/service_definition.js";
 import { idOf } from "./route.js";
 
-/** What the Nexus contract asks for over REST and over gRPC alike, in the RPCs of the new one. */
-export interface GatewayConnectionRequest {
-  readonly userId: string;
-  /** Counts when both are set, as in the Nexus gateway. */
-  readonly providerId: string;
-  readonly providerName: string;
-  readonly scopes: readonly string[];
-  readonly returnUrl: string;
-  readonly requireConfirmation: boolean;
-}
+/** What the Nexus contract asks for over REST and over gRPC alike; `providerId` counts where both are set, as in the Nexus gateway. */
+type GatewayConnectionRequest = Omit<RequestConnectionRequest, keyof Message | "action">;
 
 export function requestConnection(
   call: Call,

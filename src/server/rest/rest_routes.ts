@@ -46,8 +46,11 @@ class RestRoutes {
     const withoutSlash = path.replace(/(?<=.)\/+$/, "").slice(1);
     const found = this.#find(withoutSlash.split("/"));
     if (found.routes.length === 0) return false;
-    const caller = new RestCaller(response);
-    this.#serve(request, found, principal, caller)
+    const caller = new AbortController();
+    response.once("close", () => {
+      if (!response.writableEnded) caller.abort();
+    });
+    this.#serve(request, found, principal, caller.signal)
       .catch((error: unknown) => {
         try {
           return restError(error);
@@ -57,7 +60,7 @@ class RestRoutes {
         }
       })
       .then((answer) => {
-        if (!caller.hasLeft) send(request, response, answer);
+        if (!caller.signal.aborted) send(request, response, answer);
       })
       .catch((error: unknown) => {
         onUnexpected(error, path);
@@ -83,7 +86,7 @@ class RestRoutes {
     request: Request,
     { routes, params }: Found,
     principal: Principal | undefined,
-    caller: RestCaller,
+    signal: AbortSignal,
   ): Promise<RestAnswer> {
     const { maxBodyBytes = defaultLimits.maxBodyBytes, nowMs, metrics } = this.options;
     const method = request.method === "HEAD" ? "GET" : request.method;
@@ -109,13 +112,7 @@ class RestRoutes {
     const trace = callerTrace(request.headers["traceparent"], request.headers["tracestate"]);
     // An open route makes no calls, for it has no caller.
     const call = principal
-      ? this.#callerFor({
-          principal,
-          trace,
-          get signal() {
-            return caller.signal;
-          },
-        })
+      ? this.#callerFor({ principal, trace, signal })
       : () => Promise.reject(new Error("an open route made a call"));
     return await route.handle(rest, call);
   }
@@ -155,27 +152,6 @@ function paramsOf(pattern: readonly string[], segments: readonly string[]): Foun
 function allowed(routes: readonly Route[]): string {
   const methods = routes.map(({ method }) => method);
   return [...methods, ...(methods.includes("GET") ? ["HEAD"] : []), "OPTIONS"].join(", ");
-}
-
-/** Who waits for an answer. The signal of its call is made when somebody asks for it: most reads do not. */
-class RestCaller {
-  /** Before it had its answer. */
-  hasLeft = false;
-  #controller: AbortController | undefined;
-
-  constructor(response: Response) {
-    response.once("close", () => {
-      if (response.writableEnded) return;
-      this.hasLeft = true;
-      this.#controller?.abort();
-    });
-  }
-
-  get signal(): AbortSignal {
-    this.#controller ??= new AbortController();
-    if (this.hasLeft) this.#controller.abort();
-    return this.#controller.signal;
-  }
 }
 
 function send(request: Request, response: Response, { status, body, text, headers = {} }: RestAnswer): void {
