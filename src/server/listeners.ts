@@ -129,14 +129,12 @@ export interface ExtensionListeners {
   make(place: ExtensionPlace): readonly Listener[];
 }
 
+type ByKind<T> = Record<OwnName, T> & Partial<Record<ListenerName, T>>;
+
 /** Every kind of listener, opened together and closed together. */
 export class Listeners {
   readonly #standard: StandardServices;
-  readonly #grpc: readonly Listener[];
-  readonly #http: readonly Listener[];
-  readonly #browser: readonly Listener[];
-  readonly #ops: readonly Listener[];
-  readonly #others: readonly (readonly [ListenerName, readonly Listener[]])[];
+  readonly #listeners: ByKind<readonly Listener[]>;
 
   constructor(options: ListenersOptions) {
     const failures = new FailedAuthentications(options.limits.failedAuthenticationRate);
@@ -144,45 +142,44 @@ export class Listeners {
     this.#standard = new StandardServices(options.grpcServices, options.openServices);
     const openCalls = new OpenCalls(options.limits);
     const common = { authenticate, openCalls, clock: options.clock };
-    this.#grpc = options.grpcListen.map(
-      (listen) =>
-        new ApiListener({
-          ...{ ...placeOf(options, "grpc"), ...common, name: "grpc", listen },
-          services: [...options.grpcServices, ...this.#standard.services],
-        }),
-    );
     const routes = routesOf(options);
-    this.#http = options.httpListen.map(
-      (listen) =>
-        new ApiListener({
-          ...{ ...placeOf(options, "http"), ...common, name: "http", listen, routes },
-          services: [...options.httpServices, ...this.#standard.services],
-        }),
-    );
-    const { pages, publicUrl, readiness, metrics, opsPages } = options;
-    this.#browser = options.browserListen.map((listen) =>
+    const { pages, publicUrl, readiness, metrics, opsPages, extensions = [] } = options;
+    const standard = this.#standard.services;
+    const grpc = options.grpcListen.map((listen) => {
+      const services = [...options.grpcServices, ...standard];
+      return new ApiListener({ ...placeOf(options, "grpc"), ...common, name: "grpc", listen, services });
+    });
+    const http = options.httpListen.map((listen) => {
+      const services = [...options.httpServices, ...standard];
+      return new ApiListener({
+        ...placeOf(options, "http"),
+        ...common,
+        name: "http",
+        listen,
+        services,
+        routes,
+      });
+    });
+    const browser = options.browserListen.map((listen) =>
       browserListener({ ...placeOf(options, "browser"), listen, publicUrl: new URL(publicUrl), pages }),
     );
-    this.#ops = options.opsListen.map((listen) =>
+    const ops = options.opsListen.map((listen) =>
       opsListener({ ...placeOf(options, "ops"), listen, readiness, metrics, pages: opsPages }),
     );
-    this.#others = (options.extensions ?? []).map(({ name, make }) => [
+    const others = extensions.map(({ name, make }) => [
       name,
       make({ ...placeOf(options, name), authenticate }),
     ]);
+    this.#listeners = { grpc, http, browser, ops, ...Object.fromEntries(others) };
   }
 
   /** The addresses really bound, by kind of listener. */
-  get addresses(): Record<OwnName, string[]> & Partial<Record<ListenerName, string[]>> {
-    const of = (listeners: readonly Listener[]): string[] =>
-      listeners.flatMap((listener) => listener.addresses).map((address) => formatListenAddress(address));
-    return {
-      grpc: of(this.#grpc),
-      http: of(this.#http),
-      browser: of(this.#browser),
-      ops: of(this.#ops),
-      ...Object.fromEntries(this.#others.map(([name, listeners]) => [name, of(listeners)])),
-    };
+  get addresses(): ByKind<string[]> {
+    const all = Object.entries(this.#listeners).map(([name, listeners]) => [
+      name,
+      listeners.flatMap(({ addresses }) => addresses).map(formatListenAddress),
+    ]);
+    return Object.fromEntries(all);
   }
 
   /** @throws ListenerError; then every listener is closed again */
@@ -206,9 +203,8 @@ export class Listeners {
     await Promise.all(this.#all().map((listener) => listener.close(force)));
   }
 
-  #all(): Listener[] {
-    const others = this.#others.flatMap(([, listeners]) => listeners);
-    return [...this.#grpc, ...this.#http, ...this.#browser, ...this.#ops, ...others];
+  #all(): readonly Listener[] {
+    return Object.values(this.#listeners).flat();
   }
 }
 
