@@ -1,23 +1,18 @@
 import { once } from "node:events";
 import { createServer, type Http2Server, type ServerHttp2Session } from "node:http2";
 import { join } from "node:path";
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { create, type DescService, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { AccessService } from "../../src/gen/nexus/v1/access_pb.js";
-import { BackupService } from "../../src/gen/nexus/v1/backup_pb.js";
-import { ClientKeyService } from "../../src/gen/nexus/v1/client_key_pb.js";
+import { daemonServices } from "../../src/cli/shell/daemon_services.js";
 import {
   type Connection,
   ConnectionSchema,
-  ConnectionService,
+  type ConnectionService,
 } from "../../src/gen/nexus/v1/connection_pb.js";
-import { ConsoleService } from "../../src/gen/nexus/v1/console_pb.js";
-import { KeyringService } from "../../src/gen/nexus/v1/keyring_pb.js";
-import { type Provider, ProviderSchema, ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
-import { StatusService } from "../../src/gen/nexus/v1/status_pb.js";
-import { TokenService, type WatchTokensResponseSchema } from "../../src/gen/nexus/v1/token_pb.js";
+import { type Provider, ProviderSchema, type ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
+import type { TokenService, WatchTokensResponseSchema } from "../../src/gen/nexus/v1/token_pb.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import { startMs } from "./fake_shell.js";
 
@@ -27,6 +22,12 @@ export const redirectUri = "http://localhost:8080/auth/callback/github";
 
 export type WatchEvents = AsyncIterable<MessageInitShape<typeof WatchTokensResponseSchema>>;
 type Watch = (request: Parameters<ServiceImpl<typeof TokenService>["watchTokens"]>[0]) => WatchEvents;
+
+type Api = {
+  -readonly [Name in keyof typeof daemonServices]?:
+    | Partial<ServiceImpl<(typeof daemonServices)[Name]>>
+    | undefined;
+};
 
 /** Services over gRPC on a Unix socket, with answers that tests set. */
 export class FakeDaemon {
@@ -44,15 +45,8 @@ export class FakeDaemon {
   readonly failures = new Map<string, ConnectError>();
   /** Of CreateProvider. */
   warnings: readonly string[] = [];
-  providerApi: Partial<ServiceImpl<typeof ProviderService>> = {};
-  connectionApi: Partial<ServiceImpl<typeof ConnectionService>> = {};
-  tokenApi: Partial<ServiceImpl<typeof TokenService>> = {};
-  clientKeyApi: Partial<ServiceImpl<typeof ClientKeyService>> = {};
-  keyringApi: Partial<ServiceImpl<typeof KeyringService>> = {};
-  backupApi: Partial<ServiceImpl<typeof BackupService>> = {};
-  accessApi: Partial<ServiceImpl<typeof AccessService>> = {};
-  statusApi: Partial<ServiceImpl<typeof StatusService>> = {};
-  consoleApi: Partial<ServiceImpl<typeof ConsoleService>> = {};
+  /** What is answered instead, by service. */
+  api: Api = {};
   watch: Watch = async function* () {};
 
   get socketPath(): string {
@@ -68,18 +62,13 @@ export class FakeDaemon {
   async start(listen: "unix" | "tcp" = "unix"): Promise<number> {
     const handler = connectNodeAdapter({
       routes: (router) => {
-        router.service(ProviderService, { ...this.#providerService(), ...this.providerApi });
-        router.service(ConnectionService, { ...this.#connectionService(), ...this.connectionApi });
-        router.service(KeyringService, this.keyringApi);
-        router.service(ClientKeyService, this.clientKeyApi);
-        router.service(BackupService, this.backupApi);
-        router.service(AccessService, this.accessApi);
-        router.service(StatusService, this.statusApi);
-        router.service(ConsoleService, this.consoleApi);
-        router.service(TokenService, {
-          watchTokens: (request) => this.watch(request),
-          ...this.tokenApi,
-        });
+        const own: Api = {
+          providers: this.#providerService(),
+          connections: this.#connectionService(),
+          tokens: { watchTokens: (request) => this.watch(request) },
+        };
+        for (const name of Object.keys(daemonServices) as (keyof Api)[])
+          router.service(daemonServices[name] as DescService, { ...own[name], ...this.api[name] } as object);
       },
       interceptors: [
         (next) => async (request) => {

@@ -9,7 +9,7 @@ import { fakeShell } from "./fake_shell.js";
 describe("nexusd without a command", () => {
   const daemon = perTest(() => new FakeDaemon());
   beforeEach(async () => {
-    daemon.connectionApi = {
+    daemon.api.connections = {
       listConnections: ({ status }) => ({
         connections: daemon.connections.filter((connection) => connection.status === status),
       }),

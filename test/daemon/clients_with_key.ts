@@ -1,10 +1,8 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { createClient, type Interceptor } from "@connectrpc/connect";
+import type { Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
+import { clientsOver } from "../../src/cli/shell/client.js";
 import type { CreateApiKeyRequestSchema } from "../../src/gen/nexus/v1/access_pb.js";
-import { ConnectionService } from "../../src/gen/nexus/v1/connection_pb.js";
-import { ConsoleService } from "../../src/gen/nexus/v1/console_pb.js";
-import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
 import type { TestDaemon } from "./harness.js";
 
 /** Clients of a new API key, at the `http` listener. */
@@ -20,9 +18,5 @@ export async function clientsWithKey(
   const transport = createConnectTransport({
     ...{ baseUrl: place.httpUrl, httpVersion: "1.1", interceptors: [withKey] },
   });
-  return {
-    console: createClient(ConsoleService, transport),
-    connections: createClient(ConnectionService, transport),
-    tokens: createClient(TokenService, transport),
-  };
+  return clientsOver(transport);
 }

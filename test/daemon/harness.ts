@@ -1,24 +1,14 @@
 import { cpSync, lstatSync, readFileSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { type Client, createClient } from "@connectrpc/connect";
+import type { Client } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
+import { type Clients, clientsOver } from "../../src/cli/shell/client.js";
 import { type Config, loadConfig } from "../../src/config/config.js";
 import { Daemon } from "../../src/daemon/daemon.js";
 import type { DaemonOptions } from "../../src/daemon/resources.js";
 import { extensions } from "../../src/ext/extensions.js";
-import { AccessService } from "../../src/gen/nexus/v1/access_pb.js";
-import { ApprovalService } from "../../src/gen/nexus/v1/approval_pb.js";
-import { AuditService } from "../../src/gen/nexus/v1/audit_pb.js";
-import { BackupService } from "../../src/gen/nexus/v1/backup_pb.js";
-import { ClientKeyService } from "../../src/gen/nexus/v1/client_key_pb.js";
-import { ConnectionService } from "../../src/gen/nexus/v1/connection_pb.js";
-import { ConsoleService } from "../../src/gen/nexus/v1/console_pb.js";
-import { EgressService } from "../../src/gen/nexus/v1/egress_pb.js";
-import { KeyringService } from "../../src/gen/nexus/v1/keyring_pb.js";
-import { ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
-import { StatusService } from "../../src/gen/nexus/v1/status_pb.js";
-import { TokenService, type WatchTokensResponse } from "../../src/gen/nexus/v1/token_pb.js";
+import type { TokenService, WatchTokensResponse } from "../../src/gen/nexus/v1/token_pb.js";
 import { type Clock, SystemClock } from "../../src/runtime/clock.js";
 import { createLogger } from "../../src/telemetry/logger.js";
 import { Browser } from "../fakes/browser.js";
@@ -33,20 +23,7 @@ import { leaveLog, sweptFolder } from "../run_folder.js";
 import { consented, registeredAt, requestOf } from "./requests.js";
 import { RestClient } from "./rest_client.js";
 
-export interface Clients {
-  readonly providers: Client<typeof ProviderService>;
-  readonly connections: Client<typeof ConnectionService>;
-  readonly tokens: Client<typeof TokenService>;
-  readonly audit: Client<typeof AuditService>;
-  readonly clientKeys: Client<typeof ClientKeyService>;
-  readonly egress: Client<typeof EgressService>;
-  readonly keyring: Client<typeof KeyringService>;
-  readonly backups: Client<typeof BackupService>;
-  readonly status: Client<typeof StatusService>;
-  readonly access: Client<typeof AccessService>;
-  readonly console: Client<typeof ConsoleService>;
-  readonly approvals: Client<typeof ApprovalService>;
-}
+export type { Clients };
 
 /** gRPC over a Unix socket. */
 export const socketTransport = (socket: string) =>
@@ -55,23 +32,7 @@ export const socketTransport = (socket: string) =>
     nodeOptions: { createConnection: () => connect(socket) },
   });
 
-export function clientsOf(socket: string): Clients {
-  const transport = socketTransport(socket);
-  return {
-    providers: createClient(ProviderService, transport),
-    connections: createClient(ConnectionService, transport),
-    tokens: createClient(TokenService, transport),
-    audit: createClient(AuditService, transport),
-    clientKeys: createClient(ClientKeyService, transport),
-    egress: createClient(EgressService, transport),
-    keyring: createClient(KeyringService, transport),
-    backups: createClient(BackupService, transport),
-    status: createClient(StatusService, transport),
-    access: createClient(AccessService, transport),
-    console: createClient(ConsoleService, transport),
-    approvals: createClient(ApprovalService, transport),
-  };
-}
+export const clientsOf = (socket: string): Clients => clientsOver(socketTransport(socket));
 
 /** A folder and ports for a daemon, which can be started on them again and again. */
 export class Place {

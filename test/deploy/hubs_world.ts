@@ -1,10 +1,7 @@
 import { createServer, type Server } from "node:https";
-import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
-import { ConnectionService } from "../../src/gen/nexus/v1/connection_pb.js";
-import { ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
-import { type FleetStatus, StatusService } from "../../src/gen/nexus/v1/status_pb.js";
-import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
+import { clientsOver } from "../../src/cli/shell/client.js";
+import type { FleetStatus } from "../../src/gen/nexus/v1/status_pb.js";
 import { Authority } from "../fakes/certificates.js";
 import { JwtSigner } from "../fakes/jwt_issuer.js";
 import { Postgres } from "../fakes/postgres.js";
@@ -64,12 +61,7 @@ export class HubPod {
         },
       ],
     });
-    return {
-      providers: createClient(ProviderService, transport),
-      connections: createClient(ConnectionService, transport),
-      tokens: createClient(TokenService, transport),
-      status: createClient(StatusService, transport),
-    };
+    return clientsOver(transport);
   }
 
   async fleet(): Promise<FleetStatus | undefined> {

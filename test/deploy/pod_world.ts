@@ -2,11 +2,8 @@ import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
-import { ConnectionService } from "../../src/gen/nexus/v1/connection_pb.js";
-import { ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
-import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
+import { clientsOver } from "../../src/cli/shell/client.js";
 import { json, type Script, type ScriptedServer, startScriptedServer } from "../oauth/scripted_server.js";
 import { agentOf, type KubernetesObject, only, released, secretOf } from "./manifests.js";
 import { Pod, type Running } from "./pod.js";
@@ -88,11 +85,7 @@ export class PodWorld {
         },
       ],
     });
-    return {
-      providers: createClient(ProviderService, transport),
-      connections: createClient(ConnectionService, transport),
-      tokens: createClient(TokenService, transport),
-    };
+    return clientsOver(transport);
   }
 
   /** A connection whose refresh token came from elsewhere. */

@@ -1,11 +1,9 @@
 import { createClient, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
-import { AccessService, Role } from "../../src/gen/nexus/v1/access_pb.js";
-import { AuditService } from "../../src/gen/nexus/v1/audit_pb.js";
-import { ConnectionService } from "../../src/gen/nexus/v1/connection_pb.js";
+import { clientsOver as contractClients } from "../../src/cli/shell/client.js";
+import { Role } from "../../src/gen/nexus/v1/access_pb.js";
 import { NexusService } from "../../src/gen/nexus/v1/nexus_pb.js";
-import { AuthType, ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
-import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
+import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { Place, TestDaemon } from "../daemon/harness.js";
 import { registered } from "../daemon/requests.js";
 import { RestClient } from "../daemon/rest_client.js";
@@ -13,16 +11,10 @@ import { freePort } from "../free_port.js";
 
 export type Clients = ReturnType<typeof clientsOver>;
 
-export function clientsOver(transport: Transport) {
-  return {
-    providers: createClient(ProviderService, transport),
-    connections: createClient(ConnectionService, transport),
-    tokens: createClient(TokenService, transport),
-    audit: createClient(AuditService, transport),
-    access: createClient(AccessService, transport),
-    nexus: createClient(NexusService, transport),
-  };
-}
+export const clientsOver = (transport: Transport) => ({
+  ...contractClients(transport),
+  nexus: createClient(NexusService, transport),
+});
 
 function withKey(key: string): Interceptor {
   return (next) => (request) => {

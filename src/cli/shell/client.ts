@@ -1,6 +1,6 @@
 import { connect } from "node:net";
 import type { SecureContextOptions } from "node:tls";
-import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
+import { type Client, createClient, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { type ClientConfig, isPlainRemote } from "../../config/client_config.js";
 import { steady } from "../../runtime/steady_sessions.js";
@@ -8,7 +8,10 @@ import { usageFailure } from "./command_failure.js";
 import { daemonServices } from "./daemon_services.js";
 import { readText } from "./files.js";
 
-type Clients = { readonly [Name in keyof typeof daemonServices]: Client<(typeof daemonServices)[Name]> };
+/** A client of each service. */
+export type Clients = {
+  readonly [Name in keyof typeof daemonServices]: Client<(typeof daemonServices)[Name]>;
+};
 
 /** The daemon's services. */
 export interface Daemon extends Clients {
@@ -52,14 +55,19 @@ export function connectDaemon(
     acceptCompression: [],
     interceptors: apiKey === undefined ? [] : [withApiKey(apiKey)],
   });
-  const clients = Object.fromEntries(
-    Object.entries(daemonServices).map(([name, service]) => [name, createClient(service, transport)]),
-  );
   return {
-    ...(clients as unknown as Clients),
+    ...clientsOver(transport),
     address: isUnix ? `unix:${config.path}` : config.url,
     close: () => sessionManager.abort(),
   };
+}
+
+export function clientsOver(transport: Transport): Clients {
+  const clients = Object.entries(daemonServices).map(([name, service]) => [
+    name,
+    createClient(service, transport),
+  ]);
+  return Object.fromEntries(clients) as unknown as Clients;
 }
 
 function withApiKey(apiKey: string): Interceptor {

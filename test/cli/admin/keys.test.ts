@@ -15,7 +15,7 @@ it("says of a key in the list that it has expired", async () => {
     ...(expiresInMs !== undefined && { expiresAt: timestampFromMs(nowMs + expiresInMs) }),
   });
   const apiKeys = [key("ci", 3_600_000), key("ever"), key("old", -7_200_000)];
-  daemon.accessApi = { listApiKeys: () => ({ apiKeys }) };
+  daemon.api.access = { listApiKeys: () => ({ apiKeys }) };
   await daemon.start();
   expect(await run(["keys", "list"], shell)).toBe(0);
   const [title = "", ...rows] = shell.out().trimEnd().split("\n");

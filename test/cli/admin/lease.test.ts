@@ -50,7 +50,7 @@ it("shows the lease of a key in the list, and when it ends", async () => {
   const shell = fakeShell({ env: daemon.env });
   const leaseEndsAt = timestampFromMs(shell.clock.nowMs() + 300_000);
   const apiKeys = [{ name: "ci", lease: durationFromMs(600_000), leaseEndsAt }, { name: "ever" }];
-  daemon.accessApi = { listApiKeys: () => ({ apiKeys }) };
+  daemon.api.access = { listApiKeys: () => ({ apiKeys }) };
   await daemon.start();
   expect(await run(["keys", "list"], shell)).toBe(0);
   expect(shell.out()).toMatch(/ in 5m +10m /);

@@ -8,7 +8,7 @@ import { ended, fakeShell, jsonLines, startMs } from "../fake_shell.js";
 describe("whoami", () => {
   const daemon = perTest(() => new FakeDaemon());
   it("shows the principal, its role, what restricts it and until when", async () => {
-    daemon.accessApi = {
+    daemon.api.access = {
       whoAmI: () => ({
         principal: "key:ci",
         role: Role.AGENT,
@@ -28,7 +28,7 @@ describe("whoami", () => {
   });
 
   it("says that a principal without a role may do nothing", async () => {
-    daemon.accessApi = { whoAmI: () => ({ principal: "uid:1000" }) };
+    daemon.api.access = { whoAmI: () => ({ principal: "uid:1000" }) };
     await daemon.start();
     const shell = await ended(0, ["whoami"], fakeShell({ env: daemon.env }));
     expect(shell.out()).toContain("none: everything is denied");

@@ -33,7 +33,7 @@ async function playWith(
   redirectUri: string,
   steps: readonly MessageInitShape<typeof ConnectionSchema>[],
 ): Promise<void> {
-  daemon.connectionApi = {
+  daemon.api.connections = {
     requestConnection: (request) => {
       if (daemon.connections.length === 0) daemon.addConnection();
       Object.assign(daemon.connections[0] ?? {}, { requestExpiresAt: expiresAt });
@@ -247,7 +247,7 @@ describe("connect", () => {
     ],
   ])("%s", async (_what, userIds, text) => {
     daemon.failures.set("RequestConnection", new ConnectError("permission denied", Code.PermissionDenied));
-    daemon.accessApi = { whoAmI: () => ({ principal: "key:a", restrictions: [{ userIds }] }) };
+    daemon.api.access = { whoAmI: () => ({ principal: "key:a", restrictions: [{ userIds }] }) };
     await daemon.start();
     const shell = await ended(1, ["connect", "github"], shellOf());
     expect(shell.err()).toContain(text);
@@ -392,7 +392,7 @@ describe("connect with the URL of an MCP server", () => {
   const url = "https://mcp.example.com/mcp";
   const made = { name: "mcp-example-com", mcpServerUrl: url, issuer: "https://login.example.com" };
   beforeEach(() => {
-    daemon.providerApi = {
+    daemon.api.providers = {
       createProvider: ({ mcpServerUrl }) => ({
         provider: { ...made, mcpServerUrl, clientRegistration: ClientRegistration.DYNAMIC },
       }),

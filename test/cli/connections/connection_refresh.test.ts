@@ -11,7 +11,7 @@ describe("connections refresh", () => {
   const daemon = perTest(() => new FakeDaemon());
   beforeEach(async () => {
     daemon.addConnection();
-    daemon.tokenApi = {
+    daemon.api.tokens = {
       refreshToken: () => ({
         token: {
           revision: 5n,

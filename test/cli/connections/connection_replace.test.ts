@@ -20,7 +20,7 @@ describe("connection replace", () => {
   let folder: string;
   beforeEach(async () => {
     folder = temporaryFolder();
-    daemon.connectionApi = {
+    daemon.api.connections = {
       replaceCredential: (request) => ({ connection: { id: request.connectionId, revision: 2n } }),
     };
     await daemon.start();

@@ -168,7 +168,7 @@ describe("connections", () => {
 
 describe("token", () => {
   beforeEach(() => {
-    daemon.tokenApi = {
+    daemon.api.tokens = {
       getToken: () => ({
         token: {
           strategy: { kind: { case: "oauth2", value: { credentialField: "access_token" } } },
@@ -181,10 +181,10 @@ describe("token", () => {
 
   // The routes are bound at the start.
   const restart = async () => {
-    const { tokenApi } = daemon;
+    const { tokens } = daemon.api;
     await daemon.stop();
     daemon = new FakeDaemon();
-    daemon.tokenApi = tokenApi;
+    daemon.api.tokens = tokens;
     await daemon.start();
   };
 
@@ -219,7 +219,7 @@ describe("token", () => {
   ] as const)(
     "prints the one value of a credential with %s, as openai's key",
     async (_name, kind, credentials) => {
-      daemon.tokenApi = { getToken: () => ({ token: { strategy: { kind }, credentials } }) };
+      daemon.api.tokens = { getToken: () => ({ token: { strategy: { kind }, credentials } }) };
       await restart();
       const shell = await ended(0, ["token", connectionId], shellOf());
       expect([shell.out(), shell.err()]).toEqual(["L1ve\n", ""]);
@@ -227,7 +227,7 @@ describe("token", () => {
   );
 
   it("prints nothing when the credential is not one token", async () => {
-    daemon.tokenApi = { getToken: () => ({ token: { credentials: { username: "u", password: "p" } } }) };
+    daemon.api.tokens = { getToken: () => ({ token: { credentials: { username: "u", password: "p" } } }) };
     await restart();
     const shell = await ended(1, ["token", connectionId], shellOf());
     expect(shell.out()).toBe("");

@@ -34,7 +34,7 @@ export function tokenWorld() {
     daemon.addProvider({ apiBaseUrl: "https://api.github.com/v3" });
     daemon.addConnection({ status: ConnectionStatus.ACTIVE });
     serve(oauth2);
-    daemon.tokenApi = { getToken: () => ({ token: served }) };
+    daemon.api.tokens = { getToken: () => ({ token: served }) };
     await daemon.start();
   });
 

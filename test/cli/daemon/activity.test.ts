@@ -46,7 +46,7 @@ describe("nexusd status --activity", () => {
   const daemon = perTest(() => new FakeDaemon());
 
   it("tells the refreshes by the hour, when tokens end, and who holds streams; no name steers the terminal", async () => {
-    daemon.statusApi = { getActivity: () => activity, listOpenStreams: () => streams };
+    daemon.api.status = { getActivity: () => activity, listOpenStreams: () => streams };
     await daemon.start();
     const shell = await ended(0, ["status", "--activity"], fakeShell({ env: daemon.env }));
     expect(shell.out()).toBe(`REFRESHES since 2026-11-27T10:31:00Z, when the daemon started
@@ -68,7 +68,7 @@ and 2 more
 
   it("says that there was nothing, and is two lines of JSON by --json", async () => {
     const quiet = { ...activity, recordedSince: at(-100), intervals: [], connectionsStored: 50_000n };
-    daemon.statusApi = { getActivity: () => quiet, listOpenStreams: () => ({ count: 0 }) };
+    daemon.api.status = { getActivity: () => quiet, listOpenStreams: () => ({ count: 0 }) };
     await daemon.start();
     const shell = await ended(0, ["status", "--activity"], fakeShell({ env: daemon.env }));
     expect(shell.out()).toMatch(/^REFRESHES since 2026-11-27T11:00:00Z\nnone\n\nTOKEN ENDS +TOKENS/);

@@ -58,7 +58,7 @@ const troubled = {
 describe("nexusd status", () => {
   const daemon = perTest(() => new FakeDaemon());
   const serve = async (status: MessageInitShape<typeof GetStatusResponseSchema>): Promise<void> => {
-    daemon.statusApi = { getStatus: () => status };
+    daemon.api.status = { getStatus: () => status };
     await daemon.start();
   };
 

@@ -32,7 +32,7 @@ const templates: MessageInitShape<typeof ProviderTemplateSchema>[] = [
 ];
 
 beforeEach(async () => {
-  daemon.providerApi = {
+  daemon.api.providers = {
     listProviderTemplates: ({ namePrefix }) => ({
       templates: templates
         .filter(({ name = "" }) => name.startsWith(namePrefix))

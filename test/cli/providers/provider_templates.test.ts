@@ -79,7 +79,7 @@ const daemon = perTest(() => new FakeDaemon());
 let folder: string;
 beforeEach(async () => {
   folder = temporaryFolder();
-  daemon.providerApi = {
+  daemon.api.providers = {
     listProviderTemplates: ({ namePrefix, pageToken }) => {
       const found = templates.filter(({ name }) => name.startsWith(namePrefix));
       const index = Number(pageToken || 0);

@@ -10,7 +10,7 @@ const pings = { pingIntervalMs: 300, pingTimeoutMs: 300 };
 /** A daemon that never answers who one is, behind a link. */
 async function aLink(asked: () => void): Promise<{ readonly link: TcpProxy; readonly daemon: Daemon }> {
   const fake = new FakeDaemon();
-  fake.accessApi = {
+  fake.api.access = {
     whoAmI: () => {
       asked();
       return new Promise(() => undefined);

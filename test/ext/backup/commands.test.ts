@@ -18,7 +18,7 @@ describe("backup and restore", () => {
   it("backup writes all that came, for its owner only", async () => {
     const parts = [Buffer.from("one "), Buffer.from("two")];
     const sha256 = createHash("sha256").update("one two").digest("hex");
-    daemon.backupApi = {
+    daemon.api.backups = {
       async *createBackup() {
         yield {
           part: {
@@ -44,7 +44,7 @@ describe("backup and restore", () => {
     ["breaks off", true, "ab".repeat(32)],
     ["is not what the summary says", false, "ab".repeat(32)],
   ])("backup leaves nothing when it %s", async (_name, breaks, sha256) => {
-    daemon.backupApi = {
+    daemon.api.backups = {
       async *createBackup() {
         yield { part: { case: "summary" as const, value: { sha256 } } };
         yield { part: { case: "chunk" as const, value: Buffer.from("half") } };
@@ -58,7 +58,7 @@ describe("backup and restore", () => {
   });
 
   it("backup says which folder does not exist", async () => {
-    daemon.backupApi = {
+    daemon.api.backups = {
       createBackup: async function* () {
         yield { part: { case: "chunk", value: new Uint8Array(1) } };
       },

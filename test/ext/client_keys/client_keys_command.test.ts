@@ -15,7 +15,7 @@ const keys = [
 ];
 
 it("lists where the keys are published, which signs, and until when", async () => {
-  daemon.clientKeyApi = { listClientKeys: () => ({ keys, jwksUri }) };
+  daemon.api.clientKeys = { listClientKeys: () => ({ keys, jwksUri }) };
   await daemon.start();
   const shell = await ended(0, ["client-keys"], fakeShell({ env: daemon.env }));
   const [uri, title, ...rows] = shell.out().trimEnd().split("\n");
@@ -29,7 +29,7 @@ it("lists where the keys are published, which signs, and until when", async () =
 });
 
 it("rotates without a question, and asks before it erases keys", async () => {
-  daemon.clientKeyApi = { rotateClientKeys: () => ({ keys, jwksUri }) };
+  daemon.api.clientKeys = { rotateClientKeys: () => ({ keys, jwksUri }) };
   await daemon.start();
   expect(await run(["client-keys", "rotate", "--type", "RSA"], fakeShell({ env: daemon.env }))).toBe(0);
   await ended(1, ["client-keys", "rotate", "--compromised"], fakeShell({ env: daemon.env, answers: ["n"] }));

@@ -13,7 +13,7 @@ describe("open", () => {
   let url = local;
   beforeEach(async () => {
     url = local;
-    daemon.consoleApi = { createConsoleLink: () => ({ url, expiresAt: timestampFromMs(startMs + 60_000) }) };
+    daemon.api.console = { createConsoleLink: () => ({ url, expiresAt: timestampFromMs(startMs + 60_000) }) };
     await daemon.start();
   });
   const opening = async (given: Parameters<typeof fakeShell>[0], ...args: string[]) => {

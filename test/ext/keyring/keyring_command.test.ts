@@ -26,7 +26,7 @@ describe("keyring", () => {
   it("rotate shows how far it is, and the ring at the end", async () => {
     const steps = [ring(5n, true), ring(0n, false)];
     const shell = fakeShell({ env: daemon.env });
-    daemon.keyringApi = {
+    daemon.api.keyring = {
       rotateKeyring: () => ring(9n, true),
       getKeyring: () => steps.shift() ?? ring(0n, false),
     };
@@ -43,14 +43,14 @@ describe("keyring", () => {
   });
 
   it("rotate ends with 1 when records stay behind, and says what that means", async () => {
-    daemon.keyringApi = { rotateKeyring: () => ring(1n, false, 1n) };
+    daemon.api.keyring = { rotateKeyring: () => ring(1n, false, 1n) };
     await daemon.start();
     const shell = await ended(1, ["keyring", "rotate", "--to", fresh], fakeShell({ env: daemon.env }));
     expect(shell.err()).toContain("the old one can be retired");
   });
 
   it("retire asks a person first, and tells who must remove a key that lies in no file", async () => {
-    daemon.keyringApi = { retireKey: () => ({ removedFromSource: false }) };
+    daemon.api.keyring = { retireKey: () => ({ removedFromSource: false }) };
     await daemon.start();
     await ended(1, ["keyring", "retire", old], fakeShell({ env: daemon.env, answers: ["n"] }));
     expect(daemon.got("RetireKey")).toEqual([]);
@@ -60,7 +60,10 @@ describe("keyring", () => {
   });
 
   it("takes the beginning of a key's id, and asks with the whole of it", async () => {
-    daemon.keyringApi = { getKeyring: () => ring(0n, false), retireKey: () => ({ removedFromSource: true }) };
+    daemon.api.keyring = {
+      getKeyring: () => ring(0n, false),
+      retireKey: () => ({ removedFromSource: true }),
+    };
     await daemon.start();
     const asked = await ended(
       0,

@@ -104,7 +104,7 @@ describe("nexusd mcp over standard input and output", () => {
   it("renews the lease of its key as long as its host is there", async () => {
     let renewals = 0;
     const renewLease = () => ({ lease: durationFromMs(60_000), endsAt: timestampFromMs(++renewals) });
-    daemon.accessApi = { renewLease };
+    daemon.api.access = { renewLease };
     const { input, shell, exitCode } = await host();
     await expect.poll(() => renewals).toBe(1);
     await expect

@@ -36,7 +36,7 @@ const healthy: MessageInitShape<typeof FleetStatusSchema> = {
 describe("nexusd fleet", () => {
   const daemon = perTest(() => new FakeDaemon());
   const told = async (fleet: MessageInitShape<typeof FleetStatusSchema>, ...words: string[]) => {
-    daemon.statusApi = { getStatus: () => ({ fleet }) };
+    daemon.api.status = { getStatus: () => ({ fleet }) };
     await daemon.start();
     const shell = fakeShell({ env: daemon.env });
     const code = await run(["fleet", ...words], shell);
@@ -112,7 +112,7 @@ describe("nexusd fleet", () => {
   });
 
   it("says so where the daemon is alone", async () => {
-    daemon.statusApi = { getStatus: () => ({}) };
+    daemon.api.status = { getStatus: () => ({}) };
     await daemon.start();
     const shell = fakeShell({ env: daemon.env });
     expect(await run(["fleet"], shell)).toBe(1);
