@@ -13,13 +13,14 @@ import {
 import { anyone, type Principal } from "../../model/access/principal.js";
 import { drawn, type StreamSink, type StreamSource } from "../../runtime/stream_sink.js";
 import type { BoundMethod, BoundService, CallContext } from "../../service/pipeline/bound_service.js";
+import { rpcName } from "../../service/pipeline/rpc_access.js";
 import { WireError } from "../../service/pipeline/wire_error.js";
 import { callerTrace } from "../callers/caller_trace.js";
 import type { Response } from "../listen/http_message.js";
 import type { OnUnexpected } from "../listen/listener.js";
 import { type ListenerLimits, limitsOf } from "../listen/listener_limits.js";
 import { type ReadPatience, resetResponse, untilUnread } from "../listen/unread_stream.js";
-import { methodName, toWireError } from "./wire_answer.js";
+import { toConnectError, toWireError } from "./wire_answer.js";
 
 const principalKey: ContextKey<Principal> = createContextKey(anyone, { description: "who acts" });
 
@@ -75,7 +76,7 @@ function bind(
   const answer = (error: unknown, signal: AbortSignal): ConnectError => {
     // The reason of the signal is the library's own: it says whether the caller left or its deadline passed.
     if (signal.aborted && error === signal.reason) return ConnectError.from(error, Code.Canceled);
-    return toConnectError(toWireError(error, signal, methodName(method.descriptor), onUnexpected));
+    return toConnectError(toWireError(error, signal, rpcName(method.descriptor), onUnexpected));
   };
   if (method.kind === "unary") {
     return async (request, context) => {
@@ -128,11 +129,6 @@ function callContext(context: HandlerContext): CallContext {
   const { values, signal, requestHeader } = context;
   const trace = callerTrace(requestHeader.get("traceparent"), requestHeader.get("tracestate"));
   return { principal: values.get(principalKey), signal, trace, metadata: context };
-}
-
-export function toConnectError(error: WireError): ConnectError {
-  const details = error.details.map(({ descriptor, value }) => ({ desc: descriptor, value }));
-  return new ConnectError(error.message, error.code as Code, undefined, details);
 }
 
 /**

@@ -27,9 +27,8 @@ import { UnreadAnswers } from "../listen/unread_answers.js";
 import { noteCredential } from "../sockets/socket_guard.js";
 import { contextOf, routeServices } from "./connect_binding.js";
 import { decodableBody } from "./decodable_body.js";
-import { refuseEarly } from "./early_refusal.js";
 import { answerJson, answerMediaType, answerMethod, writeJson } from "./json_answer.js";
-import { neverAborted, toWireError } from "./wire_answer.js";
+import { neverAborted, refuseEarly, toWireError } from "./wire_answer.js";
 
 /**
  * What the library says of JSON that it cannot decode, up to what it found there. The library goes on with the value, which may be a secret

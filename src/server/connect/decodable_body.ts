@@ -4,8 +4,8 @@ import { InvalidArgument } from "../../model/errors.js";
 import type { JsonValue } from "../../model/json.js";
 import { toWireError } from "../../service/pipeline/error_table.js";
 import type { WireError } from "../../service/pipeline/wire_error.js";
-import { toConnectError } from "./connect_binding.js";
 import { jsonViolation } from "./json_message.js";
+import { toConnectError } from "./wire_answer.js";
 
 /** Whether the message is compressed, or of another kind; and its length. */
 const envelopeBytes = 5;

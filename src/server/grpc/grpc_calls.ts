@@ -11,11 +11,12 @@ import type { Clock } from "../../runtime/clock.js";
 import { callerField, onBehalf } from "../../service/forwarding/on_behalf.js";
 import type { BoundMethod, BoundService } from "../../service/pipeline/bound_service.js";
 import { toWireError as toServiceError } from "../../service/pipeline/error_table.js";
+import { rpcName } from "../../service/pipeline/rpc_access.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
 import { presentedCredentials, unauthenticatedMessage } from "../callers/api_key.js";
 import { callerTrace } from "../callers/caller_trace.js";
 import type { OpenCalls } from "../callers/open_calls.js";
-import { methodName, neverAborted, toWireError } from "../connect/wire_answer.js";
+import { neverAborted, toWireError } from "../connect/wire_answer.js";
 import type { OnUnexpected } from "../listen/listener.js";
 import { headersRefusal, messageTooLarge } from "../listen/listener_limits.js";
 import type { ResetGuard } from "../listen/reset_guard.js";
@@ -95,7 +96,7 @@ export class GrpcCalls {
     this.#refusals = new UnauthenticatedStreams(maxRefusals, options.clock);
     for (const { methods, isOpen = false } of options.services) {
       for (const method of methods) {
-        const name = methodName(method.descriptor);
+        const name = rpcName(method.descriptor);
         this.#routes.set(`/${name}`, { method, isOpen, options: this.#callOptions(name, method) });
       }
     }

@@ -31,11 +31,11 @@ const failures: readonly string[] = [
 
 /** The span of an RPC, on the trace of its caller. Attributes by https://opentelemetry.io/docs/specs/semconv/rpc/. */
 function traceStart(
-  { parent, name }: DescMethod,
+  descriptor: DescMethod,
   listener: "grpc" | "http" | "console" | "egress",
   caller: CallerTrace | undefined,
 ): SpanStart {
-  const method = `${parent.typeName}/${name}`;
+  const method = rpcName(descriptor);
   const system = listener === "grpc" ? "grpc" : "connectrpc";
   return {
     name: method,
@@ -141,7 +141,7 @@ export class CallPipeline {
     const { calls } = this.deps;
     if (calls === undefined) return call;
     const { limits, onAnswered, tracing, listener } = calls;
-    const name = `${descriptor.parent.typeName}/${descriptor.name}`;
+    const name = rpcName(descriptor);
     const succeeded = (answer: Message): Message => {
       onAnswered(name, "ok");
       return answer;
@@ -232,7 +232,7 @@ export class CallPipeline {
   #countStreams({ descriptor }: DefinedMethod): (outcome: StreamOutcome) => void {
     const { calls } = this.deps;
     if (calls === undefined) return () => undefined;
-    const name = `${descriptor.parent.typeName}/${descriptor.name}`;
+    const name = rpcName(descriptor);
     return (outcome) => {
       if (outcome.cancelled) calls.onAnswered(name, "cancelled");
       else calls.onAnswered(name, outcome.error === undefined ? "ok" : codeOf(outcome.error));

@@ -10,7 +10,7 @@ import type { Principal } from "../../../src/model/access/principal.js";
 import { PermissionDenied } from "../../../src/model/errors.js";
 import type { CallerTrace } from "../../../src/model/tracing.js";
 import { callerTrace } from "../../../src/server/callers/caller_trace.js";
-import { toConnectError } from "../../../src/server/connect/connect_binding.js";
+import { toConnectError } from "../../../src/server/connect/wire_answer.js";
 import { toWireError } from "../../../src/service/pipeline/error_table.js";
 import type { WireError } from "../../../src/service/pipeline/wire_error.js";
 import { tokenService } from "../../../src/service/services/token_service.js";

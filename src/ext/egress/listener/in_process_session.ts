@@ -12,7 +12,7 @@ import { TokenService } from "../../../gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../../model/access/principal.js";
 import { drawn, type StreamSink } from "../../../runtime/stream_sink.js";
 import { callerTrace } from "../../../server/callers/caller_trace.js";
-import { toConnectError } from "../../../server/connect/connect_binding.js";
+import { toConnectError } from "../../../server/connect/wire_answer.js";
 import type { BoundService } from "../../../service/pipeline/bound_service.js";
 import { toWireError } from "../../../service/pipeline/error_table.js";
 import { callerOf } from "../../../service/pipeline/rpc_call.js";
