@@ -1,6 +1,7 @@
 import type { ServerHttp2Stream } from "node:http2";
 import { buffer } from "node:stream/consumers";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { WatchTokensRequestSchema, WatchTokensResponseSchema } from "../../src/gen/nexus/v1/token_pb.js";
 import type { Language } from "./languages.js";
 import { playStandIn } from "./stand_in.js";
@@ -96,10 +97,6 @@ function end(stream: ServerHttp2Stream, status: string, message?: Message): void
 export function answerCall(stream: ServerHttp2Stream, status: string, message?: Uint8Array): void {
   stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
   stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": status }));
-  if (message) {
-    const head = Buffer.alloc(5);
-    head.writeUInt32BE(message.length, 1);
-    stream.write(Buffer.concat([head, message]));
-  }
+  if (message) stream.write(encodeEnvelope(0, message));
   stream.end();
 }

@@ -2,6 +2,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } f
 import { connect as connectSocket } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import { create, toBinary } from "@bufbuild/protobuf";
+import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { expect, onTestFinished, test } from "vitest";
 import { WatchTokensRequestSchema } from "../../src/gen/nexus/v1/token_pb.js";
 import { LimitedWorld } from "./limited_world.js";
@@ -43,12 +44,8 @@ const ends: Readonly<Record<string, (stream: ClientHttp2Stream, request: Buffer)
   },
 };
 
-function requestBytes(): Buffer {
-  const message = toBinary(WatchTokensRequestSchema, create(WatchTokensRequestSchema));
-  const head = Buffer.alloc(5);
-  head.writeUInt32BE(message.length, 1);
-  return Buffer.concat([head, message]);
-}
+const requestBytes = (): Buffer =>
+  Buffer.from(encodeEnvelope(0, toBinary(WatchTokensRequestSchema, create(WatchTokensRequestSchema))));
 
 test.each(Object.entries(listeners))(
   "%s: a stream gives its place back once, however it ends",

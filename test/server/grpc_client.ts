@@ -9,6 +9,7 @@ import {
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
+import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import {
   type ChannelCredentials,
   Client,
@@ -106,8 +107,6 @@ export function rawCall(
     "connectionId" in request
       ? toBinary(RefreshTokenRequestSchema, create(RefreshTokenRequestSchema, request))
       : toBinary(WatchTokensRequestSchema, create(WatchTokensRequestSchema, request));
-  const head = Buffer.alloc(5);
-  head.writeUInt32BE(message.length, 1);
   const session = connectHttp2("http://localhost", { createConnection: () => connect(socketPath) });
   session.on("error", () => undefined);
   const stream = session.request({
@@ -118,6 +117,6 @@ export function rawCall(
     te: "trailers",
   });
   stream.once("close", () => session.destroy());
-  stream.end(Buffer.concat([head, message]));
+  stream.end(encodeEnvelope(0, message));
   return stream;
 }

@@ -1,7 +1,8 @@
 import { once } from "node:events";
 import { type ClientHttp2Stream, connect as connectHttp2, constants } from "node:http2";
-import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, createClient } from "@connectrpc/connect";
+import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { expect, onTestFinished, test } from "vitest";
 import { Reflection } from "../../../src/ext/reflection/reflection.js";
@@ -32,13 +33,6 @@ function callOf(base: string, path: string): ClientHttp2Stream {
   const stream = session.request({ ...headers, ":path": path });
   stream.on("error", () => undefined);
   return stream.resume();
-}
-
-function frame<D extends DescMessage>(descriptor: D, init: MessageInitShape<D>): Buffer {
-  const message = toBinary(descriptor, create(descriptor, init));
-  const head = Buffer.alloc(5);
-  head.writeUInt32BE(message.length, 1);
-  return Buffer.concat([head, message]);
 }
 
 const reflection = `/${ServerReflection.typeName}/ServerReflectionInfo`;
@@ -80,7 +74,10 @@ test("who goes on sending when the answer is over is told that nobody wants it, 
   const { base, standard, listener } = await open("grpc");
   const stream = callOf(base, reflection);
   const answered = once(stream, "data");
-  stream.write(frame(ServerReflectionRequestSchema, { messageRequest: { case: "listServices", value: "" } }));
+  const listed = create(ServerReflectionRequestSchema, {
+    messageRequest: { case: "listServices", value: "" },
+  });
+  stream.write(encodeEnvelope(0, toBinary(ServerReflectionRequestSchema, listed)));
   await answered;
   const trailers = once(stream, "trailers");
   standard.close();

@@ -3,6 +3,7 @@ import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
+import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { status } from "@grpc/grpc-js";
 import { expect, onTestFinished, test } from "vitest";
 import type { PresentedCredentials } from "../../../src/domain/access/presented_credentials.js";
@@ -40,13 +41,15 @@ async function openListener() {
   return { fake, clock, asked, session };
 }
 
-function getToken(session: ClientHttp2Session, connectionId: string, headers: Record<string, string> = {}) {
-  const message = toBinary(
-    TokenServiceGetTokenRequestSchema,
-    create(TokenServiceGetTokenRequestSchema, { connectionId }),
-  );
-  const head = Buffer.alloc(5);
-  head.writeUInt32BE(message.length, 1);
+/** @param piece how many bytes are written at a time; by default the second begins in the middle of the message */
+function getToken(
+  session: ClientHttp2Session,
+  connectionId: string,
+  headers: Record<string, string> = {},
+  piece?: number,
+) {
+  const request = create(TokenServiceGetTokenRequestSchema, { connectionId });
+  const frame = encodeEnvelope(0, toBinary(TokenServiceGetTokenRequestSchema, request));
   const stream = session.request({
     ":method": "POST",
     ":path": "/nexus.v1.TokenService/GetToken",
@@ -55,9 +58,8 @@ function getToken(session: ClientHttp2Session, connectionId: string, headers: Re
     ...headers,
   });
   stream.resume();
-  // In two pieces, the second in the middle of the message.
-  stream.write(Buffer.concat([head, message.subarray(0, 1)]));
-  stream.end(message.subarray(1));
+  for (let at = 0; at < frame.length; at += piece ?? 6) stream.write(frame.subarray(at, at + (piece ?? 6)));
+  stream.end();
   const response = once(stream, "response").then(([fields]) => fields as Record<string, string>);
   const trailers = once(stream, "trailers").then(([fields]) => fields as Record<string, string>);
   trailers.catch(() => undefined);
@@ -107,22 +109,6 @@ test("a malformed deadline is refused as ever", async () => {
 
 test("a message that comes byte by byte is served", async () => {
   const { session } = await openListener();
-  const connectionId = "a".repeat(20_000);
-  const message = toBinary(
-    TokenServiceGetTokenRequestSchema,
-    create(TokenServiceGetTokenRequestSchema, { connectionId }),
-  );
-  const head = Buffer.alloc(5);
-  head.writeUInt32BE(message.length, 1);
-  const stream = session.request({
-    ":method": "POST",
-    ":path": "/nexus.v1.TokenService/GetToken",
-    "content-type": "application/grpc",
-    te: "trailers",
-  });
-  stream.resume();
-  for (const byte of Buffer.concat([head, message])) stream.write(Buffer.of(byte));
-  stream.end();
-  const [trailers] = (await once(stream, "trailers")) as [Record<string, string>];
-  expect(trailers["grpc-status"]).toBe("0");
+  const { trailers } = getToken(session, "a".repeat(20_000), {}, 1);
+  expect(await trailers).toMatchObject({ "grpc-status": "0" });
 });

@@ -2,6 +2,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp
 import { connect as connectTls, type SecureContext } from "node:tls";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { ListProvidersRequestSchema } from "../../../../src/gen/nexus/v1/provider_pb.js";
 import {
   type Position,
@@ -121,9 +122,7 @@ export class CrowdSpoke {
       authorization: `Bearer ${this.token}`,
       te: "trailers",
     });
-    const prefix = Buffer.alloc(5);
-    prefix.writeUInt32BE(message.length, 1);
-    stream.end(Buffer.concat([prefix, message]));
+    stream.end(encodeEnvelope(0, message));
     return stream;
   }
 

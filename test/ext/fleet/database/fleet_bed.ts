@@ -8,7 +8,8 @@ import type { RawWrite, ReplicaPosition } from "../../../../src/ext/fleet/replic
 import type { Clock } from "../../../../src/runtime/clock.js";
 import { SystemClock } from "../../../../src/runtime/clock.js";
 import { DatabaseServer } from "../../../fakes/database_server.js";
-import { perSuite } from "../../../lifetimes.js";
+import { TcpProxy } from "../../../fakes/tcp_proxy.js";
+import { perSuite, perTest } from "../../../lifetimes.js";
 import { has, needs } from "../../../needs.js";
 import { silentLog } from "../../../silent_log.js";
 import { aMember, databaseId, firstEpoch } from "./samples.js";
@@ -83,6 +84,14 @@ async function serverOfRun(): Promise<DatabaseServer> {
 export function aFleetBed(): FleetBed {
   return aFleetBedOn(serverOfRun);
 }
+
+/** What stands between a hub and the server, for each test. */
+export const aProxyTo = (bed: FleetBed) =>
+  perTest(async () =>
+    has("postgresql")
+      ? await TcpProxy.postgres(bed.postgres.socketPath)
+      : ({} as TcpProxy & { folder: string }),
+  );
 
 /** On a server for all tests of the file. */
 export function aFleetBedOn<Server extends DatabaseServer>(start: () => Promise<Server>): FleetBed<Server> {

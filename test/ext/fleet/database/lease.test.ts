@@ -1,19 +1,12 @@
 import { describe, expect, test, vi } from "vitest";
 import { FleetUnreachable } from "../../../../src/ext/fleet/database/connection/fleet_error.js";
 import { ManualClock } from "../../../fakes/manual_clock.js";
-import { TcpProxy } from "../../../fakes/tcp_proxy.js";
-import { perTest } from "../../../lifetimes.js";
-import { has } from "../../../needs.js";
-import { aFleetBed } from "./fleet_bed.js";
+import { aFleetBed, aProxyTo } from "./fleet_bed.js";
 import { aMember } from "./samples.js";
 
 describe("the lease", () => {
   const bed = aFleetBed();
-  const proxy = perTest(async () =>
-    has("postgresql")
-      ? await TcpProxy.postgres(bed.postgres.socketPath)
-      : ({} as TcpProxy & { folder: string }),
-  );
+  const proxy = aProxyTo(bed);
 
   async function aHub(address: string) {
     const clock = new ManualClock(Date.now());

@@ -5,10 +5,7 @@ import { FleetUnreachable } from "../../../../src/ext/fleet/database/connection/
 import { initialise } from "../../../../src/ext/fleet/database/initialise.js";
 import { migrate } from "../../../../src/ext/fleet/database/migrations.js";
 import { SystemClock } from "../../../../src/runtime/clock.js";
-import { TcpProxy } from "../../../fakes/tcp_proxy.js";
-import { perTest } from "../../../lifetimes.js";
-import { has } from "../../../needs.js";
-import { aFleetBed } from "./fleet_bed.js";
+import { aFleetBed, aProxyTo } from "./fleet_bed.js";
 import { aMember, databaseId, firstEpoch } from "./samples.js";
 
 const bed = aFleetBed();
@@ -68,11 +65,7 @@ describe("privileges", () => {
 });
 
 describe("the spool", () => {
-  const proxy = perTest(async () =>
-    has("postgresql")
-      ? await TcpProxy.postgres(bed.postgres.socketPath)
-      : ({} as TcpProxy & { folder: string }),
-  );
+  const proxy = aProxyTo(bed);
 
   const texts = (found: readonly { readonly tokenSet: Buffer }[]): string[] =>
     found.map(({ tokenSet }) => tokenSet.toString());

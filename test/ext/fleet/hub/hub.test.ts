@@ -4,21 +4,14 @@ import { rawEntries } from "../../../../src/ext/fleet/replication/raw_entries.js
 import { ReplicaStore } from "../../../../src/ext/fleet/replication/replica_store.js";
 import { Store } from "../../../../src/store/store.js";
 import { ManualClock } from "../../../fakes/manual_clock.js";
-import { TcpProxy } from "../../../fakes/tcp_proxy.js";
-import { perTest } from "../../../lifetimes.js";
-import { has } from "../../../needs.js";
 import { silentLog } from "../../../silent_log.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
-import { aFleetBed } from "../database/fleet_bed.js";
+import { aFleetBed, aProxyTo } from "../database/fleet_bed.js";
 import { aMember } from "../database/samples.js";
 import { openReplica } from "../replication/fleet.js";
 
 const bed = aFleetBed();
-const proxy = perTest(async () =>
-  has("postgresql")
-    ? await TcpProxy.postgres(bed.postgres.socketPath)
-    : ({} as TcpProxy & { folder: string }),
-);
+const proxy = aProxyTo(bed);
 
 /** A hub of a new fleet, behind the proxy, by a clock of the test. */
 async function aHub() {

@@ -34,14 +34,19 @@ function caches(store: ReplicaStore) {
   return { changes, clock, keys, registry, access: new AccessControl({ ...shared, keys }) };
 }
 
-test("a follower knows the keys that the leader made, and ends those that it revoked", async () => {
+/** A leader that made a key, and its follower, before it knows that. */
+async function withKey() {
   const fleet = await Fleet.make(1);
   const leader = caches(fleet.leader);
   const follower = caches(fleet.followers[0] as ReplicaStore);
   const ended: string[] = [];
   follower.changes.on("principalEnded", (name) => ended.push(name));
   const wanted = { name: "ci", role: "admin" as const, restriction: undefined, expiresAtMs: undefined };
-  const { key } = await leader.keys.create(wanted, admin);
+  return { fleet, leader, follower, ended, ...(await leader.keys.create(wanted, admin)) };
+}
+
+test("a follower knows the keys that the leader made, and ends those that it revoked", async () => {
+  const { fleet, leader, follower, ended, key } = await withKey();
   expect(follower.keys.verify(key.reveal())).toBeUndefined();
   await fleet.feed();
   expect(follower.keys.verify(key.reveal())?.name).toBe("key:ci");
@@ -121,13 +126,7 @@ test("a follower to which a renewal comes late lets the key in again, with what 
 });
 
 test("a key that a follower cannot read any more is of no use there, and ends nothing else", async () => {
-  const fleet = await Fleet.make(1);
-  const leader = caches(fleet.leader);
-  const follower = caches(fleet.followers[0] as ReplicaStore);
-  const ended: string[] = [];
-  follower.changes.on("principalEnded", (name) => ended.push(name));
-  const wanted = { name: "ci", role: "admin" as const, restriction: undefined, expiresAtMs: undefined };
-  const { key, record } = await leader.keys.create(wanted, admin);
+  const { fleet, follower, ended, key, record } = await withKey();
   await fleet.feed();
   // The leader is of a newer version, which knows another role.
   await fleet.leader.commit((tx) =>

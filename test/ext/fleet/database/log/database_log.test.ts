@@ -3,18 +3,11 @@ import type { FleetDatabase } from "../../../../../src/ext/fleet/database/fleet_
 import type { DatabaseLog } from "../../../../../src/ext/fleet/database/log/database_log.js";
 import { SystemClock } from "../../../../../src/runtime/clock.js";
 import { ManualClock } from "../../../../fakes/manual_clock.js";
-import { TcpProxy } from "../../../../fakes/tcp_proxy.js";
-import { perTest } from "../../../../lifetimes.js";
-import { has } from "../../../../needs.js";
-import { aFleetBed } from "../fleet_bed.js";
+import { aFleetBed, aProxyTo } from "../fleet_bed.js";
 import { aBatch, aMember, aWrite, firstEpoch } from "../samples.js";
 
 const bed = aFleetBed();
-const proxy = perTest(async () =>
-  has("postgresql")
-    ? await TcpProxy.postgres(bed.postgres.socketPath)
-    : ({} as TcpProxy & { folder: string }),
-);
+const proxy = aProxyTo(bed);
 
 let database: FleetDatabase;
 let log: DatabaseLog;

@@ -5,20 +5,13 @@ import type { DatabaseLog } from "../../../../../src/ext/fleet/database/log/data
 import { decodeFrames, encodeArray } from "../../../../../src/ext/fleet/database/log/frames.js";
 import type { LogBatch, ReplicaPosition } from "../../../../../src/ext/fleet/replication/log.js";
 import { ManualClock } from "../../../../fakes/manual_clock.js";
-import { TcpProxy } from "../../../../fakes/tcp_proxy.js";
-import { perTest } from "../../../../lifetimes.js";
-import { has } from "../../../../needs.js";
 import fc from "../../../../property.js";
-import { aFleetBed } from "../fleet_bed.js";
+import { aFleetBed, aProxyTo } from "../fleet_bed.js";
 import { aBatch, aWrite, firstEpoch } from "../samples.js";
 
 const bed = aFleetBed();
 
-const proxy = perTest(async () =>
-  has("postgresql")
-    ? await TcpProxy.postgres(bed.postgres.socketPath)
-    : ({} as TcpProxy & { folder: string }),
-);
+const proxy = aProxyTo(bed);
 
 async function leader(): Promise<DatabaseLog> {
   const database = await bed.connect();
