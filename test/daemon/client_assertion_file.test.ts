@@ -4,12 +4,12 @@ import { join } from "node:path";
 import { SignJWT } from "jose";
 import { expect, it } from "vitest";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
-import { GrantType, TokenEndpointAuthMethod } from "../../src/gen/nexus/v1/provider_pb.js";
+import { TokenEndpointAuthMethod } from "../../src/gen/nexus/v1/provider_pb.js";
 import { perSuite } from "../lifetimes.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import { failureOf } from "./errors.js";
 import { Place, World } from "./harness.js";
-import { registered, requestOf } from "./requests.js";
+import { machineAt, registered, requestOf } from "./requests.js";
 
 /** Whoever issues the assertions: the cluster, or SPIRE. */
 const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
@@ -42,10 +42,7 @@ function register(name: string, clientAssertionSource = "pod", more: object = {}
   return registered(world.clients, {
     ...{ name, clientId, clientAssertionSource },
     tokenEndpointAuthMethod: TokenEndpointAuthMethod.CLIENT_ASSERTION_FILE,
-    grantType: GrantType.CLIENT_CREDENTIALS,
-    issuer: world.provider.issuer,
-    enableDiscovery: true,
-    scopes: ["read"],
+    ...machineAt(world.provider),
     ...more,
   });
 }

@@ -28,6 +28,15 @@ import { DaemonProcess } from "./daemon_process.js";
 import { Place } from "./harness.js";
 import { Running } from "./tools/tool_world.js";
 
+/** Of who uses the package. */
+const tsconfig = JSON.stringify({
+  compilerOptions: {
+    ...{ target: "es2022", lib: ["es2022", "dom"], module: "nodenext" },
+    ...{ strict: true, types: [], outDir: "out" },
+  },
+  files: ["consumer.ts"],
+});
+
 describe("installed", () => {
   const root = join(import.meta.dirname, "../..");
   const usesRegistry = process.env["NEXUS_TEST_REGISTRY"] === "1";
@@ -152,18 +161,7 @@ const answer = await applyStrategy(
 console.log(answer.headers["authorization"]?.split(",")[0]);
 `,
       );
-      const options = {
-        target: "es2022",
-        lib: ["es2022", "dom"],
-        module: "nodenext",
-        strict: true,
-        types: [],
-        outDir: "out",
-      };
-      writeFileSync(
-        join(folder, "tsconfig.json"),
-        JSON.stringify({ compilerOptions: options, files: ["consumer.ts"] }),
-      );
+      writeFileSync(join(folder, "tsconfig.json"), tsconfig);
       run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", folder]);
       const shown = run(process.execPath, [join(folder, "out/consumer.js")], folder);
       expect(shown).toMatch(/^AWS4-HMAC-SHA256 Credential=AK\/\d{8}\/us-east-1\/s3\/aws4_request\n$/);
@@ -307,20 +305,7 @@ try {
       symlinkSync(root, join(folder, "node_modules", "nexusd"));
       writeFileSync(join(folder, "package.json"), `{ "type": "module" }`);
       writeFileSync(join(folder, "consumer.ts"), consumer);
-      writeFileSync(
-        join(folder, "tsconfig.json"),
-        JSON.stringify({
-          compilerOptions: {
-            target: "es2022",
-            lib: ["es2022", "dom"],
-            module: "nodenext",
-            strict: true,
-            types: [],
-            outDir: "out",
-          },
-          files: ["consumer.ts"],
-        }),
-      );
+      writeFileSync(join(folder, "tsconfig.json"), tsconfig);
     });
 
     it("has types that a consumer can compile against, and runs", () => {

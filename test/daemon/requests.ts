@@ -1,6 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ConnectionServiceRequestConnectionRequestSchema } from "../../src/gen/nexus/v1/connection_pb.js";
-import type { ProviderSchema } from "../../src/gen/nexus/v1/provider_pb.js";
+import { GrantType, type ProviderSchema } from "../../src/gen/nexus/v1/provider_pb.js";
 import { Browser, consent } from "../fakes/browser.js";
 import type { OpenIdProvider } from "../fakes/openid_provider.js";
 import type { Clients } from "./harness.js";
@@ -12,6 +12,11 @@ type Profile = MessageInitShape<typeof ProviderSchema>;
 export function requestOf(provider: string, more: Request = {}): Request {
   const kind = /^[0-9a-f]{8}-/.test(provider) ? "providerId" : "providerName";
   return { userId: "ada", provider: { case: kind, value: provider }, ...more } as Request;
+}
+
+/** Of a profile where a machine connects by itself. */
+export function machineAt({ issuer }: Pick<OpenIdProvider, "issuer">) {
+  return { grantType: GrantType.CLIENT_CREDENTIALS, issuer, enableDiscovery: true, scopes: ["read"] };
 }
 
 /** Registers a profile; answers its id. */

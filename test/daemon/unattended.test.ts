@@ -11,7 +11,7 @@ import { perSuite } from "../lifetimes.js";
 import { json } from "../oauth/scripted_server.js";
 import { failureOf } from "./errors.js";
 import { Place, World } from "./harness.js";
-import { consented, registered, requestOf } from "./requests.js";
+import { consented, machineAt, registered, requestOf } from "./requests.js";
 import { goodTokens, ScriptedWorld } from "./scripted_world.js";
 
 const machine = {
@@ -32,10 +32,7 @@ describe("client credentials at oidc-provider", () => {
       clientId: machine.client_id,
       clientSecret: machine.client_secret,
       tokenEndpointAuthMethod: TokenEndpointAuthMethod.CLIENT_SECRET_BASIC,
-      grantType: GrantType.CLIENT_CREDENTIALS,
-      issuer: world.provider.issuer,
-      enableDiscovery: true,
-      scopes: ["read"],
+      ...machineAt(world.provider),
       ...more,
     });
   }
@@ -155,10 +152,7 @@ describe("a client that signs, at oidc-provider", () => {
       clientId: name,
       clientSecret,
       tokenEndpointAuthMethod: PRIVATE_KEY_JWT,
-      grantType: GrantType.CLIENT_CREDENTIALS,
-      issuer: world.provider.issuer,
-      enableDiscovery: true,
-      scopes: ["read"],
+      ...machineAt(world.provider),
       ...more,
     });
   }

@@ -110,34 +110,11 @@ describe("the listener", () => {
       tx.putConnection(aConnection({ id: "c3" }));
       tx.deleteConnection("c3");
     });
-    expect(heard).toEqual([
-      [
-        {
-          revision: 2n,
-          connectionId: "c2",
-          removed: false,
-          userId: "user of c2",
-          providerId: "p1",
-          label: "",
-        },
-        {
-          revision: 3n,
-          connectionId: "c1",
-          removed: false,
-          userId: "user of c1",
-          providerId: "p1",
-          label: "",
-        },
-        {
-          revision: 5n,
-          connectionId: "c3",
-          removed: true,
-          userId: "user of c3",
-          providerId: "p1",
-          label: "",
-        },
-      ],
-    ]);
+    const change = (revision: bigint, connectionId: string, removed = false) => {
+      const userId = `user of ${connectionId}`;
+      return { revision, connectionId, removed, userId, providerId: "p1", label: "" };
+    };
+    expect(heard).toEqual([[change(2n, "c2"), change(3n, "c1"), change(5n, "c3", true)]]);
     expect(store.settledRevision).toBe(5n);
   });
 

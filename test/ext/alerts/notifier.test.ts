@@ -54,6 +54,12 @@ class PlayedReceiver implements Receiver {
   }
 }
 
+/** What notifications say beside their type and their connection. */
+const told = {
+  ...{ providerId: "p", providerName: "p", userId: "ada", label: "" },
+  ...{ reason: "", endsAtMs: undefined },
+};
+
 describe("Notifier", () => {
   const engine = perTest(() => new Engine());
   let receivers: PlayedReceiver[];
@@ -354,14 +360,6 @@ describe("Notifier", () => {
     expect(due).not.toHaveBeenCalled();
     due.mockRestore();
     expect(ops?.told).toEqual(["connection.active ada"]);
-    const told = {
-      providerId: "p",
-      providerName: "p",
-      userId: "ada",
-      label: "",
-      reason: "",
-      endsAtMs: undefined,
-    };
     let commits = 0;
     const { commit } = engine.store;
     engine.store.commit = (change) => {
@@ -439,19 +437,11 @@ describe("Notifier", () => {
     await needsPerson();
     await empty();
     const event = { type: "connection.attention", connectionId: "c1" } as const;
-    const rest = {
-      providerId: "p",
-      providerName: "p",
-      userId: "ada",
-      label: "",
-      reason: "",
-      endsAtMs: undefined,
-    };
-    const link = await links.make({ ...event, ...rest });
+    const link = await links.make({ ...event, ...told });
     const code = link?.slice(link.lastIndexOf("/") + 1) ?? "";
     engine.clock.advance(8 * dayMs);
     expect(await links.follow(code)).toEqual({ kind: "expired" });
-    await links.make({ ...event, ...rest });
+    await links.make({ ...event, ...told });
     expect(await links.follow(code)).toEqual({ kind: "unknown_request" });
   });
 });

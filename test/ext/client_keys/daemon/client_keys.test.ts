@@ -3,7 +3,7 @@ import { ConnectionStatus } from "../../../../src/gen/nexus/v1/connection_pb.js"
 import { GrantType, TokenEndpointAuthMethod } from "../../../../src/gen/nexus/v1/provider_pb.js";
 import { failureOf } from "../../../daemon/errors.js";
 import { Place, World } from "../../../daemon/harness.js";
-import { consented, registered, requestOf } from "../../../daemon/requests.js";
+import { consented, machineAt, registered, requestOf } from "../../../daemon/requests.js";
 import { perSuite } from "../../../lifetimes.js";
 
 const algs = ["ES256", "RS256"];
@@ -38,10 +38,7 @@ function register(name: string, more: object = {}): Promise<string> {
   return registered(world.clients, {
     name,
     tokenEndpointAuthMethod: TokenEndpointAuthMethod.PRIVATE_KEY_JWT,
-    grantType: GrantType.CLIENT_CREDENTIALS,
-    issuer: world.provider.issuer,
-    enableDiscovery: true,
-    scopes: ["read"],
+    ...machineAt(world.provider),
     ...more,
   });
 }
