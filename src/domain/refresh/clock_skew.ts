@@ -36,13 +36,27 @@ export class ClockJumps {
   }
 }
 
-/** How far the clock is behind the newest change of the store, as a jump; 0 when it is not. */
-export function jumpSinceLastRunMs(store: Store, clock: Clock): number {
-  const { revision } = store;
-  const newest = revision > 0n ? store.changesSince(revision - 1n, 1)[0] : undefined;
-  const connection = newest && store.getConnection(newest.connectionId);
-  const aheadMs = connection ? connection.updatedAtMs - clock.nowMs() : 0;
-  return aheadMs > toleranceMs ? -aheadMs : 0;
+/**
+ * What the newest changes of the store show of a clock that was set back while nobody looked.
+ *
+ * @returns the jump, 0 when there was none, and when the first change after it was written
+ */
+export function jumpSinceLastRun(
+  store: Store,
+  clock: Clock,
+): { readonly jumpMs: number; readonly sinceMs: number } {
+  const nowMs = clock.nowMs();
+  let jumpMs = 0;
+  let sinceMs = nowMs;
+  const afterRevision = store.revision - BigInt(page);
+  for (const { connectionId } of store.changesSince(afterRevision < 0n ? 0n : afterRevision, page)) {
+    const { updatedAtMs = 0, dueAtMs } = store.getConnection(connectionId) ?? {};
+    const aheadMs = updatedAtMs - nowMs;
+    // What is due is moved when a jump is noticed; other changes stay in the future.
+    if (aheadMs > toleranceMs && dueAtMs !== undefined) [jumpMs, sinceMs] = [-aheadMs, nowMs];
+    else if (jumpMs < 0) sinceMs = Math.min(sinceMs, updatedAtMs);
+  }
+  return { jumpMs, sinceMs };
 }
 
 /**

@@ -5,7 +5,7 @@ import type { Clock, Timer } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { DueEntry, Store } from "../../store/store.js";
 import type { PendingConsents } from "../consent/pending_consents.js";
-import { ClockJumps, jumpSinceLastRunMs, shiftDueTimes } from "./clock_skew.js";
+import { ClockJumps, jumpSinceLastRun, shiftDueTimes } from "./clock_skew.js";
 import { announceExpiry, settleDue } from "./due_work.js";
 import { waitsUntilMs } from "./journal/refresh_intent.js";
 import type { ProviderConcurrency } from "./limits/provider_concurrency.js";
@@ -69,8 +69,8 @@ export class RefreshScheduler {
     this.#stopped = false;
     this.#jumps.measureMs();
     this.#calmSinceMonotonicMs = this.deps.clock.monotonicMs();
-    const backMs = jumpSinceLastRunMs(this.deps.store, this.deps.clock);
-    if (backMs < 0) this.#setBack(backMs, this.deps.clock.nowMs());
+    const { jumpMs: backMs, sinceMs } = jumpSinceLastRun(this.deps.store, this.deps.clock);
+    if (backMs < 0) this.#setBack(backMs, sinceMs);
     this.#tick();
   }
 

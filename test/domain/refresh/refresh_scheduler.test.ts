@@ -152,6 +152,18 @@ describe("RefreshScheduler", () => {
     await engine.until(id, ({ expiresAtMs }) => (expiresAtMs ?? 0) < engine.clock.nowMs() + hourMs);
   });
 
+  it("finds at its start that it was set back before the last changes", async () => {
+    const profile = await engine.provider("op");
+    const { id } = await engine.connection(profile);
+    engine.clock.jump(-24 * hourMs);
+    const { id: laterId, expiresAtMs } = await engine.connection(profile);
+    engine.clock.advance(20_000);
+    await engine.scheduler.stop();
+    engine.scheduler.start();
+    await engine.until(id, ({ expiresAtMs }) => (expiresAtMs ?? 0) <= engine.clock.nowMs() + hourMs);
+    expect(engine.get(laterId).expiresAtMs).toBe(expiresAtMs);
+  });
+
   it("keeps a refresh token alive that would die before the access token", async () => {
     const first = tokenSet({ expiresInMs: undefined, refreshExpiresInMs: 10 * hourMs });
     const { id, refreshExpiresAtMs } = await engine.connected(first);
