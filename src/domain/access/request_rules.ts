@@ -5,7 +5,7 @@ import type { ConnectionFacts } from "../../model/access/scope_restriction.js";
 import { FailedPrecondition, NexusError, PermissionDenied } from "../../model/errors.js";
 import { type CallerTrace, traceIdOf, type Use } from "../../model/tracing.js";
 import type { Clock } from "../../runtime/clock.js";
-import type { AccessControl, View } from "./access_control.js";
+import { type AccessControl, denied, type View } from "./access_control.js";
 
 /** What a token is asked for. */
 export interface Asking {
@@ -62,7 +62,7 @@ export class RequestRules {
     if (ruling.verdict === "allow") return use;
     const refusal = refusalOf(ruling, shown);
     if (refusal || !shown || !asking || !ruling.rule)
-      return Promise.reject(refusedBy(refusal ?? unasked(ruling), use));
+      return Promise.reject(refusedBy(refusal ?? denied("token.read"), use));
     const { rule } = ruling;
     const policyDigest = this.deps.access.policy?.digest ?? "";
     const { signal } = asking;
@@ -172,12 +172,6 @@ function refusalOf(ruling: Ruling, shown: ShownRequest | undefined): NexusError 
   if (rule === undefined) return new PermissionDenied("no rule of the policy file allows this request");
   const closed = isClosed ? " (it asks for what is not shown of the request, or is ambiguous in it)" : "";
   return new PermissionDenied(`${wordsOf(rule)} denies this request${closed}${reasonOf(rule)}`);
-}
-
-function unasked(ruling: Ruling): PermissionDenied {
-  return new PermissionDenied(
-    `${ruling.rule ? wordsOf(ruling.rule) : "the policy file"} denies this request`,
-  );
 }
 
 export function wordsOf({ line }: Rule): string {

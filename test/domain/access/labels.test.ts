@@ -1,5 +1,4 @@
 import { expect, test } from "vitest";
-import { AccessControl } from "../../../src/domain/access/access_control.js";
 import { ConnectionNames } from "../../../src/domain/access/connection_names.js";
 import { RequestGate } from "../../../src/domain/access/request_gate.js";
 import { readPolicy } from "../../../src/ext/policy/policy_document.js";
@@ -23,25 +22,24 @@ test("a service account sees and requests the connections with its label alone",
   await engine.store.commit((tx) => {
     for (const each of [own, others]) tx.putConnection(each);
   });
-  const { store, changes, clock } = engine;
-  const access = new AccessControl({ store, changes, clock, keys: { find: () => undefined } });
+  const { store, access } = engine;
   access.setPolicy(readPolicy(policy));
   const permissions = access.permissionsFor(mailer);
   const names = new ConnectionNames({ store, access });
   const gate = new RequestGate({ access, names, store, mcpNames: { find: () => undefined } });
   const name = { providerName: "op", userId: "team" };
-  expect([own, others].map((each) => access.visible(permissions, each.id)?.connectionId)).toEqual([
-    own.id,
-    undefined,
-  ]);
+  const seen = [own, others].map((each) => access.visible(permissions, each.id)?.connectionId);
+  expect(seen).toEqual([own.id, undefined]);
   expect([own, others].map((each) => access.viewOf(mailer).seesConnection(each))).toEqual([true, false]);
   const acquired = (label: string) =>
     gate.refusal(permissions, "token.read", { kind: "acquired", name: { ...name, label }, mcpServerUrl: "" });
-  const requested = (label: string) =>
-    gate.refusal(permissions, "connection.request", {
-      ...{ kind: "request", connectionId: undefined, userId: "team", label },
-      provider: { name: "op" },
-    });
+  const asked = {
+    kind: "request",
+    connectionId: undefined,
+    userId: "team",
+    provider: { name: "op" },
+  } as const;
+  const requested = (label: string) => gate.refusal(permissions, "connection.request", { ...asked, label });
   for (const refusal of [acquired, requested]) {
     expect(refusal("mailer")).toBeUndefined();
     for (const label of ["crawler", "new", ""]) expect(refusal(label)?.kind).toBe("permission_denied");

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Asking, HeldRequest } from "../../../src/domain/access/request_rules.js";
 import { owner, type Principal } from "../../../src/model/access/principal.js";
-import { shownHeaders, shownUrl } from "../../../src/model/access/request_facts.js";
+import { type ShownRequest, shownHeaders, shownUrl } from "../../../src/model/access/request_facts.js";
 import { PermissionDenied } from "../../../src/model/errors.js";
 import { perTest } from "../../lifetimes.js";
 import { Engine } from "../engine.js";
@@ -13,18 +13,10 @@ const reading = `
   - when: request.method == "POST"
     then: ask`;
 
-function asking(method: string, change: { readonly showsBody?: boolean } = {}): Asking {
-  const request = {
-    ...shownHeaders(method, [], true),
-    ...shownUrl("https://api.example/x"),
-    session: undefined,
-  };
+function asking(method: string, shows: Partial<ShownRequest> = {}): Asking {
+  const line = { ...shownHeaders(method, [], true), ...shownUrl("https://api.example/x") };
   const body = { size: 0, digest: "", bytes: undefined };
-  const { showsBody = true } = change;
-  return {
-    request: { ...request, body: showsBody ? body : undefined },
-    signal: new AbortController().signal,
-  };
+  return { request: { ...line, session: undefined, body, ...shows }, signal: new AbortController().signal };
 }
 
 describe("a token under rules of requests", () => {
@@ -79,12 +71,15 @@ describe("a token under rules of requests", () => {
     await expect(get(agent)).rejects.toThrow(
       "the rule in line 3 of the policy file denies this request: not today",
     );
+    const onBehalfOf = { name: "key:ci", restrictions: [{ userIds: ["*"], methods: ["GET"] }] };
+    const refusal = /^the restriction of this caller denies this request: jwt:proxy calls for key:ci/;
+    await expect(get({ ...proxy, onBehalfOf }, asking("POST"))).rejects.toThrow(refusal);
   });
 
   it("waits for who is asked, and needs the whole request for that", async () => {
     policy(reading);
     await expect(get(proxy, asking("POST"))).rejects.toThrow("asks nobody");
-    await expect(get(proxy, asking("POST", { showsBody: false }))).rejects.toMatchObject({
+    await expect(get(proxy, asking("POST", { body: undefined }))).rejects.toMatchObject({
       reason: "SHOW_BODY",
     });
     const held: HeldRequest[] = [];
@@ -103,22 +98,27 @@ describe("a token under rules of requests", () => {
   });
 
   it.each([
-    ["the rules came to deny it", policyOf("[{ then: deny }]"), "denies this request"],
-    ["the binding of the caller went", undefined, "requires token.read"],
-  ])("is refused after a yes when %s meanwhile", async (_, after, refusal) => {
+    ["the rules came to allow it", policyOf("[{ then: allow }]"), 1n],
+    ["the rules came to deny it", policyOf("[{ then: deny }]"), expect.stringContaining("line 3")],
+    ["the binding of the caller went", undefined, "permission denied: requires token.read"],
+  ])("is judged again after a yes when %s meanwhile", async (_, after, ending) => {
     policy(reading);
     engine.rules.askApprovers = async () => {
       engine.access.setPolicy(after);
       return { approver: "owner" };
     };
-    await expect(get(proxy, asking("POST"))).rejects.toThrow(refusal);
+    expect(await get(proxy, asking("POST")).catch(({ message }: Error) => message)).toEqual(ending);
   });
 
   it("is not on the streams of who would not get it by asking", () => {
     const connection = engine.store.getConnection(id);
     if (!connection) throw new Error("no connection");
-    const sees = (principal: Principal, forUses?: boolean) =>
-      engine.rules.tokenView(principal, forUses).seesConnection(connection);
+    const sees = (principal: Principal, forUses?: boolean) => {
+      const view = engine.rules.tokenView(principal, forUses);
+      const sight = view.seesConnection(connection);
+      expect(view.seesChange({ ...connection, connectionId: id })).toBe(sight);
+      return sight;
+    };
     policy("[]");
     expect(sees(agent)).toBe(true);
     policy(reading);

@@ -100,9 +100,8 @@ describe("a policy", () => {
       permission: "denied",
       place: { line: 8 },
     });
-    expect(grant.decide("token.read", { ...resource, provider: { id: "p", name: "slack" } }).permission).toBe(
-      "denied",
-    );
+    const slack = { ...resource, provider: { id: "p", name: "slack" } };
+    expect(grant.decide("token.read", slack).permission).toBe("denied");
     expect(grant.decide("token.read").permission).toBe("restricted");
     expect(grant.decide("audit.read", resource).permission).toBe("denied");
   });
