@@ -39,7 +39,7 @@ test("a restricted caller sees changes and providers within its restriction alon
   const { id: connectionId } = await engine.connection(op);
   const view = access.viewOf(spoke);
   const change = { connectionId, userId: "ada", providerId: op.id };
-  bind({ connectionIds: [connectionId] });
+  bind({ connectionIds: [newId(), connectionId], providers: ["op", "other"] });
   expect([op, other].map((each) => view.seesProvider(each))).toEqual([true, false]);
   expect(view.seesChange(change)).toBe(true);
   const first = view.epochOf("e");
@@ -69,10 +69,13 @@ test("a call ends with the proof of its caller, to the millisecond, and never on
   const hold = (name: string) =>
     access.hold(caller, "token.read", access.admit(caller, "token.read"), () => ended.push(name), true);
   bind({ userIds: ["ada"] });
-  hold("over")();
+  const release = hold("over");
+  engine.changes.emit("keyRotated", caller.name, startMs + 500);
+  release();
+  engine.clock.advance(500);
   bind({ userIds: ["bob"] });
   hold("open");
-  engine.clock.advance(999);
+  engine.clock.advance(499);
   access.refuseEnded(caller);
   expect(ended).toEqual([]);
   engine.clock.advance(1);

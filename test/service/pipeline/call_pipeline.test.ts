@@ -43,15 +43,15 @@ class World {
       providerId: "p",
       providerName: "github",
     } as Connection;
+    const nothing = () => undefined;
     const store = {
       getConnection: (id: string) => (id === connectionId ? connection : undefined),
-      getProvider: () => undefined,
-      providerNameOf: () => undefined,
-      findProviderByName: () => undefined,
-      getAuthorization: () => undefined,
+      ...{ getProvider: nothing, providerNameOf: nothing },
+      ...{ findProviderByName: nothing, getAuthorization: nothing },
     };
     const keys = { find: () => this.key as ApiKeyRecord | undefined };
-    this.access = new AccessControl({ keys, store, changes: this.changes, clock: this.clock });
+    const access = new AccessControl({ keys, store, changes: this.changes, clock: this.clock });
+    this.access = access;
     const validate = (): void => {
       if (!this.isValid)
         throw toWireError(new InvalidArgument([{ field: "min_ttl", description: "is bad" }]));
@@ -79,15 +79,11 @@ class World {
       },
     ];
     const guard = {
-      access: this.access,
-      gate: new RequestGate({
-        access: this.access,
-        names: { find: () => undefined },
-        mcpNames: { find: () => undefined },
-        store,
-      }),
+      access,
+      gate: new RequestGate({ access, names: { find: nothing }, mcpNames: { find: nothing }, store }),
       deniedAccess: {
-        denied: async ({ name }: Principal, action: string) => void this.denied.push(`${name} ${action}`),
+        denied: async ({ name }: Principal, action: string, id = "") =>
+          void this.denied.push(`${name} ${action} ${id}`.trim()),
       },
     };
     this.#methods = new CallPipeline({ guard }).bind({ descriptor: TokenService, methods }).methods;
@@ -135,7 +131,7 @@ describe("the policy in the pipeline of a call", () => {
     world.isValid = false;
     expect(await world.getToken(ci, nowhere)).toBe("3 min_ttl: is bad");
     expect(await world.getToken(ci, "x".repeat(10_000))).toBe("3 min_ttl: is bad");
-    expect(world.called).toEqual([]);
+    expect([world.called, world.denied]).toEqual([[], [`key:ci token.read ${nowhere}`]]);
   });
 
   it("cuts a call that is under way when its key is revoked", async () => {
@@ -146,6 +142,7 @@ describe("the policy in the pipeline of a call", () => {
     world.changes.emit("principalEnded", "key:ci");
     expect(await call).toBe(unauthenticated);
     expect(await world.getToken(ci)).toBe(unauthenticated);
+    expect(world.denied).toEqual([]);
   });
 
   it("ends a stream when the secret that opened it works no more after a rotation, and no stream of the new secret", async () => {
