@@ -4,6 +4,7 @@ import { Watcher } from "../../../daemon/harness.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../../../fakes/openid_provider.js";
 import { freePort } from "../../../free_port.js";
 import { has, needs } from "../../../needs.js";
+import { promtool } from "../../../observability/promtool.js";
 import { ApiStandIn } from "../../egress/api_stand_in.js";
 import { connected, key, settingsFor } from "../../egress/daemon/listener_world.js";
 import { ProxyClient } from "../../egress/proxy/proxy_client.js";
@@ -57,6 +58,14 @@ async function programAt(hub: HubProcess): Promise<ProxyClient> {
   const ca = await (await fetch(`http://${listen}/ca.pem`)).text();
   return new ProxyClient(new URL(`http://ada:${made.key}@${listen}`), ca, api.port);
 }
+
+it("names the numbers of a fleet as Prometheus's own tool wants it", async (context) => {
+  needs(context, "promtool");
+  const { opsUrl } = await hubs.leader();
+  const text = await (await fetch(`${opsUrl}/metrics`)).text();
+  expect(text).toContain("nexus_fleet_leader 1");
+  expect(promtool(["check", "metrics"], text)).toEqual({ code: 0, output: "" });
+});
 
 describe("a fleet goes on", () => {
   it("when its leader is killed: another leads, and refreshes by itself", async () => {

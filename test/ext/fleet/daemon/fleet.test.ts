@@ -14,19 +14,19 @@ import { Browser, consent } from "../../../fakes/browser.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../../../fakes/openid_provider.js";
 import { has, needs } from "../../../needs.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
-import { type HubProcess, Hubs } from "./hubs.js";
+import { type LocalHub, LocalHubs } from "./local_hubs.js";
 
-let hubs: Hubs;
+let hubs: LocalHubs;
 let provider: OpenIdProvider;
-let leader: HubProcess;
-let followers: readonly HubProcess[];
+let leader: LocalHub;
+let followers: readonly LocalHub[];
 
 beforeAll(async () => {
   if (!has("postgresql")) return;
   provider = await startOpenIdProvider({ redirectUris: [], accessTokenTtlSeconds: 3600 });
   const policy = join(temporaryFolder(), "policy.yaml");
   writeFileSync(policy, "proxies: [key:claude]\nrules: [{ providers: [held], then: ask }]\n");
-  hubs = await Hubs.start({ count: 3, environment: { NEXUS_POLICY_FILE: policy } });
+  hubs = await LocalHubs.start({ count: 3, environment: { NEXUS_POLICY_FILE: policy } });
   leader = await hubs.leader();
   followers = hubs.all.filter((hub) => hub !== leader);
 }, 120_000);
@@ -39,7 +39,7 @@ afterAll(async () => {
 beforeEach((context) => needs(context, "postgresql"));
 
 /** Requested at one hub, opened at a second, answered at a third. */
-async function connected(requested: HubProcess, opened: HubProcess, answered: HubProcess): Promise<string> {
+async function connected(requested: LocalHub, opened: LocalHub, answered: LocalHub): Promise<string> {
   const request = requestOf("op", { userId: `ada-${Math.random()}` });
   const { authUrl, connectionId } = await requested.clients.connections.requestConnection(request);
   const browser = new Browser();
@@ -53,7 +53,7 @@ async function connected(requested: HubProcess, opened: HubProcess, answered: Hu
 }
 
 /** The token at a hub that need not have been asked for the consent: then its copy hears of that first. */
-async function tokenAt({ clients }: HubProcess, connectionId: string) {
+async function tokenAt({ clients }: LocalHub, connectionId: string) {
   const status = async () => (await clients.connections.getConnection({ connectionId })).connection?.status;
   await expect.poll(status).toBe(ConnectionStatus.ACTIVE);
   return (await clients.tokens.getToken({ connectionId })).token;
@@ -69,7 +69,7 @@ describe("a fleet of three hubs", () => {
   });
 
   it("takes a profile at a follower, and has it at every hub", async () => {
-    const [one, other] = followers as [HubProcess, HubProcess];
+    const [one, other] = followers as [LocalHub, LocalHub];
     await registeredAt(provider, one.clients);
     for (const { clients } of [one, other, leader]) {
       const { provider: profile } = await clients.providers.getProvider({
@@ -80,7 +80,7 @@ describe("a fleet of three hubs", () => {
   });
 
   it("takes a consent that is requested, opened and answered at three hubs, and serves its token at each", async () => {
-    const [one, other] = followers as [HubProcess, HubProcess];
+    const [one, other] = followers as [LocalHub, LocalHub];
     const connectionId = await connected(one, other, leader);
     const again = await connected(leader, one, other);
     for (const hub of hubs.all) {
@@ -90,7 +90,7 @@ describe("a fleet of three hubs", () => {
   });
 
   it("has on record through which hub a request came, which no caller can say itself", async () => {
-    const [one, other] = followers as [HubProcess, HubProcess];
+    const [one, other] = followers as [LocalHub, LocalHub];
     const viaOf = async (connectionId: string): Promise<[string, readonly string[]][]> => {
       const { events } = await one.clients.audit.listAuditEvents({ connectionId });
       return events.map(({ eventType, via }) => [eventType, via]);
@@ -120,7 +120,7 @@ describe("a fleet of three hubs", () => {
   });
 
   it("tells watchers of every hub of a refresh that a follower was asked for, at the same position", async () => {
-    const [one, other] = followers as [HubProcess, HubProcess];
+    const [one, other] = followers as [LocalHub, LocalHub];
     const connectionId = await connected(one, one, one);
     const watchers = hubs.all.map(
       ({ clients }) => new Watcher(clients.tokens, { connectionIds: [connectionId] }),
@@ -138,7 +138,7 @@ describe("a fleet of three hubs", () => {
   });
 
   it("answers who waits at a follower another link as soon as the person says no", async () => {
-    const [one, other] = followers as [HubProcess, HubProcess];
+    const [one, other] = followers as [LocalHub, LocalHub];
     const asked = { providerName: "op", userId: `ada-${Math.random()}` };
     const acquire = async (seconds: bigint) => {
       const { result } = await one.clients.tokens.acquireToken({ ...asked, wait: { seconds } });
@@ -178,23 +178,23 @@ describe("a request that a rule of a fleet has a person asked about", () => {
     for (const hub of hubs.all) await tokenAt(hub, connectionId).catch(() => undefined);
   });
 
-  const send = ({ clients }: HubProcess, options: CallOptions = {}, session = "") =>
+  const send = ({ clients }: LocalHub, options: CallOptions = {}, session = "") =>
     clients.tokens.getToken({ connectionId, request: { ...request, bodySha256, session } }, options);
 
-  const answer = ({ clients }: HubProcess, [waiting]: HeldRequest[], approve: boolean) => {
+  const answer = ({ clients }: LocalHub, [waiting]: HeldRequest[], approve: boolean) => {
     if (!waiting) throw new Error("nothing waits");
     const { id, digest } = waiting;
     return clients.approvals.decideHeldRequest({ id, digest: new Uint8Array(digest), approve });
   };
 
-  const waitingAt = async ({ clients }: HubProcess, count: number): Promise<HeldRequest[]> => {
+  const waitingAt = async ({ clients }: LocalHub, count: number): Promise<HeldRequest[]> => {
     const listed = async () => (await clients.approvals.listHeldRequests({})).requests;
     await expect.poll(async () => (await listed()).length).toBe(count);
     return await listed();
   };
 
   it("is listed at every hub and answered at another one than the one that it came to", async () => {
-    const [one, other] = followers as [HubProcess, HubProcess];
+    const [one, other] = followers as [LocalHub, LocalHub];
     for (const [at, by] of [
       [one, other],
       [one, leader],
@@ -213,7 +213,7 @@ describe("a request that a rule of a fleet has a person asked about", () => {
   });
 
   it("waits no more when its caller has left the hub that it came to", async () => {
-    const [one, other] = followers as [HubProcess, HubProcess];
+    const [one, other] = followers as [LocalHub, LocalHub];
     const caller = new AbortController();
     const sent = send(one, { signal: caller.signal }).catch((error: Error) => error.message);
     await waitingAt(other, 1);
@@ -223,7 +223,7 @@ describe("a request that a rule of a fleet has a person asked about", () => {
   });
 
   it("ends at every hub with the streams of its agent, when the agent is stopped at one", async () => {
-    const [one, other] = followers as [HubProcess, HubProcess];
+    const [one, other] = followers as [LocalHub, LocalHub];
     const made = { name: "claude", role: Role.AGENT, restriction: { userIds: ["ada"] } };
     const { key } = await other.clients.access.createApiKey(made);
     const headers = { authorization: `Bearer ${key}` };

@@ -1,55 +1,13 @@
-import { randomBytes } from "node:crypto";
-import { join } from "node:path";
-import { ConnectError } from "@connectrpc/connect";
 import { DaemonProcess } from "../../../daemon/daemon_process.js";
-import { type Clients, clientsOf } from "../../../daemon/harness.js";
-import { consented, registeredAt, requestOf } from "../../../daemon/requests.js";
-import type { OpenIdProvider } from "../../../fakes/openid_provider.js";
 import { Postgres } from "../../../fakes/postgres.js";
 import { TcpProxy } from "../../../fakes/tcp_proxy.js";
-import { freePort } from "../../../free_port.js";
-import { sweptFolder } from "../../../run_folder.js";
+import { Hub, HubGroup, type HubsOptions } from "./hub_group.js";
 
-/** For tests in which a lease runs out. A busy machine holds up a leader for longer than a shorter one. */
-export const shortLease = { NEXUS_FLEET_LEASE_SECONDS: "5" };
-
-/**
- * Asks as a client does: once more where the leader went away amid the request, which may have been acted on. Only for what may be
- * done twice.
- */
-export async function askedAgain<T>(request: () => Promise<T>): Promise<T> {
-  for (;;) {
-    try {
-      return await request();
-    } catch (error) {
-      if (!ConnectError.from(error).rawMessage.includes("look whether the request was acted on")) throw error;
-    }
-  }
-}
+export { askedAgain, shortLease } from "./hub_group.js";
 
 /** One hub: a real `nexusd serve`, which can be killed and started again. */
-export class HubProcess {
+export class HubProcess extends Hub {
   daemon!: DaemonProcess;
-  readonly clients: Clients;
-
-  constructor(
-    readonly environment: NodeJS.ProcessEnv,
-    readonly address: string,
-  ) {
-    this.clients = clientsOf(join(this.folder, "nexus.sock"));
-  }
-
-  get folder(): string {
-    return this.environment["NEXUS_DATA_DIR"] ?? "";
-  }
-
-  get opsUrl(): string {
-    return `http://${this.environment["NEXUS_OPS_LISTEN"]}`;
-  }
-
-  get browserPort(): number {
-    return Number(this.environment["NEXUS_BROWSER_LISTEN"]?.split(":")[1]);
-  }
 
   async start(): Promise<void> {
     this.daemon = new DaemonProcess(this.environment);
@@ -57,57 +15,20 @@ export class HubProcess {
   }
 }
 
-export interface HubsOptions {
-  readonly count: number;
-  /** More settings of every hub. */
-  readonly environment?: NodeJS.ProcessEnv;
-  /** And of each by itself. */
-  readonly own?: (index: number) => NodeJS.ProcessEnv;
-}
-
 /** A PostgreSQL and hubs on it, each a process of its own. */
-export class Hubs {
-  private constructor(
-    readonly postgres: Postgres,
-    private readonly balancer: TcpProxy,
-    readonly all: readonly HubProcess[],
-  ) {}
-
-  static async start({ count, environment = {}, own = () => ({}) }: HubsOptions): Promise<Hubs> {
+export class Hubs extends HubGroup<HubProcess, Postgres> {
+  static async start(options: HubsOptions): Promise<Hubs> {
     const postgres = await Postgres.start();
     const balancer = await TcpProxy.tcp(0);
-    const shared = {
-      NEXUS_STORE: postgres.url(),
-      NEXUS_ENCRYPTION_KEY: randomBytes(32).toString("base64"),
-      NEXUS_PUBLIC_URL: `http://localhost:${balancer.port}`,
-      NEXUS_ALLOWED_RETURN_URLS: "http://127.0.0.1:3999",
-      NEXUS_LOG_FORMAT: "json",
-      NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true",
-      NEXUS_MAX_REJECTIONS_PER_HOUR: "3600",
-      ...environment,
-    };
-    const all: HubProcess[] = [];
-    for (let index = 0; index < count; index++) {
-      const address = `127.0.0.1:${await freePort()}`;
-      all.push(
-        new HubProcess(
-          {
-            ...shared,
-            NEXUS_DATA_DIR: sweptFolder(),
-            NEXUS_HTTP_LISTEN: `127.0.0.1:${await freePort()}`,
-            NEXUS_OPS_LISTEN: `127.0.0.1:${await freePort()}`,
-            NEXUS_BROWSER_LISTEN: `127.0.0.1:${await freePort()}`,
-            NEXUS_FLEET_LISTEN: address,
-            ...own(index),
-          },
-          address,
-        ),
-      );
-    }
-    const hubs = new Hubs(postgres, balancer, all);
+    const environments = await Hubs.environments(postgres, balancer, options);
+    const hubs = new Hubs(
+      postgres,
+      balancer,
+      environments.map((environment) => new HubProcess(environment)),
+    );
     try {
       await hubs.command("fleet", "init");
-      await Promise.all(all.map((hub) => hub.start()));
+      await Promise.all(hubs.all.map((hub) => hub.start()));
     } catch (error) {
       await hubs.close();
       throw error;
@@ -122,43 +43,6 @@ export class Hubs {
     const code = await process.exited;
     if (code !== 0) throw new Error(`nexusd ${args.join(" ")} ended with ${code}: ${process.output}`);
     return process.output;
-  }
-
-  /** The hub that leads, as soon as one does and all others of those given know it. */
-  async leader(among: readonly HubProcess[] = this.all): Promise<HubProcess> {
-    for (let tries = 0; tries < 600; tries++) {
-      const seen = await Promise.all(
-        among.map(async ({ clients }) => {
-          try {
-            return (await clients.status.getStatus({})).fleet;
-          } catch {
-            return undefined;
-          }
-        }),
-      );
-      const addresses = new Set(seen.map((fleet) => fleet?.leader ?? ""));
-      const leading = seen.findIndex((fleet) => fleet?.role === 3);
-      if (leading >= 0 && addresses.size === 1) return among[leading] as HubProcess;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    throw new Error("no hub leads");
-  }
-
-  /** What a browser asks from now on is answered by this hub. */
-  async balance(hub: HubProcess): Promise<void> {
-    this.balancer.target = hub.browserPort;
-    this.balancer.reset();
-    // Connections that were kept are found to be closed.
-    const url = hub.environment["NEXUS_PUBLIC_URL"] ?? "";
-    while (!(await fetch(url).catch(() => undefined))?.ok);
-  }
-
-  /** Registers the provider, and consents to a connection there; answers its id. Pages are those of the leader from then on. */
-  async connected(provider: OpenIdProvider): Promise<string> {
-    const leader = await this.leader();
-    await this.balance(leader);
-    await registeredAt(provider, leader.clients);
-    return await consented(leader.clients, requestOf("op"));
   }
 
   async close(): Promise<void> {

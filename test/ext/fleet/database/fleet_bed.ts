@@ -71,12 +71,12 @@ declare module "vitest" {
 }
 
 /** That of the run which no other file uses meanwhile, with nothing of the file before. */
-async function serverOfRun(): Promise<DatabaseServer> {
+export async function serverOfRun(): Promise<DatabaseServer> {
   const server = new DatabaseServer(
     inject("databaseServers")[Number(process.env["VITEST_POOL_ID"]) - 1] ?? "",
   );
-  await server.query("DROP DATABASE IF EXISTS nexus WITH (FORCE)", "postgres");
-  await server.query("CREATE DATABASE nexus OWNER nexus", "postgres");
+  const statements = ["DROP DATABASE IF EXISTS nexus WITH (FORCE)", "CREATE DATABASE nexus OWNER nexus"];
+  for (const each of [...statements, "ALTER ROLE nexus RESET ALL"]) await server.query(each, "postgres");
   return server;
 }
 
