@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Role } from "../../../../src/gen/nexus/v1/access_pb.js";
 import { ConnectionStatus } from "../../../../src/gen/nexus/v1/connection_pb.js";
@@ -11,32 +10,32 @@ import { SecretWatcher, secretsOf } from "../../../daemon/secret_watcher.js";
 import { Browser, consent } from "../../../fakes/browser.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../../../fakes/openid_provider.js";
 import { Samples, spokeExpressions } from "../../../observability/expressions.js";
-import { SingleHub, SpokeProcess } from "./spoke_processes.js";
-import { certificateIdentity, spokeName } from "./spokes.js";
+import { certificateIdentity, hubSettings, LocalDaemon, spokeName, spokeSettings } from "./spokes.js";
 
 let provider: OpenIdProvider;
-let hub: SingleHub;
-let spoke: SpokeProcess;
+let hub: LocalDaemon;
+let spoke: LocalDaemon;
 let adas: string;
 let bobs: string;
 
 beforeAll(async () => {
   provider = await startOpenIdProvider({ redirectUris: [], accessTokenTtlSeconds: 3600 });
-  hub = await SingleHub.start();
+  hub = await LocalDaemon.started(hubSettings());
   await registeredAt(provider, hub.clients);
   adas = await consented(hub.clients, requestOf("op"), new Browser());
   bobs = await consented(hub.clients, requestOf("op", { userId: "bob" }), new Browser());
-  spoke = await SpokeProcess.started([hub.url], certificateIdentity());
+  spoke = await LocalDaemon.started(spokeSettings([hub.place.httpUrl], certificateIdentity()));
 }, 60_000);
 
 afterAll(async () => {
-  await Promise.all([spoke?.close(), hub?.close()]);
+  await spoke?.stop();
+  await hub?.stop();
   await provider?.stop();
 });
 
-const tokenAt = async ({ clients }: Pick<SpokeProcess, "clients">, connectionId = adas) =>
+const tokenAt = async ({ clients }: Pick<LocalDaemon, "clients">, connectionId = adas) =>
   (await clients.tokens.getToken({ connectionId })).token;
-const statusOf = async ({ clients }: Pick<SpokeProcess, "clients">, connectionId: string) => {
+const statusOf = async ({ clients }: Pick<LocalDaemon, "clients">, connectionId: string) => {
   const watcher = new Watcher(clients.tokens, { connectionIds: [connectionId] });
   const event = await watcher.next();
   watcher.cancel();
@@ -50,7 +49,7 @@ const keyAt = async (
 const withKey = async (key: string, path: string, body: object = {}) => {
   const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
   const init = { method: "POST", headers, body: JSON.stringify(body) };
-  const answer = await fetch(`${spoke.httpUrl}/nexus.v1.${path}`, init);
+  const answer = await fetch(`${spoke.place.httpUrl}/nexus.v1.${path}`, init);
   return { status: answer.status, body: JSON.parse(await answer.text()) };
 };
 
@@ -63,15 +62,15 @@ describe("a spoke of one daemon", () => {
     const acquired = await spoke.clients.tokens.acquireToken({ providerName: "op", userId: "ada" });
     expect(acquired.result.case).toBe("token");
     const status = await spoke.status();
-    expect(status).toMatchObject({ hub: hub.url, connected: true, trouble: "" });
-    const metrics = await (await fetch(`${spoke.opsUrl}/metrics`)).text();
+    expect(status).toMatchObject({ hub: hub.place.httpUrl, connected: true, trouble: "" });
+    const metrics = await (await fetch(`${spoke.place.opsUrl}/metrics`)).text();
     expect(metrics).toContain("nexus_spoke_connected 1");
     // All of that was answered here.
     expect(metrics).toContain('nexus_spoke_forwards_total{outcome="ok"} 0');
   });
 
   it("has the numbers that alerts and panels of spokes ask for, all of them asked for", async () => {
-    const samples = new Samples(await (await fetch(`${spoke.opsUrl}/metrics`)).text());
+    const samples = new Samples(await (await fetch(`${spoke.place.opsUrl}/metrics`)).text());
     for (const [title, expr] of spokeExpressions) {
       // What counts the records of all daemons looks at their series to leave spokes out.
       if (!title.includes("Spoke")) expect(expr).toMatch(/nexus_(connections|providers_suspended)\{/);
@@ -82,7 +81,7 @@ describe("a spoke of one daemon", () => {
   });
 
   it("tells its watchers and proxies of a refresh at the hub", async () => {
-    const proxy = new SecretWatcher(socketTransport(join(spoke.folder, "nexus.sock")));
+    const proxy = new SecretWatcher(socketTransport(spoke.place.socket));
     const secret = `nexus/${adas}/bearer`;
     proxy.send([secret]);
     const first = await proxy.next();
@@ -140,7 +139,7 @@ describe("a spoke of one daemon", () => {
     const id = connection?.id ?? "";
     await expect.poll(() => statusOf(spoke, id)).toBe(ConnectionStatus.ACTIVE);
     const key = await keyAt("proxy", { userIds: ["ada"] });
-    const answer = await fetch(`${spoke.httpUrl}/v1/authorize/${id}`, {
+    const answer = await fetch(`${spoke.place.httpUrl}/v1/authorize/${id}`, {
       headers: { authorization: `Bearer ${key}` },
     });
     expect([answer.status, answer.headers.get("x-key")]).toEqual([200, "k-of-ada"]);
@@ -250,37 +249,4 @@ describe("a spoke of one daemon", () => {
       value: { authUrl: consent?.authUrl },
     });
   });
-});
-
-describe("a spoke whose hub is gone", () => {
-  it("serves living tokens, says how old they are, and starts anew with them", async () => {
-    const before = await tokenAt(spoke);
-    await hub.daemon.kill("SIGKILL");
-    await expect.poll(async () => (await spoke.status())?.connected).toBe(false);
-    expect(await tokenAt(spoke)).toEqual(before);
-    await spoke.restart();
-    expect(await tokenAt(spoke)).toEqual(before);
-    const status = await spoke.status();
-    expect(status?.connected).toBe(false);
-    expect(status?.age).toBeDefined();
-    expect(status?.trouble).toContain("no hub answers");
-    expect((await fetch(`${spoke.opsUrl}/readyz`)).status).toBe(200);
-    const wish = await spoke.clients.tokens.getToken({ connectionId: adas, minTtl: { seconds: 86_000n } });
-    expect(wish.token).toEqual(before);
-    const refused = await failureOf(spoke.clients.tokens.refreshToken({ connectionId: adas }));
-    expect(refused).toMatchObject({ code: "Unavailable" });
-    expect(refused.message).toContain("no hub of this spoke can be reached: nothing was done");
-  }, 60_000);
-
-  it("goes on with it where it was, and hears of what ended meanwhile", async () => {
-    const watcher = new Watcher(spoke.clients.tokens, { connectionIds: [bobs] });
-    await watcher.state(({ token }) => token !== undefined);
-    await hub.start();
-    await hub.clients.connections.deleteConnection({ connectionId: bobs });
-    expect((await watcher.until(({ case: kind }) => kind === "removed")).value).toMatchObject({
-      connectionId: bobs,
-    });
-    expect((await spoke.status())?.connected).toBe(true);
-    watcher.cancel();
-  }, 60_000);
 });
