@@ -7,14 +7,15 @@ import { run } from "../../../../src/cli/program.js";
 import { placeholder } from "../../../../src/ext/egress/injection/request_fields.js";
 import { Role } from "../../../../src/gen/nexus/v1/access_pb.js";
 import { fakeShell } from "../../../cli/fake_shell.js";
+import { started } from "../../../daemon/daemon_at.js";
 import { DaemonProcesses } from "../../../daemon/daemon_process.js";
 import { Place } from "../../../daemon/harness.js";
+import { ProcessAt } from "../../../daemon/process_at.js";
 import { ManualClock } from "../../../fakes/manual_clock.js";
 import { freePort } from "../../../free_port.js";
 import { perSuite } from "../../../lifetimes.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
-import { SingleHub, SpokeProcess } from "../../spoke/daemon/spoke_processes.js";
-import { certificateIdentity } from "../../spoke/daemon/spokes.js";
+import { certificateIdentity, hubSettings, spokeSettings } from "../../spoke/daemon/spokes.js";
 import { ApiStandIn } from "../api_stand_in.js";
 import { ProxyClient } from "../proxy/proxy_client.js";
 import { connected, key, settingsFor } from "./listener_world.js";
@@ -171,12 +172,12 @@ describe("a daemon that is killed", () => {
 describe("a hub that is killed", () => {
   const world = perSuite(async () => {
     const api = await ApiStandIn.start();
-    const hub = await SingleHub.start({ NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true" });
+    const hub = await started(ProcessAt, hubSettings());
     await connected(hub.clients, api);
-    const spoke = await SpokeProcess.of([hub.url], certificateIdentity());
     const listen = `127.0.0.1:${await freePort()}`;
-    Object.assign(spoke.environment, { ...settingsFor(api), NEXUS_EGRESS_LISTEN: listen });
-    await spoke.start();
+    const upstream = spokeSettings([hub.place.httpUrl], certificateIdentity());
+    const settings = { ...upstream, ...settingsFor(api), NEXUS_EGRESS_LISTEN: listen };
+    const spoke = await started(ProcessAt, settings);
     const stop = async (): Promise<void> => {
       await Promise.all([spoke.close(), hub.close(), api.stop()]);
     };

@@ -8,18 +8,19 @@ import type { HeldRequest } from "../../../../src/gen/nexus/v1/approval_pb.js";
 import { ConnectionStatus } from "../../../../src/gen/nexus/v1/connection_pb.js";
 import { AuthType } from "../../../../src/gen/nexus/v1/provider_pb.js";
 import { onBehalfField } from "../../../../src/service/forwarding/on_behalf.js";
+import type { LocalDaemon } from "../../../daemon/daemon_at.js";
 import { Watcher } from "../../../daemon/harness.js";
 import { registeredAt, requestOf } from "../../../daemon/requests.js";
 import { Browser, consent } from "../../../fakes/browser.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../../../fakes/openid_provider.js";
 import { has, needs } from "../../../needs.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
-import { type LocalHub, LocalHubs } from "./local_hubs.js";
+import { LocalHubs } from "./local_hubs.js";
 
 let hubs: LocalHubs;
 let provider: OpenIdProvider;
-let leader: LocalHub;
-let followers: readonly LocalHub[];
+let leader: LocalDaemon;
+let followers: readonly LocalDaemon[];
 
 beforeAll(async () => {
   if (!has("postgresql")) return;
@@ -39,7 +40,11 @@ afterAll(async () => {
 beforeEach((context) => needs(context, "postgresql"));
 
 /** Requested at one hub, opened at a second, answered at a third. */
-async function connected(requested: LocalHub, opened: LocalHub, answered: LocalHub): Promise<string> {
+async function connected(
+  requested: LocalDaemon,
+  opened: LocalDaemon,
+  answered: LocalDaemon,
+): Promise<string> {
   const request = requestOf("op", { userId: `ada-${Math.random()}` });
   const { authUrl, connectionId } = await requested.clients.connections.requestConnection(request);
   const browser = new Browser();
@@ -53,7 +58,7 @@ async function connected(requested: LocalHub, opened: LocalHub, answered: LocalH
 }
 
 /** The token at a hub that need not have been asked for the consent: then its copy hears of that first. */
-async function tokenAt({ clients }: LocalHub, connectionId: string) {
+async function tokenAt({ clients }: LocalDaemon, connectionId: string) {
   const status = async () => (await clients.connections.getConnection({ connectionId })).connection?.status;
   await expect.poll(status).toBe(ConnectionStatus.ACTIVE);
   return (await clients.tokens.getToken({ connectionId })).token;
@@ -69,7 +74,7 @@ describe("a fleet of three hubs", () => {
   });
 
   it("takes a profile at a follower, and has it at every hub", async () => {
-    const [one, other] = followers as [LocalHub, LocalHub];
+    const [one, other] = followers as [LocalDaemon, LocalDaemon];
     await registeredAt(provider, one.clients);
     for (const { clients } of [one, other, leader]) {
       const { provider: profile } = await clients.providers.getProvider({
@@ -80,7 +85,7 @@ describe("a fleet of three hubs", () => {
   });
 
   it("takes a consent that is requested, opened and answered at three hubs, and serves its token at each", async () => {
-    const [one, other] = followers as [LocalHub, LocalHub];
+    const [one, other] = followers as [LocalDaemon, LocalDaemon];
     const connectionId = await connected(one, other, leader);
     const again = await connected(leader, one, other);
     for (const hub of hubs.all) {
@@ -90,7 +95,7 @@ describe("a fleet of three hubs", () => {
   });
 
   it("has on record through which hub a request came, which no caller can say itself", async () => {
-    const [one, other] = followers as [LocalHub, LocalHub];
+    const [one, other] = followers as [LocalDaemon, LocalDaemon];
     const viaOf = async (connectionId: string): Promise<[string, readonly string[]][]> => {
       const { events } = await one.clients.audit.listAuditEvents({ connectionId });
       return events.map(({ eventType, via }) => [eventType, via]);
@@ -120,7 +125,7 @@ describe("a fleet of three hubs", () => {
   });
 
   it("tells watchers of every hub of a refresh that a follower was asked for, at the same position", async () => {
-    const [one, other] = followers as [LocalHub, LocalHub];
+    const [one, other] = followers as [LocalDaemon, LocalDaemon];
     const connectionId = await connected(one, one, one);
     const watchers = hubs.all.map(
       ({ clients }) => new Watcher(clients.tokens, { connectionIds: [connectionId] }),
@@ -138,7 +143,7 @@ describe("a fleet of three hubs", () => {
   });
 
   it("answers who waits at a follower another link as soon as the person says no", async () => {
-    const [one, other] = followers as [LocalHub, LocalHub];
+    const [one, other] = followers as [LocalDaemon, LocalDaemon];
     const asked = { providerName: "op", userId: `ada-${Math.random()}` };
     const acquire = async (seconds: bigint) => {
       const { result } = await one.clients.tokens.acquireToken({ ...asked, wait: { seconds } });
@@ -178,23 +183,23 @@ describe("a request that a rule of a fleet has a person asked about", () => {
     for (const hub of hubs.all) await tokenAt(hub, connectionId).catch(() => undefined);
   });
 
-  const send = ({ clients }: LocalHub, options: CallOptions = {}, session = "") =>
+  const send = ({ clients }: LocalDaemon, options: CallOptions = {}, session = "") =>
     clients.tokens.getToken({ connectionId, request: { ...request, bodySha256, session } }, options);
 
-  const answer = ({ clients }: LocalHub, [waiting]: HeldRequest[], approve: boolean) => {
+  const answer = ({ clients }: LocalDaemon, [waiting]: HeldRequest[], approve: boolean) => {
     if (!waiting) throw new Error("nothing waits");
     const { id, digest } = waiting;
     return clients.approvals.decideHeldRequest({ id, digest: new Uint8Array(digest), approve });
   };
 
-  const waitingAt = async ({ clients }: LocalHub, count: number): Promise<HeldRequest[]> => {
+  const waitingAt = async ({ clients }: LocalDaemon, count: number): Promise<HeldRequest[]> => {
     const listed = async () => (await clients.approvals.listHeldRequests({})).requests;
     await expect.poll(async () => (await listed()).length).toBe(count);
     return await listed();
   };
 
   it("is listed at every hub and answered at another one than the one that it came to", async () => {
-    const [one, other] = followers as [LocalHub, LocalHub];
+    const [one, other] = followers as [LocalDaemon, LocalDaemon];
     for (const [at, by] of [
       [one, other],
       [one, leader],
@@ -213,7 +218,7 @@ describe("a request that a rule of a fleet has a person asked about", () => {
   });
 
   it("waits no more when its caller has left the hub that it came to", async () => {
-    const [one, other] = followers as [LocalHub, LocalHub];
+    const [one, other] = followers as [LocalDaemon, LocalDaemon];
     const caller = new AbortController();
     const sent = send(one, { signal: caller.signal }).catch((error: Error) => error.message);
     await waitingAt(other, 1);
@@ -223,7 +228,7 @@ describe("a request that a rule of a fleet has a person asked about", () => {
   });
 
   it("ends at every hub with the streams of its agent, when the agent is stopped at one", async () => {
-    const [one, other] = followers as [LocalHub, LocalHub];
+    const [one, other] = followers as [LocalDaemon, LocalDaemon];
     const made = { name: "claude", role: Role.AGENT, restriction: { userIds: ["ada"] } };
     const { key } = await other.clients.access.createApiKey(made);
     const headers = { authorization: `Bearer ${key}` };

@@ -1,13 +1,12 @@
 import { randomBytes } from "node:crypto";
-import { join } from "node:path";
 import { ConnectError } from "@connectrpc/connect";
-import { type Clients, clientsOf } from "../../../daemon/harness.js";
+import type { DaemonAt } from "../../../daemon/daemon_at.js";
+import { Place } from "../../../daemon/harness.js";
 import { consented, registeredAt, requestOf } from "../../../daemon/requests.js";
 import type { DatabaseServer } from "../../../fakes/database_server.js";
 import type { OpenIdProvider } from "../../../fakes/openid_provider.js";
 import type { TcpProxy } from "../../../fakes/tcp_proxy.js";
 import { freePort } from "../../../free_port.js";
-import { sweptFolder } from "../../../run_folder.js";
 
 /** For tests in which a lease runs out. A busy machine holds up a leader for longer than a shorter one. */
 export const shortLease = { NEXUS_FLEET_LEASE_SECONDS: "5" };
@@ -26,33 +25,6 @@ export async function askedAgain<T>(request: () => Promise<T>): Promise<T> {
   }
 }
 
-/** One hub, however it runs. */
-export abstract class Hub {
-  readonly clients: Clients;
-
-  constructor(readonly environment: NodeJS.ProcessEnv) {
-    this.clients = clientsOf(join(this.folder, "nexus.sock"));
-  }
-
-  get address(): string {
-    return this.environment["NEXUS_FLEET_LISTEN"] ?? "";
-  }
-
-  get folder(): string {
-    return this.environment["NEXUS_DATA_DIR"] ?? "";
-  }
-
-  get opsUrl(): string {
-    return `http://${this.environment["NEXUS_OPS_LISTEN"]}`;
-  }
-
-  get browserPort(): number {
-    return Number(this.environment["NEXUS_BROWSER_LISTEN"]?.split(":")[1]);
-  }
-
-  abstract start(): Promise<void>;
-}
-
 export interface HubsOptions {
   readonly count: number;
   /** More settings of every hub. */
@@ -62,40 +34,30 @@ export interface HubsOptions {
 }
 
 /** A database and hubs on it. */
-export class HubGroup<OneHub extends Hub, Server extends DatabaseServer> {
+export class HubGroup<OneHub extends DaemonAt, Server extends DatabaseServer> {
   protected constructor(
     readonly postgres: Server,
     protected readonly balancer: TcpProxy,
     readonly all: readonly OneHub[],
   ) {}
 
-  /** What each is to be started with. */
-  protected static async environments(
+  protected static async places(
     postgres: DatabaseServer,
     balancer: TcpProxy,
     { count, environment = {}, own = () => ({}) }: HubsOptions,
-  ): Promise<NodeJS.ProcessEnv[]> {
+  ): Promise<Place[]> {
     const shared = {
       NEXUS_STORE: postgres.url(),
       NEXUS_ENCRYPTION_KEY: randomBytes(32).toString("base64"),
       NEXUS_PUBLIC_URL: `http://localhost:${balancer.port}`,
-      NEXUS_ALLOWED_RETURN_URLS: "http://127.0.0.1:3999",
-      NEXUS_LOG_FORMAT: "json",
-      NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true",
       NEXUS_MAX_REJECTIONS_PER_HOUR: "3600",
       ...environment,
     };
-    const all: NodeJS.ProcessEnv[] = [];
-    for (let index = 0; index < count; index++)
-      all.push({
-        ...shared,
-        NEXUS_DATA_DIR: sweptFolder(),
-        NEXUS_HTTP_LISTEN: `127.0.0.1:${await freePort()}`,
-        NEXUS_OPS_LISTEN: `127.0.0.1:${await freePort()}`,
-        NEXUS_BROWSER_LISTEN: `127.0.0.1:${await freePort()}`,
-        NEXUS_FLEET_LISTEN: `127.0.0.1:${await freePort()}`,
-        ...own(index),
-      });
+    const all: Place[] = [];
+    for (let index = 0; index < count; index++) {
+      const listen = { NEXUS_FLEET_LISTEN: `127.0.0.1:${await freePort()}` };
+      all.push(await Place.make({ ...shared, ...listen, ...own(index) }));
+    }
     return all;
   }
 
@@ -121,7 +83,7 @@ export class HubGroup<OneHub extends Hub, Server extends DatabaseServer> {
 
   /** What a browser asks from now on is answered by this hub. */
   async balance(hub: OneHub): Promise<void> {
-    this.balancer.target = hub.browserPort;
+    this.balancer.target = Number(hub.environment["NEXUS_BROWSER_LISTEN"]?.split(":")[1]);
     this.balancer.reset();
     // Connections that were kept are found to be closed.
     const url = hub.environment["NEXUS_PUBLIC_URL"] ?? "";

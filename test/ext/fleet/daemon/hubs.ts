@@ -1,30 +1,22 @@
 import { DaemonProcess } from "../../../daemon/daemon_process.js";
+import { ProcessAt } from "../../../daemon/process_at.js";
 import { Postgres } from "../../../fakes/postgres.js";
 import { TcpProxy } from "../../../fakes/tcp_proxy.js";
-import { Hub, HubGroup, type HubsOptions } from "./hub_group.js";
+import { HubGroup, type HubsOptions } from "./hub_group.js";
 
 export { askedAgain, shortLease } from "./hub_group.js";
-
-/** One hub: a real `nexusd serve`, which can be killed and started again. */
-export class HubProcess extends Hub {
-  daemon!: DaemonProcess;
-
-  async start(): Promise<void> {
-    this.daemon = new DaemonProcess(this.environment);
-    await this.daemon.ready();
-  }
-}
+export type HubProcess = ProcessAt;
 
 /** A PostgreSQL and hubs on it, each a process of its own. */
-export class Hubs extends HubGroup<HubProcess, Postgres> {
+export class Hubs extends HubGroup<ProcessAt, Postgres> {
   static async start(options: HubsOptions): Promise<Hubs> {
     const postgres = await Postgres.start();
     const balancer = await TcpProxy.tcp(0);
-    const environments = await Hubs.environments(postgres, balancer, options);
+    const places = await Hubs.places(postgres, balancer, options);
     const hubs = new Hubs(
       postgres,
       balancer,
-      environments.map((environment) => new HubProcess(environment)),
+      places.map((place) => new ProcessAt(place)),
     );
     try {
       await hubs.command("fleet", "init");
@@ -47,7 +39,7 @@ export class Hubs extends HubGroup<HubProcess, Postgres> {
 
   async close(): Promise<void> {
     await this.balancer.close();
-    await Promise.all(this.all.map(({ daemon }) => daemon?.kill("SIGKILL")));
+    await Promise.all(this.all.map((hub) => hub.close()));
     await this.postgres.close();
   }
 }

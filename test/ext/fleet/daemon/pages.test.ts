@@ -3,14 +3,15 @@ import { Role } from "../../../../src/gen/nexus/v1/access_pb.js";
 import { FleetRole } from "../../../../src/gen/nexus/v1/status_pb.js";
 import { clientsWithKey } from "../../../daemon/clients_with_key.js";
 import { ConsoleVisitor } from "../../../daemon/console_visitor.js";
+import type { LocalDaemon } from "../../../daemon/daemon_at.js";
 import { freePort } from "../../../free_port.js";
 import { has, needs } from "../../../needs.js";
 import { fleetExpressions, Samples } from "../../../observability/expressions.js";
-import { type LocalHub, LocalHubs } from "./local_hubs.js";
+import { LocalHubs } from "./local_hubs.js";
 
 let hubs: LocalHubs;
-let leader: LocalHub;
-let follower: LocalHub;
+let leader: LocalDaemon;
+let follower: LocalDaemon;
 
 beforeAll(async () => {
   if (!has("postgresql")) return;
@@ -27,12 +28,12 @@ afterAll(() => hubs?.close());
 
 beforeEach((context) => needs(context, "postgresql"));
 
-const originOf = ({ environment }: LocalHub): string => `http://${environment["NEXUS_CONSOLE_LISTEN"]}`;
+const originOf = ({ environment }: LocalDaemon): string => `http://${environment["NEXUS_CONSOLE_LISTEN"]}`;
 const statusOf = async (visitor: ConsoleVisitor): Promise<number> =>
   (await visitor.visit("/connections")).status;
 
 /** Signed in at `hub` by a key that is made there. */
-async function withKey(hub: LocalHub, name: string): Promise<ConsoleVisitor> {
+async function withKey(hub: LocalDaemon, name: string): Promise<ConsoleVisitor> {
   const place = { httpUrl: `http://${hub.environment["NEXUS_HTTP_LISTEN"]}` } as never;
   return ConsoleVisitor.signedIn(
     await clientsWithKey({ clients: hub.clients, place }, { name, role: Role.OPERATOR }),
@@ -74,10 +75,10 @@ describe("the consoles of a fleet", () => {
 });
 
 describe("the numbers and warnings of a fleet", () => {
-  const scraped = async ({ opsUrl }: LocalHub): Promise<Samples> =>
+  const scraped = async ({ opsUrl }: LocalDaemon): Promise<Samples> =>
     new Samples(await (await fetch(`${opsUrl}/metrics`)).text());
 
-  const fleetOf = async ({ clients }: LocalHub) => (await clients.status.getStatus({})).fleet;
+  const fleetOf = async ({ clients }: LocalDaemon) => (await clients.status.getStatus({})).fleet;
 
   it.each(fleetExpressions)("a hub holds what is asked for by %s: %s", async (_title, expr) => {
     for (const hub of hubs.all) (await scraped(hub)).expectToHold(expr);
@@ -99,7 +100,7 @@ describe("the numbers and warnings of a fleet", () => {
   });
 
   it("status tells of what becomes of the database while the hubs run", async () => {
-    const [one] = hubs.all as [LocalHub];
+    const [one] = hubs.all as [LocalDaemon];
     const warnings = async () => (await fleetOf(one))?.warnings ?? [];
     const standby = expect.stringContaining("synchronous_standby_names is empty");
     await expect.poll(warnings, { timeout: 30_000 }).toEqual([standby]);

@@ -1,30 +1,31 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Role } from "../../../../src/gen/nexus/v1/access_pb.js";
 import { auditEvents } from "../../../daemon/audit_events.js";
+import { started } from "../../../daemon/daemon_at.js";
 import { failureOf } from "../../../daemon/errors.js";
 import { Watcher } from "../../../daemon/harness.js";
+import { ProcessAt } from "../../../daemon/process_at.js";
 import { consented, registeredAt, requestOf } from "../../../daemon/requests.js";
 import { Browser, consent } from "../../../fakes/browser.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../../../fakes/openid_provider.js";
 import { has, needs } from "../../../needs.js";
 import { type HubProcess, Hubs, shortLease } from "../../fleet/daemon/hubs.js";
-import { SingleHub, SpokeProcess } from "./spoke_processes.js";
-import { certificateIdentity, fileOf } from "./spokes.js";
+import { certificateIdentity, fileOf, hubSettings, spokeSettings } from "./spokes.js";
 
 describe("a spoke whose only hub is killed", () => {
   let provider: OpenIdProvider;
-  let hub: SingleHub;
-  let spoke: SpokeProcess;
+  let hub: ProcessAt;
+  let spoke: ProcessAt;
   let adas: string;
   let bobs: string;
 
   beforeAll(async () => {
     provider = await startOpenIdProvider({ redirectUris: [], accessTokenTtlSeconds: 3600 });
-    hub = await SingleHub.start();
+    hub = await started(ProcessAt, hubSettings());
     await registeredAt(provider, hub.clients);
     adas = await consented(hub.clients, requestOf("op"), new Browser());
     bobs = await consented(hub.clients, requestOf("op", { userId: "bob" }), new Browser());
-    spoke = await SpokeProcess.started([hub.url], certificateIdentity());
+    spoke = await started(ProcessAt, spokeSettings([hub.place.httpUrl], certificateIdentity()));
   }, 60_000);
 
   afterAll(async () => {
@@ -39,7 +40,8 @@ describe("a spoke whose only hub is killed", () => {
     await hub.daemon.kill("SIGKILL");
     await expect.poll(async () => (await spoke.status())?.connected).toBe(false);
     expect(await token()).toEqual(before);
-    await spoke.restart();
+    await spoke.daemon.kill("SIGKILL");
+    await spoke.start();
     expect(await token()).toEqual(before);
     const status = await spoke.status();
     expect(status?.connected).toBe(false);
@@ -69,7 +71,7 @@ describe("a spoke whose only hub is killed", () => {
 describe("a spoke of a fleet", () => {
   let hubs: Hubs;
   let provider: OpenIdProvider;
-  let spoke: SpokeProcess;
+  let spoke: ProcessAt;
   let connectionId: string;
 
   beforeAll(async () => {
@@ -84,7 +86,10 @@ describe("a spoke of a fleet", () => {
       role: Role.AGENT,
       restriction,
     });
-    spoke = await SpokeProcess.started(hubs.all.map(urlOf), { NEXUS_UPSTREAM_TOKEN_FILE: fileOf(key) });
+    spoke = await started(
+      ProcessAt,
+      spokeSettings(hubs.all.map(urlOf), { NEXUS_UPSTREAM_TOKEN_FILE: fileOf(key) }),
+    );
   }, 120_000);
 
   afterAll(async () => {

@@ -3,6 +3,7 @@ import { Role } from "../../../../src/gen/nexus/v1/access_pb.js";
 import { ConnectionStatus } from "../../../../src/gen/nexus/v1/connection_pb.js";
 import { AuthType } from "../../../../src/gen/nexus/v1/provider_pb.js";
 import { auditEvents } from "../../../daemon/audit_events.js";
+import { LocalDaemon, started } from "../../../daemon/daemon_at.js";
 import { failureOf } from "../../../daemon/errors.js";
 import { socketTransport, Watcher } from "../../../daemon/harness.js";
 import { consented, registered, registeredAt, requestOf } from "../../../daemon/requests.js";
@@ -10,7 +11,7 @@ import { SecretWatcher, secretsOf } from "../../../daemon/secret_watcher.js";
 import { Browser, consent } from "../../../fakes/browser.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../../../fakes/openid_provider.js";
 import { Samples, spokeExpressions } from "../../../observability/expressions.js";
-import { certificateIdentity, hubSettings, LocalDaemon, spokeName, spokeSettings } from "./spokes.js";
+import { certificateIdentity, hubSettings, spokeName, spokeSettings } from "./spokes.js";
 
 let provider: OpenIdProvider;
 let hub: LocalDaemon;
@@ -20,11 +21,11 @@ let bobs: string;
 
 beforeAll(async () => {
   provider = await startOpenIdProvider({ redirectUris: [], accessTokenTtlSeconds: 3600 });
-  hub = await LocalDaemon.started(hubSettings());
+  hub = await started(LocalDaemon, hubSettings());
   await registeredAt(provider, hub.clients);
   adas = await consented(hub.clients, requestOf("op"), new Browser());
   bobs = await consented(hub.clients, requestOf("op", { userId: "bob" }), new Browser());
-  spoke = await LocalDaemon.started(spokeSettings([hub.place.httpUrl], certificateIdentity()));
+  spoke = await started(LocalDaemon, spokeSettings([hub.place.httpUrl], certificateIdentity()));
 }, 60_000);
 
 afterAll(async () => {
@@ -63,14 +64,14 @@ describe("a spoke of one daemon", () => {
     expect(acquired.result.case).toBe("token");
     const status = await spoke.status();
     expect(status).toMatchObject({ hub: hub.place.httpUrl, connected: true, trouble: "" });
-    const metrics = await (await fetch(`${spoke.place.opsUrl}/metrics`)).text();
+    const metrics = await (await fetch(`${spoke.opsUrl}/metrics`)).text();
     expect(metrics).toContain("nexus_spoke_connected 1");
     // All of that was answered here.
     expect(metrics).toContain('nexus_spoke_forwards_total{outcome="ok"} 0');
   });
 
   it("has the numbers that alerts and panels of spokes ask for, all of them asked for", async () => {
-    const samples = new Samples(await (await fetch(`${spoke.place.opsUrl}/metrics`)).text());
+    const samples = new Samples(await (await fetch(`${spoke.opsUrl}/metrics`)).text());
     for (const [title, expr] of spokeExpressions) {
       // What counts the records of all daemons looks at their series to leave spokes out.
       if (!title.includes("Spoke")) expect(expr).toMatch(/nexus_(connections|providers_suspended)\{/);

@@ -2,26 +2,20 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
 import { AuthType } from "../../../../src/gen/nexus/v1/provider_pb.js";
+import { LocalDaemon, started } from "../../../daemon/daemon_at.js";
 import { failureOf } from "../../../daemon/errors.js";
+import { Place } from "../../../daemon/harness.js";
 import { registered } from "../../../daemon/requests.js";
 import { Authority } from "../../../fakes/certificates.js";
 import { TcpProxy } from "../../../fakes/tcp_proxy.js";
 import { freePort } from "../../../free_port.js";
-import {
-  authority,
-  certificateIdentity,
-  fileOf,
-  hubSettings,
-  keyIdentity,
-  LocalDaemon,
-  spokeSettings,
-} from "./spokes.js";
+import { authority, certificateIdentity, fileOf, hubSettings, keyIdentity, spokeSettings } from "./spokes.js";
 
 let hub: LocalDaemon;
 const ids: Record<string, string> = {};
 
 beforeAll(async () => {
-  hub = await LocalDaemon.started(hubSettings());
+  hub = await started(LocalDaemon, hubSettings());
   const providerId = await registered(hub.clients, { name: "static", authType: AuthType.HEADER });
   for (const userId of ["ada", "bob"]) {
     const credentials = { api_key: `k-of-${userId}` };
@@ -37,8 +31,8 @@ beforeAll(async () => {
 afterAll(() => hub?.stop());
 afterEach(() => vi.unstubAllEnvs());
 
-const spokeOf = (urls: readonly string[], identity: NodeJS.ProcessEnv) =>
-  LocalDaemon.of(spokeSettings(urls, identity));
+const spokeOf = async (urls: readonly string[], identity: NodeJS.ProcessEnv) =>
+  new LocalDaemon(await Place.make(spokeSettings(urls, identity)));
 
 it.each([
   [
@@ -83,7 +77,7 @@ it("does not start with a hub whose certificate it does not trust", async () => 
 it("does not start with a hub whose certificate is of another address", async () => {
   const other = authority.issue({ dns: ["localhost", "address.invalid"], ips: ["127.0.0.2"] });
   const files = { NEXUS_TLS_CERT_FILE: fileOf(other.cert), NEXUS_TLS_KEY_FILE: fileOf(other.key) };
-  const leaderPage = await LocalDaemon.started(hubSettings(files));
+  const leaderPage = await started(LocalDaemon, hubSettings(files));
   try {
     const spoke = await spokeOf([leaderPage.place.httpUrl], certificateIdentity());
     const { code, output } = await spoke.refusal();
@@ -101,7 +95,7 @@ it("starts without a hub, is not ready, has its copy when one comes, and notices
   const connected = async () => (await spoke.status())?.connected;
   try {
     await spoke.start();
-    const ready = await fetch(`${spoke.place.opsUrl}/readyz`);
+    const ready = await fetch(`${spoke.opsUrl}/readyz`);
     expect(ready.status).toBe(503);
     expect(await ready.text()).toMatch(/there is no copy yet: no hub answers/);
     const asked = { providerName: "static", userId: "ada" };
@@ -110,7 +104,7 @@ it("starts without a hub, is not ready, has its copy when one comes, and notices
     link.heal();
     await expect.poll(connected, { timeout: 20_000 }).toBe(true);
     expect((await acquire()).result.case).toBe("token");
-    expect((await fetch(`${spoke.place.opsUrl}/readyz`)).status).toBe(200);
+    expect((await fetch(`${spoke.opsUrl}/readyz`)).status).toBe(200);
     link.halfOpen();
     // Nothing tells that it is: pings are not answered.
     await expect.poll(connected, { timeout: 40_000 }).toBe(false);
@@ -128,7 +122,7 @@ it("goes to the next hub when one does not answer, and holds what its identity m
   const identity = await keyIdentity(hub.clients, "of-ada", { userIds: ["ada"] });
   // A proxy of the environment is not for hubs.
   for (const name of ["grpc_proxy", "https_proxy"]) vi.stubEnv(name, "http://127.0.0.1:1");
-  const spoke = await LocalDaemon.started(spokeSettings([dead, hub.place.httpUrl], identity));
+  const spoke = await started(LocalDaemon, spokeSettings([dead, hub.place.httpUrl], identity));
   try {
     const get = (userId: string) => spoke.clients.tokens.getToken({ connectionId: ids[userId] ?? "" });
     expect((await get("ada")).token?.credentials).toEqual({ api_key: "k-of-ada" });
@@ -144,7 +138,7 @@ it("goes to the next hub when one does not answer, and holds what its identity m
 
 it("starts with its copy though its identity is refused, after hours, and when the place of the copy cannot be read", async () => {
   const identity = await keyIdentity(hub.clients, "ended", { userIds: ["ada"] });
-  const spoke = await LocalDaemon.started(spokeSettings([hub.place.httpUrl], identity));
+  const spoke = await started(LocalDaemon, spokeSettings([hub.place.httpUrl], identity));
   const get = () => spoke.clients.tokens.getToken({ connectionId: ids["ada"] ?? "" });
   try {
     expect((await get()).token?.credentials).toEqual({ api_key: "k-of-ada" });
@@ -168,16 +162,18 @@ it("starts with its copy though its identity is refused, after hours, and when t
 it("takes no folder of a daemon for its copy, and no daemon takes a copy for connections of its own", async () => {
   const settings = spokeSettings([hub.place.httpUrl], certificateIdentity());
   await hub.stop();
-  const mistaken = await LocalDaemon.of({ ...settings, NEXUS_DATA_DIR: hub.place.config.dataDir });
+  const mistaken = new LocalDaemon(
+    await Place.make({ ...settings, NEXUS_DATA_DIR: hub.place.config.dataDir }),
+  );
   const { code, output } = await mistaken.refusal();
   expect(code).toBe(2);
   expect(output).toMatch(/holds connections of a daemon: give the spoke another one/);
   await hub.start();
   const { token } = await hub.clients.tokens.getToken({ connectionId: ids["ada"] ?? "" });
   expect(token?.revision).toBe(1n);
-  const spoke = await LocalDaemon.started(settings);
+  const spoke = await started(LocalDaemon, settings);
   await spoke.stop();
-  const daemon = await LocalDaemon.of({ NEXUS_DATA_DIR: spoke.place.config.dataDir });
+  const daemon = new LocalDaemon(await Place.make({ NEXUS_DATA_DIR: spoke.place.config.dataDir }));
   const refused = await daemon.refusal();
   expect(refused.code).toBe(2);
   expect(refused.output).toMatch(/is that of a spoke: set NEXUS_UPSTREAM/);

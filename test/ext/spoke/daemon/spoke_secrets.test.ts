@@ -3,12 +3,13 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Role } from "../../../../src/gen/nexus/v1/access_pb.js";
+import { LocalDaemon, started } from "../../../daemon/daemon_at.js";
 import { failureOf } from "../../../daemon/errors.js";
 import { Watcher } from "../../../daemon/harness.js";
 import { ScriptedWorld } from "../../../daemon/scripted_world.js";
 import { json } from "../../../oauth/scripted_server.js";
 import { filesOf } from "../../../security/canaries.js";
-import { fileOf, LocalDaemon, spokeSettings } from "./spokes.js";
+import { fileOf, spokeSettings } from "./spokes.js";
 
 /** Keeps what comes back through it. */
 class Recorder {
@@ -69,7 +70,7 @@ beforeAll(async () => {
   const restriction = { userIds: ["*"] };
   const { key } = await hub.clients.access.createApiKey({ name: "spoke", role: Role.AGENT, restriction });
   tokenFile = fileOf(key);
-  spoke = await LocalDaemon.started(spokeSettings([recorder.url], { NEXUS_UPSTREAM_TOKEN_FILE: tokenFile }));
+  spoke = await started(LocalDaemon, spokeSettings([recorder.url], { NEXUS_UPSTREAM_TOKEN_FILE: tokenFile }));
 }, 60_000);
 
 afterAll(async () => {
@@ -151,7 +152,7 @@ it("serves no credential without an end when no hub was heard for an hour", asyn
   await spoke.start();
   expect((await failureOf(read(endless))).code).toBe("Unavailable");
   expect(spoke.output).toContain("no message of a hub for an hour");
-  const ready = await fetch(`${spoke.place.opsUrl}/readyz`);
+  const ready = await fetch(`${spoke.opsUrl}/readyz`);
   expect(ready.status).toBe(503);
   expect((await read(longLived)).token?.revision).toBe(1n);
 }, 60_000);

@@ -1,10 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Daemon } from "../../../../src/daemon/daemon.js";
-import { startFailure } from "../../../../src/daemon/run_daemon.js";
 import { Role } from "../../../../src/gen/nexus/v1/access_pb.js";
-import { SystemClock } from "../../../../src/runtime/clock.js";
-import { type Clients, Place } from "../../../daemon/harness.js";
+import type { Clients } from "../../../daemon/harness.js";
 import { Authority, type Issued } from "../../../fakes/certificates.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
 
@@ -58,50 +55,4 @@ export function certificateIdentity(
   issued: Issued = authority.issue({ uris: [spokeName] }),
 ): NodeJS.ProcessEnv {
   return { NEXUS_UPSTREAM_CERT_FILE: fileOf(issued.cert), NEXUS_UPSTREAM_KEY_FILE: fileOf(issued.key) };
-}
-
-/** A hub or a spoke in this process, by the clock of the machine. */
-export class LocalDaemon {
-  #daemon: Daemon | undefined;
-  readonly clients: Clients;
-
-  private constructor(readonly place: Place) {
-    this.clients = place.clients();
-  }
-
-  /** Not started yet. */
-  static async of(settings: NodeJS.ProcessEnv): Promise<LocalDaemon> {
-    return new LocalDaemon(await Place.make(settings));
-  }
-
-  static async started(settings: NodeJS.ProcessEnv): Promise<LocalDaemon> {
-    const made = await LocalDaemon.of(settings);
-    await made.start();
-    return made;
-  }
-
-  get output(): string {
-    return this.place.logLines.join("");
-  }
-
-  async start(): Promise<void> {
-    this.#daemon = await this.place.start(new SystemClock());
-  }
-
-  /** How it ends that cannot start, and its last word. */
-  async refusal() {
-    const error = await this.start().catch((thrown: unknown) => thrown);
-    return { code: startFailure(error), output: `${this.output}${error}` };
-  }
-
-  /** As a spoke. */
-  async status() {
-    return (await this.clients.status.getStatus({})).spoke;
-  }
-
-  /** Until the next `start`. */
-  async stop(): Promise<void> {
-    await this.#daemon?.stop();
-    this.#daemon = undefined;
-  }
 }
