@@ -30,14 +30,20 @@ export class DatabaseServer {
     values: readonly unknown[],
     database = "nexus",
   ): Promise<Row[]> {
-    const client = new Client({ host: this.folder, port: this.port, user: "postgres", database });
-    client.on("error", () => undefined);
-    await client.connect();
+    const client = await this.client(database);
     try {
       return (await client.query<Row>(text, [...values])).rows;
     } finally {
       await client.end().catch(() => undefined);
     }
+  }
+
+  /** A connection of the superuser. */
+  async client(database = "nexus"): Promise<Client> {
+    const client = new Client({ host: this.folder, port: this.port, user: "postgres", database });
+    client.on("error", () => undefined);
+    await client.connect();
+    return client;
   }
 
   /** Adds a setting and has it read. */

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CallOptions } from "@connectrpc/connect";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { Role } from "../../../../src/gen/nexus/v1/access_pb.js";
 import type { HeldRequest } from "../../../../src/gen/nexus/v1/approval_pb.js";
 import { ConnectionStatus } from "../../../../src/gen/nexus/v1/connection_pb.js";
@@ -12,32 +12,26 @@ import type { LocalDaemon } from "../../../daemon/daemon_at.js";
 import { Watcher } from "../../../daemon/harness.js";
 import { registeredAt, requestOf } from "../../../daemon/requests.js";
 import { Browser, consent } from "../../../fakes/browser.js";
-import { type OpenIdProvider, startOpenIdProvider } from "../../../fakes/openid_provider.js";
-import { has, needs } from "../../../needs.js";
+import { startOpenIdProvider } from "../../../fakes/openid_provider.js";
+import { perSuite } from "../../../lifetimes.js";
+import { has } from "../../../needs.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
-import { LocalHubs } from "./local_hubs.js";
+import { localHubs } from "./local_hubs.js";
 
-let hubs: LocalHubs;
-let provider: OpenIdProvider;
+const provider = perSuite(() => startOpenIdProvider({ redirectUris: [], accessTokenTtlSeconds: 3600 }));
+const hubs = localHubs(() => {
+  const policy = join(temporaryFolder(), "policy.yaml");
+  writeFileSync(policy, "proxies: [key:claude]\nrules: [{ providers: [held], then: ask }]\n");
+  return { count: 3, environment: { NEXUS_POLICY_FILE: policy } };
+});
 let leader: LocalDaemon;
 let followers: readonly LocalDaemon[];
 
 beforeAll(async () => {
   if (!has("postgresql")) return;
-  provider = await startOpenIdProvider({ redirectUris: [], accessTokenTtlSeconds: 3600 });
-  const policy = join(temporaryFolder(), "policy.yaml");
-  writeFileSync(policy, "proxies: [key:claude]\nrules: [{ providers: [held], then: ask }]\n");
-  hubs = await LocalHubs.start({ count: 3, environment: { NEXUS_POLICY_FILE: policy } });
   leader = await hubs.leader();
   followers = hubs.all.filter((hub) => hub !== leader);
-}, 120_000);
-
-afterAll(async () => {
-  await hubs?.close();
-  await provider?.stop();
 });
-
-beforeEach((context) => needs(context, "postgresql"));
 
 /** Requested at one hub, opened at a second, answered at a third. */
 async function connected(

@@ -1,7 +1,6 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { Client } from "pg";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { Role } from "../../../../src/gen/nexus/v1/access_pb.js";
 import { consented, registeredAt, requestOf } from "../../../daemon/requests.js";
@@ -33,14 +32,7 @@ describe("a hub that is deposed", () => {
   async function held({
     postgres,
   }: Hubs): Promise<{ isAsked: () => Promise<boolean>; depose: () => Promise<void> }> {
-    const client = new Client({
-      host: postgres.folder,
-      port: postgres.port,
-      user: "postgres",
-      database: "nexus",
-    });
-    client.on("error", () => undefined);
-    await client.connect();
+    const client = await postgres.client();
     await client.query("BEGIN");
     await client.query("SELECT FROM nexus.head FOR UPDATE");
     return {

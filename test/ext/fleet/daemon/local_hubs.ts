@@ -1,9 +1,12 @@
+import { beforeEach } from "vitest";
 import { loadFleetStoreConfig } from "../../../../src/ext/fleet/hub/fleet_settings.js";
 import { initFleet } from "../../../../src/ext/fleet/hub/init_fleet.js";
 import { SystemClock } from "../../../../src/runtime/clock.js";
 import { LocalDaemon } from "../../../daemon/daemon_at.js";
 import type { DatabaseServer } from "../../../fakes/database_server.js";
 import { TcpProxy } from "../../../fakes/tcp_proxy.js";
+import { perSuite } from "../../../lifetimes.js";
+import { has, needs } from "../../../needs.js";
 import { serverOfRun } from "../database/fleet_bed.js";
 import { HubGroup, type HubsOptions } from "./hub_group.js";
 
@@ -34,4 +37,12 @@ export class LocalHubs extends HubGroup<LocalDaemon, DatabaseServer> {
     await this.balancer.close();
     await Promise.all(this.all.map((hub) => hub.stop()));
   }
+}
+
+/** For all tests of the file, which are skipped without PostgreSQL. */
+export function localHubs(options: () => HubsOptions | Promise<HubsOptions>): LocalHubs {
+  beforeEach((context) => needs(context, "postgresql"));
+  return perSuite(async () =>
+    has("postgresql") ? await LocalHubs.start(await options()) : ({} as LocalHubs),
+  );
 }

@@ -1,32 +1,26 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { Role } from "../../../../src/gen/nexus/v1/access_pb.js";
 import { FleetRole } from "../../../../src/gen/nexus/v1/status_pb.js";
 import { clientsWithKey } from "../../../daemon/clients_with_key.js";
 import { ConsoleVisitor } from "../../../daemon/console_visitor.js";
 import type { LocalDaemon } from "../../../daemon/daemon_at.js";
 import { freePort } from "../../../free_port.js";
-import { has, needs } from "../../../needs.js";
+import { has } from "../../../needs.js";
 import { fleetExpressions, Samples } from "../../../observability/expressions.js";
-import { LocalHubs } from "./local_hubs.js";
+import { localHubs } from "./local_hubs.js";
 
-let hubs: LocalHubs;
+const hubs = localHubs(async () => {
+  const ports = [await freePort(), await freePort()];
+  return { count: 2, own: (index) => ({ NEXUS_CONSOLE_LISTEN: `127.0.0.1:${ports[index]}` }) };
+});
 let leader: LocalDaemon;
 let follower: LocalDaemon;
 
 beforeAll(async () => {
   if (!has("postgresql")) return;
-  const ports = [await freePort(), await freePort()];
-  hubs = await LocalHubs.start({
-    count: 2,
-    own: (index) => ({ NEXUS_CONSOLE_LISTEN: `127.0.0.1:${ports[index]}` }),
-  });
   leader = await hubs.leader();
   follower = hubs.all.find((hub) => hub !== leader) ?? leader;
-}, 60_000);
-
-afterAll(() => hubs?.close());
-
-beforeEach((context) => needs(context, "postgresql"));
+});
 
 const originOf = ({ environment }: LocalDaemon): string => `http://${environment["NEXUS_CONSOLE_LISTEN"]}`;
 const statusOf = async (visitor: ConsoleVisitor): Promise<number> =>

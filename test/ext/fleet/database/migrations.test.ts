@@ -194,14 +194,7 @@ test("an older follower that was stopped meanwhile reads nothing of what is writ
 
 test("a table that is in use is waited for, and commits do not wait for the migration meanwhile", async () => {
   const { log } = await aLeader();
-  const { Client } = await import("pg");
-  const dump = new Client({
-    host: bed.postgres.folder,
-    port: bed.postgres.port,
-    user: "postgres",
-    database: "nexus",
-  });
-  await dump.connect();
+  const dump = await bed.postgres.client();
   onTestFinished(() => dump.end());
   await dump.query("BEGIN; LOCK TABLE nexus.log IN ACCESS SHARE MODE");
   const migrated = next();

@@ -1,6 +1,5 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { Client } from "pg";
 import { loadConfig } from "../../../../src/config/config.js";
 import type { Daemon } from "../../../../src/daemon/daemon.js";
 import { extensions } from "../../../../src/ext/extensions.js";
@@ -10,10 +9,12 @@ import { FleetRole } from "../../../../src/gen/nexus/v1/status_pb.js";
 import { type Clock, SystemClock } from "../../../../src/runtime/clock.js";
 import { storeFileName } from "../../../../src/store/store.js";
 import type { Clients, Place } from "../../../daemon/harness.js";
+import { DatabaseServer } from "../../../fakes/database_server.js";
 import { sweptFolder } from "../../../run_folder.js";
 
-/** The folder of the server, where the daemons of this run are followers. */
+/** Of its folder, where the daemons of this run are followers. */
 const postgresFolder = process.env["NEXUS_TEST_FOLLOWER"];
+const server = new DatabaseServer(postgresFolder ?? "");
 const keySettings = ["NEXUS_ENCRYPTION_KEY", "NEXUS_ENCRYPTION_KEY_FILE", "NEXUS_ENCRYPTION_KEY_COMMAND"];
 const listenSettings = ["NEXUS_HTTP_LISTEN", "NEXUS_OPS_LISTEN", "NEXUS_BROWSER_LISTEN"];
 
@@ -46,8 +47,8 @@ export class LeaderBeside {
   static async make(place: Place, { freePort, clientsOf }: HarnessParts): Promise<LeaderBeside | undefined> {
     if (postgresFolder === undefined) return undefined;
     const database = `follower_${process.pid}_${databases++}`;
-    await asSuperuser(`CREATE DATABASE ${database} TEMPLATE nexus OWNER nexus`);
-    const store = `postgres://nexus@/${database}?host=${encodeURIComponent(postgresFolder)}&port=5432`;
+    await server.query(`CREATE DATABASE ${database} TEMPLATE nexus OWNER nexus`, "postgres");
+    const store = server.url().replace("@/nexus?", `@/${database}?`);
     const shared: NodeJS.ProcessEnv = {
       ...place.environment,
       NEXUS_STORE: store,
@@ -111,7 +112,7 @@ export class LeaderBeside {
   }
 
   async close(): Promise<void> {
-    await asSuperuser(`DROP DATABASE ${this.database} WITH (FORCE)`);
+    await server.query(`DROP DATABASE ${this.database} WITH (FORCE)`, "postgres");
   }
 }
 
@@ -119,15 +120,5 @@ async function until(what: string, holds: () => Promise<boolean>): Promise<void>
   for (const deadlineMs = Date.now() + 20_000; !(await holds()); ) {
     if (Date.now() > deadlineMs) throw new Error(`it takes too long until ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
-
-async function asSuperuser(statement: string): Promise<void> {
-  const client = new Client({ host: postgresFolder ?? "", user: "postgres", database: "postgres" });
-  await client.connect();
-  try {
-    await client.query(statement);
-  } finally {
-    await client.end();
   }
 }

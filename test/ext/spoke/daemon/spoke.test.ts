@@ -9,30 +9,24 @@ import { socketTransport, Watcher } from "../../../daemon/harness.js";
 import { consented, registered, registeredAt, requestOf } from "../../../daemon/requests.js";
 import { SecretWatcher, secretsOf } from "../../../daemon/secret_watcher.js";
 import { Browser, consent } from "../../../fakes/browser.js";
-import { type OpenIdProvider, startOpenIdProvider } from "../../../fakes/openid_provider.js";
+import { startOpenIdProvider } from "../../../fakes/openid_provider.js";
+import { perSuite } from "../../../lifetimes.js";
 import { Samples, spokeExpressions } from "../../../observability/expressions.js";
 import { certificateIdentity, hubSettings, spokeName, spokeSettings } from "./spokes.js";
 
-let provider: OpenIdProvider;
-let hub: LocalDaemon;
+const provider = perSuite(() => startOpenIdProvider({ redirectUris: [], accessTokenTtlSeconds: 3600 }));
+const hub = perSuite(() => started(LocalDaemon, hubSettings()));
 let spoke: LocalDaemon;
 let adas: string;
 let bobs: string;
 
 beforeAll(async () => {
-  provider = await startOpenIdProvider({ redirectUris: [], accessTokenTtlSeconds: 3600 });
-  hub = await started(LocalDaemon, hubSettings());
   await registeredAt(provider, hub.clients);
   adas = await consented(hub.clients, requestOf("op"), new Browser());
   bobs = await consented(hub.clients, requestOf("op", { userId: "bob" }), new Browser());
   spoke = await started(LocalDaemon, spokeSettings([hub.place.httpUrl], certificateIdentity()));
-}, 60_000);
-
-afterAll(async () => {
-  await spoke?.stop();
-  await hub?.stop();
-  await provider?.stop();
 });
+afterAll(() => spoke?.stop());
 
 const tokenAt = async ({ clients }: Pick<LocalDaemon, "clients">, connectionId = adas) =>
   (await clients.tokens.getToken({ connectionId })).token;

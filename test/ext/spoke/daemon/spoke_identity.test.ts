@@ -76,8 +76,7 @@ it("does not start with a hub whose certificate it does not trust", async () => 
 
 it("does not start with a hub whose certificate is of another address", async () => {
   const other = authority.issue({ dns: ["localhost", "address.invalid"], ips: ["127.0.0.2"] });
-  const files = { NEXUS_TLS_CERT_FILE: fileOf(other.cert), NEXUS_TLS_KEY_FILE: fileOf(other.key) };
-  const leaderPage = await started(LocalDaemon, hubSettings(files));
+  const leaderPage = await started(LocalDaemon, hubSettings(other));
   try {
     const spoke = await spokeOf([leaderPage.place.httpUrl], certificateIdentity());
     const { code, output } = await spoke.refusal();

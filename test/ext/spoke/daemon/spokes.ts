@@ -17,22 +17,15 @@ export function fileOf(text: string): string {
 
 const caFile = (): string => fileOf(authority.pem);
 
-/**
- * Of a daemon that spokes may take for their hub: its listener for calls speaks TLS, and knows certificates.
- * @param policy what the policy file says of the principal of the spokes' certificate
- */
-export function hubSettings(
-  more: NodeJS.ProcessEnv = {},
-  policy = `role: agent\n    user_ids: ["*"]`,
-): NodeJS.ProcessEnv {
-  const server = authority.issueServer();
+/** Of a daemon that spokes may take for their hub: its listener for calls speaks TLS, and knows certificates. */
+export function hubSettings(server = authority.issueServer()): NodeJS.ProcessEnv {
+  const agents = `principals: ["cert:${spokeName}"]\n    role: agent\n    user_ids: ["*"]`;
   return {
     NEXUS_TLS_CERT_FILE: fileOf(server.cert),
     NEXUS_TLS_KEY_FILE: fileOf(server.key),
     NEXUS_TLS_CLIENT_CA_FILE: caFile(),
     NEXUS_TLS_LISTENERS: "http",
-    NEXUS_POLICY_FILE: fileOf(`bindings:\n  - principals: ["cert:${spokeName}"]\n    ${policy}\n`),
-    ...more,
+    NEXUS_POLICY_FILE: fileOf(`bindings:\n  - ${agents}\n`),
   };
 }
 
