@@ -48,6 +48,8 @@ export class TcpProxy {
   #hold: Hold | undefined;
   /** How many connections were made. */
   connections = 0;
+  /** Gets what comes back. */
+  onAnswer = (_: Buffer): void => undefined;
 
   private constructor(
     /** Where new connections lead. */
@@ -157,7 +159,8 @@ export class TcpProxy {
       }
       return this.#heldRequest(pair, bytes);
     });
-    this.#forward(server, client, () => {
+    this.#forward(server, client, (bytes) => {
+      this.onAnswer(bytes);
       if (pair.isAnswerLost) this.#drop(pair);
       return pair.heldAnswer;
     });

@@ -8,30 +8,26 @@ import { ProcessAt } from "../../../daemon/process_at.js";
 import { consented, registeredAt, requestOf } from "../../../daemon/requests.js";
 import { Browser, consent } from "../../../fakes/browser.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../../../fakes/openid_provider.js";
+import { perSuite } from "../../../lifetimes.js";
 import { has, needs } from "../../../needs.js";
 import { type HubProcess, Hubs, shortLease } from "../../fleet/daemon/hubs.js";
 import { certificateIdentity, fileOf, hubSettings, spokeSettings } from "./spokes.js";
 
 describe("a spoke whose only hub is killed", () => {
-  let provider: OpenIdProvider;
-  let hub: ProcessAt;
+  const provider = perSuite(() => startOpenIdProvider({ redirectUris: [], accessTokenTtlSeconds: 3600 }));
+  const hub = perSuite(() => started(ProcessAt, hubSettings()));
   let spoke: ProcessAt;
   let adas: string;
   let bobs: string;
 
   beforeAll(async () => {
-    provider = await startOpenIdProvider({ redirectUris: [], accessTokenTtlSeconds: 3600 });
-    hub = await started(ProcessAt, hubSettings());
     await registeredAt(provider, hub.clients);
     adas = await consented(hub.clients, requestOf("op"), new Browser());
     bobs = await consented(hub.clients, requestOf("op", { userId: "bob" }), new Browser());
     spoke = await started(ProcessAt, spokeSettings([hub.place.httpUrl], certificateIdentity()));
   }, 60_000);
 
-  afterAll(async () => {
-    await Promise.all([spoke?.close(), hub?.close()]);
-    await provider?.stop();
-  });
+  afterAll(() => spoke?.close());
 
   const token = async () => (await spoke.clients.tokens.getToken({ connectionId: adas })).token;
 

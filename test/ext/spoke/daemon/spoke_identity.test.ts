@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
+import { afterEach, beforeAll, expect, it, vi } from "vitest";
 import { AuthType } from "../../../../src/gen/nexus/v1/provider_pb.js";
 import { LocalDaemon, started } from "../../../daemon/daemon_at.js";
 import { failureOf } from "../../../daemon/errors.js";
@@ -9,13 +9,13 @@ import { registered } from "../../../daemon/requests.js";
 import { Authority } from "../../../fakes/certificates.js";
 import { TcpProxy } from "../../../fakes/tcp_proxy.js";
 import { freePort } from "../../../free_port.js";
+import { perSuite } from "../../../lifetimes.js";
 import { authority, certificateIdentity, fileOf, hubSettings, keyIdentity, spokeSettings } from "./spokes.js";
 
-let hub: LocalDaemon;
+const hub = perSuite(() => started(LocalDaemon, hubSettings()));
 const ids: Record<string, string> = {};
 
 beforeAll(async () => {
-  hub = await started(LocalDaemon, hubSettings());
   const providerId = await registered(hub.clients, { name: "static", authType: AuthType.HEADER });
   for (const userId of ["ada", "bob"]) {
     const credentials = { api_key: `k-of-${userId}` };
@@ -28,7 +28,6 @@ beforeAll(async () => {
   }
 }, 60_000);
 
-afterAll(() => hub?.stop());
 afterEach(() => vi.unstubAllEnvs());
 
 const spokeOf = async (urls: readonly string[], identity: NodeJS.ProcessEnv) =>

@@ -1,5 +1,4 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import { connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Role } from "../../../../src/gen/nexus/v1/access_pb.js";
@@ -7,51 +6,17 @@ import { LocalDaemon, started } from "../../../daemon/daemon_at.js";
 import { failureOf } from "../../../daemon/errors.js";
 import { Watcher } from "../../../daemon/harness.js";
 import { ScriptedWorld } from "../../../daemon/scripted_world.js";
+import { TcpProxy } from "../../../fakes/tcp_proxy.js";
+import { perSuite } from "../../../lifetimes.js";
 import { json } from "../../../oauth/scripted_server.js";
 import { filesOf } from "../../../security/canaries.js";
 import { fileOf, spokeSettings } from "./spokes.js";
 
-/** Keeps what comes back through it. */
-class Recorder {
-  #bytes = "";
-  readonly #sockets = new Set<Socket>();
-
-  private constructor(private readonly server: Server) {}
-
-  static async before(port: number): Promise<Recorder> {
-    const server = createServer((client) => {
-      const upstream = connect(port, "127.0.0.1");
-      upstream.on("data", (bytes) => {
-        recorder.#bytes += bytes.toString("latin1");
-      });
-      for (const socket of [client, upstream]) {
-        recorder.#sockets.add(socket);
-        socket.on("error", () => undefined);
-      }
-      client.pipe(upstream).pipe(client);
-    });
-    const recorder = new Recorder(server);
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    return recorder;
-  }
-
-  get url(): string {
-    const address = this.server.address();
-    return `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}`;
-  }
-
-  saw(text: string): boolean {
-    return this.#bytes.includes(text);
-  }
-
-  close(): void {
-    for (const socket of this.#sockets) socket.destroy();
-    this.server.close();
-  }
-}
-
-let hub: ScriptedWorld;
-let recorder: Recorder;
+const hub = perSuite(() => ScriptedWorld.make());
+/** Before the hub. */
+let link: TcpProxy;
+/** What came back through it. */
+let answers = "";
 let spoke: LocalDaemon;
 let tokenFile: string;
 let longLived: string;
@@ -59,31 +24,35 @@ let shortLived: string;
 let endless: string;
 
 beforeAll(async () => {
-  hub = await ScriptedWorld.make();
   longLived = await hub.connect(await hub.register());
   const short = { access_token: "access-77-secret", refresh_token: "refresh-77-secret" };
   hub.answerToken = () => json({ ...short, token_type: "Bearer", expires_in: 45 });
   shortLived = await hub.connect(await hub.register());
   hub.answerToken = () => json({ access_token: "access-78-secret", token_type: "Bearer" });
   endless = await hub.connect(await hub.register());
-  recorder = await Recorder.before(Number(new URL(hub.place.httpUrl).port));
+  link = await TcpProxy.tcp(Number(new URL(hub.place.httpUrl).port));
+  link.onAnswer = (bytes) => {
+    answers += bytes.toString("latin1");
+  };
   const restriction = { userIds: ["*"] };
   const { key } = await hub.clients.access.createApiKey({ name: "spoke", role: Role.AGENT, restriction });
   tokenFile = fileOf(key);
-  spoke = await started(LocalDaemon, spokeSettings([recorder.url], { NEXUS_UPSTREAM_TOKEN_FILE: tokenFile }));
+  spoke = await started(
+    LocalDaemon,
+    spokeSettings([`http://127.0.0.1:${link.port}`], { NEXUS_UPSTREAM_TOKEN_FILE: tokenFile }),
+  );
 }, 60_000);
 
 afterAll(async () => {
   await spoke?.stop();
-  recorder?.close();
-  await hub?.close();
+  await link?.close();
 });
 
 it("gets access tokens and no refresh token, and has nothing of them in clear on its disk", async () => {
   const { token } = await spoke.clients.tokens.getToken({ connectionId: longLived });
   expect(token?.credentials).toEqual({ access_token: "access-1-secret" });
-  expect(recorder.saw("access-1-secret")).toBe(true);
-  expect(recorder.saw("access-77-secret")).toBe(true);
+  expect(answers.includes("access-1-secret")).toBe(true);
+  expect(answers.includes("access-77-secret")).toBe(true);
   const texts = [...filesOf(spoke.place.config.dataDir)].map(([, bytes]) => bytes.toString("latin1"));
   // What is looked at is what holds the copy.
   expect(texts.some((text) => text.includes(longLived))).toBe(true);
@@ -91,10 +60,10 @@ it("gets access tokens and no refresh token, and has nothing of them in clear on
     for (const count of [1, 77]) {
       const canary = `${kind}-${count}-secret`;
       expect([canary, texts.some((text) => text.includes(canary))]).toEqual([canary, false]);
-      if (kind === "refresh") expect([canary, recorder.saw(canary)]).toEqual([canary, false]);
+      if (kind === "refresh") expect([canary, answers.includes(canary)]).toEqual([canary, false]);
     }
   }
-  expect(recorder.saw("the-client-secret")).toBe(false);
+  expect(answers.includes("the-client-secret")).toBe(false);
 });
 
 it("goes on with a key that is put into its file, when the one before is revoked", async () => {
@@ -130,7 +99,7 @@ it("says in its status when the hub knows it no more, and serves on", async () =
 }, 60_000);
 
 it("tells watchers when a token ends that no hub renews, and says why there is none", async () => {
-  recorder.close();
+  await link.close();
   const watcher = new Watcher(spoke.clients.tokens, { connectionIds: [shortLived] });
   await watcher.state(({ token }) => token !== undefined);
   const { token, revision } = await watcher.state((state) => state.token === undefined);
