@@ -25,11 +25,11 @@ export function auditService(options: { readonly audit: AuditReader }): ServiceD
       const page = audit.list({
         limit: request.pageSize === 0 ? defaultPageSize : request.pageSize,
         beforeSequence: before === undefined ? undefined : BigInt(before),
-        connectionId: emptyToUndefined(request.connectionId),
-        type: emptyToUndefined(request.eventType),
+        connectionId: request.connectionId || undefined,
+        type: request.eventType || undefined,
         sinceMs: request.since && timestampMs(request.since),
-        principal: emptyToUndefined(request.principal),
-        providerId: emptyToUndefined(request.providerId),
+        principal: request.principal || undefined,
+        providerId: request.providerId || undefined,
         afterSequence: request.afterSequence,
       });
       return create(ListAuditEventsResponseSchema, {
@@ -79,8 +79,4 @@ function eventMessage({ sequence, event, hash }: Listed): AuditEvent {
     approver: event.approver ?? "",
     traceId: event.traceId ?? "",
   });
-}
-
-function emptyToUndefined(text: string): string | undefined {
-  return text === "" ? undefined : text;
 }

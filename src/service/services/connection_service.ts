@@ -75,8 +75,8 @@ class ConnectionRpcs implements Rpcs {
       label: request.label,
       provider: providerKey(request.provider),
       scopes: request.scopes,
-      returnUrl: emptyToUndefined(request.returnUrl),
-      connectionId: emptyToUndefined(request.connectionId),
+      returnUrl: request.returnUrl || undefined,
+      connectionId: request.connectionId || undefined,
       requireConfirmation: request.requireConfirmation,
       device: request.device,
     };
@@ -109,8 +109,8 @@ class ConnectionRpcs implements Rpcs {
     const filter = {
       afterId: decodePageToken("connections", request.pageToken, isId),
       limit: pageSize(request.pageSize),
-      userId: emptyToUndefined(request.userId),
-      providerId: emptyToUndefined(request.providerId),
+      userId: request.userId || undefined,
+      providerId: request.providerId || undefined,
       status: statusOf(request.status),
       idPrefix: request.idPrefix,
       search: request.search,
@@ -210,8 +210,4 @@ function minted(connection: Connection): ConnectionServiceRequestConnectionRespo
 function providerKey(provider: ConnectionServiceRequestConnectionRequest["provider"]) {
   if (provider.case === "providerId") return { id: provider.value };
   return provider.case === "providerName" ? { name: provider.value } : undefined;
-}
-
-function emptyToUndefined(text: string): string | undefined {
-  return text === "" ? undefined : text;
 }
