@@ -7,13 +7,13 @@ export interface CallerTrace {
 /** Under what a credential is used. */
 export interface Use {
   /** Of the request, as a proxy shows it. */
-  readonly session?: string;
+  readonly session?: string | undefined;
   /** What let the request through, or refused it. */
-  readonly rule?: string;
+  readonly rule?: string | undefined;
   /** The principal that agreed. */
-  readonly approver?: string;
+  readonly approver?: string | undefined;
   /** Of the caller (W3C Trace Context). */
-  readonly traceId?: string;
+  readonly traceId?: string | undefined;
 }
 
 /** Names by the semantic conventions of OpenTelemetry. Values hold no secrets, no paths and no queries. */

@@ -1,11 +1,10 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { StoreRecordSchema } from "../gen/nexus/store/v1/records_pb.js";
 import type { SealedRecord } from "../model/credentials/credential.js";
 import { newId } from "../model/ids.js";
 import type { Databases } from "./lmdb/databases.js";
 import { StoreDamaged } from "./lmdb/store_error.js";
-import { fieldsOf } from "./records/field_codec.js";
-import { fromSealedMessage, toSealedMessage } from "./records/sealed_codec.js";
+import { recordForm, time } from "./records/record_form.js";
+import { optionalSealed } from "./records/sealed_codec.js";
 import { readable } from "./records/unreadable.js";
 
 /** Layout of the file as a whole. */
@@ -26,7 +25,7 @@ export function storeRecordOf(databases: Databases): StoreRecord {
 
 /** Inside a transaction. */
 export function writeStoreRecord(databases: Databases, record: StoreRecord): void {
-  databases.meta.putSync(key, encodeStoreRecord(record));
+  databases.meta.putSync(key, encode(record));
 }
 
 /** Durable on return. */
@@ -80,20 +79,8 @@ interface StoreRecord {
   readonly keyCheck: SealedRecord | undefined;
 }
 
-function encodeStoreRecord({ keyCheck, ...store }: StoreRecord): Uint8Array {
-  const record = create(StoreRecordSchema, {
-    ...store,
-    createdAtMs: BigInt(store.createdAtMs),
-    ...(keyCheck && { keyCheck: toSealedMessage(keyCheck) }),
-  });
-  return toBinary(StoreRecordSchema, record);
-}
-
-export function decodeStoreRecord(bytes: Uint8Array): StoreRecord {
-  const { createdAtMs, keyCheck, ...fields } = fieldsOf(fromBinary(StoreRecordSchema, bytes));
-  return {
-    ...fields,
-    createdAtMs: Number(createdAtMs),
-    keyCheck: keyCheck && fromSealedMessage(keyCheck),
-  };
-}
+const { encode, decode } = recordForm<StoreRecord, typeof StoreRecordSchema>(StoreRecordSchema, {
+  createdAtMs: time,
+  keyCheck: optionalSealed,
+});
+export const decodeStoreRecord = decode;

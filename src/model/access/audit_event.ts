@@ -63,21 +63,21 @@ export interface AuditEvent extends Use {
   readonly timeMs: number;
   readonly type: AuditEventType;
   readonly principal: string;
-  readonly connectionId?: string;
-  readonly providerId?: string;
-  readonly reason?: string;
+  readonly connectionId?: string | undefined;
+  readonly providerId?: string | undefined;
+  readonly reason?: string | undefined;
   /** Address of the caller's socket. */
-  readonly origin?: string;
+  readonly origin?: string | undefined;
   /** Through whom the request came, in order: a spoke by its principal, a hub by its address. */
-  readonly via?: readonly string[];
+  readonly via?: readonly string[] | undefined;
   /** For whom the principal acted: whom it says that it calls for, or whose request waits. */
-  readonly agent?: string;
+  readonly agent?: string | undefined;
   /** Of the connection, where its credential is used. */
-  readonly userId?: string;
+  readonly userId?: string | undefined;
   /** How often, when the event stands for several. */
-  readonly count?: number;
+  readonly count?: number | undefined;
   /** Of the credential that it is about. */
-  readonly revision?: bigint;
+  readonly revision?: bigint | undefined;
 }
 
 /** What it was done to, for an event. */

@@ -13,13 +13,13 @@ export interface Problem {
   /** When the daemon tries again; undefined when it will not. */
   readonly retryAtMs: number | undefined;
   /** `retryAtMs` must not be undercut by a caller's demand: the provider asked for it, or the last outcome is unknown. */
-  readonly firm?: boolean;
+  readonly firm?: boolean | undefined;
   /** Of `reauth_required`: the profile was led elsewhere, away from the grant with this binding (`grantBinding`). */
-  readonly movedFrom?: string;
+  readonly movedFrom?: string | undefined;
   /** What more there is to say of a consent that came to nothing, or of a token that nobody consents to: the end of a sentence, in words of ours. */
-  readonly detail?: string;
+  readonly detail?: string | undefined;
   /** The provider refused refreshes, and none succeeded since. */
-  readonly refused?: Refusals;
+  readonly refused?: Refusals | undefined;
 }
 
 /** Refusals of the refreshes of one connection, none of which named its refresh token as the cause. */
@@ -84,11 +84,11 @@ export interface RefreshIntent {
    */
   readonly sends: number;
   /** It comes from a backup: anyone who went on with the original may have used the refresh token. */
-  readonly restored?: boolean;
+  readonly restored?: boolean | undefined;
   /** Id of the daemon that sent it last; undefined in those of older releases. */
-  readonly owner?: string;
+  readonly owner?: string | undefined;
   /** UUID of the attempt: an outcome counts only against its own. */
-  readonly attempt?: string;
+  readonly attempt?: string | undefined;
 }
 
 /** An API refused a token for scopes that it lacks (RFC 6750 section 3.1). */
@@ -105,7 +105,7 @@ export interface StepUp {
 /** A request for consent that brought no credential. */
 export interface RefusedConsent {
   readonly reason: ProblemReason;
-  readonly detail?: string;
+  readonly detail?: string | undefined;
   readonly refusedAtMs: number;
 }
 

@@ -24,7 +24,7 @@ export interface PendingImport extends ImportKey {
   /** `grantBinding` of the profile that the token was given for; undefined in those of older stores. */
   readonly binding?: string | undefined;
   /** Id of the daemon that sends the token; undefined in those of older releases. */
-  readonly owner?: string;
+  readonly owner?: string | undefined;
 }
 
 /** What an import redeems. */

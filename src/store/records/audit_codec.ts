@@ -7,6 +7,7 @@ import {
 } from "../../gen/nexus/store/v1/records_pb.js";
 import type { AuditEvent } from "../../model/access/audit_event.js";
 import { encodeCount } from "../lmdb/databases.js";
+import { optionalText, recordForm, time } from "./record_form.js";
 
 /** An audit event and its place in the log, from 1. */
 export interface StoredAuditEvent {
@@ -26,28 +27,39 @@ export interface AuditHead {
   readonly anchorHash: Uint8Array;
 }
 
+const noHash = new Uint8Array(0);
 const chainName = Buffer.from("nexusd audit v1\n");
 
 /** What stands before the first event of a chain. */
 export const chainStart: Uint8Array = new Uint8Array(32);
 
-const optionalTexts = ["agent", "session", "userId", "rule", "approver", "traceId"] as const;
+type Chained = Omit<AuditEvent, "type"> & {
+  readonly eventType: AuditEvent["type"];
+  readonly hash: Uint8Array;
+};
+
+const events = recordForm<Chained, typeof AuditRecordSchema>(AuditRecordSchema, {
+  timeMs: time,
+  // Words of a newer version pass through: an audit log is shown, never decided upon.
+  eventType: { encode: (type) => type, decode: (word) => word as AuditEvent["type"] },
+  connectionId: optionalText,
+  providerId: optionalText,
+  reason: optionalText,
+  origin: optionalText,
+  count: { encode: (count = 0) => BigInt(count), decode: (count) => Number(count) || undefined },
+  revision: { encode: (revision) => revision, decode: (revision) => revision || undefined },
+  via: { encode: (via = []) => [...via], decode: (via) => (via.length === 0 ? undefined : via) },
+  agent: optionalText,
+  session: optionalText,
+  userId: optionalText,
+  rule: optionalText,
+  approver: optionalText,
+  traceId: optionalText,
+});
 
 /** The event as a record that is not chained yet. */
 export function toAuditRecord(event: AuditEvent): AuditRecord {
-  return create(AuditRecordSchema, {
-    timeMs: BigInt(event.timeMs),
-    eventType: event.type,
-    principal: event.principal,
-    connectionId: event.connectionId ?? "",
-    providerId: event.providerId ?? "",
-    reason: event.reason ?? "",
-    origin: event.origin ?? "",
-    count: BigInt(event.count ?? 0),
-    revision: event.revision ?? 0n,
-    via: [...(event.via ?? [])],
-    ...Object.fromEntries(optionalTexts.map((name) => [name, event[name] ?? ""])),
-  });
+  return events.toMessage({ ...event, eventType: event.type, hash: noHash });
 }
 
 /**
@@ -57,7 +69,7 @@ export function toAuditRecord(event: AuditEvent): AuditRecord {
  * @param previous hash of the event before
  */
 export function chainHash(previous: Uint8Array, sequence: bigint, record: AuditRecord): Buffer {
-  const content = toBinary(AuditRecordSchema, { ...record, hash: new Uint8Array(0) });
+  const content = toBinary(AuditRecordSchema, { ...record, hash: noHash });
   return hash("sha256", Buffer.concat([chainName, previous, encodeCount(sequence), content]), "buffer");
 }
 
@@ -81,38 +93,11 @@ export function decodeAuditEvent(sequence: bigint, bytes: Uint8Array): StoredAud
 
 /** Without the hash. */
 export function eventOf(record: AuditRecord): AuditEvent {
-  return {
-    timeMs: Number(record.timeMs),
-    // Words of a newer version pass through: an audit log is shown, never decided upon.
-    type: record.eventType as AuditEvent["type"],
-    principal: record.principal,
-    ...(record.connectionId !== "" && { connectionId: record.connectionId }),
-    ...(record.providerId !== "" && { providerId: record.providerId }),
-    ...(record.reason !== "" && { reason: record.reason }),
-    ...(record.origin !== "" && { origin: record.origin }),
-    ...(record.count !== 0n && { count: Number(record.count) }),
-    ...(record.revision !== 0n && { revision: record.revision }),
-    ...(record.via.length > 0 && { via: record.via }),
-    ...Object.fromEntries(
-      optionalTexts.flatMap((name) => (record[name] === "" ? [] : [[name, record[name]]])),
-    ),
-  };
+  const { hash: _, eventType: type, ...event } = events.fromMessage(record);
+  return { ...event, type };
 }
 
-export function encodeAuditHead(head: AuditHead): Uint8Array {
-  const { sequence, hash, anchorSequence, anchorHash } = head;
-  return toBinary(
-    AuditHeadRecordSchema,
-    create(AuditHeadRecordSchema, {
-      sequence,
-      hash: new Uint8Array(hash),
-      anchorSequence,
-      anchorHash: new Uint8Array(anchorHash),
-    }),
-  );
-}
-
-export function decodeAuditHead(bytes: Uint8Array): AuditHead {
-  const { sequence, hash, anchorSequence, anchorHash } = fromBinary(AuditHeadRecordSchema, bytes);
-  return { sequence, hash, anchorSequence, anchorHash };
-}
+export const { encode: encodeAuditHead, decode: decodeAuditHead } = recordForm<
+  AuditHead,
+  typeof AuditHeadRecordSchema
+>(AuditHeadRecordSchema, {});

@@ -1,23 +1,21 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
-  type ConnectionRecord,
   ConnectionRecordSchema,
-  type ProblemRecord,
   ProblemRecordSchema,
   RefreshIntentRecordSchema,
-  type RefusalsRecord,
   RefusalsRecordSchema,
   type RefusedConsentRecord,
   RefusedConsentRecordSchema,
-  type StepUpRecord,
   StepUpRecordSchema,
 } from "../../gen/nexus/store/v1/records_pb.js";
 import {
   type Connection,
   connectionStatuses,
   type Problem,
+  type RefreshIntent,
   type Refusals,
   type RefusedConsent,
+  type StepUp,
 } from "../../model/connections/connection.js";
 import { providerRevocations } from "../../model/connections/revocation.js";
 import { bearerStrategy } from "../../model/credentials/strategy.js";
@@ -32,8 +30,9 @@ import {
   encodeTime,
   encodeWord,
 } from "./field_codec.js";
+import { nested, optionalFlag, optionalText, optionalTime, recordForm, texts, time } from "./record_form.js";
 
-// Every field stands here by name, both ways: each change that a watcher follows is decoded, and spreading takes more than twice the time.
+// Every field of a connection stands here by name, both ways: each change that a watcher follows is decoded, and spreading takes more than twice the time.
 
 /** A connection with the revision of its newest change, which is the key of its entry in `changes`. */
 export interface StoredConnection {
@@ -82,95 +81,64 @@ export function connectionEncoder(connection: Connection): (changeRevision: bigi
     record.account = accountMessage(account);
     record.accountSource = account.source;
   }
-  if (stepUp !== undefined) {
-    const { scopes, lastAtMs, ...rest } = stepUp;
-    record.stepUp = create(StepUpRecordSchema, { ...rest, scopes: [...scopes], lastAtMs: BigInt(lastAtMs) });
-  }
-  if (refusedConsent !== undefined) record.refusedConsent = encodeRefusedConsent(refusedConsent);
-  if (problem !== undefined) record.problem = encodeProblem(problem);
-  if (refreshIntent !== undefined) {
-    record.refreshIntent = create(RefreshIntentRecordSchema, {
-      credentialRevision: refreshIntent.credentialRevision,
-      startedAtMs: BigInt(refreshIntent.startedAtMs),
-      sends: refreshIntent.sends,
-      restored: refreshIntent.restored === true,
-      owner: refreshIntent.owner ?? "",
-      attempt: refreshIntent.attempt ?? "",
-    });
-  }
+  if (stepUp !== undefined) record.stepUp = stepUps.toMessage(stepUp);
+  if (refusedConsent !== undefined) record.refusedConsent = refusedConsents.toMessage(refusedConsent);
+  if (problem !== undefined) record.problem = problems.toMessage(problem);
+  if (refreshIntent !== undefined) record.refreshIntent = intents.toMessage(refreshIntent);
   return (changeRevision) => {
     record.changeRevision = changeRevision;
     return toBinary(ConnectionRecordSchema, record);
   };
 }
 
-function encodeProblem({ refused, ...problem }: Problem): ProblemRecord {
-  return create(ProblemRecordSchema, {
-    reason: problem.reason,
-    sinceMs: BigInt(problem.sinceMs),
-    retryAtMs: encodeTime(problem.retryAtMs),
-    firm: problem.firm === true,
-    movedFrom: problem.movedFrom ?? "",
-    detail: problem.detail ?? "",
-    ...(refused === undefined ? {} : { refused: encodeRefusals(refused) }),
-  });
-}
+const refusals = recordForm<Refusals, typeof RefusalsRecordSchema>(RefusalsRecordSchema, {
+  sinceMs: time,
+  lastMs: time,
+});
+
+const problems = recordForm<Problem, typeof ProblemRecordSchema>(ProblemRecordSchema, {
+  reason: { encode: (reason) => reason, decode: problemReason },
+  sinceMs: time,
+  retryAtMs: optionalTime,
+  firm: optionalFlag,
+  movedFrom: optionalText,
+  detail: optionalText,
+  refused: nested(refusals),
+});
 
 function isProblemReason(word: string): word is ProblemReason {
   return Object.hasOwn(problemMessages, word);
 }
 
-function decodeProblem(record: ConnectionRecord["problem"]): Problem | undefined {
-  if (record === undefined) return undefined;
-  if (!isProblemReason(record.reason)) throw new RangeError(`unknown problem ${record.reason}`);
-  return {
-    reason: record.reason,
-    sinceMs: Number(record.sinceMs),
-    retryAtMs: decodeTime(record.retryAtMs),
-    ...(record.firm ? { firm: true } : {}),
-    ...(record.movedFrom === "" ? {} : { movedFrom: record.movedFrom }),
-    ...(record.detail === "" ? {} : { detail: record.detail }),
-    ...(record.refused === undefined ? {} : { refused: decodeRefusals(record.refused) }),
-  };
+function problemReason(word: string): ProblemReason {
+  if (!isProblemReason(word)) throw new RangeError(`unknown problem ${word}`);
+  return word;
 }
 
-function encodeRefusals({ sinceMs, lastMs, ...counts }: Refusals): RefusalsRecord {
-  return create(RefusalsRecordSchema, { ...counts, sinceMs: BigInt(sinceMs), lastMs: BigInt(lastMs) });
-}
+const intents = recordForm<RefreshIntent, typeof RefreshIntentRecordSchema>(RefreshIntentRecordSchema, {
+  startedAtMs: time,
+  restored: optionalFlag,
+  owner: optionalText,
+  attempt: optionalText,
+});
 
-function decodeRefusals(record: RefusalsRecord): Refusals {
-  const { sinceMs, lastMs, times, alone, profileVersion, httpStatus } = record;
-  return { sinceMs: Number(sinceMs), lastMs: Number(lastMs), times, alone, profileVersion, httpStatus };
-}
+const stepUps = recordForm<StepUp, typeof StepUpRecordSchema>(StepUpRecordSchema, {
+  scopes: texts,
+  lastAtMs: time,
+});
 
-function decodeIntent(record: ConnectionRecord["refreshIntent"]): Connection["refreshIntent"] {
-  if (record === undefined) return undefined;
-  return {
-    credentialRevision: record.credentialRevision,
-    startedAtMs: Number(record.startedAtMs),
-    sends: record.sends,
-    ...(record.restored ? { restored: true } : {}),
-    ...(record.owner !== "" && { owner: record.owner }),
-    ...(record.attempt !== "" && { attempt: record.attempt }),
-  };
-}
-
-function decodeStepUp({ scopes, attempts, lastAtMs, wanted }: StepUpRecord): Connection["stepUp"] {
-  return { scopes, attempts, lastAtMs: Number(lastAtMs), wanted };
-}
-
-function encodeRefusedConsent({ reason, refusedAtMs, detail = "" }: RefusedConsent): RefusedConsentRecord {
-  return create(RefusedConsentRecordSchema, { reason, refusedAtMs: BigInt(refusedAtMs), detail });
-}
+const refusedConsents = recordForm<RefusedConsent, typeof RefusedConsentRecordSchema>(
+  RefusedConsentRecordSchema,
+  {
+    reason: { encode: (reason) => reason, decode: problemReason },
+    refusedAtMs: time,
+    detail: optionalText,
+  },
+);
 
 /** One whose word is of a newer version is as none: it is only shown. */
-function decodeRefusedConsent({
-  reason,
-  refusedAtMs,
-  detail,
-}: RefusedConsentRecord): Connection["refusedConsent"] {
-  if (!isProblemReason(reason)) return undefined;
-  return { reason, refusedAtMs: Number(refusedAtMs), ...(detail !== "" && { detail }) };
+function decodeRefusedConsent(record: RefusedConsentRecord): RefusedConsent | undefined {
+  return isProblemReason(record.reason) ? refusedConsents.fromMessage(record) : undefined;
 }
 
 /** Connections that were decoded or written lately, by their ids. A record that has other bytes is decoded again. */
@@ -223,9 +191,9 @@ export function decodeConnection(bytes: Uint8Array): StoredConnection {
       issuedAtMs: decodeTime(record.issuedAtMs),
       refreshable: record.refreshable,
       refreshNotBeforeMs: decodeTime(record.refreshNotBeforeMs),
-      problem: decodeProblem(record.problem),
+      problem: record.problem && problems.fromMessage(record.problem),
       failedRefreshes: record.failedRefreshes,
-      refreshIntent: decodeIntent(record.refreshIntent),
+      refreshIntent: record.refreshIntent && intents.fromMessage(record.refreshIntent),
       pendingStateHash: decodeText(Buffer.from(record.pendingStateHash).toString("hex")),
       requestExpiresAtMs: decodeTime(record.requestExpiresAtMs),
       createdAtMs: Number(record.createdAtMs),
@@ -234,20 +202,15 @@ export function decodeConnection(bytes: Uint8Array): StoredConnection {
       subject: decodeText(record.subject),
       strategy: strategyOf(record.strategy) ?? bearerStrategy,
       metadata: record.metadata,
-      ...(record.refreshExpiresAtMs === 0n
-        ? {}
-        : { refreshExpiresAtMs: decodeTime(record.refreshExpiresAtMs) }),
-      ...(record.awaitingConfirmation ? { awaitingConfirmation: true } : {}),
-      ...(record.providerRevocation === 0
-        ? {}
-        : { providerRevocation: decodeWord(providerRevocations, record.providerRevocation) }),
-      ...(record.account === undefined
-        ? {}
-        : { account: decodeAccount(record.account, record.accountSource) }),
-      ...(record.stepUp === undefined ? {} : { stepUp: decodeStepUp(record.stepUp) }),
-      ...(record.refusedConsent === undefined
-        ? {}
-        : { refusedConsent: decodeRefusedConsent(record.refusedConsent) }),
+      refreshExpiresAtMs: decodeTime(record.refreshExpiresAtMs),
+      awaitingConfirmation: record.awaitingConfirmation || undefined,
+      providerRevocation:
+        record.providerRevocation === 0
+          ? undefined
+          : decodeWord(providerRevocations, record.providerRevocation),
+      account: record.account && decodeAccount(record.account, record.accountSource),
+      stepUp: record.stepUp && stepUps.fromMessage(record.stepUp),
+      refusedConsent: record.refusedConsent && decodeRefusedConsent(record.refusedConsent),
     },
   };
 }

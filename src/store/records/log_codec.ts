@@ -1,5 +1,5 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ChangeRecordSchema, DiscoveryRecordSchema } from "../../gen/nexus/store/v1/records_pb.js";
+import { recordForm, time } from "./record_form.js";
 
 /** The newest change of one connection. */
 export interface Change {
@@ -24,26 +24,14 @@ export interface StoredDiscovery {
   readonly fetchedAtMs: number;
 }
 
-export function encodeChange(change: Change): Uint8Array {
-  const { connectionId, removed, userId, providerId, label } = change;
-  const record = create(ChangeRecordSchema, { connectionId, removed, userId, providerId, label });
-  return toBinary(ChangeRecordSchema, record);
-}
+const changes = recordForm<Change, typeof ChangeRecordSchema>(ChangeRecordSchema, {});
+export const encodeChange = changes.encode;
 
 export function decodeChange(revision: bigint, bytes: Uint8Array): Change {
-  const { connectionId, removed, userId, providerId, label } = fromBinary(ChangeRecordSchema, bytes);
-  return { revision, connectionId, removed, userId, providerId, label };
+  return { ...changes.decode(bytes), revision };
 }
 
-export function encodeDiscovery(discovery: StoredDiscovery): Uint8Array {
-  const { document, fetchedAtMs } = discovery;
-  return toBinary(
-    DiscoveryRecordSchema,
-    create(DiscoveryRecordSchema, { document, fetchedAtMs: BigInt(fetchedAtMs) }),
-  );
-}
-
-export function decodeDiscovery(bytes: Uint8Array): StoredDiscovery {
-  const { document, fetchedAtMs } = fromBinary(DiscoveryRecordSchema, bytes);
-  return { document, fetchedAtMs: Number(fetchedAtMs) };
-}
+export const { encode: encodeDiscovery, decode: decodeDiscovery } = recordForm<
+  StoredDiscovery,
+  typeof DiscoveryRecordSchema
+>(DiscoveryRecordSchema, { fetchedAtMs: time });

@@ -1,67 +1,45 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import {
-  type ClientRegistrationRecord,
-  ClientRegistrationRecordSchema,
-  ProviderRecordSchema,
-} from "../../gen/nexus/store/v1/records_pb.js";
+import { create } from "@bufbuild/protobuf";
+import { ClientRegistrationRecordSchema, ProviderRecordSchema } from "../../gen/nexus/store/v1/records_pb.js";
 import { ProviderSchema } from "../../gen/nexus/v1/provider_pb.js";
 import { type ClientRegistration, registrationKinds } from "../../model/credentials/client_registration.js";
 import { profileMessage, profileSettings } from "../../model/providers/profile_fields.js";
-import type { ProviderProfile } from "../../model/providers/provider_profile.js";
-import { decodeText, decodeTime, decodeWord, encodeTime, encodeWord, fieldsOf } from "./field_codec.js";
-import { fromSealedMessage, toSealedMessage } from "./sealed_codec.js";
+import type { ProviderProfile, ProviderSettings } from "../../model/providers/provider_profile.js";
+import { nested, optionalText, optionalTime, recordForm, time, word } from "./record_form.js";
+import { optionalSealed } from "./sealed_codec.js";
+
+const registrations = recordForm<ClientRegistration, typeof ClientRegistrationRecordSchema>(
+  ClientRegistrationRecordSchema,
+  {
+    kind: word(registrationKinds),
+    registeredAtMs: time,
+    secretExpiresAtMs: optionalTime,
+    configurationUrl: optionalText,
+    accessToken: optionalSealed,
+  },
+);
+
+const profiles = recordForm<
+  Omit<ProviderProfile, keyof ProviderSettings> & { readonly settings: ProviderSettings },
+  typeof ProviderRecordSchema
+>(ProviderRecordSchema, {
+  settings: {
+    encode: profileMessage,
+    decode: (message) => profileSettings(message ?? create(ProviderSchema)),
+  },
+  clientSecret: optionalSealed,
+  createdAtMs: time,
+  updatedAtMs: time,
+  registration: nested(registrations),
+});
 
 export function encodeProvider(profile: ProviderProfile): Uint8Array {
-  const { id, clientSecret, createdAtMs, updatedAtMs, version, redirectPath, registration } = profile;
-  const record = create(ProviderRecordSchema, {
-    id,
-    settings: profileMessage(profile),
-    createdAtMs: BigInt(createdAtMs),
-    updatedAtMs: BigInt(updatedAtMs),
-    version,
-    redirectPath,
-    ...(clientSecret && { clientSecret: toSealedMessage(clientSecret) }),
-    ...(registration && { registration: registrationMessage(registration) }),
-  });
-  return toBinary(ProviderRecordSchema, record);
+  return profiles.encode({ ...profile, settings: profile });
 }
 
 /** @throws RangeError on the number of an enum that this version does not know */
 export function decodeProvider(bytes: Uint8Array): ProviderProfile {
-  const { settings, clientSecret, registration, ...fields } = fieldsOf(
-    fromBinary(ProviderRecordSchema, bytes),
-  );
-  return {
-    ...profileSettings(settings ?? create(ProviderSchema)),
-    ...fields,
-    clientSecret: clientSecret && fromSealedMessage(clientSecret),
-    createdAtMs: Number(fields.createdAtMs),
-    updatedAtMs: Number(fields.updatedAtMs),
-    ...(registration && { registration: registrationOf(registration) }),
-  };
-}
-
-function registrationMessage(registration: ClientRegistration): ClientRegistrationRecord {
-  const { kind, issuer, registeredAtMs, secretExpiresAtMs, configurationUrl, accessToken } = registration;
-  return create(ClientRegistrationRecordSchema, {
-    kind: encodeWord(registrationKinds, kind),
-    issuer,
-    registeredAtMs: encodeTime(registeredAtMs),
-    secretExpiresAtMs: encodeTime(secretExpiresAtMs),
-    configurationUrl: configurationUrl ?? "",
-    ...(accessToken && { accessToken: toSealedMessage(accessToken) }),
-  });
-}
-
-function registrationOf(record: ClientRegistrationRecord): ClientRegistration {
-  return {
-    kind: decodeWord(registrationKinds, record.kind),
-    issuer: record.issuer,
-    registeredAtMs: Number(record.registeredAtMs),
-    secretExpiresAtMs: decodeTime(record.secretExpiresAtMs),
-    configurationUrl: decodeText(record.configurationUrl),
-    accessToken: record.accessToken && fromSealedMessage(record.accessToken),
-  };
+  const { settings, ...profile } = profiles.decode(bytes);
+  return { ...settings, ...profile };
 }
 
 /** Profiles that were decoded lately, by their ids. A record that has other bytes is decoded again. */

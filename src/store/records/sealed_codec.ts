@@ -1,4 +1,4 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import {
   AuthorizationRecordSchema,
   ClientKeyRecordSchema,
@@ -9,7 +9,16 @@ import {
 import { type ClientKey, clientKeyTypes } from "../../model/clients/client_key.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import type { SealedCredential, SealedRecord } from "../../model/credentials/credential.js";
-import { decodeText, decodeTime, decodeWord, encodeTime, encodeWord, fieldsOf } from "./field_codec.js";
+import {
+  type Form,
+  nested,
+  optionalText,
+  optionalTime,
+  recordForm,
+  texts,
+  time,
+  word,
+} from "./record_form.js";
 
 export function toSealedMessage(sealed: SealedRecord): SealedMessage {
   return create(SealedRecordSchema, {
@@ -26,70 +35,36 @@ export function fromSealedMessage(message: SealedMessage | undefined): SealedRec
   return { keyId, nonce, ciphertext, layout };
 }
 
-export function encodeSealedCredential(credential: SealedCredential): Uint8Array {
-  const { revision, sealed } = credential;
-  return toBinary(
-    CredentialRecordSchema,
-    create(CredentialRecordSchema, { revision, sealed: toSealedMessage(sealed) }),
-  );
-}
+export const sealed: Form<SealedRecord, SealedMessage | undefined> = {
+  encode: toSealedMessage,
+  decode: fromSealedMessage,
+};
+export const optionalSealed = nested({ toMessage: toSealedMessage, fromMessage: fromSealedMessage });
 
-export function decodeSealedCredential(bytes: Uint8Array): SealedCredential {
-  const record = fromBinary(CredentialRecordSchema, bytes);
-  return { revision: record.revision, sealed: fromSealedMessage(record.sealed) };
-}
+export const { encode: encodeSealedCredential, decode: decodeSealedCredential } = recordForm<
+  SealedCredential,
+  typeof CredentialRecordSchema
+>(CredentialRecordSchema, { sealed });
 
-export function encodeAuthorization(pending: PendingAuthorization): Uint8Array {
-  const record = create(AuthorizationRecordSchema, {
-    ...pending,
-    scopes: [...pending.scopes],
-    returnUrl: pending.returnUrl ?? "",
-    deviceIntervalMs: pending.deviceIntervalMs ?? 0,
-    expiresAtMs: encodeTime(pending.expiresAtMs),
-    sealed: toSealedMessage(pending.sealed),
-  });
-  return toBinary(AuthorizationRecordSchema, record);
-}
-
-export function decodeAuthorization(bytes: Uint8Array): PendingAuthorization {
-  const fields = fieldsOf(fromBinary(AuthorizationRecordSchema, bytes));
-  return {
-    ...fields,
-    returnUrl: decodeText(fields.returnUrl),
-    deviceIntervalMs: fields.deviceIntervalMs === 0 ? undefined : fields.deviceIntervalMs,
-    expiresAtMs: Number(fields.expiresAtMs),
-    sealed: fromSealedMessage(fields.sealed),
-  };
-}
-
-export function encodeClientKey({
-  kid,
-  type,
-  createdAtMs,
-  signsFromMs,
-  endsAtMs,
+export const { encode: encodeAuthorization, decode: decodeAuthorization } = recordForm<
+  PendingAuthorization,
+  typeof AuthorizationRecordSchema
+>(AuthorizationRecordSchema, {
+  scopes: texts,
+  returnUrl: optionalText,
+  expiresAtMs: time,
+  deviceIntervalMs: { encode: (intervalMs) => intervalMs, decode: (intervalMs) => intervalMs || undefined },
   sealed,
-}: ClientKey): Uint8Array {
-  const record = create(ClientKeyRecordSchema, {
-    kid,
-    type: encodeWord(clientKeyTypes, type),
-    createdAtMs: encodeTime(createdAtMs),
-    signsFromMs: encodeTime(signsFromMs),
-    endsAtMs: encodeTime(endsAtMs),
-    sealed: toSealedMessage(sealed),
-  });
-  return toBinary(ClientKeyRecordSchema, record);
-}
+});
 
-/** @throws RangeError on a type that this version does not know */
-export function decodeClientKey(bytes: Uint8Array): ClientKey {
-  const { type, ...fields } = fieldsOf(fromBinary(ClientKeyRecordSchema, bytes));
-  return {
-    ...fields,
-    type: decodeWord(clientKeyTypes, type),
-    createdAtMs: Number(fields.createdAtMs),
-    signsFromMs: Number(fields.signsFromMs),
-    endsAtMs: decodeTime(fields.endsAtMs),
-    sealed: fromSealedMessage(fields.sealed),
-  };
-}
+/** Decodes no type that this version does not know: it throws RangeError. */
+export const { encode: encodeClientKey, decode: decodeClientKey } = recordForm<
+  ClientKey,
+  typeof ClientKeyRecordSchema
+>(ClientKeyRecordSchema, {
+  type: word(clientKeyTypes),
+  createdAtMs: time,
+  signsFromMs: time,
+  endsAtMs: optionalTime,
+  sealed,
+});

@@ -1,15 +1,13 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { SuspensionRecordSchema } from "../../gen/nexus/store/v1/records_pb.js";
 import type { Suspension } from "../../model/providers/suspension.js";
-import { fieldsOf } from "./field_codec.js";
+import { recordForm, time } from "./record_form.js";
 
-export function encodeSuspension(suspension: Suspension): Uint8Array {
-  const { sinceMs, retryAtMs } = suspension;
-  const times = { sinceMs: BigInt(sinceMs), retryAtMs: BigInt(retryAtMs) };
-  return toBinary(SuspensionRecordSchema, create(SuspensionRecordSchema, { ...suspension, ...times }));
-}
+const suspensions = recordForm<Suspension, typeof SuspensionRecordSchema>(SuspensionRecordSchema, {
+  sinceMs: time,
+  retryAtMs: time,
+});
+export const encodeSuspension = suspensions.encode;
 
 export function decodeSuspension(providerId: string, bytes: Uint8Array): Suspension {
-  const fields = fieldsOf(fromBinary(SuspensionRecordSchema, bytes));
-  return { ...fields, providerId, sinceMs: Number(fields.sinceMs), retryAtMs: Number(fields.retryAtMs) };
+  return { ...suspensions.decode(bytes), providerId };
 }
