@@ -188,6 +188,16 @@ export class DataLoss extends NexusError {
   readonly kind = "data_loss";
 }
 
+/** What `work` answers; undefined where it needs a record that cannot be opened or read. */
+export function unlessDataLoss<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof DataLoss) return undefined;
+    throw error;
+  }
+}
+
 /** An extension would do this, and the build does not have it. */
 export class Unimplemented extends NexusError {
   readonly kind = "unimplemented";

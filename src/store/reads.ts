@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { ApiKeyRecord } from "../model/access/api_key.js";
 import type { PendingAuthorization } from "../model/connections/authorization.js";
 import {
@@ -9,7 +8,11 @@ import {
 import type { NameParts } from "../model/connections/connection_name.js";
 import type { PendingImport } from "../model/connections/pending_import.js";
 import type { SealedCredential } from "../model/credentials/credential.js";
-import type { ProviderProfile } from "../model/providers/provider_profile.js";
+import {
+  canonicalName,
+  type ProviderKey,
+  type ProviderProfile,
+} from "../model/providers/provider_profile.js";
 import type { Suspension } from "../model/providers/suspension.js";
 import { lastRevision } from "./indexes/change_log.js";
 import { idsNamed } from "./indexes/name_index.js";
@@ -24,14 +27,6 @@ import { decodedProvider } from "./records/provider_codec.js";
 import { decodeAuthorization, decodeSealedCredential } from "./records/sealed_codec.js";
 import { decodeSuspension } from "./records/suspension_codec.js";
 import { readable, unlessUnreadable, unreadableConnection } from "./records/unreadable.js";
-
-/** Longer names of issuers are kept under their hash: keys of LMDB are bounded. */
-const maxIssuerKeyBytes = 1024;
-
-export function issuerKey(issuer: string): string {
-  if (Buffer.byteLength(issuer) <= maxIssuerKeyBytes) return issuer;
-  return `sha256:${createHash("sha256").update(issuer).digest("hex")}`;
-}
 
 export interface ProviderPage {
   /** Starts after this name. */
@@ -80,6 +75,11 @@ export abstract class Reads {
   findProviderByName(name: string): ProviderProfile | undefined {
     const id = this.findProviderIdByName(name);
     return id === undefined ? undefined : this.getProvider(id);
+  }
+
+  /** A name is taken as anybody writes it. @throws DataLoss as `getProvider` */
+  findProvider(key: ProviderKey): ProviderProfile | undefined {
+    return "id" in key ? this.getProvider(key.id) : this.findProviderByName(canonicalName(key.name));
   }
 
   /** Undefined when there is no such profile. One that cannot be read is looked up among all names. */
@@ -201,7 +201,7 @@ export abstract class Reads {
   }
 
   getDiscovery(issuer: string): StoredDiscovery | undefined {
-    const bytes = this.databases.discovery.getBinary(issuerKey(issuer));
+    const bytes = this.databases.discovery.getBinary(nameInKey(issuer));
     return bytes && decodeDiscovery(bytes);
   }
 

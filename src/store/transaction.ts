@@ -16,7 +16,7 @@ import { addToNumber, nameInKey } from "./indexes/numbers.js";
 import { PendingRevocations } from "./indexes/pending_revocations.js";
 import { countSealed, writeSealedCount } from "./indexes/sealed_count.js";
 import type { Databases } from "./lmdb/databases.js";
-import { issuerKey, Reads } from "./reads.js";
+import { Reads } from "./reads.js";
 import type { Recording } from "./recording.js";
 import { encodeApiKey } from "./records/api_key_codec.js";
 import { connectionEncoder, keepWritten, type StoredConnection } from "./records/connection_codec.js";
@@ -197,7 +197,7 @@ export class Transaction extends Reads implements Recording {
   }
 
   putDiscovery(issuer: string, discovery: StoredDiscovery): void {
-    this.databases.discovery.putSync(issuerKey(issuer), encodeDiscovery(discovery));
+    this.databases.discovery.putSync(nameInKey(issuer), encodeDiscovery(discovery));
   }
 
   putSuspension(suspension: Suspension): void {

@@ -4,7 +4,7 @@ import { principalPrefixes } from "../../model/access/policy.js";
 import type { ConnectionFacts, Resource } from "../../model/access/scope_restriction.js";
 import { InvalidArgument, NotFound } from "../../model/errors.js";
 import { isId } from "../../model/ids.js";
-import { canonicalName, type ProviderProfile } from "../../model/providers/provider_profile.js";
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Store } from "../../store/store.js";
 import type { AccessControl } from "./access_control.js";
 
@@ -52,9 +52,7 @@ export class AccessExplainer {
   }
 
   #provider(key: string): ProviderProfile {
-    const profile = isId(key)
-      ? this.deps.store.getProvider(key)
-      : this.deps.store.findProviderByName(canonicalName(key));
+    const profile = this.deps.store.findProvider(isId(key) ? { id: key } : { name: key });
     if (!profile) throw new NotFound("provider");
     return profile;
   }

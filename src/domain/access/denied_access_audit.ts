@@ -72,9 +72,7 @@ export class DeniedAccessAudit {
           timeMs,
           type: "access.denied",
           ...by(principal),
-          reason: action,
-          ...(connectionId !== undefined && { connectionId }),
-          ...(count !== undefined && { count }),
+          ...{ reason: action, connectionId, count },
         }),
       );
     } catch (error) {

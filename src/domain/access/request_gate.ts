@@ -4,14 +4,16 @@ import type { ProviderFacts } from "../../model/access/scope_restriction.js";
 import type { ConnectionName } from "../../model/connections/connection_name.js";
 import { type NexusError, NotFound } from "../../model/errors.js";
 import { isId } from "../../model/ids.js";
-import { canonicalName, type ProviderProfile } from "../../model/providers/provider_profile.js";
+import {
+  canonicalName,
+  type ProviderKey,
+  type ProviderProfile,
+} from "../../model/providers/provider_profile.js";
 import type { Store } from "../../store/store.js";
 import { hashState } from "../credentials/credential_vault.js";
 import type { McpServerNames } from "../providers/mcp_server_names.js";
 import { type AccessControl, denied } from "./access_control.js";
 import type { ConnectionNames } from "./connection_names.js";
-
-export type ProviderKey = { readonly id: string } | { readonly name: string };
 
 /** The resource that a request names; it may not exist. */
 export type Asked =

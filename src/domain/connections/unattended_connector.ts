@@ -12,11 +12,12 @@ import { FailedPrecondition, InvalidArgument, NotFound, Unavailable } from "../.
 import { newId } from "../../model/ids.js";
 import { defaultLimits, type Limits } from "../../model/limits.js";
 import { isUnattended } from "../../model/providers/grant_type.js";
-import { canonicalName, type ProviderProfile } from "../../model/providers/provider_profile.js";
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
 import type { ConnectionRequest } from "../consent/consent_request.js";
+import { refuseOtherName, refuseRevoked } from "../providers/requested_profile.js";
 import type { RefreshOutcome } from "../refresh/refresh_outcome.js";
 import type { Refresher } from "../refresh/refresher.js";
 import { changeConnection } from "./state/connection_change.js";
@@ -49,8 +50,7 @@ export class UnattendedConnector {
     const existing = connectionId === undefined ? undefined : store.getConnection(connectionId);
     const key = existing ? { id: existing.providerId } : provider;
     if (!key) return undefined;
-    const profile =
-      "id" in key ? store.getProvider(key.id) : store.findProviderByName(canonicalName(key.name));
+    const profile = store.findProvider(key);
     return profile && isUnattended(profile) ? profile : undefined;
   }
 
@@ -119,9 +119,10 @@ export class UnattendedConnector {
   /** @throws InvalidArgument, NotFound, FailedPrecondition */
   #existing(
     tx: Transaction,
-    { connectionId, userId, label = "" }: ConnectionRequest,
+    request: ConnectionRequest,
     { id: providerId }: ProviderProfile,
   ): Connection | undefined {
+    const { connectionId, userId, label = "" } = request;
     if (connectionId === undefined) {
       const [first] = tx.idsNamed({ providerId, userId, label });
       const named = first === undefined ? undefined : tx.getConnection(first);
@@ -129,13 +130,8 @@ export class UnattendedConnector {
     }
     const connection = tx.getConnection(connectionId);
     if (!connection) throw new NotFound("connection");
-    const other = (field: string): InvalidArgument =>
-      new InvalidArgument([{ field, description: "is not the one of this connection: leave it empty" }]);
-    if (userId !== "" && userId !== connection.userId) throw other("user_id");
-    if (label !== "" && label !== connection.label) throw other("label");
-    if (connection.status === "revoked") {
-      throw new FailedPrecondition("CONNECTION_REVOKED", "the connection was revoked: request a new one");
-    }
+    refuseOtherName(connection, request);
+    refuseRevoked(connection);
     return connection;
   }
 

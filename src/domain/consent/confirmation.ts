@@ -107,12 +107,7 @@ export class ConsentConfirmation {
       const what = profile ? "changed" : "deleted";
       return new FailedPrecondition(reason, `the provider profile was ${what}: request the consent again`);
     }
-    let held: HeldCredential | undefined;
-    try {
-      held = this.deps.vault.openAuthorization(key, pending).held;
-    } catch (error) {
-      if (!(error instanceof DataLoss)) throw error;
-    }
+    const held = this.deps.vault.authorizationIfOpens(key, pending)?.held;
     if (!held) {
       this.#end(tx, waiting, "data_loss", principal);
       return new DataLoss("the credential that waited for its confirmation cannot be opened");
@@ -182,10 +177,7 @@ export class ConsentConfirmation {
       timeMs: this.deps.clock.nowMs(),
       type,
       ...by(principal),
-      connectionId,
-      providerId,
-      ...(reason === undefined ? {} : { reason }),
-      ...(revision === undefined ? {} : { revision }),
+      ...{ connectionId, providerId, reason, revision },
     });
   }
 }

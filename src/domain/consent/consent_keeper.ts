@@ -5,7 +5,7 @@ import type { Connection } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
 import { type Account, isOtherAccount } from "../../model/credentials/account.js";
 import type { SealedCredential, TokenSet } from "../../model/credentials/credential.js";
-import { DataLoss } from "../../model/errors.js";
+import { unlessDataLoss } from "../../model/errors.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { UnusableGrant } from "../../oauth/failure.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -73,17 +73,12 @@ export class ConsentWriter {
   ): Secret | undefined {
     if (tokenSet.subject === undefined || tokenSet.subject !== connection.subject) return undefined;
     if (connection.problem?.movedFrom !== undefined) return undefined;
-    try {
-      const credential = stored && this.deps.vault.openCredential(connection, stored);
-      const isOurs = credential?.binding === undefined || credential.binding === grantBinding(profile);
-      // It may be bound to its key, and the credential has room for one.
-      const isKeyLost = credential?.dpopKey?.reveal() !== tokenSet.dpopKey?.reveal();
-      if (credential?.dpopKey && isKeyLost) return undefined;
-      return isOurs ? credential?.refreshToken : undefined;
-    } catch (error) {
-      if (error instanceof DataLoss) return undefined;
-      throw error;
-    }
+    const credential = stored && unlessDataLoss(() => this.deps.vault.openCredential(connection, stored));
+    const isOurs = credential?.binding === undefined || credential.binding === grantBinding(profile);
+    // It may be bound to its key, and the credential has room for one.
+    const isKeyLost = credential?.dpopKey?.reveal() !== tokenSet.dpopKey?.reveal();
+    if (credential?.dpopKey && isKeyLost) return undefined;
+    return isOurs ? credential?.refreshToken : undefined;
   }
 }
 

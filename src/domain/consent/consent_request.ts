@@ -8,10 +8,10 @@ import {
 } from "../../model/connections/authorization.js";
 import type { Connection, StepUp } from "../../model/connections/connection.js";
 import { newConnection } from "../../model/connections/new_connection.js";
-import { FailedPrecondition, InvalidArgument, NotFound } from "../../model/errors.js";
+import { InvalidArgument, NotFound } from "../../model/errors.js";
 import { newId, newState, newToken } from "../../model/ids.js";
 import { defaultLimits, type Limits } from "../../model/limits.js";
-import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import type { ProviderKey, ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { newCodeVerifier } from "../../oauth/pkce.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -25,7 +25,7 @@ import {
 } from "../connections/state/quotas.js";
 import { type CredentialVault, hashState } from "../credentials/credential_vault.js";
 import type { McpServers } from "../providers/mcp_servers.js";
-import { profileNamed, profileOf } from "../providers/requested_profile.js";
+import { profileNamed, profileOf, refuseRevoked } from "../providers/requested_profile.js";
 import { connectionKey } from "../token_endpoint/dpop_keys.js";
 import { type IssuerMetadata, refuseWithoutAuthorization } from "../token_endpoint/issuer_metadata.js";
 import { type DeviceRequests, refuseForDevice, shownOf } from "./device_request.js";
@@ -36,7 +36,7 @@ export interface ConnectionRequest {
   readonly userId: string;
   /** Of the name of a new connection; left out and empty are the same. */
   readonly label?: string;
-  readonly provider: { readonly id: string } | { readonly name: string } | undefined;
+  readonly provider: ProviderKey | undefined;
   /** Empty means the profile's defaults. */
   readonly scopes: readonly string[];
   readonly returnUrl: string | undefined;
@@ -275,11 +275,6 @@ export class ConnectionRequests {
     const description = `is required when ${why}: the completion code comes back to it`;
     throw new InvalidArgument([{ field: "return_url", description }]);
   }
-}
-
-function refuseRevoked({ status }: Connection): void {
-  if (status !== "revoked") return;
-  throw new FailedPrecondition("CONNECTION_REVOKED", "the connection was revoked: request a new one");
 }
 
 /**

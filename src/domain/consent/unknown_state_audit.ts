@@ -52,7 +52,7 @@ export class UnknownStateAudit {
           type: "state_verification_failed",
           ...by(actor),
           reason: "unknown_state",
-          ...(count > 1 && { count }),
+          count: count > 1 ? count : undefined,
         });
       });
     } catch (error) {

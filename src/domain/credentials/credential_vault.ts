@@ -3,7 +3,7 @@ import type { AuthorizationKey, PendingAuthorization } from "../../model/connect
 import type { Connection } from "../../model/connections/connection.js";
 import type { ImportedToken, ImportKey, PendingImport } from "../../model/connections/pending_import.js";
 import type { Credential, SealedCredential, SealedRecord } from "../../model/credentials/credential.js";
-import { DataLoss } from "../../model/errors.js";
+import { DataLoss, unlessDataLoss } from "../../model/errors.js";
 import type { ProfileVersion, ProviderProfile } from "../../model/providers/provider_profile.js";
 import { Secret } from "../../runtime/secret.js";
 import {
@@ -73,12 +73,7 @@ export class CredentialVault {
 
   /** Undefined when it cannot be opened. */
   authorizationIfOpens(stateHash: string, pending: PendingAuthorization): AuthorizationSecret | undefined {
-    try {
-      return this.openAuthorization(stateHash, pending);
-    } catch (error) {
-      if (error instanceof DataLoss) return undefined;
-      throw error;
-    }
+    return unlessDataLoss(() => this.openAuthorization(stateHash, pending));
   }
 
   /** A refresh token alone, or with the key that is proved with it. */
@@ -113,13 +108,7 @@ export class CredentialVault {
 
   /** Whether it opens where it lies. */
   opens(place: CiphertextBinding, sealed: SealedRecord): boolean {
-    try {
-      this.#open(sealed, place).fill(0);
-      return true;
-    } catch (error) {
-      if (error instanceof DataLoss) return false;
-      throw error;
-    }
+    return unlessDataLoss(() => this.#open(sealed, place).fill(0)) !== undefined;
   }
 
   /** The same, sealed with the primary key and as records are sealed now. @throws DataLoss when it does not open */

@@ -1,5 +1,5 @@
 import type { AssociatedData, SealedRecord } from "../../model/credentials/credential.js";
-import { DataLoss } from "../../model/errors.js";
+import { unlessDataLoss } from "../../model/errors.js";
 import type { SealedCounts } from "../../store/indexes/sealed_count.js";
 import { sealedKinds } from "../../store/indexes/sealed_walk.js";
 import { StoreDamaged } from "../../store/lmdb/store_error.js";
@@ -74,12 +74,7 @@ function primaryOf(wanted: string, counts: SealedCounts, vault: Vault): string {
 }
 
 function opensCheck(store: Store, vault: Vault, check: SealedRecord): boolean {
-  try {
-    return vault.open(check, placeOf(store.databaseId)).toString("utf8") === knownText;
-  } catch (error) {
-    if (error instanceof DataLoss) return false;
-    throw error;
-  }
+  return unlessDataLoss(() => vault.open(check, placeOf(store.databaseId)).toString("utf8")) === knownText;
 }
 
 /** Either the check alone is damaged, or what all records are bound to: then they must not be taken for lost one by one. */

@@ -1,4 +1,4 @@
-import { DataLoss } from "../../model/errors.js";
+import { unlessDataLoss } from "../../model/errors.js";
 import { type SealedKind, sealedKinds } from "../../store/indexes/sealed_walk.js";
 import type { Store } from "../../store/store.js";
 import {
@@ -17,12 +17,7 @@ const stretch = 64;
 
 /** The place that a record says it lies at; undefined when it, or what it belongs to, is gone or cannot be read. */
 export function sealedPlaceOf(reads: Store, kind: SealedKind, key: string): CiphertextBinding | undefined {
-  try {
-    return placeOf(reads, kind, key);
-  } catch (error) {
-    if (error instanceof DataLoss) return undefined;
-    throw error;
-  }
+  return unlessDataLoss(() => placeOf(reads, kind, key));
 }
 
 function placeOf(reads: Store, kind: SealedKind, key: string): CiphertextBinding | undefined {

@@ -3,14 +3,14 @@ import { aboutProvider } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { ClientRegistration } from "../../model/credentials/client_registration.js";
 import type { SealedRecord } from "../../model/credentials/credential.js";
-import { Aborted, DataLoss, NotFound } from "../../model/errors.js";
+import { Aborted, NotFound, unlessDataLoss } from "../../model/errors.js";
 import { newId } from "../../model/ids.js";
 import { isConsented } from "../../model/providers/grant_type.js";
-import {
-  type AuthType,
-  canonicalName,
-  type ProviderProfile,
-  type ProviderSettings,
+import type {
+  AuthType,
+  ProviderKey,
+  ProviderProfile,
+  ProviderSettings,
 } from "../../model/providers/provider_profile.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
@@ -149,11 +149,8 @@ export class ProviderRegistry {
   }
 
   /** @throws NotFound */
-  get(key: { readonly id: string } | { readonly name: string }): ProviderProfile {
-    const profile =
-      "id" in key
-        ? this.deps.store.getProvider(key.id)
-        : this.deps.store.findProviderByName(canonicalName(key.name));
+  get(key: ProviderKey): ProviderProfile {
+    const profile = this.deps.store.findProvider(key);
     if (!profile) throw new NotFound("provider");
     return profile;
   }
@@ -249,23 +246,13 @@ export class ProviderRegistry {
     const { id } = before;
     if (secret !== undefined)
       return secret ? this.deps.vault.sealClientSecret({ id, version }, secret) : undefined;
-    try {
-      const kept = this.deps.vault.openClientSecret(before);
-      return kept && this.deps.vault.sealClientSecret({ id, version }, kept);
-    } catch (error) {
-      if (error instanceof DataLoss) return before.clientSecret;
-      throw error;
-    }
+    const kept = this.#secretOf(before);
+    return kept ? this.deps.vault.sealClientSecret({ id, version }, kept) : before.clientSecret;
   }
 
   /** Undefined also when it cannot be opened. */
   #secretOf(profile: ProviderProfile): Secret | undefined {
-    try {
-      return this.deps.vault.openClientSecret(profile);
-    } catch (error) {
-      if (error instanceof DataLoss) return undefined;
-      throw error;
-    }
+    return unlessDataLoss(() => this.deps.vault.openClientSecret(profile));
   }
 
   /** Deletes the profile and leaves its connections. @returns how many are left without a provider. @throws NotFound */

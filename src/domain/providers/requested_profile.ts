@@ -1,13 +1,13 @@
 import type { Connection } from "../../model/connections/connection.js";
 import { FailedPrecondition, InvalidArgument, NotFound } from "../../model/errors.js";
-import { canonicalName, type ProviderProfile } from "../../model/providers/provider_profile.js";
+import type { ProviderKey, ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Store } from "../../store/store.js";
 
 /** How a request for consent names its provider, and for whom it is. */
 interface Named {
   readonly userId: string;
   readonly label?: string;
-  readonly provider: { readonly id: string } | { readonly name: string } | undefined;
+  readonly provider: ProviderKey | undefined;
 }
 
 /** The profile that a request for a new connection names. @throws InvalidArgument, NotFound */
@@ -17,18 +17,14 @@ export function profileNamed(store: Store, { provider: key }: Named): ProviderPr
       { field: "provider", description: "provider_id or provider_name is required" },
     ]);
   }
-  const profile = "id" in key ? store.getProvider(key.id) : store.findProviderByName(canonicalName(key.name));
+  const profile = store.findProvider(key);
   if (!profile) throw new NotFound("provider");
   return profile;
 }
 
 /** The profile of a connection that is asked for again. @throws InvalidArgument where the request says something else; FailedPrecondition */
 export function profileOf(store: Store, connection: Connection, request: Named): ProviderProfile {
-  const other = (field: string): InvalidArgument =>
-    new InvalidArgument([{ field, description: "is not the one of this connection: leave it empty" }]);
-  const { userId, label = "" } = request;
-  if (userId !== "" && userId !== connection.userId) throw other("user_id");
-  if (label !== "" && label !== connection.label) throw other("label");
+  refuseOtherName(connection, request);
   // A profile that was deleted and registered again under its name takes its connections back by consent.
   const profile =
     store.getProvider(connection.providerId) ?? store.findProviderByName(connection.providerName);
@@ -36,4 +32,20 @@ export function profileOf(store: Store, connection: Connection, request: Named):
     throw new FailedPrecondition("PROVIDER_DELETED", "the provider of this connection was deleted");
   if (request.provider && profileNamed(store, request).id !== profile.id) throw other("provider");
   return profile;
+}
+
+/** @throws InvalidArgument where the request is for another user or label */
+export function refuseOtherName(connection: Connection, { userId, label = "" }: Named): void {
+  if (userId !== "" && userId !== connection.userId) throw other("user_id");
+  if (label !== "" && label !== connection.label) throw other("label");
+}
+
+function other(field: string): InvalidArgument {
+  return new InvalidArgument([{ field, description: "is not the one of this connection: leave it empty" }]);
+}
+
+/** @throws FailedPrecondition */
+export function refuseRevoked({ status }: Connection): void {
+  if (status !== "revoked") return;
+  throw new FailedPrecondition("CONNECTION_REVOKED", "the connection was revoked: request a new one");
 }

@@ -1,7 +1,7 @@
 import type { Connection } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
 import { type Credential, isBound, type SealedCredential } from "../../model/credentials/credential.js";
-import { DataLoss } from "../../model/errors.js";
+import { unlessDataLoss } from "../../model/errors.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { newDpopKey } from "../../oauth/dpop/dpop_key.js";
@@ -47,11 +47,7 @@ export function connectionKey(
   vault: CredentialVault,
 ): Secret | undefined {
   if (!wantsDpop(profile, server)) return undefined;
-  try {
-    const credential = connection && stored && vault.openCredential(connection, stored);
-    if (credential?.dpopKey && credential.binding === grantBinding(profile)) return credential.dpopKey;
-  } catch (error) {
-    if (!(error instanceof DataLoss)) throw error;
-  }
+  const credential = connection && stored && unlessDataLoss(() => vault.openCredential(connection, stored));
+  if (credential?.dpopKey && credential.binding === grantBinding(profile)) return credential.dpopKey;
   return newDpopKey();
 }

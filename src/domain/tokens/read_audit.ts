@@ -174,7 +174,7 @@ export class ReadAudit {
           ...ownersOf(tx, connectionId),
           ...use,
           reason: reason.toLowerCase(),
-          ...(before && before.count > 0 && { count: before.count + 1 }),
+          count: before && before.count > 0 ? before.count + 1 : undefined,
         });
       });
     } catch (error) {
@@ -246,8 +246,8 @@ export class ReadAudit {
   }
 
   #readOf(tx: Recording, { principal, connectionId, use, reason, revision }: Entry) {
-    const own = { timeMs: this.deps.clock.nowMs(), ...by(principal), connectionId, revision };
-    return { ...own, ...ownersOf(tx, connectionId), ...use, ...(reason !== undefined && { reason }) };
+    const own = { timeMs: this.deps.clock.nowMs(), ...by(principal), connectionId, revision, reason };
+    return { ...own, ...ownersOf(tx, connectionId), ...use };
   }
 }
 
@@ -265,9 +265,9 @@ export function readerOf({ name, origin }: Principal): string {
   return `${name} ${hostOf(origin)}`;
 }
 
-function ownersOf(tx: Recording, connectionId: string): { providerId?: string; userId?: string } {
-  const connection = tx.getConnection(connectionId);
-  return connection === undefined ? {} : { providerId: connection.providerId, userId: connection.userId };
+function ownersOf(tx: Recording, connectionId: string) {
+  const { providerId, userId } = tx.getConnection(connectionId) ?? {};
+  return { providerId, userId };
 }
 
 /**

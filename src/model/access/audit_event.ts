@@ -87,12 +87,7 @@ export function about(connection: { readonly id: string; readonly providerId: st
 
 /** Who did it, from where, and through whom, for an event. */
 export function by({ name, origin, via, onBehalfOf }: Identity & Partial<Provenance>) {
-  return {
-    principal: name,
-    ...(origin !== undefined && { origin }),
-    ...(via !== undefined && { via }),
-    ...(onBehalfOf !== undefined && { agent: onBehalfOf.name }),
-  };
+  return { principal: name, origin, via, agent: onBehalfOf?.name };
 }
 
 /** What was done to a provider. Its name stands in the event, since the id leads nowhere once the profile is deleted. */

@@ -41,6 +41,9 @@ export interface ProviderProfile extends ProviderSettings, ProfileVersion {
   readonly registration?: ClientRegistration | undefined;
 }
 
+/** How a profile is asked for. */
+export type ProviderKey = { readonly id: string } | { readonly name: string };
+
 export const namePattern = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
 
 /** Names are looked up trimmed and lower-cased. */

@@ -7,7 +7,7 @@ import type {
   Message,
   MessageShape,
 } from "@bufbuild/protobuf";
-import type { Asked, ProviderKey } from "../../domain/access/request_gate.js";
+import type { Asked } from "../../domain/access/request_gate.js";
 import { AccessService } from "../../gen/nexus/v1/access_pb.js";
 import { ApprovalService } from "../../gen/nexus/v1/approval_pb.js";
 import { AuditService } from "../../gen/nexus/v1/audit_pb.js";
@@ -21,6 +21,7 @@ import { StatusService } from "../../gen/nexus/v1/status_pb.js";
 import { TokenService } from "../../gen/nexus/v1/token_pb.js";
 import type { Action } from "../../model/access/access_table.js";
 import type { ConnectionName } from "../../model/connections/connection_name.js";
+import type { ProviderKey } from "../../model/providers/provider_profile.js";
 
 /** What an RPC is to the policy. */
 export interface RpcAccess {

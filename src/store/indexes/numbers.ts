@@ -4,7 +4,7 @@ import { type Databases, decodeCount, encodeCount, type NumberKey } from "../lmd
 /** Longer names are kept under their hash: keys of LMDB are bounded. */
 const maxNameBytes = 1024;
 
-/** A name that somebody else chose, as part of the key of a number. */
+/** A name that somebody else chose, as a key or a part of one. */
 export function nameInKey(name: string): string {
   const isPlain = Buffer.byteLength(name) <= maxNameBytes && /^[^\p{Cc}]*$/u.test(name);
   return isPlain ? name : `sha256:${createHash("sha256").update(name).digest("hex")}`;

@@ -46,7 +46,8 @@ export function recordForm<Model, Desc extends DescMessage>(
     const model: Members = {};
     for (const [name, form] of fields) {
       const stored = (message as Message & Members)[name];
-      model[name] = form ? form.decode(stored) : stored;
+      const value = form ? form.decode(stored) : stored;
+      if (value !== undefined) model[name] = value;
     }
     return model as Model;
   };

@@ -1,6 +1,6 @@
 import { newConnection } from "../../model/connections/new_connection.js";
 import { bearerStrategy } from "../../model/credentials/strategy.js";
-import { DataLoss } from "../../model/errors.js";
+import { DataLoss, unlessDataLoss } from "../../model/errors.js";
 import type { StoredConnection } from "./connection_codec.js";
 
 /** What a decoder throws means that the bytes are not what was written. @throws DataLoss */
@@ -15,12 +15,7 @@ export function readable<T>(what: string, decode: () => T): T {
 
 /** Undefined instead of what cannot be read. */
 export function unlessUnreadable<T>(decode: () => T): T | undefined {
-  try {
-    return readable("record", decode);
-  } catch (error) {
-    if (error instanceof DataLoss) return undefined;
-    throw error;
-  }
+  return unlessDataLoss(() => readable("record", decode));
 }
 
 /** Stands for a connection whose record cannot be read: it can be looked at and deleted, and holds up no other. */

@@ -5,7 +5,7 @@ import { grantBinding } from "../../../model/connections/grant_binding.js";
 import type { SpooledTokenSet, SpoolOutcome } from "../../../model/connections/spooled_token_set.js";
 import { isOtherAccount } from "../../../model/credentials/account.js";
 import type { Credential } from "../../../model/credentials/credential.js";
-import { DataLoss } from "../../../model/errors.js";
+import { unlessDataLoss } from "../../../model/errors.js";
 import { isRefreshable } from "../../../model/refresh/refresh_policy.js";
 import type { Clock } from "../../../runtime/clock.js";
 import { unlessUnreadable } from "../../../store/records/unreadable.js";
@@ -42,11 +42,8 @@ export function storeSpooled(tx: Transaction, entry: SpooledTokenSet, deps: Spoo
     providerId: spooled.providerId,
     revision: spooled.credentialRevision,
   };
-  let opened: Credential;
-  try {
-    opened = deps.vault.openCredential(spooled, credential);
-  } catch (error) {
-    if (!(error instanceof DataLoss)) throw error;
+  const opened = unlessDataLoss(() => deps.vault.openCredential(spooled, credential));
+  if (!opened) {
     tx.appendAudit({ ...event, type: "token_storage_failed", reason: "data_loss" });
     return "data_loss";
   }

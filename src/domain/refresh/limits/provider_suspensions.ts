@@ -1,5 +1,5 @@
 import type { Connection, Refusals } from "../../../model/connections/connection.js";
-import { DataLoss } from "../../../model/errors.js";
+import { unlessDataLoss } from "../../../model/errors.js";
 import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
 import type { Suspension } from "../../../model/providers/suspension.js";
 import { isRefreshable, probeAtMs, suspensionDelayMs } from "../../../model/refresh/refresh_policy.js";
@@ -194,14 +194,10 @@ export class ProviderSuspensions {
     });
   }
 
+  /** Not that of a profile that cannot be read. */
   #isOver(suspension: Suspension): boolean {
-    try {
-      const profile = this.deps.store.getProvider(suspension.providerId);
-      return !profile || !holds(suspension, profile);
-    } catch (error) {
-      if (error instanceof DataLoss) return false;
-      throw error;
-    }
+    const found = unlessDataLoss(() => ({ profile: this.deps.store.getProvider(suspension.providerId) }));
+    return found !== undefined && !(found.profile && holds(suspension, found.profile));
   }
 
   /** One that was not refused yet, else the next in turn: one that only its own quirk makes the provider refuse does not speak for all. */
