@@ -1,6 +1,5 @@
 import { ConnectionImporter } from "../domain/connections/connection_importer.js";
 import { Connections } from "../domain/connections/connections.js";
-import { credentialCheck } from "../domain/connections/credential_check.js";
 import { ImportRecovery } from "../domain/connections/import_recovery.js";
 import { UnattendedConnector } from "../domain/connections/unattended_connector.js";
 import { ConnectionCompleter } from "../domain/consent/callback.js";
@@ -122,7 +121,7 @@ function importParts(shared: Shared, spool: TokenSpool) {
     clock,
     log,
     spool,
-    checkFields: credentialCheck(trial),
+    checkFields: (profile, values) => trial.check(profile, values),
     limits: config.limits,
   });
   return {

@@ -1,25 +1,19 @@
 import * as oauth from "oauth4webapi";
 import type { TokenTypeHint } from "../model/connections/revocation.js";
 import { parseJsonObject } from "../model/json_object.js";
-import { OutboundError, type OutboundFetch } from "../outbound/outbound.js";
+import { OutboundError } from "../outbound/outbound.js";
 import type { OutboundResponse } from "../outbound/outbound_exchange.js";
 import { parseRetryAfterMs } from "../outbound/retry_after.js";
-import type { Clock } from "../runtime/clock.js";
 import type { Secret } from "../runtime/secret.js";
-import type { AuthorizationServer } from "./authorization_server.js";
-import { clientAuthentication, clientMetadata, type OAuthClient } from "./client_authentication.js";
+import { clientAuthentication, clientMetadata } from "./client_authentication.js";
 import { GrantFailure } from "./failure.js";
+import type { Renewal } from "./grants/renewal.js";
 
-export interface Revocation {
-  readonly server: AuthorizationServer;
+export interface Revocation extends Renewal {
   /** RFC 7009 section 2. */
   readonly endpoint: string;
-  readonly client: OAuthClient;
   readonly token: Secret;
   readonly tokenTypeHint: TokenTypeHint;
-  readonly clock: Clock;
-  readonly fetch: OutboundFetch;
-  readonly signal?: AbortSignal | undefined;
 }
 
 export type RevocationOutcome =

@@ -26,12 +26,12 @@ import type { Store } from "../../store/store.js";
 import { importPlace } from "../credentials/associated_data.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { CredentialWriter } from "../credentials/credential_writer.js";
+import type { CredentialTrial } from "../providers/static/credential_probe.js";
 import type { TokenSpool } from "../refresh/journal/token_spool.js";
 import { refreshKey } from "../token_endpoint/dpop_keys.js";
 import type { TokenSources } from "../token_endpoint/grant_types.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
-import type { CheckFields } from "./credential_check.js";
 import { checkImportRequest, type ImportRequest, importFailure } from "./import_request.js";
 import { refuseMoreConnections, refuseTakenLabel } from "./state/quotas.js";
 
@@ -56,7 +56,7 @@ export class ConnectionImporter {
       readonly grants: Pick<TokenEndpointClient, "refresh">;
       readonly spool: TokenSpool;
       readonly sources: TokenSources;
-      readonly checkFields: CheckFields;
+      readonly checkFields: CredentialTrial["check"];
       readonly clock: Clock;
       readonly log: Log;
       readonly limits?: Limits;

@@ -10,9 +10,7 @@ const maxBytes = 16 * 1024;
  * Files that hold a JWT by which the client proves itself, and that somebody else renews: the kubelet, a SPIRE agent. Operators name them
  * by a setting, profiles only their names: anyone who may write profiles must not read files of the machine.
  */
-export class AssertionFiles {
-  readonly #files: NamedFiles;
-
+export class AssertionFiles extends NamedFiles {
   constructor(
     private readonly deps: {
       /** Absolute paths by name, of `NEXUS_CLIENT_ASSERTION_FILES`. */
@@ -20,14 +18,10 @@ export class AssertionFiles {
       readonly clock: Clock;
     },
   ) {
-    this.#files = new NamedFiles({
+    super({
       ...{ paths: deps.clientAssertionFiles, setting: "NEXUS_CLIENT_ASSERTION_FILES" },
       ...{ kind: "client assertion file", maxBytes },
     });
-  }
-
-  get names(): readonly string[] {
-    return Object.keys(this.deps.clientAssertionFiles);
   }
 
   /**
@@ -38,7 +32,7 @@ export class AssertionFiles {
    * `transient` if it cannot be read now, or its content has expired.
    */
   async read(name: string): Promise<Secret> {
-    const text = (await this.#files.read(name)).trim();
+    const text = (await this.text(name)).trim();
     const claims = /^[\w-]+\.[\w-]+\.[\w-]+$/.test(text) ? claimsOf(text) : undefined;
     if (claims === undefined) throw refusedFile("client", `the client assertion file ${name} holds no JWT`);
     const { exp } = claims;

@@ -7,29 +7,20 @@ import { NamedFiles, refusedFile } from "./named_files.js";
 const maxBytes = 64 * 1024;
 
 /** Files that hold the private key of a client, and that somebody else may exchange: a mounted secret, an agent of a vault. */
-export class KeyFiles {
-  readonly #files: NamedFiles;
-
+export class KeyFiles extends NamedFiles {
   /** @param deps absolute paths by name, of `NEXUS_SIGNING_KEY_FILES` */
-  constructor(private readonly deps: { readonly clientKeyFiles: Readonly<Record<string, string>> }) {
-    this.#files = new NamedFiles({
-      ...{ paths: deps.clientKeyFiles, setting: "NEXUS_SIGNING_KEY_FILES" },
-      ...{ kind: "client key file", maxBytes },
-    });
-  }
-
-  get names(): readonly string[] {
-    return Object.keys(this.deps.clientKeyFiles);
+  constructor({ clientKeyFiles: paths }: { readonly clientKeyFiles: Readonly<Record<string, string>> }) {
+    super({ paths, setting: "NEXUS_SIGNING_KEY_FILES", kind: "client key file", maxBytes });
   }
 
   /**
    * The key that the file holds now. Neither path nor content is ever in an error.
    *
    * @param alg it must sign by, of RFC 7518 section 3.1; empty for any
-   * @throws GrantFailure before anything is sent: as `NamedFiles.read`, and of kind `client` when the file holds no such key
+   * @throws GrantFailure before anything is sent: as `NamedFiles.text`, and of kind `client` when the file holds no such key
    */
   async read(name: string, alg: string): Promise<Secret> {
-    const text = await this.#files.read(name);
+    const text = await this.text(name);
     try {
       chosenAlgorithm(readPrivateKey(text).algorithms, alg);
     } catch (error) {

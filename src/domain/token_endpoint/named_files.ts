@@ -12,8 +12,12 @@ export interface NamedFilesDeps {
 }
 
 /** Files that operators name by a setting, and profiles by these names alone: anyone who may write profiles must not read files of the machine. */
-export class NamedFiles {
-  constructor(private readonly deps: NamedFilesDeps) {}
+export abstract class NamedFiles {
+  constructor(private readonly files: NamedFilesDeps) {}
+
+  get names(): readonly string[] {
+    return Object.keys(this.files.paths);
+  }
 
   /**
    * What the file holds now: it is opened by its path each time, so that a symbolic link that was moved leads to the new file. Neither path nor
@@ -21,8 +25,8 @@ export class NamedFiles {
    *
    * @throws GrantFailure of kind `client` when the setting has no such name, or the file is too large or none; `transient` when it cannot be read now
    */
-  async read(name: string): Promise<string> {
-    const { paths, setting, kind, maxBytes } = this.deps;
+  protected async text(name: string): Promise<string> {
+    const { paths, setting, kind, maxBytes } = this.files;
     const path = Object.hasOwn(paths, name) ? paths[name] : undefined;
     if (path === undefined)
       throw refusedFile(

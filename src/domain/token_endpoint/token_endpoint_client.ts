@@ -5,20 +5,23 @@ import {
   signsByKeyFile,
 } from "../../model/clients/client_proof.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
-import type { TokenTypeHint } from "../../model/connections/revocation.js";
 import type { TokenSet } from "../../model/credentials/credential.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { type OAuthClient, presentingCertificate } from "../../oauth/client_authentication.js";
 import { DpopNonces } from "../../oauth/dpop/dpop_nonces.js";
-import { exchangeCode } from "../../oauth/grants/code_exchange.js";
-import { authorizeDevice, type DeviceAuthorization } from "../../oauth/grants/device_authorization.js";
-import { type DevicePollOutcome, pollDevice } from "../../oauth/grants/device_grant.js";
+import { type CodeExchange, exchangeCode } from "../../oauth/grants/code_exchange.js";
+import {
+  authorizeDevice,
+  type DeviceAuthorization,
+  type DeviceAuthorizationRequest as DeviceCodeRequest,
+} from "../../oauth/grants/device_authorization.js";
+import { type DevicePoll, type DevicePollOutcome, pollDevice } from "../../oauth/grants/device_grant.js";
 import type { MintedToken } from "../../oauth/grants/minted_token.js";
-import { pushAuthorizationRequest } from "../../oauth/grants/pushed_request.js";
+import { type PushedRequest, pushAuthorizationRequest } from "../../oauth/grants/pushed_request.js";
 import type { Renewal, Renewed } from "../../oauth/grants/renewal.js";
 import { codeChallenge } from "../../oauth/pkce.js";
-import { type RevocationOutcome, revoke } from "../../oauth/revocation.js";
+import { type Revocation, type RevocationOutcome, revoke } from "../../oauth/revocation.js";
 import type { OutboundFetch } from "../../outbound/outbound.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
@@ -72,54 +75,32 @@ class OAuthClients {
   }
 }
 
-export interface CodeExchangeRequest {
-  readonly server: AuthorizationServer;
-  readonly profile: ProviderProfile;
-  /** Parameters of a checked authorization response. */
-  readonly params: URLSearchParams;
-  readonly redirectUri: string;
-  readonly codeVerifier: string;
-  /** Set when an id_token is required. */
-  readonly nonce: string | undefined;
-  /** The key that is proved (DPoP); undefined where none is. */
-  readonly dpopKey: Secret | undefined;
-}
-
 /** Whom a request is sent to, and for which profile. */
 interface EndpointRequest {
   readonly server: AuthorizationServer;
   readonly profile: ProviderProfile;
+  /** The key that is proved (DPoP); undefined where none is. */
   readonly dpopKey?: Secret | undefined;
+  readonly signal?: AbortSignal;
 }
+
+/** A request of `oauth`, for a profile in place of its client. */
+type ForProfile<Request extends Renewal> = Omit<Request, keyof Renewal> & EndpointRequest;
+
+export type CodeExchangeRequest = Omit<ForProfile<CodeExchange>, "expectedNonce" | "requireIdToken"> & {
+  /** Set when an id_token is required. */
+  readonly nonce: string | undefined;
+};
 
 /** PKCE goes with it where the server announces it. */
-interface DeviceRequest extends EndpointRequest {
+export type DeviceAuthorizationRequest = Omit<ForProfile<DeviceCodeRequest>, "codeChallenge"> & {
   readonly codeVerifier: string;
-}
+};
 
-export interface DeviceAuthorizationRequest extends DeviceRequest {
-  readonly endpoint: string;
-  readonly scopes: readonly string[];
-}
+export type DevicePollRequest = ForProfile<DevicePoll>;
 
-export interface DevicePollRequest extends DeviceRequest {
-  readonly deviceCode: string;
-  readonly requireIdToken: boolean;
-  readonly signal: AbortSignal;
-  /** As in `CodeExchangeRequest`. */
-  readonly dpopKey: Secret | undefined;
-}
-
-export interface RevocationRequest {
-  readonly server: AuthorizationServer;
-  readonly endpoint: string;
-  readonly profile: ProviderProfile;
-  readonly token: Secret;
-  readonly tokenTypeHint: TokenTypeHint;
-  readonly signal: AbortSignal;
-  /** As in `RefreshRequest`. */
-  readonly boundTo: string | undefined;
-}
+/** `boundTo` as in `RefreshRequest`. */
+export type RevocationRequest = ForProfile<Revocation> & { readonly boundTo: string | undefined };
 
 /** The token belongs to another client, issuer or endpoint than the profile names now: nothing was sent. */
 export class GrantMoved extends Error {
@@ -146,11 +127,11 @@ export class TokenEndpointClient {
 
   /** @throws GrantFailure, DataLoss */
   async exchangeCode(request: CodeExchangeRequest): Promise<TokenSet> {
-    const { params, redirectUri, codeVerifier, nonce, dpopKey } = request;
+    const { nonce, dpopKey } = request;
     const sentMs = this.deps.clock.monotonicMs();
     const tokenSet = await exchangeCode({
+      ...request,
       ...this.#renewal(request),
-      ...{ params, redirectUri, codeVerifier },
       expectedNonce: nonce,
       requireIdToken: nonce !== undefined,
     });
@@ -181,25 +162,21 @@ export class TokenEndpointClient {
   }
 
   /** See `pushAuthorizationRequest`. @throws GrantFailure, DataLoss */
-  async pushAuthorization(
-    request: EndpointRequest & { readonly endpoint: string; readonly location: string },
-  ): Promise<string> {
-    const { endpoint, location } = request;
-    return await pushAuthorizationRequest({ ...this.#renewal(request), endpoint, location });
+  async pushAuthorization(request: ForProfile<PushedRequest>): Promise<string> {
+    return await pushAuthorizationRequest({ ...request, ...this.#renewal(request) });
   }
 
   /** @throws GrantFailure, DataLoss */
   async authorizeDevice(request: DeviceAuthorizationRequest): Promise<DeviceAuthorization> {
-    const { server, endpoint, scopes, codeVerifier } = request;
+    const { server, codeVerifier } = request;
     const challenge = server.announcesPkce ? codeChallenge(codeVerifier) : undefined;
-    return await authorizeDevice({ ...this.#renewal(request), endpoint, scopes, codeChallenge: challenge });
+    return await authorizeDevice({ ...request, ...this.#renewal(request), codeChallenge: challenge });
   }
 
   /** @throws GrantFailure, DataLoss */
   async pollDevice(request: DevicePollRequest): Promise<DevicePollOutcome> {
-    const { server, deviceCode, requireIdToken, signal } = request;
-    const codeVerifier = server.announcesPkce ? request.codeVerifier : undefined;
-    const poll = { ...this.#renewal(request), deviceCode, codeVerifier, requireIdToken, signal };
+    const codeVerifier = request.server.announcesPkce ? request.codeVerifier : undefined;
+    const poll = { ...request, ...this.#renewal(request), codeVerifier };
     const sentMs = this.deps.clock.monotonicMs();
     const outcome = await pollDevice(poll);
     if (outcome.kind !== "granted") return outcome;
@@ -210,8 +187,7 @@ export class TokenEndpointClient {
   /** @throws GrantMoved, DataLoss */
   async revoke(request: RevocationRequest): Promise<RevocationOutcome> {
     refuseMoved(request);
-    const { endpoint, token, tokenTypeHint, signal } = request;
-    return await revoke({ ...this.#renewal(request), endpoint, token, tokenTypeHint, signal });
+    return await revoke({ ...request, ...this.#renewal(request) });
   }
 
   /** Its lifetimes count from then: the answer may have lain in the socket while the process stood still. */

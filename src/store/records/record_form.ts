@@ -46,8 +46,7 @@ export function recordForm<Model, Desc extends DescMessage>(
     const model: Members = {};
     for (const [name, form] of fields) {
       const stored = (message as Message & Members)[name];
-      const value = form ? form.decode(stored) : stored;
-      if (value !== undefined) model[name] = value;
+      model[name] = form ? form.decode(stored) : stored;
     }
     return model as Model;
   };

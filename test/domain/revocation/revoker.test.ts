@@ -50,7 +50,7 @@ describe("Revoker", () => {
         revoke: (request) =>
           new Promise((resolve) => {
             asked.push({ request, answer: resolve });
-            request.signal.addEventListener("abort", () =>
+            request.signal?.addEventListener("abort", () =>
               resolve({ kind: "retry", reason: "aborted", retryAfterMs: undefined }),
             );
             onAsked?.();

@@ -1,4 +1,5 @@
 import type { Account } from "../../../model/credentials/account.js";
+import type { StaticCredential } from "../../../model/credentials/credential.js";
 import type { Strategy } from "../../../model/credentials/strategy.js";
 import { FailedPrecondition, type FieldViolation, Unavailable } from "../../../model/errors.js";
 import type { ProviderProfile, ProviderSettings } from "../../../model/providers/provider_profile.js";
@@ -8,6 +9,7 @@ import { readUserInfo } from "../../../oauth/resource/user_info.js";
 import { OutboundError, type OutboundFetch } from "../../../outbound/outbound.js";
 import type { OutboundResponse } from "../../../outbound/outbound_exchange.js";
 import type { Secret } from "../../../runtime/secret.js";
+import { checkCredential } from "./credential_values.js";
 
 /** A request of an agent to a provider's API. */
 export interface ApiRequest {
@@ -28,6 +30,16 @@ export type ApplyStrategy = (
 /** Tries static credentials at the provider, where the profile says how. */
 export class CredentialTrial {
   constructor(private readonly deps: { readonly apply: ApplyStrategy; readonly outbound: OutboundFetch }) {}
+
+  /**
+   * Judges the fields of a static type by the profile's schema, and tries them.
+   *
+   * @throws InvalidArgument naming `credentials.<field>`, and as `try`
+   */
+  async check(profile: ProviderProfile, values: Readonly<Record<string, string>>): Promise<StaticCredential> {
+    const fields = checkCredential(profile, values);
+    return { fields, account: await this.try(profile, fields) };
+  }
 
   /**
    * One `GET` of the profile's `user_info_endpoint`; nothing where the profile does not name it.
