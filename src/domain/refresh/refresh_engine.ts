@@ -4,25 +4,18 @@ import { problemMessages } from "../../model/problem_reason.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { noTracing, type Tracing } from "../../model/tracing.js";
 import type { Changes } from "../../runtime/changes.js";
-import type { Clock } from "../../runtime/clock.js";
-import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
-import type { Log } from "../../runtime/log.js";
 import { unlessUnreadable } from "../../store/records/unreadable.js";
-import type { Store } from "../../store/store.js";
 import { PendingConsents } from "../consent/pending_consents.js";
-import type { CredentialVault } from "../credentials/credential_vault.js";
-import type { CredentialWriter } from "../credentials/credential_writer.js";
-import type { RevocationQueue } from "../revocation/revocation_queue.js";
-import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
-import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
-import type { TokenSpool } from "./journal/token_spool.js";
 import { FailingProviders } from "./limits/failing_providers.js";
 import { ProviderConcurrency } from "./limits/provider_concurrency.js";
 import { ProviderSuspensions } from "./limits/provider_suspensions.js";
 import { OutcomeWriter } from "./outcome_writer.js";
-import type { GrantBasis, RefreshMetrics, RefreshOutcome } from "./refresh_outcome.js";
+import type { RefreshOutcome } from "./refresh_outcome.js";
 import { RefreshScheduler } from "./refresh_scheduler.js";
-import { Refresher } from "./refresher.js";
+import { Refresher, type RefresherDeps } from "./refresher.js";
+
+/** What the engine makes for the refresher. */
+type OwnParts = "concurrency" | "suspensions" | "outcomes" | "failing" | "tracing";
 
 /** The parts that keep tokens alive, put together. */
 export class RefreshEngine {
@@ -33,28 +26,9 @@ export class RefreshEngine {
   readonly #scheduler: RefreshScheduler;
 
   constructor(
-    private readonly deps: {
-      readonly store: Store;
-      readonly vault: CredentialVault;
-      readonly writer: CredentialWriter;
-      readonly servers: IssuerMetadata;
-      readonly grants: Pick<TokenEndpointClient, "refresh">;
-      /** Takes the token of a refresh that came too late, and of a consent that was not confirmed. */
-      readonly revocations: RevocationQueue;
-      /** Holds a token set until it is durable. */
-      readonly spool: TokenSpool;
-      /** Shared with consents: one token request per connection. */
-      readonly locks: KeyedMutex<string>;
+    private readonly deps: Omit<RefresherDeps, OwnParts> & {
       readonly changes: Changes;
-      readonly clock: Clock;
-      /** Uniform in [0, 1). */
-      readonly random: () => number;
-      readonly log: Log;
-      readonly metrics: RefreshMetrics;
-      readonly sources?: GrantBasis;
-      /** Called with the outcome of each attempt. */
-      readonly onEnded?: (outcome: RefreshOutcome) => void;
-      /** Shows refreshes as spans; none by default. */
+      /** None by default. */
       readonly tracing?: Tracing;
     },
   ) {

@@ -28,7 +28,7 @@ import type { ProviderSuspensions } from "./limits/provider_suspensions.js";
 import type { Attempt, OutcomeWriter } from "./outcome_writer.js";
 import { failureOf } from "./outcomes.js";
 import type { GrantBasis, RefreshMetrics, RefreshOptions, RefreshOutcome } from "./refresh_outcome.js";
-import { RefreshPreparation } from "./refresh_preparation.js";
+import { prepareRefresh } from "./refresh_preparation.js";
 
 /** An answer that holds a token set. */
 interface Success {
@@ -54,14 +54,18 @@ export interface RefresherDeps {
   readonly suspensions: ProviderSuspensions;
   readonly outcomes: OutcomeWriter;
   readonly failing: FailingProviders;
+  /** Takes the token of a refresh that came too late, and of a consent that was not confirmed. */
   readonly revocations: RevocationQueue;
+  /** Holds a token set until it is durable. */
   readonly spool: TokenSpool;
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
   readonly log: Log;
   readonly metrics: RefreshMetrics;
+  /** Called with the outcome of each attempt. */
   readonly onEnded?: ((outcome: RefreshOutcome) => void) | undefined;
+  /** Shows refreshes as spans. */
   readonly tracing: Tracing;
   readonly sources?: GrantBasis;
 }
@@ -71,11 +75,7 @@ export type Refreshes = Pick<Refresher, "refresh">;
 
 /** Asks for the next token of connections: for one connection never two at a time, and nothing is seen before it is durable. */
 export class Refresher {
-  readonly #preparation: RefreshPreparation;
-
-  constructor(private readonly deps: RefresherDeps) {
-    this.#preparation = new RefreshPreparation(deps);
-  }
+  constructor(private readonly deps: RefresherDeps) {}
 
   /**
    * Refreshes one connection. A refresh of it that waits or is under way is shared.
@@ -146,7 +146,7 @@ export class Refresher {
     const startedMs = clock.monotonicMs();
     const count = (result: "success" | "failure", reason: string): void =>
       metrics.refreshed(profile.name, result, reason, clock.monotonicMs() - startedMs);
-    const prepared = await this.#preparation.prepare(attempt);
+    const prepared = await prepareRefresh(this.deps, attempt);
     if (typeof prepared === "string") {
       count("failure", prepared);
       return prepared;

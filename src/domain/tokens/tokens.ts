@@ -5,13 +5,12 @@ import { NexusError } from "../../model/errors.js";
 import { demandMayRefresh } from "../../model/refresh/refresh_policy.js";
 import { noTracing, type Tracing, type Use } from "../../model/tracing.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";
-import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
 import type { Asking, RequestRules } from "../access/request_rules.js";
-import type { ConnectionView, CredentialReader, CurrentToken } from "../credentials/credential_reader.js";
-import type { Refreshes } from "../refresh/refresher.js";
+import type { ConnectionView, CurrentToken } from "../credentials/credential_reader.js";
 import {
   DemandedRefresh,
+  type DemandedRefreshDeps,
   precondition,
   refuseWithheld,
   retryLater,
@@ -23,13 +22,10 @@ import type { RefreshLimit } from "./refresh_limit.js";
 /** Who asked for a refresh of which revision, remembered. One that is forgotten is recorded again. */
 const maxAsked = 10_000;
 
-export interface TokensDeps {
+export interface TokensDeps extends DemandedRefreshDeps {
   readonly store: Store;
-  readonly reader: CredentialReader;
-  readonly refresher: Refreshes;
   readonly readAudit: Pick<ReadAudit, "read" | "refused">;
   readonly limit: Pick<RefreshLimit, "take">;
-  readonly clock: Clock;
   readonly rules: Pick<RequestRules, "admit">;
   readonly tracing: Tracing;
 }

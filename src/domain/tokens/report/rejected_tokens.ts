@@ -9,7 +9,6 @@ import {
   readTokenChallenge,
   type TokenChallenge,
 } from "../../../oauth/resource/authentication_challenge.js";
-import type { Clock } from "../../../runtime/clock.js";
 import type { Store } from "../../../store/store.js";
 import type { McpServers } from "../../providers/mcp_servers.js";
 import type { LinkAnswer } from "../acquire/decision.js";
@@ -43,7 +42,6 @@ export interface Rejection {
 
 export interface RejectedTokensDeps extends DemandedRefreshDeps {
   readonly store: Store;
-  readonly clock: Clock;
   readonly limit: RefreshLimit;
   readonly stepUps: StepUps;
   /** Takes the nonces that APIs ask for, by connection. */
