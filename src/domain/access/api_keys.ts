@@ -11,11 +11,9 @@ import type { Principal } from "../../model/access/principal.js";
 import { type Restriction, restrictionViolations } from "../../model/access/scope_restriction.js";
 import { AlreadyExists, FailedPrecondition, InvalidArgument, NotFound } from "../../model/errors.js";
 import type { Changes } from "../../runtime/changes.js";
-import type { Clock } from "../../runtime/clock.js";
-import type { Log } from "../../runtime/log.js";
 import type { Secret } from "../../runtime/secret.js";
-import type { Store } from "../../store/store.js";
 import { apiKeyId, matchesDigest, newApiKey } from "../../vault/api_key.js";
+import type { StoreParts } from "../parts.js";
 import { Leases } from "./leases.js";
 
 /** The use of a key is noted this coarsely, so that no call waits for the disk. */
@@ -37,11 +35,8 @@ interface Entry {
   lastUsedHour: number;
 }
 
-export interface ApiKeysDeps {
-  readonly store: Store;
+export interface ApiKeysDeps extends StoreParts {
   readonly changes: Changes;
-  readonly clock: Clock;
-  readonly log: Log;
 }
 
 /** The API keys: made, shown once, verified, revoked. All of them are held in memory, so that a call costs one digest. */

@@ -9,9 +9,8 @@ import {
 import { by } from "../../model/access/audit_event.js";
 import { daemon, type Principal } from "../../model/access/principal.js";
 import { FailedPrecondition, NotLeader } from "../../model/errors.js";
-import type { Clock, Timer } from "../../runtime/clock.js";
-import type { Log } from "../../runtime/log.js";
-import type { Store } from "../../store/store.js";
+import type { Timer } from "../../runtime/clock.js";
+import type { StoreParts } from "../parts.js";
 
 /** An end that the store did not take is tried again after it. Nobody can use the key meanwhile. */
 const retryMs = 60_000;
@@ -25,10 +24,7 @@ export class Leases {
   readonly #watched = new Map<string, { endsAtMs: number; dueMs: number; timer: Timer }>();
 
   constructor(
-    private readonly deps: {
-      readonly store: Store;
-      readonly clock: Clock;
-      readonly log: Log;
+    private readonly deps: StoreParts & {
       find(name: string): ApiKeyRecord | undefined;
       /** Takes a record over; ends the calls of a key that it revokes. */
       keep(record: ApiKeyRecord): void;

@@ -18,14 +18,11 @@ import { defaultLimits, type Limits } from "../../model/limits.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { importDeferredUntilMs } from "../../model/refresh/foreign_intent.js";
 import { GrantFailure } from "../../oauth/failure.js";
-import type { Clock } from "../../runtime/clock.js";
 import { KeyedMutex } from "../../runtime/keyed_mutex.js";
-import type { Log } from "../../runtime/log.js";
 import { Secret } from "../../runtime/secret.js";
-import type { Store } from "../../store/store.js";
 import { importPlace } from "../credentials/associated_data.js";
-import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { CredentialWriter } from "../credentials/credential_writer.js";
+import type { VaultParts } from "../parts.js";
 import type { CredentialTrial } from "../providers/static/credential_probe.js";
 import type { TokenSpool } from "../refresh/journal/token_spool.js";
 import { refreshKey } from "../token_endpoint/dpop_keys.js";
@@ -48,17 +45,13 @@ export class ConnectionImporter {
   readonly #locks = new KeyedMutex<string>();
 
   constructor(
-    private readonly deps: {
-      readonly store: Store;
-      readonly vault: CredentialVault;
+    private readonly deps: VaultParts & {
       readonly writer: CredentialWriter;
       readonly servers: IssuerMetadata;
       readonly grants: Pick<TokenEndpointClient, "refresh">;
       readonly spool: TokenSpool;
       readonly sources: TokenSources;
       readonly checkFields: CredentialTrial["check"];
-      readonly clock: Clock;
-      readonly log: Log;
       readonly limits?: Limits;
     },
   ) {

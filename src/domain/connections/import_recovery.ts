@@ -2,9 +2,8 @@ import type { PendingImport } from "../../model/connections/pending_import.js";
 import { DataLoss, NexusError } from "../../model/errors.js";
 import { importDeferredUntilMs } from "../../model/refresh/foreign_intent.js";
 import { type Backoff, fullJitterMs } from "../../runtime/backoff.js";
-import { type Clock, delay } from "../../runtime/clock.js";
-import type { Log } from "../../runtime/log.js";
-import type { Store } from "../../store/store.js";
+import { delay } from "../../runtime/clock.js";
+import type { StoreParts } from "../parts.js";
 import type { ConnectionImporter } from "./connection_importer.js";
 
 const retryBackoff: Backoff = { baseMs: 2_000, maxMs: 10 * 60_000 };
@@ -19,12 +18,9 @@ export class ImportRecovery {
   readonly #running = new Set<Promise<void>>();
 
   constructor(
-    private readonly deps: {
-      readonly store: Store;
+    private readonly deps: StoreParts & {
       readonly importer: Pick<ConnectionImporter, "resume" | "abandon">;
-      readonly clock: Clock;
       readonly random: () => number;
-      readonly log: Log;
     },
   ) {}
 

@@ -6,11 +6,9 @@ import type { ProviderProfile } from "../../model/providers/provider_profile.js"
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { DiscoveryFailure } from "../../oauth/discovery.js";
 import type { Changes } from "../../runtime/changes.js";
-import type { Clock } from "../../runtime/clock.js";
-import type { Log } from "../../runtime/log.js";
-import type { Store } from "../../store/store.js";
 import { takeRequest } from "../connections/state/connection_change.js";
-import { type CredentialVault, hashState } from "../credentials/credential_vault.js";
+import { hashState } from "../credentials/credential_vault.js";
+import type { VaultParts } from "../parts.js";
 import type { McpServers } from "../providers/mcp_servers.js";
 import type { RevocationQueue } from "../revocation/revocation_queue.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
@@ -28,16 +26,12 @@ import {
 import type { BrowserBinding, ConsentFailure, FinishOutcome, StartOutcome } from "./consent_types.js";
 import { requestedProfile, unknownRequest } from "./pending_consents.js";
 
-export interface AuthorizeDeps {
-  readonly store: Store;
-  readonly vault: CredentialVault;
+export interface AuthorizeDeps extends VaultParts {
   readonly servers: Pick<IssuerMetadata, "resolve">;
   readonly grants: Pick<TokenEndpointClient, "pushAuthorization">;
   readonly revocations: RevocationQueue;
   readonly mcp?: McpServers | undefined;
   readonly changes: Changes;
-  readonly clock: Clock;
-  readonly log: Log;
 }
 
 /** A step has answered the browser: the others are not taken. */

@@ -27,7 +27,6 @@ import { requestedProfile, unknownRequest } from "./pending_consents.js";
 import type { UnknownStateAudit } from "./unknown_state_audit.js";
 
 interface ConsentFlowDeps extends ConsentKeeperDeps, AuthorizeDeps {
-  readonly store: AuthorizeDeps["store"];
   readonly grants: Pick<TokenEndpointClient, "exchangeCode" | "pushAuthorization">;
   readonly unknownStateAudit: UnknownStateAudit;
   /** Shared with the refresher: one token request per connection. */

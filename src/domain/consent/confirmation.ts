@@ -16,14 +16,11 @@ import {
 } from "../../model/errors.js";
 import type { ProblemReason } from "../../model/problem_reason.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
-import type { Clock } from "../../runtime/clock.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
-import type { Log } from "../../runtime/log.js";
-import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
 import { changeConnection, consentEnded } from "../connections/state/connection_change.js";
-import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { CredentialWriter } from "../credentials/credential_writer.js";
+import type { VaultParts } from "../parts.js";
 import type { RevocationQueue } from "../revocation/revocation_queue.js";
 import { ConsentWriter } from "./consent_keeper.js";
 import { sameText } from "./consent_result.js";
@@ -45,15 +42,11 @@ export class ConsentConfirmation {
   readonly #requests: PendingConsents;
 
   constructor(
-    private readonly deps: {
-      readonly store: Store;
-      readonly vault: CredentialVault;
+    private readonly deps: VaultParts & {
       readonly writer: CredentialWriter;
       readonly revocations: RevocationQueue;
       /** Shared with the refresher: one credential of a connection is written at a time. */
       readonly locks: KeyedMutex<string>;
-      readonly clock: Clock;
-      readonly log: Log;
     },
   ) {
     this.#consents = new ConsentWriter(deps);

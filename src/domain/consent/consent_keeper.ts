@@ -8,13 +8,12 @@ import type { SealedCredential, TokenSet } from "../../model/credentials/credent
 import { unlessDataLoss } from "../../model/errors.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { UnusableGrant } from "../../oauth/failure.js";
-import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
-import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
 import { consentGiven, takeRequest } from "../connections/state/connection_change.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { Composed, CredentialWriter } from "../credentials/credential_writer.js";
+import type { VaultParts } from "../parts.js";
 import type { TokenSpool } from "../refresh/journal/token_spool.js";
 import type { RevocationQueue } from "../revocation/revocation_queue.js";
 import type { UserInfoClient } from "../token_endpoint/user_info_client.js";
@@ -82,9 +81,7 @@ export class ConsentWriter {
   }
 }
 
-export interface ConsentKeeperDeps {
-  readonly store: Store;
-  readonly vault: CredentialVault;
+export interface ConsentKeeperDeps extends VaultParts {
   readonly writer: CredentialWriter;
   readonly revocations: RevocationQueue;
   /** Holds a token set until it is durable. */
@@ -94,7 +91,6 @@ export interface ConsentKeeperDeps {
   readonly refusesOtherAccounts: boolean;
   /** Called when a provider has accepted the client of its profile. */
   readonly onAccepted: (providerId: string) => void;
-  readonly clock: Clock;
 }
 
 /** What a consent brought. */

@@ -8,11 +8,8 @@ import type { DevicePollOutcome } from "../../oauth/grants/device_grant.js";
 import type { Changes } from "../../runtime/changes.js";
 import { delay, type Timer } from "../../runtime/clock.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
-import type { Log } from "../../runtime/log.js";
 import type { AuthorizationSecret } from "../../store/records/secret_codec.js";
-import type { Store } from "../../store/store.js";
 import { takeRequest } from "../connections/state/connection_change.js";
-import type { TokenSpool } from "../refresh/journal/token_spool.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import { refusalWords } from "../token_endpoint/refused_client.js";
 import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
@@ -28,14 +25,11 @@ const maxBackoffMs = 60_000;
 const stopPatienceMs = 5_000;
 
 interface DevicePollerDeps extends ConsentKeeperDeps {
-  readonly store: Store;
   readonly changes: Changes;
-  readonly spool: TokenSpool;
   readonly servers: IssuerMetadata;
   readonly grants: Pick<TokenEndpointClient, "pollDevice">;
   /** Shared with the refresher: one token request per connection. */
   readonly locks: KeyedMutex<string>;
-  readonly log: Log;
 }
 
 /** A request that is being waited for. */

@@ -3,11 +3,8 @@ import { Unimplemented } from "../../model/errors.js";
 import type { ProviderProfile, ProviderSettings } from "../../model/providers/provider_profile.js";
 import type { OutboundFetch } from "../../outbound/outbound.js";
 import type { ProviderNetworks } from "../../outbound/provider_networks.js";
-import type { Clock } from "../../runtime/clock.js";
-import type { Log } from "../../runtime/log.js";
 import type { Secret } from "../../runtime/secret.js";
-import type { Store } from "../../store/store.js";
-import type { CredentialVault } from "../credentials/credential_vault.js";
+import type { VaultParts } from "../parts.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import type { McpServerNames } from "./mcp_server_names.js";
 import type { ProviderRegistry } from "./provider_registry.js";
@@ -70,18 +67,14 @@ export const noMcpServers: McpServers = {
   clientDocument: async () => undefined,
 };
 
-export interface McpParts {
-  readonly store: Store;
+export interface McpParts extends VaultParts {
   readonly registry: ProviderRegistry;
   readonly names: McpServerNames;
   readonly servers: IssuerMetadata;
-  readonly vault: CredentialVault;
   readonly outbound: OutboundFetch;
   readonly networks: ProviderNetworks;
   /** Without a trailing slash. */
   readonly publicUrl: string;
-  readonly clock: Clock;
-  readonly log: Log;
 }
 
 export type OpenMcpServers = (parts: McpParts) => McpServers;

@@ -11,12 +11,10 @@ import type { ProviderProfile } from "../../model/providers/provider_profile.js"
 import * as policy from "../../model/refresh/refresh_policy.js";
 import type { GrantFailure } from "../../oauth/failure.js";
 import { IdentityRequired } from "../../oauth/grants/identity_required.js";
-import type { Clock } from "../../runtime/clock.js";
-import type { Log } from "../../runtime/log.js";
-import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
 import { attention, changeConnection, problemSince } from "../connections/state/connection_change.js";
 import { movedGrant } from "../connections/state/grant_rebinding.js";
+import type { StoreParts } from "../parts.js";
 import { refusalWords, refusedClientAdvice } from "../token_endpoint/refused_client.js";
 import { isSame } from "./journal/refresh_intent.js";
 import type { ProviderSuspensions } from "./limits/provider_suspensions.js";
@@ -55,13 +53,10 @@ interface Written {
 /** Writes what the table of `outcomes.ts` says, only against the revision that the refresh was made with. */
 export class OutcomeWriter {
   constructor(
-    private readonly deps: {
-      readonly store: Store;
+    private readonly deps: StoreParts & {
       readonly suspensions: ProviderSuspensions;
-      readonly clock: Clock;
       /** Uniform in [0, 1). */
       readonly random: () => number;
-      readonly log: Log;
     },
   ) {}
 

@@ -1,10 +1,10 @@
 import type { Connection } from "../../model/connections/connection.js";
 import { dueAction } from "../../model/refresh/refresh_policy.js";
 import type { ChangedConnection } from "../../runtime/changes.js";
-import type { Clock, Timer } from "../../runtime/clock.js";
-import type { Log } from "../../runtime/log.js";
-import type { DueEntry, Store } from "../../store/store.js";
+import type { Timer } from "../../runtime/clock.js";
+import type { DueEntry } from "../../store/store.js";
 import type { PendingConsents } from "../consent/pending_consents.js";
+import type { StoreParts } from "../parts.js";
 import { ClockJumps, jumpSinceLastRun, shiftDueTimes } from "./clock_skew.js";
 import { announceExpiry, settleDue } from "./due_work.js";
 import { waitsUntilMs } from "./journal/refresh_intent.js";
@@ -52,14 +52,11 @@ export class RefreshScheduler {
   #stopped = true;
 
   constructor(
-    private readonly deps: {
-      readonly store: Store;
+    private readonly deps: StoreParts & {
       readonly refresher: Refresher;
       readonly suspensions: ProviderSuspensions;
       readonly concurrency: ProviderConcurrency<RefreshOutcome>;
       readonly requests: PendingConsents;
-      readonly clock: Clock;
-      readonly log: Log;
     },
   ) {
     this.#jumps = new ClockJumps(deps.clock);

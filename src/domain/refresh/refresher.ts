@@ -8,13 +8,10 @@ import { isRefreshable } from "../../model/refresh/refresh_policy.js";
 import type { Tracing } from "../../model/tracing.js";
 import type { GrantFailure } from "../../oauth/failure.js";
 import type { Renewed } from "../../oauth/grants/renewal.js";
-import type { Clock } from "../../runtime/clock.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
-import type { Log } from "../../runtime/log.js";
-import type { Store } from "../../store/store.js";
 import { isDetached } from "../connections/state/grant_rebinding.js";
-import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { Composed, CredentialWriter } from "../credentials/credential_writer.js";
+import type { VaultParts } from "../parts.js";
 import type { RevocationQueue } from "../revocation/revocation_queue.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
@@ -42,9 +39,7 @@ interface Success {
   readonly receivedMonotonicMs: number;
 }
 
-export interface RefresherDeps {
-  readonly store: Store;
-  readonly vault: CredentialVault;
+export interface RefresherDeps extends VaultParts {
   readonly writer: CredentialWriter;
   readonly servers: IssuerMetadata;
   readonly grants: Pick<TokenEndpointClient, "refresh">;
@@ -58,10 +53,8 @@ export interface RefresherDeps {
   readonly revocations: RevocationQueue;
   /** Holds a token set until it is durable. */
   readonly spool: TokenSpool;
-  readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
-  readonly log: Log;
   readonly metrics: RefreshMetrics;
   /** Called with the outcome of each attempt. */
   readonly onEnded?: ((outcome: RefreshOutcome) => void) | undefined;

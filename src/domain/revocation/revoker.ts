@@ -8,11 +8,9 @@ import { DataLoss, NexusError } from "../../model/errors.js";
 import type { RevocationOutcome } from "../../oauth/revocation.js";
 import { type Backoff, fullJitterMs } from "../../runtime/backoff.js";
 import type { Changes } from "../../runtime/changes.js";
-import { type Clock, delay, type Timer } from "../../runtime/clock.js";
-import type { Log } from "../../runtime/log.js";
-import type { Store } from "../../store/store.js";
+import { delay, type Timer } from "../../runtime/clock.js";
 import { revocationPlace } from "../credentials/associated_data.js";
-import type { CredentialVault } from "../credentials/credential_vault.js";
+import type { VaultParts } from "../parts.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import { GrantMoved, type TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
 import type { RevocationQueue } from "./revocation_queue.js";
@@ -50,16 +48,12 @@ export class Revoker {
   #started = false;
 
   constructor(
-    private readonly deps: {
-      readonly store: Store;
-      readonly vault: CredentialVault;
+    private readonly deps: VaultParts & {
       readonly servers: Pick<IssuerMetadata, "resolve">;
       readonly grants: Pick<TokenEndpointClient, "revoke">;
       readonly revocations: RevocationQueue;
       readonly changes: Changes;
-      readonly clock: Clock;
       readonly random: () => number;
-      readonly log: Log;
     },
   ) {
     // Few commits put a token into the queue.

@@ -4,15 +4,12 @@ import { type ClientKey, type ClientKeyType, clientKeyTypeOf } from "../../model
 import { hasPrivateKey, signsByClientKey } from "../../model/clients/client_proof.js";
 import { DataLoss, FailedPrecondition } from "../../model/errors.js";
 import type { ProviderSettings } from "../../model/providers/provider_profile.js";
-import type { Clock } from "../../runtime/clock.js";
-import type { Log } from "../../runtime/log.js";
 import type { Secret } from "../../runtime/secret.js";
 import { SingleFlight } from "../../runtime/single_flight.js";
-import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
 import { makeClientKeyPair, type PublicJwk, publicJwkOf } from "../../vault/client_key_pair.js";
 import { clientKeyPlace } from "../credentials/associated_data.js";
-import type { CredentialVault } from "../credentials/credential_vault.js";
+import type { VaultParts } from "../parts.js";
 
 /**
  * A new key is published for so long before it signs. Servers keep the set as long as the response allows, 5 minutes, or for a day, or until they
@@ -46,14 +43,7 @@ export class ClientKeys {
   /** Those that the log has once: anybody may ask for the set, and as often as they like. */
   readonly #reported = new Set<string>();
 
-  constructor(
-    private readonly deps: {
-      readonly store: Store;
-      readonly vault: CredentialVault;
-      readonly clock: Clock;
-      readonly log: Log;
-    },
-  ) {}
+  constructor(private readonly deps: VaultParts) {}
 
   /** Those that are published, the oldest first. One that cannot be opened is none. */
   list(): readonly PublishedKey[] {

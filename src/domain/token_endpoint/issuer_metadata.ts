@@ -11,10 +11,8 @@ import {
 import { DiscoveryFailure } from "../../oauth/discovery.js";
 import { judgeHost } from "../../outbound/address_judge.js";
 import type { ProviderNetworks } from "../../outbound/provider_networks.js";
-import type { Clock } from "../../runtime/clock.js";
-import type { Log } from "../../runtime/log.js";
 import { SingleFlight } from "../../runtime/single_flight.js";
-import type { Store } from "../../store/store.js";
+import type { StoreParts } from "../parts.js";
 
 /** A document older than this is fetched again in the background; the old one serves until the new one is here. */
 const freshMs = 60 * 60_000;
@@ -44,10 +42,7 @@ export class IssuerMetadata {
   readonly #fetches = new SingleFlight<string, AuthorizationServer>();
 
   constructor(
-    private readonly deps: {
-      readonly store: Store;
-      readonly clock: Clock;
-      readonly log: Log;
+    private readonly deps: StoreParts & {
       readonly fetchDocument: FetchDiscoveryDocument;
       /** Where endpoints may stand. */
       readonly networks: ProviderNetworks;

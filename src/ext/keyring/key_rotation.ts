@@ -1,21 +1,14 @@
-import type { CredentialVault } from "../../domain/credentials/credential_vault.js";
 import { sealedPages } from "../../domain/operations/sealed_records.js";
+import type { VaultParts } from "../../domain/parts.js";
 import { by } from "../../model/access/audit_event.js";
 import { daemon } from "../../model/access/principal.js";
 import { DataLoss } from "../../model/errors.js";
-import type { Clock } from "../../runtime/clock.js";
-import type { Log } from "../../runtime/log.js";
 import type { SealedEntry, SealedKind } from "../../store/indexes/sealed_walk.js";
-import type { Store } from "../../store/store.js";
 import type { Vault } from "../../vault/vault.js";
 import { resealers } from "./reseal.js";
 
-export interface KeyRotationOptions {
-  readonly store: Store;
+export interface KeyRotationOptions extends VaultParts {
   readonly ring: Vault;
-  readonly vault: CredentialVault;
-  readonly clock: Clock;
-  readonly log: Log;
 }
 
 /**

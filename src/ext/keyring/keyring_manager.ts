@@ -1,14 +1,11 @@
-import type { CredentialVault } from "../../domain/credentials/credential_vault.js";
 import { sealKeyCheck } from "../../domain/operations/key_check.js";
 import { type Keyring, keySourceFailure } from "../../domain/operations/keyring.js";
 import { sealedPages, sealedPlaceOf } from "../../domain/operations/sealed_records.js";
+import type { VaultParts } from "../../domain/parts.js";
 import { type AuditEvent, type AuditEventType, by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import { FailedPrecondition, NotFound } from "../../model/errors.js";
 import type { Changes } from "../../runtime/changes.js";
-import type { Clock } from "../../runtime/clock.js";
-import type { Log } from "../../runtime/log.js";
-import type { Store } from "../../store/store.js";
 import type { KeyRingSource } from "../../vault/key_source.js";
 import type { Vault } from "../../vault/vault.js";
 import type { KeyRotation } from "./key_rotation.js";
@@ -37,16 +34,12 @@ export interface KeyringState {
 /** Adds, changes and retires the keys that seal the store, while it is in use. */
 export class KeyringManager {
   constructor(
-    private readonly deps: {
-      readonly store: Store;
+    private readonly deps: VaultParts & {
       readonly ring: Vault;
-      readonly vault: CredentialVault;
       readonly source: Pick<KeyRingSource, "kind" | "path" | "add" | "remove">;
       readonly keyring: Keyring;
       readonly rotation: KeyRotation;
       readonly changes: Changes;
-      readonly clock: Clock;
-      readonly log: Log;
     },
   ) {}
 

@@ -6,15 +6,13 @@ import type { StaticCredential } from "../../../model/credentials/credential.js"
 import { Aborted, FailedPrecondition, NotFound, type PreconditionReason } from "../../../model/errors.js";
 import type { JsonObject, JsonValue } from "../../../model/json.js";
 import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
-import type { Clock } from "../../../runtime/clock.js";
 import type { KeyedMutex } from "../../../runtime/keyed_mutex.js";
-import type { Log } from "../../../runtime/log.js";
 import type { Secret } from "../../../runtime/secret.js";
-import type { Store } from "../../../store/store.js";
 import type { Transaction } from "../../../store/transaction.js";
 import { requestOver } from "../../connections/state/connection_change.js";
 import { hashState } from "../../credentials/credential_vault.js";
 import type { CredentialWriter } from "../../credentials/credential_writer.js";
+import type { StoreParts } from "../../parts.js";
 import type { CredentialTrial } from "../../providers/static/credential_probe.js";
 import { schemaOf } from "../../providers/static/credential_schema.js";
 import { checkCredential } from "../../providers/static/credential_values.js";
@@ -40,15 +38,12 @@ type Fields = Readonly<Record<string, Secret>>;
 /** Static credentials: captured for a request, replaced by hand. */
 export class CredentialCapture {
   constructor(
-    private readonly deps: {
-      readonly store: Store;
+    private readonly deps: StoreParts & {
       readonly writer: CredentialWriter;
       readonly holder: ConsentHolder;
       readonly trial: Pick<CredentialTrial, "try">;
       /** Of connections: one credential is tried and written at a time. */
       readonly locks: KeyedMutex<string>;
-      readonly clock: Clock;
-      readonly log: Log;
     },
   ) {}
 

@@ -3,16 +3,14 @@ import { unlessDataLoss } from "../../../model/errors.js";
 import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
 import type { Suspension } from "../../../model/providers/suspension.js";
 import { isRefreshable, probeAtMs, suspensionDelayMs } from "../../../model/refresh/refresh_policy.js";
-import type { Clock } from "../../../runtime/clock.js";
-import type { Log } from "../../../runtime/log.js";
 import { SingleFlight } from "../../../runtime/single_flight.js";
-import type { Store } from "../../../store/store.js";
 import type { Transaction } from "../../../store/transaction.js";
 import {
   type ConnectionChange,
   changeConnection,
   problemSince,
 } from "../../connections/state/connection_change.js";
+import type { StoreParts } from "../../parts.js";
 
 /** Connections read or woken at a time. */
 const page = 256;
@@ -28,11 +26,8 @@ export class ProviderSuspensions {
   readonly #accepted = new Map<string, { readonly atMs: number; readonly profileVersion: bigint }>();
 
   constructor(
-    private readonly deps: {
-      readonly store: Store;
-      readonly clock: Clock;
+    private readonly deps: StoreParts & {
       readonly random: () => number;
-      readonly log: Log;
     },
   ) {}
 
