@@ -33,39 +33,6 @@ import { refuseReplica } from "./replica_mark.js";
 import { loadStoreRecord, readStoreRecord, storeRecordOf } from "./store_record.js";
 import type { Transaction, WriteObserver } from "./transaction.js";
 
-/** What is read of a store as a whole: its keys, its audit log, its databases. */
-abstract class WholeReads extends Reads {
-  /** For what an extension keeps or reads in the databases themselves. */
-  raw<T>(read: (databases: Databases) => T): T {
-    return read(this.databases);
-  }
-
-  /** The known text that distinguishes a right key from a wrong one. */
-  get keyCheck(): SealedRecord | undefined {
-    return readStoreRecord(this.databases)?.keyCheck;
-  }
-
-  /** How many sealed records need each key, the check of the key not counted. */
-  sealedCounts(): SealedCounts {
-    return readSealedCounts(this.databases);
-  }
-
-  /** The records of a kind after a key, in the order of the keys. */
-  walkSealed(kind: SealedKind, after: string | undefined, limit: number): SealedEntry[] {
-    return walkSealed(this.databases, kind, after, limit);
-  }
-
-  /** The newest first. A bounded number of events is looked at: a page may hold fewer than `limit` while more follow. */
-  listAuditEvents(page: AuditPage): AuditPageResult {
-    return listAuditEvents(this.databases, page);
-  }
-
-  /** Checks the chain of the audit log, step by step. */
-  verifyAudit(checkpoint?: AuditCheckpoint): AuditVerification {
-    return new AuditVerification(this.databases, checkpoint);
-  }
-}
-
 const fileName = "daemon-id";
 
 /**
@@ -112,7 +79,7 @@ export const storeFileName = "nexus.mdb";
  * was not announced yet: see `settledRevision`. Reads in one synchronous stretch see one snapshot. Inside the callback of a commit they see
  * what it wrote so far: use the transaction there.
  */
-export class Store extends WholeReads {
+export class Store extends Reads {
   readonly databaseId: string;
   /** Id of the daemon whose data folder this is: marks of intent say whose they are. */
   readonly owner: string;
@@ -169,6 +136,36 @@ export class Store extends WholeReads {
       void databases.root.close();
       throw error;
     }
+  }
+
+  /** For what an extension keeps or reads in the databases themselves. */
+  raw<T>(read: (databases: Databases) => T): T {
+    return read(this.databases);
+  }
+
+  /** The known text that distinguishes a right key from a wrong one. */
+  get keyCheck(): SealedRecord | undefined {
+    return readStoreRecord(this.databases)?.keyCheck;
+  }
+
+  /** How many sealed records need each key, the check of the key not counted. */
+  sealedCounts(): SealedCounts {
+    return readSealedCounts(this.databases);
+  }
+
+  /** The records of a kind after a key, in the order of the keys. */
+  walkSealed(kind: SealedKind, after: string | undefined, limit: number): SealedEntry[] {
+    return walkSealed(this.databases, kind, after, limit);
+  }
+
+  /** The newest first. A bounded number of events is looked at: a page may hold fewer than `limit` while more follow. */
+  listAuditEvents(page: AuditPage): AuditPageResult {
+    return listAuditEvents(this.databases, page);
+  }
+
+  /** Checks the chain of the audit log, step by step. */
+  verifyAudit(checkpoint?: AuditCheckpoint): AuditVerification {
+    return new AuditVerification(this.databases, checkpoint);
   }
 
   /** Identifies the history that watch positions count in. */

@@ -1,4 +1,5 @@
 import { isLoopbackHost, type TokenEndpointAuthMethod } from "../../model/providers/provider_profile.js";
+import { redirectPathPrefix } from "../../model/providers/redirect_path.js";
 
 /** The metadata of the daemon as a client (RFC 7591 section 2, OpenID Connect Registration 1.0 section 2). */
 export interface ClientMetadata {
@@ -55,4 +56,18 @@ export function clientMetadata(
     application_type: isLoopbackHost(new URL(redirectUri).hostname) ? "native" : "web",
     ...(signs && { jwks_uri: jwksUri, token_endpoint_auth_signing_alg: ownSigningAlg }),
   };
+}
+
+/**
+ * Path of the Client ID Metadata Document of the profile with this redirect path: one document for each, so that none reveals the
+ * others.
+ */
+export function clientMetadataPath(redirectPath: string): string {
+  return `/client-metadata${redirectPath.slice(redirectPathPrefix.length)}.json`;
+}
+
+/** The redirect path whose document is at this path; undefined when it is none's. */
+export function redirectPathOfMetadata(path: string): string | undefined {
+  const name = /^\/client-metadata((?:\/[a-z0-9-]{1,80})?)\.json$/.exec(path)?.[1];
+  return name === undefined ? undefined : `${redirectPathPrefix}${name}`;
 }

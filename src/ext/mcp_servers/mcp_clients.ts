@@ -7,7 +7,6 @@ import type { ClientRegistration } from "../../model/credentials/client_registra
 import { DataLoss, FailedPrecondition, Unavailable } from "../../model/errors.js";
 import { newToken } from "../../model/ids.js";
 import type { ProviderProfile, TokenEndpointAuthMethod } from "../../model/providers/provider_profile.js";
-import { clientMetadataPath } from "../../model/providers/redirect_path.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { newCodeVerifier } from "../../oauth/pkce.js";
 import { networkWords } from "../../outbound/network_words.js";
@@ -15,7 +14,13 @@ import { OutboundError, type OutboundFetch } from "../../outbound/outbound.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { Secret } from "../../runtime/secret.js";
-import { type ClientMetadata, clientMetadata, commonAuthMethods, ownSigningAlg } from "./client_metadata.js";
+import {
+  type ClientMetadata,
+  clientMetadata,
+  clientMetadataPath,
+  commonAuthMethods,
+  ownSigningAlg,
+} from "./client_metadata.js";
 import {
   deleteRegistration,
   isTurnedAway,

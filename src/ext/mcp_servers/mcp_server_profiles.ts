@@ -1,7 +1,7 @@
 import type { McpOccasion, McpParts, McpProfileRequest } from "../../domain/providers/mcp_servers.js";
 import { daemon, type Principal } from "../../model/access/principal.js";
 import { AlreadyExists, FailedPrecondition, InvalidArgument, NexusError } from "../../model/errors.js";
-import { canonicalMcpServerUrl, nameOfMcpServer } from "../../model/mcp/mcp_server_url.js";
+import { canonicalMcpServerUrl } from "../../model/mcp/mcp_server_url.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { judgeHost } from "../../outbound/address_judge.js";
 import type { ProviderNetworks } from "../../outbound/provider_networks.js";
@@ -252,4 +252,14 @@ function canonicalUrl(url: string, networks: ProviderNetworks): string {
   const refusal = judgeHost(hostname, networks);
   if (refusal) throw refused(`${hostname} ${refusal.why}`);
   return mcpServerUrl;
+}
+
+/** A name for the profile of the server, by its host: `mcp-example-com`. */
+export function nameOfMcpServer(mcpServerUrl: string): string {
+  const { host } = new URL(mcpServerUrl);
+  const name = host
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-+|-+$/g, "");
+  return name.slice(0, 55).replace(/-+$/, "") || "mcp";
 }

@@ -6,7 +6,7 @@ import type {
 } from "../../domain/providers/mcp_servers.js";
 import type { Principal } from "../../model/access/principal.js";
 import { canonicalName, type ProviderProfile } from "../../model/providers/provider_profile.js";
-import { redirectPathOfMetadata } from "../../model/providers/redirect_path.js";
+import { redirectPathOfMetadata } from "./client_metadata.js";
 
 /** What is opened: asked about profiles that it may concern, and no others. */
 export interface McpProfiles {

@@ -15,13 +15,3 @@ export function canonicalMcpServerUrl(text: string): string | undefined {
   if (url.protocol !== "https:" && !isLoopbackHost(url.hostname)) return undefined;
   return url.pathname === "/" && url.search === "" ? url.origin : url.href;
 }
-
-/** A name for the profile of the server, by its host: `mcp-example-com`. */
-export function nameOfMcpServer(mcpServerUrl: string): string {
-  const { host } = new URL(mcpServerUrl);
-  const name = host
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, "-")
-    .replace(/^-+|-+$/g, "");
-  return name.slice(0, 55).replace(/-+$/, "") || "mcp";
-}

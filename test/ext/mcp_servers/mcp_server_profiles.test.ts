@@ -1,6 +1,6 @@
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, test } from "vitest";
 import type { ProfileClient } from "../../../src/ext/mcp_servers/mcp_clients.js";
-import { McpServerProfiles } from "../../../src/ext/mcp_servers/mcp_server_profiles.js";
+import { McpServerProfiles, nameOfMcpServer } from "../../../src/ext/mcp_servers/mcp_server_profiles.js";
 import { Aborted, Unavailable } from "../../../src/model/errors.js";
 import type { ProviderProfile } from "../../../src/model/providers/provider_profile.js";
 import { ManualClock } from "../../fakes/manual_clock.js";
@@ -129,4 +129,14 @@ describe("McpServerProfiles", () => {
     await servers.followed(profile, "consent_requested");
     expect([registered.length, forgotten]).toEqual([1, 1]);
   });
+});
+
+test.each([
+  ["https://mcp.example.com/mcp", "mcp-example-com"],
+  ["http://localhost:3000/mcp", "localhost-3000"],
+  ["http://[::1]/mcp", "1"],
+  [`https://${"a".repeat(54)}.${"b".repeat(20)}.example/`, "a".repeat(54)],
+  ["https://xn--bcher-kva.example", "xn-bcher-kva-example"],
+])("the profile of %s is called %s", (url, name) => {
+  expect(nameOfMcpServer(url)).toBe(name);
 });

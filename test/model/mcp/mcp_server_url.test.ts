@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { canonicalMcpServerUrl, nameOfMcpServer } from "../../../src/model/mcp/mcp_server_url.js";
+import { canonicalMcpServerUrl } from "../../../src/model/mcp/mcp_server_url.js";
 
 test.each([
   ["https://mcp.example.com/mcp", "https://mcp.example.com/mcp"],
@@ -21,14 +21,4 @@ test.each([
   [`https://mcp.example.com/${"a".repeat(2_048)}`, undefined],
 ])("%j is canonically %j", (text, canonical) => {
   expect(canonicalMcpServerUrl(text)).toBe(canonical);
-});
-
-test.each([
-  ["https://mcp.example.com/mcp", "mcp-example-com"],
-  ["http://localhost:3000/mcp", "localhost-3000"],
-  ["http://[::1]/mcp", "1"],
-  [`https://${"a".repeat(54)}.${"b".repeat(20)}.example/`, "a".repeat(54)],
-  ["https://xn--bcher-kva.example", "xn-bcher-kva-example"],
-])("the profile of %s is called %s", (url, name) => {
-  expect(nameOfMcpServer(url)).toBe(name);
 });
