@@ -22,7 +22,7 @@ import { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import { Secret } from "../../runtime/secret.js";
 import { importPlace } from "../credentials/associated_data.js";
 import type { CredentialWriter } from "../credentials/credential_writer.js";
-import type { VaultParts } from "../parts.js";
+import type { VaultParts } from "../credentials/parts.js";
 import type { CredentialTrial } from "../providers/static/credential_probe.js";
 import type { TokenSpool } from "../refresh/journal/token_spool.js";
 import { refreshKey } from "../token_endpoint/dpop_keys.js";

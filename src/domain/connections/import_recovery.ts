@@ -3,7 +3,7 @@ import { DataLoss, NexusError } from "../../model/errors.js";
 import { importDeferredUntilMs } from "../../model/refresh/foreign_intent.js";
 import { type Backoff, fullJitterMs } from "../../runtime/backoff.js";
 import { delay } from "../../runtime/clock.js";
-import type { StoreParts } from "../parts.js";
+import type { StoreParts } from "../credentials/parts.js";
 import type { ConnectionImporter } from "./connection_importer.js";
 
 const retryBackoff: Backoff = { baseMs: 2_000, maxMs: 10 * 60_000 };

@@ -8,7 +8,7 @@ import { DiscoveryFailure } from "../../oauth/discovery.js";
 import type { Changes } from "../../runtime/changes.js";
 import { takeRequest } from "../connections/state/connection_change.js";
 import { hashState } from "../credentials/credential_vault.js";
-import type { VaultParts } from "../parts.js";
+import type { VaultParts } from "../credentials/parts.js";
 import type { McpServers } from "../providers/mcp_servers.js";
 import type { RevocationQueue } from "../revocation/revocation_queue.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";

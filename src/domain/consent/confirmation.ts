@@ -20,7 +20,7 @@ import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Transaction } from "../../store/transaction.js";
 import { changeConnection, consentEnded } from "../connections/state/connection_change.js";
 import type { CredentialWriter } from "../credentials/credential_writer.js";
-import type { VaultParts } from "../parts.js";
+import type { VaultParts } from "../credentials/parts.js";
 import type { RevocationQueue } from "../revocation/revocation_queue.js";
 import { ConsentWriter } from "./consent_keeper.js";
 import { sameText } from "./consent_result.js";

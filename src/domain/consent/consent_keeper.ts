@@ -13,7 +13,7 @@ import type { Transaction } from "../../store/transaction.js";
 import { consentGiven, takeRequest } from "../connections/state/connection_change.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { Composed, CredentialWriter } from "../credentials/credential_writer.js";
-import type { VaultParts } from "../parts.js";
+import type { VaultParts } from "../credentials/parts.js";
 import type { TokenSpool } from "../refresh/journal/token_spool.js";
 import type { RevocationQueue } from "../revocation/revocation_queue.js";
 import type { UserInfoClient } from "../token_endpoint/user_info_client.js";

@@ -4,7 +4,7 @@ import type { ProviderProfile, ProviderSettings } from "../../model/providers/pr
 import type { OutboundFetch } from "../../outbound/outbound.js";
 import type { ProviderNetworks } from "../../outbound/provider_networks.js";
 import type { Secret } from "../../runtime/secret.js";
-import type { VaultParts } from "../parts.js";
+import type { VaultParts } from "../credentials/parts.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import type { McpServerNames } from "./mcp_server_names.js";
 import type { ProviderRegistry } from "./provider_registry.js";

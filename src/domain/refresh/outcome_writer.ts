@@ -14,7 +14,7 @@ import { IdentityRequired } from "../../oauth/grants/identity_required.js";
 import type { Transaction } from "../../store/transaction.js";
 import { attention, changeConnection, problemSince } from "../connections/state/connection_change.js";
 import { movedGrant } from "../connections/state/grant_rebinding.js";
-import type { StoreParts } from "../parts.js";
+import type { StoreParts } from "../credentials/parts.js";
 import { refusalWords, refusedClientAdvice } from "../token_endpoint/refused_client.js";
 import { isSame } from "./journal/refresh_intent.js";
 import type { ProviderSuspensions } from "./limits/provider_suspensions.js";

@@ -11,8 +11,9 @@ import { ProviderConcurrency } from "./limits/provider_concurrency.js";
 import { ProviderSuspensions } from "./limits/provider_suspensions.js";
 import { OutcomeWriter } from "./outcome_writer.js";
 import type { RefreshOutcome } from "./refresh_outcome.js";
+import type { RefresherDeps } from "./refresh_preparation.js";
 import { RefreshScheduler } from "./refresh_scheduler.js";
-import { Refresher, type RefresherDeps } from "./refresher.js";
+import { Refresher } from "./refresher.js";
 
 /** What the engine makes for the refresher. */
 type OwnParts = "concurrency" | "suspensions" | "outcomes" | "failing" | "tracing";

@@ -2,15 +2,50 @@ import { grantBinding } from "../../model/connections/grant_binding.js";
 import type { Credential } from "../../model/credentials/credential.js";
 import { DataLoss, FailedPrecondition, NexusError } from "../../model/errors.js";
 import { isUnattended } from "../../model/providers/grant_type.js";
+import type { Tracing } from "../../model/tracing.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { GrantFailure } from "../../oauth/failure.js";
+import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Secret } from "../../runtime/secret.js";
+import type { CredentialWriter } from "../credentials/credential_writer.js";
+import type { VaultParts } from "../credentials/parts.js";
+import type { RevocationQueue } from "../revocation/revocation_queue.js";
 import { connectionKey, refreshKey } from "../token_endpoint/dpop_keys.js";
-import type { Attempt } from "./outcome_writer.js";
-import type { RefreshOutcome } from "./refresh_outcome.js";
-import type { RefresherDeps } from "./refresher.js";
+import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
+import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
+import type { TokenSpool } from "./journal/token_spool.js";
+import type { FailingProviders } from "./limits/failing_providers.js";
+import type { ProviderConcurrency } from "./limits/provider_concurrency.js";
+import type { ProviderSuspensions } from "./limits/provider_suspensions.js";
+import type { Attempt, OutcomeWriter } from "./outcome_writer.js";
+import type { GrantBasis, RefreshMetrics, RefreshOutcome } from "./refresh_outcome.js";
 
-/** What a refresh is made with. */
+/** What refreshes are made with. */
+export interface RefresherDeps extends VaultParts {
+  readonly writer: CredentialWriter;
+  readonly servers: IssuerMetadata;
+  readonly grants: Pick<TokenEndpointClient, "refresh">;
+  /** Shared with consents: one token request per connection. */
+  readonly locks: KeyedMutex<string>;
+  readonly concurrency: ProviderConcurrency<RefreshOutcome>;
+  readonly suspensions: ProviderSuspensions;
+  readonly outcomes: OutcomeWriter;
+  readonly failing: FailingProviders;
+  /** Takes the token of a refresh that came too late, and of a consent that was not confirmed. */
+  readonly revocations: RevocationQueue;
+  /** Holds a token set until it is durable. */
+  readonly spool: TokenSpool;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  readonly metrics: RefreshMetrics;
+  /** Called with the outcome of each attempt. */
+  readonly onEnded?: ((outcome: RefreshOutcome) => void) | undefined;
+  /** Shows refreshes as spans. */
+  readonly tracing: Tracing;
+  readonly sources?: GrantBasis;
+}
+
+/** What one refresh is made with. */
 export interface PreparedRefresh {
   readonly server: AuthorizationServer;
   /** What is redeemed; undefined where nothing is. */

@@ -4,7 +4,7 @@ import type { ChangedConnection } from "../../runtime/changes.js";
 import type { Timer } from "../../runtime/clock.js";
 import type { DueEntry } from "../../store/store.js";
 import type { PendingConsents } from "../consent/pending_consents.js";
-import type { StoreParts } from "../parts.js";
+import type { StoreParts } from "../credentials/parts.js";
 import { ClockJumps, jumpSinceLastRun, shiftDueTimes } from "./clock_skew.js";
 import { announceExpiry, settleDue } from "./due_work.js";
 import { waitsUntilMs } from "./journal/refresh_intent.js";

@@ -5,27 +5,18 @@ import type { Credential, TokenSet } from "../../model/credentials/credential.js
 import { isUnattended } from "../../model/providers/grant_type.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { isRefreshable } from "../../model/refresh/refresh_policy.js";
-import type { Tracing } from "../../model/tracing.js";
 import type { GrantFailure } from "../../oauth/failure.js";
 import type { Renewed } from "../../oauth/grants/renewal.js";
-import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import { isDetached } from "../connections/state/grant_rebinding.js";
-import type { Composed, CredentialWriter } from "../credentials/credential_writer.js";
-import type { VaultParts } from "../parts.js";
-import type { RevocationQueue } from "../revocation/revocation_queue.js";
-import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
-import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
+import type { Composed } from "../credentials/credential_writer.js";
 import { auditOf, type InvalidAnswer, invalidAnswerChange, invalidAnswerOf } from "./invalid_answer.js";
 import { isSame, waitsUntilMs, writeIntent } from "./journal/refresh_intent.js";
-import type { TokenSpool } from "./journal/token_spool.js";
-import type { FailingProviders } from "./limits/failing_providers.js";
-import { AnswersLost, ConcurrencyClosed, type ProviderConcurrency } from "./limits/provider_concurrency.js";
+import { AnswersLost, ConcurrencyClosed } from "./limits/provider_concurrency.js";
 import type { Answered, RefreshPriority } from "./limits/provider_queue.js";
-import type { ProviderSuspensions } from "./limits/provider_suspensions.js";
-import type { Attempt, OutcomeWriter } from "./outcome_writer.js";
+import type { Attempt } from "./outcome_writer.js";
 import { failureOf } from "./outcomes.js";
-import type { GrantBasis, RefreshMetrics, RefreshOptions, RefreshOutcome } from "./refresh_outcome.js";
-import { prepareRefresh } from "./refresh_preparation.js";
+import type { RefreshOptions, RefreshOutcome } from "./refresh_outcome.js";
+import { prepareRefresh, type RefresherDeps } from "./refresh_preparation.js";
 
 /** An answer that holds a token set. */
 interface Success {
@@ -37,30 +28,6 @@ interface Success {
   readonly invalidAnswer: InvalidAnswer | undefined;
   /** When the answer came; the wall clock may be set before it is written. */
   readonly receivedMonotonicMs: number;
-}
-
-export interface RefresherDeps extends VaultParts {
-  readonly writer: CredentialWriter;
-  readonly servers: IssuerMetadata;
-  readonly grants: Pick<TokenEndpointClient, "refresh">;
-  /** Shared with consents: one token request per connection. */
-  readonly locks: KeyedMutex<string>;
-  readonly concurrency: ProviderConcurrency<RefreshOutcome>;
-  readonly suspensions: ProviderSuspensions;
-  readonly outcomes: OutcomeWriter;
-  readonly failing: FailingProviders;
-  /** Takes the token of a refresh that came too late, and of a consent that was not confirmed. */
-  readonly revocations: RevocationQueue;
-  /** Holds a token set until it is durable. */
-  readonly spool: TokenSpool;
-  /** Uniform in [0, 1). */
-  readonly random: () => number;
-  readonly metrics: RefreshMetrics;
-  /** Called with the outcome of each attempt. */
-  readonly onEnded?: ((outcome: RefreshOutcome) => void) | undefined;
-  /** Shows refreshes as spans. */
-  readonly tracing: Tracing;
-  readonly sources?: GrantBasis;
 }
 
 /** Refreshes for callers that wait: at a hub that follows, the one that leads sends them. */

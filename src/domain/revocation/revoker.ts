@@ -10,7 +10,7 @@ import { type Backoff, fullJitterMs } from "../../runtime/backoff.js";
 import type { Changes } from "../../runtime/changes.js";
 import { delay, type Timer } from "../../runtime/clock.js";
 import { revocationPlace } from "../credentials/associated_data.js";
-import type { VaultParts } from "../parts.js";
+import type { VaultParts } from "../credentials/parts.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import { GrantMoved, type TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
 import type { RevocationQueue } from "./revocation_queue.js";

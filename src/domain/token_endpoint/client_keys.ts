@@ -9,7 +9,7 @@ import { SingleFlight } from "../../runtime/single_flight.js";
 import type { Transaction } from "../../store/transaction.js";
 import { makeClientKeyPair, type PublicJwk, publicJwkOf } from "../../vault/client_key_pair.js";
 import { clientKeyPlace } from "../credentials/associated_data.js";
-import type { VaultParts } from "../parts.js";
+import type { VaultParts } from "../credentials/parts.js";
 
 /**
  * A new key is published for so long before it signs. Servers keep the set as long as the response allows, 5 minutes, or for a day, or until they

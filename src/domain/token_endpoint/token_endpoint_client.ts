@@ -84,7 +84,7 @@ interface EndpointRequest {
   readonly signal?: AbortSignal;
 }
 
-/** A request of `oauth`, for a profile in place of its client. */
+/** A request of `oauth`, for a profile instead of its client. */
 type ForProfile<Request extends Renewal> = Omit<Request, keyof Renewal> & EndpointRequest;
 
 export type CodeExchangeRequest = Omit<ForProfile<CodeExchange>, "expectedNonce" | "requireIdToken"> & {

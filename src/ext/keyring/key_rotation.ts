@@ -1,5 +1,5 @@
+import type { VaultParts } from "../../domain/credentials/parts.js";
 import { sealedPages } from "../../domain/operations/sealed_records.js";
-import type { VaultParts } from "../../domain/parts.js";
 import { by } from "../../model/access/audit_event.js";
 import { daemon } from "../../model/access/principal.js";
 import { DataLoss } from "../../model/errors.js";

@@ -1,7 +1,7 @@
+import type { VaultParts } from "../../domain/credentials/parts.js";
 import { sealKeyCheck } from "../../domain/operations/key_check.js";
 import { type Keyring, keySourceFailure } from "../../domain/operations/keyring.js";
 import { sealedPages, sealedPlaceOf } from "../../domain/operations/sealed_records.js";
-import type { VaultParts } from "../../domain/parts.js";
 import { type AuditEvent, type AuditEventType, by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import { FailedPrecondition, NotFound } from "../../model/errors.js";

@@ -12,7 +12,7 @@ import type { Transaction } from "../../../store/transaction.js";
 import { requestOver } from "../../connections/state/connection_change.js";
 import { hashState } from "../../credentials/credential_vault.js";
 import type { CredentialWriter } from "../../credentials/credential_writer.js";
-import type { StoreParts } from "../../parts.js";
+import type { StoreParts } from "../../credentials/parts.js";
 import type { CredentialTrial } from "../../providers/static/credential_probe.js";
 import { schemaOf } from "../../providers/static/credential_schema.js";
 import { checkCredential } from "../../providers/static/credential_values.js";

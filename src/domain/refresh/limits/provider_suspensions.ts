@@ -10,7 +10,7 @@ import {
   changeConnection,
   problemSince,
 } from "../../connections/state/connection_change.js";
-import type { StoreParts } from "../../parts.js";
+import type { StoreParts } from "../../credentials/parts.js";
 
 /** Connections read or woken at a time. */
 const page = 256;

@@ -1,7 +1,7 @@
-import type { Clock } from "../runtime/clock.js";
-import type { Log } from "../runtime/log.js";
-import type { Store } from "../store/store.js";
-import type { CredentialVault } from "./credentials/credential_vault.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { Log } from "../../runtime/log.js";
+import type { Store } from "../../store/store.js";
+import type { CredentialVault } from "./credential_vault.js";
 
 /** What most parts of the domain work with. */
 export interface StoreParts {
