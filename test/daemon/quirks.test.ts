@@ -199,25 +199,6 @@ describe("a quirk that is declared goes the whole way, and undeclared it does no
 });
 
 describe("a lifetime", () => {
-  it("is taken from another field as the instant of expiry", async () => {
-    const instantMs = daemon.clock.nowMs() + 2_592_000_000;
-    for (const expires of [
-      new Date(instantMs).toISOString(),
-      Math.round(instantMs / 1000),
-      String(instantMs / 1000),
-      instantMs,
-    ]) {
-      const { first, second } = await wholeWay({
-        behaviour: { shapeAnswer: (standard) => ({ ...standard, expires_in: 5, expires_at: expires }) },
-        options: () => ({ lifetimeField: "expires_at" }),
-      });
-      for (const token of [first, second]) {
-        const left = secondsLeft(token) ?? 0;
-        expect(Math.abs(left - 2_592_000), String(expires)).toBeLessThanOrEqual(1);
-      }
-    }
-  });
-
   it("has a default only where the provider says none", async () => {
     const said = await wholeWay({
       behaviour: {},
@@ -263,12 +244,6 @@ describe("answers in another shape", () => {
     expect(first.credentials["access_token"]).not.toBe("of the bot");
     expect(second.credentials["access_token"]).toMatch(/^[0-9a-f]{32}$/);
     expect(connection.metadata).toEqual({ "team.id": "T1", "authed_user.id": "U1" });
-  });
-
-  it("does not take another token of a code exchange for the one that is missing", async () => {
-    provider.become({ shapeAnswer: () => ({ ok: true, access_token: "of the bot" }) });
-    const connection = await connect(await register({ tokenResponsePath: "authed_user" }));
-    expect(connection.problem?.reason).toBe("token_exchange_failed");
   });
 
   it.each(["ok_false", "error_only"] as const)("knows an error with HTTP 200 for one: %s", async (way) => {

@@ -115,64 +115,6 @@ test("a person says no", async () => {
   expect(response).toEqual({ kind: "error", error: "access_denied" });
 });
 
-test("a wrong secret is the error of the client", async () => {
-  const wrong = { ...client("basic"), clientSecret: new Secret("wrong") };
-  const { response, codeVerifier, nonce: expectedNonce } = await authorize(wrong, ["openid"]);
-  if (response.kind !== "code") throw new Error(response.kind);
-  const { params } = response;
-  const request = {
-    server,
-    client: wrong,
-    params,
-    redirectUri,
-    codeVerifier,
-    expectedNonce,
-    requireIdToken: true,
-  };
-  await expect(exchangeCode({ ...request, clock, fetch })).rejects.toMatchObject({
-    kind: "client",
-    oauthError: "invalid_client",
-    httpStatus: 401,
-  });
-});
-
-test("a wrong code verifier is refused", async () => {
-  const { response } = await authorize(client("public"), ["read"]);
-  if (response.kind !== "code") throw new Error(response.kind);
-  const request = {
-    server,
-    client: client("public"),
-    params: response.params,
-    redirectUri,
-    requireIdToken: false,
-  };
-  await expect(
-    exchangeCode({ ...request, codeVerifier: newCodeVerifier(), clock, fetch }),
-  ).rejects.toMatchObject({ kind: "invalid_grant" });
-});
-
-test("outages: answered, silent, gone", async () => {
-  const who = client("post");
-  const { refreshToken } = await connect(who, ["read"]);
-  await provider.setOutage("503");
-  await expect(redeem(who, refreshToken)).rejects.toMatchObject({ kind: "transient", httpStatus: 503 });
-
-  await provider.setOutage("hang");
-  const stop = new AbortController();
-  const sent = provider.waitForTokenRequests(provider.tokenRequests.length + 1);
-  const hanging = expect(
-    refresh({ server, client: who, refreshToken: refreshToken as Secret, clock, fetch, signal: stop.signal }),
-  ).rejects.toMatchObject({ kind: "ambiguous" });
-  await sent;
-  stop.abort();
-  await hanging;
-
-  await provider.setOutage("refuse");
-  await expect(redeem(who, refreshToken)).rejects.toMatchObject({ kind: "transient" });
-  await provider.setOutage("none");
-  expect((await redeem(who, refreshToken)).tokenSet.refreshToken).toBeInstanceOf(Secret);
-});
-
 test("a grant that was revoked at the provider", async () => {
   const who = client("post");
   const { refreshToken } = await connect(who, ["openid"]);

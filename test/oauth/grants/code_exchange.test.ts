@@ -167,13 +167,6 @@ describe("odd answers that are good", () => {
       { tokenType: "Bearer", scopes: undefined },
     ],
     ["an odd type", json({ ...tokens, token_type: "user" }), { tokenType: "Bearer" }],
-    ...["BEARER", " bearer ", "bot", "BearerToken", "User Access Token", "", null].map(
-      (type): [name: string, script: Script, expected: Partial<TokenSet>] => [
-        `the type ${JSON.stringify(type)}`,
-        json({ ...tokens, token_type: type }),
-        { tokenType: "Bearer" },
-      ],
-    ),
     [
       "nulls",
       json({ ...tokens, expires_in: null, refresh_token: null, scope: null, id_token: null }),
@@ -202,7 +195,9 @@ test.each<[members: object, words: string]>([
   [{ token_type: "mac" }, "the token type is not one that nexusd understands (RFC 6749 section 7.1)"],
 ])("what is wrong with an access token is said", async (members, words) => {
   server.script = json({ ...tokens, ...members });
-  expect((await failure(exchange())).message).toContain(words);
+  const violation = await failure(exchange());
+  expect(violation).toMatchObject({ kind: "rejected", reason: "malformed_response" });
+  expect(violation.message).toContain(words);
 });
 
 describe("failures", () => {
@@ -219,50 +214,24 @@ describe("failures", () => {
       { kind: "client", oauthError: "invalid_client", httpStatus: 401 },
     ],
     [
-      "GitHub's 200",
-      json(`error=bad_verification_code&error_description=${canary}`),
-      { kind: "invalid_grant", oauthError: "bad_verification_code" },
-    ],
-    [
       "Slack's 200",
       json({ ok: false, error: "ratelimited" }, 200, { "retry-after": "30" }),
       { kind: "transient", retryAfterMs: 30_000 },
     ],
-    [
-      "a code that is none",
-      json({ error: canary }, 400),
-      { kind: "transient", oauthError: undefined, httpStatus: 400 },
-    ],
-    [
-      "429",
-      json({}, 429, { "retry-after": "Thu, 01 May 2031 00:01:30 GMT" }),
-      { kind: "transient", retryAfterMs: 90_000 },
-    ],
-    [
-      "503 and HTML",
-      json(`<html>${canary}`, 503, { "content-type": "text/html" }),
-      { kind: "transient", httpStatus: 503 },
-    ],
-    ["504 and HTML", json(`<html>${canary}`, 504), { kind: "ambiguous", httpStatus: 504 }],
     ["HTML", json(`<html>${canary}`, 200, { "content-type": "text/html" }), { kind: "transient" }],
-    [
-      "400 and HTML",
-      json(`<html>${canary}`, 400, { "content-type": "text/html" }),
-      { kind: "transient", httpStatus: 400 },
-    ],
     [
       "a redirect",
       json(canary, 307, { location: `/token?${canary}` }),
       { kind: "transient", httpStatus: 307 },
     ],
     [
-      "no access token",
-      json({ ...tokens, access_token: "" }),
+      "half an answer",
+      json(`{"access_token":"${canary}`),
       { kind: "rejected", reason: "malformed_response" },
     ],
     [
-      "half an answer",
-      json(`{"access_token":"${canary}`),
+      "no access token",
+      json({ ...tokens, access_token: "" }),
       { kind: "rejected", reason: "malformed_response" },
     ],
     ...["\r\nx-evil: 1", "\0", "\u001b[2J", "\u007f", "é", "\ud800"].map(
@@ -272,12 +241,7 @@ describe("failures", () => {
         { kind: "rejected", reason: "malformed_response" },
       ],
     ),
-    [
-      "an access token of more than 64 KiB",
-      json({ ...tokens, access_token: "a".repeat(65_537) }),
-      { kind: "rejected", reason: "malformed_response" },
-    ],
-    ...["mac", "N_A", "__proto__", "constructor", 5, ["Bearer"], "Bearer x"].map(
+    ...["N_A", "__proto__", "constructor", 5, ["Bearer"], "Bearer x"].map(
       (type): [name: string, script: Script, expected: Partial<GrantFailure>] => [
         `the token type ${JSON.stringify(type)}`,
         json({ ...tokens, token_type: type }),
@@ -437,18 +401,6 @@ describe("the id_token", () => {
     expect(fetched()).toBe(2);
   });
 
-  test("so is a second one within the minute", async () => {
-    const third = newSigningKey("k3");
-    idToken = key.sign(claims());
-    await openId();
-    for (const signing of [next, third]) {
-      jwks = { keys: [signing.jwk] };
-      idToken = signing.sign(claims());
-      expect((await openId()).subject).toBe("ada");
-    }
-    expect(fetched()).toBe(3);
-  });
-
   test("a key that the set lacks is called that, and whether it was fetched anew", async () => {
     idToken = next.sign(claims());
     const words = "id_token_verification_failed unknown_key: the provider's keys";
@@ -477,35 +429,14 @@ describe("the id_token", () => {
     expect(fetched()).toBe(2);
   });
 
-  test("made-up keys cost five fetches a minute, and a good token is verified meanwhile", async () => {
-    idToken = key.sign(claims());
-    await openId();
-    for (let i = 0; i < 20; i++) {
-      idToken = next.sign(claims(), { kid: `made-up-${i}` });
-      expect(await failure(openId())).toMatchObject({ idTokenViolation: "unknown_key" });
-    }
-    idToken = key.sign(claims());
-    expect((await openId()).subject).toBe("ada");
-    expect(fetched()).toBe(5);
-  });
-
   test("a key that is too weak verifies nothing", async () => {
     jwks = { keys: [{ ...key.jwk, e: "AQ" }] };
     idToken = key.sign(claims());
     expect(await failure(openId())).toMatchObject({ idTokenViolation: "weak_key" });
   });
 
-  test("a set beyond 256 KiB is not read", async () => {
-    jwks = { keys: [key.jwk, { pad: "a".repeat(256 * 1024) }] };
-    idToken = key.sign(claims());
-    expect(await failure(openId())).toMatchObject({ idTokenViolation: "jwks_unavailable" });
-  });
-
   test.each<[name: string, script: Script]>([
-    ["503", json({}, 503)],
     ["a redirect", json("", 302, { location: "/elsewhere" })],
-    ["HTML", json("<html>")],
-    ["no list", json({ keys: {} })],
     ["a cut", hangUp],
   ])("cannot be verified while its keys answer %s", async (_name, script) => {
     const sendTokens = server.script;

@@ -178,19 +178,7 @@ describe("failures", () => {
       json({ error: "invalid_grant", refresh_token: canary }, 400),
       { kind: "invalid_grant" },
     ],
-    ["GitHub", json({ error: "bad_refresh_token", error_description: canary }), { kind: "invalid_grant" }],
-    [
-      "invalid_client",
-      json({ error: "invalid_client" }, 401, { "www-authenticate": "Basic" }),
-      { kind: "client" },
-    ],
-    [
-      "429",
-      json({ error: "slow_down" }, 429, { "retry-after": "7200" }),
-      { kind: "transient", retryAfterMs: 3_600_000 },
-    ],
     ["503", json(`<html>${canary}`, 503), { kind: "transient", httpStatus: 503 }],
-    ["504", json(`<html>${canary}`, 504), { kind: "ambiguous", httpStatus: 504 }],
     ["no token", json({ refresh_token: canary }), { kind: "rejected", reason: "malformed_response" }],
     ["a cut", hangUp, { kind: "ambiguous" }],
   ])("%s", async (_name, script, expected) => {
