@@ -118,7 +118,7 @@ async function settle(): Promise<void> {
 await settle();
 engine.start();
 for (const { id, status, providerName } of all()) {
-  if (status === "attention" && providerName !== "robots") await domain.consent(providerName, id);
+  if (status === "attention" && providerName !== "robots") await domain.consentOf(providerName, id);
 }
 say("settled");
 let isEnding = false;

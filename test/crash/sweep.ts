@@ -87,7 +87,7 @@ export class Sweep {
     }
     for (let count = 0; count < connectionCount; count++) {
       const name = providerNames[count % providerNames.length] ?? "";
-      if (name !== "robots") await domain.consent(name, undefined);
+      if (name !== "robots") await domain.consentOf(name, undefined);
       else await this.#connectRobot(domain, `robot-${count}`);
     }
     await store.close();

@@ -14,13 +14,7 @@ const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
 it("npm run demo -- --auto --json shows three revisions of a token and the state attention", async () => {
   const demo = await runDemo("--auto", "--json");
-
-  expect(demo.stderr).toBe("");
-  expect(demo.exitCode).toBe(0);
-  const lines = demo.stdout
-    .trimEnd()
-    .split("\n")
-    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  const lines = linesOf(demo);
   expect(lines.map(({ step }) => step)).toEqual([
     "daemon_started",
     "provider_started",
@@ -81,6 +75,15 @@ it("npm run demo prints commands that work as they are printed", async () => {
   ]);
 }, 120_000);
 
+function linesOf(demo: Awaited<ReturnType<typeof runDemo>>): Record<string, unknown>[] {
+  expect(demo.stderr).toBe("");
+  expect(demo.exitCode).toBe(0);
+  return demo.stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
 /** What a shell command writes first to standard output or error; it is ended then. */
 async function firstLine(command: string): Promise<string> {
   const child = spawn("sh", ["-c", `exec 2>&1\n${command}`], { cwd: root, detached: true });
@@ -100,13 +103,7 @@ async function firstLine(command: string): Promise<string> {
 
 it("npm run demo -- --static --auto --json shows a key that is captured, handed out and replaced", async () => {
   const demo = await runDemo("--static", "--auto", "--json");
-
-  expect(demo.stderr).toBe("");
-  expect(demo.exitCode).toBe(0);
-  const lines = demo.stdout
-    .trimEnd()
-    .split("\n")
-    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  const lines = linesOf(demo);
   expect(lines.map(({ step }) => step)).toEqual([
     "daemon_started",
     "api_started",

@@ -1,36 +1,19 @@
-import type { AccessControl } from "../../src/domain/access/access_control.js";
-import type { RequestRules } from "../../src/domain/access/request_rules.js";
-import type { ConnectionImporter } from "../../src/domain/connections/connection_importer.js";
-import type { Connections } from "../../src/domain/connections/connections.js";
-import type { UnattendedConnector } from "../../src/domain/connections/unattended_connector.js";
-import type { ConnectionCompleter } from "../../src/domain/consent/callback.js";
-import type { ConsentConfirmation } from "../../src/domain/consent/confirmation.js";
-import type { ConnectionRequest, ConnectionRequests } from "../../src/domain/consent/consent_request.js";
-import type { DevicePoller } from "../../src/domain/consent/device_poller.js";
-import type { CredentialReader } from "../../src/domain/credentials/credential_reader.js";
-import type { CredentialVault } from "../../src/domain/credentials/credential_vault.js";
-import type { CredentialWriter } from "../../src/domain/credentials/credential_writer.js";
+import type { ConnectionRequest } from "../../src/domain/consent/consent_request.js";
 import { RefreshHistory } from "../../src/domain/operations/refresh_history.js";
-import type { ProviderRegistry } from "../../src/domain/providers/provider_registry.js";
-import type { TokenSpool } from "../../src/domain/refresh/journal/token_spool.js";
 import type { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";
+import type { RefreshOutcome } from "../../src/domain/refresh/refresh_outcome.js";
 import type { Refresher } from "../../src/domain/refresh/refresher.js";
 import type { RefreshRequest } from "../../src/domain/token_endpoint/grant_type.js";
-import type { TokenAcquirer } from "../../src/domain/tokens/acquire/token_acquirer.js";
-import type { RejectedTokens } from "../../src/domain/tokens/report/rejected_tokens.js";
-import type { Tokens } from "../../src/domain/tokens/tokens.js";
-import type { WatchHub } from "../../src/domain/tokens/watch/watch_hub.js";
 import { owner, type Principal } from "../../src/model/access/principal.js";
 import type { Connection } from "../../src/model/connections/connection.js";
 import { newConnection } from "../../src/model/connections/new_connection.js";
 import type { TokenSet } from "../../src/model/credentials/credential.js";
 import { newId } from "../../src/model/ids.js";
 import type { ProviderProfile } from "../../src/model/providers/provider_profile.js";
-import type { DpopNonces } from "../../src/oauth/dpop/dpop_nonces.js";
+import { GrantFailure, type GrantFailureFields } from "../../src/oauth/failure.js";
 import type { DevicePollOutcome } from "../../src/oauth/grants/device_grant.js";
 import type { Renewed } from "../../src/oauth/grants/renewal.js";
 import type { OutboundFetch } from "../../src/outbound/outbound.js";
-import type { Changes } from "../../src/runtime/changes.js";
 import { Secret } from "../../src/runtime/secret.js";
 import type { SpoolFile } from "../../src/store/files/spool_file.js";
 import { Store } from "../../src/store/store.js";
@@ -71,40 +54,18 @@ export interface SentRefresh {
 }
 
 /** The wired domain on a real store, its provider played by the test. */
-export class Engine {
-  readonly clock = new ManualClock(startMs);
+export class Engine extends WiredDomain {
+  readonly clock: ManualClock;
   readonly sent: SentRefresh[] = [];
   readonly store: Store;
   readonly counted: string[] = [];
-  readonly history = new RefreshHistory({ clock: this.clock });
+  readonly history: RefreshHistory;
   /** Answers the codes of consents. */
   exchangeCode: () => Promise<TokenSet> = () => Promise.resolve(tokenSet());
   /** Answers whether the person of a device authorization is done. */
   pollDevice: () => Promise<DevicePollOutcome> = () => Promise.resolve({ kind: "pending" });
   /** Answers what providers' APIs are asked. */
   outbound: OutboundFetch = () => Promise.reject(new Error("no network"));
-  readonly changes: Changes;
-  readonly hub: WatchHub;
-  readonly tokens: Tokens;
-  readonly access: AccessControl;
-  readonly rules: RequestRules;
-  readonly acquirer: TokenAcquirer;
-  readonly rejected: RejectedTokens;
-  readonly apiNonces: DpopNonces;
-  readonly vault: CredentialVault;
-  readonly reader: CredentialReader;
-  readonly writer: CredentialWriter;
-  readonly scheduler: RefreshEngine;
-  readonly refresher: Refresher;
-  readonly spool: TokenSpool;
-  readonly connections: Connections;
-  readonly requests: ConnectionRequests;
-  readonly importer: ConnectionImporter;
-  readonly unattended: UnattendedConnector;
-  readonly completer: ConnectionCompleter;
-  readonly poller: DevicePoller;
-  readonly confirmer: ConsentConfirmation;
-  readonly providers: ProviderRegistry;
   #onSent: (() => void) | undefined;
 
   constructor(
@@ -115,12 +76,13 @@ export class Engine {
       "fleet" | "maxRejectionsPerHour" | "isAudited" | "tracing"
     > = {},
   ) {
-    this.store = Store.open({ folder, nowMs: startMs });
-    const domain = new WiredDomain({
+    const clock = new ManualClock(startMs);
+    const store = Store.open({ folder, nowMs: startMs });
+    super({
       ...options,
       isCached: true,
-      store: this.store,
-      clock: this.clock,
+      store,
+      clock,
       random: () => 0.5,
       spoolFile,
       grants: {
@@ -136,29 +98,18 @@ export class Engine {
         replaced: () => {},
       },
     });
-    this.changes = domain.changes;
-    this.hub = domain.hub;
-    this.rules = domain.rules;
-    this.access = domain.access;
-    this.tokens = domain.tokens;
-    this.acquirer = domain.acquirer;
-    this.rejected = domain.rejected;
-    this.apiNonces = domain.apiNonces;
-    this.vault = domain.vault;
-    this.reader = domain.reader;
-    this.writer = domain.writer;
-    this.scheduler = domain.engine;
-    this.refresher = domain.engine.refresher;
-    this.spool = domain.spool;
-    this.connections = domain.connections;
-    this.requests = domain.requests;
-    this.importer = domain.importer;
-    this.unattended = domain.unattended;
-    this.completer = domain.completer;
-    this.poller = domain.poller;
-    this.confirmer = domain.confirmer;
-    this.providers = domain.providers;
-    this.store.onCommitted((changed) => this.changes.emit("connections", changed));
+    this.clock = clock;
+    this.store = store;
+    this.history = new RefreshHistory({ clock });
+    store.onCommitted((changed) => this.changes.emit("connections", changed));
+  }
+
+  get scheduler(): RefreshEngine {
+    return this.engine;
+  }
+
+  get refresher(): Refresher {
+    return this.engine.refresher;
   }
 
   async close(): Promise<void> {
@@ -253,6 +204,16 @@ export class Engine {
       });
     }
     return this.sent[count - 1] as SentRefresh;
+  }
+
+  /** Refreshes by the next request that is sent, and answers that. */
+  async refreshed(id: string, answer: Renewed | GrantFailureFields): Promise<RefreshOutcome> {
+    const count = this.sent.length + 1;
+    const refreshed = this.refresher.refresh(id);
+    const request = await this.untilSent(count);
+    if ("tokenSet" in answer) request.answer(answer);
+    else request.fail(new GrantFailure(answer));
+    return await refreshed;
   }
 
   /** Resolves with the connection when it passes, looking after each commit. */

@@ -223,7 +223,7 @@ export class WiredDomain {
   }
 
   /** A consent of one person, from the request to the callback; the code is the id of the connection. Answers that id. */
-  async consent(
+  async consentOf(
     providerName: string,
     connectionId: string | undefined,
     outcome: "given" | "denied" | "abandoned" = "given",

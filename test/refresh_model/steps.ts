@@ -185,7 +185,7 @@ async function perform(world: World, step: Step): Promise<void> {
     case "connect":
       if (step.provider === "robots") return detach(world.connectRobot());
       return detach(
-        life.domain.consent(step.provider, undefined, "given", (id) =>
+        life.domain.consentOf(step.provider, undefined, "given", (id) =>
           world.connections.push({ id, provider: step.provider, holder: id }),
         ),
       );
@@ -260,7 +260,7 @@ async function perform(world: World, step: Step): Promise<void> {
       return world.server.revoke(id);
     case "reconsent":
       if (connection.provider === "robots") return detach(world.connectRobot(id));
-      return detach(life.domain.consent(connection.provider, id, step.outcome));
+      return detach(life.domain.consentOf(connection.provider, id, step.outcome));
   }
 }
 

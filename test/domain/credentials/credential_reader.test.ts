@@ -126,9 +126,7 @@ describe("CredentialReader", () => {
     const view = reader.view(id);
     expect([reader.view(id), reader.cached(id), counted.reads]).toEqual([view, view, 1]);
     expect(reader.view(id)).toBe(view);
-    const refreshed = engine.refresher.refresh(id);
-    (await engine.untilSent(1)).answer({ tokenSet: tokenSet() });
-    await refreshed;
+    await engine.refreshed(id, { tokenSet: tokenSet() });
     counted.reads = 0;
     expect(reader.cached(id)).toBeUndefined();
     expect(reader.view(id)?.token?.revision).toBe(2n);

@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { RefreshHistory } from "../../../src/domain/operations/refresh_history.js";
-import { GrantFailure } from "../../../src/oauth/failure.js";
 import { ManualClock } from "../../fakes/manual_clock.js";
 import { perTest } from "../../lifetimes.js";
 import { Engine, tokenSet } from "../engine.js";
@@ -51,15 +50,12 @@ describe("RefreshHistory", () => {
 
     it("tells what brought a token, what is tried again and what needs a person, each attempt once", async () => {
       const profile = await engine.provider("op");
-      const refreshed = async (end: (sent: (typeof engine.sent)[number]) => void): Promise<void> => {
-        const { id } = await engine.connection(profile);
-        const done = engine.refresher.refresh(id);
-        end(await engine.untilSent(engine.sent.length + 1));
-        await done;
-      };
-      await refreshed((sent) => sent.answer({ tokenSet: tokenSet() }));
-      await refreshed((sent) => sent.fail(new GrantFailure({ kind: "transient", httpStatus: 503 })));
-      await refreshed((sent) => sent.fail(new GrantFailure({ kind: "invalid_grant", httpStatus: 400 })));
+      for (const answer of [
+        { tokenSet: tokenSet() },
+        { kind: "transient", httpStatus: 503 },
+        { kind: "invalid_grant", httpStatus: 400 },
+      ] as const)
+        await engine.refreshed((await engine.connection(profile)).id, answer);
       await engine.refresher.refresh("00000000-0000-4000-8000-000000000000");
       expect(engine.history.read().intervals).toMatchObject([{ refreshed: 1, retried: 1, failed: 1 }]);
     });

@@ -14,11 +14,9 @@ describe("Refresher", () => {
     const first = tokenSet();
     const { id } = await engine.connected(first);
     for (let round = 1; round <= 3; round++) {
-      const refreshed = engine.refresher.refresh(id);
-      await engine.untilSent(round);
+      const answer = { tokenSet: tokenSet({ refreshToken: undefined }) };
+      expect(await engine.refreshed(id, answer)).toBe("refreshed");
       expect(engine.sent[round - 1]?.refreshToken).toBe(first.refreshToken?.reveal());
-      engine.sent[round - 1]?.answer({ tokenSet: tokenSet({ refreshToken: undefined }) });
-      expect(await refreshed).toBe("refreshed");
     }
     expect(engine.get(id).credentialRevision).toBe(4n);
   });
@@ -26,9 +24,7 @@ describe("Refresher", () => {
   it("sends the rotated refresh token next", async () => {
     const { id } = await engine.connected();
     const second = tokenSet();
-    const refreshed = engine.refresher.refresh(id);
-    (await engine.untilSent(1)).answer({ tokenSet: second });
-    await refreshed;
+    await engine.refreshed(id, { tokenSet: second });
     void engine.refresher.refresh(id).catch(() => undefined);
     await engine.untilSent(2);
     expect(engine.sent[1]?.refreshToken).toBe(second.refreshToken?.reveal());
@@ -66,14 +62,9 @@ describe("Refresher", () => {
     async function answered(violation: Omit<Renewed, "tokenSet">) {
       const [first, second] = [tokenSet(), tokenSet()];
       const { id } = await engine.connected(first);
-      const refreshed = engine.refresher.refresh(id);
-      (await engine.untilSent(1)).answer({ tokenSet: second, ...violation });
-      const outcome = await refreshed;
+      const outcome = await engine.refreshed(id, { tokenSet: second, ...violation });
       const connection = engine.get(id);
-      const stored = engine.store.getCredential(id);
-      if (!stored) throw new Error("no credential");
-      const kept = engine.vault.openCredential(connection, stored);
-      expect(kept.refreshToken?.reveal()).toBe(second.refreshToken?.reveal());
+      expect(engine.refreshTokenOf(id)).toBe(second.refreshToken?.reveal());
       expect(accessToken(id)).toBe(first.accessToken.reveal());
       return { id, outcome, connection };
     }
@@ -107,11 +98,8 @@ describe("Refresher", () => {
       expect(outcome).toBe("retry");
       expect(connection.problem).toMatchObject({ reason: "refresh_failing" });
       expect(connection.problem?.retryAtMs).toBeGreaterThan(startMs);
-      const again = engine.refresher.refresh(id);
-      await engine.untilSent(2);
       const third = tokenSet();
-      engine.sent[1]?.answer({ tokenSet: third });
-      expect(await again).toBe("refreshed");
+      expect(await engine.refreshed(id, { tokenSet: third })).toBe("refreshed");
       expect(accessToken(id)).toBe(third.accessToken.reveal());
       expect(engine.get(id)).toMatchObject({ problem: undefined, failedRefreshes: 0 });
     });
@@ -119,11 +107,9 @@ describe("Refresher", () => {
 
   it("turns invalid_grant into attention", async () => {
     const { id } = await engine.connected();
-    const refreshed = engine.refresher.refresh(id);
-    (await engine.untilSent(1)).fail(
-      new GrantFailure({ kind: "invalid_grant", oauthError: "invalid_grant", httpStatus: 400 }),
-    );
-    expect(await refreshed).toBe("attention");
+    expect(
+      await engine.refreshed(id, { kind: "invalid_grant", oauthError: "invalid_grant", httpStatus: 400 }),
+    ).toBe("attention");
     expect(engine.get(id)).toMatchObject({ status: "attention", problem: { reason: "reauth_required" } });
     expect(engine.store.nextDueMs()).toBeUndefined();
   });
@@ -132,9 +118,7 @@ describe("Refresher", () => {
     const { id } = await engine.connected();
     const delays: number[] = [];
     for (let round = 1; round <= 4; round++) {
-      const refreshed = engine.refresher.refresh(id);
-      (await engine.untilSent(round)).fail(new GrantFailure({ kind: "transient" }));
-      expect(await refreshed).toBe("retry");
+      expect(await engine.refreshed(id, { kind: "transient" })).toBe("retry");
       const connection = engine.get(id);
       expect(connection).toMatchObject({
         status: "active",
@@ -164,16 +148,11 @@ describe("Refresher", () => {
 
   it("does not spend the probe on an answer that judged nothing", async () => {
     const { id } = await engine.connected();
-    const kinds = ["ambiguous", "transient", "transient"] as const;
-    for (const [index, kind] of kinds.entries()) {
-      const refreshed = engine.refresher.refresh(id);
-      (await engine.untilSent(index + 1)).fail(new GrantFailure({ kind }));
-      expect(await refreshed).toBe("retry");
+    for (const kind of ["ambiguous", "transient", "transient"] as const) {
+      expect(await engine.refreshed(id, { kind })).toBe("retry");
       expect(engine.get(id).refreshIntent?.sends).toBe(1);
     }
-    const refreshed = engine.refresher.refresh(id);
-    (await engine.untilSent(4)).answer({ tokenSet: tokenSet() });
-    expect(await refreshed).toBe("refreshed");
+    expect(await engine.refreshed(id, { tokenSet: tokenSet() })).toBe("refreshed");
   });
 
   it("sends nothing when the daemon died during the probe", async () => {
@@ -187,9 +166,7 @@ describe("Refresher", () => {
 
   it("calls withdrawn consent what it is", async () => {
     const { id } = await engine.connected();
-    const refreshed = engine.refresher.refresh(id);
-    (await engine.untilSent(1)).fail(new GrantFailure({ kind: "invalid_grant", consentRevoked: true }));
-    await refreshed;
+    await engine.refreshed(id, { kind: "invalid_grant", consentRevoked: true });
     expect(engine.get(id).problem?.reason).toBe("consent_revoked");
   });
 
@@ -207,16 +184,16 @@ describe("Refresher", () => {
     expect(accessToken(id)).toBe(second.accessToken.reveal());
   });
 
-  const bare = new GrantFailure({ kind: "transient", httpStatus: 403, isRefusal: true });
+  const bare = { kind: "transient", httpStatus: 403, isRefusal: true } as const;
 
   it("gives up a grant that is refused without a word for an hour, and names the status", async () => {
     const { id } = await engine.connected();
     let attempts = 0;
     for (; engine.get(id).status === "active" && attempts < 100; attempts++) {
       engine.clock.jump(Math.max(0, (engine.get(id).problem?.retryAtMs ?? 0) - engine.clock.nowMs()));
-      const refreshed = engine.refresher.refresh(id);
-      (await engine.untilSent(attempts + 1)).fail(bare);
-      expect(await refreshed).toBe(engine.get(id).status === "active" ? "retry" : "attention");
+      expect(await engine.refreshed(id, bare)).toBe(
+        engine.get(id).status === "active" ? "retry" : "attention",
+      );
       if (engine.clock.nowMs() < startMs + hourMs) expect(engine.get(id).status).toBe("active");
     }
     expect(engine.clock.nowMs()).toBeLessThan(startMs + 3 * hourMs);
@@ -237,12 +214,7 @@ describe("Refresher", () => {
         [other.id, true],
         [id, false],
       ] as const) {
-        const refreshed = engine.refresher.refresh(each);
-        const count = engine.sent.length + 1;
-        await engine.untilSent(count);
-        if (answer) engine.sent[count - 1]?.answer({ tokenSet: tokenSet() });
-        else engine.sent[count - 1]?.fail(bare);
-        const outcome = await refreshed;
+        const outcome = await engine.refreshed(each, answer ? { tokenSet: tokenSet() } : bare);
         if (!answer) outcomes.push(outcome);
         engine.clock.jump(10_000);
       }
@@ -255,12 +227,8 @@ describe("Refresher", () => {
   describe("A2: after an answer that was lost", () => {
     const afterLoss = async (fields: Omit<GrantFailureFields, "kind">): Promise<Connection> => {
       const { id } = await engine.connected();
-      const later = new GrantFailure({ kind: "transient", ...fields });
-      for (const [round, failure] of [new GrantFailure({ kind: "ambiguous" }), later].entries()) {
-        const refreshed = engine.refresher.refresh(id);
-        (await engine.untilSent(round + 1)).fail(failure);
-        await refreshed;
-      }
+      await engine.refreshed(id, { kind: "ambiguous" });
+      await engine.refreshed(id, { kind: "transient", ...fields });
       expect(engine.sent).toHaveLength(2);
       return engine.get(id);
     };
@@ -286,20 +254,14 @@ describe("Refresher", () => {
 
   it("never asks again sooner than Retry-After says", async () => {
     const { id } = await engine.connected();
-    const refreshed = engine.refresher.refresh(id);
-    (await engine.untilSent(1)).fail(
-      new GrantFailure({ kind: "transient", httpStatus: 429, retryAfterMs: 120_000 }),
-    );
-    await refreshed;
+    await engine.refreshed(id, { kind: "transient", httpStatus: 429, retryAfterMs: 120_000 });
     expect(engine.get(id).problem?.retryAtMs).toBe(startMs + 120_000);
   });
 
   it("probes after a lost answer no sooner than Retry-After says", async () => {
     const { id } = await engine.connected();
-    const refreshed = engine.refresher.refresh(id);
     const lost = { kind: "ambiguous", httpStatus: 504, retryAfterMs: 120_000 } as const;
-    (await engine.untilSent(1)).fail(new GrantFailure(lost));
-    expect(await refreshed).toBe("retry");
+    expect(await engine.refreshed(id, lost)).toBe("retry");
     expect(engine.get(id)).toMatchObject({
       problem: { retryAtMs: startMs + 120_000, firm: true },
       refreshIntent: { sends: 1 },
@@ -308,12 +270,8 @@ describe("Refresher", () => {
 
   it("calls a refusal after an unanswered request outcome_unknown, not reauth_required", async () => {
     const { id } = await engine.connected();
-    const first = engine.refresher.refresh(id);
-    (await engine.untilSent(1)).fail(new GrantFailure({ kind: "ambiguous" }));
-    await first;
-    const second = engine.refresher.refresh(id);
-    (await engine.untilSent(2)).fail(new GrantFailure({ kind: "invalid_grant" }));
-    await second;
+    await engine.refreshed(id, { kind: "ambiguous" });
+    await engine.refreshed(id, { kind: "invalid_grant" });
     expect(engine.get(id)).toMatchObject({ status: "attention", problem: { reason: "outcome_unknown" } });
   });
 
@@ -371,9 +329,7 @@ describe("Refresher", () => {
   it("does not put an older credential back instead of a newer one", async () => {
     const { id } = await engine.connected();
     const old = engine.store.getCredential(id);
-    const refreshed = engine.refresher.refresh(id);
-    (await engine.untilSent(1)).answer({ tokenSet: tokenSet() });
-    await refreshed;
+    await engine.refreshed(id, { tokenSet: tokenSet() });
     if (!old) throw new Error("no credential");
     await engine.store.commit((tx) => tx.putCredential(id, old));
     expect(engine.reader.view(id)?.problem?.reason).toBe("data_loss");

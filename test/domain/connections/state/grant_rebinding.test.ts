@@ -4,6 +4,7 @@ import {
   TokenEndpointClient,
 } from "../../../../src/domain/token_endpoint/token_endpoint_client.js";
 import { grantBinding } from "../../../../src/model/connections/grant_binding.js";
+import type { Credential } from "../../../../src/model/credentials/credential.js";
 import { plainOAuth2 } from "../../../../src/model/providers/profile_fields.js";
 import type { ProviderProfile, ProviderSettings } from "../../../../src/model/providers/provider_profile.js";
 import { manualAuthorizationServer } from "../../../../src/oauth/authorization_server.js";
@@ -65,9 +66,7 @@ describe("an edit that leads elsewhere", () => {
     const before = engine.get(id);
     expect((await edit(settings)).partedConnections).toBe(0);
     expect(engine.get(id)).toEqual(before);
-    const refreshing = engine.refresher.refresh(id);
-    (await engine.untilSent(1)).answer({ tokenSet: tokenSet() });
-    expect(await refreshing).toBe("refreshed");
+    expect(await engine.refreshed(id, { tokenSet: tokenSet() })).toBe("refreshed");
   });
 
   it("is healed by setting it back, and by nothing less", async () => {
@@ -78,18 +77,13 @@ describe("an edit that leads elsewhere", () => {
     expect(engine.get(id).status).toBe("attention");
     await edit(home);
     expect(engine.get(id)).toMatchObject({ status: "active", problem: undefined });
-    const refreshing = engine.refresher.refresh(id);
-    await engine.untilSent(1);
+    expect(await engine.refreshed(id, { tokenSet: tokenSet() })).toBe("refreshed");
     expect(engine.sent[0]?.refreshToken).toBe(refreshToken);
-    engine.sent[0]?.answer({ tokenSet: tokenSet() });
-    expect(await refreshing).toBe("refreshed");
   });
 
   it("does not bring back what was lost for another reason", async () => {
     const { id } = await engine.connection(profile);
-    const refreshing = engine.refresher.refresh(id);
-    (await engine.untilSent(1)).fail(new GrantFailure({ kind: "invalid_grant" }));
-    expect(await refreshing).toBe("attention");
+    expect(await engine.refreshed(id, { kind: "invalid_grant" })).toBe("attention");
     expect((await edit(elsewhere)).partedConnections).toBe(0);
     await edit(home);
     expect(engine.get(id).status).toBe("attention");
@@ -122,11 +116,8 @@ describe("a refresh that is under way", () => {
 
     await edit(home);
     expect(engine.get(id).status).toBe("active");
-    const again = engine.refresher.refresh(id);
-    await engine.untilSent(2);
+    expect(await engine.refreshed(id, { tokenSet: tokenSet() })).toBe("refreshed");
     expect(engine.sent[1]?.refreshToken).toBe(rotated.refreshToken?.reveal());
-    engine.sent[1]?.answer({ tokenSet: tokenSet() });
-    expect(await again).toBe("refreshed");
   });
 
   it("whose answer is lost keeps its mark, so that the token is tried once more and no oftener", async () => {
@@ -138,9 +129,7 @@ describe("a refresh that is under way", () => {
     expect(await refreshing).toBe("superseded");
     await edit(home);
     expect(engine.get(id).refreshIntent).toMatchObject({ sends: 1 });
-    const again = engine.refresher.refresh(id);
-    (await engine.untilSent(2)).fail(new GrantFailure({ kind: "invalid_grant" }));
-    expect(await again).toBe("attention");
+    expect(await engine.refreshed(id, { kind: "invalid_grant" })).toBe("attention");
     expect(engine.get(id).problem?.reason).toBe("outcome_unknown");
   });
 });
@@ -193,16 +182,11 @@ describe("a credential is bound to whom it was given", () => {
   it("and one of an older store goes with the profile as it is", async () => {
     const { id } = await engine.connection(profile);
     const current = engine.get(id);
-    const stored = engine.store.getCredential(id);
-    if (!stored) throw new Error("no credential");
-    const { binding, ...older } = engine.vault.openCredential(current, stored);
+    const { binding, ...older } = engine.credentialOf(id) as Credential;
     expect(binding).toBe(grantBinding(profile));
     const sealed = engine.vault.sealCredential(current, current.credentialRevision, older);
     await engine.store.commit((tx) => tx.putCredential(id, sealed));
-    const refreshing = engine.refresher.refresh(id);
-    (await engine.untilSent(1)).answer({ tokenSet: tokenSet() });
-    expect(await refreshing).toBe("refreshed");
-    const renewed = engine.store.getCredential(id);
-    expect(renewed && engine.vault.openCredential(engine.get(id), renewed).binding).toBe(binding);
+    expect(await engine.refreshed(id, { tokenSet: tokenSet() })).toBe("refreshed");
+    expect(engine.credentialOf(id)?.binding).toBe(binding);
   });
 });

@@ -5,7 +5,6 @@ import { owner } from "../../../../src/model/access/principal.js";
 import type { Connection } from "../../../../src/model/connections/connection.js";
 import { newId } from "../../../../src/model/ids.js";
 import { plainOAuth2 } from "../../../../src/model/providers/profile_fields.js";
-import { GrantFailure } from "../../../../src/oauth/failure.js";
 import type { Renewed } from "../../../../src/oauth/grants/renewal.js";
 import { spoolFileName } from "../../../../src/store/files/spool_file.js";
 import { StoreFailed } from "../../../../src/store/lmdb/store_error.js";
@@ -219,9 +218,7 @@ describe("TokenSpool", () => {
 
   it("holds nothing that is durable", async () => {
     const { id } = await engine.connected();
-    const refreshed = engine.refresher.refresh(id);
-    (await engine.untilSent(1)).answer({ tokenSet: second() });
-    expect(await refreshed).toBe("refreshed");
+    expect(await engine.refreshed(id, { tokenSet: second() })).toBe("refreshed");
     engine.spool.save();
     expect(isEmpty()).toBe(true);
   });
@@ -318,9 +315,7 @@ describe("TokenSpool", () => {
       return { id, answer };
     };
     const refuse = async (id: string): Promise<void> => {
-      const refreshed = engine.refresher.refresh(id);
-      (await engine.untilSent(1)).fail(new GrantFailure({ kind: "invalid_grant" }));
-      expect(await refreshed).toBe("attention");
+      expect(await engine.refreshed(id, { kind: "invalid_grant" })).toBe("attention");
     };
 
     it.each([

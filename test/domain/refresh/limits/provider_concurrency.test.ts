@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import {
   ConcurrencyClosed,
   ConcurrencyCrowded,
@@ -31,9 +31,14 @@ function turn(): Promise<void> {
 }
 
 describe("ProviderConcurrency", () => {
+  let concurrency: ProviderConcurrency;
+  let work: Work;
+  beforeEach(() => {
+    concurrency = new ProviderConcurrency(new ManualClock(0));
+    work = new Work();
+  });
+
   it("caps due work, keeps places for callers, and caps those too", async () => {
-    const concurrency = new ProviderConcurrency(new ManualClock(0));
-    const work = new Work();
     for (let n = 0; n < 20; n++) void concurrency.run("p", `due${n}`, "due", work.run(`due${n}`));
     await turn();
     expect(work.started).toHaveLength(12);
@@ -46,8 +51,7 @@ describe("ProviderConcurrency", () => {
 
   it("has as many places as the provider's profile says, three quarters of them for due work", async () => {
     let places = 64;
-    const concurrency = new ProviderConcurrency(new ManualClock(0), () => places);
-    const work = new Work();
+    concurrency = new ProviderConcurrency(new ManualClock(0), () => places);
     for (let n = 0; n < 100; n++) void concurrency.run("p", `due${n}`, "due", work.run(`due${n}`));
     await turn();
     expect(work.started).toHaveLength(48);
@@ -69,8 +73,6 @@ describe("ProviderConcurrency", () => {
   });
 
   it("moves what a caller waits for to the front", async () => {
-    const concurrency = new ProviderConcurrency(new ManualClock(0));
-    const work = new Work();
     for (let n = 0; n < 40; n++) void concurrency.run("p", `due${n}`, "due", work.run(`due${n}`));
     void concurrency.run("p", "due39", "demand", work.run("due39 again"));
     await turn();
@@ -78,8 +80,6 @@ describe("ProviderConcurrency", () => {
   });
 
   it("gives places in turn between providers, within the global cap", async () => {
-    const concurrency = new ProviderConcurrency(new ManualClock(0));
-    const work = new Work();
     for (let p = 0; p < 20; p++) {
       for (let n = 0; n < 10; n++) void concurrency.run(`p${p}`, `${p}/${n}`, "due", work.run(`${p}/${n}`));
     }
@@ -91,8 +91,6 @@ describe("ProviderConcurrency", () => {
   });
 
   it("lowers the concurrency limit of a provider that does not answer until it does", async () => {
-    const concurrency = new ProviderConcurrency(new ManualClock(0));
-    const work = new Work();
     for (let n = 0; n < 3; n++) concurrency.note("p", "unsent");
     for (let n = 0; n < 20; n++) void concurrency.run("p", `due${n}`, "due", work.run(`due${n}`));
     await turn();
@@ -105,8 +103,6 @@ describe("ProviderConcurrency", () => {
   });
 
   it("keeps places for refreshes, however much else is asked of the provider", async () => {
-    const concurrency = new ProviderConcurrency(new ManualClock(0));
-    const work = new Work();
     for (let n = 0; n < 208; n++) void concurrency.admit("p", `other${n}`, work.run(`other${n}`));
     await turn();
     expect(work.started).toHaveLength(8);
@@ -123,8 +119,6 @@ describe("ProviderConcurrency", () => {
   });
 
   it("turns away who waits when it is closed", async () => {
-    const concurrency = new ProviderConcurrency(new ManualClock(0));
-    const work = new Work();
     const runs = Array.from({ length: 13 }, (_, n) => concurrency.run("p", `${n}`, "due", work.run(`${n}`)));
     await turn();
     concurrency.close();

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { AcquireRequest } from "../../../../src/domain/tokens/acquire/token_acquirer.js";
 import { at, owner } from "../../../../src/model/access/principal.js";
 import { FailedPrecondition, InvalidArgument, NotLeader } from "../../../../src/model/errors.js";
+import type { ProviderProfile } from "../../../../src/model/providers/provider_profile.js";
 import { perTest } from "../../../lifetimes.js";
 import { Engine, hourMs, tokenSet } from "../../engine.js";
 
@@ -11,6 +12,12 @@ class Acquiring extends Engine {
   /** `leads: false`: it is a hub that follows, and what it may not do it leaves to another. */
   constructor(readonly fleet = { leads: true }) {
     super(undefined, undefined, { fleet });
+  }
+
+  static async withProvider(): Promise<Acquiring> {
+    const world = new Acquiring();
+    await world.provider("op");
+    return world;
   }
 
   acquire(change: Partial<AcquireRequest> = {}, signal = new AbortController().signal, hasWaited = false) {
@@ -59,18 +66,16 @@ class Acquiring extends Engine {
 }
 
 describe("TokenAcquirer", () => {
-  const world = perTest(() => new Acquiring());
+  const world = perTest(() => Acquiring.withProvider());
   const stateOf = (authUrl: string): string => new URL(authUrl).searchParams.get("state") ?? "";
 
   it("answers a token that was read before without a promise", async () => {
-    await world.provider("op");
     await world.consent(tokenSet());
     expect((await world.acquire()).kind).toBe("token");
     expect(world.acquire()).toMatchObject({ kind: "token", token: { revision: 1n } });
   });
 
   it("takes a scope that the consent asked for as had, whatever the provider calls it, and asks for all of them again", async () => {
-    await world.provider("op");
     const { connectionId } = await world.consent(tokenSet({ scopes: ["user"] }), { scopes: ["read:user"] });
     for (const scopes of [["read:user"], ["user"], []]) {
       expect(await world.acquire({ scopes })).toMatchObject({
@@ -87,7 +92,6 @@ describe("TokenAcquirer", () => {
   });
 
   it("does not take a scope as had that a person refused", async () => {
-    await world.provider("op");
     const { connectionId } = await world.consent(tokenSet({ scopes: ["read"] }), { scopes: ["read"] });
     const up = await world.link({ scopes: ["write"] });
     await world.deny(up.authUrl);
@@ -122,7 +126,6 @@ describe("TokenAcquirer", () => {
     ];
 
     it.each(cases)("says so to all who ask, where it was %s", async (reason, scopes, bring) => {
-      await world.provider("op");
       await bring(world);
       const shown = await world.link({ scopes });
       expect(shown.reason).toBe(reason);
@@ -136,7 +139,6 @@ describe("TokenAcquirer", () => {
     });
 
     it.each(cases)("forgets it after ten minutes, where it was %s", async (reason, scopes, bring) => {
-      await world.provider("op");
       await bring(world);
       await world.deny((await world.link({ scopes })).authUrl);
       world.clock.advance(10 * minuteMs - 1);
@@ -146,7 +148,7 @@ describe("TokenAcquirer", () => {
     });
 
     it("does not say so of a link that an edit of its profile ended", async () => {
-      const profile = await world.provider("op");
+      const profile = world.store.findProviderByName("op") as ProviderProfile;
       await world.deny((await world.link()).authUrl);
       const shown = await world.link();
       expect(shown.reason).toBe("access_denied");
@@ -157,7 +159,6 @@ describe("TokenAcquirer", () => {
     });
 
     it("does not say so of a link whose consent came to nothing", async () => {
-      await world.provider("op");
       await world.deny((await world.link()).authUrl);
       const shown = await world.link();
       const exchange = world.holdExchange();
@@ -171,7 +172,6 @@ describe("TokenAcquirer", () => {
     });
 
     it("forgets it with another request, and with the consent", async () => {
-      await world.provider("op");
       await world.consent(tokenSet({ scopes: ["read"] }), { scopes: ["read"] });
       await world.deny((await world.link({ scopes: ["write"] })).authUrl);
       expect((await world.link({ scopes: ["write"] })).reason).toBe("access_denied");
@@ -191,7 +191,6 @@ describe("TokenAcquirer", () => {
   });
 
   it("answers one link for a token that died without a way to another", async () => {
-    await world.provider("op");
     const { connectionId } = await world.consent(tokenSet({ refreshToken: undefined }));
     world.clock.advance(hourMs);
     const links = await Promise.all([world.link(), world.link(), world.link()]);
@@ -200,7 +199,7 @@ describe("TokenAcquirer", () => {
   });
 
   it("asks no person where the provider refuses the client", async () => {
-    const connection = await world.connected();
+    const connection = world.get((await world.consent(tokenSet())).connectionId);
     const problem = { reason: "misconfigured", sinceMs: 1, retryAtMs: undefined } as const;
     await world.store.commit((tx) => tx.putConnection({ ...connection, status: "attention", problem }));
     const refused = await (async () => world.acquire())().catch((error: unknown) => error);
@@ -209,7 +208,6 @@ describe("TokenAcquirer", () => {
   });
 
   it("makes no other link while the code of a step-up is exchanged", async () => {
-    await world.provider("op");
     await world.consent(tokenSet({ scopes: ["read"] }), { scopes: ["read"] });
     expect((await world.acquire()).kind).toBe("token");
     const up = await world.link({ scopes: ["write"] });
@@ -225,7 +223,6 @@ describe("TokenAcquirer", () => {
   });
 
   it("makes one link for all who waited for an exchange that came to nothing", async () => {
-    await world.provider("op");
     const { authUrl } = await world.link();
     const exchange = world.holdExchange();
     void world.finish(stateOf(authUrl));
@@ -240,7 +237,6 @@ describe("TokenAcquirer", () => {
   });
 
   it("answers the token of a consent that ends while it reads a dead one", async () => {
-    await world.provider("op");
     const { connectionId } = await world.consent(tokenSet({ refreshToken: undefined }));
     world.clock.advance(hourMs);
     const { authUrl } = await world.link();
@@ -256,7 +252,6 @@ describe("TokenAcquirer", () => {
   });
 
   it("makes a new connection when the old one is revoked while it makes a link", async () => {
-    await world.provider("op");
     const { connectionId } = await world.consent(tokenSet());
     const revoking = world.connections.revoke(connectionId, owner);
     const direct = world.request({ connectionId }).catch((error: unknown) => error);
@@ -268,7 +263,6 @@ describe("TokenAcquirer", () => {
   });
 
   it("finds the connection that was requested under its name while it made one", async () => {
-    await world.provider("op");
     const name = { providerName: "op", userId: "ada", label: "work" };
     const requested = world.request({ label: "work" });
     const found = world.link({ name });
@@ -280,7 +274,6 @@ describe("TokenAcquirer", () => {
     ["expired", 1],
     ["revoked", 2],
   ] as const)("makes one link for all who ask for a connection that is %s", async (status, count) => {
-    await world.provider("op");
     const { connectionId } = await world.link();
     const before = world.get(connectionId);
     const ended = { pendingStateHash: undefined, requestExpiresAtMs: undefined };
@@ -292,7 +285,6 @@ describe("TokenAcquirer", () => {
   });
 
   it("asks for no more than 100 scopes in all, and says so before anything is changed", async () => {
-    await world.provider("op");
     const { connectionId } = await world.consent(tokenSet(), { scopes: ["a", "b"] });
     const many = Array.from({ length: 97 }, (_, index) => `s${index}`);
     await world.link({ scopes: many });
@@ -307,7 +299,6 @@ describe("TokenAcquirer", () => {
   });
 
   it("leaves a request its place that an application must confirm, whatever else it is asked for", async () => {
-    await world.provider("op");
     const returnUrl = "https://app.example/done";
     const first = await world.request({ requireConfirmation: true, returnUrl });
     const key = world.get(first.connectionId).pendingStateHash ?? "";
@@ -325,7 +316,6 @@ describe("TokenAcquirer", () => {
   });
 
   it("answers a link that it makes at once, though the one that its caller was shown has just been refused", async () => {
-    await world.provider("op");
     const shown = await world.link();
     await world.deny(shown.authUrl);
     const next = await world.link({ waitMs: 60_000 });
@@ -338,7 +328,6 @@ describe("TokenAcquirer", () => {
   });
 
   it("lets all who wait go when the person is done, and each when it leaves", async () => {
-    await world.provider("op");
     const { authUrl } = await world.link();
     const controller = new AbortController();
     const left = world.acquire({ waitMs: 60_000 }, controller.signal);
@@ -353,21 +342,19 @@ describe("TokenAcquirer", () => {
 });
 
 describe("TokenAcquirer of a fleet", () => {
-  const world = perTest(() => new Acquiring());
+  const world = perTest(() => Acquiring.withProvider());
   const stateOf = (authUrl: string): string => new URL(authUrl).searchParams.get("state") ?? "";
   const wait = { waitMs: 60_000 };
   const failure = (acquired: ReturnType<Acquiring["acquire"]>) =>
     Promise.resolve(acquired).catch((error: unknown) => error);
 
   it("makes no link at a hub that follows", async () => {
-    await world.provider("op");
     world.fleet.leads = false;
     expect(await failure(world.acquire(wait))).toEqual(new NotLeader(false));
     expect(world.store.listConnections({ limit: 1 })).toEqual([]);
   });
 
   it("says that its caller has waited when another link is to take the place of a refused one", async () => {
-    await world.provider("op");
     const { authUrl } = await world.link();
     world.fleet.leads = false;
     const waiting = failure(world.acquire(wait));
@@ -377,7 +364,6 @@ describe("TokenAcquirer of a fleet", () => {
   });
 
   it("lets nobody wait for a person who has waited at another hub, and all for an exchange", async () => {
-    await world.provider("op");
     const first = await world.acquire(wait, undefined, true);
     expect(first).toMatchObject({ kind: "consent", reason: "not_connected" });
     if (first.kind !== "consent") return;
@@ -393,7 +379,6 @@ describe("TokenAcquirer of a fleet", () => {
   });
 
   it("keeps a consent whose code is exchanged when a caller comes that has waited at another hub", async () => {
-    await world.provider("op");
     const { authUrl } = await world.link();
     const exchange = world.holdExchange();
     const finished = world.finish(stateOf(authUrl));

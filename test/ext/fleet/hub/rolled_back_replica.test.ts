@@ -20,10 +20,7 @@ let restored: Engine;
 let id: string;
 
 async function refreshed(engine: Engine): Promise<void> {
-  const sends = engine.sent.length + 1;
-  const refreshing = engine.refresher.refresh(id);
-  (await engine.untilSent(sends)).answer({ tokenSet: tokenSet() });
-  expect(await refreshing).toBe("refreshed");
+  expect(await engine.refreshed(id, { tokenSet: tokenSet() })).toBe("refreshed");
 }
 
 beforeEach(async () => {
