@@ -21,6 +21,12 @@ const machine = {
 };
 const always = { oauth2Options: { dpop: DpopMode.ALWAYS } };
 
+/** A refresh brings this revision, bound to the key. */
+async function refreshedTo(revision: bigint, { clients }: World, connectionId: string): Promise<void> {
+  const { token } = await clients.tokens.refreshToken({ connectionId });
+  expect(token).toMatchObject({ revision, tokenType: "DPoP" });
+}
+
 const accessTokenOf = (token: Token | undefined): string => token?.credentials["access_token"] ?? "";
 
 /** A GET of the provider's user-info, as an agent makes it; the nonce that it answers is used from then on. */
@@ -84,19 +90,13 @@ describe.each([
       return jwk && (await calculateJwkThumbprint(jwk));
     };
     const first = await keyOf();
-    expect((await tokens.refreshToken({ connectionId })).token).toMatchObject({
-      revision: 2n,
-      tokenType: "DPoP",
-    });
+    await refreshedTo(2n, world, connectionId);
     expect(world.provider.tokenRequests.map(({ status }) => status)).toEqual([400, 200, 200]);
     // The sealing key is another one from here on.
     await world.clients.keyring.addKey({});
     await world.clients.keyring.rotateKeyring({});
     await world.restart();
-    expect((await tokens.refreshToken({ connectionId })).token).toMatchObject({
-      revision: 3n,
-      tokenType: "DPoP",
-    });
+    await refreshedTo(3n, world, connectionId);
     // A restart forgets the nonce, and learns it within the same refresh.
     expect(world.provider.tokenRequests.map(({ status }) => status)).toEqual([400, 200, 200, 400, 200]);
     expect(await keyOf()).toBe(first);
@@ -215,10 +215,7 @@ describe("DPoP at oidc-provider", () => {
     const { tokens } = world.clients;
     const asked = { connectionId, method: "POST", url: "https://api.example/" };
     const first = await tokens.createProof(asked);
-    expect((await tokens.refreshToken({ connectionId })).token).toMatchObject({
-      tokenType: "DPoP",
-      revision: 2n,
-    });
+    await refreshedTo(2n, world, connectionId);
     const second = await tokens.createProof(asked);
     expect([first.revision, second.revision]).toEqual([1n, 2n]);
     const keys = [first, second].map(({ proof }) => decodeProtectedHeader(proof).jwk);
@@ -264,7 +261,7 @@ describe("DPoP by the other ways to a consent", () => {
       ...{ issuer: world.provider.issuer, enableDiscovery: true, scopes: ["openid", "offline_access"] },
       ...always,
     });
-    const { connections, tokens } = world.clients;
+    const { connections } = world.clients;
     const { connectionId, verificationUri, userCode } = await connections.requestConnection(
       requestOf("op", { device: true }),
     );
@@ -279,10 +276,7 @@ describe("DPoP by the other ways to a consent", () => {
         return await status();
       })
       .toBe(ConnectionStatus.ACTIVE);
-    expect((await tokens.refreshToken({ connectionId })).token).toMatchObject({
-      tokenType: "DPoP",
-      revision: 2n,
-    });
+    await refreshedTo(2n, world, connectionId);
     expect(await userInfo(world, connectionId)).toEqual([401, 200]);
   });
 });

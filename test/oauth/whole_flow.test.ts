@@ -114,10 +114,3 @@ test("a person says no", async () => {
   expect(query.get("iss")).toBe(provider.issuer);
   expect(response).toEqual({ kind: "error", error: "access_denied" });
 });
-
-test("a grant that was revoked at the provider", async () => {
-  const who = client("post");
-  const { refreshToken } = await connect(who, ["openid"]);
-  await provider.revokeAllGrants();
-  await expect(redeem(who, refreshToken)).rejects.toMatchObject({ kind: "invalid_grant" });
-});

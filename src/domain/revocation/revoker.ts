@@ -5,7 +5,7 @@ import type {
   ProviderRevocation,
 } from "../../model/connections/revocation.js";
 import { DataLoss, NexusError } from "../../model/errors.js";
-import type { RevocationOutcome } from "../../oauth/revocation.js";
+import type { RevocationOutcome } from "../../oauth/grants/revocation.js";
 import { type Backoff, fullJitterMs } from "../../runtime/backoff.js";
 import type { Changes } from "../../runtime/changes.js";
 import { delay, type Timer } from "../../runtime/clock.js";

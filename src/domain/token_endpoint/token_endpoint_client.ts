@@ -20,8 +20,8 @@ import { type DevicePoll, type DevicePollOutcome, pollDevice } from "../../oauth
 import type { MintedToken } from "../../oauth/grants/minted_token.js";
 import { type PushedRequest, pushAuthorizationRequest } from "../../oauth/grants/pushed_request.js";
 import type { Renewal, Renewed } from "../../oauth/grants/renewal.js";
+import { type Revocation, type RevocationOutcome, revoke } from "../../oauth/grants/revocation.js";
 import { codeChallenge } from "../../oauth/pkce.js";
-import { type Revocation, type RevocationOutcome, revoke } from "../../oauth/revocation.js";
 import type { OutboundFetch } from "../../outbound/outbound.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";

@@ -6,7 +6,7 @@ import { Unavailable } from "../../../src/model/errors.js";
 import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
 import type { ProviderProfile } from "../../../src/model/providers/provider_profile.js";
 import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
-import type { RevocationOutcome } from "../../../src/oauth/revocation.js";
+import type { RevocationOutcome } from "../../../src/oauth/grants/revocation.js";
 import { Changes } from "../../../src/runtime/changes.js";
 import { perTest } from "../../lifetimes.js";
 import { silentLog } from "../../silent_log.js";

@@ -63,9 +63,7 @@ describe("two daemons on one copied store", () => {
       second.clock.advance(18_000);
       expect(await second.refresher.refresh(id)).toBe("retry");
       second.clock.advance(1_000);
-      const refreshed = second.refresher.refresh(id);
-      (await second.untilSent(1)).answer({ tokenSet: tokenSet() });
-      expect(await refreshed).toBe("refreshed");
+      expect(await second.refreshed(id, { tokenSet: tokenSet() })).toBe("refreshed");
     } finally {
       await second.close();
     }
@@ -83,9 +81,7 @@ describe("a mark of intent", () => {
     await before.untilSent(1);
     await before.store.close();
     const after = new Engine(folder);
-    const refreshed = after.refresher.refresh(id);
-    (await after.untilSent(1)).answer({ tokenSet: tokenSet() });
-    expect(await refreshed).toBe("refreshed");
+    expect(await after.refreshed(id, { tokenSet: tokenSet() })).toBe("refreshed");
     await after.close();
   });
 

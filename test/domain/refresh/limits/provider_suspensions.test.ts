@@ -21,6 +21,12 @@ describe("a provider that refuses the client", () => {
   const untilAll = async (reason: string | undefined): Promise<void> => {
     for (const id of ids) await engine.until(id, ({ problem }) => problem?.reason === reason);
   };
+  /** By so many requests in all. */
+  const allRefreshed = async (count: number): Promise<void> => {
+    await engine.untilSent(count);
+    for (const request of engine.sent.slice(size)) request.answer({ tokenSet: tokenSet() });
+    for (const id of ids) await engine.until(id, ({ credentialRevision }) => credentialRevision === 2n);
+  };
   /** All are sent once before the first refusal is known, then none. */
   const suspend = async (): Promise<void> => {
     engine.clock.advance(56 * 60_000);
@@ -57,9 +63,7 @@ describe("a provider that refuses the client", () => {
     await suspend();
     engine.clock.advance(60_000);
     (await engine.untilSent(size + 1)).answer({ tokenSet: tokenSet() });
-    await engine.untilSent(2 * size);
-    for (const request of engine.sent.slice(size)) request.answer({ tokenSet: tokenSet() });
-    for (const id of ids) await engine.until(id, ({ credentialRevision }) => credentialRevision === 2n);
+    await allRefreshed(2 * size);
     expect(reasons()).toEqual(ids.map(() => undefined));
     expect(engine.store.listSuspensions()).toEqual([]);
   });
@@ -75,9 +79,7 @@ describe("a provider that refuses the client", () => {
     engine.changes.emit("clientAccepted", profile.id);
     await engine.untilSent(size + 2);
     engine.sent[size + 1]?.answer({ tokenSet: tokenSet() });
-    await engine.untilSent(2 * size + 1);
-    for (const request of engine.sent.slice(size)) request.answer({ tokenSet: tokenSet() });
-    for (const id of ids) await engine.until(id, ({ credentialRevision }) => credentialRevision === 2n);
+    await allRefreshed(2 * size + 1);
     expect(engine.store.listSuspensions()).toEqual([]);
   });
 
@@ -91,9 +93,7 @@ describe("a provider that refuses the client", () => {
     expect(reasons()).toEqual(ids.map(() => "misconfigured"));
     await engine.store.commit((tx) => tx.putProvider({ ...profile, version: 2n }));
     engine.changes.emit("provider", profile.id);
-    await engine.untilSent(2 * size);
-    for (const request of engine.sent.slice(size)) request.answer({ tokenSet: tokenSet() });
-    for (const id of ids) await engine.until(id, ({ credentialRevision }) => credentialRevision === 2n);
+    await allRefreshed(2 * size);
     expect(ids.map((id) => engine.get(id).status)).toEqual(ids.map(() => "active"));
   });
 
@@ -101,9 +101,7 @@ describe("a provider that refuses the client", () => {
     await suspend();
     await engine.store.commit((tx) => tx.putSuspension({ ...suspensionOf(), resuming: true }));
     engine.clock.advance(30_000);
-    await engine.untilSent(2 * size);
-    for (const request of engine.sent.slice(size)) request.answer({ tokenSet: tokenSet() });
-    for (const id of ids) await engine.until(id, ({ credentialRevision }) => credentialRevision === 2n);
+    await allRefreshed(2 * size);
   });
 
   it("gives its connections up to the deletion of its profile", async () => {

@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { manualAuthorizationServer } from "../../src/oauth/authorization_server.js";
-import type { OAuthClient } from "../../src/oauth/client_authentication.js";
-import { processRevocation, type RevocationOutcome, revoke } from "../../src/oauth/revocation.js";
-import { createOutboundFetch } from "../../src/outbound/outbound.js";
-import { SystemClock } from "../../src/runtime/clock.js";
-import { Secret } from "../../src/runtime/secret.js";
-import { loopbackNetworks } from "../fakes/loopback_networks.js";
-import { perTest } from "../lifetimes.js";
-import { hangUp, json, silence, startScriptedServer } from "./scripted_server.js";
+import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
+import type { OAuthClient } from "../../../src/oauth/client_authentication.js";
+import { processRevocation, type RevocationOutcome, revoke } from "../../../src/oauth/grants/revocation.js";
+import { createOutboundFetch } from "../../../src/outbound/outbound.js";
+import { SystemClock } from "../../../src/runtime/clock.js";
+import { Secret } from "../../../src/runtime/secret.js";
+import { loopbackNetworks } from "../../fakes/loopback_networks.js";
+import { perTest } from "../../lifetimes.js";
+import { hangUp, json, silence, startScriptedServer } from "../scripted_server.js";
 
 describe("revoke", () => {
   const server = perTest(() => startScriptedServer());

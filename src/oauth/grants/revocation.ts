@@ -1,13 +1,13 @@
 import * as oauth from "oauth4webapi";
-import type { TokenTypeHint } from "../model/connections/revocation.js";
-import { parseJsonObject } from "../model/json_object.js";
-import { OutboundError } from "../outbound/outbound.js";
-import type { OutboundResponse } from "../outbound/outbound_exchange.js";
-import { parseRetryAfterMs } from "../outbound/retry_after.js";
-import type { Secret } from "../runtime/secret.js";
-import { clientAuthentication, clientMetadata } from "./client_authentication.js";
-import { GrantFailure } from "./failure.js";
-import type { Renewal } from "./grants/renewal.js";
+import type { TokenTypeHint } from "../../model/connections/revocation.js";
+import { parseJsonObject } from "../../model/json_object.js";
+import { OutboundError } from "../../outbound/outbound.js";
+import type { OutboundResponse } from "../../outbound/outbound_exchange.js";
+import { parseRetryAfterMs } from "../../outbound/retry_after.js";
+import type { Secret } from "../../runtime/secret.js";
+import { clientAuthentication, clientMetadata } from "../client_authentication.js";
+import { GrantFailure } from "../failure.js";
+import type { Renewal } from "./renewal.js";
 
 export interface Revocation extends Renewal {
   /** RFC 7009 section 2. */
