@@ -182,9 +182,9 @@ export const limits = {
  */
 export const budgets = {
   /** `src` without `src/ext`. */
-  core: { budget: 44_000, ceiling: 50_345 },
+  core: { budget: 44_000, ceiling: 50_029 },
   /** Raised for what is new behind walls: rules and approvals, the cluster, the egress of pods. The core pays no part of it. */
-  src: { budget: 66_000, ceiling: 82_823 },
+  src: { budget: 66_000, ceiling: 82_523 },
   /** The largest extension but `fleet`, which may have 6 000. */
   extension: { budget: 3_000, ceiling: 4_476 },
   /** The largest that keeps the budget. */
