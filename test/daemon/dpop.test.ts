@@ -21,6 +21,14 @@ const machine = {
 };
 const always = { oauth2Options: { dpop: DpopMode.ALWAYS } };
 
+/** The thumbprint of the key that is proved. */
+async function keyOf({ clients }: World, connectionId: string): Promise<string> {
+  const asked = { connectionId, method: "GET", url: "https://api.example/" };
+  const { jwk } = decodeProtectedHeader((await clients.tokens.createProof(asked)).proof);
+  if (!jwk) throw new Error("no key");
+  return await calculateJwkThumbprint(jwk);
+}
+
 /** A refresh brings this revision, bound to the key. */
 async function refreshedTo(revision: bigint, { clients }: World, connectionId: string): Promise<void> {
   const { token } = await clients.tokens.refreshToken({ connectionId });
@@ -82,14 +90,7 @@ describe.each([
 
   it("refreshes with the nonce that it knows, over a restart with the same key", async () => {
     const connectionId = await connected();
-    const { tokens } = world.clients;
-    const keyOf = async () => {
-      const url = "https://api.example/";
-      const { proof } = await tokens.createProof({ connectionId, method: "GET", url });
-      const { jwk } = decodeProtectedHeader(proof);
-      return jwk && (await calculateJwkThumbprint(jwk));
-    };
-    const first = await keyOf();
+    const first = await keyOf(world, connectionId);
     await refreshedTo(2n, world, connectionId);
     expect(world.provider.tokenRequests.map(({ status }) => status)).toEqual([400, 200, 200]);
     // The sealing key is another one from here on.
@@ -99,7 +100,7 @@ describe.each([
     await refreshedTo(3n, world, connectionId);
     // A restart forgets the nonce, and learns it within the same refresh.
     expect(world.provider.tokenRequests.map(({ status }) => status)).toEqual([400, 200, 200, 400, 200]);
-    expect(await keyOf()).toBe(first);
+    expect(await keyOf(world, connectionId)).toBe(first);
     expect(await userInfo(world, connectionId)).toEqual([401, 200]);
     const { connection } = await world.clients.connections.getConnection({ connectionId });
     expect(connection?.status).toBe(ConnectionStatus.ACTIVE);
@@ -139,13 +140,9 @@ describe.each([
 
   it("goes on with the same key at the next consent of the connection", async () => {
     const connectionId = await connected();
-    const proof = async () => {
-      const asked = { connectionId, method: "GET", url: "https://api.example/" };
-      return decodeProtectedHeader((await world.clients.tokens.createProof(asked)).proof).jwk;
-    };
-    const before = await proof();
+    const before = await keyOf(world, connectionId);
     await consented(world.clients, requestOf("op", { connectionId }));
-    expect(await proof()).toEqual(before);
+    expect(await keyOf(world, connectionId)).toBe(before);
   });
 });
 

@@ -296,18 +296,6 @@ describe("answers in another shape", () => {
     expect(failure.fields).toEqual(["provider.oauth2_options.invalid_grant_aliases[1]"]);
   });
 
-  it("asks GitHub for JSON, and reads its form all the same", async () => {
-    const { exchange } = await wholeWay({
-      behaviour: { defaultsToForm: true, wantsTokenHeaders: { accept: "application/json" } },
-      options: () => ({ tokenHeaders: { Accept: "application/json" } }),
-    });
-    expect(exchange.headers["accept"]).toBe("application/json");
-    await wholeWay({
-      behaviour: { defaultsToForm: true },
-      options: () => ({ tokenHeaders: { Accept: "*/*" } }),
-    });
-  });
-
   it("hands out the header that the profile names", async () => {
     provider.become({});
     const connection = await connect(

@@ -96,9 +96,8 @@ describe("Tokens", () => {
     engine.clock.advance(hourMs);
     const asked = get(id);
     asked.catch(() => undefined);
-    (await engine.untilSent(1)).fail(
-      new GrantFailure({ kind: "transient", httpStatus: 503, retryAfterMs: 30_000 }),
-    );
+    const busy = { kind: "transient", httpStatus: 503, retryAfterMs: 30_000 } as const;
+    (await engine.untilSent(1)).fail(new GrantFailure(busy));
     await expect(asked).rejects.toMatchObject({ kind: "unavailable", retryAfterMs: 30_000 });
     expect(events(id)).toContainEqual({ type: "token_retrieval_failed", reason: "unavailable" });
   });

@@ -103,9 +103,8 @@ describe("the status of the engine", () => {
     engine.clock.advance(windowMs);
     await engine.untilSent(2);
     engine.sent[0]?.fail(new GrantFailure({ kind: "transient" }));
-    while (!ids.some((id) => engine.get(id).problem) || status().refreshesRunning > 1) {
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+    await expect.poll(() => ids.some((id) => engine.get(id).problem)).toBe(true);
+    await expect.poll(() => status().refreshesRunning).toBe(1);
     expect(status()).toMatchObject({ failingProviderCount: 0, refreshesRunning: 1 });
   });
 

@@ -51,9 +51,7 @@ describe("a provider that refuses the client", () => {
     for (let probe = 1; probe <= 4; probe++) {
       engine.clock.advance(30_000 * 2 ** (probe - 1));
       (await engine.untilSent(size + probe)).fail(refusal);
-      while (engine.store.getSuspension(profile.id)?.failures !== probe + 1) {
-        await new Promise((resolve) => setImmediate(resolve));
-      }
+      await expect.poll(() => engine.store.getSuspension(profile.id)?.failures).toBe(probe + 1);
     }
     expect(engine.sent).toHaveLength(size + 4);
     expect(new Set(engine.sent.slice(size).map(({ refreshToken }) => refreshToken)).size).toBe(4);
@@ -72,9 +70,7 @@ describe("a provider that refuses the client", () => {
     await suspend();
     engine.changes.emit("clientAccepted", profile.id);
     (await engine.untilSent(size + 1)).fail(refusal);
-    while (engine.store.getSuspension(profile.id)?.failures !== 2) {
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+    await expect.poll(() => engine.store.getSuspension(profile.id)?.failures).toBe(2);
     expect(engine.sent).toHaveLength(size + 1);
     engine.changes.emit("clientAccepted", profile.id);
     await engine.untilSent(size + 2);

@@ -105,15 +105,6 @@ export function aFleetBedOn<Server extends DatabaseServer>(start: () => Promise<
   return bed;
 }
 
-/** Between each test and its database, to cut them apart. */
-export function aProxyTo(bed: FleetBed) {
-  return perTest(async () =>
-    has("postgresql")
-      ? await TcpProxy.postgres(bed.postgres.socketPath)
-      : ({} as TcpProxy & { folder: string }),
-  );
-}
-
 async function prepare(
   postgres: DatabaseServer,
   entries: Iterable<readonly RawWrite[]>,
