@@ -244,7 +244,7 @@ export class ApiKeys {
       .then(
         () => {
           // A revocation that was committed meanwhile stays.
-          entry.record = { ...entry.record, ...(lastUsedAtMs > 0 && { lastUsedAtMs }) };
+          entry.record = { ...entry.record, lastUsedAtMs };
         },
         (error: unknown) => this.deps.log.error({ err: error }, "the use of an API key could not be noted"),
       );

@@ -1,6 +1,6 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { ApiKeys } from "../../../src/domain/access/api_keys.js";
-import { admin } from "../../../src/model/access/principal.js";
+import { admin, owner } from "../../../src/model/access/principal.js";
 import { Changes } from "../../../src/runtime/changes.js";
 import type { Secret } from "../../../src/runtime/secret.js";
 import { ManualClock } from "../../fakes/manual_clock.js";
@@ -29,11 +29,17 @@ describe("API keys", () => {
     const living = await keys.create(agent, admin);
     const expiring = await keys.create({ ...agent, name: "soon", expiresAtMs: startMs + 1_000 }, admin);
     const revoked = await keys.create({ ...agent, name: "gone" }, admin);
-    await keys.revoke({ id: revoked.record.id }, admin);
+    const { revokedBy } = await keys.revoke({ id: revoked.record.id }, admin);
+    expect([revokedBy, (await keys.revoke({ name: "gone" }, owner)).revokedBy]).toEqual(["admin", "admin"]);
     for (const opened of [keys, open()]) {
       expect(opened.verify(living.key.reveal())).toEqual({ name: "key:ci", kind: "key" });
       expect(opened.verify(revoked.key.reveal())).toBeUndefined();
       expect(opened.find("ci")).toMatchObject({ role: "agent", restriction: { userIds: ["ada"] } });
+      expect(opened.find("nobody")).toBeUndefined();
+      const listed = (afterName: string | undefined, limit: number, includeRevoked: boolean) =>
+        opened.list({ afterName, limit, includeRevoked }).map(({ name }) => name);
+      expect(listed(undefined, 9, false)).toEqual(["ci", "soon"]);
+      expect([listed(undefined, 9, true), listed("ci", 1, true)]).toEqual([["ci", "gone", "soon"], ["gone"]]);
     }
     const soon = { name: "key:soon", kind: "key", expiresAtMs: startMs + 1_000 };
     expect(keys.verify(expiring.key.reveal())).toEqual(soon);
@@ -51,6 +57,7 @@ describe("API keys", () => {
   it("note their use once an hour, not with every call, and never before they were made", async () => {
     const { keys, store, clock } = world();
     const { key, record } = await keys.create(agent, admin);
+    const recorded = vi.spyOn(store, "record");
     const lastUse = async (): Promise<number | undefined> => {
       await store.commit(() => undefined);
       return store.listApiKeys().find(({ id }) => id === record.id)?.lastUsedAtMs;
@@ -64,6 +71,7 @@ describe("API keys", () => {
     clock.advance(60_000);
     keys.verify(key.reveal());
     expect(await lastUse()).toBe(Date.UTC(2026, 10, 24, 13));
+    expect(recorded).toHaveBeenCalledTimes(2);
   });
 
   it("get a new secret under their name, the old one kept for a time, or ended with what uses it", async () => {
@@ -99,6 +107,9 @@ describe("API keys", () => {
     expect(rotated).toEqual([["key:ci", startMs + 60_000]]);
     expect(keys.verify(first.key.reveal())?.expiresAtMs).toBe(startMs + 60_000);
     expect(keys.verify(second.key.reveal())?.expiresAtMs).toBeUndefined();
+    const ending = await keys.create({ ...agent, name: "soon", expiresAtMs: startMs + 1_000 }, admin);
+    await keys.rotate({ name: "soon" }, 60_000, admin);
+    expect(keys.verify(ending.key.reveal())?.expiresAtMs).toBe(startMs + 1_000);
   });
 
   it("stay revoked when their use is noted at the same moment", async () => {

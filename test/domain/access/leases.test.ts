@@ -155,10 +155,12 @@ describe("the lease of an API key", () => {
     expect(store.listApiKeys()).toMatchObject([{ revokedBy: "daemon" }]);
   });
 
-  it("becomes no longer when the clock jumps back, with a restart or without, and its holder can still renew it", async () => {
+  it("becomes no longer when the clock jumps, with a restart or without, and its holder can still renew it", async () => {
     const { clock, open, keys, holder, ends, isValid } = await leased();
+    clock.jump(6 * minuteMs);
+    expect((await keys.leases.renew(holder)).endsAtMs).toBe(clock.nowMs() + leaseMs);
     clock.advance(6 * minuteMs);
-    clock.jump(-6 * minuteMs);
+    clock.jump(-12 * minuteMs);
     await keys.leases.renew(holder);
     clock.advance(leaseMs - 1);
     expect([isValid(), ends]).toEqual([true, []]);

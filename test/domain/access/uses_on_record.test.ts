@@ -79,18 +79,23 @@ describe("the use of a credential goes on record", () => {
   });
 
   it.each([getToken, acquireToken])("of $name with the trace under no rule", async (method) => {
-    for (const rules of ["[]", "[{ providers: [other], then: deny }]"]) {
+    for (const [principal, rules] of Object.entries({
+      "jwt:a": "[]",
+      "jwt:b": "[{ providers: [other], then: deny }]",
+    })) {
       engine.access.setPolicy(policyOf(rules));
-      const traced = { type: "token_retrieved", userId: "ada", traceId };
-      expect(await use(method, agent)).toMatchObject({ ...traced, rule: undefined });
+      const event = await use(method, { ...agent, name: principal });
+      expect(event).toMatchObject({ type: "token_retrieved", principal, userId: "ada", traceId });
+      expect(event).not.toHaveProperty("rule");
     }
   });
 
   it("with the session that a proxy shows, and with none that an agent claims", async () => {
     engine.access.setPolicy(policyOf("[{ then: allow }]"));
     expect(await use(getToken, proxy, "run-1")).toMatchObject({ session: "run-1" });
-    expect(await use(getToken, agent, "run-1")).toMatchObject({ session: undefined });
+    expect(await use(getToken, agent, "run-1")).not.toHaveProperty("session");
     engine.access.setPolicy(undefined);
-    expect(await use(getToken, agent, "run-1")).toMatchObject({ session: undefined });
+    const event = await use(getToken, { ...agent, name: "jwt:other" }, "run-1");
+    expect([event?.principal, event?.session]).toEqual(["jwt:other", undefined]);
   });
 });
