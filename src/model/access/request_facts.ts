@@ -115,7 +115,7 @@ export function readTarget(target: string) {
 /** What climbs, doubled slashes, control characters, and UTF-8 in more bytes than it takes (RFC 3629 section 3). */
 const unclear =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  /\/\/|(^|[/\\])\s*\.{1,2}\s*($|[/\\;])|[\x00-\x1f\x7f\\]|[\xc0\xc1]|\xe0[\x80-\x9f]|\xf0[\x80-\x8f]/;
+  /\/\/|[/\\]\s*\.{1,2}\s*($|[/\\;])|[\x00-\x1f\x7f\\]|[\xc0\xc1]|\xe0[\x80-\x9f]|\xf0[\x80-\x8f]/;
 
 /** The path with nothing encoded that need not be; undefined where it climbs, or where one server would read another path than the next. */
 function canonicalPath(path: string): string | undefined {
