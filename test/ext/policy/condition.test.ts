@@ -111,7 +111,7 @@ describe("the path of a request", () => {
   it.each([
     ["/a/b?c#d", "/a/b"],
     ["/%61/%7Eb%2fc%20d", "/a/~b%2Fc%20d"],
-    ["/a..b/.c/..d", "/a..b/.c/..d"],
+    ["/a..b/.c/..d/e./f..", "/a..b/.c/..d/e./f.."],
     ["/caf%C3%A9", "/caf%C3%A9"],
   ])("%s is %s", (target, path) => expect(pathOf(target)).toBe(path));
 
