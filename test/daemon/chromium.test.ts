@@ -246,7 +246,7 @@ describe("the form", () => {
         await page.getByLabel("Region").selectOption("us-east");
         await page.getByRole("button", { name: "Connect" }).click();
 
-        expect(await page.title()).toBe("Error: Connect your Acme account");
+        await expect.poll(() => page.title()).toBe("Error: Connect your Acme account");
         const key = page.getByLabel("API key");
         expect(await key.getAttribute("aria-invalid")).toBe("true");
         expect(await key.inputValue()).toBe("");

@@ -3,6 +3,7 @@ import { loadConfig } from "../../../src/config/config.js";
 import type { Core } from "../../../src/daemon/extension.js";
 import { alerts } from "../../../src/ext/alerts/extension.js";
 import { notifySettings } from "../../../src/ext/alerts/notify_settings.js";
+import { Metrics } from "../../../src/telemetry/metrics.js";
 
 it("opens nothing in a daemon without its settings", async () => {
   const config = loadConfig({ NEXUS_DATA_DIR: "/data" }, {}, { isTTY: false }, [alerts]);
@@ -10,5 +11,6 @@ it("opens nothing in a daemon without its settings", async () => {
     ...{ webhook: undefined, command: undefined, file: undefined },
     ...{ beforeEndMs: 7 * 86_400_000, links: true },
   });
-  expect(await alerts.open?.({ options: { config } } as Core)).toBeUndefined();
+  const resources = { metrics: new Metrics({ version: "1" }) };
+  expect(await alerts.open?.({ options: { config }, resources } as Core)).toBeUndefined();
 });

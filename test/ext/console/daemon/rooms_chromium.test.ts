@@ -114,7 +114,7 @@ describe("a person in the rooms of the console", () => {
     expect(await (await ask()).json()).toMatchObject({ principal: "key:reader" });
 
     await page.getByRole("link", { name: "I have stored it" }).click();
-    expect(await page.content()).not.toContain(shown);
+    await expect.poll(() => page.content()).not.toContain(shown);
     await page.getByRole("button", { name: "Revoke reader" }).click();
     await page.getByRole("button", { name: "Revoke the key" }).click();
     await page.getByText("The API key was revoked.").waitFor();
@@ -178,7 +178,7 @@ describe("a person in the rooms of the console", () => {
     const page = await signedIn(context, daemon.clients);
     await page.goto(new URL("/connections", page.url()).href);
     await page.locator("table.connections thead").getByRole("link", { name: "User" }).click();
-    expect(new URL(page.url()).searchParams.get("sort")).toBe("user");
+    await expect.poll(() => new URL(page.url()).searchParams.get("sort")).toBe("user");
   });
 
   it("does the same without scripts", async () => {
@@ -188,10 +188,11 @@ describe("a person in the rooms of the console", () => {
     await page.getByRole("searchbox").fill("keycloak");
     await page.getByRole("button", { name: "Search" }).click();
     await page.getByRole("link", { name: /Keycloak/ }).click();
+    await page.getByRole("heading", { name: /Keycloak/ }).waitFor();
     expect(await page.getByRole("button", { name: "Copy" }).count()).toBe(0);
     await page.goto(new URL("/audit", page.url()).href);
     await page.getByRole("link", { name: "New API keys" }).click();
-    expect(await page.locator("#events tbody tr").count()).toBe(1);
+    await expect.poll(() => page.locator("#events tbody tr").count()).toBe(1);
     await page.locator("summary").click();
     await page.getByLabel("By", { exact: true }).fill("daemon");
     await page.getByRole("button", { name: "Show" }).click();
