@@ -70,14 +70,26 @@ const sentences: Readonly<Record<GrantFailureKind, string>> = {
   rejected: "the answer failed the checks of the protocol",
 };
 
-/** An error that has the fields as its members. */
-const ErrorWithFields = Error as unknown as new (words: string) => Error & GrantFailureFields;
-
 /**
  * A grant that did not yield a token set. Holds no token, no body and no `cause`: errors of `oauth4webapi` carry live
  * tokens in theirs.
  */
-export class GrantFailure extends ErrorWithFields {
+export class GrantFailure extends Error {
+  readonly kind: GrantFailureKind;
+  readonly oauthError: string | undefined;
+  readonly httpStatus: number | undefined;
+  readonly retryAfterMs: number | undefined;
+  readonly reason: RejectedReason | undefined;
+  readonly idTokenViolation: IdTokenRejected | undefined;
+  readonly consentRevoked: boolean;
+  readonly refusal: string | undefined;
+  readonly reportedReason: Secret | undefined;
+  readonly isRefusal: boolean;
+  readonly cameAsSuccess: boolean;
+  readonly network: NetworkWords | undefined;
+  readonly clock: string | undefined;
+  readonly detail: string | undefined;
+
   constructor(fields: GrantFailureFields) {
     const details = [fields.reason, fields.idTokenViolation, fields.oauthError, fields.httpStatus];
     const detail = fields.detail ?? fields.clock ?? fields.network?.words;
@@ -85,7 +97,20 @@ export class GrantFailure extends ErrorWithFields {
     const words = [known, detail].filter(Boolean).join(": ");
     super(fields.refusal ?? sentences[fields.kind] + (words === "" ? "" : ` (${words})`));
     this.name = "GrantFailure";
-    Object.assign(this, { consentRevoked: false, isRefusal: false, cameAsSuccess: false }, fields);
+    this.kind = fields.kind;
+    this.oauthError = fields.oauthError;
+    this.httpStatus = fields.httpStatus;
+    this.retryAfterMs = fields.retryAfterMs;
+    this.reason = fields.reason;
+    this.idTokenViolation = fields.idTokenViolation;
+    this.consentRevoked = fields.consentRevoked === true;
+    this.refusal = fields.refusal;
+    this.reportedReason = fields.reportedReason;
+    this.isRefusal = fields.isRefusal === true;
+    this.cameAsSuccess = fields.cameAsSuccess === true;
+    this.network = fields.network;
+    this.clock = fields.clock;
+    this.detail = fields.detail;
   }
 
   /** Whether the provider did not accept the client's authentication. */

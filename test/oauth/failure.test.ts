@@ -172,8 +172,7 @@ describe("no answer", () => {
     [new OutboundError("too_large", "after_send", "h", undefined, 500), "transient"],
     [new OutboundError("network", "after_send", "h", "ECONNRESET", 504), "ambiguous"],
   ])("%s", (violation, kind) => {
-    const failure = classify(violation, nowMs);
-    expect([failure.kind, failure.httpStatus]).toEqual([kind, violation.httpStatus]);
+    expect(classify(violation, nowMs)).toMatchObject({ kind, httpStatus: violation.httpStatus });
   });
 });
 
