@@ -53,6 +53,8 @@ const project = (name: string, include: string[], exclude: string[] = [], setup:
 export default defineConfig({
   test: {
     maxWorkers,
+    // A worker that ends on a busy machine, and the sweep after all, are not abandoned.
+    teardownTimeout: 60_000,
     globalSetup: ["test/run.ts"],
     projects: [
       project(
