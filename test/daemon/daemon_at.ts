@@ -38,8 +38,22 @@ export async function started<One extends DaemonAt>(
   return daemon;
 }
 
+/** The machine's clock, moved ahead by a test: what is due by the time is due at once, and timers take as long as they did. */
+class MovedClock extends SystemClock {
+  aheadMs = 0;
+
+  override nowMs(): number {
+    return super.nowMs() + this.aheadMs;
+  }
+
+  override monotonicMs(): number {
+    return super.monotonicMs() + this.aheadMs;
+  }
+}
+
 /** In this process, by the clock of the machine. */
 export class LocalDaemon extends DaemonAt {
+  readonly clock = new MovedClock();
   #daemon: Daemon | undefined;
 
   get output(): string {
@@ -47,7 +61,7 @@ export class LocalDaemon extends DaemonAt {
   }
 
   async start(): Promise<void> {
-    this.#daemon = await this.place.start(new SystemClock());
+    this.#daemon = await this.place.start(this.clock);
   }
 
   /** How it ends that cannot start, and its last word. */
