@@ -158,6 +158,8 @@ export class RollingUpgrade {
   }
 
   async #replace(hub: RealHub): Promise<void> {
+    // It may have stepped down just now, and the signal alone ends a process that has hardly begun.
+    await this.#until("the hub to be replaced serves", () => isReady(hub));
     const before = hub.lives.at(-1);
     hub.main = this.#next;
     hub.signal("SIGTERM");
