@@ -18,7 +18,7 @@ test.for([
   ["src/cli/status.ts", ["daemon", "tools", "docs"]],
   ["clients/go/cache.go", ["clients", "docs"]],
   ["src/domain/refresh/refresher.ts", ["daemon", "crash", "model-fleet", "bench-load"]],
-  ["proto/nexus/v1/token.proto", ["conformance", "clients", "interop", "python", "docs"]],
+  ["proto/nexus/v1/token.proto", ["clients", "interop", "conformance", "docs", "python"]],
 ] as const)("a change of %s runs what it can break", ([file, more], context) => {
   needs(context, "bash");
   expect(suitesOf(file)).toEqual([...always, ...more]);
