@@ -5,6 +5,7 @@ import type { FleetService, PageRequest, PageResponse } from "../../../gen/nexus
 import type { Principal } from "../../../model/access/principal.js";
 import { Unavailable } from "../../../model/errors.js";
 import { type Clock, delay } from "../../../runtime/clock.js";
+import { isRefused } from "../../../runtime/steady_sessions.js";
 import { wireErrorOf } from "../../../service/forwarding/wire_status.js";
 import { codes, WireError } from "../../../service/pipeline/wire_error.js";
 import { callerOf, notLeader } from "../calls/fleet_service.js";
@@ -143,7 +144,7 @@ export class LeaderCalls implements Leader, LeadingRefresher {
       const timeoutMs = Math.ceil(startedMs + wholeMs - this.deps.clock.monotonicMs());
       return await send(client, { signal, timeoutMs });
     } catch (error) {
-      if (error instanceof HubUnreachable || isNotLeader(error)) return undefined;
+      if (error instanceof HubUnreachable || isNotLeader(error) || isRefused(error)) return undefined;
       signal.throwIfAborted();
       if (!(error instanceof ConnectError)) throw error;
       this.deps.onForwarded?.("lost");

@@ -4,6 +4,7 @@ import { StatusSchema } from "../../../gen/google/rpc/status_pb.js";
 import type { OnBehalfOf } from "../../../model/access/principal.js";
 import { Unavailable } from "../../../model/errors.js";
 import type { Clock } from "../../../runtime/clock.js";
+import { isRefused } from "../../../runtime/steady_sessions.js";
 import { callerField, onBehalfField } from "../../../service/forwarding/on_behalf.js";
 import { wireErrorOf } from "../../../service/forwarding/wire_status.js";
 import { codes, WireError } from "../../../service/pipeline/wire_error.js";
@@ -18,6 +19,8 @@ const vainMs = 2_000;
 /** For the answer: `AcquireToken` may wait a minute for a person. */
 const answerMs = 75_000;
 const retryAfterMs = 2_000;
+/** Hubs that end one after the other. */
+const maxRefusals = 2;
 
 /** How a request for a hub ended: `unreachable`, nothing was sent; `lost`, it may have been acted on. */
 export type UpstreamOutcome = "ok" | "unreachable" | "lost";
@@ -28,7 +31,7 @@ export interface UpstreamCallsDeps {
   readonly onForwarded: (outcome: UpstreamOutcome) => void;
 }
 
-/** What a spoke has a hub do. A request is sent once, because the hub may have acted on it. */
+/** What a spoke has a hub do. A request is sent once, because the hub may have acted on it, unless the hub refused it as it ended. */
 export class UpstreamCalls {
   /** Looks for a hub, for all who wait for one. */
   #search: Promise<HubLink | undefined> | undefined;
@@ -47,18 +50,21 @@ export class UpstreamCalls {
     signal: AbortSignal,
   ): Promise<Message> {
     const { onForwarded } = this.deps;
-    const { transport, headers } = await this.#reachable(signal);
-    try {
-      const all = { ...headers, [callerField]: onBehalfField(caller) };
-      const { message } = await transport.unary(method, signal, answerMs, all, request as never);
-      onForwarded("ok");
-      return message;
-    } catch (error) {
-      // The caller may have left, and the hub have acted on it.
-      const isLost = !(error instanceof ConnectError && isAnswer(error));
-      onForwarded(isLost ? "lost" : "ok");
-      signal.throwIfAborted();
-      throw isLost ? lost(error) : errorOf(error);
+    for (let refusals = 0; ; refusals++) {
+      const { transport, headers } = await this.#reachable(signal);
+      try {
+        const all = { ...headers, [callerField]: onBehalfField(caller) };
+        const { message } = await transport.unary(method, signal, answerMs, all, request as never);
+        onForwarded("ok");
+        return message;
+      } catch (error) {
+        if (isRefused(error) && refusals < maxRefusals) continue;
+        // The caller may have left, and the hub have acted on it.
+        const isLost = !(error instanceof ConnectError && isAnswer(error));
+        onForwarded(isLost ? "lost" : "ok");
+        signal.throwIfAborted();
+        throw isLost ? lost(error) : errorOf(error);
+      }
     }
   }
 

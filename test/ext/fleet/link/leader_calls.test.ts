@@ -108,6 +108,12 @@ class Hub {
     return bound ? formatListenAddress(bound) : "";
   }
 
+  /** In good order; resolves when its last call has been answered. */
+  async end(): Promise<void> {
+    this.leads = false;
+    await this.#listener.close(new AbortController().signal);
+  }
+
   async close(): Promise<void> {
     await this.#listener.close(AbortSignal.abort());
   }
@@ -281,6 +287,34 @@ describe("a request that is forwarded", () => {
     expect([first.callers.length, second.callers.length]).toEqual([1, 0]);
     expect(world.forwarded).toEqual(["lost"]);
   });
+
+  it.each([
+    { name: "idle", isBusy: false },
+    { name: "busy", isBusy: true },
+  ])(
+    "is made by the next hub where the one that leads ends in good order meanwhile, $name before",
+    async ({ isBusy }) => {
+      const [first, second] = [await world.hub(), await world.hub()];
+      world.leads(first.address);
+      await call();
+      let answer: () => void = () => undefined;
+      if (isBusy)
+        first.answer = () =>
+          new Promise((resolve) => {
+            answer = resolve;
+          });
+      const before = isBusy ? call() : undefined;
+      await expect.poll(() => first.callers.length, { interval: 1 }).toBe(isBusy ? 2 : 1);
+      const meanwhile = call();
+      const ended = first.end();
+      await pass(world.clock, 1_000);
+      world.leads(second.address);
+      answer();
+      await Promise.all([before, meanwhile, ended]);
+      expect([first.callers.length, second.callers.length]).toEqual([isBusy ? 2 : 1, 1]);
+      expect(world.forwarded).toEqual(isBusy ? ["ok", "ok", "ok"] : ["ok", "ok"]);
+    },
+  );
 
   it.each([
     { name: "is reset", end: (stream: ServerHttp2Stream) => stream.close(constants.NGHTTP2_INTERNAL_ERROR) },

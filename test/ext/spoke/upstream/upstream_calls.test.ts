@@ -21,7 +21,7 @@ class World {
   readonly waits: number[] = [];
   readonly asked: string[] = [];
   readonly headers: Record<string, string>[] = [];
-  answer = (): Message => answer;
+  answer: (url: string) => Message = () => answer;
   ready = new Set<string>();
   /** Of those who wait: ends it. */
   #waiting: (() => void)[] = [];
@@ -40,7 +40,7 @@ class World {
         signal.throwIfAborted();
         this.asked.push(url);
         this.headers.push(headers);
-        return { message: this.answer() };
+        return { message: this.answer(url) };
       },
     },
   }));
@@ -91,6 +91,30 @@ describe("what a spoke has hubs do", () => {
     };
     await expect(world.call()).rejects.toMatchObject({ code: told });
     expect(world.outcomes).toEqual([outcome]);
+  });
+
+  it("is made again by a hub that is there when one that ends refused it, and not for ever", async () => {
+    const world = new World();
+    world.ready = new Set(["a", "b"]);
+    const refusal = new ConnectError(
+      "no",
+      Code.Internal,
+      undefined,
+      undefined,
+      new Error("NGHTTP2_REFUSED_STREAM"),
+    );
+    world.answer = (url) => {
+      if (url !== "a") return answer;
+      world.ready.delete(url);
+      throw refusal;
+    };
+    expect(await world.call()).toBe(answer);
+    expect([world.asked, world.outcomes]).toEqual([["a", "b"], ["ok"]]);
+    world.answer = () => {
+      throw refusal;
+    };
+    await expect(world.call()).rejects.toMatchObject({ code: codes.unavailable });
+    expect([world.asked.length, world.outcomes]).toEqual([5, ["ok", "lost"]]);
   });
 
   it("waits once for all hubs, and for a while no more", async () => {
