@@ -11,7 +11,7 @@ export function start(script: string, args: readonly string[]): ChildProcess {
 /** Starts what works on another machine in real life: here it takes what the daemon and the agent leave of the cores. */
 export function startElsewhere(script: string, args: readonly string[]): ChildProcess {
   const child = start(script, args);
-  setPriority(child.pid ?? 0, constants.priority.PRIORITY_LOW);
+  setPriority(child.pid ?? 0, constants.priority.PRIORITY_BELOW_NORMAL);
   return child;
 }
 
