@@ -36,7 +36,9 @@ export function steady<S extends Sessions>(
   const known = new WeakSet<EventEmitter>();
   const asked = async (): Promise<string> => {
     const timer = setTimeout(() => {
-      if (sessions.state() === "verifying") sessions.abort(unanswered());
+      if (sessions.state() !== "verifying") return;
+      // By its code calls know that they may be made again.
+      sessions.abort(Object.assign(new Error("PING timed out"), { code: "ETIMEDOUT" }));
     }, pings.pingTimeoutMs + graceMs);
     if (pings.isHeld === false) timer.unref();
     try {
@@ -57,18 +59,12 @@ export function steady<S extends Sessions>(
       throw sessions.error() ?? new Error("the connection was closed");
     const stream = await request(...given);
     const { session } = stream;
-    if (session && !known.has(session)) {
-      known.add(session);
-      session.on("error", () => undefined);
-      // For anyone who waits for its answer to a ping.
-      session.once("close", () => session.emit("error", new Error("the session has ended")));
-    }
+    if (!session || known.has(session)) return stream;
+    known.add(session);
+    session.on("error", () => undefined);
+    // For anyone who waits for its answer to a ping.
+    session.once("close", () => session.emit("error", new Error("the session has ended")));
     return stream;
   };
   return sessions;
-}
-
-/** With the code by which calls know that they may be made again. */
-function unanswered(): Error {
-  return Object.assign(new Error("PING timed out"), { code: "ETIMEDOUT" });
 }

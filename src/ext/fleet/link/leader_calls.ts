@@ -5,7 +5,7 @@ import type { FleetService, PageRequest, PageResponse } from "../../../gen/nexus
 import type { Principal } from "../../../model/access/principal.js";
 import { Unavailable } from "../../../model/errors.js";
 import { type Clock, delay } from "../../../runtime/clock.js";
-import { isRefused } from "../../../runtime/steady_sessions.js";
+import { isRefused } from "../../../runtime/refused_call.js";
 import { wireErrorOf } from "../../../service/forwarding/wire_status.js";
 import { codes, WireError } from "../../../service/pipeline/wire_error.js";
 import { callerOf, notLeader } from "../calls/fleet_service.js";

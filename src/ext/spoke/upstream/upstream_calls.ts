@@ -4,7 +4,7 @@ import { StatusSchema } from "../../../gen/google/rpc/status_pb.js";
 import type { OnBehalfOf } from "../../../model/access/principal.js";
 import { Unavailable } from "../../../model/errors.js";
 import type { Clock } from "../../../runtime/clock.js";
-import { isRefused } from "../../../runtime/steady_sessions.js";
+import { isRefused } from "../../../runtime/refused_call.js";
 import { callerField, onBehalfField } from "../../../service/forwarding/on_behalf.js";
 import { wireErrorOf } from "../../../service/forwarding/wire_status.js";
 import { codes, WireError } from "../../../service/pipeline/wire_error.js";
