@@ -47,7 +47,7 @@ export async function playReconnecting(play: (address: string) => Promise<void>)
   try {
     await once(server.listen(socket), "listening");
     await play(`unix:${socket}`);
-    judge(await within(60, "the stream was opened ten times", played));
+    judge(await within(60, "a stream is refused at last", played));
     await sleep(quietMs);
     same("attempts that were refused", refusals, 1);
   } finally {
