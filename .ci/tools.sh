@@ -86,7 +86,7 @@ install_toolchains() {
   apt_programs python3:python3 go:golang-go javac:default-jdk-headless mvn:maven cargo:cargo cc:gcc curl:curl && apt_python_venv
 }
 apt_python_venv() { python3 -c 'import ensurepip' 2>/dev/null || apt_install python3-venv; }
-install_adapters() { apt_programs python3:python3 && apt_python_venv && again 3 300 test/adapters/install.sh; }
+install_adapters() { apt_programs python3:python3 && apt_python_venv && again 3 600 test/adapters/install.sh; }
 install_postgresql() {
   command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || apt_install postgresql
 }
