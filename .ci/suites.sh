@@ -19,7 +19,7 @@ suites() {
   export PROPERTY_SEED=$(seed) CHANGED_FILES=${changed:-}
   suite check 1200 2 "" "always" "npm run check"
   suite test 1800 2 "terminals openssl" "always" 'npm test -- $REPORT'
-  suite model 1200 1 "" "always" "npm run --silent test:model -- --runs $(for_change_or_all 500 2000) --seed $(seed)"
+  suite model 1200 1 "" "always" "npm run --silent test:model -- --runs $(for_change_or_all 500 3000) --seed $(seed)"
   suite package 1200 1 "" "always" "npm run --silent test:package"
 
   # Two at a time: none of these keeps two cores busy. A long one stands before those that run beside it.
@@ -35,7 +35,7 @@ suites() {
     "npm run --silent test:follower -- test/ext/fleet/follower/every_rpc.test.ts test/ext/egress/daemon/listener.test.ts"
   suite upgrade 1200 1 postgresql "src/ext/fleet/database test/ext/fleet/upgrade" "npm run --silent test:fleet -- --upgrade --json"
   suite proxy 1200 1 proxies "src/ext/envoy src/gen/envoy examples/envoy examples/nginx examples/caddy test/proxy" "npm run --silent test:proxy"
-  suite crash 1800 1 "" "$refresh test/crash" "npm run --silent test:crash -- --kills $(for_change_or_all 100 200)"
+  suite crash 1800 1 "" "$refresh test/crash" "npm run --silent test:crash -- --kills $(for_change_or_all 100 300)"
   suite egress 1400 1 egress_clients "src/ext/egress test/ext/egress" "npm run --silent test:egress"
   suite adapters 1800 1 adapters "clients/python clients/typescript docs/frameworks test/adapters" "npm run --silent test:adapters"
   suite tools 1200 1 "docker kubectl terminals systemd go package_clients" "src/cli src/ext/credential_helpers src/ext/systemd src/strategies test/daemon/tools test/daemon/terminal test/daemon/service deploy/systemd deploy/compose" \
