@@ -1,5 +1,5 @@
-# The suites: name, seconds at most (what hangs is ended; a busy machine takes up to three times as long as an idle one), cores, tools (install_NAME in
-# tools.sh), paths, command.
+# The suites: name, seconds at most (what hangs is ended; a busy machine takes up to three times as long as an idle one), cores, tools
+# (install_NAME in tools.sh), paths, command.
 #
 # A suite runs when a changed file begins with one of its paths; `always` is for each change. What runs on
 # vitest passes $REPORT on. A seed is fixed for a change, so that a failure is the change's own; --all draws new ones.
@@ -17,10 +17,10 @@ case $(node --version) in v20.*) other_node=26 ;; *) other_node=20 ;; esac
 
 suites() {
   export PROPERTY_SEED=$(seed) CHANGED_FILES=${changed:-}
-  suite check 1200 2 "" "always" "npm run check"
+  suite check 600 2 "" "always" "npm run check"
   suite test 1800 2 "terminals openssl" "always" 'npm test -- $REPORT'
   suite model 1200 1 "" "always" "npm run --silent test:model -- --runs $(for_change_or_all 500 3000) --seed $(seed)"
-  suite package 1200 1 "" "always" "npm run --silent test:package"
+  suite package 600 1 "" "always" "npm run --silent test:package"
 
   # Two at a time: none of these keeps two cores busy. A long one stands before those that run beside it.
   suite removal 2700 1 "" "src/ext test/ext test/removal" 'npx vitest run --project removal $REPORT'
@@ -31,37 +31,37 @@ suites() {
   suite foreign 1800 1 foreign_servers "src/oauth src/ext/grants src/outbound src/domain/token_endpoint src/ext/mcp_servers test/foreign" "npm run --silent test:foreign"
   suite fleet 1800 1 "postgresql pgbouncer faketime promtool" "$fleet src/store src/daemon test/ext/fleet test/ext/spoke $build" \
     'npx vitest run --project fleet $REPORT'
-  suite follower 1200 1 postgresql "$fleet test/ext/fleet/follower src/ext/egress/listener" \
+  suite follower 600 1 postgresql "$fleet test/ext/fleet/follower src/ext/egress/listener" \
     "npm run --silent test:follower -- test/ext/fleet/follower/every_rpc.test.ts test/ext/egress/daemon/listener.test.ts"
-  suite upgrade 1200 1 postgresql "src/ext/fleet/database test/ext/fleet/upgrade" "npm run --silent test:fleet -- --upgrade --json"
-  suite proxy 1200 1 proxies "src/ext/envoy src/gen/envoy examples/envoy examples/nginx examples/caddy test/proxy" "npm run --silent test:proxy"
+  suite upgrade 600 1 postgresql "src/ext/fleet/database test/ext/fleet/upgrade" "npm run --silent test:fleet -- --upgrade --json"
+  suite proxy 600 1 proxies "src/ext/envoy src/gen/envoy examples/envoy examples/nginx examples/caddy test/proxy" "npm run --silent test:proxy"
   suite crash 1800 1 "" "$refresh test/crash" "npm run --silent test:crash -- --kills $(for_change_or_all 100 300)"
   suite egress 1400 1 egress_clients "src/ext/egress test/ext/egress" "npm run --silent test:egress"
   suite adapters 1800 1 adapters "clients/python clients/typescript docs/frameworks test/adapters" "npm run --silent test:adapters"
-  suite tools 1200 1 "docker kubectl terminals systemd go package_clients" "src/cli src/ext/credential_helpers src/ext/systemd src/strategies test/daemon/tools test/daemon/terminal test/daemon/service deploy/systemd deploy/compose" \
+  suite tools 600 1 "docker kubectl terminals systemd go package_clients" "src/cli src/ext/credential_helpers src/ext/systemd src/strategies test/daemon/tools test/daemon/terminal test/daemon/service deploy/systemd deploy/compose" \
     'npx vitest run --project tools $REPORT'
   suite conformance 1200 1 go "$wire test/conformance" "npm run --silent test:conformance"
   suite kubernetes 1800 1 kubernetes "src/ext/kubernetes src/ext/manifest src/ext/identity deploy/helm test/ext/kubernetes" "npm run --silent test:kubernetes"
   suite demo-fleet 640 1 postgresql "examples/demo" "npm run --silent demo -- --fleet --auto --json"
-  suite model-fleet 1200 1 "" "$fleet $refresh" "npm run --silent test:model -- --fleet --runs $(for_change_or_all 200 400) --seed $(seed)"
-  suite fuzz 1200 1 "" "src/oauth src/outbound src/model src/store/records src/ext/policy test/fuzz" \
+  suite model-fleet 600 1 "" "$fleet $refresh" "npm run --silent test:model -- --fleet --runs $(for_change_or_all 200 400) --seed $(seed)"
+  suite fuzz 600 1 "" "src/oauth src/outbound src/model src/store/records src/ext/policy test/fuzz" \
     "npm run --silent fuzz -- --seconds $(for_change_or_all 20 60) --seed $(seed)"
   suite mcp 1200 1 "" "src/ext/mcp test/ext/mcp" "npm run --silent test:mcp"
   suite deploy 1800 1 "deploy postgresql" "deploy/helm Dockerfile test/deploy src/ext/kubernetes/injector src/config" \
     'as_root env "PATH=$PATH" "PYTHONPATH=$tools_folder/python" npm run --silent test:deploy'
   suite docs 800 1 "" "docs README.md SECURITY.md CONTRIBUTING.md CHANGELOG.md clients/ examples deploy bench/README.md proto/nexus/v1 src/cli src/config" \
     "npm run --silent docs"
-  suite outbox 1200 1 "" "src/ext/alerts src/store test/ext/alerts/crash test/crash" "npm run --silent test:outbox -- --kills $(for_change_or_all 12 30)"
-  suite demo 1200 1 "" "examples/demo" "npm run --silent demo -- --auto --json"
-  suite python 1200 1 toolchains "clients/python proto/nexus test/clients" "clients/python/check.sh"
-  suite observability 1200 1 promtool "src/telemetry deploy/observability test/observability" 'npx vitest run --project observability $REPORT'
+  suite outbox 600 1 "" "src/ext/alerts src/store test/ext/alerts/crash test/crash" "npm run --silent test:outbox -- --kills $(for_change_or_all 12 30)"
+  suite demo 600 1 "" "examples/demo" "npm run --silent demo -- --auto --json"
+  suite python 600 1 toolchains "clients/python proto/nexus test/clients" "clients/python/check.sh"
+  suite observability 600 1 promtool "src/telemetry deploy/observability test/observability" 'npx vitest run --project observability $REPORT'
   suite mcp-conformance 1200 1 "" "src/ext/mcp_servers src/domain/consent src/oauth test/ext/mcp_servers" "npm run --silent test:mcp-conformance"
-  suite sbom 1200 1 "" "package-lock.json scripts/sbom" "npm run --silent sbom >/dev/null"
-  suite hadolint 1200 1 hadolint "Dockerfile" "hadolint Dockerfile"
+  suite sbom 600 1 "" "package-lock.json scripts/sbom" "npm run --silent sbom >/dev/null"
+  suite hadolint 600 1 hadolint "Dockerfile" "hadolint Dockerfile"
 
   # Both cores: what measures, or keeps them busy.
   suite bench 800 2 h2load "bench src/server/grpc src/service/pipeline" "npm run --silent bench -- --quick --guard"
-  suite bench-load 1200 2 "" "bench src/domain/refresh" "npm run --silent bench -- --quick --only load"
+  suite bench-load 600 2 "" "bench src/domain/refresh" "npm run --silent bench -- --quick --only load"
   suite bare 1800 2 "" "$build scripts/bare test/needs.ts test/run.ts" \
     "$(for_change_or_all scripts/bare.sh "on_node $other_node scripts/bare.sh")"
 }

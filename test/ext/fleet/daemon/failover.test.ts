@@ -8,8 +8,11 @@ import { promtool } from "../../../observability/promtool.js";
 import { ApiStandIn } from "../../egress/api_stand_in.js";
 import { connected, key, settingsFor } from "../../egress/daemon/listener_world.js";
 import { ProxyClient } from "../../egress/proxy/proxy_client.js";
-import { askedAgain, type HubProcess, Hubs, shortLease } from "./hubs.js";
+import { askedAgain, type HubProcess, Hubs } from "./hubs.js";
 
+/** Whoever gives the lead back does not let this run out. */
+const lease = { NEXUS_FLEET_LEASE_SECONDS: "8" };
+const withinLeaseMs = 6_000;
 /** Short enough to be refreshed several times by the clock of this machine. */
 const ttlSeconds = 15;
 
@@ -27,7 +30,7 @@ beforeAll(async () => {
   listens = await Promise.all([1, 2, 3].map(async () => `127.0.0.1:${await freePort()}`));
   hubs = await Hubs.start({
     count: 3,
-    environment: { ...settingsFor(api), ...shortLease },
+    environment: { ...settingsFor(api), ...lease },
     own: (index) => ({ NEXUS_EGRESS_LISTEN: listens[index] }),
   });
   connectionId = await hubs.connected(provider);
@@ -92,13 +95,14 @@ describe("a fleet goes on", () => {
     expect(await revisionAt(killed)).toBeGreaterThan(before);
   }, 120_000);
 
-  // `test/deploy/hubs.test.ts` shows that it does so well within the lease, which is too short here to tell.
-  it("when its leader gets SIGTERM: another leads", async () => {
+  it("when its leader gets SIGTERM: another leads at once", async () => {
     const ended = await hubs.leader();
     const [one] = others(ended) as [HubProcess];
     const code = ended.daemon.kill("SIGTERM");
+    const startedMs = performance.now();
     const { token } = await askedAgain(() => one.clients.tokens.refreshToken({ connectionId }));
     expect(token?.revision).toBeGreaterThan(1n);
+    expect(performance.now() - startedMs).toBeLessThan(withinLeaseMs);
     expect(await code).toBe(0);
     await ended.start();
     await hubs.leader();
