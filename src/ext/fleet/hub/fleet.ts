@@ -7,7 +7,7 @@ import { FailedPrecondition, NotLeader, StoreFailed } from "../../../model/error
 import type { OutboundFetch } from "../../../outbound/outbound.js";
 import { canReachAny, ProviderReach } from "../../../outbound/provider_reach.js";
 import type { CheckedClock } from "../../../runtime/checked_clock.js";
-import { delay } from "../../../runtime/clock.js";
+import { delay, setDeadline } from "../../../runtime/clock.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import type { Listener } from "../../../server/listen/listener.js";
 import type { BrowserPages, BrowserRequest } from "../../../server/pages/browser_pages.js";
@@ -37,6 +37,8 @@ import { StepDown } from "./step_down.js";
 
 /** Twice as long as a hub takes to look at the lease. */
 const shutdownGraceMs = 1_000;
+/** For the answers that are under way then: all but what waits for a person takes milliseconds. */
+const lastAnswersMs = 2_000;
 /** A start does not wait longer for a database that does not answer. */
 const firstLookMs = 3_000;
 
@@ -257,7 +259,11 @@ export class Fleet implements ListenersHub, DomainHub {
     if (this.#hasLed && this.#heartbeat.others.length > 0) await delay(this.options.clock, shutdownGraceMs);
     await this.#heartbeat.stop();
     this.#calls.close();
-    await Promise.all([this.#listener?.close(AbortSignal.abort()), this.hub.close()]);
+    const late = new AbortController();
+    const timer = setDeadline(this.options.clock, lastAnswersMs, () => late.abort());
+    // A hub whose connection is cut cannot know whether its request was carried out.
+    await Promise.all([this.#listener?.close(late.signal), this.hub.close()]);
+    timer.cancel();
   }
 
   async #look(): Promise<void> {

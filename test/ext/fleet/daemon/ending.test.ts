@@ -4,6 +4,7 @@ import { consented, registeredAt, requestOf } from "../../../daemon/requests.js"
 import { Browser } from "../../../fakes/browser.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../../../fakes/openid_provider.js";
 import { has, needs } from "../../../needs.js";
+import { silence, startScriptedServer } from "../../../oauth/scripted_server.js";
 import { startChild } from "../../../store/child.js";
 import { replicaFolder } from "../replication/fleet.js";
 import { type HubProcess, Hubs, shortLease } from "./hubs.js";
@@ -28,6 +29,37 @@ afterAll(async () => {
 beforeEach((context) => needs(context, "postgresql"));
 
 const otherThan = (hub: HubProcess): HubProcess => hubs.all.find((one) => one !== hub) as HubProcess;
+
+describe("a hub that is to end", () => {
+  it("answers what another hub has asked it, though it has not heard of that hub", async () => {
+    const leader = await hubs.leader();
+    const other = otherThan(leader);
+    await hubs.postgres.query(
+      `CREATE FUNCTION public.long_ago() RETURNS trigger LANGUAGE plpgsql AS
+         'BEGIN NEW.seen_at := clock_timestamp() - interval ''1 hour''; RETURN NEW; END';
+       CREATE TRIGGER long_ago BEFORE INSERT OR UPDATE ON nexus.member FOR EACH ROW EXECUTE FUNCTION public.long_ago();
+       UPDATE nexus.member SET seen_at = seen_at`,
+    );
+    const known = async () => (await leader.clients.status.getStatus({})).fleet?.members.length;
+    await expect.poll(known, { timeout: 30_000 }).toBe(0);
+    // Its profile is stored, and the answer waits for its discovery document.
+    const slow = await startScriptedServer(silence);
+    onTestFinished(() => slow.close());
+    const profile = { name: "slow", clientId: "one", clientSecret: "two", issuer: slow.origin };
+    const created = other.clients.providers.createProvider({
+      provider: { ...profile, enableDiscovery: true },
+    });
+    await expect.poll(() => slow.requests.length).toBe(1);
+    leader.daemon.signal("SIGTERM");
+    await expect.poll(() => leader.daemon.output).toContain("gave the lead of the fleet back");
+    await slow.close();
+    expect((await created).provider?.name).toBe("slow");
+    expect(await leader.daemon.exited).toBe(0);
+    await hubs.postgres.query("DROP FUNCTION public.long_ago() CASCADE");
+    await leader.start();
+    await hubs.leader();
+  }, 120_000);
+});
 
 describe("a hub that ends", () => {
   it("ends with 75 when its batch is refused, though reads are being put on record", async () => {
