@@ -75,6 +75,8 @@ export class Agents {
       while (!(await this.#readOnce(connectionId, known))) {
         this.passedOn++;
         if (!this.options.allLive) break;
+        // Without a pause it would keep the processor from the hub that starts.
+        await sleep(20);
         if (performance.now() - begunMs < patienceMs) continue;
         this.options.onBroken(`no hub answers for ${connectionId}, whose token lives`);
         break;

@@ -178,10 +178,15 @@ export class RollingUpgrade {
     await this.#until("the wanted hub leads", async () => {
       const leader = await this.#leader();
       if (wanted.includes(leader)) return true;
-      const { owner } = leader;
-      await new DaemonProcess(leader.environment, ["fleet", "step-down"], [], this.#next).exited;
-      await sleep(500);
-      await this.#until("the hub that stepped down is back", () => leader.owner === owner || isReady(leader));
+      const { hubs } = this.#fleet;
+      const before = hubs.map(({ owner }) => owner);
+      const asked = new DaemonProcess(leader.environment, ["fleet", "step-down"], [], this.#next);
+      if ((await asked.exited) !== 0) return false;
+      // The next one may not step down while it starts: nobody would serve.
+      await this.#until("the hub that stepped down is another process", () =>
+        hubs.some(({ owner }, index) => owner !== before[index]),
+      );
+      for (const hub of hubs) await this.#until("the hub that stepped down is back", () => isReady(hub));
       return false;
     });
     this.say(`hub ${this.#fleet.hubs.indexOf(await this.#leader())} leads`);
