@@ -37,7 +37,7 @@ import { StepDown } from "./step_down.js";
 
 /** Twice as long as a hub takes to look at the lease. */
 const shutdownGraceMs = 1_000;
-/** For the answers that are under way then: all but what waits for a person takes milliseconds. */
+/** For the answers that are under way then. What waits for a person, or long for a provider, is cut off after that. */
 const lastAnswersMs = 2_000;
 /** A start does not wait longer for a database that does not answer. */
 const firstLookMs = 3_000;
