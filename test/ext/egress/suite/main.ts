@@ -17,13 +17,17 @@ import { type EgressClient, egressClients, h2spec } from "./clients.js";
 
 /**
  * Frames behind a request that may be answered by then: h2spec fails a server whose answer is faster than its error. Here each answer is early,
- * a 421, since h2spec asks for the host that it connects to.
+ * a 421, since h2spec asks for the host that it connects to. They are what Node by itself fails when each TLS record waits until it has answered
+ * the one before.
  */
 const racing = [
   "5: half closed (remote): Sends a DATA frame",
   "6: half closed (remote): Sends a HEADERS frame",
   '2: Sends a DATA frame on the stream that is not in "open" or "half-closed (local)" state',
+  "3: Sends a DATA frame with invalid pad length",
+  "2: Sends a WINDOW_UPDATE frame with a flow control window increment of 0 on a stream",
   "1: Sends a second HEADERS frame without the END_STREAM flag",
+  "3: Sends a HEADERS frame that contains a pseudo-header field as trailers",
   '1: Sends a HEADERS frame with the "content-length" header field which does not equal the DATA frame payload length',
   '2: Sends a HEADERS frame with the "content-length" header field which does not equal the sum of the multiple DATA frames payload length',
 ];
