@@ -26,7 +26,7 @@ suites() {
   suite removal 2700 1 "" "src/ext test/ext test/removal" 'npx vitest run --project removal $REPORT'
   suite storm 840 1 postgresql "$fleet test/ext/fleet/storm" "npm run --silent test:fleet -- --hubs 3 --minutes 2 --json"
   suite daemon 1800 1 "strace terminals" "src test/daemon test/ext/console test/ext/grants test/ext/mcp test/fakes $build" 'npm run test:daemon -- $REPORT'
-  suite clients 1800 1 toolchains "clients proto/nexus test/clients" "npm run --silent test:clients"
+  suite clients 1800 1 toolchains "clients proto/nexus test/clients test/interop" "npm run --silent test:clients"
   suite interop 2400 1 toolchains "examples proto/nexus test/interop src/server/rest" "npm run --silent test:interop"
   suite foreign 1800 1 foreign_servers "src/oauth src/ext/grants src/outbound src/domain/token_endpoint src/ext/mcp_servers test/foreign" "npm run --silent test:foreign"
   suite fleet 1800 1 "postgresql pgbouncer faketime promtool" "$fleet src/store src/daemon test/ext/fleet test/ext/spoke $build" \
