@@ -46,7 +46,7 @@ step "buf lint" buf lint
 step "buf breaking" no_breaking_change
 step "generated code" generated_code_is_current
 step "architecture" vitest run test/architecture.test.ts
-step "prose" vitest run test/documents/prose.test.ts
+step "report" tsx test/architecture/report.ts "$(base_commit || true)"
 
 if [ "${#failed[@]}" -gt 0 ]; then
   printf 'check: FAILED: %s\n' "${failed[@]}" >&2

@@ -201,18 +201,18 @@ describe("the checker refuses", () => {
 
   test("a folder that holds too much, and does not count what lies deeper", () => {
     const many = Object.fromEntries(
-      Array.from({ length: 16 }, (_, n) => [`store/${n < 8 ? "" : "deep/"}f${n}.ts`, ""]),
+      Array.from({ length: 26 }, (_, n) => [`store/${n < 13 ? "" : "deep/"}f${n}.ts`, ""]),
     );
     expect(findBreaches(many)).toEqual([]);
 
-    const more = Object.fromEntries(Array.from({ length: 16 }, (_, n) => [`store/f${n}.ts`, ""]));
-    expect(findBreaches(more)).toEqual(["store/: 16 files, more than 15"]);
+    const more = Object.fromEntries(Array.from({ length: 26 }, (_, n) => [`store/f${n}.ts`, ""]));
+    expect(findBreaches(more)).toEqual(["store/: 26 files, more than 25"]);
   });
 
   test("a long file and a long function, and names the line", () => {
-    expect(findBreaches({ "store/a.ts": `${"\n".repeat(299)}f();` })).toEqual([]);
-    expect(findBreaches({ "store/a.ts": `${"\n".repeat(300)}f();` })).toEqual([
-      "store/a.ts: 301 lines, more than 300",
+    expect(findBreaches({ "store/a.ts": `${"\n".repeat(499)}f();` })).toEqual([]);
+    expect(findBreaches({ "store/a.ts": `${"\n".repeat(500)}f();` })).toEqual([
+      "store/a.ts: 501 lines, more than 500",
     ]);
 
     const body = (lines: number): string => `\nconst f = () => {${"\n".repeat(lines - 1)}};`;

@@ -1,4 +1,4 @@
-// The rules of prose that a machine can hold: the length of sentences, words of a dialect, and headings that a reader searches for.
+// Reads the sentences of documents, proto comments, and sources, so that a report can show the long ones. A reader judges the rest.
 import { parseSync } from "oxc-parser";
 
 /** A piece of text, and where it stands. */
@@ -8,62 +8,27 @@ export interface Passage {
   readonly kind: "sentence" | "heading";
 }
 
+export interface LongSentence {
+  readonly line: number;
+  readonly words: number;
+  readonly text: string;
+}
+
 const maxWords = 30;
-const maxHeadingWords = 9;
-
-/** A word, and what to write instead. */
-const banned = (
-  [
-    ["told|tells?|telling", "reports, notifies, returns, shows"],
-    ["said|says? so|saying so", "reported, stated"],
-    ["heard|hears?", "received, notified"],
-    ["anew", "again"],
-    ["whoever|whosoever|whomever", "the caller, the user, anyone who"],
-    ["(?:what|who) listens", "the listener, the subscriber"],
-    ["all the same", "still, anyway"],
-    ["comes of it", "the result"],
-    ["of its own accord", "by itself"],
-    ["in (?:the )?place of", "instead of"],
-    ["licences?", "license"],
-    ["(?:un)?authoris\\w+|recognis\\w+|initialis\\w+|serialis\\w+", "the spelling with z"],
-    ["colours?|behaviours?|honour\\w*|favour\\w*|neighbour\\w*", "the American spelling"],
-  ] as const
-).map(([words, instead]) => [new RegExp(`(?<![\\w-])(?:${words})(?![\\w-])`, "i"), instead] as const);
-
-const bannedHeadings =
-  /^(begin|more|other|others|misc|miscellaneous|notes?|words|general|introduction|further)$/i;
-const questionHeadings = /^(what|where|who|whom|when|how|if|which|a word)\b/i;
-
-/** What is wrong with passages, one line each. */
-export function faultsOf(passages: readonly Passage[]): string[] {
-  return passages.flatMap(({ line, text, kind }) => {
-    const faults = banned.flatMap(([pattern, instead]) => {
-      const [word] = pattern.exec(text) ?? [];
-      return word === undefined ? [] : [`"${word}": use ${instead}`];
-    });
-    if (kind === "heading") faults.push(...headingFaults(text));
-    if (kind === "sentence") faults.push(...longSentences(text));
-    return faults.map((fault) => `${line}: ${fault}`);
-  });
-}
-
-function headingFaults(text: string): string[] {
-  const isOdd = bannedHeadings.test(text) || questionHeadings.test(text) || /[.:!?]$/.test(text);
-  const faults = isOdd ? [`heading "${text}": begin with a verb or the noun that a reader searches for`] : [];
-  return wordsOf(text) > maxHeadingWords
-    ? [...faults, `heading "${text}": over ${maxHeadingWords} words`]
-    : faults;
-}
-
 const sentences = new Intl.Segmenter("en", { granularity: "sentence" });
 
-function longSentences(text: string): string[] {
-  return [...sentences.segment(text)].flatMap(({ segment }) => {
-    const count = wordsOf(segment);
-    return count > maxWords
-      ? [`${count} words in "${segment.trim().slice(0, 60)}…": at most ${maxWords}`]
-      : [];
-  });
+/** The sentences of over 30 words. */
+export function longSentences(passages: readonly Passage[]): LongSentence[] {
+  return passages
+    .filter(({ kind }) => kind === "sentence")
+    .flatMap(({ line, text }) =>
+      [...sentences.segment(text)].map(({ segment }) => ({
+        line,
+        words: wordsOf(segment),
+        text: segment.trim(),
+      })),
+    )
+    .filter(({ words }) => words > maxWords);
 }
 
 /** Symbols between words count as none. */

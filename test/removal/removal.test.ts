@@ -92,7 +92,7 @@ function importsOf(path: string): string[] {
   });
 }
 
-/** The tests of what is left, but for those that hold the documents, the suites and the budgets against the whole tree. */
+/** The tests of what is left, but for those that hold the documents and the suites against the whole tree. */
 function testsLeft(): string[] {
   const ofTree = /^test\/(documents\/|ci\.test|architecture\/)/;
   return sources().filter((file) => /\.test\.tsx?$/.test(file) && !ofTree.test(file));
