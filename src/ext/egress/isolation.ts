@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { dirname } from "node:path";
 import { CommandFailure } from "../../cli/shell/command_failure.js";
@@ -33,8 +33,10 @@ export async function isolated(argv: readonly string[], isolation: Isolation): P
   await probe();
   const { session, socket, hidden, home, work, share } = isolation;
   const relay = ["run", "--relay", socket, "--", ...argv];
-  const own = [dirname(process.execPath), dirname(dirname(process.argv[1] ?? "/usr"))];
-  const self = [process.execPath, ...process.execArgv, process.argv[1] ?? ""];
+  // An installation may be reached by links, as those of `npm link`: they lead nowhere in there.
+  const [node, main] = [realpathSync(process.execPath), realpathSync(process.argv[1] ?? "")];
+  const own = [dirname(node), dirname(dirname(main))];
+  const self = [node, ...process.execArgv, main];
   return [
     "bwrap",
     ...["--unshare-all", "--die-with-parent", "--hostname", "isolated"],

@@ -1,13 +1,13 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { perSuite } from "../../../lifetimes.js";
 import { needs } from "../../../needs.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
-import { key, RunWorld } from "./run_world.js";
+import { key, RunWorld, root } from "./run_world.js";
 
 describe("nexusd run", () => {
   const world = perSuite(() => RunWorld.start());
@@ -106,6 +106,16 @@ describe("nexusd run", () => {
     const flags = ["--isolate", "--share", import.meta.dirname, "--share", dirname(config.dataDir)];
     const env = { TRIED: tried, NEXUS_ADDRESS: httpUrl, NEXUS_API_KEY_FILE: key };
     expect(await world.run(flags, env)).toMatchObject({ stdout: "[]", code: 0 });
+  });
+
+  it("with --isolate runs from an installation that is reached by links, as npm link makes them", async (context) => {
+    needs(context, "bubblewrap");
+    const prefix = temporaryFolder();
+    for (const folder of ["bin", "lib/node_modules"]) mkdirSync(join(prefix, folder), { recursive: true });
+    symlinkSync(root, join(prefix, "lib/node_modules/nexusd"));
+    symlinkSync("../lib/node_modules/nexusd/dist/main.js", join(prefix, "bin/nexusd"));
+    const ended = await world.start(["--isolate"], ["echo", "ran"], {}, join(prefix, "bin/nexusd"));
+    expect(ended).toEqual({ stdout: "ran\n", stderr: "", code: 0 });
   });
 
   it("does not start a program that it cannot isolate", async () => {

@@ -12,7 +12,7 @@ import { TestDaemon } from "../../../daemon/harness.js";
 import { Authority } from "../../../fakes/certificates.js";
 import { answerGrpc, answerTo, answerWebSocket, firstEvent, gotKey, large, uploaded } from "./run_api.js";
 
-const root = join(import.meta.dirname, "../../../..");
+export const root = join(import.meta.dirname, "../../../..");
 const program = join(import.meta.dirname, "program.mjs");
 export const key = "canary-of-run-81d2";
 
@@ -104,8 +104,17 @@ export class RunWorld {
     return this.start(flags, [process.execPath, program], env);
   }
 
-  /** `nexusd run FLAGS -- COMMAND`. */
-  async start(flags: readonly string[], command: readonly string[], env: NodeJS.ProcessEnv) {
+  /**
+   * `nexusd run FLAGS -- COMMAND`.
+   *
+   * @param main what a shell finds as `nexusd`
+   */
+  async start(
+    flags: readonly string[],
+    command: readonly string[],
+    env: NodeJS.ProcessEnv,
+    main = join(root, "dist/main.js"),
+  ) {
     const { dataDir } = this.daemon.place.config;
     const base = {
       PATH: process.env["PATH"],
@@ -113,7 +122,7 @@ export class RunWorld {
       NEXUS_DATA_DIR: dataDir,
       NODE_EXTRA_CA_CERTS: this.roots,
     };
-    const argv = [join(root, "dist/main.js"), "run", "--user", "ada", ...flags, "--", ...command];
+    const argv = [main, "run", "--user", "ada", ...flags, "--", ...command];
     const timeout = 300_000;
     const child = spawn(process.execPath, argv, { env: { ...base, ...env }, cwd: this.work, timeout });
     let printed = "";
