@@ -159,7 +159,7 @@ function injectorOf(release: readonly KubernetesObject[]): InjectorOptions {
   const upstream = flag("upstream");
   const ca = upstream && only(release, "Secret", "nexusd-tls").data?.["ca.crt"];
   return {
-    ...{ image: flag("image") ?? "", upstream, audience: "nexusd" },
+    ...{ injector: flag("webhook") ?? "", image: flag("image") ?? "", upstream, audience: "nexusd" },
     upstreamCa: ca && Buffer.from(ca, "base64").toString(),
   };
 }

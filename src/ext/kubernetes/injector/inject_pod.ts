@@ -14,7 +14,7 @@ import {
 
 const domain = "nexusd.dev";
 export const injectLabel = `${domain}/inject`;
-/** What a pod may say, and the one that the injector leaves behind. */
+/** What a pod may say, and the two that the injector leaves behind. */
 export const annotations = {
   form: `${domain}/form`,
   user: `${domain}/user`,
@@ -24,6 +24,7 @@ export const annotations = {
   volume: `${domain}/volume`,
   egressSecret: `${domain}/egress-secret`,
   injected: `${domain}/injected`,
+  injector: `${domain}/injector`,
 } as const;
 
 /** One operation of a JSON Patch (RFC 6902). */
@@ -39,9 +40,18 @@ export type Injection =
 
 /**
  * What a pod lacks to have nexusd beside its containers. A pod that has it all gets an empty patch, so that it may be asked for again
- * after another webhook has added a container.
+ * after another webhook has added a container. A pod that another injector has changed is left as it is: a sidecar with the hubs of one
+ * release and the CA of another reaches neither.
  */
 export function injectPod(pod: Pod, options: InjectorOptions): Injection {
+  const other = otherInjector(pod, options);
+  if (other !== undefined)
+    return {
+      patch: [],
+      warnings: [
+        `${other} has put nexusd into this pod, and ${options.injector} left it alone: give each release namespaces of its own (injector.namespaceSelector)`,
+      ],
+    };
   const read = readAnnotations(pod, options);
   if (typeof read === "string") return { denied: read };
   const { form, policy, targets } = read;
@@ -57,6 +67,7 @@ export function injectPod(pod: Pod, options: InjectorOptions): Injection {
   const known = new Set(own.map(({ name }) => name));
   const marks = {
     [annotations.injected]: form,
+    [annotations.injector]: options.injector,
     ...(form !== "egress" && { [fileAnnotations.policy]: policy }),
     ...(form === "spoke" && options.upstreamCa !== undefined && { [fileAnnotations.ca]: options.upstreamCa }),
   };
@@ -81,6 +92,16 @@ export function injectPod(pod: Pod, options: InjectorOptions): Injection {
     changed("/spec/containers", containers, containers.map(served)),
   ].flat();
   return { patch, warnings };
+}
+
+/** Who has put nexusd into this pod before. The mark alone is not believed: it may stand in a template that somebody copied. */
+function otherInjector({ metadata, spec }: Pod, { injector }: InjectorOptions): string | undefined {
+  const by = metadata.annotations?.[annotations.injector];
+  if (by === undefined || by === injector) return undefined;
+  const isThere =
+    spec.initContainers?.some(({ name }) => name === names.container) ||
+    spec.volumes?.some(({ name }) => name === names.trust);
+  return isThere ? by : undefined;
 }
 
 interface Asked extends SidecarAsked {

@@ -27,7 +27,7 @@ export async function runInjector(shell: Shell, flags: InjectorFlags): Promise<v
   const api = inCluster(env, shell);
   const log = createLogger({ level: "info", format: stdout.isTTY ? "pretty" : "json", isTTY: stdout.isTTY });
   const options = (): InjectorOptions => ({
-    ...{ image, audience, upstream },
+    ...{ injector: webhook, image, audience, upstream },
     upstreamCa: caFile === undefined ? undefined : readFileSync(caFile, "utf8"),
   });
   options();

@@ -10,6 +10,8 @@ export const forms = ["spoke", "sidecar", "egress"] as const;
 export type Form = (typeof forms)[number];
 
 export interface InjectorOptions {
+  /** The MutatingWebhookConfiguration, whose name only one injector of a cluster has: `agents-nexusd-injector`. */
+  readonly injector: string;
   readonly image: string;
   /** Of the hubs: `https://nexusd.agents.svc`. Undefined where there is none: then a pod can have a `sidecar` alone. */
   readonly upstream: string | undefined;

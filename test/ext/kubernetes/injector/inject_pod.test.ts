@@ -6,6 +6,7 @@ import { readPolicy } from "../../../../src/ext/policy/policy_document.js";
 import { aPod, pods } from "./pods.js";
 
 const options: InjectorOptions = {
+  injector: "agents-nexusd-injector",
   image: "registry.example.com/nexusd:0.1.0",
   upstream: "https://nexusd.agents.svc",
   upstreamCa: "-----BEGIN CERTIFICATE-----\n",
@@ -54,6 +55,34 @@ describe.each(forms)("the form %s", (form) => {
   it("changes nothing in a pod that has it", () => {
     const once = injected(aPod({ annotations: { "nexusd.dev/form": form } }));
     expect(injectPod(once, options)).toMatchObject({ patch: [] });
+  });
+});
+
+describe.each(forms)("the form %s, where a second release has an injector, too", (form) => {
+  const second = {
+    ...{ ...options, injector: "staging-nexusd-injector", image: "registry.example.com/nexusd:0.2.0" },
+    ...{ upstream: "https://nexusd.staging.svc", upstreamCa: "-----BEGIN CERTIFICATE-----\nother" },
+  };
+  const asked = aPod({ annotations: { "nexusd.dev/form": form } });
+
+  it("is left alone whole by the one that comes later, which says so", () => {
+    const once = injected(asked);
+    const late = { name: "late", image: "late:1.0.0" };
+    for (const pod of [
+      once,
+      { ...once, spec: { ...once.spec, containers: [...once.spec.containers, late] } },
+    ])
+      expect(injectPod(pod, second)).toEqual({
+        patch: [],
+        warnings: [expect.stringMatching(/^agents-nexusd-injector .*injector\.namespaceSelector/)],
+      });
+    expect(injectPod(once, options)).toMatchObject({ patch: [], warnings: [] });
+  });
+
+  it("is injected whole where a template has nothing of an injection but its annotations", () => {
+    const { metadata } = injected(asked);
+    const copied = { ...asked, metadata };
+    expect(injected(copied, second)).toEqual(injected(asked, second));
   });
 });
 

@@ -24,6 +24,7 @@ const dayMs = 86_400_000;
 /** Behind, so that a certificate which is renewed is valid for the API server, too. */
 const clock = new ManualClock(Date.now() - 61 * dayMs);
 const options = {
+  injector: names.webhook,
   image: "registry.example.com/nexusd:0.1.0",
   upstream: "https://nexusd.agents.svc",
   upstreamCa: "-----BEGIN CERTIFICATE-----\n",
@@ -34,15 +35,33 @@ let port = 0;
 let created = 0;
 
 /** As the chart runs it: with the rights of its service account. */
-async function openInjector(listenPort: number): Promise<number> {
-  const api = await asServiceAccount(place, namespace, names.injector);
-  const hosts = [`${names.injector}.${namespace}.svc`];
-  const deps = { api, clock, log: silentLog, secret: names.injector, webhook: names.webhook, hosts };
+async function openInjector(listenPort: number, of = namespace, given = options): Promise<number> {
+  const api = await asServiceAccount(place, of, names.injector);
+  const hosts = [`${names.injector}.${of}.svc`];
+  const deps = { api, clock, log: silentLog, secret: names.injector, webhook: given.injector, hosts };
   const listen = { host: "0.0.0.0", port: listenPort };
   const certificate = new WebhookCertificate(deps);
-  const injector = new Injector({ certificate, listen, options: () => options, clock, log: silentLog });
+  const injector = new Injector({ certificate, listen, options: () => given, clock, log: silentLog });
   injectors.push(injector);
   return await injector.open();
+}
+
+/** The objects of an injector that the chart makes, and what the controllers of a cluster would make for its Service. */
+async function installInjector(of: string, given: typeof options, values: JsonObject = {}): Promise<number> {
+  const { objects } = rendered({ injector: { enabled: true, ...values } }, [], of);
+  const own = objects.filter(({ metadata }) => metadata.name.endsWith("-injector"));
+  await applyAll(admin, own, of);
+  const listening = await openInjector(0, of, given);
+  await admin.apply(
+    { apiVersion: "discovery.k8s.io/v1", resource: "endpointslices", namespace: of, name: names.injector },
+    {
+      ...{ apiVersion: "discovery.k8s.io/v1", kind: "EndpointSlice", addressType: "IPv4" },
+      metadata: { name: names.injector, labels: { "kubernetes.io/service-name": names.injector } },
+      endpoints: [{ addresses: [machineAddress()], conditions: { ready: true } }],
+      ports: [{ name: "webhook", port: listening, protocol: "TCP" }],
+    },
+  );
+  return listening;
 }
 
 async function closeInjectors(): Promise<void> {
@@ -58,13 +77,16 @@ async function made(pod: Pod, change: Partial<Pod["metadata"]> = {}, of = namesp
 }
 
 interface WebhookConfiguration extends KubernetesObject {
-  readonly webhooks: readonly { readonly clientConfig: { readonly caBundle?: string } }[];
+  readonly webhooks: readonly {
+    readonly clientConfig: { readonly caBundle?: string };
+    readonly namespaceSelector: { readonly matchExpressions?: readonly object[] };
+  }[];
 }
 
-async function bundles(): Promise<string[]> {
+async function bundles(name = names.webhook): Promise<string[]> {
   const { webhooks } = await admin.get<WebhookConfiguration>({
     ...{ apiVersion: "admissionregistration.k8s.io/v1", resource: "mutatingwebhookconfigurations" },
-    name: names.webhook,
+    name,
   });
   return webhooks.map(({ clientConfig }) => Buffer.from(clientConfig.caBundle ?? "", "base64").toString());
 }
@@ -75,22 +97,7 @@ beforeAll(async () => {
   await makeNamespace(admin, namespace);
   await makeNamespace(admin, "plain");
   await makeNamespace(admin, "labeled", { "nexusd.dev/inject": "true" });
-  const { objects } = rendered({ injector: { enabled: true } });
-  await applyAll(
-    admin,
-    objects.filter(({ metadata }) => metadata.name.endsWith("-injector")),
-  );
-  port = await openInjector(0);
-  // What the controllers of a cluster would make for its Service.
-  await admin.apply(
-    { apiVersion: "discovery.k8s.io/v1", resource: "endpointslices", namespace, name: names.injector },
-    {
-      ...{ apiVersion: "discovery.k8s.io/v1", kind: "EndpointSlice", addressType: "IPv4" },
-      metadata: { name: names.injector, labels: { "kubernetes.io/service-name": names.injector } },
-      endpoints: [{ addresses: [machineAddress()], conditions: { ready: true } }],
-      ports: [{ name: "webhook", port, protocol: "TCP" }],
-    },
-  );
+  port = await installInjector(namespace, options);
   await vi.waitFor(() => made(aPod()), { timeout: 30_000, interval: 200 });
 });
 
@@ -122,6 +129,64 @@ it("leaves every other pod as it is", async () => {
   const { spec, metadata } = await made(aPod(), { labels: { app: "other" } }, "plain");
   expect(spec.initContainers).toBeUndefined();
   expect(metadata.annotations).toBeUndefined();
+});
+
+describe("beside a second release with an injector", () => {
+  const staging = {
+    ...{ ...options, injector: "staging-nexusd-injector", image: "registry.example.com/nexusd:0.2.0" },
+    upstream: "https://nexusd.staging.svc",
+  };
+  const webhookOf = (name: string) => ({
+    ...{ apiVersion: "admissionregistration.k8s.io/v1", resource: "mutatingwebhookconfigurations", name },
+  });
+  /** Which of the two made the sidecar, and whether nothing of it is the other one's. */
+  async function injectorOf(of: string): Promise<string> {
+    const { spec, metadata } = await made(aPod(), {}, of);
+    const [sidecar] = spec.initContainers ?? [];
+    const text = JSON.stringify({ sidecar, metadata });
+    const [own, other] = text.includes(staging.image) ? [staging, options] : [options, staging];
+    expect(text).toContain(own.upstream);
+    for (const strange of [other.upstream, other.image, other.injector]) expect(text).not.toContain(strange);
+    expect(spec.initContainers).toHaveLength(1);
+    return own.injector;
+  }
+
+  beforeAll(async () => {
+    await makeNamespace(admin, "staging");
+    await installInjector("staging", staging);
+  });
+
+  afterAll(() => admin.delete(webhookOf(staging.injector)));
+
+  it("injects each pod once and whole", async () => {
+    await vi.waitFor(async () => expect((await bundles(staging.injector)).join("")).toContain("BEGIN"));
+    for (const of of [namespace, "plain", "staging"]) expect(await injectorOf(of)).toBe(options.injector);
+  });
+
+  it("keeps to the namespaces that its release selects", async () => {
+    const select = async (of: string, operator: string) => {
+      const matchExpressions = [{ key: "kubernetes.io/metadata.name", operator, values: ["staging"] }];
+      const { objects } = rendered(
+        { injector: { enabled: true, namespaceSelector: { matchExpressions } } },
+        [],
+        of,
+      );
+      await applyAll(
+        admin,
+        objects.filter(({ kind }) => kind === "MutatingWebhookConfiguration"),
+      );
+    };
+    await select(namespace, "NotIn");
+    await select("staging", "In");
+    await expect.poll(() => injectorOf("staging")).toBe(staging.injector);
+    expect(await injectorOf(namespace)).toBe(options.injector);
+    expect(await injectorOf("plain")).toBe(options.injector);
+    const { webhooks } = await admin.get<WebhookConfiguration>(webhookOf(staging.injector));
+    const labeled = { key: "nexusd.dev/inject", operator: "In", values: ["true"] };
+    expect(webhooks.map(({ namespaceSelector }) => namespaceSelector.matchExpressions?.at(-1))).toEqual([
+      ...[expect.objectContaining({ key: "kubernetes.io/metadata.name" }), labeled],
+    ]);
+  });
 });
 
 it("refuses host networking with a reason that the user reads", async () => {
