@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { ListenAddress } from "../../model/listen_address.js";
+import { HeldBytes } from "./held_bytes.js";
 import { answerOrDestroy, readBody } from "./http_message.js";
 import type { ListenerPlace, OnUnexpected } from "./listener.js";
 import { answerClientError, guardOf, limitsOf } from "./listener_limits.js";
@@ -22,6 +23,10 @@ export interface HttpListenerOptions extends ListenerPlace {
   answer(request: IncomingMessage, body: Buffer | "too_large"): Promise<Answer>;
   /** How long a body is wanted, 0 for none; default none ever. */
   maxBodyBytes?(request: IncomingMessage): number;
+  /** For all clients together: bodies that have not arrived whole, and answers that are not sent. Default any number. */
+  readonly maxHeldBytes?: number;
+  /** How long a connection without a request stays; default 5 s. A client that keeps its connections longer may send into one that closes. */
+  readonly keepAliveTimeoutMs?: number;
   /** What is answered when `answer` rejects, or gives what cannot be written. */
   readonly internalError: Answer;
   readonly onUnexpected: OnUnexpected;
@@ -41,6 +46,7 @@ export class HttpListener {
   readonly #options: HttpListenerOptions;
   readonly #listener: StreamListener;
   readonly #server: Server;
+  readonly #held: HeldBytes;
   /** RFC 6797: over its own TLS, a browser is instructed never to use plain text again. */
   readonly #transport: Readonly<Record<string, string>>;
   #closing = false;
@@ -49,9 +55,13 @@ export class HttpListener {
     this.#options = options;
     const bounds = limitsOf(options.bounds);
     const unread = new UnreadAnswers(options.bounds);
-    const server = createServer({ ...limits, maxHeaderSize: bounds.maxHeaderBytes }, (request, response) => {
+    this.#held = new HeldBytes(options.maxHeldBytes);
+    const { keepAliveTimeoutMs: keepAliveTimeout = limits.keepAliveTimeout } = options;
+    const given = { ...limits, keepAliveTimeout, maxHeaderSize: bounds.maxHeaderBytes };
+    const server = createServer(given, (request, response) => {
       unread.watch(response);
       response.once("close", () => {
+        this.#held.release(request);
         if (this.#closing) request.socket.end();
       });
       void this.#serve(request, response);
@@ -108,7 +118,7 @@ export class HttpListener {
   /** A body that is not wanted is read away, within the limits above. */
   async #body(request: IncomingMessage): Promise<Buffer | "too_large" | "aborted"> {
     const maxBytes = this.#options.maxBodyBytes?.(request) ?? 0;
-    if (maxBytes > 0) return await readBody(request, maxBytes);
+    if (maxBytes > 0) return await readBody(request, maxBytes, (bytes) => this.#held.take(request, bytes));
     request.resume();
     return nothing;
   }
@@ -117,10 +127,12 @@ export class HttpListener {
     const { status, headers, body } = answer;
     if (response.destroyed || response.headersSent) return;
     if (this.#closing) response.shouldKeepAlive = false;
+    const byteLength = Buffer.byteLength(body);
+    this.#held.answer(request, byteLength);
     response.writeHead(status, {
       ...Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, listOf(value)])),
       ...this.#transport,
-      "content-length": Buffer.byteLength(body),
+      "content-length": byteLength,
     });
     if (request.method === "HEAD") response.end();
     else response.end(body);

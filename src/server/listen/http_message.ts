@@ -64,8 +64,14 @@ export function answerOrDestroy(response: Response, answer: () => void): void {
 /**
  * Reads a body of at most `maxBytes`. What is beyond is read away, so that the answer reaches a client that sends first and reads
  * afterwards.
+ *
+ * @param onPart notified of the bytes of each part that is held
  */
-export function readBody(request: Request, maxBytes: number): Promise<Buffer | "too_large" | "aborted"> {
+export function readBody(
+  request: Request,
+  maxBytes: number,
+  onPart?: (bytes: number) => void,
+): Promise<Buffer | "too_large" | "aborted"> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let byteLength = 0;
@@ -76,11 +82,15 @@ export function readBody(request: Request, maxBytes: number): Promise<Buffer | "
     if (Number(request.headers["content-length"] ?? 0) > maxBytes) giveUp();
     request.on("data", (chunk: Buffer) => {
       byteLength += chunk.byteLength;
-      if (byteLength > maxBytes) giveUp();
-      else chunks.push(chunk);
+      if (byteLength > maxBytes) return giveUp();
+      chunks.push(chunk);
+      onPart?.(chunk.byteLength);
     });
     request.once("end", () => resolve(Buffer.concat(chunks)));
     request.once("error", () => resolve("aborted"));
-    request.once("close", () => resolve("aborted"));
+    request.once("close", () => {
+      chunks.length = 0;
+      resolve("aborted");
+    });
   });
 }

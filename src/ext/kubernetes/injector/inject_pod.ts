@@ -9,6 +9,7 @@ import {
   names,
   type SidecarAsked,
   sidecar,
+  sidecarUser,
   volumes,
 } from "./sidecar.js";
 
@@ -124,17 +125,20 @@ function readAnnotations({ metadata, spec }: Pod, { upstream }: InjectorOptions)
     return "nexusd is not injected into a pod with hostNetwork: every program of the node would reach its listeners. Remove hostNetwork, or the label nexusd.dev/inject";
   if (form === "spoke" && upstream === undefined)
     return `the injector knows no hubs for ${annotations.form}: ${form}. Start it with --upstream, or ask for sidecar`;
-  const all = [...spec.containers, ...(spec.initContainers ?? [])].map(({ name }) => name);
-  if (all.includes(names.container) && given[annotations.injected] === undefined)
+  const all = new Set([...spec.containers, ...(spec.initContainers ?? [])].map(({ name }) => name));
+  if (all.has(names.container) && given[annotations.injected] === undefined)
     return "this pod has a container named nexusd already: rename it, or remove the label nexusd.dev/inject";
   const wanted = list(annotations.containers);
-  const unknown = wanted?.find((name) => !all.includes(name));
+  const unknown = wanted?.find((name) => !all.has(name));
   if (unknown !== undefined)
     return `${annotations.containers} names ${unknown}, which is no container of this pod`;
   const volume = given[annotations.volume];
   if (volume !== undefined && !spec.volumes?.some(({ name }) => name === volume))
     return `${annotations.volume} names ${volume}, which is no volume of this pod`;
-  const agents = wanted ?? spec.containers.map(({ name }) => name);
+  const sharer = form === "egress" ? undefined : sharerOf(spec);
+  if (sharer !== undefined)
+    return `${sharer} runs as the user ${sidecarUser}, as nexusd does: at its socket, it would be the owner of nexusd, and its admin. Choose another runAsUser`;
+  const agents = new Set(wanted ?? spec.containers.map(({ name }) => name));
   const providers = list(annotations.provider);
   const binding = {
     principals: ["uid:*"],
@@ -145,11 +149,20 @@ function readAnnotations({ metadata, spec }: Pod, { upstream }: InjectorOptions)
   return {
     form,
     policy: JSON.stringify({ bindings: [binding] }),
-    targets: (name) => name !== names.container && agents.includes(name),
+    targets: (name) => name !== names.container && agents.has(name),
     settings: given[annotations.settings],
     volume,
     secret: given[annotations.egressSecret] ?? "nexusd-egress",
   };
+}
+
+/** What would run as the user of nexusd: the pod, or one of its containers. */
+function sharerOf({ containers, initContainers = [], securityContext }: Pod["spec"]): string | undefined {
+  if (securityContext?.runAsUser === sidecarUser) return "this pod";
+  const found = [...containers, ...initContainers].find(
+    (each) => each.name !== names.container && each.securityContext?.runAsUser === sidecarUser,
+  );
+  return found && `the container ${found.name}`;
 }
 
 /** What the container sets itself stays as it is. */

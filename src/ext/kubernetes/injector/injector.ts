@@ -1,18 +1,19 @@
-import { once } from "node:events";
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { createServer, type Server } from "node:https";
-import type { AddressInfo } from "node:net";
-import { json } from "node:stream/consumers";
-import { type Clock, delay } from "../../../runtime/clock.js";
+import type { IncomingMessage } from "node:http";
+import type { Server as TlsServer } from "node:tls";
+import { defaultLimits } from "../../../model/limits.js";
+import { type Clock, delay, setDeadline } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
+import { type Answer, HttpListener } from "../../../server/listen/http_listener.js";
 import type { ServerCertificate } from "../../../server/tls/authority.js";
+import { ListenerTls } from "../../../server/tls/tls_listener.js";
+import { readPair, type TlsPair } from "../../../server/tls/tls_pair.js";
 import { type Injection, injectPod } from "./inject_pod.js";
 import type { Pod } from "./pod.js";
 import type { InjectorOptions } from "./sidecar.js";
 import type { WebhookCertificate } from "./webhook_certificate.js";
 
 export interface InjectorDeps {
-  readonly certificate: WebhookCertificate;
+  readonly certificate: Pick<WebhookCertificate, "ensure">;
   readonly listen: { readonly host: string; readonly port: number };
   /** Asked for each pod: the CA of the hubs is a file that is replaced. */
   readonly options: () => InjectorOptions;
@@ -25,8 +26,20 @@ interface AdmissionReview {
   readonly request?: { readonly uid: string; readonly namespace?: string; readonly object: Pod };
 }
 
-/** A pod may have some 1.5 MiB, the limit of etcd, and the review holds it once. */
-const maxReviewBytes = 4 * 1024 * 1024;
+/** 3 MiB, what an API server takes of a request. A pod may have some 1.5 MiB, the limit of etcd, and the review holds it once. */
+const maxReviewBytes = 3 * 1024 * 1024;
+/** A pod of 1.5 MiB has 65 000 variables at most; each object takes 60 bytes of the heap, whatever its text. */
+const maxReviewObjects = 100_000;
+/**
+ * 8 MiB: API servers show no credential, so that every pod of the cluster may send reviews. One is sent within milliseconds, and usually
+ * has 20 KiB.
+ */
+const maxHeldBytes = 8 * 1024 * 1024;
+/** API servers are few, and each keeps 25 idle connections at most, for 90 s. */
+const limits = { ...defaultLimits, maxConnections: 256, streamReadTimeoutMs: 5_000 };
+const keepAliveTimeoutMs = 120_000;
+/** As long as an API server waits for an answer. */
+const closingMs = 5_000;
 /** How soon a replica presents what another one has renewed, and `caBundle` is put right. */
 const checkMs = 10 * 60_000;
 const retryMs = 5_000;
@@ -34,45 +47,60 @@ const retryMs = 5_000;
 /** The mutating webhook: answers whether a pod is admitted, and what is added to it. */
 export class Injector {
   readonly #ended = new AbortController();
-  #server: Server | undefined;
+  #listener: HttpListener | undefined;
 
   constructor(private readonly deps: InjectorDeps) {}
 
-  /** Listens once there is a certificate that the API server trusts. @returns the port */
+  /** Listens once there is a certificate that the API server trusts. @returns the port; 0 where it was closed before */
   async open(): Promise<number> {
-    const { listen, log } = this.deps;
+    const { listen, log, clock } = this.deps;
     // The kubelet's probe must not pass before.
     const first = await this.#ensured();
-    const server = createServer({ ...first }, (request, response) => this.#serve(request, response));
-    this.#server = server;
-    server.listen(listen.port, listen.host);
-    await once(server, "listening");
-    void this.#keep(server, first);
-    const { port } = server.address() as AddressInfo;
+    if (!first) return 0;
+    const keeper = new PresentedPair(first);
+    const listener = new HttpListener({
+      ...{ listener: "injector", listen: { kind: "tcp", ...listen }, setting: "--listen" },
+      tls: new ListenerTls({ listener: "injector", keeper, clientAuth: "none", log }),
+      bounds: {
+        limits,
+        clock,
+        onFull: () => log.debug({}, "the injector closed a connection: it has too many"),
+      },
+      ...{ maxHeldBytes, keepAliveTimeoutMs },
+      maxBodyBytes: (request) => (isReview(request) ? maxReviewBytes : 0),
+      answer: async (request, body) => this.#answer(request, body),
+      internalError: refusal(500),
+      onUnexpected: (error) =>
+        log.error({ reason: (error as Error).message }, "an admission review could not be answered"),
+    });
+    this.#listener = listener;
+    await listener.open();
+    void this.#keep(keeper, first);
+    const [bound] = listener.addresses;
+    const port = bound?.kind === "tcp" ? bound.port : 0;
     log.info({ host: listen.host, port }, "the injector is ready");
     return port;
   }
 
+  /** What the API server has asked is answered first. */
   async close(): Promise<void> {
     this.#ended.abort();
-    const server = this.#server;
-    if (!server?.listening) return;
-    server.close();
-    // The API server keeps its connections; what it asks on them is answered first.
-    server.closeIdleConnections();
-    await once(server, "close");
+    const force = new AbortController();
+    const timer = setDeadline(this.deps.clock, closingMs, () => force.abort());
+    await this.#listener?.close(force.signal);
+    timer.cancel();
   }
 
   /** Presents a renewed certificate at the check after that which renewed it: the API server trusts it by then. */
-  async #keep(server: Server, first: ServerCertificate | undefined): Promise<void> {
+  async #keep(keeper: PresentedPair, first: ServerCertificate): Promise<void> {
     const { signal } = this.#ended;
     let [presented, trusted] = [first, first];
     while (!signal.aborted) {
       await delay(this.deps.clock, checkMs, signal);
       const kept = signal.aborted ? undefined : await this.#ensured();
       if (!kept) return;
-      if (kept.cert === trusted?.cert && kept.cert !== presented?.cert) {
-        server.setSecureContext(kept);
+      if (kept.cert === trusted.cert && kept.cert !== presented.cert) {
+        keeper.present(kept);
         presented = kept;
       }
       trusted = kept;
@@ -95,39 +123,68 @@ export class Injector {
     return undefined;
   }
 
-  #serve(request: IncomingMessage, response: ServerResponse): void {
-    const isProbe = request.method === "GET" && ["/readyz", "/livez"].includes(request.url ?? "");
-    if (isProbe) {
-      response.end("ok");
-      return;
-    }
-    const length = Number(request.headers["content-length"]);
-    if (request.method !== "POST" || request.url?.split("?")[0] !== "/inject") {
-      refuse(response, 404);
-      return;
-    }
-    if (!(length <= maxReviewBytes)) {
-      refuse(response, 413);
-      return;
-    }
-    this.#review(request, response).catch((error: unknown) => {
+  #answer(request: IncomingMessage, body: Buffer | "too_large"): Answer {
+    if (request.method === "GET" && ["/readyz", "/livez"].includes(request.url ?? ""))
+      return { status: 200, headers: {}, body: "ok" };
+    if (!isReview(request)) return refusal(404);
+    if (body === "too_large" || hasMoreObjects(body, maxReviewObjects)) return refusal(413);
+    try {
+      return this.#review(JSON.parse(body.toString("utf8")) as AdmissionReview);
+    } catch (error) {
       this.deps.log.warn({ reason: (error as Error).message }, "an admission review could not be answered");
-      refuse(response, 400);
-    });
+      return refusal(400);
+    }
   }
 
-  async #review(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { request: asked } = (await json(request)) as AdmissionReview;
-    if (asked === undefined) return refuse(response, 400);
+  #review({ request: asked }: AdmissionReview): Answer {
+    if (asked === undefined) return refusal(400);
     const injection = injectPod(asked.object, this.deps.options());
     const { name, generateName } = asked.object.metadata;
     const fields = { namespace: asked.namespace, pod: name ?? generateName };
     if ("denied" in injection)
       this.deps.log.info({ ...fields, reason: injection.denied }, "a pod was refused");
     else this.deps.log.debug({ ...fields, changes: injection.patch.length }, "a pod was admitted");
-    response.setHeader("content-type", "application/json");
-    response.end(JSON.stringify(answerOf(asked.uid, injection)));
+    const headers = { "content-type": "application/json" };
+    return { status: 200, headers, body: JSON.stringify(answerOf(asked.uid, injection)) };
   }
+}
+
+/** The certificate that new connections get. */
+class PresentedPair {
+  readonly #servers = new Set<TlsServer>();
+  #pair: TlsPair;
+
+  constructor(first: ServerCertificate) {
+    this.#pair = pairOf(first);
+  }
+
+  get pair(): TlsPair {
+    return this.#pair;
+  }
+
+  renew(server: TlsServer): void {
+    this.#servers.add(server);
+  }
+
+  present(certificate: ServerCertificate): void {
+    this.#pair = pairOf(certificate);
+    for (const server of this.#servers) server.setSecureContext(this.#pair.context);
+  }
+}
+
+function pairOf({ cert, key }: ServerCertificate): TlsPair {
+  return readPair({ certificate: Buffer.from(cert), key: Buffer.from(key), clientCa: undefined });
+}
+
+function isReview({ method, url }: IncomingMessage): boolean {
+  return method === "POST" && url?.split("?")[0] === "/inject";
+}
+
+/** Also counts brackets within texts: these are few in a pod. */
+function hasMoreObjects(body: Buffer, max: number): boolean {
+  let count = 0;
+  for (const byte of body) if ((byte === 0x7b || byte === 0x5b) && ++count > max) return true;
+  return false;
 }
 
 function answerOf(uid: string, injection: Injection) {
@@ -141,6 +198,6 @@ function answerOf(uid: string, injection: Injection) {
   return { apiVersion: "admission.k8s.io/v1", kind: "AdmissionReview", response: answer };
 }
 
-function refuse(response: ServerResponse, status: number): void {
-  response.writeHead(status, { connection: "close" }).end();
+function refusal(status: number): Answer {
+  return { status, headers: { connection: "close" }, body: "" };
 }

@@ -7,9 +7,15 @@ export interface Variable {
   readonly valueFrom?: JsonObject;
 }
 
+/** `core/v1 SecurityContext` and `PodSecurityContext`: the former goes before the latter. */
+interface SecurityContext extends JsonObject {
+  readonly runAsUser?: number;
+}
+
 export interface Container extends JsonObject {
   readonly name: string;
   readonly env?: (JsonObject & Variable)[];
+  readonly securityContext?: SecurityContext;
   readonly volumeMounts?: (JsonObject & { readonly name: string; readonly mountPath: string })[];
 }
 
@@ -19,6 +25,7 @@ export interface Pod extends KubernetesObject {
     readonly containers: Container[];
     readonly initContainers?: Container[];
     readonly volumes?: (JsonObject & { readonly name: string })[];
+    readonly securityContext?: SecurityContext;
     readonly hostNetwork?: boolean;
     readonly shareProcessNamespace?: boolean;
   };

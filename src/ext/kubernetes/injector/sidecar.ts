@@ -22,7 +22,7 @@ export interface InjectorOptions {
 }
 
 /** A user that images do not have: its own user is the daemon's admin, and `65532` is that of many images. */
-const sidecarUser = 64_532;
+export const sidecarUser = 64_532;
 /** Of the pod, whose containers share its ports: numbers that programs do not choose. */
 const opsPort = 15_090;
 const browserPort = 15_080;

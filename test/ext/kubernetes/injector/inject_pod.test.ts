@@ -182,6 +182,35 @@ it.each([
   expect(denied(pod)).toContain(reason);
 });
 
+const likeNexusd = { securityContext: { runAsUser: 64_532 } };
+const another = { securityContext: { runAsUser: 1_000 } };
+
+it.each<[string, Record<string, unknown>, string]>([
+  ["the pod", likeNexusd, "this pod"],
+  ["its container", { containers: [{ ...likeNexusd, name: "agent", image: "a:1" }] }, "the container agent"],
+  [
+    "an init container",
+    { initContainers: [{ ...likeNexusd, name: "prepare", image: "a:1" }] },
+    "the container prepare",
+  ],
+  [
+    "the pod, though its container does not",
+    { ...likeNexusd, containers: [{ ...another, name: "agent", image: "a:1" }] },
+    "this pod",
+  ],
+])("refuses a pod with a socket where %s runs as the user of nexusd, who is admin there", (_, spec, who) => {
+  for (const form of ["spoke", "sidecar"])
+    expect(denied(aPod({ annotations: { "nexusd.dev/form": form }, spec }))).toMatch(
+      new RegExp(`^${who} runs as the user 64532.*runAsUser`),
+    );
+  expect(denied(aPod({ annotations: { "nexusd.dev/form": "egress" }, spec }))).toBeUndefined();
+});
+
+it("takes a pod whose agent runs as another user, also when it is asked for again", () => {
+  const once = injected(aPod({ spec: another }));
+  expect(denied(once)).toBeUndefined();
+});
+
 it("refuses a spoke where it knows no hubs, and not a sidecar", () => {
   const alone = { ...options, upstream: undefined };
   expect(denied(aPod(), alone)).toContain("--upstream");
