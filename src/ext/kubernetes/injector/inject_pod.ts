@@ -1,4 +1,5 @@
 import type { JsonObject } from "../../../model/json.js";
+import { suggestions } from "../../../model/suggestions.js";
 import type { Container, Pod, Variable } from "./pod.js";
 import {
   agentMount,
@@ -119,6 +120,8 @@ function readAnnotations({ metadata, spec }: Pod, { upstream }: InjectorOptions)
       ?.split(",")
       .map((item) => item.trim())
       .filter((item) => item !== "");
+  const slip = slipOf(metadata);
+  if (slip !== undefined) return slip;
   const form = forms.find((known) => known === (given[annotations.form] ?? "spoke"));
   if (form === undefined) return `${annotations.form} must be one of ${forms.join(", ")}`;
   if (spec.hostNetwork === true)
@@ -154,6 +157,27 @@ function readAnnotations({ metadata, spec }: Pod, { upstream }: InjectorOptions)
     volume,
     secret: given[annotations.egressSecret] ?? "nexusd-egress",
   };
+}
+
+/** What of nexusd's is misspelt, misplaced or empty: taken for left out, it would give the pod more than was meant. */
+function slipOf({ annotations: given = {}, labels = {} }: Pod["metadata"]): string | undefined {
+  const { injected, injector, ...askable } = annotations;
+  const asked = Object.values(askable);
+  const known: string[] = [...asked, injected, injector, ...Object.values(fileAnnotations)];
+  for (const [name, value] of Object.entries(given)) {
+    if (!name.startsWith(`${domain}/`)) continue;
+    if (!known.includes(name)) return unknown(name, asked);
+    if (value.replaceAll(",", "").trim() === "") return `${name} is empty: give it a value, or remove it`;
+  }
+  const misplaced = asked.find((name) => labels[name] !== undefined);
+  return misplaced && `${misplaced} is an annotation, and stands among the labels of this pod: move it`;
+}
+
+function unknown(name: string, asked: readonly string[]): string {
+  const words = asked.map((each) => each.slice(domain.length + 1));
+  const near = suggestions(name.slice(domain.length + 1), words).map((word) => `${domain}/${word}`);
+  const hint = near.length === 0 ? `these are: ${asked.join(", ")}` : `did you mean ${near.join(", ")}?`;
+  return `${name} is no annotation of nexusd: ${hint}`;
 }
 
 /** What would run as the user of nexusd: the pod, or one of its containers. */

@@ -182,6 +182,28 @@ it.each([
   expect(denied(pod)).toContain(reason);
 });
 
+it.each([
+  ["nexusd.dev/users", "ada", "did you mean nexusd.dev/user?"],
+  ["nexusd.dev/providers", "github", "did you mean nexusd.dev/provider?"],
+  ["nexusd.dev/container", "agent", "did you mean nexusd.dev/containers?"],
+  ["nexusd.dev/User", "ada", "did you mean nexusd.dev/user?"],
+  ["nexusd.dev/", "ada", "nexusd.dev/form"],
+  [`nexusd.dev/${"x".repeat(63)}`, "ada", "these are: nexusd.dev/form, nexusd.dev/user,"],
+  ["nexusd.dev/user", "", "empty"],
+  ["nexusd.dev/provider", " , ", "empty"],
+])("refuses the annotation %s: %j, which would narrow nothing", (name, value, reason) => {
+  expect(denied(aPod({ annotations: { [name]: value } }))).toContain(reason);
+});
+
+it("refuses an annotation that stands among the labels, and leaves those of others alone", () => {
+  const labeled = (name: string): Pod => {
+    const pod = aPod({ annotations: { "example.com/users": "ada", "nexusd.example.com/users": "ada" } });
+    return { ...pod, metadata: { ...pod.metadata, labels: { [name]: "ada" } } };
+  };
+  expect(denied(labeled("nexusd.dev/user"))).toContain("is an annotation");
+  expect(denied(labeled("nexusd.dev/confined"))).toBeUndefined();
+});
+
 const likeNexusd = { securityContext: { runAsUser: 64_532 } };
 const another = { securityContext: { runAsUser: 1_000 } };
 
