@@ -4,7 +4,7 @@ import type { AwsSigV4Strategy } from "../model/credentials/strategy.js";
 import type { WallClock } from "../runtime/clock.js";
 import type { AuthorizedRequest, RequestBody } from "./api_request.js";
 import { type Credentials, readCredential, refuseHeaderViolations } from "./credential_fields.js";
-import { cutUrl, queryValues } from "./query.js";
+import { cutUrl, parameterName, queryValues } from "./query.js";
 import { StrategyError } from "./strategy_error.js";
 
 /**
@@ -13,15 +13,30 @@ import { StrategyError } from "./strategy_error.js";
  * - `header` also sends its hash as `x-amz-content-sha256`, which S3 and some others demand and all accept.
  * - `signed` sends no header.
  * - `unsigned` leaves the body out (`UNSIGNED-PAYLOAD`, which S3 takes over TLS).
+ * - `declared` signs the `x-amz-content-sha256` that the request has, for a body that is not at hand. The API compares it with the body.
+ *
+ * A body in chunks with a checksum behind them (`STREAMING-UNSIGNED-PAYLOAD-TRAILER`) is signed as that, whatever is said here.
  */
-export type BodyHash = "header" | "signed" | "unsigned";
+export type BodyHash = "header" | "signed" | "unsigned" | "declared";
 
-const hashHeader = "x-amz-content-sha256";
+export const hashHeader = "x-amz-content-sha256";
 
-/** Signing names of the services whose canonical path is the path as it is sent, and not encoded once more. */
-const plainPathServices = ["s3", "s3-outposts", "s3-object-lambda", "s3express"];
+/** Signing names of S3: its canonical path is the path as it is sent, and not encoded once more. */
+export const servicesOfS3 = ["s3", "s3-outposts", "s3-object-lambda", "s3express"];
 
-/** https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html */
+/** Whether the URL has a signature of its own (of Version 4, or 2): the API refuses a second one beside it. */
+export function isPresigned(url: string): boolean {
+  const names = (cutUrl(url).query ?? "").split("&").map((pair) => parameterName(pair).toLowerCase());
+  return (
+    names.includes("x-amz-signature") || (names.includes("signature") && names.includes("awsaccesskeyid"))
+  );
+}
+
+/**
+ * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+ *
+ * A URL that is signed already stays as it is.
+ */
 export async function signAws<Body extends RequestBody>(
   request: AuthorizedRequest<Body>,
   { service, region }: AwsSigV4Strategy,
@@ -30,7 +45,8 @@ export async function signAws<Body extends RequestBody>(
 ): Promise<AuthorizedRequest<Body>> {
   if (!URL.canParse(request.url))
     throw new StrategyError("invalid_request", "url", "must be an absolute URL");
-  const isPlainPath = plainPathServices.includes(service);
+  if (isPresigned(request.url)) return request;
+  const isPlainPath = servicesOfS3.includes(service);
   const signer = new SignatureV4({
     service,
     region,
@@ -44,9 +60,10 @@ export async function signAws<Body extends RequestBody>(
   const headers = new Map(
     Object.entries(request.headers).map(([name, value]) => [name.toLowerCase(), value]),
   );
-  // A hash that is already there would be taken as the one to sign.
-  if (bodyHash === "unsigned") headers.set(hashHeader, "UNSIGNED-PAYLOAD");
-  else headers.delete(hashHeader);
+  // What is there would be taken as the hash to sign.
+  const payload = payloadOf(headers.get(hashHeader), bodyHash);
+  if (payload === undefined) headers.delete(hashHeader);
+  else headers.set(hashHeader, payload);
   if (!headers.has("host")) headers.set("host", host);
   const signed = await signer.sign(
     {
@@ -62,6 +79,17 @@ export async function signAws<Body extends RequestBody>(
     { signingDate: new Date(clock.nowMs()) },
   );
   return { ...request, headers: merged(request.headers, signed.headers) };
+}
+
+/** What is signed instead of the hash of the body; undefined where that is. */
+function payloadOf(declared: string | undefined, bodyHash: BodyHash): string | undefined {
+  if (bodyHash === "declared" || declared === "STREAMING-UNSIGNED-PAYLOAD-TRAILER") return declared;
+  if (declared?.startsWith("STREAMING-")) {
+    const description =
+      "names chunks that are signed one by one, which were signed with another key: send a plain body";
+    throw new StrategyError("invalid_request", hashHeader, description);
+  }
+  return bodyHash === "unsigned" ? "UNSIGNED-PAYLOAD" : undefined;
 }
 
 function awsCredentials(credentials: Credentials) {

@@ -17,6 +17,8 @@ const (
 	algorithm       = "AWS4-HMAC-SHA256"
 	hashHeader      = "X-Amz-Content-Sha256"
 	unsignedPayload = "UNSIGNED-PAYLOAD"
+	// unsignedTrailer is a body in chunks with a checksum behind them, which no signature covers.
+	unsignedTrailer = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 )
 
 // plainPath names the services whose canonical path is the path as it is sent, and not encoded once more.
@@ -30,6 +32,7 @@ var unsigned = map[string]bool{
 }
 
 // signAWS follows https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+// A URL that is signed already gets no other signature.
 func signAWS(request *Request, s *nexusv1.AwsSigV4Strategy, credentials map[string]string, options Options) error {
 	if s.GetService() == "" {
 		return &Error{InvalidStrategy, "service", "is required"}
@@ -41,6 +44,10 @@ func signAWS(request *Request, s *nexusv1.AwsSigV4Strategy, credentials map[stri
 	address, err := url.Parse(request.URL)
 	if err != nil || address.Host == "" {
 		return &Error{InvalidRequest, "url", "must be an absolute URL"}
+	}
+	before, query, _ := cutURL(request.URL)
+	if isPresigned(query) {
+		return nil
 	}
 	now := options.Time
 	if now.IsZero() {
@@ -56,9 +63,11 @@ func signAWS(request *Request, s *nexusv1.AwsSigV4Strategy, credentials map[stri
 	if token := credentials["session_token"]; token != "" {
 		header.Set("X-Amz-Security-Token", token)
 	}
-	payload := setPayloadHash(header, request.Body, options.BodyHash)
+	payload, err := setPayloadHash(header, request.Body, options.BodyHash)
+	if err != nil {
+		return err
+	}
 	signedNames, lines := canonicalHeaders(header, address.Host)
-	before, query, _ := cutURL(request.URL)
 	sortedQuery, err := canonicalQuery(query)
 	if err != nil {
 		return err
@@ -96,7 +105,28 @@ func awsKeys(credentials map[string]string) (accessKey, secretKey string, err er
 	return accessKey, secretKey, checkHeaderValue(credentials["session_token"], "session_token")
 }
 
-func setPayloadHash(header http.Header, body []byte, how BodyHash) string {
+// isPresigned tells whether the URL has a signature of its own, of Version 4 or 2: the API refuses a second one beside it.
+func isPresigned(query string) bool {
+	names := map[string]bool{}
+	for pair := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		if decoded, err := url.QueryUnescape(name); err == nil {
+			name = decoded
+		}
+		names[strings.ToLower(name)] = true
+	}
+	return names["x-amz-signature"] || names["signature"] && names["awsaccesskeyid"]
+}
+
+func setPayloadHash(header http.Header, body []byte, how BodyHash) (string, error) {
+	declared := header.Get(hashHeader)
+	if declared == unsignedTrailer {
+		return declared, nil
+	}
+	if strings.HasPrefix(declared, "STREAMING-") {
+		const reason = "names chunks that are signed one by one, which were signed with another key: send a plain body"
+		return "", &Error{InvalidRequest, strings.ToLower(hashHeader), reason}
+	}
 	sum := hexSHA256(body)
 	switch how {
 	case SignedHash:
@@ -107,7 +137,7 @@ func setPayloadHash(header http.Header, body []byte, how BodyHash) string {
 	default:
 		header.Set(hashHeader, sum)
 	}
-	return sum
+	return sum, nil
 }
 
 // canonicalHeaders answers the names of the signed headers and their lines.

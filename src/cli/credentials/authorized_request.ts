@@ -3,7 +3,12 @@ import { exitCodes } from "../../daemon/exit_codes.js";
 import type { ConnectionName } from "../../gen/nexus/v1/connection_pb.js";
 import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
 import type { Token } from "../../gen/nexus/v1/token_pb.js";
-import { type AuthorizedRequest, applyStrategy, StrategyError } from "../../strategies/apply_strategy.js";
+import {
+  type AuthorizedRequest,
+  applyStrategy,
+  type BodyHash,
+  StrategyError,
+} from "../../strategies/apply_strategy.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
 import type { ApiAnswer } from "../shell/http_request.js";
@@ -21,6 +26,7 @@ export type ProvedConnection =
  * Puts the credential into the request as its strategy says, and the proof of its key where it is bound to one (DPoP).
  *
  * @param nonce that the API asked for
+ * @param bodyHash how an AWS signature covers the body
  */
 export async function authorize(
   request: ApiRequest,
@@ -28,17 +34,22 @@ export async function authorize(
   session: DaemonSession,
   connection: ProvedConnection,
   nonce = "",
+  bodyHash: BodyHash = "header",
 ): Promise<AuthorizedRequest<Uint8Array>> {
   const { strategy, credentials } = token;
   try {
     if (strategy === undefined) throw new StrategyError("invalid_strategy", "strategy", "is not set");
     const proof = isBound(token) ? await proofFor(request, token, session, connection, nonce) : undefined;
-    return await applyStrategy(request, strategy, credentials, proof === undefined ? {} : { proof });
+    return await applyStrategy(request, strategy, credentials, {
+      bodyHash,
+      ...(proof !== undefined && { proof }),
+    });
   } catch (error) {
     if (!(error instanceof StrategyError)) throw error;
     throw new CommandFailure(
       exitCodes.failed,
       printable(`the credential cannot be put into the request: ${error.message}`),
+      error,
     );
   }
 }

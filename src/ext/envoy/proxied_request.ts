@@ -1,6 +1,7 @@
 import { needsProof, type Strategy } from "../../model/credentials/strategy.js";
 import { PermissionDenied } from "../../model/errors.js";
 import { applyStrategy, type Credentials, StrategyError } from "../../strategies/apply_strategy.js";
+import { hashHeader, isPresigned } from "../../strategies/aws_sigv4.js";
 import { cutUrl, parameterName } from "../../strategies/query.js";
 
 /** A request that stands at a proxy, as far as the proxy shows it. */
@@ -120,10 +121,15 @@ async function injectSignature(
 ): Promise<Injection> {
   const host = shown(request.host, "host");
   const path = shown(request.path, "path and query");
-  const body = shown(request.body, bodyWanted);
+  if (isPresigned(path)) return injection([]);
+  const isStreaming = request.headers.get(hashHeader)?.startsWith("STREAMING-") ?? false;
+  const body = isStreaming ? new Uint8Array() : shown(request.body, bodyWanted);
   // Proxies add and change the others after this.
   const signed = [...request.headers].filter(
-    ([name]) => name === "content-type" || (name.startsWith("x-amz-") && !madeBySigner.includes(name)),
+    ([name]) =>
+      name === "content-type" ||
+      (name === hashHeader && isStreaming) ||
+      (name.startsWith("x-amz-") && !madeBySigner.includes(name)),
   );
   const bare = {
     method: request.method,
@@ -132,7 +138,9 @@ async function injectSignature(
     ...(body.length > 0 && { body }),
   };
   const { headers } = await applyStrategy(bare, strategy, credentials, { clock: { nowMs: () => nowMs } });
-  const made = Object.entries(headers).filter(([name]) => !signed.some(([own]) => own === name));
+  const made = Object.entries(headers).filter(
+    ([name]) => name === hashHeader || !signed.some(([own]) => own === name),
+  );
   return injection(made, madeBySigner);
 }
 

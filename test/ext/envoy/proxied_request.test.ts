@@ -100,6 +100,26 @@ describe("injecting into a request at a proxy", () => {
     expect(removeHeaders).toContain("x-amz-security-token");
   });
 
+  it("signs a body in chunks as that, without seeing it, and refuses chunks of another key", async () => {
+    const s3 = { ...aws, service: "s3" };
+    const streaming = (form: string) => {
+      const headers = new Map([...request.headers, ["x-amz-content-sha256", form]]);
+      return inject({ ...request, headers, body: undefined }, s3, keys, means);
+    };
+    const { setHeaders, removeHeaders } = await streaming("STREAMING-UNSIGNED-PAYLOAD-TRAILER");
+    expect(Object.fromEntries(setHeaders)["authorization"]).toContain(";x-amz-content-sha256;");
+    expect(removeHeaders).not.toContain("x-amz-content-sha256");
+    await expect(streaming("STREAMING-AWS4-HMAC-SHA256-PAYLOAD")).rejects.toThrow(/plain body/);
+  });
+
+  it("leaves a URL alone that is signed already", async () => {
+    const signed = { ...request, path: "/key?X-Amz-Signature=abc", body: undefined };
+    const { setHeaders, removeHeaders } = await inject(signed, { ...aws, service: "s3" }, keys, means);
+    expect(setHeaders).toEqual([]);
+    expect(removeHeaders).toContain("authorization");
+    expect(removeHeaders.filter((name) => name.startsWith("x-amz-"))).toEqual([]);
+  });
+
   it.each([
     [
       "query_param without a path",

@@ -9,13 +9,15 @@ import hashlib
 import hmac
 import re
 from datetime import datetime, timezone
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote_plus, urlsplit
 
 from nexusd._core.encoding import cut_url, decode, utf8
 from nexusd.errors import StrategyError
 from nexusd.strategies import BodyHash, Request
 
 _HASH_HEADER = "x-amz-content-sha256"
+# A body in chunks with a checksum behind them, which no signature covers.
+_UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 # Signing names of the services whose canonical path is the path as it is sent, and not encoded once more.
 _PLAIN_PATH_SERVICES = frozenset(["s3", "s3-outposts", "s3-object-lambda", "s3express"])
 # Headers that proxies change or that the signature replaces.
@@ -38,19 +40,24 @@ def sign(
     time: datetime,
     body_hash: BodyHash,
 ) -> dict[str, str]:
-    """The headers of the request, as they were written, and those of the signature. `scope` is service and region."""
+    """The headers of the request, as they were written, and those of the signature. `scope` is service and region.
+
+    A URL that is signed already gets no other signature.
+    """
     service, region = scope
     access_key, secret_key, session_token = credentials
     host, path, query = _parts(request.url)
+    if _is_presigned(query):
+        return dict(request.headers)
     now = time.astimezone(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-    payload_hash = "UNSIGNED-PAYLOAD" if body_hash == "unsigned" else hashlib.sha256(_bytes(request.body)).hexdigest()
+    payload_hash = _payload_hash(request, body_hash)
 
     own = {name: value for name, value in request.headers.items() if name.lower() not in {*_REPLACED, _HASH_HEADER}}
     made = {"x-amz-date": now}
     if session_token is not None:
         made["x-amz-security-token"] = session_token
         own = {name: value for name, value in own.items() if name.lower() != "x-amz-security-token"}
-    if body_hash != "signed":
+    if body_hash != "signed" or payload_hash == _UNSIGNED_TRAILER:
         made[_HASH_HEADER] = payload_hash
     headers = {"host": host, **{name.lower(): value for name, value in own.items()}, **made}
     signable = sorted(name for name in headers if name not in _UNSIGNED and not re.match("proxy-|sec-", name))
@@ -74,6 +81,22 @@ def sign(
     signature = _hmac(key, to_sign).hex()
     made["authorization"] = f"AWS4-HMAC-SHA256 Credential={access_key}/{date_scope}, SignedHeaders={signed_headers}, Signature={signature}"
     return {**own, **made}
+
+
+def _payload_hash(request: Request, body_hash: BodyHash) -> str:
+    declared = next((value for name, value in request.headers.items() if name.lower() == _HASH_HEADER), "")
+    if declared == _UNSIGNED_TRAILER:
+        return declared
+    if declared.startswith("STREAMING-"):
+        reason = "names chunks that are signed one by one, which were signed with another key: send a plain body"
+        raise StrategyError("invalid_request", _HASH_HEADER, reason)
+    return "UNSIGNED-PAYLOAD" if body_hash == "unsigned" else hashlib.sha256(_bytes(request.body)).hexdigest()
+
+
+def _is_presigned(query: str) -> bool:
+    """Whether the URL has a signature of its own, of Version 4 or 2: the API refuses a second one beside it."""
+    names = {unquote_plus(pair.partition("=")[0]).lower() for pair in query.split("&")}
+    return "x-amz-signature" in names or {"signature", "awsaccesskeyid"} <= names
 
 
 def _parts(url: str) -> tuple[str, str, str]:

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Token } from "../../../gen/nexus/v1/token_pb.js";
+import { hashHeader, isPresigned } from "../../../strategies/aws_sigv4.js";
 
 /** By their names in lower case; what came several times is joined. */
 export type Fields = Record<string, string>;
@@ -11,13 +12,21 @@ export const ofConnection =
 const ofCaller = /^(authorization|dpop|cookie|x-api-key|x-amz-(date|security-token|content-sha256))$/;
 const mark = "nexusd-puts-in-the-credential-of-";
 
-/** Of what is for the other end, what is no credential of the program's own. */
-export function passed(headers: Readonly<Fields>, { strategy }: Token): Fields {
-  const { value } = strategy?.kind ?? {};
+/**
+ * Of what is for the other end, what is no credential of the program's own.
+ *
+ * @param target path and query; a signature that stands there may cover fields that would be the program's credential otherwise
+ */
+export function passed(headers: Readonly<Fields>, { strategy }: Token, target: string): Fields {
+  const { case: kind, value } = strategy?.kind ?? {};
   const named = value && "headerName" in value ? value.headerName.toLowerCase() : "";
+  const isSigned = kind === "awsSigv4" && isPresigned(target);
   const kept: Fields = {};
-  for (const [name, text] of Object.entries(headers))
-    if (!ofCaller.test(name) && name !== named && !text.includes(mark)) kept[name] = text;
+  for (const [name, text] of Object.entries(headers)) {
+    const isKept = !ofCaller.test(name) || (isSigned && name.startsWith("x-amz-"));
+    if ((isKept || (kind === "awsSigv4" && name === hashHeader)) && name !== named && !text.includes(mark))
+      kept[name] = text;
+  }
   return kept;
 }
 
@@ -37,14 +46,17 @@ export function placeholder(providerName: string): string {
   return `${mark}${providerName}`;
 }
 
-/** A path and query without the parameters that hold one. */
+/** What makes a URL that is signed for AWS. */
+const ofSignedUrl =
+  /^(x-amz-(algorithm|content-sha256|credential|date|expires|security-token|signature|signedheaders)|awsaccesskeyid|expires|signature)=/i;
+
+/** A path and query without the parameters that hold one. A URL that was signed with one is signed no longer. */
 export function withoutPlaceholders(target: string): string {
   const at = target.indexOf("?");
   if (at < 0 || !target.includes(mark, at)) return target;
-  const kept = target
-    .slice(at + 1)
-    .split("&")
-    .filter((parameter) => !parameter.includes(mark));
+  const all = target.slice(at + 1).split("&");
+  const isSigned = isPresigned(target) && all.some((one) => one.includes(mark) && ofSignedUrl.test(one));
+  const kept = all.filter((one) => !one.includes(mark) && !(isSigned && ofSignedUrl.test(one)));
   return kept.length === 0 ? target.slice(0, at) : `${target.slice(0, at)}?${kept.join("&")}`;
 }
 

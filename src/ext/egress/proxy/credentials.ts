@@ -12,6 +12,10 @@ import { CommandFailure } from "../../../cli/shell/command_failure.js";
 import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
 import { type ConsentRequired, RejectionOutcome, type Token } from "../../../gen/nexus/v1/token_pb.js";
 import { BoundedMap } from "../../../runtime/bounded_map.js";
+import { StrategyError } from "../../../strategies/apply_strategy.js";
+import { AwsChunks } from "../../../strategies/aws_chunks.js";
+import { strategyOfShape } from "../../../strategies/strategy_shapes.js";
+import { isInSignedChunks, streamedBody } from "../injection/aws_body.js";
 import { Mask } from "../injection/mask.js";
 import {
   credentialOf,
@@ -32,6 +36,8 @@ const { Aborted, Canceled, DeadlineExceeded, Internal, Unavailable, Unknown } = 
 /** The daemon, its leader or the provider does not answer now. A connection that is reset amid a call is "aborted". */
 const away = [Aborted, Canceled, DeadlineExceeded, Internal, Unavailable, Unknown];
 const watchBookmarkMs = 30_000;
+/** What a signer adds that is no secret, and stands in answers for other reasons. */
+const ofSignature = /^x-amz-(date|content-sha256)$/;
 /** A session has few credentials at a time, and the forms of each are many. */
 const maxMasks = 8;
 
@@ -129,22 +135,28 @@ export class Credentials {
   /**
    * @param headers as the program sent them
    * @param nonce that the API asked for
-   * @returns what goes to the API, and what hides the credential in its answer
+   * @returns what goes to the API, what signs the chunks of its body, and what hides the credential in its answer
    * @throws Problem
    */
   async put({ origin, method, target, headers, body }: OwnRequest, token: Token, route: Route, nonce = "") {
     const base = `https://${authorityOf(origin)}`;
+    const bare = withoutPlaceholders(target);
     // What is compressed could not be masked.
-    const own: Fields = { ...passed(headers, token), "accept-encoding": "identity" };
-    const request = { method, url: `${base}${withoutPlaceholders(target)}`, headers: own, body };
-    const put = await asked(authorize(request, token, this.deps.session, { name: this.#name(route) }, nonce));
+    const own: Fields = { ...passed(headers, token, bare), "accept-encoding": "identity" };
+    const request = { method, url: `${base}${bare}`, headers: own, body };
+    const bodyHash = streamedBody(bare, own, token);
+    const connection = { name: this.#name(route) };
+    const put = await asked(authorize(request, token, this.deps.session, connection, nonce, bodyHash));
     const fields: Fields = {};
     for (const [name, value] of Object.entries(put.headers)) fields[name.toLowerCase()] = value;
-    const added = Object.entries(fields).flatMap(([name, value]) => (own[name] === value ? [] : [value]));
+    const added = Object.entries(fields).flatMap(([name, value]) =>
+      own[name] === value || ofSignature.test(name) ? [] : [value],
+    );
     const basic = filledBasic(headers["authorization"], token);
     return {
       path: put.url.slice(base.length),
       headers: { ...fields, ...basic, host: authorityOf(origin) },
+      chunks: isInSignedChunks(own, token) ? await asked(chunksOf(fields, token)) : undefined,
       mask: this.#mask([credentialOf(token), ...added, ...added.map((value) => value.replace(/^\S+ /, ""))]),
     };
   }
@@ -203,8 +215,17 @@ async function asked<T>(answer: Promise<T>): Promise<T> {
   }
 }
 
+/** Signs the chunks of a body once more. */
+async function chunksOf(headers: Readonly<Fields>, { strategy, credentials }: Token): Promise<AwsChunks> {
+  const value = strategyOfShape(strategy ?? {});
+  if (value.kind !== "aws_sigv4") throw new Error("only AWS signs chunks");
+  return await AwsChunks.of(headers, value, credentials);
+}
+
 function problemOf(error: unknown): unknown {
   if (!(error instanceof CommandFailure)) return error;
+  if (error.cause instanceof StrategyError && error.cause.code === "invalid_request")
+    return new Problem(400, "unsignable", error.message);
   if (refusalOf(error) !== undefined) return new Problem(403, "denied-by-rule", error.message);
   const { cause } = error;
   const isAway = !(cause instanceof ConnectError) || away.includes(cause.code);

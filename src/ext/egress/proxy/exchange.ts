@@ -7,8 +7,10 @@ import { traceIdOf } from "../../../model/tracing.js";
 import { networkWords } from "../../../outbound/network_words.js";
 import type { OutboundError } from "../../../outbound/outbound.js";
 import type { Authority } from "../../../server/tls/authority.js";
+import { StrategyError } from "../../../strategies/apply_strategy.js";
+import { streamedBody } from "../injection/aws_body.js";
 import type { Mask } from "../injection/mask.js";
-import { type Fields, ofConnection, ofEnd } from "../injection/request_fields.js";
+import { type Fields, ofConnection, ofEnd, withoutPlaceholders } from "../injection/request_fields.js";
 import type { Credentials, Refusal } from "./credentials.js";
 import type { Origin } from "./dial.js";
 import type { Allowance, Incoming } from "./judge.js";
@@ -19,7 +21,7 @@ import { RequestBody } from "./request_body.js";
 import type { Route } from "./routes.js";
 import { authorityOf, over, type Upstream, type UpstreamAnswer } from "./upstream.js";
 
-/** Of a body that a credential is made of (an AWS signature, an HMAC). */
+/** Of a body that a credential is made of: an HMAC, or an AWS signature where the program declares no hash of its own. */
 const maxSignedBytes = 8 * 1024 * 1024;
 
 /** What was done for a session; nothing of it may throw. */
@@ -119,13 +121,16 @@ export class Exchange {
   }
 
   async #send(route: Route, token: Token, nonce = ""): Promise<Answer> {
-    const isSigned = ["hmacPayload", "awsSigv4"].includes(token.strategy?.kind.case ?? "");
-    const whole = isSigned ? await this.#body.whole(maxSignedBytes) : undefined;
-    if (isSigned && whole === undefined) {
+    const { url: target = "/" } = this.request;
+    const isMadeOfBody = streamedBody(withoutPlaceholders(target), this.#headers, token) === undefined;
+    const whole = isMadeOfBody ? await this.#body.whole(maxSignedBytes) : undefined;
+    if (isMadeOfBody && whole === undefined) {
       const detail = `the credential of ${route.providerName} is made of the body, which may have ${maxSignedBytes} bytes`;
       throw new Problem(413, "body-too-long", detail);
     }
-    const { path, headers, mask } = await this.parts.credentials.put(this.#own(whole), token, route, nonce);
+    const put = await this.parts.credentials.put(this.#own(whole), token, route, nonce);
+    const { path, headers, mask, chunks } = put;
+    this.#body.through = chunks;
     const answer = await this.#reach(path, headers);
     return { ...answer, headers: mask.fields(answer.headers), mask };
   }
@@ -141,6 +146,8 @@ export class Exchange {
     try {
       return await upstream.send(origin, sent);
     } catch (error) {
+      const { fault } = this.#body;
+      if (fault instanceof StrategyError) throw new Problem(400, "unsignable", fault.message);
       const { code } = error as NodeJS.ErrnoException;
       const { words } = networkWords({ reason: "network", code, host: origin.host } as OutboundError);
       throw new Problem(502, "api-unreachable", words);

@@ -1,8 +1,11 @@
 import type { Readable, Writable } from "node:stream";
+import type { Filter } from "../injection/mask.js";
 import { pump } from "./pump.js";
 
 /** A request whose body is longer is not sent again. */
 const keptBytes = 64 * 1024;
+
+const nothing = Buffer.alloc(0);
 
 /** The body of a request on its way: it streams, and its beginning is kept so that a short one can be sent again. */
 export class RequestBody {
@@ -10,6 +13,10 @@ export class RequestBody {
   #bytes = 0;
   #isRead = false;
   #hasEnded = false;
+  /** What the body becomes on its way; it throws where it cannot. */
+  through: Filter | undefined;
+  /** What `through` threw: the request was cut off. */
+  fault: unknown;
 
   /** @param isEmpty the request has none */
   constructor(
@@ -25,7 +32,11 @@ export class RequestBody {
   /** The stream at first, what was kept afterwards. @param cutOff called where it breaks off */
   into(sink: Writable, cutOff: () => void): void {
     if (this.isEmpty) return void sink.end();
-    if (this.#isRead) return void sink.end(Buffer.concat(this.#kept));
+    const { change, last } = this.#changed(cutOff);
+    if (this.#isRead) {
+      const all = Buffer.concat([change(Buffer.concat(this.#kept)), last() ?? nothing]);
+      return void (this.fault === undefined && sink.end(all));
+    }
     this.#isRead = true;
     this.source.once("end", () => {
       this.#hasEnded = true;
@@ -33,7 +44,26 @@ export class RequestBody {
     this.source.once("close", () => this.#hasEnded || cutOff());
     // A program may send all of it before it reads an answer that came early: the rest goes nowhere.
     sink.once("close", () => this.source.resume());
-    pump(this.source, sink, { change: (chunk) => this.#keep(chunk) });
+    pump(this.source, sink, { change: (chunk) => change(this.#keep(chunk)), last });
+  }
+
+  /** @param cutOff called where `through` throws; nothing comes of what is read afterwards */
+  #changed(cutOff: () => void): Filter {
+    const { through } = this;
+    const tried = (change: () => Buffer | undefined): Buffer => {
+      if (this.fault !== undefined) return nothing;
+      try {
+        return change() ?? nothing;
+      } catch (error) {
+        this.fault = error;
+        cutOff();
+        return nothing;
+      }
+    };
+    return {
+      change: (chunk) => tried(() => (through ? through.change(chunk) : chunk)),
+      last: () => tried(() => through?.last()),
+    };
   }
 
   /** All of it, for a credential that is made of it. @returns undefined when it is longer than `limit` bytes */
