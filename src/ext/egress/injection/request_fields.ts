@@ -8,6 +8,8 @@ export type Fields = Record<string, string>;
 /** RFC 9110 section 7.6.1, and what is between the program and this proxy. */
 export const ofConnection =
   /^(connection|keep-alive|proxy-connection|proxy-authorization|proxy-authenticate|te|trailer|transfer-encoding|upgrade|http2-settings|expect|:.*)$/;
+/** What frames a body, and where a request goes: no field of the program's takes it off. */
+const ofFrame = /^(content-length|host)$/;
 /** Where a program may have put a credential of its own: it is none of the API's business. */
 const ofCaller = /^(authorization|dpop|cookie|x-api-key|x-amz-(date|security-token|content-sha256))$/;
 const mark = "nexusd-puts-in-the-credential-of-";
@@ -30,15 +32,29 @@ export function passed(headers: Readonly<Fields>, { strategy }: Token, target: s
   return kept;
 }
 
-/** What a program sent for the other end, and not for this proxy. */
+/** What a program sent for the other end, and not for this proxy. The frame of its body is in `framed`. */
 export function ofEnd(headers: IncomingHttpHeaders): Fields {
   const named = headers.connection?.toLowerCase().split(/\s*,\s*/) ?? [];
   const kept: Fields = {};
   for (const [name, value = ""] of Object.entries(headers))
-    if (!ofConnection.test(name) && !named.includes(name))
+    if (!ofConnection.test(name) && (!named.includes(name) || ofFrame.test(name)))
       kept[name] = typeof value === "string" ? value : value.join(", ");
   if (headers["te"] === "trailers") kept["te"] = "trailers";
   return kept;
+}
+
+/**
+ * The fields with a frame of this proxy's own for the body (RFC 9112 section 6): its length where it is known, else chunks. Node frames the body
+ * of a GET, HEAD, DELETE or OPTIONS only where a field asks for it.
+ *
+ * @param length in bytes; undefined where only the end of the body shows it
+ */
+export function framed(
+  { "content-length": given, ...fields }: Readonly<Fields>,
+  length: number | undefined,
+): Fields {
+  if (length === undefined) return { ...fields, "transfer-encoding": "chunked" };
+  return length > 0 || given !== undefined ? { ...fields, "content-length": String(length) } : fields;
 }
 
 /** Instead of a credential, for a tool that does not start without one: it is taken out of each request, and worth nothing. */

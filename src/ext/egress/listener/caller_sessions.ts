@@ -13,11 +13,13 @@ import type { Clock } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
 import type { Store } from "../../../store/store.js";
 import { Credentials, isRefused } from "../proxy/credentials.js";
+import type { Dialer } from "../proxy/dial.js";
 import type { SessionDeps } from "../proxy/exchange.js";
 import { OpenUses } from "../proxy/open_uses.js";
 import { Problem } from "../proxy/problem.js";
 import { type Route, Routes, routeOf } from "../proxy/routes.js";
 import { EgressSession } from "../proxy/session.js";
+import { Upstream } from "../proxy/upstream.js";
 import { inProcessSession } from "./in_process_session.js";
 import { type EgressMetrics, SessionRecord } from "./session_record.js";
 
@@ -29,7 +31,8 @@ const idleMs = 60_000;
 const profilesAgeMs = 1_000;
 
 export interface CallerSessionsDeps
-  extends Omit<SessionDeps, "credentials" | "uses" | "routes" | "methods" | "paths" | "record"> {
+  extends Omit<SessionDeps, "credentials" | "upstream" | "uses" | "routes" | "methods" | "paths" | "record"> {
+  readonly dialer: Dialer;
   readonly services: Parameters<typeof inProcessSession>[0];
   readonly store: Store;
   readonly access: AccessControl;
@@ -90,7 +93,8 @@ export class CallerSessions {
   }
 
   #open(principal: Principal, userId: string, forget: () => void): CallerSession {
-    const { services, clock, authority, upstream, network, access } = this.deps;
+    const { services, clock, authority, dialer, network, access } = this.deps;
+    const upstream = new Upstream(dialer);
     const credentials = new Credentials({
       session: inProcessSession(services, { ...principal, isProxied: true }),
       userId,
@@ -107,6 +111,7 @@ export class CallerSessions {
       release();
       forget();
       session.close();
+      upstream.close();
       await record.flush();
     };
     const uses = new OpenUses({

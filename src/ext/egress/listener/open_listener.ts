@@ -1,7 +1,6 @@
 import type { Core, RunningExtension } from "../../../daemon/extension.js";
 import type { EgressSession } from "../../../gen/nexus/v1/egress_pb.js";
 import { Dialer, trustedRoots } from "../proxy/dial.js";
-import { Upstream } from "../proxy/upstream.js";
 import { CallerSessions } from "./caller_sessions.js";
 import { daemonAuthority } from "./daemon_authority.js";
 import { EgressListener } from "./egress_listener.js";
@@ -28,10 +27,9 @@ export async function openListener({
     listeners: ({ servicesAt }) => ({
       name: "egress",
       make: (place) => {
-        const upstream = new Upstream(dialer);
         const metrics: EgressMetrics = new EgressMetrics(resources.metrics, () => sessions.size);
         const sessions: CallerSessions = new CallerSessions({
-          ...{ authority, upstream, network, user, clock, store, access: domain.access, metrics },
+          ...{ authority, dialer, network, user, clock, store, access: domain.access, metrics },
           log: options.log,
           services: servicesAt("egress"),
         });

@@ -1,5 +1,4 @@
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
-import type { Http2ServerRequest } from "node:http2";
 import type { Socket } from "node:net";
 import type { Token } from "../../../gen/nexus/v1/token_pb.js";
 import { refusesCredential } from "../../../model/credentials/refusal.js";
@@ -64,7 +63,7 @@ export class Exchange {
     private readonly request: Incoming,
     private readonly response: Outgoing,
   ) {
-    this.#body = new RequestBody(request, isWithoutBody(request));
+    this.#body = RequestBody.of(request);
     this.#headers = ofEnd(request.headers);
   }
 
@@ -187,13 +186,6 @@ const nothing = new Uint8Array();
 function atOnce(socket: Socket | null): void {
   socket?.cork();
   setImmediate(() => socket?.uncork());
-}
-
-function isWithoutBody(request: Incoming): boolean {
-  if (request.httpVersionMajor === 2) return (request as Http2ServerRequest).stream.endAfterHeaders;
-  return (
-    request.headers["transfer-encoding"] === undefined && Number(request.headers["content-length"] ?? 0) === 0
-  );
 }
 
 /** Undefined where the API does not refuse the credential. */

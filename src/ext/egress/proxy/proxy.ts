@@ -10,10 +10,11 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { canonicalHost } from "../../../outbound/address_judge.js";
-import { ofEnd } from "../injection/request_fields.js";
+import { framed, ofEnd } from "../injection/request_fields.js";
 import type { Dialer, Origin } from "./dial.js";
 import { Problem } from "./problem.js";
 import { joined } from "./pump.js";
+import { RequestBody } from "./request_body.js";
 import type { EgressSession } from "./session.js";
 
 export interface ProxyDeps {
@@ -100,10 +101,11 @@ export class EgressProxy {
     url: URL,
     origin: Origin,
   ): Promise<void> {
+    const body = RequestBody.of(request);
     const sent = requestPlain({
       method: request.method,
       path: `${url.pathname}${url.search}`,
-      headers: { ...ofEnd(request.headers), host: url.host },
+      headers: { ...framed(ofEnd(request.headers), body.length), host: url.host },
       createConnection: (_, callback) => {
         this.deps.dialer.plain(origin).then(
           (open) => callback(null, open),
@@ -113,7 +115,9 @@ export class EgressProxy {
       },
     });
     response.once("close", () => sent.destroy());
-    request.pipe(sent);
+    // Stays: a server may send what is no HTTP behind its answer.
+    sent.on("error", () => undefined);
+    body.into(sent, () => sent.destroy());
     const [answer] = (await once(sent, "response").catch(unreachable(origin))) as [IncomingMessage];
     response.writeHead(answer.statusCode ?? 502, answer.headersDistinct as Record<string, string[]>);
     await pipeline(answer, response);

@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import type { IncomingMessage } from "node:http";
+import type { Http2ServerRequest } from "node:http2";
 import type { Readable, Writable } from "node:stream";
 import type { Filter } from "../injection/mask.js";
 import { pump } from "./pump.js";
@@ -18,15 +21,37 @@ export class RequestBody {
   /** What `through` threw: the request was cut off. */
   fault: unknown;
 
-  /** @param isEmpty the request has none */
+  /** @param announced its length in bytes, 0 for none; undefined where only its end shows it */
   constructor(
     private readonly source: Readable,
-    readonly isEmpty: boolean,
+    private readonly announced: number | undefined,
   ) {}
+
+  /** In bytes; undefined where it is not known yet. */
+  get length(): number | undefined {
+    return this.#hasEnded ? this.#bytes : this.announced;
+  }
+
+  get isEmpty(): boolean {
+    return this.length === 0;
+  }
 
   /** Whether all of it is at hand. */
   get canBeSentAgain(): boolean {
     return this.isEmpty || (this.#hasEnded && this.#bytes <= keptBytes);
+  }
+
+  /** Waits for its first byte, or its end: then `isEmpty` is right. */
+  async begun(): Promise<void> {
+    const { source } = this;
+    if (this.#isRead || this.announced !== undefined) return;
+    const over = new Promise((resolve) => source.once("end", resolve).once("close", resolve));
+    if (source.readableLength === 0) await Promise.race([once(source, "readable"), over]);
+    const first = source.read() as Buffer | null;
+    if (first !== null) return source.unshift(first);
+    // It has ended, and says so only to who reads on.
+    await over;
+    this.#hasEnded = source.readableEnded;
   }
 
   /** The stream at first, what was kept afterwards. @param cutOff called where it breaks off */
@@ -78,6 +103,15 @@ export class RequestBody {
       this.#hasEnded = true;
     }
     return Buffer.concat(this.#kept);
+  }
+
+  /** RFC 9112 section 6.3, of a request that the parser has taken: HTTP/2 checks the length against the frames. */
+  static of(request: IncomingMessage | Http2ServerRequest): RequestBody {
+    const { "content-length": length, "transfer-encoding": coding } = request.headers;
+    const isHttp2 = request.httpVersionMajor === 2;
+    if (isHttp2 && (request as Http2ServerRequest).stream.endAfterHeaders) return new RequestBody(request, 0);
+    if (coding !== undefined || (isHttp2 && length === undefined)) return new RequestBody(request, undefined);
+    return new RequestBody(request, Number(length ?? 0));
   }
 
   #keep(chunk: Buffer): Buffer {

@@ -129,6 +129,7 @@ export class EgressSession {
     try {
       const route = judge(origin, request, this.deps);
       if (!route) throw new Problem(403, "no-provider", `no provider of this session has ${request.url}`);
+      refuseUnsafeUpgrade(request);
       const { method = "GET", url: target = "/" } = request;
       const own = { origin, method, target, headers: ofEnd(request.headers), body: new Uint8Array() };
       const token = await credentials.token(route, own, async () => own.body);
@@ -137,9 +138,9 @@ export class EgressSession {
       socket.once("close", release);
       const { mask, path, headers } = await credentials.put(own, token, route);
       const { upgrade = "websocket" } = request.headers;
-      const sent = upstream.request(origin, method, path, { ...headers, connection: "upgrade", upgrade });
+      const sent = upstream.upgrade(origin, method, path, { ...headers, connection: "upgrade", upgrade });
       socket.once("close", () => sent.destroy());
-      sent.once("error", () => socket.end(cutOff.message11));
+      sent.on("error", () => socket.end(cutOff.message11));
       sent.once("response", (answer) => {
         record?.answered(route, answer.statusCode ?? 502, traceOf(request));
         // Its body comes as the parser read it, and is over when this connection is.
@@ -168,6 +169,24 @@ function isNamed(host: string, name: string): boolean {
 }
 
 const cutOff = new Problem(502, "broken-off", "the connection to the API broke off: send the request again");
+
+/**
+ * The program and the API must agree where an upgrade begins, and what is behind it must be no further requests: nobody would judge those.
+ *
+ * @throws Problem
+ */
+function refuseUnsafeUpgrade({ headers }: IncomingMessage): void {
+  const { upgrade = "", "transfer-encoding": coding, "content-length": length = "0" } = headers;
+  if (coding !== undefined || Number(length) !== 0)
+    throw new Problem(
+      400,
+      "upgrade-with-body",
+      "a request to upgrade the connection may have no body: send it without one",
+    );
+  if (!/(^|[,\s])(h2c|http\/|tls\/)/i.test(upgrade)) return;
+  const detail = `an upgrade to ${upgrade} is refused: inside a tunnel, HTTP/2 is chosen by ALPN`;
+  throw new Problem(400, "upgrade-refused", detail);
+}
 
 /** A status line and the fields as they came, but for those in `left`. */
 function headOf({ statusCode, statusMessage, rawHeaders }: IncomingMessage, left?: RegExp): string {

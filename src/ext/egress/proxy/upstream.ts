@@ -10,6 +10,7 @@ import {
 import { Agent, request as requestTls } from "node:https";
 import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
+import { framed } from "../injection/request_fields.js";
 import { type Dialer, type Origin, timedOut } from "./dial.js";
 import type { RequestBody } from "./request_body.js";
 
@@ -51,6 +52,8 @@ const pongTimeoutMs = 10_000;
 const idleMs = 30_000;
 /** Sent again on another connection where the first one broke off: who knows what the server did (RFC 9110 section 9.2.2). */
 const idempotent = ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"];
+/** Servers of HTTP/1.1 may refuse chunks in one of these, and a stream of HTTP/2 may end in an empty frame. */
+const mostlyEmpty = ["GET", "HEAD", "OPTIONS", "DELETE"];
 /** Made once: a stack is dear. */
 export const over = new Error("the request is over");
 
@@ -62,8 +65,8 @@ interface SharedConnection {
 }
 
 /**
- * Requests to APIs over kept connections, in the version of HTTP that the program speaks. So the program gets what it would get without a
- * proxy, and HTTP/1.1 on both sides costs half of what HTTP/2 does. Nothing follows a redirect.
+ * Requests of one caller to APIs over connections that are kept for it alone, in the version of HTTP that the program speaks. So the program
+ * gets what it would get without a proxy, and HTTP/1.1 on both sides costs half of what HTTP/2 does. Nothing follows a redirect.
  */
 export class Upstream {
   readonly #shared = new Map<string, Set<Promise<SharedConnection | undefined>>>();
@@ -79,9 +82,11 @@ export class Upstream {
     return await (stream ? answerOfStream(stream) : this.#overHttp1(origin, request));
   }
 
-  /** HTTP/1.1 alone. Not sent yet. */
-  request({ host, port }: Origin, method: string, path: string, headers: OutgoingHttpHeaders): ClientRequest {
-    return requestTls({ host, port, method, path, headers, agent: this.#agent, setHost: false });
+  /** An upgrade, which has no body, over a connection of its own that nobody gets afterwards. Not sent yet. */
+  upgrade({ host, port }: Origin, method: string, path: string, headers: OutgoingHttpHeaders): ClientRequest {
+    const { "content-length": _, ...fields } = headers;
+    const agent = new DialingAgent(this.dialer, { keepAlive: false });
+    return requestTls({ host, port, method, path, headers: fields, agent, setHost: false });
   }
 
   close(): void {
@@ -120,7 +125,7 @@ export class Upstream {
     { method, path, headers, body, onSent }: UpstreamRequest,
   ) {
     this.#ping(shared);
-    const { host: _, ...fields } = headers;
+    const { host: _, "transfer-encoding": __, ...fields } = framed(headers, body.length);
     const head = { ":method": method, ":path": path, ":scheme": "https", ":authority": authorityOf(origin) };
     const stream = shared.session.request({ ...head, ...fields }, { endStream: body.isEmpty });
     shared.streams++;
@@ -161,9 +166,11 @@ export class Upstream {
     return shared;
   }
 
-  #overHttp1(origin: Origin, request: UpstreamRequest): Promise<UpstreamAnswer> {
-    const { method, path, headers, body, onSent } = request;
-    const sent = this.request(origin, method, path, headers);
+  async #overHttp1({ host, port }: Origin, request: UpstreamRequest): Promise<UpstreamAnswer> {
+    const { method, path, body, onSent } = request;
+    if (mostlyEmpty.includes(method) && request.isHttp2) await body.begun();
+    const headers = framed(request.headers, body.length);
+    const sent = requestTls({ host, port, method, path, headers, agent: this.#agent, setHost: false });
     const end = (): void => void sent.destroy(over);
     onSent(end);
     body.into(sent, end);
@@ -174,7 +181,8 @@ export class Upstream {
       sent.on("error", (error: NodeJS.ErrnoException) => {
         // Most likely the server closed a connection that had waited.
         const isStale = sent.reusedSocket && error.code === "ECONNRESET";
-        if (isStale && body.isEmpty && idempotent.includes(method)) resolve(this.#overHttp1(origin, request));
+        if (isStale && body.isEmpty && idempotent.includes(method))
+          resolve(this.#overHttp1({ host, port }, request));
         else reject(error);
       });
     });
@@ -207,8 +215,22 @@ function answerOfStream(stream: ClientHttp2Stream): Promise<UpstreamAnswer> {
 }
 
 class DialingAgent extends Agent {
-  constructor(private readonly dialer: Dialer) {
-    super({ keepAlive: true, maxFreeSockets: maxIdleSockets, scheduling: "lifo", timeout: idleMs });
+  constructor(
+    private readonly dialer: Dialer,
+    { keepAlive = true } = {},
+  ) {
+    super({ keepAlive, maxFreeSockets: maxIdleSockets, scheduling: "lifo", timeout: idleMs });
+  }
+
+  /** What a server sends before it is asked belongs to no request: its connection is not used again. */
+  override keepSocketAlive(socket: Socket): boolean {
+    socket.once("readable", unasked);
+    return super.keepSocketAlive(socket) as unknown as boolean;
+  }
+
+  override reuseSocket(socket: Socket, request: ClientRequest): void {
+    socket.off("readable", unasked);
+    super.reuseSocket(socket, request);
   }
 
   /** The host proves itself: what it was dialed with makes no other. */
@@ -226,6 +248,10 @@ class DialingAgent extends Agent {
     );
     return undefined;
   }
+}
+
+function unasked(this: Socket): void {
+  this.destroy();
 }
 
 /** As a client writes it: the port only where it is not 443. */

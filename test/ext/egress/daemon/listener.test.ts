@@ -40,6 +40,31 @@ describe("the egress listener", () => {
     expect(read).toBeDefined();
   });
 
+  it.each([1, 2] as const)(
+    "keeps a connection of HTTP/%i to an API for one caller alone",
+    async (version) => {
+      const restriction = { userIds: ["ada"] };
+      const keys = [
+        await keyOf(`first-${version}`, restriction),
+        await keyOf(`second-${version}`, restriction),
+      ];
+      const ports: unknown[] = [];
+      world.api.serve = ({ socket }, response) => {
+        ports.push(socket.remotePort);
+        response.end("ok");
+      };
+      onTestFinished(() => {
+        world.api.serve = undefined;
+      });
+      for (const at of [0, 1, 0, 1]) {
+        const program = await world.program("ada", keys[at] ?? "");
+        expect((await program.ask("/v1/user", { version })).status).toBe(200);
+      }
+      expect(ports.slice(2)).toEqual(ports.slice(0, 2));
+      expect(new Set(ports).size).toBe(2);
+    },
+  );
+
   it("takes the one user that a key is restricted to, and asks for one otherwise", async () => {
     const adas = await world.program("", await keyOf("adas", { userIds: ["ada"] }));
     expect((await adas.ask("/v1/user")).status).toBe(200);

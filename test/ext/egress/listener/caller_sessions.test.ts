@@ -21,10 +21,10 @@ const world = perTest(() => {
   const engine = new Engine();
   engine.access.setPolicy(policyOf("[]"));
   const { store, access, clock } = engine;
-  const none = {} as CallerSessionsDeps["authority"] & CallerSessionsDeps["upstream"];
+  const none = {} as CallerSessionsDeps["authority"] & CallerSessionsDeps["dialer"];
   const sessions: CallerSessions = new CallerSessions({
     ...{ services: [], store, access, clock, user: undefined, log: silentLog },
-    ...{ authority: none, upstream: none, network: "open" as const, maxSessions: 2 },
+    ...{ authority: none, dialer: none, network: "open" as const, maxSessions: 2 },
     metrics: new EgressMetrics(new Metrics({ version: "1" }), () => sessions.size),
   });
   return { engine, sessions, close: () => engine.close() };

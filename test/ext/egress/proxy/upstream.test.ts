@@ -21,7 +21,7 @@ function senderTo(port: number, roots: string, isHttp2 = true) {
   const upstream = new Upstream(new Dialer(roots, clock));
   onTestFinished(() => upstream.close());
   return async (path: string, method = "GET") => {
-    const body = new RequestBody(Readable.from([]), true);
+    const body = new RequestBody(Readable.from([]), 0);
     const headers = { host: `${host}:${port}` };
     const request = { method, path, headers, body, isHttp2, onSent: () => undefined };
     const { body: answer, status } = await upstream.send({ host, port }, request);
