@@ -6,6 +6,7 @@ import { run } from "../../src/cli/program.js";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { type ApiCall, ScriptedApi } from "../fakes/scripted_api.js";
 import { perSuite } from "../lifetimes.js";
+import { climbingPaths, echoingMethods, samePaths } from "../model/access/spellings.js";
 import { staticCases } from "./capture_world.js";
 import { CommandWorld, type Ended } from "./command_world.js";
 
@@ -65,6 +66,17 @@ describe("nexusd curl", () => {
     ["versioned", "/projects?top=1", "/projects?api-version=7&top=1"],
   ])("takes %s %j as %s", async (name, path, target) => {
     expect((await sent([name, path]))?.target).toBe(target);
+  });
+
+  it.each(samePaths)("sends %s as %s, in its canonical form", async (path, canonical) => {
+    expect((await sent(["github", path]))?.target).toBe(`/v3${canonical}`);
+  });
+
+  it.each(climbingPaths)("refuses %s, which some servers read as a path above the base URL", async (path) => {
+    const { code, stdout, stderr } = await curl(["github", path]);
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr).toContain(`path: must stay below ${origin}/v3/`);
+    expect(calls).toEqual([]);
   });
 
   it("takes a URL of the same origin, and no other", async () => {
@@ -132,9 +144,13 @@ describe("nexusd curl", () => {
     expect(calls[0]?.headers["content-length"]).toBe("5");
   });
 
-  it.each([
+  it.each<[string[], string]>([
     [["-X", "CONNECT"], "is not a method"],
     [["-X", "GET /x"], "is not a method"],
+    ...echoingMethods.map((method): [string[], string] => [
+      ["-X", method],
+      "the answer would show the credential",
+    ]),
     [["-H", "no colon"], "must be NAME: VALUE"],
     [["-H", "X: a\nY: b"], "the value holds characters"],
     [["-d", "@/nowhere/body"], "/nowhere/body cannot be read: ENOENT"],

@@ -332,10 +332,10 @@ func (x *AcquireTokenRequest) GetRequest() *ShownRequest {
 // rules: a rule that allows and needs them does not match, but one that denies or requires an approval does. The message is accepted from the owner, the role admin, and the `proxies` of the policy file, and ignored from other callers.
 type ShownRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Method, in the case in which it is sent.
+	// Method, in the case in which it is sent. Small letters are unknown to the rules, because some servers take them for the registered method.
 	Method string `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`
 	// The whole URL as it is sent, without a credential and a fragment. If servers could interpret its path differently, the path is
-	// unknown to the rules.
+	// unknown to the rules. If a rule needs what is unknown for that reason, the call fails with INVALID_ARGUMENT.
 	Url string `protobuf:"bytes,2,opt,name=url,proto3" json:"url,omitempty"`
 	// Whether `headers` are the headers of the request; otherwise, they are unknown.
 	ShowsHeaders bool `protobuf:"varint,3,opt,name=shows_headers,json=showsHeaders,proto3" json:"shows_headers,omitempty"`

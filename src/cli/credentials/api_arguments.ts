@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { canonicalTarget, climbs, echoesRequest, readingsOf } from "../../model/access/canonical_request.js";
 import { headerNameViolation } from "../../model/header_name.js";
 import { usageFailure } from "../shell/command_failure.js";
 import type { Shell } from "../shell/shell.js";
@@ -10,31 +11,33 @@ export interface DataFlags {
 }
 
 /**
- * The URL of a request.
+ * The URL of a request, in the canonical form.
  *
  * @param path below the base URL, or a URL of the same origin
- * @throws CommandFailure for another origin: the credential is the provider's alone
+ * @throws CommandFailure for another origin: the credential is the provider's alone; and for a path that leads out of the base URL to some
+ * servers
  */
 export function apiUrl(apiBaseUrl: string, path: string): string {
   const base = new URL(apiBaseUrl);
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(path)) {
     const url = URL.canParse(path) ? new URL(path) : undefined;
-    if (url?.origin === base.origin && url.username === "" && url.password === "")
-      return withoutFragment(url);
+    if (url?.origin === base.origin && url.username === "" && url.password === "") return canonicalUrl(url);
     throw usageFailure(
       `the credential goes to ${base.origin} alone, the origin of the provider's API base URL`,
     );
   }
   const [, place = "", query = ""] = /^\/*([^?#]*)(?:\?([^#]*))?/s.exec(path) ?? [];
+  const folder = base.pathname.replace(/\/+$/, "");
+  if (folder !== "" && readingsOf(place).some(climbs))
+    throw usageFailure(`path: must stay below ${base.origin}${folder}/, the provider's API base URL`);
   const url = new URL(base);
-  url.pathname = `${base.pathname.replace(/\/+$/, "")}/${place}`;
+  url.pathname = `${folder}/${place}`;
   url.search = [base.search.slice(1), query].filter((part) => part !== "").join("&");
-  return withoutFragment(url);
+  return canonicalUrl(url);
 }
 
-function withoutFragment(url: URL): string {
-  url.hash = "";
-  return url.href;
+function canonicalUrl({ origin, pathname, search }: URL): string {
+  return `${origin}${canonicalTarget(`${pathname}${search}`).target}`;
 }
 
 /**
@@ -64,10 +67,13 @@ export function checkHeaders(
 
 /**
  * @param what the argument that it comes from, for the message
- * @throws CommandFailure for what is no method, and for CONNECT, which makes a tunnel (RFC 9110 section 9.3.6)
+ * @returns in capitals: a method is judged and sent as it is registered
+ * @throws CommandFailure for what is no method, for CONNECT, which makes a tunnel (RFC 9110 section 9.3.6), and for what repeats the request
  */
 export function parseMethod(text: string, what = "--request"): string {
   const method = text.toUpperCase();
+  if (echoesRequest(method))
+    throw usageFailure(`${what} ${method} is refused: the answer would show the credential`);
   if (/^[A-Z]+$/.test(method) && method !== "CONNECT") return method;
   throw usageFailure(`${what} ${printable(text)} is not a method, as GET or PATCH`);
 }

@@ -30,11 +30,12 @@ export function showRequest(
   };
 }
 
-/** What the daemon says of a request: that it must see the body, or that a rule does not let it go. */
-export function refusalOf(error: unknown): "show_body" | "denied" | undefined {
+/** What the daemon says of a request: that it must see the body, that a rule does not let it go, or that servers read it in several ways. */
+export function refusalOf(error: unknown): "show_body" | "denied" | "unclear" | undefined {
   const cause = error instanceof CommandFailure ? error.cause : undefined;
   if (!(cause instanceof ConnectError)) return undefined;
   const { reason } = cause.findDetails(ErrorInfoSchema)[0] ?? {};
   if (reason === "SHOW_BODY") return "show_body";
+  if (cause.code === Code.InvalidArgument) return "unclear";
   return reason === "USE_EGRESS" || cause.code === Code.PermissionDenied ? "denied" : undefined;
 }

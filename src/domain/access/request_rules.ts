@@ -2,7 +2,7 @@ import type { Identity, Principal } from "../../model/access/principal.js";
 import { factsOf, type ShownRequest } from "../../model/access/request_facts.js";
 import { decide, explainRules, type Rule, type Ruling } from "../../model/access/rules.js";
 import type { ConnectionFacts } from "../../model/access/scope_restriction.js";
-import { FailedPrecondition, NexusError, PermissionDenied } from "../../model/errors.js";
+import { FailedPrecondition, InvalidArgument, NexusError, PermissionDenied } from "../../model/errors.js";
 import { type CallerTrace, traceIdOf, type Use } from "../../model/tracing.js";
 import type { Clock } from "../../runtime/clock.js";
 import { type AccessControl, denied, type View } from "./access_control.js";
@@ -46,7 +46,7 @@ export class RequestRules {
 
   /**
    * @returns for the record, when the caller may have the token at once; else a promise that resolves when it may, and rejects with
-   * PermissionDenied or FailedPrecondition (USE_EGRESS, SHOW_BODY)
+   * PermissionDenied, FailedPrecondition (USE_EGRESS, SHOW_BODY), or InvalidArgument for what servers read in several ways
    */
   admit(principal: Principal, connectionId: string, asking?: Asking): Use | undefined | Promise<Use> {
     const isRuled = this.#isRuled(principal);
@@ -160,7 +160,7 @@ function refusedBy(refusal: NexusError, use: Use): NexusError {
 }
 
 function refusalOf(ruling: Ruling, shown: ShownRequest | undefined): NexusError | undefined {
-  const { verdict, rule, isClosed, wantsBody } = ruling;
+  const { verdict, rule, isClosed, wantsBody, unclear } = ruling;
   if (shown === undefined && isClosed)
     return new FailedPrecondition(
       "USE_EGRESS",
@@ -168,9 +168,14 @@ function refusalOf(ruling: Ruling, shown: ShownRequest | undefined): NexusError 
     );
   const needsBody = shown !== undefined && shown.body === undefined && (verdict === "ask" || wantsBody);
   if (needsBody) return new FailedPrecondition("SHOW_BODY", "the verdict on this request goes by its body");
+  if (shown !== undefined && unclear !== undefined) {
+    const whose = rule === undefined ? "the rules of the policy file go" : `${wordsOf(rule)} goes`;
+    const description = `servers read ${unclear} in several ways, and ${whose} by it: send it in its plain form`;
+    return new InvalidArgument([{ field: "request", description }]);
+  }
   if (verdict === "ask") return undefined;
   if (rule === undefined) return new PermissionDenied("no rule of the policy file allows this request");
-  const closed = isClosed ? " (it asks for what is not shown of the request, or is ambiguous in it)" : "";
+  const closed = isClosed ? " (it asks for what is not shown of the request)" : "";
   return new PermissionDenied(`${wordsOf(rule)} denies this request${closed}${reasonOf(rule)}`);
 }
 

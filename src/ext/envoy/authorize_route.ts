@@ -6,8 +6,8 @@ import {
   type CheckResponse,
   type OkHttpResponse,
 } from "../../gen/envoy/service/auth/v3/external_auth_pb.js";
+import { overriddenBy } from "../../model/access/canonical_request.js";
 import type { Principal } from "../../model/access/principal.js";
-import { methodOverrides } from "../../model/access/request_facts.js";
 import { headerNameViolation } from "../../model/header_name.js";
 import { unauthenticatedMessage } from "../../server/callers/api_key.js";
 import { callerTrace } from "../../server/callers/caller_trace.js";
@@ -61,7 +61,7 @@ export function authorizeRoute({ services, onUnexpected }: AuthorizeRouteOptions
         http: {
           method: field(request, "x-original-method") ?? field(request, "x-forwarded-method") ?? "GET",
           path,
-          // Neither the headers of the request nor its body are shown here, but for what changes the method.
+          // Neither the headers of the request nor its body are shown here, but for what changes method or path.
           headers: overridesIn(request),
           size: -1n,
         },
@@ -96,8 +96,8 @@ export function authorizeRoute({ services, onUnexpected }: AuthorizeRouteOptions
 }
 
 function overridesIn(request: Request): Record<string, string> {
-  const found = methodOverrides.map((name) => [name, field(request, name)] as const);
-  return Object.fromEntries(found.filter((pair): pair is [string, string] => pair[1] !== undefined));
+  const names = Object.keys(request.headers).filter((name) => overriddenBy(name) !== undefined);
+  return Object.fromEntries(names.map((name) => [name, field(request, name) ?? ""]));
 }
 
 /** Where the request goes, and what the API responded to one that an earlier answer was put into. */

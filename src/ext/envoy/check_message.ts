@@ -7,6 +7,7 @@ import {
   type CheckResponse,
   CheckResponseSchema,
 } from "../../gen/envoy/service/auth/v3/external_auth_pb.js";
+import { shownUrl } from "../../model/access/request_facts.js";
 import { restError } from "../../service/pipeline/rest_error.js";
 import { codes, type WireError } from "../../service/pipeline/wire_error.js";
 import { parseConnectionPath } from "./injected_secret.js";
@@ -57,24 +58,36 @@ export function proxiedRequest({ attributes }: CheckRequest): ProxiedRequest {
   const http = attributes?.request?.http;
   const route = attributes?.contextExtensions ?? {};
   const host = route[routeFields.upstreamHost] ?? http?.host;
-  const headers = headersOf(http);
+  const shown = shownOf(http);
+  const headers = joined(shown);
   return {
     method: http?.method ?? "",
-    host: host === "" ? undefined : host,
+    host: host && shownUrl(`https://${host}`).host,
     scheme: route[routeFields.upstreamScheme] === "http" ? "http" : "https",
     path: http?.path.startsWith("/") === true ? http.path : undefined,
     headers,
+    shown,
     body: http && bodyOf(http, headers),
   };
 }
 
-function headersOf(http: AttributeContext_HttpRequest | undefined): ReadonlyMap<string, string> {
+/** Each as often as it came. */
+function shownOf(http: AttributeContext_HttpRequest | undefined): readonly (readonly [string, string])[] {
   const raw = http?.headerMap?.headers.map(
     ({ key, value, rawValue }) =>
       [key, rawValue.length > 0 ? Buffer.from(rawValue).toString() : value] as const,
   );
-  const pairs = raw ?? Object.entries(http?.headers ?? {});
-  return new Map(pairs.map(([name, value]) => [name.toLowerCase(), value]));
+  return (raw ?? Object.entries(http?.headers ?? {})).map(([name, value]) => [name.toLowerCase(), value]);
+}
+
+/** RFC 9110 section 5.3. */
+function joined(pairs: readonly (readonly [string, string])[]): ReadonlyMap<string, string> {
+  const headers = new Map<string, string>();
+  for (const [name, value] of pairs) {
+    const before = headers.get(name);
+    headers.set(name, before === undefined ? value : `${before}, ${value}`);
+  }
+  return headers;
 }
 
 /** The whole body, or undefined: Envoy shows none, a part, or a text with other bytes in it, as its filter is set. */
@@ -112,8 +125,8 @@ export function okResponse(authorized: Authorized): CheckResponse {
 }
 
 /**
- * The caller of the proxy gets 401 if there is no credential for it, and 403 if it may not have it or it cannot be used so. It gets 503 if
- * that may change soon.
+ * The caller of the proxy gets 401 if there is no credential for it, and 403 if it may not have it or it cannot be used so. It gets 400 for a
+ * request that servers read in several ways, and 503 if an answer may change soon.
  *
  * @param status of an API whose refusal stands
  */
@@ -136,6 +149,8 @@ export function deniedResponse(error: WireError, status = statusOf(error)): Chec
 
 function statusOf({ code }: WireError): number {
   switch (code) {
+    case codes.invalid_argument:
+      return 400;
     case codes.failed_precondition:
     case codes.data_loss:
     case codes.unauthenticated:

@@ -7,14 +7,16 @@ import { cutUrl, parameterName } from "../../strategies/query.js";
 /** A request that stands at a proxy, as far as the proxy shows it. */
 export interface ProxiedRequest {
   readonly method: string;
-  /** Of the API, as it goes upstream; undefined where the proxy does not show it. */
+  /** Of the API, as it goes upstream, in its canonical form; undefined where the proxy does not show it. */
   readonly host: string | undefined;
   /** Of the API, as it goes upstream. */
   readonly scheme: "http" | "https";
   /** With the query, as it goes upstream; undefined where the proxy does not show it. */
   readonly path: string | undefined;
-  /** By their names in lower case. */
+  /** By their names in lower case; what came several times is joined. */
   readonly headers: ReadonlyMap<string, string>;
+  /** The same, each as often as it came. */
+  readonly shown: readonly (readonly [name: string, value: string])[];
   /** Undefined where the proxy does not show all of it. */
   readonly body: Uint8Array | undefined;
   /** It is sent once more, since the API refused the credential that was put in. */

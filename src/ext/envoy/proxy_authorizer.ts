@@ -4,6 +4,7 @@ import type { Asking } from "../../domain/access/request_rules.js";
 import type { RejectedToken, RejectedTokens } from "../../domain/tokens/report/rejected_tokens.js";
 import { proofOf } from "../../domain/tokens/token_proofs.js";
 import type { Tokens } from "../../domain/tokens/tokens.js";
+import { echoesRequest } from "../../model/access/canonical_request.js";
 import type { Principal } from "../../model/access/principal.js";
 import { maxShownBytes, type ShownRequest, shownHeaders } from "../../model/access/request_facts.js";
 import { NotFound, PermissionDenied } from "../../model/errors.js";
@@ -22,11 +23,20 @@ export interface Authorized extends Injection {
 export type RefusedInjection = Omit<RejectedToken, "connectionId">;
 
 /** What the rules of the policy file are asked about. Envoy shows all headers, with those of HTTP/2; other proxies show none. */
-function shownRequest({ method, scheme, host, path, headers, body, repeats }: ProxiedRequest): ShownRequest {
+function shownRequest({
+  method,
+  scheme,
+  host,
+  path,
+  headers,
+  shown,
+  body,
+  repeats,
+}: ProxiedRequest): ShownRequest {
   return {
     ...(repeats && { repeats }),
     ...(scheme === "http" && { isPlain: true }),
-    ...shownHeaders(method, headers, headers.has(":method")),
+    ...shownHeaders(method, shown, headers.has(":method")),
     host,
     target: path,
     body: body && {
@@ -55,7 +65,7 @@ export class ProxyAuthorizer {
    * @param key undefined where the route names no connection
    * @param principal the proxy: it is its read of the token that is on record
    * @throws NotFound, FailedPrecondition, Unavailable, DataLoss as `getToken`; PermissionDenied when the credential cannot be put into
-   * such a request
+   * such a request; InvalidArgument for one that servers read in several ways, where a rule goes by it
    */
   async authorize(
     key: ConnectionKey | undefined,
@@ -64,6 +74,8 @@ export class ProxyAuthorizer {
     { signal, trace }: Omit<Asking, "request">,
   ): Promise<Authorized> {
     const connectionId = this.#idOf(key, principal);
+    if (echoesRequest(request.method))
+      throw new PermissionDenied(`${request.method} is refused: its answer would show the credential`);
     const { tokens, clock, apiNonces } = this.deps;
     const token = await tokens.getToken(connectionId, 0, principal, {
       request: shownRequest(request),

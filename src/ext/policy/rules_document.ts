@@ -1,6 +1,7 @@
 import type { DocumentViolation } from "../../document/document_error.js";
 import { type Path, unknownKeys, type YamlDocument } from "../../document/yaml_document.js";
-import { type Extent, extents, type Rule, verdicts } from "../../model/access/rules.js";
+import { type FactName, factKinds } from "../../model/access/request_facts.js";
+import { type Extent, extents, isEncoded, type Rule, verdicts } from "../../model/access/rules.js";
 import type { JsonObject, JsonValue } from "../../model/json.js";
 import { isJsonObject } from "../../model/json_fields.js";
 import { ConditionError, compileCondition } from "./condition.js";
@@ -59,7 +60,7 @@ class RulesReading {
     return {
       ...{ providers: isAny ? undefined : new Set(providers), when, because, extent },
       verdict: verdict ?? "deny",
-      asksBody: /request\s*\.\s*(size|digest)/.test(String(json["when"])),
+      ...{ asks: factsIn(String(json["when"])), isEncoded: isEncoded(String(json["when"])) },
       line: this.document.placeOf(path).line,
     };
   }
@@ -101,4 +102,10 @@ class RulesReading {
   #violation(path: Path, message: string): void {
     this.violations.push({ ...this.document.placeOf(path), message });
   }
+}
+
+/** What a condition may ask for: every fact that it names, if only in a text. */
+function factsIn(condition: string): ReadonlySet<FactName> {
+  const names = Object.keys(factKinds) as FactName[];
+  return new Set(names.filter((name) => new RegExp(name.replace(".", "\\s*\\.\\s*")).test(condition)));
 }

@@ -1,5 +1,5 @@
 import { type Action, accessTable, type Permission, type Role } from "./access_table.js";
-import type { Condition, Rule } from "./rules.js";
+import { type Condition, isEncoded, type Rule } from "./rules.js";
 import {
   CompiledRestriction,
   describeRestriction,
@@ -124,19 +124,29 @@ export class Permissions {
 /** What a list of methods or paths says, as rules. */
 function restrictionRules({ restriction, place }: RoleRule): Rule[] {
   const { methods, paths } = restriction ?? {};
-  const rule = (when: Condition): Rule => {
-    const always = { providers: undefined, asksBody: false, extent: [], line: 0 };
+  const outside = (
+    name: "request.method" | "request.path",
+    isInside: (text: string) => boolean,
+    comparesEncoded = false,
+  ): Rule => {
+    const when: Condition = ({ [name]: text }) =>
+      text === undefined ? undefined : !isInside(text as string);
+    const always = {
+      providers: undefined,
+      asks: new Set([name]),
+      isEncoded: comparesEncoded,
+      extent: [],
+      line: 0,
+    };
     return { ...always, when, verdict: "deny", because: place.text };
   };
-  const outside =
-    (name: "request.method" | "request.path", isInside: (text: string) => boolean): Condition =>
-    ({ [name]: text }) =>
-      text === undefined ? undefined : !isInside(text as string);
   const methodSet = methods && new Set(methods);
   const pathTexts = paths && new Texts(paths);
   return [
-    ...(methodSet ? [rule(outside("request.method", (method) => methodSet.has(method)))] : []),
-    ...(pathTexts ? [rule(outside("request.path", (path) => pathTexts.has(path)))] : []),
+    ...(methodSet ? [outside("request.method", (method) => methodSet.has(method))] : []),
+    ...(paths && pathTexts
+      ? [outside("request.path", (path) => pathTexts.has(path), paths.some(isEncoded))]
+      : []),
   ];
 }
 

@@ -1,8 +1,14 @@
+import {
+  canonicalTarget,
+  isCanonicalMethod,
+  isMethodParameter,
+  overriddenBy,
+  withHyphens,
+} from "./canonical_request.js";
 import type { ConnectionFacts } from "./scope_restriction.js";
 
 /** A request to an API as the place that sends it shows it. What it does not show is undefined. */
 export interface ShownRequest {
-  /** Undefined too where a header may change it. */
   readonly method: string | undefined;
   /** Canonical name, with the port where it is not that of the scheme. */
   readonly host: string | undefined;
@@ -12,6 +18,8 @@ export interface ShownRequest {
   readonly target: string | undefined;
   /** With names in lower case; those of credentials are left out. */
   readonly headers: ReadonlyMap<string, string> | undefined;
+  /** Names of headers that servers read in several ways: those that change method or path, and those that stand there twice. */
+  readonly unclearHeaders?: readonly string[];
   readonly body: ShownBody | undefined;
   /** Of `nexusd run`: what it names its run by. */
   readonly session: string | undefined;
@@ -50,7 +58,12 @@ export const factKinds = {
 export type FactName = keyof typeof factKinds;
 export type Fact = string | number | ReadonlyMap<string, string | undefined>;
 /** What is known. What is undefined is unknown. */
-export type Facts = { readonly [name in FactName]: Fact | undefined };
+export type Facts = { readonly [name in FactName]: Fact | undefined } & {
+  /** The same with the other text that servers may take the path for. */
+  readonly otherwise?: Facts;
+  /** Why servers may read a fact in several ways. */
+  readonly unclear?: Readonly<Partial<Record<FactName, string>>>;
+};
 
 export function factsOf(
   callerName: string,
@@ -58,13 +71,13 @@ export function factsOf(
   request: ShownRequest | undefined,
   nowMs: number,
 ): Facts {
-  const target = request?.target === undefined ? undefined : readTarget(request.target);
-  return {
-    "request.method": request?.method,
+  const line = request && lineOf(request);
+  const facts: Facts = {
+    "request.method": line?.method,
     "request.host": request?.host,
-    "request.path": target?.path,
-    "request.query": target?.query,
-    "request.headers": request?.headers,
+    "request.path": line?.path,
+    "request.query": line?.query,
+    "request.headers": request && headersOf(request),
     "request.size": request?.body?.size,
     "request.digest": request?.body?.digest,
     "connection.id": connection.connectionId,
@@ -73,72 +86,99 @@ export function factsOf(
     "caller.name": callerName,
     "session.id": request?.session,
     now: nowMs,
+    ...(line && { unclear: line.unclear }),
   };
+  return line?.decoded === undefined
+    ? facts
+    : { ...facts, otherwise: { ...facts, "request.path": line.decoded } };
+}
+
+/** Method, path and query, and why each of them is unknown though it is shown. */
+function lineOf({ method, target, unclearHeaders = [] }: ShownRequest) {
+  const { path, decoded, unclear } = target === undefined ? { path: undefined } : canonicalTarget(target);
+  const query = target === undefined ? undefined : queryOf(target);
+  const overriding = (what: "method" | "path") => {
+    const name = unclearHeaders.find((one) => overriddenBy(one) === what);
+    return name === undefined ? undefined : `the header ${name}`;
+  };
+  const parameter = [...(query?.keys() ?? [])].find(isMethodParameter);
+  const ofMethod =
+    overriding("method") ??
+    (parameter === undefined ? undefined : `the parameter ${parameter}`) ??
+    (method === undefined || isCanonicalMethod(method) ? undefined : "small letters");
+  const ofPath = overriding("path") ?? unclear;
+  const others = unclearHeaders.filter((name) => overriddenBy(name) === undefined);
+  return {
+    method: ofMethod === undefined ? method : undefined,
+    path: ofPath === undefined ? path : undefined,
+    query,
+    ...(ofPath === undefined && decoded !== undefined && { decoded }),
+    unclear: {
+      ...(ofMethod !== undefined && { "request.method": ofMethod }),
+      ...((ofPath ?? decoded) !== undefined && {
+        "request.path": ofPath ?? "percent-encoding that a rule goes by",
+      }),
+      ...(others.length > 0 && { "request.headers": `the header ${others[0]}` }),
+    },
+  };
+}
+
+/** A header that servers read in several ways is there and has no value. */
+function headersOf({ headers, unclearHeaders = [] }: ShownRequest) {
+  if (!headers || unclearHeaders.length === 0) return headers;
+  const known = new Map<string, string | undefined>(headers);
+  for (const name of unclearHeaders) known.set(name, undefined);
+  return known;
 }
 
 /** Of a URL as it is sent; nothing of it is brought into another form than the name of the host. */
 export function shownUrl(url: string): { isPlain?: true; host: string; target: string } {
   const [, scheme = "", authority = "", rest = ""] = /^(https?):\/\/([^/?]*)(.*)$/is.exec(url) ?? [];
   const isPlain = scheme.toLowerCase() === "http";
-  const host = authority.toLowerCase().replace(isPlain ? /:80$/ : /:443$/, "");
+  const host = authority
+    .toLowerCase()
+    .replace(isPlain ? /:80$/ : /:443$/, "")
+    .replace(/\.(?=:\d+$|$)/, "");
   return { ...(isPlain && { isPlain }), host, target: rest.startsWith("/") ? rest : `/${rest}` };
 }
 
 /** What changes nothing (RFC 9110 section 9.2.1). */
 export const readingMethods = ["GET", "HEAD", "OPTIONS"];
 
-/** By these some servers take a request for one of another method. */
-export const methodOverrides = ["x-http-method", "x-http-method-override", "x-method-override"];
-
-/** @param headers with names in lower case; with those that change the method at least @param showsAll whether they are all of them */
+/**
+ * @param headers with names in lower case; those that change method or path at least. A name that comes several times is joined, as RFC 9110
+ * section 5.3 has it @param showsAll whether they are all of them
+ */
 export function shownHeaders(
   method: string,
   headers: Iterable<readonly [string, string]>,
   showsAll: boolean,
 ) {
-  const kept = new Map(
-    [...headers].filter(([name]) => !credentialHeaders.test(name) && !name.startsWith(":")),
-  );
-  const isOverridden = methodOverrides.some((name) => kept.has(name));
-  return { method: isOverridden ? undefined : method, headers: showsAll ? kept : undefined };
+  const kept = new Map<string, string>();
+  const unclear = new Set<string>();
+  for (const [name, value] of headers) {
+    if (credentialHeaders.test(name) || name.startsWith(":")) continue;
+    const before = kept.get(name);
+    if (before !== undefined || overriddenBy(name) !== undefined) unclear.add(name);
+    // To servers that know no underscores it is another header.
+    if (name.includes("_")) unclear.add(withHyphens(name));
+    kept.set(name, before === undefined ? value : `${before}, ${value}`);
+  }
+  return {
+    method,
+    headers: showsAll ? kept : undefined,
+    ...(unclear.size > 0 && { unclearHeaders: [...unclear] }),
+  };
 }
 
 /** Headers that hold a credential, and say nothing of what a request does. */
 const credentialHeaders = /^(authorization|proxy-authorization|dpop|cookie|x-api-key|x-amz-security-token)$/;
 
-/** Path and query in one form. What servers read in several ways is undefined. */
-export function readTarget(target: string) {
-  const [before = "", ...rest] = target.split("?");
-  return { path: canonicalPath(before), query: queryOf(rest.join("?")) };
-}
-
-/** What climbs, doubled slashes, control characters, and UTF-8 in more bytes than it takes (RFC 3629 section 3). */
-const unclear =
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  /\/\/|[/\\]\s*\.{1,2}\s*($|[/\\;])|[\x00-\x1f\x7f\\]|[\xc0\xc1]|\xe0[\x80-\x9f]|\xf0[\x80-\x8f]/;
-
-/** The path with nothing encoded that need not be; undefined where it climbs, or where one server would read another path than the next. */
-function canonicalPath(path: string): string | undefined {
-  if (!path.startsWith("/") || /[^\x21-\x7e]|[\\#]|%(?![0-9a-f]{2})/i.test(path)) return undefined;
-  const once = decoded(path);
-  if ([path, once, decoded(once)].some((text) => unclear.test(text))) return undefined;
-  return path.replace(/%[0-9a-f]{2}/gi, (code) => {
-    const character = decoded(code);
-    return /[A-Za-z0-9._~-]/.test(character) ? character : code.toUpperCase();
-  });
-}
-
-/** Each character one byte. */
-function decoded(text: string): string {
-  return text.replace(/%([0-9a-f]{2})/gi, (_, digits: string) =>
-    String.fromCharCode(Number.parseInt(digits, 16)),
-  );
-}
-
 /** A name that stands there twice has no value: servers take the first, the last, or both. */
-function queryOf(query: string): ReadonlyMap<string, string | undefined> {
+function queryOf(target: string): ReadonlyMap<string, string | undefined> {
+  const [, ...query] = target.split("?");
   const values = new Map<string, string | undefined>();
-  for (const [name, value] of new URLSearchParams(query))
+  for (const [name, value] of new URLSearchParams(query.join("?")))
     values.set(name, values.has(name) ? undefined : value);
   return values;
 }

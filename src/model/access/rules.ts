@@ -1,4 +1,4 @@
-import type { Facts } from "./request_facts.js";
+import type { FactName, Facts } from "./request_facts.js";
 
 export type Verdict = "allow" | "ask" | "deny";
 export const verdicts: readonly Verdict[] = ["allow", "ask", "deny"];
@@ -13,8 +13,10 @@ export interface Rule {
   /** Undefined for a rule that always matches. */
   readonly when: Condition | undefined;
   readonly verdict: Verdict;
-  /** Whether the condition asks for the body. */
-  readonly asksBody: boolean;
+  /** What the condition asks for. */
+  readonly asks: ReadonlySet<FactName>;
+  /** Whether it compares with text that is percent-encoded, and so with the path as it is sent alone. */
+  readonly isEncoded?: boolean;
   /** The text for somebody who is refused, or who is to approve. */
   readonly because: string;
   /** How long an approver may say yes for, beside once. */
@@ -38,14 +40,23 @@ export interface Ruling {
   readonly isClosed: boolean;
   /** Whether the body could. */
   readonly wantsBody: boolean;
+  /** What servers read in several ways, and the verdict goes by: it is refused, whatever the rule says. */
+  readonly unclear?: string | undefined;
+}
+
+/** Whether a text of a rule is percent-encoded somewhere. */
+export function isEncoded(text: string): boolean {
+  return /%[0-9a-f]{2}/i.test(text);
 }
 
 const unruled: Ruling = { verdict: "allow", rule: undefined, isClosed: false, wantsBody: false };
 
-export function matchOf({ providers, when }: Rule, facts: Facts): Match {
+export function matchOf({ providers, when, isEncoded: isSentAlone = false }: Rule, facts: Facts): Match {
   if (providers !== undefined && !providers.has(facts["connection.provider"] as string)) return "no";
-  const holds = when === undefined ? true : when(facts);
-  return holds === undefined ? "unknown" : holds ? "yes" : "no";
+  if (when === undefined) return "yes";
+  const holds = when(facts);
+  const isOneOfTwo = facts.otherwise !== undefined && !isSentAlone && when(facts.otherwise) !== holds;
+  return holds === undefined || isOneOfTwo ? "unknown" : holds ? "yes" : "no";
 }
 
 /** What is decided, and what each rule says. */
@@ -60,19 +71,30 @@ export function explainRules(rules: readonly Rule[], facts: Facts) {
 
 /**
  * The one decision over a request: the first rule that matches. What is unknown is closed: an `allow` that asks for it does not match, a
- * `deny` or an `ask` does. Providers that no rule of the policy file is for are not judged; of the others, what no rule matches is denied.
+ * `deny` or an `ask` does. Where it is unknown because servers read it in several ways, nobody is asked either. Providers that no rule of the
+ * policy file is for are not judged; of the others, what no rule matches is denied.
  */
 export function decide(rules: readonly Rule[], facts: Facts): Ruling {
   let isRuled = false;
-  let isClosed = false;
-  let wantsBody = false;
+  const unknown: Rule[] = [];
   for (const rule of rules) {
     const match = matchOf(rule, facts);
     isRuled ||= rule.line > 0 && (rule.providers?.has(facts["connection.provider"] as string) ?? true);
-    isClosed ||= match === "unknown";
-    wantsBody ||= match === "unknown" && rule.asksBody;
+    if (match === "unknown") unknown.push(rule);
     if (match === "yes" || (match === "unknown" && rule.verdict !== "allow"))
-      return { verdict: rule.verdict, rule, isClosed, wantsBody };
+      return rulingOf(rule.verdict, rule, unknown, facts);
   }
-  return isRuled ? { verdict: "deny", rule: undefined, isClosed, wantsBody } : unruled;
+  return isRuled ? rulingOf("deny", undefined, unknown, facts) : unruled;
+}
+
+/** @param unknown rules that may match or not */
+function rulingOf(verdict: Verdict, rule: Rule | undefined, unknown: readonly Rule[], facts: Facts): Ruling {
+  const isClosed = unknown.length > 0;
+  const wantsBody = unknown.some(({ asks }) => asks.has("request.size") || asks.has("request.digest"));
+  const { unclear = {} } = facts;
+  const [asked] = (Object.keys(unclear) as FactName[]).filter((name) =>
+    unknown.some(({ asks }) => asks.has(name)),
+  );
+  if (verdict === "allow" || asked === undefined) return { verdict, rule, isClosed, wantsBody };
+  return { verdict: "deny", rule, isClosed, wantsBody, unclear: `${asked} (${unclear[asked]})` };
 }

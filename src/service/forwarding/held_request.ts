@@ -6,7 +6,7 @@ import type { Extent } from "../../model/access/rules.js";
 /** A request that a person is asked about, for the hub that leads; without its caller. */
 export function holdMessage(held: HeldRequest): MessageInitShape<typeof HoldRequestSchema> {
   const { connection, request, rule, policyDigest, use } = held;
-  const { headers, body, ...line } = request;
+  const { headers, unclearHeaders: _, body, ...line } = request;
   return {
     ...{ connectionId: connection.connectionId, ...line, policyDigest },
     ...(headers && { showsHeaders: true, headers: Object.fromEntries(headers) }),
@@ -34,7 +34,7 @@ export function heldFrom(message: HoldRequest): Omit<HeldRequest, "principal" | 
       ...(isPlain && { isPlain }),
       headers: showsHeaders ? new Map(Object.entries(headers)) : undefined,
     },
-    rule: { providers: undefined, when: undefined, verdict: "ask", asksBody: false, because, extent, line },
+    rule: { providers: undefined, when: undefined, verdict: "ask", asks: new Set(), because, extent, line },
     policyDigest,
     use: { ...(session !== undefined && { session }), rule, ...(traceId !== "" && { traceId }) },
   };

@@ -83,7 +83,7 @@ class World {
         verdict: "ask",
         because: "",
         extent,
-        asksBody: false,
+        asks: new Set(),
         line: 3,
       },
       policyDigest: this.policy,

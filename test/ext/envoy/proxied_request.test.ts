@@ -12,6 +12,7 @@ const request: ProxiedRequest = {
     ["x-amz-target", "T"],
     ["user-agent", "agent"],
   ]),
+  shown: [],
   body: Buffer.from("hello"),
 };
 /** No proof, unless a test makes one. */

@@ -226,7 +226,9 @@ function problemOf(error: unknown): unknown {
   if (!(error instanceof CommandFailure)) return error;
   if (error.cause instanceof StrategyError && error.cause.code === "invalid_request")
     return new Problem(400, "unsignable", error.message);
-  if (refusalOf(error) !== undefined) return new Problem(403, "denied-by-rule", error.message);
+  const refusal = refusalOf(error);
+  if (refusal === "unclear") return new Problem(400, "unclear-request", error.message);
+  if (refusal !== undefined) return new Problem(403, "denied-by-rule", error.message);
   const { cause } = error;
   const isAway = !(cause instanceof ConnectError) || away.includes(cause.code);
   return new Problem(isAway ? 502 : 403, "no-credential", error.message);

@@ -1,7 +1,15 @@
 import type { IncomingMessage } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
 import type { EgressNetwork } from "../../../config/rows/egress_settings.js";
-import { methodOverrides, readTarget } from "../../../model/access/request_facts.js";
+import {
+  type CanonicalTarget,
+  canonicalTarget,
+  echoesRequest,
+  isCanonicalMethod,
+  isMethodParameter,
+  overriddenBy,
+  readingsOf,
+} from "../../../model/access/canonical_request.js";
 import { Texts } from "../../../model/access/scope_restriction.js";
 import { canonicalHost } from "../../../outbound/address_judge.js";
 import type { Origin } from "./dial.js";
@@ -24,7 +32,8 @@ export interface Allowance {
 }
 
 /**
- * Judges a request before a credential is put in. Every request to a provider's host passes here, upgrades too.
+ * Judges a request before a credential is put in. Every request to a provider's host passes here, upgrades too. One that gets a credential
+ * has its path in the canonical form afterwards: what is judged is sent.
  *
  * @param origin where the tunnel leads
  * @returns whose credential it gets; undefined for what goes on without one
@@ -34,35 +43,55 @@ export function judge(origin: Origin, request: Incoming, allowance: Allowance): 
   const { routes, network } = allowance;
   const { method = "GET", url: target = "/" } = request;
   refuseMisdirected(origin, request, target);
-  if (method === "TRACE" || method === "CONNECT")
+  if (echoesRequest(method) || /^connect$/i.test(method))
     throw new Problem(405, "method-refused", `${method} is refused: it could show the credential`);
-  refuseUnallowed(request, method, target, allowance);
-  const [path = "/"] = target.split(/[?#]/, 1);
-  const match = routes.match(origin.host, origin.port, path);
+  const canonical = canonicalTarget(target);
+  refuseUnallowed(request, method, canonical, allowance);
+  const [path = "/"] = canonical.target.split("?", 1);
+  const match = routes.match(origin.host, origin.port, readingsOf(path));
+  if (match.kind === "unclear")
+    throw unclear(`the path (${canonical.unclear})`, `the credential is for paths below one base path`);
   if (match.kind === "ambiguous") {
     const detail = `several providers claim ${origin.host}${path}: ${match.providers.join(", ")}; name one with --allow, or connect to one alone`;
     throw new Problem(403, "ambiguous-provider", detail);
   }
   if (match.kind === "none" && network !== "open")
     throw new Problem(403, "no-provider", `no provider of this session has ${origin.host}${path}`);
-  return match.kind === "route" ? match.route : undefined;
+  if (match.kind === "none") return undefined;
+  request.url = canonical.target;
+  return match.route;
 }
 
 /** What the flags of `nexusd run` say; the rules of the daemon are asked afterwards. */
-function refuseUnallowed({ headers }: Incoming, method: string, target: string, allowed: Allowance): void {
-  const { methods, paths } = allowed;
-  const isOverridden = methodOverrides.some((name) => name in headers);
-  if (methods && (isOverridden || !methods.includes(method))) {
-    const what = isOverridden ? "a header that changes the method" : method;
-    const detail = `${what} is refused: this session may only send ${methods.join(", ")} (--read-only, --method)`;
-    throw new Problem(403, "method-not-allowed", detail);
+function refuseUnallowed(
+  { headers }: Incoming,
+  method: string,
+  { path, target, unclear: oddity }: CanonicalTarget,
+  { methods, paths }: Allowance,
+): void {
+  const overridden = Object.keys(headers).map((name) => [overriddenBy(name), name] as const);
+  const by = (what: "method" | "path") => overridden.find(([changes]) => changes === what)?.[1];
+  if (methods) {
+    const parameter = [...new URLSearchParams(target.split("?")[1]).keys()].find(isMethodParameter);
+    const changing = by("method") ?? parameter;
+    const only = `this session may only send ${methods.join(", ")} (--read-only, --method)`;
+    if (changing !== undefined) throw unclear(`a request that ${changing} changes the method of`, only);
+    if (!isCanonicalMethod(method)) throw unclear(`the method ${method}`, only);
+    if (!methods.includes(method))
+      throw new Problem(403, "method-not-allowed", `${method} is refused: ${only}`);
   }
   if (!paths) return;
-  const { path } = readTarget(target);
-  if (path !== undefined && new Texts(paths).has(path)) return;
-  const what = path === undefined ? "a path that can be read in two ways" : "this path";
-  const detail = `${what} is refused: this session may only call ${paths.join(", ")} (--path)`;
-  throw new Problem(403, "path-not-allowed", detail);
+  const only = `this session may only call ${paths.join(", ")} (--path)`;
+  const changing = by("path");
+  if (path === undefined || changing !== undefined)
+    throw unclear(`the path (${changing === undefined ? oddity : `the header ${changing}`})`, only);
+  if (!new Texts(paths).has(path))
+    throw new Problem(403, "path-not-allowed", `this path is refused: ${only}`);
+}
+
+function unclear(what: string, only: string): Problem {
+  const detail = `servers read ${what} in several ways, and ${only}: send it in its plain form`;
+  return new Problem(400, "unclear-request", detail);
 }
 
 function refuseMisdirected(origin: Origin, request: Incoming, target: string): void {

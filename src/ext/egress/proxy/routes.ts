@@ -1,3 +1,4 @@
+import { canonicalPath, climbs } from "../../../model/access/canonical_request.js";
 import { canonicalHost } from "../../../outbound/address_judge.js";
 
 /** Where requests with a credential go. */
@@ -7,7 +8,7 @@ interface Place {
   readonly port: number;
   /** The host stands for the names one label below. */
   readonly isWildcard: boolean;
-  /** Without a slash at its end: `/v1`, or empty for all paths. */
+  /** Canonical, without a slash at its end: `/v1`, or empty for all paths. */
   readonly basePath: string;
 }
 
@@ -27,6 +28,8 @@ export type Match =
   | { readonly kind: "route"; readonly route: Route }
   /** Several profiles claim the place. */
   | { readonly kind: "ambiguous"; readonly providers: readonly string[] }
+  /** It depends on how a server reads the path. */
+  | { readonly kind: "unclear" }
   | { readonly kind: "none" };
 
 /** Of a profile, the part that says where its API is. */
@@ -45,7 +48,8 @@ function placesOf(apiBaseUrl: string): Place[] {
   const host = canonicalHost(url.hostname);
   if (url.protocol !== "https:" || host === undefined) return [];
   const port = url.port === "" ? 443 : Number(url.port);
-  return [{ host, port, isWildcard: false, basePath: url.pathname.replace(/\/+$/, "") }];
+  const { path = url.pathname } = canonicalPath(url.pathname);
+  return [{ host, port, isWildcard: false, basePath: path.replace(/\/+$/, "") }];
 }
 
 function wholeHost(text: string): Place {
@@ -81,15 +85,30 @@ export class Routes {
     return this.routes().some(({ places }) => places.some((place) => isAt(place, host, port)));
   }
 
-  /** The longest base path decides. @param path without the query */
-  match(host: string, port: number, path: string): Match {
-    const found = this.routes().flatMap((route) =>
+  /**
+   * The longest base path decides.
+   *
+   * @param readings what servers may take the path for, without the query: all must lead to the same
+   */
+  match(host: string, port: number, readings: readonly string[]): Match {
+    const here = this.routes().flatMap((route) =>
       route.places
-        .filter((place) => isAt(place, host, port) && isBelow(path, place.basePath))
-        .map(({ basePath }) => ({ route, length: basePath.length })),
+        .filter((place) => isAt(place, host, port))
+        .map(({ basePath }) => ({ route, basePath, length: basePath.length })),
     );
-    const longest = Math.max(...found.map(({ length }) => length));
-    const equal = new Set(found.filter(({ length }) => length === longest).map(({ route }) => route));
+    if (here.some(({ basePath }) => basePath !== "") && readings.some(climbs)) return { kind: "unclear" };
+    const below = readings.map((path) => {
+      const found = here.filter(({ basePath }) => isBelow(path, basePath));
+      const longest = Math.max(...found.map(({ length }) => length));
+      return new Set(found.filter(({ length }) => length === longest).map(({ route }) => route));
+    });
+    const [equal = new Set<Route>()] = below;
+    if (below.some((others) => others.size !== equal.size || [...others].some((route) => !equal.has(route))))
+      return { kind: "unclear" };
+    return this.#chosen(equal);
+  }
+
+  #chosen(equal: ReadonlySet<Route>): Match {
     const connected = equal.size > 1 ? [...equal].filter((route) => this.isConnected(route)) : [];
     const routes = connected.length > 0 ? connected : [...equal];
     const [route] = routes;
@@ -104,9 +123,6 @@ function isAt({ host, port, isWildcard }: Place, wanted: string, wantedPort: num
   return isWildcard ? wanted.slice(wanted.indexOf(".") + 1) === host && wanted !== host : wanted === host;
 }
 
-/** A path that climbs is below nothing: servers read it in several ways. */
 function isBelow(path: string, basePath: string): boolean {
-  if (basePath === "") return true;
-  if (/(^|\/|%2f|\\)(\.|%2e){2}($|[/\\;]|%2f|%5c)/i.test(path)) return false;
-  return path === basePath || path.startsWith(`${basePath}/`);
+  return basePath === "" || path === basePath || path.startsWith(`${basePath}/`);
 }

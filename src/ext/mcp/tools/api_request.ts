@@ -4,6 +4,13 @@ import { usageFailure } from "../../../cli/shell/command_failure.js";
 import { printable } from "../../../cli/shell/text.js";
 import { readVersion } from "../../../config/version.js";
 import type { Provider } from "../../../gen/nexus/v1/provider_pb.js";
+import {
+  climbs,
+  decodingsOf,
+  overriddenBy,
+  readingsOf,
+  withHyphens,
+} from "../../../model/access/canonical_request.js";
 import { type McpPolicy, refuseHost, refuseMethod } from "./mcp_policy.js";
 
 /** What a model says of a request. */
@@ -23,11 +30,10 @@ const maxHeaderBytes = 16 * 1024;
 const maxBodyBytes = 1024 * 1024;
 
 /**
- * Headers that say who calls, where the request goes, or its method. Also those that would keep the response from being searched for the
+ * Headers that say who calls, or where the request goes, beside those that change method or path. Also those that would keep the response from being searched for the
  * credential: its coding, and a range, which may begin within the credential.
  */
-const reserved =
-  /^(authorization|dpop|cookie|accept-encoding|range|if-range|forwarded|x-forwarded-.*|x-http-method(-override)?|x-method-override|x-original-url|x-rewrite-url)$/;
+const reserved = /^(authorization|dpop|cookie|accept-encoding|range|if-range|forwarded|x-forwarded-.*)$/;
 
 /** The request without the credential, checked. @throws CommandFailure for what the policy or the profile does not allow */
 export function apiRequestOf(given: RequestArguments, provider: Provider, policy: McpPolicy): ApiRequest {
@@ -52,7 +58,8 @@ const misread = /[\x00-\x1f\x7f]|[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f]|\xf0[\x80
 
 /** @throws CommandFailure for a path that leads out of the base URL, or that a server might take for one that does */
 export function urlBelow(apiBaseUrl: string, path: string, query: RequestArguments["query"] = {}): string {
-  const decoded = decodingsOf(path.split(/[?#]/, 1)[0] ?? "");
+  const [place = ""] = path.split(/[?#]/, 1);
+  const decoded = decodingsOf(place);
   if (/[\p{Cc}\\]/u.test(path) || path.startsWith("//") || decoded.some((text) => misread.test(text)))
     throw usageFailure(
       "path: must be below the API's base URL, without control characters, overlong UTF-8, backslashes and a second slash at its begin",
@@ -60,24 +67,11 @@ export function urlBelow(apiBaseUrl: string, path: string, query: RequestArgumen
   const base = new URL(apiBaseUrl);
   const url = new URL(apiUrl(apiBaseUrl, path));
   const folder = `${base.pathname.replace(/\/+$/, "")}/`;
-  if (!`${url.pathname}/`.startsWith(folder) || decoded.some(climbs))
+  if (!`${url.pathname}/`.startsWith(folder) || readingsOf(place).some(climbs))
     throw usageFailure(`path: must stay below ${base.origin}${folder}, the provider's API base URL`);
   for (const [name, values] of Object.entries(query))
     for (const value of [values].flat()) url.searchParams.append(name, value);
   return url.href;
-}
-
-/** Whether a segment is `..` to somebody who drops blanks, or ends it at a semicolon. */
-function climbs(path: string): boolean {
-  return path.split(/[/\\]/).some((segment) => /^\.\.(;|$)/.test(segment.replaceAll(" ", "")));
-}
-
-/** The bytes of a path, and what is read by those who decode it once or twice, as servers behind a proxy do. */
-function decodingsOf(path: string): string[] {
-  const decode = (text: string) =>
-    text.replace(/%([0-9a-f]{2})/gi, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)));
-  const bytes = Buffer.from(path, "utf8").toString("latin1");
-  return [bytes, decode(bytes), decode(decode(bytes))];
 }
 
 function headersOf(given: RequestArguments["headers"]): Record<string, string> {
@@ -86,7 +80,7 @@ function headersOf(given: RequestArguments["headers"]): Record<string, string> {
   if (Object.keys(headers).length > maxHeaders || bytes > maxHeaderBytes)
     throw usageFailure(`headers: at most ${maxHeaders} with ${maxHeaderBytes} bytes in all`);
   for (const name of Object.keys(headers)) {
-    if (reserved.test(name))
+    if (reserved.test(withHyphens(name)) || overriddenBy(name) !== undefined)
       throw usageFailure(
         `headers ${printable(name)}: nexusd sets it, or it would lead the request elsewhere or show a part of an answer: leave it out`,
       );

@@ -149,7 +149,11 @@ function show(shell: Shell, flags: ExplainFlags, answer: ExplainAccessResponse):
 /** Each rule, and which one decides. */
 function rulesText({ requestVerdict, rules }: ExplainAccessResponse): string {
   if (requestVerdict === "") return "";
-  const words = { yes: "matches", no: "does not match", unknown: "asks for what is not shown" };
+  const words = {
+    yes: "matches",
+    no: "does not match",
+    unknown: "asks for what is not shown, or what servers read in several ways",
+  };
   const lines = rules.map(({ line, verdict, match, decides, because }) => {
     const place = line === 0 ? "restriction" : `line ${line}`;
     const reason = because === "" ? "" : `: ${printable(because)}`;

@@ -189,7 +189,7 @@ export const AcquireTokenRequestSchema: GenMessage<AcquireTokenRequest> = /*@__P
  */
 export type ShownRequest = Message<"nexus.v1.ShownRequest"> & {
   /**
-   * Method, in the case in which it is sent.
+   * Method, in the case in which it is sent. Small letters are unknown to the rules, because some servers take them for the registered method.
    *
    * @generated from field: string method = 1;
    */
@@ -197,7 +197,7 @@ export type ShownRequest = Message<"nexus.v1.ShownRequest"> & {
 
   /**
    * The whole URL as it is sent, without a credential and a fragment. If servers could interpret its path differently, the path is
-   * unknown to the rules.
+   * unknown to the rules. If a rule needs what is unknown for that reason, the call fails with INVALID_ARGUMENT.
    *
    * @generated from field: string url = 2;
    */

@@ -104,11 +104,11 @@ describe("the egress listener", () => {
     for (const [path, method] of [
       ["/v1/users", "POST"],
       ["/v1/repos", "GET"],
-      ["/v1/users/%2e%2e/repos", "GET"],
     ] as const)
       expect(await program.ask(path, { method })).toMatchObject({ status: 403 });
+    expect(await program.ask("/v1/users/%2e%2e/repos")).toMatchObject({ status: 400 });
     const overridden = { headers: { "x-http-method-override": "DELETE" } };
-    expect((await program.ask("/v1/users", overridden)).status).toBe(403);
+    expect((await program.ask("/v1/users", overridden)).status).toBe(400);
     const { connectionId } = world;
     const everything = { userIds: ["ada"], paths: ["/*"] };
     const whole = await world.program("ada", await keyOf("sending", everything));

@@ -45,6 +45,8 @@ export interface WorldOptions {
   readonly apiSettings?: Settings;
   /** Beside `acme`, whose API base URL is `https://api.localhost:<port>/v1`. */
   readonly providers?: (port: number) => readonly MessageInitShape<typeof ProviderSchema>[];
+  /** Instead of the daemon that answers as it is told: one that knows `acme` by this name. */
+  readonly daemon?: { readonly session: DaemonSession; readonly providerName: string };
 }
 
 /** A proxy of `nexusd run` between a client and an API of TLS, with a daemon that answers as it is told. */
@@ -59,7 +61,7 @@ export class EgressWorld {
 
   /** What the daemon's stream sends; an error ends it. */
   readonly #told: (WatchTokensResponse | Error)[] = [
-    ...["acme", "deep", "gone"].map((providerName, at) =>
+    ...["acme", "deep", "gone", "op"].map((providerName, at) =>
       toldOf(ConnectionStatus.ACTIVE, { providerName, connectionId: `c${at + 1}` }),
     ),
     bookmark,
@@ -79,7 +81,7 @@ export class EgressWorld {
     const api = await ApiStandIn.start(options.apiSettings);
     const { port } = api;
     const acme = {
-      name: "acme",
+      name: options.daemon?.providerName ?? "acme",
       apiBaseUrl: `https://api.localhost:${port}/v1`,
       apiHosts: [`up.localhost:${port}`],
     };
@@ -90,7 +92,7 @@ export class EgressWorld {
     const dialer = new Dialer(`${api.ca}\n${options.roots ?? ""}`, clock);
     const upstream = new Upstream(dialer);
     const credentials = new Credentials({
-      session: sessionTo(() => world),
+      session: options.daemon?.session ?? sessionTo(() => world),
       userId: "ada",
       waitsForConsent: options.waitsForConsent ?? false,
       onConsent: (_, link) => world.links.push(link),

@@ -20,7 +20,7 @@ const held: HeldRequest = {
     body: { size: 5, digest: "ab".repeat(32), bytes: new TextEncoder().encode("hello") },
   },
   rule: {
-    ...{ providers: undefined, when: undefined, verdict: "ask", because: "look", asksBody: false, line: 3 },
+    ...{ providers: undefined, when: undefined, verdict: "ask", because: "look", asks: new Set(), line: 3 },
     extent: ["hour"],
   },
   policyDigest: "feed",

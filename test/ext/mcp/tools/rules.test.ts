@@ -1,7 +1,7 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { create } from "@bufbuild/protobuf";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type ApiToolDeps, addApiTool } from "../../../../src/ext/mcp/tools/api_tool.js";
 import { HeldCalls } from "../../../../src/ext/mcp/tools/held_calls.js";
 import type { CallToolResult, McpServer } from "../../../../src/ext/mcp/tools/sdk.js";
@@ -9,6 +9,7 @@ import { ProviderSchema } from "../../../../src/gen/nexus/v1/provider_pb.js";
 import type { Principal } from "../../../../src/model/access/principal.js";
 import {
   agent,
+  type CellRequest,
   cellsOf,
   nobodyAgrees,
   policyOf,
@@ -20,6 +21,17 @@ import {
 } from "../../../domain/access/rule_cells.js";
 import { Engine } from "../../../domain/engine.js";
 import { perSuite } from "../../../lifetimes.js";
+import {
+  climbingPaths,
+  deniedPaths,
+  echoingMethods,
+  free,
+  methodRules,
+  pathRules,
+  samePaths,
+  secondMethods,
+  secondPaths,
+} from "../../../model/access/spellings.js";
 
 type Handler = (given: object, context: object) => Promise<CallToolResult>;
 
@@ -28,6 +40,8 @@ describe("call_api under rules of requests", () => {
   const received: string[] = [];
   let api: Server;
   let apiBaseUrl = "";
+  /** Below the origin. */
+  let basePath = "";
   beforeAll(async () => {
     api = createServer(({ method, url }, response) => {
       received.push(`${method} ${url}`);
@@ -41,11 +55,13 @@ describe("call_api under rules of requests", () => {
   afterAll(() => void api.close());
 
   async function call(
-    name: RequestName,
+    asked: RequestName | CellRequest,
     principal: Principal,
     { ofServer, ...client }: { ofServer?: string; sessionId?: string; _meta?: object } = {},
   ): Promise<void> {
-    const getProvider = async () => ({ provider: create(ProviderSchema, { name: "op", apiBaseUrl }) });
+    const getProvider = async () => ({
+      provider: create(ProviderSchema, { name: "op", apiBaseUrl: apiBaseUrl + basePath }),
+    });
     let handler: Handler | undefined;
     const server = {
       registerTool: (_name: string, _about: object, given: Handler) => (handler = given),
@@ -65,7 +81,7 @@ describe("call_api under rules of requests", () => {
       } satisfies ApiToolDeps,
       "modern",
     );
-    const { method, target: path, headers, body } = requests[name];
+    const { method, target: path, headers, body } = typeof asked === "string" ? requests[asked] : asked;
     const given = { provider: "op", method, path, headers, query: {}, ...(body !== "" && { body }) };
     const { _meta, ...session } = client;
     const context = {
@@ -119,5 +135,49 @@ describe("call_api under rules of requests", () => {
     received.length = 0;
     await expect(call("climb", proxy)).rejects.toThrow(/path: must/);
     expect(received).toEqual([]);
+  });
+
+  describe("spells a request as it is judged", () => {
+    beforeEach(() => {
+      basePath = "/v1";
+      received.length = 0;
+      return () => {
+        basePath = "";
+      };
+    });
+    const send = (target: string, more: Partial<CellRequest> = {}) =>
+      call({ method: "GET", target, headers: {}, body: "", ...more }, proxy);
+
+    it.each([...secondPaths, ...climbingPaths, ...deniedPaths])("and sends no %s", async (path) => {
+      engine.access.setPolicy(policyOf(pathRules));
+      await expect(send(path)).rejects.toThrow(/path: must|in several ways|denies this request/);
+      expect(received).toEqual([]);
+    });
+
+    it.each(samePaths)("and sends %s as %s", async (path, sent) => {
+      engine.access.setPolicy(policyOf(pathRules));
+      await send(path);
+      expect(received).toEqual([`GET /v1${sent}`]);
+    });
+
+    it.each(secondMethods)("and sends no %j", async ({ method, path = "/user", headers = {} }) => {
+      engine.access.setPolicy(policyOf(methodRules));
+      await expect(send(path, { method, headers })).rejects.toThrow(
+        /in several ways|denies this request|nexusd sets it/,
+      );
+      expect(received).toEqual([]);
+    });
+
+    it.each(echoingMethods)("and never sends %s", async (method) => {
+      engine.access.setPolicy(policyOf("[{ then: allow }]"));
+      await expect(send("/user", { method })).rejects.toThrow("the answer would show the credential");
+      expect(received).toEqual([]);
+    });
+
+    it("and sends what nothing goes by as it is", async () => {
+      engine.access.setPolicy(policyOf(methodRules));
+      await send(free);
+      expect(received).toEqual([`GET /v1${free}`]);
+    });
   });
 });

@@ -68,7 +68,8 @@ cases:
     const rows = cells.map(({ request, expected }, at) => {
       const { method, target, headers, body } = requests[request];
       const shown = { request: `${method} https://api.example${target}`, headers, body };
-      const expect = expected === "egress" ? "use-egress" : expected;
+      const words: Readonly<Record<string, string>> = { egress: "use-egress", unclear: "deny" };
+      const expect = words[expected] ?? expected;
       return { principal: agent.name, provider: "op", user: "ada", ...(at < 3 && shown), expect };
     });
     const c = JSON.stringify({ policy: "p", cases: rows });
