@@ -2,7 +2,7 @@ import { validateHeaderName, validateHeaderValue } from "node:http";
 import type { Socket } from "node:net";
 import type { ClientCertificate } from "../model/clients/client_certificate.js";
 import { BoundedMap } from "../runtime/bounded_map.js";
-import { SystemClock, setDeadline } from "../runtime/clock.js";
+import { SystemClock } from "../runtime/clock.js";
 import type { AddressRefusal } from "./address_judge.js";
 import {
   AddressRefused,
@@ -11,9 +11,16 @@ import {
   lookupAll,
   OutboundTarget,
 } from "./outbound_address.js";
-import { exchange, type OutboundResponse, type RawRequest, TooLarge } from "./outbound_exchange.js";
+import {
+  brokenOff,
+  exchange,
+  type OutboundResponse,
+  type RawRequest,
+  TooLarge,
+} from "./outbound_exchange.js";
 import { openSocket } from "./outbound_socket.js";
 import { type ProviderNetworks, publicNetworks } from "./provider_networks.js";
+import { RequestDeadline } from "./request_deadline.js";
 
 /** A request to a provider. Its shape is what `oauth4webapi` hands to a custom fetch. */
 export interface OutboundRequest {
@@ -27,6 +34,11 @@ export interface OutboundRequest {
   readonly maxBytes?: number;
   /** A redirect is the answer, and is not followed either. */
   readonly takesRedirect?: boolean;
+  /**
+   * Called when the connection is open, TLS included, and this process may send: the first byte is written when it has answered true. Where
+   * it answers false or rejects, nothing is sent.
+   */
+  readonly beforeSend?: (() => Promise<boolean>) | undefined;
 }
 
 /** Answers with the whole body at hand, or throws `OutboundError`. A status is not judged, except that 3xx is refused by default. */
@@ -34,8 +46,9 @@ export type OutboundFetch = (url: string, request: OutboundRequest) => Promise<O
 
 export interface OutboundOptions {
   /**
-   * From the call to the last byte of the body, name and TLS included. Default 10 000: no provider takes longer on a good day. An
-   * answer that came while the process was paused is read anyway: see `setDeadline`.
+   * From the call to the last byte of the body, name and TLS included. Where something is done before the request is sent (`beforeSend`),
+   * connecting may take so long, and all that follows once more. Default 10 000: no provider takes longer on a good day. An answer that
+   * came while the process was paused is read anyway: see `setDeadline`.
    */
   readonly timeoutMs?: number;
   /** Size of a body, as sent and decoded. Default 1 MiB: the largest known discovery documents are 20 KiB. */
@@ -129,56 +142,50 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
   return async (text, request) => {
     const { url, target } = permitted(text, networks, targets);
     const limitBytes = Math.min(maxBytes, request.maxBytes ?? maxBytes);
-    const stop = new AbortController();
+    const deadline = new RequestDeadline(clock, request.signal);
     let phase: OutboundPhase = "before_send";
     let status: number | undefined;
-    let reason: "timeout" | "aborted" | undefined;
     let socket: Socket | undefined;
-    const end = (why: "timeout" | "aborted"): void => {
-      reason ??= why;
-      stop.abort(over);
+    const checkMaySend = (): void => {
+      if (!maySend()) throw new OutboundError("not_leading", phase, target.host);
     };
-    const onAbort = (): void => end("aborted");
-    const startedMs = clock.monotonicMs();
-    const timer = setDeadline(clock, timeoutMs, () => end("timeout"));
-    if (request.signal?.aborted) onAbort();
-    request.signal?.addEventListener("abort", onAbort, { once: true });
     try {
-      stop.signal.throwIfAborted();
+      deadline.begin(timeoutMs);
       const raw = rawRequest(request);
-      const addresses = await untilAborted(target.resolve(lookup), stop.signal);
-      const opened = await openSocket(target, addresses, stop.signal, request.clientCertificate);
+      const addresses = await deadline.until(target.resolve(lookup));
+      const opened = await openSocket(target, addresses, deadline.signal, request.clientCertificate);
       socket = opened;
-      stop.signal.addEventListener("abort", () => opened.destroy(), { once: true });
+      deadline.signal.addEventListener("abort", () => opened.destroy(), { once: true });
+      if (request.beforeSend) {
+        checkMaySend();
+        deadline.begin(timeoutMs);
+        if (!(await deadline.until(request.beforeSend().catch(() => false))))
+          throw new OutboundError("aborted", phase, target.host);
+      }
       const mayWrite = (): void => {
-        // After a pause sockets are read before the deadline ends anything: what were sent now would be cut off, and its answer lost.
-        if (clock.monotonicMs() - startedMs >= timeoutMs) end("timeout");
-        stop.signal.throwIfAborted();
-        if (!maySend()) throw new OutboundError("not_leading", phase, target.host);
+        deadline.check();
+        checkMaySend();
+        if (!opened.writable) throw brokenOff("the connection");
         // Point of no return: the request is written next.
         phase = "after_send";
       };
       const answered = exchange(opened, url, raw, limitBytes, mayWrite, (known) => {
         status = known;
       });
-      const response = await untilAborted(answered, stop.signal);
+      const response = await deadline.until(answered);
       if (response.status < 300 || response.status >= 400 || request.takesRedirect) return response;
       throw new OutboundError("redirect", phase, target.host, undefined, status);
     } catch (violation) {
       if (violation instanceof OutboundError) throw violation;
+      const { reason } = deadline;
       if (reason !== undefined) throw new OutboundError(reason, phase, target.host, undefined, status);
       throw outboundError(violation, phase, target.host, status);
     } finally {
-      if (socket) socket.destroy();
-      else stop.abort(over);
-      timer.cancel();
-      request.signal?.removeEventListener("abort", onAbort);
+      socket?.destroy();
+      deadline.close();
     }
   };
 }
-
-/** Why a request is stopped, or its socket closed. Made once: without a reason each abort takes a stack trace. */
-const over = new Error("the request is over");
 
 function outboundError(
   violation: unknown,
@@ -249,13 +256,6 @@ function rawRequest(request: OutboundRequest): RawRequest {
   Object.assign(headers, { "accept-encoding": "identity", connection: "close", "user-agent": "nexusd" });
   const body = request.body === undefined ? undefined : new TextEncoder().encode(request.body.toString());
   return { method: request.method, headers, body };
-}
-
-function untilAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  return new Promise((resolve, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-    work.then(resolve, reject);
-  });
 }
 
 function systemCode(violation: unknown): string | undefined {

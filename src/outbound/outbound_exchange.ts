@@ -91,7 +91,8 @@ function send(
   });
 }
 
-function brokenOff(what: string): Error {
+/** As the system says that a peer has closed a connection. */
+export function brokenOff(what: string): Error {
   return Object.assign(new Error(`${what} broke off`), { code: "ECONNRESET" });
 }
 

@@ -1,5 +1,7 @@
 /** Points on the way of a refresh at which the child ends itself. */
 export const childBoundaries = [
+  "connecting",
+  "connected",
   "before_intent",
   "after_intent",
   "before_send",

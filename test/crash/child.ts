@@ -70,8 +70,15 @@ const fetch = createOutboundFetch({
   ...(boundary === "pause" ? { timeoutMs: pausedTimeoutMs } : {}),
 });
 const outbound: OutboundFetch = async (url, request) => {
-  pass("before_send");
-  const response = await fetch(url, { ...request, headers: { ...request.headers, [lifeHeader]: life } });
+  const headers = { ...request.headers, [lifeHeader]: life };
+  const beforeSend = async (): Promise<boolean> => {
+    pass("connected");
+    const mayBeSent = (await request.beforeSend?.()) ?? true;
+    pass("before_send");
+    return mayBeSent;
+  };
+  pass("connecting");
+  const response = await fetch(url, { ...request, headers, beforeSend });
   pass("after_answer");
   return response;
 };

@@ -3,8 +3,11 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { Store } from "../../src/store/store.js";
 import { limitFileSize } from "../fakes/file_size_limit.js";
+import { FullListener } from "../fakes/full_listener.js";
 import { startOpenIdProvider } from "../fakes/openid_provider.js";
+import { freePort } from "../free_port.js";
 import { perTest } from "../lifetimes.js";
+import { json, type Script, startScriptedServer } from "../oauth/scripted_server.js";
 import { untilEvent } from "./audit_events.js";
 import { DaemonProcess, DaemonProcesses } from "./daemon_process.js";
 import { failureOf } from "./errors.js";
@@ -98,6 +101,48 @@ describe("an import that is cut off by a crash", () => {
     const event = await untilEvent(place.clients(), "connection.import_failed");
     expect(event).toMatchObject({ providerId, principal: "owner", reason: "outcome_unknown" });
     expect((await place.clients().connections.listConnections({})).connections).toEqual([]);
+  });
+});
+
+describe("a refresh whose connection to the provider never opens", () => {
+  const place = perTest(() => Place.make({ NEXUS_OPS_LISTEN: "off", NEXUS_HTTP_LISTEN: "off" }));
+  const daemons = perTest(() => new DaemonProcesses(place.environment));
+
+  it("costs nothing, however often the daemon is killed while it connects", async () => {
+    const port = await freePort();
+    let count = 0;
+    const answer: Script = (response, request) => {
+      count++;
+      const tokens = { access_token: `access-${count}`, refresh_token: `refresh-${count}`, expires_in: 3600 };
+      json({ ...tokens, token_type: "Bearer" })(response, request);
+    };
+    let provider = await startScriptedServer(answer, port);
+    const daemon = await daemons.started();
+    const providerId = await registered(place.clients(), {
+      ...{ name: "op", clientId: "client", clientSecret: "secret" },
+      authUrl: `${provider.origin}/auth`,
+      tokenUrl: `${provider.origin}/token`,
+    });
+    const imported = { userId: "ada", providerId, refreshToken: "refresh-0" };
+    const { connection } = await place.clients().connections.importConnection(imported);
+    const connectionId = connection?.id ?? "";
+    await provider.close();
+
+    const full = await FullListener.open(port);
+    for (let kill = 0, alive = daemon; kill < 2; kill++) {
+      const asked = failureOf(place.clients().tokens.refreshToken({ connectionId }));
+      await expect.poll(() => full.connecting).toBe(1);
+      await alive.kill("SIGKILL");
+      await asked;
+      alive = await daemons.started();
+    }
+    await full.close();
+
+    provider = await startScriptedServer(answer, port);
+    const { token } = await place.clients().tokens.refreshToken({ connectionId });
+    expect(token?.credentials["access_token"]).toBe("access-2");
+    expect(provider.requests.map(({ form }) => form.get("refresh_token"))).toEqual(["refresh-1"]);
+    await provider.close();
   });
 });
 

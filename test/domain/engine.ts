@@ -226,8 +226,9 @@ export class Engine extends WiredDomain {
     return this.get(id);
   }
 
-  #send(request: RefreshRequest): Promise<Renewed> {
-    return new Promise((resolve, reject) => {
+  async #send(request: RefreshRequest): Promise<Renewed> {
+    if ((await request.beforeSend?.()) === false) throw new GrantFailure({ kind: "transient" });
+    return await new Promise((resolve, reject) => {
       this.sent.push({
         provider: request.profile.name,
         refreshToken: request.refreshToken?.reveal() ?? "",

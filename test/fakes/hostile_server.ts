@@ -55,6 +55,7 @@ export class HostileServer {
   readonly #issued = new Map<string, Pick<Grant, "holder">>();
   readonly #condemned = new Set<string>();
   readonly #presented = new Map<string, number>();
+  readonly #arrived = new Map<string, number>();
   readonly #dropped = new Map<string, number>();
   readonly #inFlight = new Map<string, number>();
   readonly #held = new Set<() => void>();
@@ -81,6 +82,9 @@ export class HostileServer {
   /** Providers that give the successor of a redeemed token once more to whoever lost it (a grace period). */
   readonly forgives = new Set<string>();
 
+  /** By provider: how the next connections to it end that do not open; all others do. */
+  readonly unopened = new Map<string, ("refuse" | "hang")[]>();
+
   /** Which providers demand proofs of a key. */
   readonly proofs = new ProofCheck();
 
@@ -104,6 +108,8 @@ export class HostileServer {
     proof?: string,
   ): Promise<Outcome> {
     this.requests++;
+    const sent = form.get("refresh_token") ?? "";
+    this.#arrived.set(sent, this.timesArrived(sent) + 1);
     const proved = this.#proved(provider, proof);
     // Refused for its proof, before anything is looked at: nothing was presented.
     if (proved && "status" in proved) return proved;
@@ -128,13 +134,20 @@ export class HostileServer {
     return await this.#alone(grant.holder, provider, () => this.#refresh(grant, token, isHeard));
   }
 
+  /** Opens a connection. @returns false when it did not open; one that hangs fails when it is released */
+  async connect(provider: string): Promise<boolean> {
+    const ending = this.unopened.get(provider)?.shift();
+    if (ending === "hang") await new Promise<void>((resolve) => this.#held.add(resolve));
+    return ending === undefined;
+  }
+
   /** Whoever redeemed the token died before it could write down what it got. */
   lose(token: string): void {
     const redemption = this.#redemptions.get(token);
     if (redemption) redemption.lost = true;
   }
 
-  /** Lets slow answers go. */
+  /** Lets slow answers go, and connections that hang. */
   release(): void {
     for (const go of [...this.#held]) go();
     this.#held.clear();
@@ -183,6 +196,11 @@ export class HostileServer {
 
   timesPresented(token: string): number {
     return this.#presented.get(token) ?? 0;
+  }
+
+  /** How often it came, in requests that were refused for their proof too. */
+  timesArrived(token: string): number {
+    return this.#arrived.get(token) ?? 0;
   }
 
   /** How often it was presented and no answer that can be used was given. */

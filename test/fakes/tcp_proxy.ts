@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { FullListener } from "./full_listener.js";
 
 /** A port of 127.0.0.1, or the path of a Unix socket. */
 export type Place = number | string;
@@ -46,6 +47,7 @@ export class TcpProxy {
   #delayMs = 0;
   #losing: string | undefined;
   #hold: Hold | undefined;
+  #full: FullListener | undefined;
   /** How many connections were made. */
   connections = 0;
   /** Gets what comes back. */
@@ -97,6 +99,25 @@ export class TcpProxy {
   halfOpen(): void {
     this.#state = "half open";
     for (const { client, server } of this.#pairs) for (const socket of [client, server]) socket.pause();
+  }
+
+  /** From now on takes no connection and refuses none; those that are open stay. Of a link on a port. */
+  async fill(): Promise<void> {
+    const { port } = this;
+    this.#server.close();
+    this.#full = await FullListener.open(port);
+  }
+
+  get isFull(): boolean {
+    return this.#full !== undefined || !this.#server.listening;
+  }
+
+  /** Takes connections again. */
+  async empty(): Promise<void> {
+    const { port } = this.#full ?? {};
+    await this.#full?.close();
+    this.#full = undefined;
+    if (port !== undefined) await this.#listen(port);
   }
 
   /** Each piece waits so long, both ways. */

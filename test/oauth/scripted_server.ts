@@ -19,8 +19,8 @@ export interface ScriptedServer {
   close(): Promise<void>;
 }
 
-/** Answers whatever a test wants to see, on loopback. */
-export async function startScriptedServer(script: Script = json({})): Promise<ScriptedServer> {
+/** Answers whatever a test wants to see, on loopback. @param port by default any that is free */
+export async function startScriptedServer(script: Script = json({}), port = 0): Promise<ScriptedServer> {
   const requests: ScriptedRequest[] = [];
   const http = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
@@ -31,7 +31,7 @@ export async function startScriptedServer(script: Script = json({})): Promise<Sc
     requests.push(seen);
     server.script(response, seen);
   });
-  await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => http.listen(port, "127.0.0.1", resolve));
   const server: ScriptedServer = {
     origin: `http://127.0.0.1:${(http.address() as AddressInfo).port}`,
     requests,

@@ -100,6 +100,68 @@ test("a process that is stopped after it was asked whether it may send has writt
   expect(writtenMs[0]).toBe(0);
 });
 
+describe("what is done before a request is sent", () => {
+  /** @returns the request, and how often it was asked whether it may be sent */
+  const asking = (mayBeSent: () => Promise<boolean>) => {
+    const beforeSend = (): Promise<boolean> => {
+      asked.times++;
+      return mayBeSent();
+    };
+    const asked = { request: { ...requests.POST, beforeSend }, times: 0 };
+    return asked;
+  };
+
+  test("is done when the connection is open, and the request waits for it", async () => {
+    let bytes = 0;
+    let opened = 0;
+    const port = await listen((socket) => {
+      opened++;
+      socket.on("data", (piece) => (bytes += piece.length));
+    });
+    let allow: (mayBeSent: boolean) => void = () => undefined;
+    const asked = asking(() => new Promise((resolve) => (allow = resolve)));
+    const answer = failure(fetchWith({ timeoutMs: 200 })(`http://127.0.0.1:${port}/`, asked.request));
+    await expect.poll(() => [opened, asked.times]).toEqual([1, 1]);
+    expect(bytes).toBe(0);
+    allow(true);
+    await expect.poll(() => bytes).toBeGreaterThan(0);
+    expect(await answer).toMatchObject({ reason: "timeout", phase: "after_send" });
+  });
+
+  test.each([
+    ["says no", () => Promise.resolve(false), "aborted"],
+    ["fails", () => Promise.reject(new Error(canary)), "aborted"],
+    ["takes longer than the request may", () => new Promise<boolean>(() => undefined), "timeout"],
+  ] as const)("sends nothing where it %s", async (_, beforeSend, reason) => {
+    const asked = asking(beforeSend);
+    expect(await refusal(server.origin, asked.request, { timeoutMs: 200 })).toMatchObject({
+      reason,
+      phase: "before_send",
+    });
+    expect([asked.times, server.requests]).toEqual([1, []]);
+  });
+
+  test("sends nothing over a connection that was closed meanwhile", async () => {
+    let close: () => void = () => undefined;
+    const port = await listen((socket) => (close = () => socket.end()));
+    const asked = asking(async () => {
+      close();
+      for (let turns = 0; turns < 50; turns++) await new Promise((resolve) => setImmediate(resolve));
+      return true;
+    });
+    const violation = await refusal(`http://127.0.0.1:${port}/`, asked.request);
+    expect(violation).toMatchObject({ reason: "network", phase: "before_send", code: "ECONNRESET" });
+  });
+
+  test("is not done where no connection opens, or nothing may be sent", async () => {
+    const asked = asking(() => Promise.resolve(true));
+    await refusal(`http://127.0.0.1:${await closedPort()}/`, asked.request);
+    const following = createOutboundFetch({ networks: loopbackNetworks, maySend: () => false });
+    expect(await failure(following(server.origin, asked.request))).toMatchObject({ reason: "not_leading" });
+    expect(asked.times).toBe(0);
+  });
+});
+
 describe("a pause for longer than the deadline", () => {
   const timeoutMs = 200;
   const fetch = fetchWith({ timeoutMs });

@@ -52,6 +52,11 @@ function* violationsOf(world: World, connection: Connection, holder: string): Ge
     if (server.inFlightOf(id) === 0 && !isOnItsWay)
       yield `I4: the successor of ${token} came, and was not kept`;
   }
+  const intent = connection.refreshIntent;
+  if (token !== undefined && intent?.credentialRevision === connection.credentialRevision) {
+    const sent = server.timesArrived(token) + world.unsentOf(token);
+    if (intent.sends > sent) yield `I14: ${intent.sends} attempts of ${token} count, and ${sent} were sent`;
+  }
   if (problem?.reason === "misconfigured" && !mayWait(world, connection, holder)) {
     yield "I8: misconfigured, but the client was refused for one other connection at most";
   }
@@ -70,7 +75,7 @@ function* violationsOf(world: World, connection: Connection, holder: string): Ge
   if (reason === "refresh_refused" && server.timesRefused(token) < 4) {
     yield `I5: refresh_refused, but ${token} was not refused time and again`;
   }
-  if (reason === "outcome_unknown" && server.timesPresented(token) + world.crashesOf(token) < 2) {
+  if (reason === "outcome_unknown" && server.timesPresented(token) + world.unsentOf(token) < 2) {
     yield `I2: outcome_unknown without a probe of ${token}`;
   }
 }

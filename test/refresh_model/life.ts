@@ -12,7 +12,14 @@ import { WiredDomain } from "../fakes/wired_domain.js";
 import type { FencedLog } from "./fenced_log.js";
 
 /** Where a crash waits for the engine. */
-export type Trap = "before_commit" | "after_commit" | "before_send" | "after_answer" | "before_publish";
+export type Trap =
+  | "before_connect"
+  | "before_mark"
+  | "before_commit"
+  | "after_commit"
+  | "before_send"
+  | "after_answer"
+  | "before_publish";
 
 const never = new Promise<never>(() => {});
 
@@ -39,6 +46,8 @@ export class Life {
   busy = 0;
   /** Counts what happened, so that a standstill can be seen. */
   events = 0;
+  /** By refresh token: marks of intent that were asked for, and neither followed by the request nor taken back. */
+  readonly unsent = new Map<string, number>();
   #isClosed = false;
   #log: FencedLog | undefined;
   /** While it is stopped: what came meanwhile. */
@@ -213,14 +222,18 @@ export class Life {
 
   #outbound(): OutboundFetch {
     return async (url, request) => {
+      const host = new URL(url).hostname;
+      const provider = host.split(".")[0] ?? "";
+      const form = new URLSearchParams(request.body ?? "");
+      if (request.beforeSend) await this.#marked(provider, host, form, request.beforeSend);
       this.#pass("before_send");
       if (this.isDead) return await never;
-      const host = new URL(url).hostname;
       if (!this.leads) throw new OutboundError("not_leading", "before_send", host);
-      const provider = host.split(".")[0] ?? "";
+      this.#count(form, -1);
       const isHeard = (): boolean => !this.isDead;
-      const form = new URLSearchParams(request.body ?? "");
       const outcome = await this.server.handle(provider, form, isHeard, request.headers["dpop"]);
+      // The open connection was closed before the request was written.
+      if (outcome === "refused") this.#count(form, 1);
       await new Promise<void>((resolve) => this.#awake(resolve));
       if (!this.isDead) this.#pass("after_answer");
       if (this.isDead) return await never;
@@ -228,5 +241,33 @@ export class Life {
       if (outcome === "dropped") throw new OutboundError("network", "after_send", host, "ECONNRESET");
       return new Response(outcome.body, { status: outcome.status, headers: { ...outcome.headers } });
     };
+  }
+
+  /** Connects, and asks for the mark of intent when that is done. */
+  async #marked(
+    provider: string,
+    host: string,
+    form: URLSearchParams,
+    beforeSend: () => Promise<boolean>,
+  ): Promise<void> {
+    this.#pass("before_connect");
+    if (this.isDead) return await never;
+    const isOpen = await this.server.connect(provider);
+    await new Promise<void>((resolve) => this.#awake(resolve));
+    if (!this.isDead) this.#pass("before_mark");
+    if (this.isDead) return await never;
+    if (!isOpen) throw new OutboundError("timeout", "before_send", host);
+    if (!this.leads) throw new OutboundError("not_leading", "before_send", host);
+    this.#count(form, 1);
+    const isMarked = await beforeSend().catch(() => false);
+    if (isMarked) return;
+    this.#count(form, -1);
+    throw new OutboundError("aborted", "before_send", host);
+  }
+
+  #count(form: URLSearchParams, by: 1 | -1): void {
+    const token = form.get("refresh_token");
+    const count = this.unsent.get(token ?? "") ?? 0;
+    if (token !== null) this.unsent.set(token, Math.max(0, count + by));
   }
 }

@@ -13,6 +13,11 @@ export type Step =
   | { readonly do: "get" | "force" | "downscope" | "revoke" | "delete" | "withdraw"; readonly at: number }
   | { readonly do: "report"; readonly at: number; readonly behind: number; readonly error: string }
   | { readonly do: "script"; readonly provider: ProviderName; readonly answers: readonly Answer[] }
+  | {
+      readonly do: "unopened";
+      readonly provider: ProviderName;
+      readonly endings: readonly ("refuse" | "hang")[];
+    }
   | { readonly do: "refuse_client"; readonly provider: ProviderName; readonly refuses: boolean }
   | { readonly do: "lose_answers"; readonly provider: ProviderName; readonly loses: boolean }
   | { readonly do: "blame_client" | "forgive" | "new_nonce"; readonly provider: ProviderName }
@@ -77,6 +82,17 @@ export const anyStep: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant("unopened" as const),
+      provider,
+      endings: fc.array(fc.constantFrom("refuse" as const, "hang" as const, "hang" as const), {
+        minLength: 1,
+        maxLength: 4,
+      }),
+    }),
+  },
+  {
     weight: 1,
     arbitrary: fc.record({ do: fc.constant("refuse_client" as const), provider, refuses: fc.boolean() }),
   },
@@ -128,6 +144,8 @@ export const anyStep: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant("trap" as const),
       kind: fc.constantFrom<Trap>(
+        "before_connect",
+        "before_mark",
         "before_commit",
         "after_commit",
         "before_send",
@@ -193,6 +211,8 @@ async function perform(world: World, step: Step): Promise<void> {
       return detach(world.importToken("north"));
     case "script":
       return world.script(step.provider, step.answers);
+    case "unopened":
+      return void world.server.unopened.set(step.provider, [...step.endings]);
     case "refuse_client":
       return world.refuseClient(step.provider, step.refuses);
     case "lose_answers":

@@ -58,6 +58,8 @@ export class World {
   readonly imports = new Map<string, { readonly token: string; id?: string; isSeen: boolean }>();
   /** By token: requests whose outcome a crash left open. */
   readonly #crashed = new Map<string, number>();
+  /** Of all lives: what each had marked and not sent. */
+  readonly #unsent = new Set<Life["unsent"]>();
   readonly #folder = mkdtempSync(join(parent, "nexus-model-"));
   readonly #scripts = new Map<ProviderName, Answer[]>();
   readonly #refusing = new Set<ProviderName>();
@@ -105,6 +107,7 @@ export class World {
     this.#losing.clear();
     this.#scripts.clear();
     this.#refusing.clear();
+    this.server.unopened.clear();
     this.server.release();
   }
 
@@ -192,6 +195,7 @@ export class World {
     if (!fleet) return;
     await this.resume();
     const { life } = this;
+    this.#unsent.add(life.unsent);
     if (how === "ended" && !(await this.#stopped(life))) return;
     const livesOn = how === "stopped" || how === "cut";
     if (how === "ended") life.domain.spool.save();
@@ -268,6 +272,12 @@ export class World {
     return this.#crashed.get(token) ?? 0;
   }
 
+  /** How many marks of intent with this token were not followed by the request: of those it cannot be known that nothing was sent. */
+  unsentOf(token: string): number {
+    this.#unsent.add(this.life.unsent);
+    return [...this.#unsent].reduce((sum, unsent) => sum + (unsent.get(token) ?? 0), 0);
+  }
+
   #countCrash(id: string, token: string): void {
     const connection = this.life.store.getConnection(id);
     const intent = connection?.refreshIntent;
@@ -316,6 +326,7 @@ export class World {
   }
 
   async #live(): Promise<Life> {
+    if (this.life) this.#unsent.add(this.life.unsent);
     if (this.fleet) return await this.fleet.lead();
     const store = Store.open({ folder: this.#folder, nowMs: this.clock.nowMs() });
     const spoolFile = SpoolFile.open(this.#folder);

@@ -111,10 +111,13 @@ export class Refresher {
       count("failure", prepared);
       return prepared;
     }
-    const marked = await writeIntent(this.deps, attempt, prepared);
-    if (!marked) return "superseded";
-
-    // Point of no return: from here on the provider may have redeemed the refresh token.
+    // Undefined until a connection to the provider is open: an attempt without one has sent nothing, and leaves no mark.
+    let marking: ReturnType<typeof writeIntent> | undefined;
+    const markOnce = async (): Promise<boolean> => {
+      marking ??= writeIntent(this.deps, attempt, prepared);
+      // Point of no return: once it is durable, the provider may have redeemed the refresh token.
+      return (await marking) !== undefined;
+    };
     let result: Renewed;
     try {
       result = await grants.refresh({
@@ -127,8 +130,11 @@ export class Refresher {
         grantedScopes: connection.grantedScopes,
         boundTo: prepared.credential?.binding,
         dpopKey: prepared.dpopKey,
+        beforeSend: markOnce,
       });
     } catch (error) {
+      const marked = marking === undefined ? connection : await marking;
+      if (!marked) return "superseded";
       const failure = failureOf(error);
       if (concurrency.note(profile.id, answeredBy(failure)))
         this.deps.log.warn(
@@ -140,6 +146,8 @@ export class Refresher {
       if (failure.kind === "invalid_grant") this.#accepted(profile);
       return await outcomes.failed({ ...attempt, connection: marked }, failure);
     }
+    // Nothing was asked: it would have been sent with a mark.
+    const marked = (await marking) ?? connection;
     concurrency.note(profile.id, "answered");
     failing.forget(profile.id);
     const { tokenSet } = result;

@@ -10,6 +10,7 @@ import type {
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import type { MintedToken } from "../../oauth/grants/minted_token.js";
 import type { Renewal, Renewed } from "../../oauth/grants/renewal.js";
+import type { OutboundRequest } from "../../outbound/outbound.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { Store } from "../../store/store.js";
@@ -100,6 +101,8 @@ export interface RefreshRequest {
   readonly boundTo: string | undefined;
   /** The key that is proved (DPoP); undefined where none is. */
   readonly dpopKey: Secret | undefined;
+  /** As in `OutboundRequest`; a grant that takes several requests calls it before each. */
+  readonly beforeSend?: OutboundRequest["beforeSend"];
 }
 
 /** A request for a token that nothing is kept of. */

@@ -22,7 +22,7 @@ import { type PushedRequest, pushAuthorizationRequest } from "../../oauth/grants
 import type { Renewal, Renewed } from "../../oauth/grants/renewal.js";
 import { type Revocation, type RevocationOutcome, revoke } from "../../oauth/grants/revocation.js";
 import { codeChallenge } from "../../oauth/pkce.js";
-import type { OutboundFetch } from "../../outbound/outbound.js";
+import type { OutboundFetch, OutboundRequest } from "../../outbound/outbound.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
@@ -82,6 +82,8 @@ interface EndpointRequest {
   /** The key that is proved (DPoP); undefined where none is. */
   readonly dpopKey?: Secret | undefined;
   readonly signal?: AbortSignal;
+  /** As in `OutboundRequest`; called before each request that the grant takes. */
+  readonly beforeSend?: OutboundRequest["beforeSend"];
 }
 
 /** A request of `oauth`, for a profile instead of its client. */
@@ -198,8 +200,9 @@ export class TokenEndpointClient {
     return { ...tokenSet, expiresInMs: left(expiresInMs), refreshExpiresInMs: left(refreshExpiresInMs) };
   }
 
-  #renewal({ server, profile, dpopKey: key }: EndpointRequest): Renewal {
-    const { clock, outbound } = this.deps;
+  #renewal({ server, profile, dpopKey: key, beforeSend }: EndpointRequest): Renewal {
+    const { clock } = this.deps;
+    const outbound: OutboundFetch = (url, request) => this.deps.outbound(url, { ...request, beforeSend });
     const client = this.#clients.open(profile);
     const isRequired = profile.oauth2.dpop === "always";
     return {

@@ -130,6 +130,11 @@ function givenUp(
   const explanations = attempts.slice(-2).map(({ fence, atMs }) => {
     const life = reigns.get(fence);
     if (life === undefined) return undefined;
+    // Without a connection there is no mark.
+    if (
+      faults.some(({ kind, fromMs, untilMs }) => kind === "full provider" && fromMs < atMs && untilMs > atMs)
+    )
+      return undefined;
     // One that was held up before it could send, and led no more behind it.
     const isOver = (endedMs(life.daemon.output, atMs) ?? Number.POSITIVE_INFINITY) < atMs + heldUpMs;
     if (isOver) return "lost lead";

@@ -39,6 +39,7 @@ export const faultKinds = [
   "cut provider",
   "half-open provider",
   "slow provider",
+  "full provider",
   "cut hubs",
   "kill database",
   "promote standby",
@@ -181,6 +182,7 @@ export class Faults {
       await sleep(lastsMs);
       return hub.signal("SIGCONT");
     }
+    if (kind === "full provider") return await fullFor(hub.providerLink, lastsMs);
     const [how = "", where = "database"] = kind.split(" ");
     const delayMs = 20 + this.random() * 200;
     for (const link of links[where as keyof typeof links]) {
@@ -216,6 +218,15 @@ export class Faults {
       for (const link of databaseLinks)
         if (link.target === primary.socketPath) link.target = this.servers.standby.socketPath;
   }
+}
+
+/** The provider takes no connection, and refuses none. */
+async function fullFor(link: TcpProxy, lastsMs: number): Promise<void> {
+  // Where it lasts already, this one is over when that is.
+  if (link.isFull) return;
+  await link.fill();
+  await sleep(lastsMs);
+  await link.empty();
 }
 
 function drawn(random: () => number): FaultKind {

@@ -828,7 +828,8 @@ export type RefreshIntentRecord = Message<"nexus.store.v1.RefreshIntentRecord"> 
   startedAtMs: bigint;
 
   /**
-   * How often the refresh token may have been sent without an answer that counts.
+   * How often the refresh token may have been sent without an answer that counts. An attempt counts once its connection to the provider is
+   * open: none before that has sent anything.
    *
    * @generated from field: uint32 sends = 50;
    */
