@@ -14,7 +14,7 @@ execFileSync(
   [
     ...["generate", "--output", output],
     ...["--template", JSON.stringify({ version: "v2", clean: true, plugins: [plugin] })],
-    ...["--exclude-type", "buf.validate"],
+    ...["--exclude-type", "buf.validate", "--exclude-type", "nexus.rpc.v1"],
     ...protos.flatMap((name) => ["--path", `proto/${name}.proto`]),
   ],
   { stdio: "inherit" },

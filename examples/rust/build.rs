@@ -1,4 +1,4 @@
-//! Generates the client from proto/: the services, and buf/validate, which they import. protox compiles without a `protoc`.
+//! Generates the client from proto/: the services, and nexus/rpc and buf/validate, which they import. protox compiles without a `protoc`.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let proto = "../../proto";

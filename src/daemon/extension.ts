@@ -62,7 +62,7 @@ export interface PagesGround {
 
 /** What an extension runs in a daemon. */
 export interface RunningExtension {
-  /** What it serves at every listener of calls; each RPC has its `rpcRow`. */
+  /** What it serves at every listener of calls; each RPC has its options in its proto, or an `rpcRow` where the proto is not ours. */
   readonly services?: readonly ServiceDefinition[];
   /** What it serves at every listener of calls to those who show no credential. */
   readonly openServices?: MakeOpenServices;

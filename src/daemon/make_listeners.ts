@@ -13,6 +13,7 @@ import { openSocketAccess } from "../server/sockets/peer_credentials.js";
 import type { BoundService } from "../service/pipeline/bound_service.js";
 import { CallLimits } from "../service/pipeline/call_limits.js";
 import { CallPipeline, type ListenerCalls } from "../service/pipeline/call_pipeline.js";
+import { actionOfRpc } from "../service/pipeline/rpc_access.js";
 import type { ServiceDefinition } from "../service/pipeline/service_definition.js";
 import { accessService } from "../service/services/access_service.js";
 import { auditService } from "../service/services/audit_service.js";
@@ -161,16 +162,23 @@ export function definedServices(
     tokenService({ ...parts, hub }),
     auditService({ audit }),
     statusService(parts, hub),
-    accessService({ keys, access, explainer, rules: parts.rules }),
+    accessService({
+      keys,
+      access,
+      explainer,
+      rules: parts.rules,
+      actionOfRpc: (rpc) => actionOfRpc(all, rpc),
+    }),
     fleetControlService(hub),
     ...more,
   ].map((service) => hub?.led(service) ?? service);
   const inner = new CallPipeline({ guard });
-  return [
+  const all: ServiceDefinition[] = [
     ...services,
     nexusService(
       services.map((service) => inner.bind(service)),
       nowMs,
     ),
   ];
+  return all;
 }

@@ -1,10 +1,11 @@
 import type { DescMethodUnary, Message } from "@bufbuild/protobuf";
+import { Spoke } from "../../gen/nexus/rpc/v1/options_pb.js";
 import type { TokenServiceGetTokenRequest } from "../../gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../model/access/principal.js";
 import { NotFound, NotLeader, Unavailable } from "../../model/errors.js";
 import { orElse } from "../../service/forwarding/or_else.js";
 import type { CallContext } from "../../service/pipeline/bound_service.js";
-import { rpcName } from "../../service/pipeline/rpc_access.js";
+import { rpcOptions } from "../../service/pipeline/rpc_access.js";
 import type { DefinedMethod, ServiceDefinition } from "../../service/pipeline/service_definition.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
 
@@ -16,27 +17,14 @@ export interface UpstreamHub {
   answered(method: DefinedMethod, request: Message, answer: Message, caller: Principal): Promise<void>;
 }
 
-/** Services whose records a spoke has not: all of their unary RPCs are the hub's. */
-const remoteServices: ReadonlySet<string> = new Set([
-  "nexus.v1.ProviderService",
-  "nexus.v1.ConnectionService",
-  "nexus.v1.ClientKeyService",
-  "nexus.v1.NotificationService",
-]);
-
-/** Of the tokens, what needs more than a living one. */
-const always: ReadonlySet<string> = new Set(
-  ["RefreshToken", "ReportRejectedToken", "CreateProof"].map((name) => `nexus.v1.TokenService/${name}`),
-);
-
 /** Whether a hub is asked whatever the copy holds. */
 export function isForwarded(method: DefinedMethod["descriptor"]): boolean {
-  return remoteServices.has(method.parent.typeName) || always.has(rpcName(method));
+  return rpcOptions(method)?.spoke === Spoke.HUB;
 }
 
 /** Whether a hub is asked when the copy is not enough; of all else a spoke has records of its own. */
 function mayBeForwarded({ descriptor, remote }: DefinedMethod): boolean {
-  return descriptor.parent.typeName === "nexus.v1.TokenService" || remote !== undefined;
+  return rpcOptions(descriptor)?.spoke === Spoke.COPY || remote !== undefined;
 }
 
 type UnaryMethod = DefinedMethod & { readonly kind: "unary" };

@@ -1,4 +1,4 @@
-import type { DescMethod, Message } from "@bufbuild/protobuf";
+import type { Message } from "@bufbuild/protobuf";
 import type { ConnectionNames } from "../../domain/access/connection_names.js";
 import type { RequestRules } from "../../domain/access/request_rules.js";
 import type { McpServerNames } from "../../domain/providers/mcp_server_names.js";
@@ -18,6 +18,7 @@ import { Unavailable } from "../../model/errors.js";
 import type { Changes } from "../../runtime/changes.js";
 import { type Clock, delay } from "../../runtime/clock.js";
 import { statusOf } from "../../service/messages/connection_message.js";
+import { rpcOptions } from "../../service/pipeline/rpc_access.js";
 import type { DefinedMethod } from "../../service/pipeline/service_definition.js";
 import type { Store } from "../../store/store.js";
 
@@ -68,7 +69,7 @@ export class OwnReads {
    */
   async answered(method: DefinedMethod, request: Message, answer: Message, caller: Principal): Promise<void> {
     const { descriptor } = method;
-    if (descriptor.parent === ProviderService && isWrite(descriptor)) {
+    if (descriptor.parent === ProviderService && rpcOptions(descriptor)?.writes === true) {
       const taken = this.deps.takeProviders().catch(() => undefined);
       await Promise.race([taken, delay(this.deps.clock, timeoutMs)]);
       return;
@@ -145,8 +146,4 @@ function shownIn(request: Message, answer: Message): Shown {
   if (!token) return { connection, connectionId };
   const isOther = isDownscoped({ scopes: [], audience: "", resource: "", ...request } as never);
   return { revision: token.revision, token: isOther ? undefined : token };
-}
-
-function isWrite({ name }: DescMethod): boolean {
-  return /^(Create|Update|Delete)/.test(name);
 }

@@ -9,11 +9,13 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 import { pathToString } from "@bufbuild/protobuf/reflect";
+import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
 import { createValidator, type Validator, type Violation } from "@bufbuild/protovalidate";
 import { InvalidArgument } from "../../model/errors.js";
 import { inWords } from "../../model/pattern_words.js";
 import type { StreamSink, StreamSource } from "../../runtime/stream_sink.js";
 import type { Answer, BoundMethod, CallContext, MessageSink, StreamContext } from "./bound_service.js";
+import { rpcOptions } from "./rpc_access.js";
 import { malformedFields } from "./well_formed.js";
 import type { WireError } from "./wire_error.js";
 
@@ -68,8 +70,6 @@ type StreamCall = (request: Message, context: StreamContext, sink: MessageSink) 
 type BidiCall = (requests: AsyncIterable<Message>, context: StreamContext, sink: MessageSink) => StreamSource;
 
 export interface DefinitionOptions {
-  /** Unary RPCs, by their local names, and whether the caller of one means to wait. */
-  readonly waits?: Readonly<Record<string, (request: Message) => boolean>>;
   readonly answerError?: ServiceDefinition["answerError"];
   /** By their local names, as in `DefinedMethod`. */
   readonly remote?: Readonly<Record<string, RemoteRpc>>;
@@ -79,17 +79,23 @@ export interface DefinitionOptions {
 export function defineService<S extends DescService>(
   descriptor: S,
   implementation: ServiceImplementation<S>,
-  { waits = {}, remote = {}, answerError }: DefinitionOptions = {},
+  { remote = {}, answerError }: DefinitionOptions = {},
 ): ServiceDefinition {
   const methods = descriptor.methods.map((method): DefinedMethod => {
     const call: unknown = Reflect.get(implementation, method.localName);
     if (typeof call !== "function") throw new Error(`${method.name} is not implemented`);
-    const { localName } = method;
     const defined = defineMethod(method, call.bind(implementation));
-    const [isWait, known] = [waits[localName], remote[localName]];
-    return { ...defined, ...(isWait && { isWait }), ...(known && { remote: known }) };
+    const known = remote[method.localName];
+    const waits = rpcOptions(method)?.waits === true;
+    return { ...defined, ...(waits && { isWait: hasWait }), ...(known && { remote: known }) };
   });
   return { descriptor, methods, ...(answerError && { answerError }) };
+}
+
+/** Whether the caller of an RPC whose option is `waits` means to wait. */
+function hasWait(request: Message): boolean {
+  const { wait } = request as { wait?: Duration };
+  return wait !== undefined && durationMs(wait) > 0;
 }
 
 function defineMethod(method: DescMethod, implementation: unknown): DefinedMethod {

@@ -17,6 +17,7 @@ import {
   RuleMatchSchema,
   WhoAmIResponseSchema,
 } from "../../gen/nexus/v1/access_pb.js";
+import type { Action } from "../../model/access/access_table.js";
 import { InvalidArgument } from "../../model/errors.js";
 import {
   apiKeyMessage,
@@ -28,7 +29,6 @@ import {
 import { decodePageToken, encodePageToken, pageSize } from "../messages/page_token.js";
 import { shownRequestOf } from "../messages/shown_request.js";
 import { present, timestampOf } from "../messages/timestamps.js";
-import { actionOfRpc } from "../pipeline/rpc_access.js";
 import {
   defineService,
   type ServiceDefinition,
@@ -46,6 +46,8 @@ type Deps = {
   readonly access: AccessControl;
   readonly explainer: AccessExplainer;
   readonly rules: RequestRules;
+  /** The action of an RPC that the daemon serves. */
+  readonly actionOfRpc: (rpc: string) => Action | undefined;
 };
 
 type Rpcs = ServiceImplementation<typeof AccessService>;
@@ -112,7 +114,7 @@ class AccessRpcs implements Rpcs {
   };
 
   explainAccess: Rpcs["explainAccess"] = async (request) => {
-    const action = actionNamed(request.action, actionOfRpc);
+    const action = actionNamed(request.action, this.deps.actionOfRpc);
     const { connectionId = "", userId = "", provider = "" } = request.resource ?? {};
     const { permission, place, permissions } = this.deps.explainer.explain(request.principal, action, {
       connectionId: connectionId || undefined,

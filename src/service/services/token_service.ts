@@ -1,4 +1,4 @@
-import { create, type Message } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { durationMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { AccessControl } from "../../domain/access/access_control.js";
 import type { ConnectionNames } from "../../domain/access/connection_names.js";
@@ -69,7 +69,7 @@ const outcomes: Readonly<Record<RejectionOutcome, Outcome>> = {
 };
 
 export function tokenService(deps: Deps): ServiceDefinition {
-  return defineService(TokenService, new TokenRpcs(deps), { waits: { acquireToken: isWait } });
+  return defineService(TokenService, new TokenRpcs(deps));
 }
 
 function targetOf({ audience, resource, scopes }: TokenServiceGetTokenRequest): TokenTarget {
@@ -88,11 +88,6 @@ function askingOf(request: AcquireTokenRequest["request"], context: CallContext)
     },
   };
   return asking;
-}
-
-function isWait(request: Message): boolean {
-  const { wait } = request as AcquireTokenRequest;
-  return wait !== undefined && durationMs(wait) > 0;
 }
 
 class TokenRpcs implements Rpcs {

@@ -1,49 +1,12 @@
-import { type DescMethod, fromBinary, type Message } from "@bufbuild/protobuf";
-import { AuditService } from "../../../gen/nexus/v1/audit_pb.js";
+import { fromBinary, type Message } from "@bufbuild/protobuf";
+import { Hub } from "../../../gen/nexus/rpc/v1/options_pb.js";
 import type { Principal } from "../../../model/access/principal.js";
 import { NotFound, NotLeader } from "../../../model/errors.js";
 import { orElse } from "../../../service/forwarding/or_else.js";
 import { bytesOf } from "../../../service/forwarding/wire_status.js";
 import type { CallContext } from "../../../service/pipeline/bound_service.js";
-import { rpcName } from "../../../service/pipeline/rpc_access.js";
+import { rpcName, rpcOptions } from "../../../service/pipeline/rpc_access.js";
 import type { DefinedMethod, ServiceDefinition } from "../../../service/pipeline/service_definition.js";
-
-/**
- * Unary RPCs that change something, or call a provider before they do: only the leader of a fleet carries them out. All others are answered
- * by the hub that is asked; one of those that finds that it must write (`AcquireToken` that needs a link) is asked of the leader then.
- */
-const led: ReadonlySet<string> = new Set(
-  Object.entries({
-    ProviderService: ["CreateProvider", "UpdateProvider", "DeleteProvider"],
-    ConnectionService: [
-      "RequestConnection",
-      "ConfirmConnection",
-      "RevokeConnection",
-      "DeleteConnection",
-      "ReplaceCredential",
-      "GetCaptureSchema",
-      "CaptureCredential",
-      "ImportConnection",
-      "RefreshConnection",
-    ],
-    TokenService: ["RefreshToken", "ReportRejectedToken"],
-    AccessService: ["CreateApiKey", "RotateApiKey", "RevokeApiKey"],
-    ClientKeyService: ["RotateClientKeys"],
-    KeyringService: ["AddKey", "RotateKeyring", "RetireKey"],
-    NotificationService: ["TestReceivers"],
-    // Requests wait at the leader, whichever hub they came to.
-    ApprovalService: ["ListHeldRequests", "DecideHeldRequest", "FindApprovalPage", "StopPrincipal"],
-    FleetService: ["StepDown"],
-  }).flatMap(([service, names]) => names.map((name) => `nexus.v1.${service}/${name}`)),
-);
-
-/** Whether an RPC is the leader's whatever it finds. */
-function isLed(method: DescMethod): boolean {
-  return led.has(rpcName(method));
-}
-
-/** For a test that every name is one of the contract. */
-export const ledRpcs: readonly string[] = [...led];
 
 /** Whether the caller of an RPC waits for a person. */
 export type Wait = "none" | "meant" | "over";
@@ -73,11 +36,6 @@ export interface Leader {
   recorded(): Promise<void>;
 }
 
-/** What they answer holds what was put on record at this hub before they were asked. */
-const ofRecord: ReadonlySet<string> = new Set(
-  [AuditService.method.listAuditEvents, AuditService.method.verifyAuditLog].map(rpcName),
-);
-
 type UnaryMethod = DefinedMethod & { readonly kind: "unary" };
 
 /**
@@ -93,8 +51,8 @@ export function ledService(service: ServiceDefinition, leader: Leader): ServiceD
 
 function ledCall(method: UnaryMethod, leader: Leader): UnaryMethod["call"] {
   const { descriptor } = method;
-  const isAlways = isLed(descriptor);
-  if (ofRecord.has(rpcName(descriptor)))
+  const hub = rpcOptions(descriptor)?.hub;
+  if (hub === Hub.ANY_RECORDED)
     return (request, context) => leader.recorded().then(() => method.call(request, context));
   const forward = async (request: Message, context: CallContext, hasWaited = false): Promise<Message> => {
     const bytes = bytesOf(descriptor.input, request);
@@ -116,7 +74,7 @@ function ledCall(method: UnaryMethod, leader: Leader): UnaryMethod["call"] {
   };
   return (request, context) => {
     if (leader.isHere) return method.call(request, context);
-    if (isAlways) return forward(request, context);
+    if (hub === Hub.LEADER) return forward(request, context);
     return orElse(
       () => method.call(request, context),
       (error) => askLeader(error, request, context),

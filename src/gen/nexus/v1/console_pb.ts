@@ -6,13 +6,14 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import { file_nexus_rpc_v1_options } from "../rpc/v1/options_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file nexus/v1/console.proto.
  */
 export const file_nexus_v1_console: GenFile = /*@__PURE__*/
-  fileDesc("ChZuZXh1cy92MS9jb25zb2xlLnByb3RvEghuZXh1cy52MSIaChhDcmVhdGVDb25zb2xlTGlua1JlcXVlc3QiWAoZQ3JlYXRlQ29uc29sZUxpbmtSZXNwb25zZRILCgN1cmwYASABKAkSLgoKZXhwaXJlc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAybgoOQ29uc29sZVNlcnZpY2USXAoRQ3JlYXRlQ29uc29sZUxpbmsSIi5uZXh1cy52MS5DcmVhdGVDb25zb2xlTGlua1JlcXVlc3QaIy5uZXh1cy52MS5DcmVhdGVDb25zb2xlTGlua1Jlc3BvbnNlQkUKDGRldi5uZXh1cy52MVABWjNnaXRodWIuY29tL25leHVzZC9uZXh1c2QvY2xpZW50cy9nby9uZXh1c3YxO25leHVzdjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("ChZuZXh1cy92MS9jb25zb2xlLnByb3RvEghuZXh1cy52MSIaChhDcmVhdGVDb25zb2xlTGlua1JlcXVlc3QiWAoZQ3JlYXRlQ29uc29sZUxpbmtSZXNwb25zZRILCgN1cmwYASABKAkSLgoKZXhwaXJlc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAyiAEKDkNvbnNvbGVTZXJ2aWNlEnYKEUNyZWF0ZUNvbnNvbGVMaW5rEiIubmV4dXMudjEuQ3JlYXRlQ29uc29sZUxpbmtSZXF1ZXN0GiMubmV4dXMudjEuQ3JlYXRlQ29uc29sZUxpbmtSZXNwb25zZSIYwtoYFAoMY29uc29sZS5vcGVuEAEoATABQkUKDGRldi5uZXh1cy52MVABWjNnaXRodWIuY29tL25leHVzZC9uZXh1c2QvY2xpZW50cy9nby9uZXh1c3YxO25leHVzdjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_nexus_rpc_v1_options]);
 
 /**
  * Request of CreateConsoleLink.

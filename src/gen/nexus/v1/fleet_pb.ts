@@ -4,13 +4,14 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_nexus_rpc_v1_options } from "../rpc/v1/options_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file nexus/v1/fleet.proto.
  */
 export const file_nexus_v1_fleet: GenFile = /*@__PURE__*/
-  fileDesc("ChRuZXh1cy92MS9mbGVldC5wcm90bxIIbmV4dXMudjEiEQoPU3RlcERvd25SZXF1ZXN0IiMKEFN0ZXBEb3duUmVzcG9uc2USDwoHYWRkcmVzcxgBIAEoCTJRCgxGbGVldFNlcnZpY2USQQoIU3RlcERvd24SGS5uZXh1cy52MS5TdGVwRG93blJlcXVlc3QaGi5uZXh1cy52MS5TdGVwRG93blJlc3BvbnNlQkUKDGRldi5uZXh1cy52MVABWjNnaXRodWIuY29tL25leHVzZC9uZXh1c2QvY2xpZW50cy9nby9uZXh1c3YxO25leHVzdjFiBnByb3RvMw");
+  fileDesc("ChRuZXh1cy92MS9mbGVldC5wcm90bxIIbmV4dXMudjEiEQoPU3RlcERvd25SZXF1ZXN0IiMKEFN0ZXBEb3duUmVzcG9uc2USDwoHYWRkcmVzcxgBIAEoCTJrCgxGbGVldFNlcnZpY2USWwoIU3RlcERvd24SGS5uZXh1cy52MS5TdGVwRG93blJlcXVlc3QaGi5uZXh1cy52MS5TdGVwRG93blJlc3BvbnNlIhjC2hgUCgxmbGVldC5tYW5hZ2UQASgDMAFCRQoMZGV2Lm5leHVzLnYxUAFaM2dpdGh1Yi5jb20vbmV4dXNkL25leHVzZC9jbGllbnRzL2dvL25leHVzdjE7bmV4dXN2MWIGcHJvdG8z", [file_nexus_rpc_v1_options]);
 
 /**
  * Request of StepDown.

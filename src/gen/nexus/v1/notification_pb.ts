@@ -5,13 +5,14 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
+import { file_nexus_rpc_v1_options } from "../rpc/v1/options_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file nexus/v1/notification.proto.
  */
 export const file_nexus_v1_notification: GenFile = /*@__PURE__*/
-  fileDesc("ChtuZXh1cy92MS9ub3RpZmljYXRpb24ucHJvdG8SCG5leHVzLnYxIjEKFFRlc3RSZWNlaXZlcnNSZXF1ZXN0EhkKCHJlY2VpdmVyGAEgASgJQge6SARyAhg/IkQKFVRlc3RSZWNlaXZlcnNSZXNwb25zZRIrCglyZWNlaXZlcnMYASADKAsyGC5uZXh1cy52MS5UZXN0ZWRSZWNlaXZlciI9Cg5UZXN0ZWRSZWNlaXZlchIMCgRuYW1lGAEgASgJEg0KBXRha2VuGAIgASgIEg4KBnJlYXNvbhgDIAEoCTJnChNOb3RpZmljYXRpb25TZXJ2aWNlElAKDVRlc3RSZWNlaXZlcnMSHi5uZXh1cy52MS5UZXN0UmVjZWl2ZXJzUmVxdWVzdBofLm5leHVzLnYxLlRlc3RSZWNlaXZlcnNSZXNwb25zZUJFCgxkZXYubmV4dXMudjFQAVozZ2l0aHViLmNvbS9uZXh1c2QvbmV4dXNkL2NsaWVudHMvZ28vbmV4dXN2MTtuZXh1c3YxYgZwcm90bzM", [file_buf_validate_validate]);
+  fileDesc("ChtuZXh1cy92MS9ub3RpZmljYXRpb24ucHJvdG8SCG5leHVzLnYxIjEKFFRlc3RSZWNlaXZlcnNSZXF1ZXN0EhkKCHJlY2VpdmVyGAEgASgJQge6SARyAhg/IkQKFVRlc3RSZWNlaXZlcnNSZXNwb25zZRIrCglyZWNlaXZlcnMYASADKAsyGC5uZXh1cy52MS5UZXN0ZWRSZWNlaXZlciI9Cg5UZXN0ZWRSZWNlaXZlchIMCgRuYW1lGAEgASgJEg0KBXRha2VuGAIgASgIEg4KBnJlYXNvbhgDIAEoCTKGAQoTTm90aWZpY2F0aW9uU2VydmljZRJvCg1UZXN0UmVjZWl2ZXJzEh4ubmV4dXMudjEuVGVzdFJlY2VpdmVyc1JlcXVlc3QaHy5uZXh1cy52MS5UZXN0UmVjZWl2ZXJzUmVzcG9uc2UiHcLaGBkKEW5vdGlmaWNhdGlvbi50ZXN0EAEoAzADQkUKDGRldi5uZXh1cy52MVABWjNnaXRodWIuY29tL25leHVzZC9uZXh1c2QvY2xpZW50cy9nby9uZXh1c3YxO25leHVzdjFiBnByb3RvMw", [file_buf_validate_validate, file_nexus_rpc_v1_options]);
 
 /**
  * Request of TestReceivers.

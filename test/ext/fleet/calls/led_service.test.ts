@@ -1,13 +1,12 @@
 import { create, type Message, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
-import { type Leader, ledRpcs, ledService } from "../../../../src/ext/fleet/calls/led_service.js";
+import { type Leader, ledService } from "../../../../src/ext/fleet/calls/led_service.js";
 import { AuditService } from "../../../../src/gen/nexus/v1/audit_pb.js";
 import { GetProviderResponseSchema, ProviderService } from "../../../../src/gen/nexus/v1/provider_pb.js";
 import { TokenService } from "../../../../src/gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../../../src/model/access/principal.js";
 import { AlreadyExists, NotFound, NotLeader } from "../../../../src/model/errors.js";
 import type { CallContext } from "../../../../src/service/pipeline/bound_service.js";
-import { rpcName } from "../../../../src/service/pipeline/rpc_access.js";
 import type { DefinedMethod } from "../../../../src/service/pipeline/service_definition.js";
 
 const agent: Principal = { name: "key:ci", kind: "key" };
@@ -148,27 +147,3 @@ describe("a hub", () => {
     expect(taking.steps).toEqual(["nexus.v1.ProviderService/CreateProvider for key:ci", "here"]);
   });
 });
-
-it("names RPCs of the contract alone", async () => {
-  const files = [
-    "access",
-    "approval",
-    "client_key",
-    "connection",
-    "fleet",
-    "keyring",
-    "notification",
-    "provider",
-    "token",
-  ];
-  const modules = await Promise.all(
-    files.map((file) => import(`../../../../src/gen/nexus/v1/${file}_pb.ts`)),
-  );
-  const services = modules.flatMap((module) => Object.values(module)).filter(isService);
-  const names = services.flatMap(({ methods }) => methods.map((method) => rpcName(method)));
-  expect(names.filter((name) => ledRpcs.includes(name)).toSorted()).toEqual(ledRpcs.toSorted());
-});
-
-function isService(value: unknown): value is typeof ProviderService {
-  return typeof value === "object" && value !== null && "kind" in value && value.kind === "service";
-}
