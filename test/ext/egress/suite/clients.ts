@@ -327,6 +327,14 @@ function browser(): readonly string[] {
   return [process.execPath, file, JSON.stringify(chromiumProgram())];
 }
 
+/** A scanner for request smuggling over both versions of HTTP, one version. */
+export function smugglex(): string {
+  const folder = installed("smugglex", "0.4.0", (at) =>
+    ran(at, "cargo", ["install", "smugglex@0.4.0", "--locked", "--quiet", "--debug", "--root", at]),
+  );
+  return join(folder, "bin/smugglex");
+}
+
 /** The conformance suite of HTTP/2, one version. */
 export function h2spec(): string {
   const version = "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible";

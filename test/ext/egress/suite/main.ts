@@ -1,6 +1,6 @@
 /**
- * `npm run test:egress [-- --only WORD]`: programs that others wrote, each through `nexusd run` to an API that answers nobody without the key; and
- * h2spec against the end of TLS. It installs clients into `~/.cache/nexusd-egress`; what is missing is named, and with `CI=true` a failure.
+ * `npm run test:egress [-- --only WORD]`: programs that others wrote, each through `nexusd run` to an API that answers nobody without the key; h2spec
+ * against the end of TLS; and a scanner for request smuggling. It installs clients into `~/.cache/nexusd-egress`; what is missing is named, and with `CI=true` a failure.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -13,7 +13,8 @@ import { Results } from "../../../interop/results.js";
 import { firstEvent, gotKey } from "../daemon/run_api.js";
 import { RunWorld } from "../daemon/run_world.js";
 import { EgressWorld } from "../proxy/egress_world.js";
-import { type EgressClient, egressClients, h2spec } from "./clients.js";
+import { type EgressClient, egressClients, h2spec, smugglex } from "./clients.js";
+import { scan } from "./smuggling.js";
 
 /**
  * Frames behind a request that may be answered by then: h2spec fails a server whose answer is faster than its error. Here each answer is early,
@@ -69,6 +70,7 @@ try {
   await Promise.all(worlds.map((world) => world.close()));
 }
 if ("h2spec".includes(values.only)) await judge();
+if ("smugglex".includes(values.only)) await scanForSmuggling();
 process.stdout.write(`${results.table(columns)}\n`);
 if (results.complaints !== "") process.stdout.write(`\n${results.complaints}\n`);
 process.stdout.write(`\n${results.passed} passed, ${results.failed} failed, ${results.missing} missing\n`);
@@ -126,6 +128,19 @@ function commandOf(name: string, make: () => readonly string[]): readonly string
     );
     return undefined;
   }
+}
+
+/** One row for each method: some have no body as a rule, and then Node frames none by itself. */
+async function scanForSmuggling(): Promise<void> {
+  const [scanner] = commandOf("smugglex", () => [smugglex()]) ?? [];
+  if (scanner === undefined) return;
+  const methods = ["POST", "GET", "DELETE"].map((method) =>
+    results.check(`smugglex, ${method}`, "conforms", async () => {
+      process.stdout.write(`smugglex, ${method}: ${await scan(scanner, method)}\n`);
+    }),
+  );
+  // It mostly waits for answers that must not come.
+  await Promise.all(methods);
 }
 
 /**
