@@ -98,6 +98,13 @@ export class EgressSession {
       },
       (request, response) => void this.#serve(origin, request, response),
     );
+    // Node's HTTP/2 knows the one spelling alone; a token of this field has any case (RFC 9110 section 10.1.1).
+    server.on("checkExpectation", (request: Incoming, response: Outgoing) => {
+      const expected = request.headers["expect"] ?? "";
+      if (!/^100-continue$/i.test(expected)) return this.#refuse(unexpected(expected), response);
+      response.writeContinue();
+      void this.#serve(origin, request, response);
+    });
     server.on("upgrade", (request, socket, head) => void this.#upgrade(origin, request, socket, head));
     server.on("secureConnection", (socket: Socket) => {
       socket.on("error", () => socket.destroy());
@@ -118,10 +125,13 @@ export class EgressSession {
       const route = judge(origin, request, this.deps);
       await new Exchange({ ...this.deps, origin, route }, request, response).run();
     } catch (error) {
-      const problem = error instanceof Problem ? error : cutOff;
-      this.deps.record?.refused(problem.kind);
-      problem.answer(response);
+      this.#refuse(error instanceof Problem ? error : cutOff, response);
     }
+  }
+
+  #refuse(problem: Problem, response: Outgoing): void {
+    this.deps.record?.refused(problem.kind);
+    problem.answer(response);
   }
 
   async #upgrade(origin: Origin, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
@@ -166,6 +176,10 @@ export class EgressSession {
 
 function isNamed(host: string, name: string): boolean {
   return name.startsWith("*.") ? host.endsWith(name.slice(1)) : host === name;
+}
+
+function unexpected(expected: string): Problem {
+  return new Problem(417, "expectation", `nothing here does "${expected}": Expect may only say 100-continue`);
 }
 
 const cutOff = new Problem(502, "broken-off", "the connection to the API broke off: send the request again");

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import type { IncomingMessage } from "node:http";
+import type { ClientRequest, IncomingMessage } from "node:http";
 import { request as requestTls } from "node:https";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import type { Duplex, Readable, Writable } from "node:stream";
@@ -133,6 +133,29 @@ describe.each([1, 2] as const)("a stream over HTTP/%i", (version) => {
     await expectBackpressure(() => sender, arriving as Readable, 1024 * 1024);
     expect((await answered).status).toBe(200);
     close();
+  });
+});
+
+describe.each([1, 2] as const)("an upload over HTTP/%i that waits for 100 Continue", (version) => {
+  it.each(["100-continue", "100-Continue", "100-CONTINUE"])("gets it for %s", async (expectation) => {
+    const headers = { expect: expectation, "content-length": "5" };
+    const opened = await egress.open("/v1/upload", { version, method: "POST", headers });
+    if (version === 1) (opened.sent as ClientRequest).flushHeaders();
+    await once(opened.sent, "continue");
+    opened.sent.end("hello");
+    expect((await opened.answered).status).toBe(200);
+    expect(egress.received).toMatchObject([{ body: "hello" }]);
+    opened.close();
+  });
+
+  it("is refused where it expects something else", async () => {
+    const answer = await egress.ask("/v1/upload", {
+      version,
+      method: "POST",
+      headers: { expect: "a miracle" },
+    });
+    expect(answer).toMatchObject({ status: 417, headers: { "content-type": "application/problem+json" } });
+    expect(egress.received).toEqual([]);
   });
 });
 
