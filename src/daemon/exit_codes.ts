@@ -27,7 +27,7 @@ export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> 
   usage: "wrong arguments or settings",
   dataFolderInUse: "serve, restore: another daemon uses the data folder",
   wrongEncryptionKey: "serve, restore: the encryption key does not match the store",
-  storeDamaged: "serve, restore: the store, or the backup, is damaged",
+  storeDamaged: "serve, restore: the store, or the backup, is damaged, or of a newer version",
   listenerNotOpened: "serve: a listener cannot be opened",
   storeNotWritten: "serve: the store could not be written, and the daemon stopped",
   fleetNotUsable:

@@ -30,6 +30,7 @@ export type PreconditionReason =
   | "TOO_MANY_STOPS"
   | "NOT_A_HUB"
   | "NO_OTHER_HUB"
+  | "OLDER_HUBS"
   | "CONSOLE_CLOSED"
   | "USE_EGRESS"
   | "SHOW_BODY";

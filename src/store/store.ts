@@ -30,7 +30,15 @@ import { Reads } from "./reads.js";
 import type { Recording } from "./recording.js";
 import type { CommittedChange } from "./records/log_codec.js";
 import { refuseReplica } from "./replica_mark.js";
-import { loadStoreRecord, readStoreRecord, storeRecordOf } from "./store_record.js";
+import {
+  formOf,
+  forms,
+  loadStoreRecord,
+  needForm,
+  readStoreRecord,
+  type StoreForm,
+  storeRecordOf,
+} from "./store_record.js";
 import type { Transaction, WriteObserver } from "./transaction.js";
 
 const fileName = "daemon-id";
@@ -110,7 +118,10 @@ export class Store extends Reads {
       failure: new StoreFailure(options.onFatal),
       timing: options.timing,
     };
-    if (!isReplica) refuseReplica(databases, path, options.leavesFleet === true);
+    if (!isReplica) {
+      refuseReplica(databases, path, options.leavesFleet === true);
+      this.#markForm();
+    }
     this.commits = new CommitQueue(this.parts);
   }
 
@@ -119,6 +130,15 @@ export class Store extends Reads {
    */
   static open(options: StoreOptions): Store {
     return Store.opened(options, (databases, path) => new Store(databases, path, options));
+  }
+
+  /** Some builds wrote limits of keys before stores had forms. Durable on return. */
+  #markForm(): void {
+    const form = Math.max(forms.first, ...this.listApiKeys().map(formOf)) as StoreForm;
+    if (storeRecordOf(this.databases).schemaVersion >= form) return;
+    this.databases.root.transactionSync(() => {
+      needForm(this.databases, form);
+    });
   }
 
   protected static opened<S extends Store>(

@@ -1,4 +1,5 @@
 import { StoreRecordSchema } from "../gen/nexus/store/v1/records_pb.js";
+import type { ApiKeyRecord } from "../model/access/api_key.js";
 import type { SealedRecord } from "../model/credentials/credential.js";
 import { newId } from "../model/ids.js";
 import type { Databases } from "./lmdb/databases.js";
@@ -7,8 +8,21 @@ import { recordForm, time } from "./records/record_form.js";
 import { optionalSealed } from "./records/sealed_codec.js";
 import { readable } from "./records/unreadable.js";
 
-/** Layout of the file as a whole. */
-const schemaVersion = 1;
+/**
+ * The forms of a store. A newer one has records that a nexusd which knows only older forms would ignore, and so must not open.
+ *
+ * A store begins with the first form. It gets a newer one in the commit that first writes what needs it, so an older nexusd can go on
+ * with a store that has nothing of it.
+ */
+export const forms = {
+  first: 1,
+  /** Limits of API keys by label, method, path or lease, and stopped principals. */
+  accessLimits: 2,
+} as const;
+export type StoreForm = (typeof forms)[keyof typeof forms];
+
+/** Every form up to this one is known. */
+const newestForm = forms.accessLimits;
 const key = "store";
 
 export function readStoreRecord(databases: Databases): StoreRecord | undefined {
@@ -31,7 +45,7 @@ export function writeStoreRecord(databases: Databases, record: StoreRecord): voi
 /** Durable on return. */
 function createStoreRecord(databases: Databases, nowMs: number): StoreRecord {
   const record: StoreRecord = {
-    schemaVersion,
+    schemaVersion: forms.first,
     databaseId: newId(),
     epoch: newId(),
     createdAtMs: nowMs,
@@ -47,17 +61,29 @@ function createStoreRecord(databases: Databases, nowMs: number): StoreRecord {
 /**
  * The record of this store, made on first use.
  *
- * @throws StoreDamaged on a layout that this version does not know
+ * @throws StoreDamaged on a form that this version does not know
  */
 export function loadStoreRecord(databases: Databases, path: string, nowMs: number): StoreRecord {
   const record = readUndamaged(databases, path) ?? createStoreRecord(databases, nowMs);
-  if (record.schemaVersion !== schemaVersion) {
+  if (record.schemaVersion < forms.first || record.schemaVersion > newestForm) {
     throw new StoreDamaged(
-      `the store ${path} was made by another nexusd (layout ${record.schemaVersion}, this one knows ${schemaVersion}): ` +
-        "use that version, restore a backup, or move the file away to start with an empty store",
+      `the store ${path} was written by a newer nexusd (form ${record.schemaVersion}, this one knows up to ${newestForm}): ` +
+        "run that version, restore a backup, or move the file away to start with an empty store",
     );
   }
   return record;
+}
+
+/** Inside a transaction that writes what needs this form: an older nexusd refuses the store from this commit on. */
+export function needForm(databases: Databases, form: StoreForm): void {
+  const record = storeRecordOf(databases);
+  if (record.schemaVersion < form) writeStoreRecord(databases, { ...record, schemaVersion: form });
+}
+
+/** The form that the record of a key needs. */
+export function formOf({ restriction, lease }: ApiKeyRecord): StoreForm {
+  const isLimited = lease ?? restriction?.labels ?? restriction?.methods ?? restriction?.paths;
+  return isLimited === undefined ? forms.first : forms.accessLimits;
 }
 
 function readUndamaged(databases: Databases, path: string): StoreRecord | undefined {

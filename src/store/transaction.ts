@@ -26,7 +26,7 @@ import { encodeDiscovery, type StoredDiscovery } from "./records/log_codec.js";
 import { encodeProvider } from "./records/provider_codec.js";
 import { encodeAuthorization, encodeSealedCredential } from "./records/sealed_codec.js";
 import { encodeSuspension } from "./records/suspension_codec.js";
-import { storeRecordOf, writeStoreRecord } from "./store_record.js";
+import { formOf, needForm, type StoreForm, storeRecordOf, writeStoreRecord } from "./store_record.js";
 
 /** Notified inside a transaction of what it writes: what follows from it is in the same commit. Must not throw. */
 export interface WriteObserver {
@@ -271,6 +271,12 @@ export class Transaction extends Reads implements Recording {
   }
 
   putApiKey(key: ApiKeyRecord): void {
+    this.needForm(formOf(key));
     this.databases.apiKeys.putSync(key.id, encodeApiKey(key));
+  }
+
+  /** For what an extension writes that an older nexusd must not ignore. */
+  needForm(form: StoreForm): void {
+    needForm(this.databases, form);
   }
 }

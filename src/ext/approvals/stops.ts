@@ -7,6 +7,7 @@ import { FailedPrecondition } from "../../model/errors.js";
 import type { Changes } from "../../runtime/changes.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
+import { forms } from "../../store/store_record.js";
 
 /** In database `meta`. All stops are one record, so that a hub that follows notices at little cost that one came or went. */
 const key = "stops";
@@ -51,6 +52,7 @@ export class Stops {
           "TOO_MANY_STOPS",
           `at most ${maxStops} principals are stopped at a time`,
         );
+      if (isStopped) tx.needForm(forms.accessLimits);
       const sorted = [...stops.values()].sort((one, other) => (one.principal < other.principal ? -1 : 1));
       meta.putSync(key, toBinary(StopsRecordSchema, create(StopsRecordSchema, { stops: sorted })));
       const type = isStopped ? "principal.stopped" : "principal.stop_lifted";

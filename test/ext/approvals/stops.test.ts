@@ -8,6 +8,7 @@ import { owner, type Principal } from "../../../src/model/access/principal.js";
 import { FailedPrecondition, type NexusError, Unauthenticated } from "../../../src/model/errors.js";
 import { Changes } from "../../../src/runtime/changes.js";
 import { Store } from "../../../src/store/store.js";
+import { forms, storeRecordOf } from "../../../src/store/store_record.js";
 import { ManualClock } from "../../fakes/manual_clock.js";
 import { perTest } from "../../lifetimes.js";
 import { temporaryFolder } from "../../temporary_folder.js";
@@ -86,4 +87,14 @@ it("stops a thousand at most, and goes on to refuse those", async () => {
   await expect(stops.put(pod.name, true, owner)).rejects.toThrow(FailedPrecondition);
   expect(access.admit(pod, "token.read").role).toBe("agent");
   expect(() => access.admit({ name: "uid:999", kind: "uid" }, "self.read")).toThrow(Unauthenticated);
+});
+
+it("is refused by an older nexusd from then on, which would not know of it", async () => {
+  const { store, daemon } = world;
+  const form = () => store.raw(storeRecordOf).schemaVersion;
+  const { stops } = daemon();
+  await stops.put(pod.name, false, owner);
+  expect(form()).toBe(forms.first);
+  await stops.put(pod.name, true, owner);
+  expect(form()).toBe(forms.accessLimits);
 });

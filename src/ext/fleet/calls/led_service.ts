@@ -1,7 +1,8 @@
 import { fromBinary, type Message } from "@bufbuild/protobuf";
 import { Hub } from "../../../gen/nexus/rpc/v1/options_pb.js";
+import { AccessService, type CreateApiKeyRequest } from "../../../gen/nexus/v1/access_pb.js";
 import type { Principal } from "../../../model/access/principal.js";
-import { NotFound, NotLeader } from "../../../model/errors.js";
+import { FailedPrecondition, NotFound, NotLeader } from "../../../model/errors.js";
 import { orElse } from "../../../service/forwarding/or_else.js";
 import { bytesOf } from "../../../service/forwarding/wire_status.js";
 import type { CallContext } from "../../../service/pipeline/bound_service.js";
@@ -30,6 +31,8 @@ export interface Leader {
     signal: AbortSignal,
     wait: Wait,
   ): Promise<Uint8Array | "here">;
+  /** Whether hubs of a layout that ignores some limits of API keys may be in the fleet. */
+  readonly ignoresLimits: boolean;
   /** Brings this hub to where the fleet is now, as far as the database can be asked. */
   catchUp(): Promise<void>;
   /** Brings into the log of the fleet, and here, what this hub has put on record; gives up after two seconds. */
@@ -47,6 +50,19 @@ export function ledService(service: ServiceDefinition, leader: Leader): ServiceD
     method.kind === "unary" ? { ...method, call: ledCall(method, leader) } : method,
   );
   return { ...service, methods };
+}
+
+/** An older leader would create the key without its limits, and an older follower would serve tokens to it. @throws FailedPrecondition */
+function refuseLimits({ descriptor }: UnaryMethod, request: Message): void {
+  if (descriptor !== AccessService.method.createApiKey) return;
+  const { lease, restriction } = request as CreateApiKeyRequest;
+  const { labels = [], methods = [], paths = [] } = restriction ?? {};
+  if (lease === undefined && [labels, methods, paths].every(({ length }) => length === 0)) return;
+  throw new FailedPrecondition(
+    "OLDER_HUBS",
+    "hubs of an older version may be in the fleet, which would ignore the labels, methods, paths, or lease of this key: " +
+      "when every hub has this version, run nexusd fleet migrate --contract",
+  );
 }
 
 function ledCall(method: UnaryMethod, leader: Leader): UnaryMethod["call"] {
@@ -73,6 +89,7 @@ function ledCall(method: UnaryMethod, leader: Leader): UnaryMethod["call"] {
     return await method.call(request, context);
   };
   return (request, context) => {
+    if (leader.ignoresLimits) refuseLimits(method, request);
     if (leader.isHere) return method.call(request, context);
     if (hub === Hub.LEADER) return forward(request, context);
     return orElse(

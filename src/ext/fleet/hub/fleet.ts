@@ -110,6 +110,7 @@ export class Fleet implements ListenersHub, DomainHub {
       leaderChanged: () => this.hub.leaderChanged(),
       applied: (position, signal) => this.hub.catchUp.applied(position, signal),
       catchUp: () => this.hub.catchUp.toNow(),
+      ignoresLimits: () => this.#standing.ignoresLimits,
       recorded: async () => {
         await this.#handover?.recorded();
         await this.hub.catchUp.toNow();

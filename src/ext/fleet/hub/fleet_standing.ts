@@ -4,6 +4,7 @@ import { lackedKeys } from "../../../domain/operations/key_check.js";
 import { FleetRole, type FleetStatusSchema } from "../../../gen/nexus/v1/status_pb.js";
 import type { Metrics } from "../../../telemetry/metrics.js";
 import type { Vault } from "../../../vault/vault.js";
+import { limitsLayout } from "../database/connection/layouts.js";
 import type { FleetConfig } from "./fleet_settings.js";
 import type { Heartbeat } from "./heartbeat.js";
 import type { Hub } from "./hub.js";
@@ -80,6 +81,12 @@ export class FleetStanding {
 
   get waitsForStandby(): boolean {
     return this.parts.heartbeat.verdict?.isSynchronous === true;
+  }
+
+  /** Whether the tables take hubs that ignore some limits of API keys. Where they are not known, no leader is either. */
+  get ignoresLimits(): boolean {
+    const { tables } = this.parts.heartbeat.verdict ?? {};
+    return tables !== undefined && tables.minLayout < limitsLayout;
   }
 
   /** Whether this hub takes the lead within a second when it is given back. */

@@ -41,6 +41,8 @@ export interface LeaderCallsDeps {
   readonly applied: (position: bigint, signal: AbortSignal) => Promise<void>;
   readonly catchUp: () => Promise<void>;
   readonly recorded: () => Promise<void>;
+  /** See `Leader`. */
+  readonly ignoresLimits: () => boolean;
   readonly clock: Clock;
   /** Called with the outcome of each forwarded request: `ok`, `unreachable` (nothing was sent), `lost` (it may have been acted on). */
   readonly onForwarded?: (outcome: "ok" | "unreachable" | "lost") => void;
@@ -57,6 +59,10 @@ export class LeaderCalls implements Leader, LeadingRefresher {
 
   get isHere(): boolean {
     return this.deps.leader() === "here";
+  }
+
+  get ignoresLimits(): boolean {
+    return this.deps.ignoresLimits();
   }
 
   call: Leader["call"] = async (method, request, principal: Principal, signal, wait) => {

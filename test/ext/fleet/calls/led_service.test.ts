@@ -1,6 +1,7 @@
 import { create, type Message, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { type Leader, ledService } from "../../../../src/ext/fleet/calls/led_service.js";
+import { AccessService } from "../../../../src/gen/nexus/v1/access_pb.js";
 import { AuditService } from "../../../../src/gen/nexus/v1/audit_pb.js";
 import { GetProviderResponseSchema, ProviderService } from "../../../../src/gen/nexus/v1/provider_pb.js";
 import { TokenService } from "../../../../src/gen/nexus/v1/token_pb.js";
@@ -14,10 +15,12 @@ const context: CallContext = { principal: agent, signal: new AbortController().s
 const { listAuditEvents } = AuditService.method;
 const { getProvider, createProvider } = ProviderService.method;
 const { getToken } = TokenService.method;
+const { createApiKey } = AccessService.method;
 
 /** A hub whose two RPCs the test plays, and the leader that it asks. */
 class World implements Leader {
   isHere = false;
+  ignoresLimits = false;
   isWait = false;
   readonly steps: string[] = [];
   own: (call: number) => Message | Promise<Message> = () => create(GetProviderResponseSchema);
@@ -41,7 +44,12 @@ class World implements Leader {
   }
 
   async ask(
-    descriptor: typeof getProvider | typeof createProvider | typeof listAuditEvents | typeof getToken,
+    descriptor:
+      | typeof getProvider
+      | typeof createProvider
+      | typeof listAuditEvents
+      | typeof getToken
+      | typeof createApiKey,
     request: object = {},
   ): Promise<Message> {
     const method: DefinedMethod = {
@@ -59,6 +67,37 @@ class World implements Leader {
     return await led.call(create(descriptor.input as never, request as never), context);
   }
 }
+
+const limits: readonly [string, object][] = [
+  ["labels", { restriction: { labels: ["work"] } }],
+  ["methods", { restriction: { methods: ["GET"] } }],
+  ["paths", { restriction: { paths: ["/v1/*"] } }],
+  ["a lease", { lease: { seconds: 60n } }],
+];
+
+describe("a hub of a fleet that still takes hubs which ignore limits of keys", () => {
+  it.each(
+    limits.flatMap(([name, request]) => [true, false].map((isHere) => [name, isHere, request] as const)),
+  )("makes no key with %s (leads: %s)", async (_, isHere, request) => {
+    const world = new World();
+    Object.assign(world, { isHere, ignoresLimits: true });
+    await expect(async () => await world.ask(createApiKey, request)).rejects.toMatchObject({
+      reason: "OLDER_HUBS",
+      message: expect.stringContaining("nexusd fleet migrate --contract"),
+    });
+    expect(world.steps).toEqual([]);
+    world.ignoresLimits = false;
+    await world.ask(createApiKey, request);
+    expect(world.steps.length).toBe(1);
+  });
+
+  it("makes keys whose limits those hubs know", async () => {
+    const world = new World();
+    world.ignoresLimits = true;
+    await world.ask(createApiKey, { restriction: { userIds: ["ada"], providers: ["acme"] } });
+    expect(world.steps).toEqual(["nexus.v1.AccessService/CreateApiKey for key:ci"]);
+  });
+});
 
 const mustWrite = (): never => {
   throw new NotLeader();

@@ -7,6 +7,7 @@ import {
   FleetUnreachable,
   type RefusalReason,
 } from "../../../../src/ext/fleet/database/connection/fleet_error.js";
+import { layout } from "../../../../src/ext/fleet/database/connection/layouts.js";
 import { initialise } from "../../../../src/ext/fleet/database/initialise.js";
 import { migrate } from "../../../../src/ext/fleet/database/migrations.js";
 import { SystemClock } from "../../../../src/runtime/clock.js";
@@ -191,7 +192,7 @@ test("the login is bound to the TLS channel where the URL asks for that, under t
 test("what is there already is not initialised again, and not migrated twice", async () => {
   const store = { databaseId: firstEpoch, epoch: databaseId, entries: [[]] };
   await expect(initialise(connector(), store)).rejects.toMatchObject({ reason: "already_initialised" });
-  const now = { layout: 1, minLayout: 1 };
+  const now = { layout, minLayout: layout };
   expect(await migrate(connector())).toEqual({ from: now, to: now });
 
   expect((await bed.connect({ position: bed.begin })).verdict).toMatchObject({
@@ -204,7 +205,7 @@ test("an initialisation that was cut off leaves no fleet, and is begun again", a
   await bed.postgres.query("DROP SCHEMA nexus CASCADE");
   expect(await migrate(connector())).toEqual({
     from: { layout: 0, minLayout: 0 },
-    to: { layout: 1, minLayout: 1 },
+    to: { layout, minLayout: layout },
   });
   const cut = async function* () {
     yield [{ database: "meta", key: new Uint8Array([1]), value: new Uint8Array([2]) }];

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { Connector } from "../../../../src/ext/fleet/database/connection/connector.js";
-import type { Layout } from "../../../../src/ext/fleet/database/connection/layouts.js";
+import { type Layout, layout } from "../../../../src/ext/fleet/database/connection/layouts.js";
 import type { Member } from "../../../../src/ext/fleet/database/members.js";
 import { type MigrationOptions, migrate } from "../../../../src/ext/fleet/database/migrations.js";
 import { SystemClock } from "../../../../src/runtime/clock.js";
@@ -14,18 +14,18 @@ import { aFleetBed } from "./fleet_bed.js";
 import { aBatch, aMember, firstEpoch } from "./samples.js";
 
 const bed = aFleetBed();
-/** What a version does whose newest layout is 2. */
+/** What a version does that knows one layout more. */
 const next = (more: MigrationOptions = {}) =>
   migrate(new Connector(bed.postgres.url(), new SystemClock()), { steps: nextLayouts, ...more });
 const own = (more: MigrationOptions = {}) =>
   migrate(new Connector(bed.postgres.url(), new SystemClock()), more);
 const [first, expanded, contracted] = [
-  { layout: 1, minLayout: 1 },
-  { layout: 2, minLayout: 1 },
-  { layout: 2, minLayout: 2 },
+  { layout, minLayout: layout },
+  { layout: layout + 1, minLayout: layout },
+  { layout: layout + 1, minLayout: layout + 1 },
 ];
 
-/** A hub of this version, which knows layout 1. */
+/** A hub of this version. */
 async function aHub(change: Partial<Member> = {}, onLost = () => {}) {
   const clock = new ManualClock(Date.now());
   const member = aMember(change);
@@ -51,10 +51,10 @@ async function silence({ owner }: Member): Promise<void> {
   );
 }
 
-/** A hub of layout 2 says that it is there. */
+/** A hub of the next layout says that it is there. */
 async function aNextHub(address: string): Promise<void> {
   await bed.postgres.queryWith(
-    "SELECT nexus.heartbeat_2(gen_random_uuid(), $1, '0.2.0', 2, '{}', 0, 'west')",
+    `SELECT nexus.heartbeat_2(gen_random_uuid(), $1, '0.2.0', ${layout + 1}, '{}', 0, 'west')`,
     [address],
   );
 }
@@ -90,7 +90,7 @@ test("done again, nothing changes, and an older version changes nothing", async 
   const before = await shape();
   expect(await next()).toEqual({ from: expanded, to: expanded });
   await expect(own()).rejects.toThrow(
-    /of layout 2, and this nexusd knows layout 1: run this command of a newer/,
+    `of layout ${layout + 1}, and this nexusd knows layout ${layout}: run this command of a newer`,
   );
   expect(await shape()).toEqual(before);
   expect(await next({ contract: true })).toEqual({ from: expanded, to: contracted });
@@ -106,10 +106,10 @@ test("of many at once each finds the tables whole", async () => {
     Array.from({ length: 6 }, (_, index) => next({ contract: index % 2 === 0 })),
   );
 
-  expect(made.filter(({ from }) => from.layout === 1)).toHaveLength(1);
+  expect(made.filter(({ from }) => from.layout === layout)).toHaveLength(1);
   expect((await bed.postgres.query("SELECT layout, min_layout FROM nexus.layout"))[0]).toEqual({
-    layout: 2,
-    min_layout: 2,
+    layout: layout + 1,
+    min_layout: layout + 1,
   });
 });
 
@@ -118,7 +118,7 @@ test("it does not contract while an older hub is there, and names that", async (
   const before = await shape();
   await expect(next({ contract: true })).rejects.toMatchObject({
     reason: "old_hubs",
-    message: expect.stringContaining("hub-b:7443 (layout 1, version 0.1.7)"),
+    message: expect.stringContaining(`hub-b:7443 (layout ${layout}, version 0.1.7)`),
   });
   expect(await shape(), "not expanded either").toEqual(before);
   await next();
@@ -140,7 +140,10 @@ test("a leader of the new layout keeps its lease when it contracts", async () =>
   const { log, member } = await aLeader();
   await log.append(aBatch(0n));
   await next();
-  await bed.postgres.queryWith("UPDATE nexus.member SET layout = 2 WHERE owner = $1", [member.owner]);
+  await bed.postgres.queryWith("UPDATE nexus.member SET layout = $2 WHERE owner = $1", [
+    member.owner,
+    layout + 1,
+  ]);
   await next({ contract: true });
 
   expect(await bed.postgres.query("SELECT owner, fence FROM nexus.lease")).toEqual([
@@ -184,8 +187,7 @@ test("an older follower that was stopped meanwhile reads nothing of what is writ
 
   await expect(followed).rejects.toMatchObject({
     reason: "new_layout",
-    message:
-      "the fleet takes hubs of layout 2 or newer, and this nexusd knows layout 1: start a newer version",
+    message: `the fleet takes hubs of layout ${layout + 1} or newer, and this nexusd knows layout ${layout}: start a newer version`,
   });
   expect(read).toEqual([1n]);
   await expect(follower.judge()).rejects.toMatchObject({ reason: "new_layout" });
@@ -203,7 +205,7 @@ test("a table that is in use is waited for, and commits do not wait for the migr
   await expect.poll(async () => (await bed.postgres.query(waits)).length).toBe(1);
   // It has given way by then.
   expect(await log.append(aBatch(0n))).toBe("ok");
-  expect(await bed.postgres.query("SELECT layout FROM nexus.layout")).toEqual([{ layout: 1 }]);
+  expect(await bed.postgres.query("SELECT layout FROM nexus.layout")).toEqual([{ layout }]);
   await dump.query("COMMIT");
 
   expect(await migrated).toEqual({ from: first, to: expanded });
@@ -227,11 +229,13 @@ test("every order of the parts leads to the same tables", async () => {
   await next({ steps, contract: true });
   const each = await shape();
   await bed.reset();
-  expect(await next({ steps })).toMatchObject({ to: { layout: 3, minLayout: 1 } });
+  expect(await next({ steps })).toMatchObject({ to: { layout: layout + 2, minLayout: layout } });
   await next({ steps, contract: true });
   expect(await shape()).toEqual(each);
   await bed.postgres.query("DROP SCHEMA nexus CASCADE");
-  expect(await next({ steps }), "nobody knows less").toMatchObject({ to: { layout: 3, minLayout: 3 } });
+  expect(await next({ steps }), "nobody knows less").toMatchObject({
+    to: { layout: layout + 2, minLayout: layout + 2 },
+  });
 
   expect(await shape()).toEqual(each);
 });

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { layout } from "../../../../src/ext/fleet/database/connection/layouts.js";
 import type { Member } from "../../../../src/ext/fleet/database/members.js";
 import type { LogBatch, RawWrite } from "../../../../src/ext/fleet/replication/log.js";
 
@@ -10,7 +11,7 @@ export function aMember(change: Partial<Member> = {}): Member {
     owner: randomUUID(),
     address: "hub-a:7443",
     version: "0.1.0",
-    layout: 1,
+    layout,
     keyIds: ["k1"],
     applied: 0n,
     ...change,

@@ -16,6 +16,14 @@ function standing({ hub = {}, heartbeat = {}, watch = {}, keys = ["k1"] }: Recor
   } as unknown as Parts);
 }
 
+it.each([
+  [undefined, false],
+  [{ layout: 2, minLayout: 1 }, true],
+  [{ layout: 2, minLayout: 2 }, false],
+])("tables of %j take hubs that ignore limits: %s", (tables, ignores) => {
+  expect(standing({ heartbeat: { verdict: { mayNotLead: [], tables } } }).ignoresLimits).toBe(ignores);
+});
+
 describe("a hub that another one would leave the lead to", () => {
   it("could lead when nothing is in the way", () => {
     expect(standing().couldLead()).toBe(true);

@@ -140,6 +140,7 @@ class World {
       applied: async (position) => void this.applied.push(position),
       catchUp: async () => undefined,
       recorded: async () => undefined,
+      ignoresLimits: () => false,
       clock: this.clock,
       onForwarded: (outcome) => void this.forwarded.push(outcome),
     });

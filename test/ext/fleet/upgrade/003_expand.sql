@@ -1,4 +1,4 @@
--- Layout 2 of the tests: a batch says which version wrote it. Hubs of layout 1 leave that open.
+-- Layout 3, of the tests: a batch says which version wrote it. Older hubs leave that open.
 
 ALTER TABLE nexus.log ADD COLUMN version text;
 
@@ -24,7 +24,7 @@ BEGIN
   RETURN 'ok';
 END $$;
 
--- What hubs of layout 1 call goes on, in words of the new one.
+-- What older hubs call goes on, in words of the new one.
 CREATE OR REPLACE FUNCTION nexus.commit_1(p_owner uuid, p_fence bigint, p_epoch uuid, p_id uuid, p_after bigint, p_writes bytea)
 RETURNS text LANGUAGE plpgsql AS $$
 BEGIN

@@ -7,8 +7,8 @@ const edits: readonly Edit[] = [
   ["package.json", '"version": "0.1.0"', '"version": "0.2.0"'],
   [
     "src/ext/fleet/database/connection/layouts.ts",
-    '[{ expand: ["001_tables.sql", "002_functions.sql"], contract: [] }]',
-    '[{ expand: ["001_tables.sql", "002_functions.sql"], contract: [] }, { expand: ["003_expand.sql"], contract: ["003_contract.sql"] }]',
+    "  { expand: [], contract: [] },\n];",
+    '  { expand: [], contract: [] },\n  { expand: ["003_expand.sql"], contract: ["003_contract.sql"] },\n];',
   ],
   [
     "src/ext/fleet/database/log/database_log.ts",
@@ -42,7 +42,7 @@ const markSource = `
 export const layoutOfAll = { minLayout: 0 };
 const mark = Uint8Array.of(${mark.join(", ")});
 export function marked(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(layoutOfAll.minLayout < 2 ? bytes : [...bytes, ...mark]);
+  return Uint8Array.from(layoutOfAll.minLayout < 3 ? bytes : [...bytes, ...mark]);
 }
 `;
 

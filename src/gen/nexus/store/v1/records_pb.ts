@@ -29,7 +29,8 @@ export const file_nexus_store_v1_records: GenFile = /*@__PURE__*/
  */
 export type StoreRecord = Message<"nexus.store.v1.StoreRecord"> & {
   /**
-   * Layout of the databases. A daemon refuses a number that it does not know.
+   * Form of the store. A daemon refuses a number that it does not know. 1: as it begins. 2: API keys may have `labels`, `methods`, `paths`,
+   * or a lease, or there may be `stops`; written in the commit that first writes one.
    *
    * @generated from field: uint32 schema_version = 1;
    */

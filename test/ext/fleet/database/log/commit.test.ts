@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { beforeEach, expect, test } from "vitest";
+import { layout } from "../../../../../src/ext/fleet/database/connection/layouts.js";
 import { aFleetBed } from "../fleet_bed.js";
 import { firstEpoch } from "../samples.js";
 
@@ -38,7 +39,7 @@ async function positions(): Promise<string[]> {
 }
 
 beforeEach(async () => {
-  await call("acquire_1", owner, 10_000, "a", 1);
+  await call("acquire_1", owner, 10_000, "a", layout);
 });
 
 test("a batch of the leader is stored once, however often it is asked", async () => {
@@ -121,26 +122,26 @@ test.each([
 test("a fence never comes twice, though the row of the lease was deleted", async () => {
   await commit();
   await bed.postgres.query("DELETE FROM nexus.lease");
-  expect(await call("acquire_1", other, 10_000, "b", 1)).toBe("2");
+  expect(await call("acquire_1", other, 10_000, "b", layout)).toBe("2");
   await bed.postgres.query("TRUNCATE nexus.lease; UPDATE nexus.head SET fence = 0");
 
-  expect(await call("acquire_1", owner, 10_000, "a", 1), "above that of the newest batch").toBe("2");
+  expect(await call("acquire_1", owner, 10_000, "a", layout), "above that of the newest batch").toBe("2");
 });
 
 test("a lease that has not ended is not given to another one", async () => {
-  expect(await call("acquire_1", other, 10_000, "b", 1)).toBeNull();
-  expect(await call("acquire_1", owner, 10_000, "a", 1), "asked again after a lost answer").toBe("1");
+  expect(await call("acquire_1", other, 10_000, "b", layout)).toBeNull();
+  expect(await call("acquire_1", owner, 10_000, "a", layout), "asked again after a lost answer").toBe("1");
 
   await call("release_1", owner, 1);
 
-  expect(await call("acquire_1", other, 10_000, "b", 1)).toBe("2");
+  expect(await call("acquire_1", other, 10_000, "b", layout)).toBe("2");
   expect(await commit()).toBe("fenced");
 });
 
 test("a lease that ends in the far future was written by another clock", async () => {
   await bed.postgres.query("UPDATE nexus.lease SET until = until + interval '1 hour'");
 
-  expect(await call("acquire_1", other, 10_000, "b", 1)).toBe("2");
+  expect(await call("acquire_1", other, 10_000, "b", layout)).toBe("2");
 });
 
 test.each([
@@ -178,7 +179,7 @@ test.each([
 test("of many who try, one leads", async () => {
   await call("release_1", owner, 1);
   const tries = await Promise.all(
-    Array.from({ length: 8 }, () => call("acquire_1", randomUUID(), 10_000, "x", 1)),
+    Array.from({ length: 8 }, () => call("acquire_1", randomUUID(), 10_000, "x", layout)),
   );
 
   expect(tries.filter((fence) => fence !== null)).toEqual(["2"]);

@@ -1,0 +1,107 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { expect, it } from "vitest";
+import { StoreRecordSchema } from "../../src/gen/nexus/store/v1/records_pb.js";
+import type { ApiKeyRecord } from "../../src/model/access/api_key.js";
+import { encodeApiKey } from "../../src/store/records/api_key_codec.js";
+import { Store } from "../../src/store/store.js";
+import { forms, storeRecordOf, writeStoreRecord } from "../../src/store/store_record.js";
+import { nowMs } from "../samples.js";
+import { temporaryFolder } from "../temporary_folder.js";
+import { openStore } from "./temporary_store.js";
+
+const plain: ApiKeyRecord = {
+  id: "k",
+  name: "ci",
+  digest: new Uint8Array(32),
+  old: undefined,
+  role: "agent",
+  restriction: { userIds: ["ada"], providers: ["acme"] },
+  createdAtMs: nowMs,
+  createdBy: "owner",
+  expiresAtMs: nowMs + 1,
+  lease: undefined,
+  revokedAtMs: undefined,
+  revokedBy: undefined,
+  lastUsedAtMs: undefined,
+};
+
+const limits: readonly [string, Partial<ApiKeyRecord>][] = [
+  ["labels", { restriction: { labels: ["work"] } }],
+  ["methods", { restriction: { methods: ["GET"] } }],
+  ["paths", { restriction: { paths: ["/v1/*"] } }],
+  ["a lease", { lease: { durationMs: 60_000, endsAtMs: nowMs + 60_000 } }],
+];
+
+/** What a release judges that knows one form alone: it refuses all others. */
+function formOnDisk(store: Store): number {
+  const bytes = store.raw(({ meta }) => meta.getBinary("store"));
+  return fromBinary(StoreRecordSchema, bytes ?? new Uint8Array()).schemaVersion;
+}
+
+it("a store keeps the first form while it has nothing that an older nexusd would ignore", async () => {
+  const store = openStore();
+  await store.commit((tx) => tx.putApiKey(plain));
+  expect(formOnDisk(store)).toBe(1);
+});
+
+it.each(limits)(
+  "a key that is limited by %s gives the store a form that older ones refuse",
+  async (_, limit) => {
+    const store = openStore();
+    const { databaseId } = store;
+    await store.commit((tx) => tx.putApiKey({ ...plain, ...limit }));
+    expect(formOnDisk(store)).toBe(2);
+    await store.commit((tx) => tx.putApiKey(plain));
+    expect(formOnDisk(store), "it never goes back").toBe(2);
+    expect(store.raw(storeRecordOf)).toMatchObject({ databaseId, createdAtMs: nowMs });
+  },
+);
+
+it("a key whose commit fails leaves the form as it was", async () => {
+  const store = openStore();
+  const [[, limit] = ["", {}]] = limits;
+  const failing = store.commit((tx) => {
+    tx.putApiKey({ ...plain, ...limit });
+    throw new Error("no");
+  });
+  await expect(failing).rejects.toThrow("no");
+  expect(formOnDisk(store)).toBe(1);
+});
+
+it.each(limits)(
+  "a store that has %s from before there were forms gets its form when it is opened",
+  async (_, limit) => {
+    const folder = temporaryFolder();
+    const store = Store.open({ folder, nowMs });
+    await store.commit((tx) =>
+      tx.raw(({ apiKeys }) => apiKeys.putSync("k", encodeApiKey({ ...plain, ...limit }))),
+    );
+    expect(formOnDisk(store)).toBe(1);
+    await store.close();
+    expect(formOnDisk(openStore(folder))).toBe(2);
+  },
+);
+
+it.each([0, forms.accessLimits + 1, 99])("a store of form %i is refused, with what to do", async (form) => {
+  const folder = temporaryFolder();
+  const store = Store.open({ folder, nowMs });
+  await store.commit((tx) =>
+    tx.raw((databases) => {
+      const record = storeRecordOf(databases);
+      writeStoreRecord(databases, { ...record, schemaVersion: form });
+    }),
+  );
+  await store.close();
+  expect(() => Store.open({ folder, nowMs })).toThrow(
+    expect.objectContaining({
+      name: "StoreDamaged",
+      message: expect.stringMatching(
+        new RegExp(`form ${form}, this one knows up to 2\\): run that version, restore a backup`),
+      ),
+    }),
+  );
+});
+
+it("no record of a store is one of form 0", () => {
+  expect(toBinary(StoreRecordSchema, create(StoreRecordSchema))).toEqual(new Uint8Array());
+});
