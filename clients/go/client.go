@@ -118,6 +118,7 @@ func (c *Client) token(ctx context.Context, r *request) (*Token, error) {
 func (c *Client) ask(ctx context.Context, r *request, wait time.Duration) (*Token, error) {
 	asked := &nexusv1.AcquireTokenRequest{
 		ProviderName: r.name.provider, UserId: r.name.user, Label: r.name.label, Scopes: r.scopes, ReturnUrl: r.returnURL,
+		OnlyScopes: r.only,
 	}
 	if r.minTTL != 0 {
 		asked.MinTtl = durationpb.New(r.minTTL)

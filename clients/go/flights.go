@@ -27,7 +27,7 @@ func (f *flights) share(ctx context.Context, r *request, call func(context.Conte
 	if ctx.Err() != nil {
 		return nil, statusError(status.FromContextError(ctx.Err()).Err())
 	}
-	key := fmt.Sprintf("%q %q %d %q", r.name, r.scopes, r.minTTL, r.returnURL)
+	key := fmt.Sprintf("%q %q %t %d %q", r.name, r.scopes, r.only, r.minTTL, r.returnURL)
 	f.mu.Lock()
 	one := f.under[key]
 	if one == nil {

@@ -35,6 +35,7 @@ type TokenOption func(*request)
 type request struct {
 	name      name
 	scopes    []string
+	only      bool
 	minTTL    time.Duration
 	returnURL string
 	onConsent func(*ConsentRequired)
@@ -51,8 +52,16 @@ func newRequest(provider, user string, options []TokenOption) *request {
 // Label names a second account of the same user at the same provider, for example "work".
 func Label(label string) TokenOption { return func(r *request) { r.name.label = label } }
 
-// Scopes are those that the token must have; without it any will do. A person is asked for those that are missing.
-func Scopes(scopes ...string) TokenOption { return func(r *request) { r.scopes = scopes } }
+// Scopes are those that the token must have; without it any will do. A person is asked for those that are missing, and at the first consent
+// for the provider's default scopes too.
+func Scopes(scopes ...string) TokenOption {
+	return func(r *request) { r.scopes, r.only = scopes, false }
+}
+
+// OnlyScopes are Scopes without the provider's defaults at the first consent, for a token that may do less.
+func OnlyScopes(scopes ...string) TokenOption {
+	return func(r *request) { r.scopes, r.only = scopes, true }
+}
 
 // MinTTL is how long the token should live at least, at most 24 hours. It is a wish: a provider gives no token a longer life.
 func MinTTL(ttl time.Duration) TokenOption { return func(r *request) { r.minTTL = ttl } }

@@ -162,11 +162,10 @@ export class Engine extends WiredDomain {
   }
 
   /** From the page of the request to the callback. */
-  async finish(state: string, stepUp?: "agreed") {
+  async finish(state: string, stepUp?: "agreed", path = "/auth/callback/op") {
     const started = await this.completer.start(state, () => stepUp === "agreed");
     if (started.kind !== "redirect") throw new Error(started.kind);
     const query = new URLSearchParams({ state, code: "c" });
-    const path = "/auth/callback/op";
     return await this.completer.finish(query, () => started.binding.value, undefined, path);
   }
 

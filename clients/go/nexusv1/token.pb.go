@@ -206,8 +206,9 @@ type AcquireTokenRequest struct {
 	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// Distinguishes a second account of the user at the provider; see `ConnectionName`.
 	Label string `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`
-	// Scopes that the token must have. None means any, and the profile's defaults for a new connection. At most 100 together with
-	// those that the connection has or requests.
+	// Scopes that the token must have; none means any. The first consent requests them together with the profile's default scopes, which may
+	// be those for an id_token and a refresh token (`openid`, `offline_access`); see `only_scopes`. At most 100 together with those that the
+	// connection has or requests.
 	Scopes []string `protobuf:"bytes,4,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	// How long the token should be valid at least, 0 to 24 hours; not a guarantee, as in `GetToken`.
 	MinTtl *durationpb.Duration `protobuf:"bytes,5,opt,name=min_ttl,json=minTtl,proto3" json:"min_ttl,omitempty"`
@@ -222,6 +223,8 @@ type AcquireTokenRequest struct {
 	// If a user is needed, use device authorization, as in `RequestConnection`: `consent` has a code instead of `auth_url`. It takes
 	// effect only when a request for consent is created.
 	Device bool `protobuf:"varint,51,opt,name=device,proto3" json:"device,omitempty"`
+	// The first consent requests `scopes` without the profile's default scopes, for a token that may do less. Needs `scopes`.
+	OnlyScopes bool `protobuf:"varint,52,opt,name=only_scopes,json=onlyScopes,proto3" json:"only_scopes,omitempty"`
 	// The request to an API that the token is for, as in `TokenServiceGetTokenRequest`.
 	Request       *ShownRequest `protobuf:"bytes,80,opt,name=request,proto3" json:"request,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -317,6 +320,13 @@ func (x *AcquireTokenRequest) GetMcpServerUrl() string {
 func (x *AcquireTokenRequest) GetDevice() bool {
 	if x != nil {
 		return x.Device
+	}
+	return false
+}
+
+func (x *AcquireTokenRequest) GetOnlyScopes() bool {
+	if x != nil {
+		return x.OnlyScopes
 	}
 	return false
 }
@@ -1854,7 +1864,7 @@ const file_nexus_v1_token_proto_rawDesc = "" +
 	"\bid_token\x18\b \x01(\tR\aidToken\x1a>\n" +
 	"\x10CredentialsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf3\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x94\x03\n" +
 	"\x13AcquireTokenRequest\x12#\n" +
 	"\rprovider_name\x18\x01 \x01(\tR\fproviderName\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x14\n" +
@@ -1865,7 +1875,9 @@ const file_nexus_v1_token_proto_rawDesc = "" +
 	"return_url\x18\x06 \x01(\tR\treturnUrl\x12-\n" +
 	"\x04wait\x18\a \x01(\v2\x19.google.protobuf.DurationR\x04wait\x12$\n" +
 	"\x0emcp_server_url\x182 \x01(\tR\fmcpServerUrl\x12\x16\n" +
-	"\x06device\x183 \x01(\bR\x06device\x120\n" +
+	"\x06device\x183 \x01(\bR\x06device\x12\x1f\n" +
+	"\vonly_scopes\x184 \x01(\bR\n" +
+	"onlyScopes\x120\n" +
 	"\arequest\x18P \x01(\v2\x16.nexus.v1.ShownRequestR\arequest\"\xf1\x02\n" +
 	"\fShownRequest\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x10\n" +

@@ -33,6 +33,7 @@ type request struct {
 	User       string   `json:"user"`
 	Label      string   `json:"label"`
 	Scopes     []string `json:"scopes"`
+	OnlyScopes bool     `json:"only_scopes"`
 	MinTTLMs   int64    `json:"min_ttl_ms"`
 	DeadlineMs int64    `json:"deadline_ms"`
 	ReturnURL  string   `json:"return_url"`
@@ -172,8 +173,12 @@ func (line *request) context(ctx context.Context) (context.Context, context.Canc
 }
 
 func (line *request) tokenOptions() []nexus.TokenOption {
+	scopes := nexus.Scopes
+	if line.OnlyScopes {
+		scopes = nexus.OnlyScopes
+	}
 	return []nexus.TokenOption{
-		nexus.Label(line.Label), nexus.Scopes(line.Scopes...), nexus.ReturnURL(line.ReturnURL),
+		nexus.Label(line.Label), scopes(line.Scopes...), nexus.ReturnURL(line.ReturnURL),
 		nexus.MinTTL(time.Duration(line.MinTTLMs) * time.Millisecond),
 	}
 }

@@ -47,7 +47,7 @@ NotImplementedByDriver.__name__ = "NotImplemented"
 def arguments(message: Fields) -> Fields:
     """Of `token` and `acquire`."""
     given: Fields = {"user": message["user"]}
-    for name in ("label", "scopes", "return_url"):
+    for name in ("label", "scopes", "only_scopes", "return_url"):
         if message.get(name) is not None:
             given[name] = message[name]
     if message.get("min_ttl_ms") is not None:

@@ -39,8 +39,10 @@ export interface TokenOptions extends Limits {
   readonly user: string;
   /** Tells a second account of the user at the provider apart. */
   readonly label?: string | undefined;
-  /** Scopes that the token must have. Default: any will do. */
+  /** Scopes that the token must have. Default: any will do. The first consent asks for the provider's default scopes too. */
   readonly scopes?: readonly string[] | undefined;
+  /** The first consent asks for `scopes` alone. */
+  readonly onlyScopes?: boolean | undefined;
   /** How long the token should live at least, 0 to 24 hours: a wish, as in `AcquireToken`. */
   readonly minTtlMs?: number | undefined;
   /** Where a person is needed, ask by device authorization (RFC 8628): a code that is entered on any device, instead of the link. */
@@ -224,21 +226,22 @@ export class Nexus implements AsyncDisposable, Disposable {
   }
 
   #ask(name: TokenName, options: TokenOptions, signal: AbortSignal): Promise<Token> {
-    const { scopes = [], minTtlMs = 0, device = false, timeoutMs } = options;
-    const key = JSON.stringify([name.key, [...scopes].sort(), minTtlMs, device, timeoutMs !== undefined]);
+    const { scopes = [], onlyScopes = false, minTtlMs = 0, device = false, timeoutMs } = options;
+    const wish = [[...scopes].sort(), onlyScopes, minTtlMs, device, timeoutMs !== undefined];
+    const key = JSON.stringify([name.key, ...wish]);
     return this.#shared.join(key, signal, (shared) => this.#acquireToken(name, options, {}, shared));
   }
 
   /** @throws ConsentRequired */
   async #acquireToken(
     name: TokenName,
-    { scopes = [], minTtlMs = 0, device = false, timeoutMs }: TokenOptions,
+    { scopes = [], onlyScopes = false, minTtlMs = 0, device = false, timeoutMs }: TokenOptions,
     { returnUrl = "", waitMs = 0 }: Question,
     signal: AbortSignal,
   ): Promise<Token> {
     const { providerName, userId, label } = name.message;
     const request = {
-      ...{ providerName, userId, label, scopes: [...scopes], returnUrl, device },
+      ...{ providerName, userId, label, scopes: [...scopes], onlyScopes, returnUrl, device },
       ...(minTtlMs > 0 ? { minTtl: durationOf(minTtlMs) } : {}),
       ...(waitMs > 0 ? { wait: durationOf(waitMs) } : {}),
     };

@@ -30,6 +30,7 @@ interface Fields {
   readonly user: string;
   readonly label?: string;
   readonly scopes?: string[];
+  readonly only_scopes?: boolean;
   readonly min_ttl_ms?: number;
   readonly deadline_ms?: number;
   readonly return_url?: string;
@@ -57,8 +58,15 @@ function write(message: object): void {
 }
 
 function tokenOptions(fields: Fields, signal?: AbortSignal) {
-  const { user, label, scopes, min_ttl_ms: minTtlMs, deadline_ms: timeoutMs } = fields;
-  return { user, label, scopes, minTtlMs, timeoutMs, signal };
+  const {
+    user,
+    label,
+    scopes,
+    only_scopes: onlyScopes,
+    min_ttl_ms: minTtlMs,
+    deadline_ms: timeoutMs,
+  } = fields;
+  return { user, label, scopes, onlyScopes, minTtlMs, timeoutMs, signal };
 }
 
 function answer({ credentials, accessToken, revision, expiresAt }: Token) {

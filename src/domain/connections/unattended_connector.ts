@@ -17,7 +17,7 @@ import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
 import type { ConnectionRequest } from "../consent/consent_request.js";
-import { refuseOtherName, refuseRevoked } from "../providers/requested_profile.js";
+import { refuseOtherName, refuseRevoked, scopesFor } from "../providers/requested_profile.js";
 import type { RefreshOutcome } from "../refresh/refresh_outcome.js";
 import type { Refresher } from "../refresh/refresher.js";
 import { changeConnection } from "./state/connection_change.js";
@@ -66,7 +66,7 @@ export class UnattendedConnector {
     profile: ProviderProfile,
     principal: Principal,
   ): Promise<Connection> {
-    const scopes = request.scopes.length > 0 ? request.scopes : profile.scopes;
+    const scopes = scopesFor(profile, request);
     const { id } = await this.deps.store.commit((tx) => this.#due(tx, request, profile, scopes, principal));
     let outcome = await this.deps.refresher.refresh(id, "demand", { isProbe: true });
     // What it was shared with was sent before these scopes were asked for.

@@ -25,7 +25,7 @@ import {
 } from "../connections/state/quotas.js";
 import { type CredentialVault, hashState } from "../credentials/credential_vault.js";
 import type { McpServers } from "../providers/mcp_servers.js";
-import { profileNamed, profileOf, refuseRevoked } from "../providers/requested_profile.js";
+import { profileNamed, profileOf, refuseRevoked, scopesFor } from "../providers/requested_profile.js";
 import { connectionKey } from "../token_endpoint/dpop_keys.js";
 import { type IssuerMetadata, refuseWithoutAuthorization } from "../token_endpoint/issuer_metadata.js";
 import { type DeviceRequests, refuseForDevice, shownOf } from "./device_request.js";
@@ -39,6 +39,8 @@ export interface ConnectionRequest {
   readonly provider: ProviderKey | undefined;
   /** Empty means the profile's defaults. */
   readonly scopes: readonly string[];
+  /** The profile's defaults are asked for beside the scopes. */
+  readonly addsDefaults?: boolean;
   readonly returnUrl: string | undefined;
   /** Set to ask for consent again under this id. */
   readonly connectionId: string | undefined;
@@ -123,7 +125,7 @@ export class ConnectionRequests {
       throw new InvalidArgument([{ field: "user_id", description: "is required for a new connection" }]);
     }
     const isStatic = profile.authType !== "oauth2";
-    const scopes = isStatic ? [] : request.scopes.length > 0 ? request.scopes : profile.scopes;
+    const scopes = scopesFor(profile, request);
     const { returnUrl, requireConfirmation } = this.#returning(request);
     // Without its discovery document no consent can begin: better reported here than on a person's page.
     const expectsId = expectsIdToken(profile, scopes);

@@ -1,4 +1,5 @@
 import type { Connection } from "../../model/connections/connection.js";
+import { maxScopes } from "../../model/connections/step_up.js";
 import { FailedPrecondition, InvalidArgument, NotFound } from "../../model/errors.js";
 import type { ProviderKey, ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Store } from "../../store/store.js";
@@ -32,6 +33,31 @@ export function profileOf(store: Store, connection: Connection, request: Named):
     throw new FailedPrecondition("PROVIDER_DELETED", "the provider of this connection was deleted");
   if (request.provider && profileNamed(store, request).id !== profile.id) throw other("provider");
   return profile;
+}
+
+/** The scopes that a request for consent asks for. */
+interface Wanted {
+  readonly scopes: readonly string[];
+  readonly addsDefaults?: boolean;
+}
+
+/** None for a static type. @throws InvalidArgument for more than one request may hold */
+export function scopesFor(
+  profile: ProviderProfile,
+  { scopes, addsDefaults = false }: Wanted,
+): readonly string[] {
+  if (profile.authType !== "oauth2") return [];
+  if (scopes.length === 0) return profile.scopes;
+  if (!addsDefaults) return scopes;
+  return limitedScopes([...profile.scopes, ...scopes], "the profile's defaults");
+}
+
+/** Without doubles. @param others where those come from that the caller did not name */
+export function limitedScopes(scopes: readonly string[], others: string): readonly string[] {
+  const all = [...new Set(scopes)];
+  if (all.length <= maxScopes) return all;
+  const description = `must not make more than ${maxScopes} with ${others}: these make ${all.length}`;
+  throw new InvalidArgument([{ field: "scopes", description }]);
 }
 
 /** @throws InvalidArgument where the request is for another user or label */

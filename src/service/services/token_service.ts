@@ -29,7 +29,7 @@ import {
   WatchTokensResponseSchema,
 } from "../../gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../model/access/principal.js";
-import { FailedPrecondition, NotLeader } from "../../model/errors.js";
+import { FailedPrecondition, InvalidArgument, NotLeader } from "../../model/errors.js";
 import { connectionKey } from "../messages/connection_key.js";
 import { shareMessage } from "../messages/shared_message.js";
 import { shownRequestOf } from "../messages/shown_request.js";
@@ -113,11 +113,14 @@ class TokenRpcs implements Rpcs {
   }
 
   #acquire(request: AcquireTokenRequest, providerName: string, context: CallContext) {
-    const { userId, label, scopes, minTtl, returnUrl, wait, device } = request;
+    const { userId, label, scopes, onlyScopes, minTtl, returnUrl, wait, device } = request;
+    if (onlyScopes && scopes.length === 0)
+      throw new InvalidArgument([{ field: "only_scopes", description: "needs scopes" }]);
     const asking = askingOf(request.request, context);
     const asked = {
       name: { providerName, userId, label },
       scopes,
+      onlyScopes,
       minTtlMs: minTtl ? durationMs(minTtl) : 0,
       returnUrl: returnUrl === "" ? undefined : returnUrl,
       waitMs: wait ? durationMs(wait) : 0,

@@ -75,6 +75,16 @@ export const cache: readonly Case[] = [
     await refused(driver.token(provider), "ConsentRequired");
     same("calls for what was revoked", daemon.calls.length - before, 1);
   }),
+  scripted("cache: asks for the scopes alone", async (daemon, driver) => {
+    daemon.answer = ({ scopes }) => token(1, scopes);
+    await driver.token(provider, "ada", { scopes: ["read"] });
+    await driver.token(provider, "bob", { scopes: ["read"], only_scopes: true });
+    same(
+      "only_scopes",
+      daemon.calls.map(({ onlyScopes }) => onlyScopes),
+      [false, true],
+    );
+  }),
   scripted("cache: has the scopes", async (daemon, driver) => {
     const asks = async (what: string, scopes: string[], calls: number): Promise<void> => {
       const before = daemon.calls.length;

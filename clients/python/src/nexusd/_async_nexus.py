@@ -31,6 +31,7 @@ class AsyncNexus(Client):
         user: str,
         label: str = "",
         scopes: Iterable[str] = (),
+        only_scopes: bool = False,
         min_ttl: float = 0.0,
         timeout: float | None = None,
     ) -> Token:
@@ -41,7 +42,7 @@ class AsyncNexus(Client):
         token = session.cache.hit(name, wanted, min_ttl)
         if token is not None:
             return token
-        question = Question(name, wanted, min_ttl, is_patient=timeout is not None)
+        question = Question(name, wanted, min_ttl, is_patient=timeout is not None, only_scopes=only_scopes)
         return await _within(timeout, _perform(session.token(question)))
 
     async def acquire(
@@ -52,6 +53,7 @@ class AsyncNexus(Client):
         on_consent: Callable[[Consent], Awaitable[object] | object],
         label: str = "",
         scopes: Iterable[str] = (),
+        only_scopes: bool = False,
         min_ttl: float = 0.0,
         return_url: str = "",
         device: bool = False,
@@ -67,7 +69,7 @@ class AsyncNexus(Client):
         token = session.cache.hit(name, wanted, min_ttl)
         if token is not None:
             return token
-        question = Question(name, wanted, min_ttl, return_url, device, is_patient=timeout is not None)
+        question = Question(name, wanted, min_ttl, return_url, device, is_patient=timeout is not None, only_scopes=only_scopes)
         is_shown = False
 
         def show(consent: Consent) -> Awaitable[object] | object:

@@ -33,6 +33,7 @@ class Nexus(Client):
         user: str,
         label: str = "",
         scopes: Iterable[str] = (),
+        only_scopes: bool = False,
         min_ttl: float = 0.0,
         timeout: float | None = None,
         cancellation: Cancellation | None = None,
@@ -43,7 +44,8 @@ class Nexus(Client):
             provider: Name of the provider profile.
             user: Your identifier of the user on whose behalf you act.
             label: Tells a second account of the user at the provider apart.
-            scopes: Scopes that the token must have.
+            scopes: Scopes that the token must have. The first consent requests the provider's default scopes too.
+            only_scopes: The first consent requests `scopes` alone.
             min_ttl: How many seconds it should live at least: a wish.
             timeout: In seconds. With it, the daemon is waited for when it is away; without, that is `Unavailable` at once.
             cancellation: Ends the call from another thread.
@@ -58,7 +60,7 @@ class Nexus(Client):
         token = session.cache.hit(name, wanted, min_ttl)
         if token is not None:
             return token
-        question = Question(name, wanted, min_ttl, is_patient=timeout is not None)
+        question = Question(name, wanted, min_ttl, is_patient=timeout is not None, only_scopes=only_scopes)
         return _perform(session.token(question), _Limits(timeout, cancellation))
 
     def acquire(
@@ -69,6 +71,7 @@ class Nexus(Client):
         on_consent: Callable[[Consent], object],
         label: str = "",
         scopes: Iterable[str] = (),
+        only_scopes: bool = False,
         min_ttl: float = 0.0,
         return_url: str = "",
         device: bool = False,
@@ -94,7 +97,7 @@ class Nexus(Client):
         token = session.cache.hit(name, wanted, min_ttl)
         if token is not None:
             return token
-        question = Question(name, wanted, min_ttl, return_url, device, is_patient=timeout is not None)
+        question = Question(name, wanted, min_ttl, return_url, device, is_patient=timeout is not None, only_scopes=only_scopes)
         is_shown = False
 
         def show(consent: Consent) -> object:

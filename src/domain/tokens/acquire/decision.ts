@@ -3,15 +3,15 @@ import type { PendingAuthorization } from "../../../model/connections/authorizat
 import { type Connection, problemSentence } from "../../../model/connections/connection.js";
 import { type ConnectionName, nameKey } from "../../../model/connections/connection_name.js";
 import { refusedLately } from "../../../model/connections/refused_consent.js";
-import { maxScopes } from "../../../model/connections/step_up.js";
-import { FailedPrecondition, InvalidArgument } from "../../../model/errors.js";
+import { FailedPrecondition } from "../../../model/errors.js";
 import type { ProblemReason } from "../../../model/problem_reason.js";
 import { canonicalName } from "../../../model/providers/provider_profile.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { Store } from "../../../store/store.js";
 import type { ConnectionNames } from "../../access/connection_names.js";
-import type { ConnectionRequests, PendingLink } from "../../consent/consent_request.js";
+import type { ConnectionRequest, ConnectionRequests, PendingLink } from "../../consent/consent_request.js";
 import type { CredentialReader } from "../../credentials/credential_reader.js";
+import { limitedScopes } from "../../providers/requested_profile.js";
 
 /** Why a person is needed; see `nexus.v1.ConsentRequired`. */
 export type ConsentReason = "not_connected" | "scopes_missing" | ProblemReason;
@@ -130,17 +130,21 @@ export function pendingDecision(
 export function requestAgain(
   connection: Connection,
   open: PendingAuthorization | undefined,
-  scopes: readonly string[],
-  returnUrl: string | undefined,
-) {
-  const all = [...new Set([...connection.consentedScopes, ...(open?.scopes ?? []), ...scopes])];
-  if (all.length > maxScopes) {
-    const description = `must not make more than ${maxScopes} with those that the connection has or is being asked for: these make ${all.length}`;
-    throw new InvalidArgument([{ field: "scopes", description }]);
-  }
-  return {
-    ...{ connectionId: connection.id, userId: "", provider: undefined, scopes: all },
+  {
+    scopes,
     returnUrl,
+    addsDefaults = false,
+  }: Pick<ConnectionRequest, "scopes" | "returnUrl" | "addsDefaults">,
+) {
+  const { id: connectionId, consentedScopes } = connection;
+  const all = limitedScopes(
+    [...consentedScopes, ...(open?.scopes ?? []), ...scopes],
+    "those that the connection has or is being asked for",
+  );
+  return {
+    ...{ connectionId, userId: "", provider: undefined, scopes: all, returnUrl },
+    // Nobody has consented to anything yet.
+    addsDefaults: addsDefaults && consentedScopes.length === 0,
     isStepUp: open?.isStepUp ?? false,
   };
 }

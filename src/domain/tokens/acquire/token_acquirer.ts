@@ -31,6 +31,7 @@ import {
 export interface AcquireRequest {
   readonly name: ConnectionName;
   readonly scopes: readonly string[];
+  readonly onlyScopes?: boolean;
   readonly minTtlMs: number;
   readonly returnUrl: string | undefined;
   readonly waitMs: number;
@@ -157,19 +158,20 @@ export class TokenAcquirer {
 
   /** @throws PermissionDenied, and what a request throws */
   async #make(decision: MakeLink, request: AcquireRequest, principal: Principal): Promise<Acquired> {
-    const { name, scopes, returnUrl, device } = request;
+    const { name, scopes, onlyScopes = false, returnUrl, device } = request;
+    const wanted = { scopes, returnUrl, addsDefaults: !onlyScopes };
     const permissions = this.deps.access.admit(principal, "connection.request");
     const { connection, reason } = decision;
     if (connection) {
       const open = this.deps.requests.openRequest(connection);
-      const again = { ...requestAgain(connection, open, scopes, returnUrl), device };
+      const again = { ...requestAgain(connection, open, wanted), device };
       return await this.#asked(again, reason, request, principal);
     }
     const refusal = permissions.isRestricted ? this.deps.gate.newRefusal(permissions, name) : undefined;
     if (refusal) throw refusal;
     const { userId, label, providerName } = name;
     const first = { connectionId: undefined, userId, label, provider: { name: providerName } };
-    return await this.#asked({ ...first, scopes, returnUrl, device }, reason, request, principal);
+    return await this.#asked({ ...first, ...wanted, device }, reason, request, principal);
   }
 
   /** A link, or a token at once where no person is needed. A hub that does not lead asks no provider. */
@@ -195,7 +197,7 @@ export class TokenAcquirer {
   async #signIn(profile: ProviderProfile, request: AcquireRequest, principal: Principal) {
     if (await this.deps.sources.hasBasis(profile, request.name)) return undefined;
     const name = { ...request.name, providerName: profile.identityProvider, label: "" };
-    const asked = { ...request, name, scopes: [] };
+    const asked = { ...request, name, scopes: [], onlyScopes: false };
     const found = this.#decider.decide(asked, principal, {});
     const ended = found.kind === "token" && { ended: { ...found, reason: "reauth_required" as const } };
     return await this.#outcome(asked, principal, ended || {}).catch((error: unknown) => {

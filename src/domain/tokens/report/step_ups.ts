@@ -40,7 +40,7 @@ export class StepUps {
     try {
       access.admit(principal, "connection.request");
       const open = requests.openRequest(connection);
-      const again = requestAgain(connection, open, stepUp.scopes, undefined);
+      const again = requestAgain(connection, open, { scopes: stepUp.scopes, returnUrl: undefined });
       const device = open?.deviceIntervalMs !== undefined;
       const request = { ...again, device, isStepUp: true, stepUp };
       const profile = unattended.profileFor(request);

@@ -284,6 +284,57 @@ describe("TokenAcquirer", () => {
     expect(world.store.listConnections({ limit: 10 })).toHaveLength(count);
   });
 
+  describe("a profile with default scopes", () => {
+    const defaults = ["openid", "offline_access"];
+    const asks = async (change: Partial<AcquireRequest>) => {
+      const { connectionId } = await world.link(change);
+      return world.get(connectionId).requestedScopes;
+    };
+    const named = (scopes: readonly string[]) => world.provider("scoped", { scopes: [...scopes] });
+    const name = { providerName: "scoped", userId: "ada", label: "" };
+
+    it.each([
+      ["none", {}, defaults],
+      ["others", { scopes: ["repo"] }, [...defaults, "repo"]],
+      ["one of the defaults", { scopes: ["openid", "repo"] }, [...defaults, "repo"]],
+      ["no others", { scopes: ["repo"], onlyScopes: true }, ["repo"]],
+    ])(
+      "is asked for them by a caller that wants %s, and by the next link too",
+      async (_, change, expected) => {
+        await named(defaults);
+        expect(await asks({ name, ...change })).toEqual(expected);
+        world.clock.advance(11 * minuteMs);
+        expect(await asks({ name, ...change })).toEqual(expected);
+      },
+    );
+
+    it("is asked for them where a caller with less asked first", async () => {
+      await named(defaults);
+      await asks({ name, scopes: ["repo"], onlyScopes: true });
+      expect([...(await asks({ name, scopes: ["gist"] }))].sort()).toEqual(
+        [...defaults, "repo", "gist"].sort(),
+      );
+    });
+
+    it("is not asked for more later, where the user consented to less", async () => {
+      await named(defaults);
+      const link = await world.link({ name, scopes: ["repo"], onlyScopes: true });
+      world.exchangeCode = () => Promise.resolve(tokenSet({ scopes: ["repo"] }));
+      await world.finish(stateOf(link.authUrl), undefined, "/auth/callback/scoped");
+      expect(await asks({ name, scopes: ["gist"] })).toEqual(["repo", "gist"]);
+    });
+
+    it("makes too many together with those of the caller", async () => {
+      await named(Array.from({ length: 60 }, (_, index) => `d${index}`));
+      const scopes = Array.from({ length: 41 }, (_, index) => `s${index}`);
+      const refused = await (async () => world.acquire({ name, scopes }))().catch((error: unknown) => error);
+      expect(String(refused)).toContain(
+        "must not make more than 100 with the profile's defaults: these make 101",
+      );
+      expect(await asks({ name, scopes, onlyScopes: true })).toEqual(scopes);
+    });
+  });
+
   it("asks for no more than 100 scopes in all, and says so before anything is changed", async () => {
     const { connectionId } = await world.consent(tokenSet(), { scopes: ["a", "b"] });
     const many = Array.from({ length: 97 }, (_, index) => `s${index}`);

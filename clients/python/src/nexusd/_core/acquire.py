@@ -31,6 +31,7 @@ class Question:
     wait: int = 0
     #: Whether to wait for a connection to the daemon; else the call fails when there is none.
     is_patient: bool = False
+    only_scopes: bool = False
 
     @property
     def timeout(self) -> float:
@@ -43,6 +44,7 @@ class Question:
             user_id=self.name.user,
             label=self.name.label,
             scopes=self.scopes,
+            only_scopes=self.only_scopes,
             return_url=self.return_url,
             device=self.device,
         )

@@ -54,7 +54,7 @@ class Token(_message.Message):
     def __init__(self, strategy: _Optional[_Union[_strategy_pb2.Strategy, _Mapping]] = ..., credentials: _Optional[_Mapping[str, str]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., refresh_not_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., granted_scopes: _Optional[_Iterable[str]] = ..., revision: _Optional[int] = ..., token_type: _Optional[str] = ..., id_token: _Optional[str] = ...) -> None: ...
 
 class AcquireTokenRequest(_message.Message):
-    __slots__ = ("provider_name", "user_id", "label", "scopes", "min_ttl", "return_url", "wait", "mcp_server_url", "device", "request")
+    __slots__ = ("provider_name", "user_id", "label", "scopes", "min_ttl", "return_url", "wait", "mcp_server_url", "device", "only_scopes", "request")
     PROVIDER_NAME_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
@@ -64,6 +64,7 @@ class AcquireTokenRequest(_message.Message):
     WAIT_FIELD_NUMBER: _ClassVar[int]
     MCP_SERVER_URL_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
+    ONLY_SCOPES_FIELD_NUMBER: _ClassVar[int]
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     provider_name: str
     user_id: str
@@ -74,8 +75,9 @@ class AcquireTokenRequest(_message.Message):
     wait: _duration_pb2.Duration
     mcp_server_url: str
     device: bool
+    only_scopes: bool
     request: ShownRequest
-    def __init__(self, provider_name: _Optional[str] = ..., user_id: _Optional[str] = ..., label: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., min_ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., return_url: _Optional[str] = ..., wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., mcp_server_url: _Optional[str] = ..., device: _Optional[bool] = ..., request: _Optional[_Union[ShownRequest, _Mapping]] = ...) -> None: ...
+    def __init__(self, provider_name: _Optional[str] = ..., user_id: _Optional[str] = ..., label: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., min_ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., return_url: _Optional[str] = ..., wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., mcp_server_url: _Optional[str] = ..., device: _Optional[bool] = ..., only_scopes: _Optional[bool] = ..., request: _Optional[_Union[ShownRequest, _Mapping]] = ...) -> None: ...
 
 class ShownRequest(_message.Message):
     __slots__ = ("method", "url", "shows_headers", "headers", "body_size", "body_sha256", "body", "session", "repeats")
