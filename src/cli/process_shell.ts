@@ -8,7 +8,7 @@ import { exitCodes } from "../daemon/exit_codes.js";
 import { SystemClock } from "../runtime/clock.js";
 import { CommandFailure, usageFailure } from "./shell/command_failure.js";
 import { programName } from "./shell/program_name.js";
-import type { Choices, Extension, Input, Output, Shell } from "./shell/shell.js";
+import type { Choices, Extension, Input, Output, ProgramApart, Shell } from "./shell/shell.js";
 
 /** As a shell says that SIGINT ended a program. */
 const interruptedExitCode = 130;
@@ -160,15 +160,20 @@ const passedOn = ["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2"
 /** A terminal sends these to all processes of its foreground: passed on, the program would get them twice. */
 const sentByTerminal: readonly NodeJS.Signals[] = ["SIGINT", "SIGQUIT"];
 
+/** A terminal tells these to the session that it belongs to. */
+const ofTerminal = ["SIGWINCH", "SIGTSTP", "SIGCONT"] as const;
+
 /** As `Shell` has it. */
-async function runProgram(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+async function runProgram(
+  argv: readonly string[],
+  env: NodeJS.ProcessEnv,
+  apart?: ProgramApart,
+): Promise<number> {
   const [program = ""] = argv;
-  const child = start(argv, env);
-  const hasTerminal = process.stdin.isTTY === true;
-  const passOn = (signal: NodeJS.Signals): void => {
-    if (!(hasTerminal && sentByTerminal.includes(signal))) child.kill(signal);
-  };
-  for (const signal of passedOn) process.on(signal, passOn);
+  const child = start(argv, env, apart);
+  const passOn = apart ? teller(child) : sender(child);
+  const heard = apart ? [...passedOn, ...ofTerminal] : passedOn;
+  for (const signal of heard) process.on(signal, passOn);
   try {
     return await new Promise<number>((resolve, reject) => {
       child.once("error", (error: NodeJS.ErrnoException) => reject(notStarted(program, error.code)));
@@ -177,13 +182,37 @@ async function runProgram(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
       );
     });
   } finally {
-    for (const signal of passedOn) process.off(signal, passOn);
+    for (const signal of heard) process.off(signal, passOn);
   }
 }
 
-function start([program = "", ...args]: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
+function sender(child: ChildProcess): (signal: NodeJS.Signals) => void {
+  const hasTerminal = process.stdin.isTTY === true;
+  return (signal) => {
+    if (!(hasTerminal && sentByTerminal.includes(signal))) child.kill(signal);
+  };
+}
+
+/** Of a program in a session of its own: it stops first when this process is stopped. */
+function teller({ stdio }: ChildProcess): (signal: NodeJS.Signals) => void {
+  const signals = stdio[3] as Writable;
+  signals.on("error", () => undefined);
+  return (signal) => {
+    signals.write(`${signal}\n`);
+    if (signal === "SIGTSTP") process.kill(process.pid, "SIGSTOP");
+  };
+}
+
+function start(
+  [program = "", ...args]: readonly string[],
+  env: NodeJS.ProcessEnv,
+  apart?: ProgramApart,
+): ChildProcess {
+  const own = ["inherit", "inherit", "inherit"] as const;
   try {
-    return spawn(program, args, { env, stdio: "inherit", shell: false });
+    if (!apart) return spawn(program, args, { env, stdio: [...own], shell: false });
+    const stdio = [...own, "pipe" as const, ...apart.files];
+    return spawn(program, args, { env, stdio, shell: false, detached: true });
   } catch (error) {
     // Some failures are thrown, as E2BIG; most come as an event.
     throw notStarted(program, (error as NodeJS.ErrnoException).code);

@@ -90,6 +90,12 @@ export interface Extension extends DaemonExtension {
   readonly tokenFormats?: Readonly<Record<string, TokenFormat>>;
 }
 
+/** How a program runs that shares no session with this process. */
+export interface ProgramApart {
+  /** Descriptors of this process, which it gets as 4, 5, ... */
+  readonly files: readonly number[];
+}
+
 /** What a command sees of the process that it runs in. */
 export interface Shell {
   readonly env: NodeJS.ProcessEnv;
@@ -107,10 +113,15 @@ export interface Shell {
    *
    * @param argv the program and its arguments
    * @param env of the program, all of it
+   * @param apart in a session of its own, which gets signals as lines of its descriptor 3
    * @returns its exit code; 128 and the number of the signal that ended it
    * @throws CommandFailure when it cannot be started, as a shell does: 127 when there is none, else 126
    */
-  readonly runProgram: (argv: readonly string[], env: NodeJS.ProcessEnv) => Promise<number>;
+  readonly runProgram: (
+    argv: readonly string[],
+    env: NodeJS.ProcessEnv,
+    apart?: ProgramApart,
+  ) => Promise<number>;
   /**
    * Does `work`; Ctrl-C meanwhile ends the process as it does without, after a last message.
    *

@@ -39,6 +39,7 @@ export function runCommand(shell: Shell): Command {
       "only the proxy as network, and only the system's files and this folder (bubblewrap)",
     )
     .option("--share <path>", "with --isolate, also allow this file or folder; repeatable", collect)
+    .option("--env <name>", "with --isolate, also pass on this environment variable; repeatable", collect)
     .option("--for <duration>", "stop sending requests after this time, such as 8h", parseDurationMs)
     .option(
       "--placeholder <name=provider>",
@@ -54,6 +55,8 @@ export function runCommand(shell: Shell): Command {
   return command.action(async (argv: string[], flags: RunFlags) => {
     if (flags.relay !== undefined) return await runBehindRelay(shell, argv, flags.relay);
     if (flags.share && !flags.isolate) throw usageFailure("--share belongs to --isolate");
+    if (flags.env && !flags.isolate)
+      throw usageFailure("--env belongs to --isolate: without it, the program has your whole environment");
     const isGiven = command.getOptionValueSource("network") === "cli";
     const network = flags.isolate && !isGiven ? "providers" : flags.network;
     const { runProgram } = await import("./run_program.js");
@@ -62,7 +65,7 @@ export function runCommand(shell: Shell): Command {
 }
 
 async function runBehindRelay(shell: Shell, argv: readonly string[], socket: string): Promise<void> {
-  const { relayTo } = await import("./isolation.js");
+  const { relayTo } = await import("./isolation/relay.js");
   const relay = await relayTo(socket);
   const code = await shell.runProgram(argv, shell.env).finally(() => relay.close());
   if (code !== 0) throw new CommandFailure(code, "");

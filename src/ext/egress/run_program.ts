@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { tmpdir, userInfo } from "node:os";
+import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Catalogue } from "../../catalogue/catalogue.js";
 import { keepLease } from "../../cli/admin/lease.js";
@@ -17,7 +17,9 @@ import type { EgressNetwork } from "../../config/rows/egress_settings.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { readingMethods } from "../../model/access/request_facts.js";
 import { Authority } from "../../server/tls/authority.js";
-import { type Isolation, isolated, isolatedPort } from "./isolation.js";
+import { cleanEnvironment } from "./isolation/clean_environment.js";
+import { type Isolation, isolated } from "./isolation/isolation.js";
+import { isolatedPort } from "./isolation/relay.js";
 import { placeholdersFor, programEnvironment } from "./program_environment.js";
 import { ProgramProxy } from "./program_proxy.js";
 import { Credentials, isRefused } from "./proxy/credentials.js";
@@ -38,6 +40,8 @@ export interface RunFlags extends DaemonFlags {
   readonly network: EgressNetwork;
   readonly isolate?: boolean;
   readonly share?: readonly string[];
+  /** Names of variables that an isolated program gets too. */
+  readonly env?: readonly string[];
   readonly for?: number;
   /** By the name of the variable, that of the provider. */
   readonly placeholder?: Readonly<Record<string, string>>;
@@ -115,25 +119,51 @@ async function ran(shell: Shell, argv: readonly string[], flags: RunFlags, parts
   writeFileSync(bundle, `${roots}\n${authority.pem}`);
   const catalogue = await Catalogue.open(undefined);
   const placeholders = placeholdersFor(parts.routes.all, flags.placeholder ?? {}, catalogue);
-  const environmentWith = (url: URL): NodeJS.ProcessEnv =>
-    programEnvironment(shell.env, url, bundle, placeholders, parts.routes.all);
-  if (!flags.isolate) return await shell.runProgram(argv, environmentWith(await proxy.open()));
-  const socket = join(folder, "proxy.sock");
-  const isolation: Isolation = { ...folders(shell, flags, folder), socket, share: flags.share ?? [] };
-  const url = await proxy.open({ socket, port: isolatedPort });
-  return await shell.runProgram(await isolated(argv, isolation), environmentWith(url));
+  const environmentWith = (env: NodeJS.ProcessEnv, url: URL): NodeJS.ProcessEnv =>
+    programEnvironment(env, url, bundle, placeholders, parts.routes.all);
+  if (!flags.isolate) return await shell.runProgram(argv, environmentWith(shell.env, await proxy.open()));
+  const own = cleanEnvironment(shell.env, flags.env ?? []);
+  const isolation = isolationOf(shell, flags, folder);
+  const command = await isolated(argv, isolation);
+  const url = await proxy.open({ socket: isolation.socket, port: isolatedPort });
+  return await shell.runProgram(command.argv, environmentWith(own, url), command);
 }
 
 /** What an isolated program sees, and what it must not see. */
-function folders(shell: Shell, flags: RunFlags, session: string): Omit<Isolation, "socket" | "share"> {
+function isolationOf(shell: Shell, flags: RunFlags, session: string): Isolation {
   const { NEXUS_ADDRESS: _, ...env } = shell.env;
   // Its own data folder is hidden too where the daemon is reached in another way.
   const configs = [
     clientConfigOf(shell, flags),
     clientConfigOf({ ...shell, env }, { ...flags, address: undefined } as RunFlags),
   ];
-  const hidden = configs.flatMap((config) => (config.kind === "unix" ? [dirname(config.path)] : []));
-  return { session, hidden, home: shell.env["HOME"] ?? "/", work: process.cwd() };
+  const hidden = configs.flatMap((config) => {
+    if (config.kind === "unix") return [dirname(config.path)];
+    return config.apiKey?.source === "file" ? [config.apiKey.path] : [];
+  });
+  // Keys and certificates, of the client and of a daemon with this environment.
+  const files = Object.entries(env).flatMap(([name, value]) =>
+    /^NEXUS_.*_FILE$/.test(name) && value ? [resolve(value)] : [],
+  );
+  return {
+    session,
+    socket: join(session, "proxy.sock"),
+    hidden: [...hidden, ...files],
+    homes: [shell.env["HOME"] ?? "", homeOfUser()].filter(isAbsolute),
+    temporary: tmpdir(),
+    work: process.cwd(),
+    share: flags.share ?? [],
+    path: shell.env["PATH"] ?? "",
+  };
+}
+
+/** As the system has it, whatever `HOME` says; empty where the system does not know the user. */
+function homeOfUser(): string {
+  try {
+    return userInfo().homedir;
+  } catch {
+    return "";
+  }
 }
 
 function end(shell: Shell, why: string, ended: { close(): void }): void {

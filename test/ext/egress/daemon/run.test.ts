@@ -73,7 +73,8 @@ describe("nexusd run", () => {
       files: [dataDir],
       pids: [process.pid],
     });
-    const asked = await world.run(["--isolate", "--share", import.meta.dirname], {
+    const passed = ["--env", "ASKED", "--env", "TRIED"];
+    const asked = await world.run(["--isolate", ...passed, "--share", import.meta.dirname], {
       ASKED: `${world.url}/user`,
       TRIED: tried,
     });
@@ -103,8 +104,10 @@ describe("nexusd run", () => {
     });
     const key = join(world.work, "key");
     writeFileSync(key, apiKey, { mode: 0o600 });
-    const flags = ["--isolate", "--share", import.meta.dirname, "--share", dirname(config.dataDir)];
-    const env = { TRIED: tried, NEXUS_ADDRESS: httpUrl, NEXUS_API_KEY_FILE: key };
+    const shared = ["--share", import.meta.dirname, "--share", dirname(config.dataDir)];
+    const flags = ["--isolate", "--env", "TRIED", ...shared];
+    // The shared folder holds the home of this world, and would be refused.
+    const env = { TRIED: tried, NEXUS_ADDRESS: httpUrl, NEXUS_API_KEY_FILE: key, HOME: "/nonexistent" };
     expect(await world.run(flags, env)).toMatchObject({ stdout: "[]", code: 0 });
   });
 
@@ -116,6 +119,37 @@ describe("nexusd run", () => {
     symlinkSync("../lib/node_modules/nexusd/dist/main.js", join(prefix, "bin/nexusd"));
     const ended = await world.start(["--isolate"], ["echo", "ran"], {}, join(prefix, "bin/nexusd"));
     expect(ended).toEqual({ stdout: "ran\n", stderr: "", code: 0 });
+  });
+
+  it("with --isolate passes signals on to a program that no terminal reaches", async (context) => {
+    needs(context, "bubblewrap");
+    const script = 'trap "echo told; exit 7" TERM; echo ready; while :; do sleep 0.1; done';
+    const child = world.spawned(["--isolate"], ["sh", "-c", script], {});
+    await once(child.stdout, "data");
+    child.kill("SIGTERM");
+    const [[said], [code]] = await Promise.all([once(child.stdout, "data"), once(child, "close")]);
+    expect([String(said), code]).toEqual(["told\n", 7]);
+  });
+
+  it("with --isolate passes on the variables that are named, and no others", async (context) => {
+    needs(context, "bubblewrap");
+    const env = { PRINTS_ENVIRONMENT: "1", OTHERS_TOKEN: "of-others", TERM: "vt100", NEXUS_API_KEY: "own" };
+    const { stdout } = await world.run(
+      ["--isolate", "--env", "PRINTS_ENVIRONMENT", "--share", import.meta.dirname],
+      env,
+    );
+    expect(JSON.parse(stdout)).toMatchObject({ PRINTS_ENVIRONMENT: "1", TERM: "vt100", HOME: world.home });
+    expect(stdout).not.toMatch(/of-others|NEXUS_/);
+  });
+
+  it.each([
+    [["--isolate", "--env", "NOWHERE"], "--env NOWHERE: no such variable is set"],
+    [["--isolate", "--env", "A=b"], "run --env NAME"],
+    [["--isolate", "--env", "NEXUS_API_KEY"], "are not for the program"],
+    [["--env", "PATH"], "--env belongs to --isolate"],
+  ])("refuses %j", async (flags, why) => {
+    const { code, stderr } = await world.run(flags, { NEXUS_API_KEY: "own" });
+    expect([code, stderr]).toEqual([2, expect.stringContaining(why)]);
   });
 
   it("does not start a program that it cannot isolate", async () => {

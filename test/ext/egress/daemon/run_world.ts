@@ -20,6 +20,9 @@ export const key = "canary-of-run-81d2";
 export class RunWorld {
   readonly work = mkdtempSync(join(tmpdir(), "nexusd-run-world-"));
 
+  /** An isolated program may not work in it. */
+  readonly home = mkdtempSync(join(tmpdir(), "nexusd-run-home-"));
+
   private get roots(): string {
     return join(this.work, "roots.pem");
   }
@@ -95,7 +98,7 @@ export class RunWorld {
 
   async close(): Promise<void> {
     this.end();
-    rmSync(this.work, { recursive: true });
+    for (const folder of [this.work, this.home]) rmSync(folder, { recursive: true });
     await this.daemon.close();
   }
 
@@ -115,16 +118,7 @@ export class RunWorld {
     env: NodeJS.ProcessEnv,
     main = join(root, "dist/main.js"),
   ) {
-    const { dataDir } = this.daemon.place.config;
-    const base = {
-      PATH: process.env["PATH"],
-      HOME: this.work,
-      NEXUS_DATA_DIR: dataDir,
-      NODE_EXTRA_CA_CERTS: this.roots,
-    };
-    const argv = [main, "run", "--user", "ada", ...flags, "--", ...command];
-    const timeout = 300_000;
-    const child = spawn(process.execPath, argv, { env: { ...base, ...env }, cwd: this.work, timeout });
+    const child = this.spawned(flags, command, env, main);
     let printed = "";
     child.stdout.on("data", (part) => {
       if (printed.length < firstEvent.length) printed += part;
@@ -136,5 +130,24 @@ export class RunWorld {
       once(child, "close") as Promise<[number]>,
     ]);
     return { stdout, stderr, code };
+  }
+
+  /** The same, while it runs. */
+  spawned(
+    flags: readonly string[],
+    command: readonly string[],
+    env: NodeJS.ProcessEnv,
+    main = join(root, "dist/main.js"),
+  ) {
+    const { dataDir } = this.daemon.place.config;
+    const base = {
+      PATH: process.env["PATH"],
+      HOME: this.home,
+      NEXUS_DATA_DIR: dataDir,
+      NODE_EXTRA_CA_CERTS: this.roots,
+    };
+    const argv = [main, "run", "--user", "ada", ...flags, "--", ...command];
+    const options = { env: { ...base, ...env }, cwd: this.work, timeout: 300_000 };
+    return spawn(process.execPath, argv, options);
   }
 }

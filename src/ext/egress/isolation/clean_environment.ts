@@ -1,0 +1,29 @@
+import { usageFailure } from "../../../cli/shell/command_failure.js";
+import { printable } from "../../../cli/shell/text.js";
+
+/** Who and where the program is, and how it writes: nothing of these is a secret. */
+const passed =
+  /^(PATH|HOME|USER|LOGNAME|SHELL|TERM|COLORTERM|TERM_PROGRAM|COLUMNS|LINES|NO_COLOR|FORCE_COLOR|CLICOLOR|CLICOLOR_FORCE|LANG|LANGUAGE|LC_[A-Z]+|TZ)$/;
+const ofNexusd = /^NEXUS_/;
+
+/**
+ * What an isolated program gets of the environment of `nexusd run`.
+ *
+ * @param named variables beyond those that every program gets
+ * @throws CommandFailure for a name that is not set, or is nexusd's own
+ */
+export function cleanEnvironment(env: NodeJS.ProcessEnv, named: readonly string[]): NodeJS.ProcessEnv {
+  for (const name of named) {
+    const shown = `--env ${printable(name)}`;
+    if (name.includes("="))
+      throw usageFailure(
+        "--env takes the name of a variable: set it before, as NAME=value nexusd run --env NAME",
+      );
+    if (ofNexusd.test(name)) throw usageFailure(`${shown}: variables of nexusd are not for the program`);
+    if (env[name] === undefined)
+      throw usageFailure(`${shown}: no such variable is set: export it, or leave --env out`);
+  }
+  return Object.fromEntries(
+    Object.entries(env).filter(([name]) => passed.test(name) || named.includes(name)),
+  );
+}

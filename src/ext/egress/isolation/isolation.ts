@@ -1,0 +1,130 @@
+import { execFile } from "node:child_process";
+import { existsSync, fstatSync, openSync, realpathSync, writeFileSync } from "node:fs";
+import { delimiter, dirname, isAbsolute, join } from "node:path";
+import { CommandFailure } from "../../../cli/shell/command_failure.js";
+import { exitCodes } from "../../../daemon/exit_codes.js";
+import { isWithin, mountsOf, type Places } from "./places.js";
+import { isKnownArchitecture, seccompFilter } from "./seccomp.js";
+
+export interface Isolation extends Omit<Places, "own"> {
+  /** Where the proxy listens. */
+  readonly socket: string;
+  /** Where programs are looked for. */
+  readonly path: string;
+}
+
+/** What runs a program in there. */
+export interface IsolatedCommand {
+  readonly argv: readonly string[];
+  /** Descriptors that it gets as 4, 5, ... */
+  readonly files: readonly number[];
+}
+
+/** The descriptor of the filter, for bubblewrap. The one before it is that of the signals. */
+const filterDescriptor = 4;
+/** Namespaces of every kind, no capability, and a session of its own. bubblewrap itself takes away new privileges. */
+const apart = ["--unshare-all", "--unshare-user", "--cap-drop", "ALL", "--new-session", "--die-with-parent"];
+
+/**
+ * The command that runs `argv` in namespaces of its own, behind a filter of system calls: its only way out is the proxy's socket.
+ *
+ * @throws CommandFailure where bubblewrap or user namespaces are missing, or a folder would take the boundary away
+ */
+export async function isolated(argv: readonly string[], isolation: Isolation): Promise<IsolatedCommand> {
+  const { session, socket, path } = isolation;
+  refuseFolders();
+  // An installation may be reached by links, as those of `npm link`: they lead nowhere in there.
+  const [node, main] = [realpathSync(process.execPath), realpathSync(process.argv[1] ?? "")];
+  writeFileSync(join(session, "nothing"), "", { mode: 0o400 });
+  const mounts = mountsOf({ ...isolation, own: ownPlaces(node, main) });
+  const writable = [isolation.work, ...isolation.share].map((each) => realpathSync(each));
+  const bubblewrap = findBubblewrap(path, writable);
+  const filter = join(session, "filter.bpf");
+  writeFileSync(filter, filterOfMachine());
+  await probe(bubblewrap);
+  return {
+    argv: [
+      ...[
+        bubblewrap,
+        ...apart,
+        "--hostname",
+        "isolated",
+        "--seccomp",
+        String(filterDescriptor),
+        ...mounts,
+        "--",
+      ],
+      ...[node, ...process.execArgv, main, "run", "--relay", socket, "--", ...argv],
+    ],
+    files: [openSync(filter, "r")],
+  };
+}
+
+/** Of the package, what runs: its `package.json` says that its modules are of ECMAScript. */
+function ownPlaces(node: string, main: string): string[] {
+  const dist = dirname(main);
+  return [dirname(node), dist, join(dirname(dist), "package.json")].filter(existsSync);
+}
+
+function impossible(why: string): CommandFailure {
+  return new CommandFailure(
+    exitCodes.failed,
+    `--isolate cannot be kept, and the program was not started: ${why}`,
+  );
+}
+
+/** From a folder that is open, a program reaches those above it, whatever is mounted. */
+function refuseFolders(): void {
+  for (const [descriptor, name] of ["input", "output", "error"].entries())
+    if (isFolder(descriptor)) throw impossible(`standard ${name} is a folder: redirect it from or to a file`);
+}
+
+function isFolder(descriptor: number): boolean {
+  try {
+    return fstatSync(descriptor).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+/** @throws CommandFailure */
+function filterOfMachine(): Buffer {
+  if (isKnownArchitecture(process.arch)) return seccompFilter(process.arch);
+  throw impossible(`nexusd has no filter of system calls for ${process.arch}, only for x64 and arm64`);
+}
+
+/**
+ * None that an isolated program could have put there: with npx, folders of the project are on the `PATH`.
+ *
+ * @throws CommandFailure
+ */
+function findBubblewrap(path: string, writable: readonly string[]): string {
+  for (const folder of path.split(delimiter).filter(isAbsolute)) {
+    const found = realPathOf(join(folder, "bwrap"));
+    if (found !== undefined && !writable.some((each) => isWithin(found, each))) return found;
+  }
+  throw impossible("install bubblewrap (Debian, Ubuntu: apt install bubblewrap)");
+}
+
+function realPathOf(path: string): string | undefined {
+  try {
+    return realpathSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Never unisolated by itself. */
+async function probe(bubblewrap: string): Promise<void> {
+  const tried = [...apart, "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--", "true"];
+  const said = await new Promise<string | undefined>((done) => {
+    execFile(bubblewrap, tried, (error, _, stderr) =>
+      done(error === null ? undefined : stderr.trim() || error.message),
+    );
+  });
+  if (said === undefined) return;
+  const advice = /mount proc/i.test(said)
+    ? "in a container whose /proc is masked, start the container with --security-opt systempaths=unconfined --security-opt seccomp=unconfined"
+    : "set sysctl user.max_user_namespaces above 0 and kernel.unprivileged_userns_clone=1; on Ubuntu, add an AppArmor profile for bwrap; in a container, start it with --security-opt seccomp=unconfined, or isolate the whole container and use the listener (NEXUS_EGRESS_LISTEN)";
+  throw impossible(`this machine lets this user make no namespaces (${said}): ${advice}`);
+}
