@@ -1,5 +1,8 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Http2SecureServer } from "node:http2";
 import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
+import { isUnauthenticated } from "../sockets/socket_guard.js";
 
 /** A part that ends here makes one request of it, or two where a read ended within: node:http takes no bare LF. */
 const headersEnd = "\r\n\r\n";
@@ -9,6 +12,9 @@ const maxPartsPerTurn = 16;
 const maxConnectionsPerTurn = 8;
 /** That hold bytes, mostly 64 KiB; one more has the oldest closed. Clients that do not pipeline hold none. */
 const maxHolding = 256;
+/** Requests that had come before the response ahead of them was sent, of a connection without a valid credential: no client needs so many. */
+const maxPipelinedByStranger = 64;
+const nothing = (): void => undefined;
 
 const connections = new WeakMap<Socket, PipelinedConnection>();
 const holding = new Set<PipelinedConnection>();
@@ -21,15 +27,27 @@ let isTurnDue = false;
  * whether or not the client reads the responses. Here the next is parsed when the response before it was handed to the system, and in a later turn of the
  * event loop, so that connections take turns. Until then the bytes are held, and no more are read.
  */
-export function limitPipelining(server: Server): void {
-  server.prependListener("connection", (socket: Socket) => {
-    connections.set(socket, new PipelinedConnection(socket));
+export function limitPipelining(server: Server | Http2SecureServer): void {
+  // A server that speaks both versions has HTTP/1.1 where TLS chose it.
+  const event = "setSecureContext" in server ? "secureConnection" : "connection";
+  const isHttp1 = (socket: Socket): boolean => (socket as TLSSocket).alpnProtocol !== "h2";
+  server.prependListener(event, (socket: Socket) => {
+    if (isHttp1(socket)) connections.set(socket, new PipelinedConnection(socket));
   });
   // With a listener besides its own node:http parses what the stream emits, and not what is read below the stream.
-  server.on("connection", (socket: Socket) => socket.on("data", () => undefined));
+  server.on(event, (socket: Socket) => {
+    if (isHttp1(socket)) socket.on("data", nothing);
+  });
   server.prependListener("request", (request: IncomingMessage, response: ServerResponse) =>
     connections.get(request.socket)?.begin(request, response),
   );
+}
+
+/** For a connection that speaks HTTP no more, after CONNECT or an upgrade. @returns what came behind the request, to be read first */
+export function releaseConnection(socket: Socket): Buffer {
+  const connection = connections.get(socket);
+  connections.delete(socket);
+  return connection?.release() ?? Buffer.alloc(0);
 }
 
 /**
@@ -47,6 +65,8 @@ class PipelinedConnection {
   #request: IncomingMessage | undefined;
   #response: ServerResponse | undefined;
   #openResponses = 0;
+  #pipelined = 0;
+  readonly #onResume = (): void => this.#goOn();
 
   /** @param socket before node:http listens to it */
   constructor(private readonly socket: Socket) {
@@ -61,7 +81,7 @@ class PipelinedConnection {
       else if (isFirst) this.serve();
       return this.#held.length === 0;
     };
-    socket.on("resume", () => this.#goOn());
+    socket.on("resume", this.#onResume);
     socket.once("close", () => this.serve());
   }
 
@@ -71,8 +91,22 @@ class PipelinedConnection {
     this.#openResponses++;
     response.once("close", () => {
       this.#openResponses--;
+      if (request.complete && this.#held.length > 0) this.#pipelined++;
+      if (this.#pipelined > maxPipelinedByStranger && isUnauthenticated(this.socket)) this.socket.destroy();
       this.#goOn();
     });
+  }
+
+  release(): Buffer {
+    const { socket } = this;
+    socket.push = this.#push;
+    socket.off("resume", this.#onResume).off("data", nothing);
+    const held = this.#held.splice(0);
+    holding.delete(this);
+    waiting.delete(this);
+    // The end comes behind what is put back.
+    if (held.includes(null)) setImmediate(() => socket.push(null));
+    return Buffer.concat(held.filter((chunk) => chunk !== null));
   }
 
   serve(): void {

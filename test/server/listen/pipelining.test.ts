@@ -4,7 +4,9 @@ import { type AddressInfo, connect, type Socket } from "node:net";
 import { connect as connectTls, createServer as createTlsServer } from "node:tls";
 import { expect, onTestFinished, test } from "vitest";
 import { limitPipelining } from "../../../src/server/listen/pipelining.js";
+import { noteCredential, SocketGuard } from "../../../src/server/sockets/socket_guard.js";
 import { Authority } from "../../fakes/certificates.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
 
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`;
 const many = (count: number) => Array.from({ length: count }, (_, i) => `/${i}`);
@@ -168,6 +170,31 @@ test("a request is answered whose client ends its half with it", async () => {
   const socket = client();
   socket.end(`${get("/a")}${get("/b")}`);
   expect(await bodies(socket)).toEqual(["/a", "/b"]);
+});
+
+test("a stranger's connection is closed after some 64 pipelined requests, a caller's and one that waits for each response is not", async () => {
+  const guard = new SocketGuard({ maxConnections: 9, clock: new ManualClock(0), onFull: () => undefined });
+  onTestFinished(() => guard.close());
+  let served = 0;
+  const server = limited((request, response) => {
+    served++;
+    if (request.url === "/known") noteCredential(request.socket);
+    response.end(`<${request.url}>`);
+  }).listen(0, "127.0.0.1");
+  server.on("connection", (socket) => guard.add(socket));
+  await once(server, "listening");
+  const client = () => used(connect((server.address() as AddressInfo).port, "127.0.0.1"));
+  const stranger = client();
+  const closed = once(stranger.resume(), "close");
+  stranger.write(get("/").repeat(3_000));
+  await closed;
+  expect(served).toBeGreaterThanOrEqual(64);
+  expect(served).toBeLessThan(70);
+  const patient = client();
+  for (let i = 0; i < 100; i++) await answered(patient, 1);
+  const known = client();
+  known.write(`${get("/known")}${many(1_000).map(get).join("")}${last}`);
+  expect(await bodies(known)).toHaveLength(1_002);
 });
 
 test("where more than 256 connections hold requests, the one that does longest is closed", async () => {

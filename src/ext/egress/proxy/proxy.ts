@@ -10,6 +10,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { canonicalHost } from "../../../outbound/address_judge.js";
+import { limitPipelining, releaseConnection } from "../../../server/listen/pipelining.js";
 import { framed, ofEnd } from "../injection/request_fields.js";
 import type { Dialer, Origin } from "./dial.js";
 import { Problem } from "./problem.js";
@@ -39,7 +40,10 @@ export class EgressProxy {
       { requireHostHeader: false, headersTimeout: headersTimeoutMs, requestTimeout: 0 },
       (request, response) => void this.#plain(request, response),
     );
-    this.server.on("connect", (request, socket, head) => void this.#connect(request, socket, head));
+    limitPipelining(this.server);
+    this.server.on("connect", (request, socket, head) => {
+      void this.#connect(request, socket, Buffer.concat([head, releaseConnection(socket as Socket)]));
+    });
     this.server.on("clientError", (_, socket) => socket.destroy());
   }
 

@@ -4,6 +4,8 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { canonicalHost } from "../../../outbound/address_judge.js";
+import { BoundedMap } from "../../../runtime/bounded_map.js";
+import { limitPipelining, releaseConnection } from "../../../server/listen/pipelining.js";
 import type { Leaf } from "../../../server/tls/authority.js";
 import { ofEnd } from "../injection/request_fields.js";
 import type { Origin } from "./dial.js";
@@ -18,6 +20,9 @@ const maxHeaderBytes = 16 * 1024;
 /** Streams of one connection at a time. */
 const maxStreams = 250;
 
+/** Some 80 KB each. One that makes room for another goes on serving its connections. */
+const maxStandIns = 64;
+
 /** A server of one API's name. */
 interface StandIn {
   readonly server: Http2SecureServer;
@@ -26,7 +31,7 @@ interface StandIn {
 
 /** Who is behind requests, what they may do, and the tunnels that are open for it. */
 export class EgressSession {
-  readonly #standIns = new Map<string, StandIn>();
+  readonly #standIns = new BoundedMap<string, StandIn>(maxStandIns);
   readonly #sockets = new Set<Duplex>();
   readonly #http2 = new Set<ServerHttp2Session>();
   #isClosed = false;
@@ -105,7 +110,10 @@ export class EgressSession {
       response.writeContinue();
       void this.#serve(origin, request, response);
     });
-    server.on("upgrade", (request, socket, head) => void this.#upgrade(origin, request, socket, head));
+    limitPipelining(server);
+    server.on("upgrade", (request, socket: Socket, head: Buffer) => {
+      void this.#upgrade(origin, request, socket, Buffer.concat([head, releaseConnection(socket)]));
+    });
     server.on("secureConnection", (socket: Socket) => {
       socket.on("error", () => socket.destroy());
       if ((socket as TLSSocket).alpnProtocol !== "h2") this.hold(socket);

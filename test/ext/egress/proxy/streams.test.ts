@@ -2,10 +2,11 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import type { ClientRequest, IncomingMessage } from "node:http";
 import { request as requestTls } from "node:https";
-import { type AddressInfo, createServer, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import type { Duplex, Readable, Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { setImmediate } from "node:timers/promises";
+import type { TLSSocket } from "node:tls";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { perTest } from "../../../lifetimes.js";
 import { canary, EgressWorld } from "./egress_world.js";
@@ -174,6 +175,69 @@ it("an upload that the API does not read is taken from a program that sends all 
   socket.destroy();
 });
 
+describe("tunnels to many names", () => {
+  const many = perTest(() =>
+    EgressWorld.start({
+      providers: (port) => [
+        {
+          name: "deep",
+          apiBaseUrl: `https://deep.localhost:${port}`,
+          apiHosts: [`*.many.localhost:${port}`],
+        },
+      ],
+    }),
+  );
+
+  it("serve each on, though few names have a server at a time", async () => {
+    const sockets: TLSSocket[] = [];
+    for (let at = 0; at < 70; at++) sockets.push(await many.tls(`n${at}.many.localhost`, ["http/1.1"]));
+    for (const at of [0, 69]) {
+      sockets[at]?.write(`GET / HTTP/1.1\r\nhost: n${at}.many.localhost:${many.port}\r\n\r\n`);
+      // The API proves to be another host.
+      expect(String((await once(sockets[at] as TLSSocket, "data"))[0])).toMatch(/^HTTP\/1.1 502/);
+    }
+    for (const socket of sockets) socket.destroy();
+  });
+});
+
+describe("a program that pipelines requests", () => {
+  const request = (path: string): string =>
+    `GET ${path} HTTP/1.1\r\nhost: api.localhost:${egress.port}\r\n\r\n`;
+
+  it("and reads no answer has few of them worked on, and others are answered meanwhile", async () => {
+    egress.respond = (_, response) => void response.end("x".repeat(100_000));
+    const socket = await egress.tls("api.localhost", ["http/1.1"]);
+    socket.pause().write(request("/v1/unread").repeat(2_000));
+    for (let at = 0; at < 20; at++) expect((await egress.ask("/v1/other")).status).toBe(200);
+    const worked = egress.received.filter(({ path }) => path === "/v1/unread").length;
+    expect(worked).toBeGreaterThan(0);
+    expect(worked).toBeLessThan(200);
+    socket.destroy();
+  });
+
+  it("gets all answers, in order", async () => {
+    egress.respond = ({ path }, response) => void response.end(`<${path}>`);
+    const socket = await egress.tls("api.localhost", ["http/1.1"]);
+    const paths = Array.from({ length: 300 }, (_, at) => `/v1/${at}`);
+    const last = request("/v1/last").replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n");
+    socket.write(paths.map(request).join("") + last);
+    const got = [...(await text(socket)).matchAll(/<(.*?)>/g)].map(([, path]) => path);
+    expect(got).toEqual([...paths, "/v1/last"]);
+  });
+});
+
+it("brings what a program sends behind the request of an upgrade, before it is answered", async () => {
+  const socket = await egress.tls("api.localhost", ["http/1.1"]);
+  const head = `host: api.localhost:${egress.port}\r\nconnection: Upgrade\r\nupgrade: websocket`;
+  socket.write(`GET /v1/live HTTP/1.1\r\n${head}\r\n\r\nearly\r\n\r\nbytes`);
+  let got = "";
+  socket.on("data", (bytes) => {
+    got += bytes;
+  });
+  await expect.poll(() => got).toMatch(/early\r\n\r\nbytes$/);
+  socket.end();
+});
+
 describe("a WebSocket", () => {
   it.each(["a program", "an API"])("waits for %s that reads slowly", async (who) => {
     let far: Duplex | undefined;
@@ -241,6 +305,22 @@ describe("a tunnel that nobody looks into", () => {
       expect(ours?.[0].split(/\s+/).at(5)).toMatch(/^02:/);
     },
   );
+
+  it("brings what a program sends behind its CONNECT, before it is answered", async () => {
+    const { port, username, password } = egress.proxyUrl;
+    const basic = Buffer.from(`${username}:${password}`).toString("base64");
+    const arrived = once(plain, "connection") as Promise<[Socket]>;
+    const near = connect(Number(port), "127.0.0.1");
+    onTestFinished(() => void near.destroy());
+    near
+      .resume()
+      .write(
+        `CONNECT other.localhost:${portOf()} HTTP/1.1\r\nproxy-authorization: Basic ${basic}\r\n\r\nearly\r\n\r\nbytes`,
+      );
+    const [far] = await arrived;
+    expect(String((await once(far, "data"))[0])).toBe("early\r\n\r\nbytes");
+    far.destroy();
+  });
 
   it("closes one side when the other is cut off", async () => {
     const [near, far] = await through();
