@@ -13,6 +13,7 @@ import { ListenerTls } from "../server/tls/tls_listener.js";
 import { TlsReloader } from "../server/tls/tls_reloader.js";
 import { type DataFolderLock, lockDataFolder } from "../store/files/data_folder.js";
 import { SpoolFile, spoolFileName } from "../store/files/spool_file.js";
+import { openMarkSuffix } from "../store/lmdb/file_check.js";
 import { StoreHangs } from "../store/lmdb/store_error.js";
 import { Store, type StoreOptions, storeFileName } from "../store/store.js";
 import { Metrics } from "../telemetry/metrics.js";
@@ -26,6 +27,7 @@ const firstFiles = [
   "daemon-id",
   storeFileName,
   `${storeFileName}-lock`,
+  `${storeFileName}${openMarkSuffix}`,
   spoolFileName,
 ];
 

@@ -9,6 +9,7 @@ import { TlsError } from "../server/tls/tls_pair.js";
 import {
   DataFolderInUse,
   DataFolderUnusable,
+  isDamage,
   StoreDamaged,
   StoreFailed,
   StoreHangs,
@@ -112,6 +113,13 @@ async function untilEnded(
       );
       return exitCodes.followsAgain;
     }
+    if (error instanceof StoreFailed && isDamage(error.cause)) {
+      log.error(
+        { err: error },
+        "the store is damaged: restore it from a backup with nexusd restore FILE --force",
+      );
+      return exitCodes.storeDamaged;
+    }
     log.error({ err: error }, "the store cannot be written; nothing that is not on disk was announced");
     return exitCodes.storeNotWritten;
   });
@@ -128,7 +136,7 @@ async function untilEnded(
     const stopped = daemon.stop().then(() => ({ code, isOrderly: true }));
     end = await Promise.race([stopped, cut, ...(lateMs === undefined ? [] : [lateAfter(lateMs, code, log)])]);
   }
-  if (!end.isOrderly && !(await daemon.abandon(end.code === exitCodes.storeNotWritten))) {
+  if (!end.isOrderly && !(await daemon.abandon(end.code !== exitCodes.followsAgain))) {
     log.error({}, "the store cannot be left in order: the daemon ends without closing it");
     endAtOnce(end.code);
   }

@@ -24,7 +24,8 @@ import { PendingRevocationReads } from "./indexes/pending_revocations.js";
 import { readSealedCounts, type SealedCounts } from "./indexes/sealed_count.js";
 import { type SealedEntry, type SealedKind, walkSealed } from "./indexes/sealed_walk.js";
 import { type Databases, openDatabases } from "./lmdb/databases.js";
-import { checkStoreFile } from "./lmdb/file_check.js";
+import { checkStoreFile, markClosed, markOpen } from "./lmdb/file_check.js";
+import { damaged, isDamage } from "./lmdb/store_error.js";
 import { StoreFailure } from "./lmdb/store_failure.js";
 import { Reads } from "./reads.js";
 import type { Recording } from "./recording.js";
@@ -147,14 +148,16 @@ export class Store extends Reads {
   ): S {
     const path = join(folder, storeFileName);
     checkStoreFile(path);
-    const databases = openDatabases(path);
+    markOpen(path);
+    let databases: Databases | undefined;
     try {
+      databases = openDatabases(path);
       const store = make(databases, path);
       syncFolder(folder);
       return store;
     } catch (error) {
-      void databases.root.close();
-      throw error;
+      void databases?.root.close();
+      throw isDamage(error) ? damaged(path, `is damaged (${(error as Error).message})`, error) : error;
     }
   }
 
@@ -274,8 +277,13 @@ export class Store extends Reads {
 
   /** Waits for the commits under way. Idempotent; nothing may be read afterwards. */
   async close(): Promise<void> {
-    this.#closed ??= this.closeCommits().then(() => this.databases.root.close());
+    this.#closed ??= this.closeCommits().then(() => this.#closeFile());
     await this.#closed;
+  }
+
+  async #closeFile(): Promise<void> {
+    await this.databases.root.close();
+    if (!this.isFailed) markClosed(this.#path);
   }
 
   /** Takes no more, and waits for those under way. */

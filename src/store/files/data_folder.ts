@@ -29,8 +29,10 @@ const othersMask = 0o077;
 const writtenFiles = [
   lockFileName,
   "nexus.mdb-lock",
+  "nexus.mdb-open",
   "outbox.mdb",
   "outbox.mdb-lock",
+  "outbox.mdb-open",
   "daemon-id",
   "spool.bin",
 ];

@@ -8,6 +8,8 @@ import {
   type RootDatabaseOptionsWithPath,
 } from "lmdb";
 import type { ConnectionStatus } from "../../model/connections/connection.js";
+import { DataLoss } from "../../model/errors.js";
+import { isReadDamage } from "./store_error.js";
 
 /** For commits of another kind: only this layer imports lmdb. */
 export { ABORT, type Key, keyValueToBuffer };
@@ -203,8 +205,29 @@ export function openTable<K extends Key>(
   lmdbName: string,
   isKeyedByBytes: boolean,
 ): Table<K> {
-  return root.openDB<Bytes, K>(lmdbName, {
-    encoding: "binary",
-    ...(isKeyedByBytes && { keyEncoding: "binary" as const }),
-  });
+  return guarded(
+    root.openDB<Bytes, K>(lmdbName, {
+      encoding: "binary",
+      ...(isKeyedByBytes && { keyEncoding: "binary" as const }),
+    }),
+  );
+}
+
+/** What lies on a page that was damaged while the store is open cannot be read; all else can. */
+function guarded<K extends Key>(table: Table<K>): Table<K> {
+  return {
+    getBinary(key) {
+      try {
+        return table.getBinary(key);
+      } catch (error) {
+        if (!isReadDamage(error)) throw error;
+        throw new DataLoss("the store is damaged: stop nexusd, and restore a backup", error);
+      }
+    },
+    doesExist: table.doesExist.bind(table),
+    getRange: table.getRange.bind(table),
+    getKeys: table.getKeys.bind(table),
+    putSync: table.putSync.bind(table),
+    removeSync: table.removeSync.bind(table),
+  };
 }

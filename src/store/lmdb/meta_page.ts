@@ -9,8 +9,8 @@ const flagsOffset = 18;
 const magicOffset = 24;
 const versionOffset = 28;
 const pageSizeOffset = 48;
-const freeRootOffset = 88;
-const mainRootOffset = 136;
+const freeTreeOffset = 48;
+const mainTreeOffset = 96;
 const lastPageOffset = 144;
 const transactionOffset = 152;
 const metaBytes = 168;
@@ -22,11 +22,39 @@ const metaPageFlag = 0x08;
 /** Root of a tree without entries. */
 export const noPage = 0xffff_ffff_ffff_ffffn;
 
+/** A tree of pages, as the record of its database names it (`MDB_db`). */
+export interface Tree {
+  readonly flags: number;
+  /** Levels; 0 without entries. */
+  readonly depth: number;
+  readonly branchPages: bigint;
+  readonly leafPages: bigint;
+  readonly overflowPages: bigint;
+  readonly entries: bigint;
+  readonly root: bigint;
+}
+
+/** Length of a tree's record. */
+export const treeBytes = 48;
+
+/** @param record of at least `treeBytes` */
+export function readTree(record: Buffer): Tree {
+  return {
+    flags: record.readUInt16LE(4),
+    depth: record.readUInt16LE(6),
+    branchPages: record.readBigUInt64LE(8),
+    leafPages: record.readBigUInt64LE(16),
+    overflowPages: record.readBigUInt64LE(24),
+    entries: record.readBigUInt64LE(32),
+    root: record.readBigUInt64LE(40),
+  };
+}
+
 /** What a commit leaves behind: the roots of its snapshot. */
 export interface MetaPage {
   readonly pageBytes: number;
-  readonly freeRoot: bigint;
-  readonly mainRoot: bigint;
+  readonly free: Tree;
+  readonly main: Tree;
   readonly lastPage: bigint;
   readonly transaction: bigint;
 }
@@ -60,8 +88,8 @@ function readMetaPage(descriptor: number, position: number): MetaPage | MetaErro
   }
   return {
     pageBytes,
-    freeRoot: page.readBigUInt64LE(freeRootOffset),
-    mainRoot: page.readBigUInt64LE(mainRootOffset),
+    free: readTree(page.subarray(freeTreeOffset)),
+    main: readTree(page.subarray(mainTreeOffset)),
     lastPage: page.readBigUInt64LE(lastPageOffset),
     transaction: page.readBigUInt64LE(transactionOffset),
   };

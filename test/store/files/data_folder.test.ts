@@ -56,7 +56,10 @@ test.runIf(existsSync("/proc/self"))("a folder that the system makes for nobody 
   );
 });
 
-const files = ["nexusd.lock", "nexus.mdb-lock", "outbox.mdb", "outbox.mdb-lock", "daemon-id", "spool.bin"];
+const files = [
+  ...["nexusd.lock", "nexus.mdb-lock", "nexus.mdb-open", "outbox.mdb", "outbox.mdb-lock", "outbox.mdb-open"],
+  ...["daemon-id", "spool.bin"],
+];
 const readFiles = ["upstream.json", "lead-given-back.json", "encryption.key", "admin.key"];
 const odd: readonly (readonly [what: string, make: (path: string) => void, why: string])[] = [
   ["a FIFO", (path) => makeFifo(path), "no regular file"],

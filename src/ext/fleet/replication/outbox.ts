@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { newId } from "../../../model/ids.js";
 import { decodeCount, encodeCount, openRoot, openTable, type Table } from "../../../store/lmdb/databases.js";
-import { checkStoreFile } from "../../../store/lmdb/file_check.js";
+import { checkStoreFile, markClosed, markOpen } from "../../../store/lmdb/file_check.js";
 import type { StoreFailure } from "../../../store/lmdb/store_failure.js";
 import type { OutboxEntry } from "./outbox_codec.js";
 
@@ -18,6 +18,7 @@ const droppedKey = "dropped";
 export class Outbox {
   /** Called when something was added. */
   onAdded: () => void = () => undefined;
+  readonly #path: string;
   readonly #root: ReturnType<typeof openRoot>;
   readonly #entries: Table<Buffer>;
   readonly #meta: Table<string>;
@@ -37,6 +38,8 @@ export class Outbox {
   ) {
     const path = join(folder, outboxFileName);
     checkStoreFile(path);
+    markOpen(path);
+    this.#path = path;
     this.#root = openRoot(path);
     this.#entries = openTable<Buffer>(this.#root, "outbox", true);
     this.#meta = openTable<string>(this.#root, "meta", false);
@@ -106,6 +109,7 @@ export class Outbox {
     this.end();
     await this.settled();
     await this.#root.close();
+    if (this.failure.error === undefined) markClosed(this.#path);
   }
 
   async #write(change: () => void): Promise<void> {
