@@ -25,15 +25,19 @@ function isPrefix(word: string, name: string): boolean {
   return name.startsWith(word) || word.startsWith(name);
 }
 
-/** Levenshtein distance: how many characters are inserted, removed or replaced. */
+/** How many characters are inserted, removed, replaced, or swapped with the next one (optimal string alignment). */
 export function editDistance(one: string, other: string): number {
+  let before: number[] = [];
   let row = Array.from({ length: other.length + 1 }, (_, index) => index);
   for (let i = 1; i <= one.length; i++) {
     const next = [i];
     for (let j = 1; j <= other.length; j++) {
       const substituted = (row[j - 1] ?? 0) + (one[i - 1] === other[j - 1] ? 0 : 1);
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, substituted));
+      const isSwapped = i > 1 && j > 1 && one[i - 1] === other[j - 2] && one[i - 2] === other[j - 1];
+      const swapped = isSwapped ? (before[j - 2] ?? 0) + 1 : substituted;
+      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, substituted, swapped));
     }
+    before = row;
     row = next;
   }
   return row[other.length] ?? 0;

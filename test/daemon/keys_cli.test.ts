@@ -111,6 +111,14 @@ describe("nexusd keys and nexusd policy", () => {
     expect((await nexusd("audit", "--type", "api_key.rotated")).out()).toContain("key:turned");
   });
 
+  it("refuses a policy file with names of providers that the daemon does not know", async () => {
+    const path = join(folder, "misspelt.yaml");
+    writeFileSync(path, "rules:\n  - providers: [nowhere]\n    then: deny\n");
+    const checked = await nexusd("policy", "check", path);
+    expect(checked.code).toBe(1);
+    expect(checked.err()).toContain(`  ${path}:2: providers: there is no provider nowhere`);
+  });
+
   it("explains the daemon's policy, and the line that decides", async () => {
     const asked = await nexusd(
       "policy",

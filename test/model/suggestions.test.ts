@@ -6,6 +6,7 @@ const names = ["github", "github-enterprise", "gitlab", "google", "slack"];
 it.each([
   ["git", ["github", "github-enterprise", "gitlab"]],
   ["githbu", ["github"]],
+  ["gihtub", ["github"]],
   ["slack-bot", ["slack"]],
   ["gogle", ["google"]],
   ["x", []],

@@ -150,6 +150,22 @@ describe("the policy file", () => {
       reason: expect.stringMatching(/^sha256:[0-9a-f]{16}$/),
     });
   });
+
+  it("warns of names of providers that do not exist, in the log, when asked, and for a provider that no rule names", async () => {
+    const unknown = "the policy file names what does not exist";
+    await write("rules:\n  - providers: [gihtub]\n    then: deny\n", unknown);
+    const line = world.place.logLines.findLast((text) => text.includes(unknown));
+    const warning = "line 2: there is no provider gihtub: did you mean github?";
+    expect(JSON.parse(line ?? "{}")).toMatchObject({ warning, file });
+    const resource = { provider: "github" };
+    const asked = { principal: "key:hot-1", action: "token.read", resource };
+    expect((await world.admin.access.explainAccess(asked)).warnings).toEqual([
+      warning,
+      expect.stringMatching(/^no rule names github: /),
+    ]);
+    await write("rules:\n  - providers: [github]\n    then: deny\n", inForce);
+    expect((await world.admin.access.explainAccess(asked)).warnings).toEqual([]);
+  });
 });
 
 describe("a daemon", () => {

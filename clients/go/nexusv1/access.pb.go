@@ -1169,8 +1169,10 @@ type ExplainAccessResponse struct {
 	Rules []*RuleMatch `protobuf:"bytes,80,rep,name=rules,proto3" json:"rules,omitempty"`
 	// The decision of the rules about the request: `allow`, `ask`, or `deny`. Empty without a `request`.
 	RequestVerdict string `protobuf:"bytes,81,opt,name=request_verdict,json=requestVerdict,proto3" json:"request_verdict,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// What is likely to be wrong in the policy file: providers that do not exist, and that no rule names the provider of `resource`.
+	Warnings      []string `protobuf:"bytes,82,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ExplainAccessResponse) Reset() {
@@ -1250,6 +1252,13 @@ func (x *ExplainAccessResponse) GetRequestVerdict() string {
 		return x.RequestVerdict
 	}
 	return ""
+}
+
+func (x *ExplainAccessResponse) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
 }
 
 // The evaluation of one rule for a request.
@@ -1521,7 +1530,7 @@ const file_nexus_v1_access_proto_rawDesc = "" +
 	"\tprincipal\x18\x01 \x01(\tR\tprincipal\x12\x16\n" +
 	"\x06action\x18\x02 \x01(\tR\x06action\x12.\n" +
 	"\bresource\x18\x03 \x01(\v2\x12.nexus.v1.ResourceR\bresource\x120\n" +
-	"\arequest\x18P \x01(\v2\x16.nexus.v1.ShownRequestR\arequest\"\x82\x02\n" +
+	"\arequest\x18P \x01(\v2\x16.nexus.v1.ShownRequestR\arequest\"\x9e\x02\n" +
 	"\x15ExplainAccessResponse\x121\n" +
 	"\averdict\x18\x01 \x01(\x0e2\x17.nexus.v1.AccessVerdictR\averdict\x12\x12\n" +
 	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x12\n" +
@@ -1529,7 +1538,8 @@ const file_nexus_v1_access_proto_rawDesc = "" +
 	"\x04role\x18\x04 \x01(\x0e2\x0e.nexus.v1.RoleR\x04role\x12\x16\n" +
 	"\x06action\x18\x05 \x01(\tR\x06action\x12)\n" +
 	"\x05rules\x18P \x03(\v2\x13.nexus.v1.RuleMatchR\x05rules\x12'\n" +
-	"\x0frequest_verdict\x18Q \x01(\tR\x0erequestVerdict\"\x83\x01\n" +
+	"\x0frequest_verdict\x18Q \x01(\tR\x0erequestVerdict\x12\x1a\n" +
+	"\bwarnings\x18R \x03(\tR\bwarnings\"\x83\x01\n" +
 	"\tRuleMatch\x12\x12\n" +
 	"\x04line\x18\x01 \x01(\rR\x04line\x12\x18\n" +
 	"\averdict\x18\x02 \x01(\tR\averdict\x12\x14\n" +

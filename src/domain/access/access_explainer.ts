@@ -1,6 +1,6 @@
 import { type Action, isAction } from "../../model/access/access_table.js";
 import type { Decision, Permissions } from "../../model/access/permissions.js";
-import { principalPrefixes } from "../../model/access/policy.js";
+import { principalPrefixes, unknownProviders, unruled } from "../../model/access/policy.js";
 import type { ConnectionFacts, Resource } from "../../model/access/scope_restriction.js";
 import { InvalidArgument, NotFound } from "../../model/errors.js";
 import { isId } from "../../model/ids.js";
@@ -33,6 +33,15 @@ export class AccessExplainer {
     }
     const permissions = this.deps.access.permissionsOf(principal);
     return { ...permissions.decide(action, this.#resourceOf(action, asked)), permissions };
+  }
+
+  /** What somebody who asks should know of the policy file. @param providerName whose requests are asked about */
+  warnings(providerName?: string): string[] {
+    const { policy } = this.deps.access;
+    if (!policy) return [];
+    const known = this.deps.store.listProviders({ limit: Number.MAX_SAFE_INTEGER }).map(({ name }) => name);
+    const unknown = unknownProviders(policy, known).map(({ line, text }) => `line ${line}: ${text}`);
+    return [...unknown, ...[providerName && unruled(policy, providerName)].flatMap((text) => text || [])];
   }
 
   #resourceOf(action: Action, { connectionId, userId, provider: key }: AskedResource): Resource | undefined {

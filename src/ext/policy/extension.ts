@@ -43,6 +43,8 @@ async function opened({ options, resources, domain }: Core): Promise<PolicyReloa
       await resources.store
         .record((tx) => tx.appendAudit(event))
         .catch((error: unknown) => log.error({ err: error }, "the new policy could not be recorded"));
+      for (const warning of domain.explainer.warnings())
+        log.warn({ file: path, warning }, "the policy file names what does not exist");
     },
   });
 }

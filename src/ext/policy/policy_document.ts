@@ -6,13 +6,13 @@ import { Policy, type PolicyBinding, principalPrefixes } from "../../model/acces
 import { type Restriction, restrictionViolations } from "../../model/access/scope_restriction.js";
 import type { JsonObject, JsonValue } from "../../model/json.js";
 import { isJsonObject } from "../../model/json_fields.js";
-import { readRules } from "./rules_document.js";
+import { readRules, rulesKeys } from "./rules_document.js";
 
 /** A file beyond this is not read: it would be looked at on every change in its folder. */
 const maxBytes = 1_048_576;
 const maxPrincipals = 1_000;
 
-const topKeys = ["bindings", "proxies", "rules"];
+const topKeys = ["bindings", "default", "proxies", "rules"];
 const lists = {
   user_ids: "userIds",
   providers: "providers",
@@ -25,7 +25,8 @@ const bindingKeys = ["principals", "role", ...Object.keys(lists)];
 
 /**
  * Reads a policy in YAML or JSON. Each of `bindings: [...]` has `principals`, a `role`, and for an agent at least one of `user_ids`,
- * `providers` and `connection_ids`. `rules: [...]` are about requests, and `proxies: [...]` are the principals that may describe a request.
+ * `providers` and `connection_ids`. `rules: [...]` are about requests, with `default: deny` for those that no rule names; `proxies: [...]` are
+ * the principals that may describe a request.
  *
  * @throws DocumentError with every error and its place
  */
@@ -57,7 +58,8 @@ class PolicyReading {
     const { value } = this.#document;
     const bindings = isJsonObject(value) ? value["bindings"] : undefined;
     const list = Array.isArray(bindings) ? (bindings as JsonValue[]) : undefined;
-    const isOptional = isJsonObject(value) && Object.hasOwn(value, "rules") && bindings === undefined;
+    const isOptional =
+      isJsonObject(value) && rulesKeys.some((key) => Object.hasOwn(value, key)) && bindings === undefined;
     if (!list && !isOptional) this.#violation(["bindings"], "bindings: must be a list");
     if (isJsonObject(value)) this.violations.push(...unknownKeys(this.#document, value, [], topKeys));
     return (list ?? []).flatMap((json, index) => this.#binding(json, ["bindings", index]) ?? []);

@@ -11,13 +11,16 @@ const maxRules = 200;
 const maxReason = 200;
 const keys = ["providers", "when", "then", "because", "for"];
 
-/** The `rules` of a policy file, compiled, and every error with its place. */
+/** Keys of the file that are about requests. */
+export const rulesKeys = ["rules", "default"];
+
+/** The `rules` of a policy file, compiled, and every error with its place. `default: deny` is a last rule for all. */
 export function readRules(document: YamlDocument): {
   readonly rules: readonly Rule[];
   readonly violations: readonly DocumentViolation[];
 } {
   const reading = new RulesReading(document);
-  return { rules: reading.read(), violations: reading.violations };
+  return { rules: [...reading.read(), ...reading.default()], violations: reading.violations };
 }
 
 class RulesReading {
@@ -33,6 +36,18 @@ class RulesReading {
     else if (list.length > maxRules) this.#violation(["rules"], `rules: holds at most ${maxRules} entries`);
     else return (list as JsonValue[]).flatMap((json, index) => this.#rule(json, ["rules", index]) ?? []);
     return [];
+  }
+
+  default(): Rule[] {
+    const { value } = this.document;
+    if (!isJsonObject(value) || !Object.hasOwn(value, "default")) return [];
+    const { default: verdict } = value;
+    if (verdict !== "allow" && verdict !== "deny")
+      this.#violation(["default"], "default: must be one of allow, deny");
+    if (verdict !== "deny") return [];
+    const always = { providers: undefined, when: undefined, asks: new Set<never>(), extent: [] };
+    const { line } = this.document.placeOf(["default"]);
+    return [{ ...always, verdict, because: "the file denies what no rule allows", line }];
   }
 
   #rule(json: JsonValue, path: Path): Rule | undefined {

@@ -1,3 +1,5 @@
+import { isId } from "../ids.js";
+import { didYouMean } from "../suggestions.js";
 import type { Role } from "./access_table.js";
 import { describeRule, type RoleRule } from "./permissions.js";
 import type { Rule } from "./rules.js";
@@ -52,6 +54,33 @@ export class Policy {
     const text = `${origin} binds ${principals.join(", ")}: ${describeRule(role, binding.restriction)}`;
     return { role, restriction: restrictionFor(binding.restriction, principalName), place: { text, line } };
   }
+}
+
+/** Each place of the file that names a provider that does not exist, in one sentence. @param known names of providers */
+export function unknownProviders(
+  { bindings, rules }: Policy,
+  known: readonly string[],
+): readonly { readonly line: number; readonly text: string }[] {
+  const named = [
+    ...bindings.map(({ line, restriction }) => ({ line, names: restriction?.providers ?? [] })),
+    ...rules.map(({ line, providers }) => ({ line, names: [...(providers ?? [])] })),
+  ];
+  const names = new Set(known);
+  return named.flatMap(({ line, names: given }) =>
+    given
+      .filter((name) => name !== "*" && !isId(name) && !names.has(name))
+      .map((name) => {
+        const meant = didYouMean(name, known);
+        return { line, text: `there is no provider ${name}${meant === undefined ? "" : `: ${meant}`}` };
+      }),
+  );
+}
+
+/** What is worth a word to somebody who asks about a provider; undefined where a rule judges its requests, and where the file has no rules. */
+export function unruled({ rules }: Policy, providerName: string): string | undefined {
+  if (rules.length === 0 || rules.some(({ providers }) => providers?.has(providerName) ?? true))
+    return undefined;
+  return `no rule names ${providerName}: its requests are not judged (default: deny denies them)`;
 }
 
 /** What names in a policy file begin with. `owner` and `admin` are always admin, and are not bound. */

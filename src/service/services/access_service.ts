@@ -121,7 +121,9 @@ class AccessRpcs implements Rpcs {
       userId: userId || undefined,
       provider: provider || undefined,
     });
+    const { provider: profile } = this.deps.access.factsOf(connectionId) ?? {};
     return create(ExplainAccessResponseSchema, {
+      warnings: this.deps.explainer.warnings(profile?.name ?? provider),
       verdict: verdicts[permission],
       rule: place.text,
       line: place.line,

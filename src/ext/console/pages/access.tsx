@@ -18,6 +18,7 @@ const maxEntries = 100;
 
 export async function accessPage(request: PageRequest): Promise<Answer> {
   const sections = await Promise.all([
+    ...(request.may("policy.read") ? [warningsOf(request)] : []),
     ...(request.may("key.manage") ? [keysOf(request)] : []),
     streamsOf(request),
     ...(request.serves(EgressService) ? [programsOf(request)] : []),
@@ -28,6 +29,19 @@ export async function accessPage(request: PageRequest): Promise<Answer> {
   const content = <>{sections}{denied}</>;
   const actions = request.may("key.manage") && <Go to="/access/keys/new" text="New key" />;
   return consolePage(request, { title: "Access", section: path, actions, content });
+}
+
+/** What is likely to be wrong in the policy file; nothing where all is well. */
+async function warningsOf(request: PageRequest) {
+  const asked = { principal: "owner", action: "token.read" };
+  const { warnings } = await request.call(AccessService.method.explainAccess, asked);
+  if (warnings.length === 0) return undefined;
+  return (
+    <section aria-labelledby="policy-title">
+      <h2 id="policy-title">Policy file</h2>
+      <ul class="tasks">{warnings.map((warning) => <li><bdi>{warning}</bdi></li>)}</ul>
+    </section>
+  );
 }
 
 async function keysOf(request: PageRequest) {

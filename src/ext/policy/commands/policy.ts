@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { addDaemonFlags } from "../../../cli/shell/daemon_command.js";
+import { addAddressFlags, addDaemonFlags, type DaemonFlags } from "../../../cli/shell/daemon_command.js";
 import { addNotes } from "../../../cli/shell/help.js";
 import type { Shell } from "../../../cli/shell/shell.js";
 import type { ExplainFlags } from "./policy_run.js";
@@ -34,12 +34,12 @@ export function policyCommand(shell: Shell): Command {
     await explainAccess(shell, flags);
   });
   const check = new Command("check")
-    .description("check a policy file, without a daemon")
-    .argument("<file>", "YAML or JSON")
-    .action(async (file: string) => {
-      const { checkPolicy } = await import("./policy_run.js");
-      await checkPolicy(shell, file);
-    });
+    .description("check a policy file, and the names of providers in it if a daemon answers")
+    .argument("<file>", "YAML or JSON");
+  addAddressFlags(check).action(async (file: string, flags: DaemonFlags) => {
+    const { checkPolicy } = await import("./policy_run.js");
+    await checkPolicy(shell, file, flags);
+  });
   const test = new Command("test")
     .description("test the rules of a policy file with a table of requests, without a daemon")
     .argument("<file>", "the table: YAML with policy and cases");

@@ -1,10 +1,12 @@
 import { create } from "@bufbuild/protobuf";
 import { roleName } from "../../../cli/admin/keys.js";
+import { allProviders } from "../../../cli/providers/provider_key.js";
 import { CommandFailure, usageFailure } from "../../../cli/shell/command_failure.js";
 import { type DaemonFlags, withDaemon } from "../../../cli/shell/daemon_command.js";
 import { readText, usable } from "../../../cli/shell/files.js";
 import type { Shell } from "../../../cli/shell/shell.js";
 import { formatFields, jsonLine, printable } from "../../../cli/shell/text.js";
+import { ConfigError } from "../../../config/setting_reader.js";
 import { exitCodes } from "../../../daemon/exit_codes.js";
 import {
   AccessVerdict,
@@ -14,7 +16,7 @@ import {
 } from "../../../gen/nexus/v1/access_pb.js";
 import { type Action, actions, isAction, roles } from "../../../model/access/access_table.js";
 import { Permissions } from "../../../model/access/permissions.js";
-import type { Policy } from "../../../model/access/policy.js";
+import { type Policy, unknownProviders, unruled } from "../../../model/access/policy.js";
 import { factsOf, shownUrl } from "../../../model/access/request_facts.js";
 import { explainRules } from "../../../model/access/rules.js";
 import type { Resource } from "../../../model/access/scope_restriction.js";
@@ -36,13 +38,36 @@ interface Asked {
   readonly provider: string;
 }
 
-/** `policy check`. */
-export async function checkPolicy(shell: Shell, file: string): Promise<void> {
-  const { bindings, rules } = loadPolicyFile(file);
+/** `policy check`. Names are compared with the providers of a daemon; a file is in order without one, too. */
+export async function checkPolicy(shell: Shell, file: string, flags: DaemonFlags): Promise<void> {
+  const policy = loadPolicyFile(file);
+  const namesAny = unknownProviders(policy, []).length > 0;
+  const known = namesAny ? await providersOf(shell, flags) : [];
+  const unknown = Array.isArray(known) ? unknownProviders(policy, known) : [];
+  if (unknown.length > 0) {
+    const lines = unknown.map(({ line, text }) => printable(`  ${file}:${line}: providers: ${text}`));
+    throw new CommandFailure(exitCodes.failed, ["the policy file cannot be used", ...lines].join("\n"));
+  }
   const counted = (list: readonly unknown[], what: string): string =>
     list.length === 1 ? `1 ${what}` : `${list.length} ${what}s`;
-  const rulesToo = rules.length === 0 ? "" : `, ${counted(rules, "rule")}`;
-  shell.stdout.write(`${file} is in order: ${counted(bindings, "binding")}${rulesToo}\n`);
+  const rulesToo = policy.rules.length === 0 ? "" : `, ${counted(policy.rules, "rule")}`;
+  shell.stdout.write(`${file} is in order: ${counted(policy.bindings, "binding")}${rulesToo}\n`);
+  if (!Array.isArray(known))
+    shell.stderr.write(`nexusd: warning: the names of providers were not checked: ${known}\n`);
+}
+
+/** The names that a daemon knows, or why it does not say. */
+async function providersOf(shell: Shell, flags: DaemonFlags): Promise<string[] | string> {
+  const names: string[] = [];
+  try {
+    await withDaemon(shell, flags, async (session) => {
+      for (const { name } of await allProviders(session)) names.push(name);
+    });
+    return names;
+  } catch (error) {
+    if (!(error instanceof CommandFailure || error instanceof ConfigError)) throw error;
+    return error.message;
+  }
 }
 
 /** `policy explain`. */
@@ -84,8 +109,18 @@ function explainOffline(
     line: place.line,
     role: grant.role === undefined ? 0 : roles.indexOf(grant.role) + 1,
     action,
+    warnings: asked ? warningsFor(policy, asked.provider) : [],
     ...(request !== undefined && explainRequest(grant, principal, request, asked, shell.clock.nowMs())),
   });
+}
+
+/** Without a daemon, the provider that is asked about is the only one that is known. */
+function warningsFor(policy: Policy, provider: string): string[] {
+  if (provider === "") return [];
+  const missing = unruled(policy, provider);
+  const near = unknownProviders(policy, [provider]).filter(({ text }) => text.endsWith("?"));
+  if (missing === undefined) return [];
+  return [...near.map(({ line, text }) => `line ${line}: ${text}`), missing];
 }
 
 function explainRequest(
@@ -141,9 +176,15 @@ function show(shell: Shell, flags: ExplainFlags, answer: ExplainAccessResponse):
       ["action", answer.action],
       ["rule", `${line}${answer.rule}`],
     ]);
-    shell.stdout.write(`${word ?? `verdict ${answer.verdict}`}\n${fields}${rulesText(answer)}`);
+    shell.stdout.write(
+      `${word ?? `verdict ${answer.verdict}`}\n${fields}${rulesText(answer)}${warningsText(answer)}`,
+    );
   }
   if (isDenied && flags.exitCode) throw new CommandFailure(exitCodes.failed, "");
+}
+
+function warningsText({ warnings }: ExplainAccessResponse): string {
+  return warnings.map((warning) => `warning: ${printable(warning)}\n`).join("");
 }
 
 /** Each rule, and which one decides. */

@@ -44,6 +44,40 @@ describe("nexusd policy", () => {
     );
   });
 
+  it("explain says that no rule names a provider, and which name was meant", async () => {
+    const asked =
+      "explain --policy @p --principal key:ci --action token.read --resource user:ada,provider:acme";
+    const request = ["--request", "DELETE https://api.acme.example/x"];
+    const misspelt = "rules:\n  - providers: [acem]\n    then: deny\n";
+    const { out } = await run({ p: misspelt }, "policy", ...asked.split(" "), ...request);
+    expect(out).toContain("the request: allow\n");
+    expect(out).toContain("warning: line 2: there is no provider acem: did you mean acme?\n");
+    expect(out).toContain("warning: no rule names acme: its requests are not judged");
+    const right = misspelt.replace("acem", "acme");
+    expect((await run({ p: right }, "policy", ...asked.split(" "), ...request)).out).not.toContain("warning");
+  });
+
+  it("denies by default what no rule names, where the file says so", async () => {
+    const closed = "default: deny\nrules:\n  - providers: [github]\n    then: allow\n";
+    const cases = `policy: p
+cases:
+  - { provider: github, expect: allow }
+  - { provider: acme, request: "GET https://api.acme.example/", expect: deny }
+  - { provider: acme, expect: deny }
+`;
+    const { out, code } = await run({ p: closed, c: cases }, "policy", "test", "@c");
+    expect({ out, code }).toEqual({ out: "3 of 3 cases come out as expected\n", code: 0 });
+    const wrong = await run({ p: "default: no\nrules: []\n" }, "policy", "check", "@p");
+    expect(wrong.code).toBe(1);
+    expect(wrong.err).toContain("p:1:10: default: must be one of allow, deny");
+  });
+
+  it("check says where it could compare no names, since no daemon answers", async () => {
+    const { code, out, err } = await run({ p: policy }, "policy", "check", "@p");
+    expect([code, out]).toEqual([0, "@p is in order: 0 bindings, 2 rules\n"]);
+    expect(err).toContain("warning: the names of providers were not checked: ");
+  });
+
   it("test passes a table that comes out as it says, and names each case that does not", async () => {
     const cases = (expected: string): string => `policy: p
 cases:

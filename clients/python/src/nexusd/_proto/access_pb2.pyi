@@ -187,7 +187,7 @@ class ExplainAccessRequest(_message.Message):
     def __init__(self, principal: _Optional[str] = ..., action: _Optional[str] = ..., resource: _Optional[_Union[Resource, _Mapping]] = ..., request: _Optional[_Union[_token_pb2.ShownRequest, _Mapping]] = ...) -> None: ...
 
 class ExplainAccessResponse(_message.Message):
-    __slots__ = ("verdict", "rule", "line", "role", "action", "rules", "request_verdict")
+    __slots__ = ("verdict", "rule", "line", "role", "action", "rules", "request_verdict", "warnings")
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     RULE_FIELD_NUMBER: _ClassVar[int]
     LINE_FIELD_NUMBER: _ClassVar[int]
@@ -195,6 +195,7 @@ class ExplainAccessResponse(_message.Message):
     ACTION_FIELD_NUMBER: _ClassVar[int]
     RULES_FIELD_NUMBER: _ClassVar[int]
     REQUEST_VERDICT_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     verdict: AccessVerdict
     rule: str
     line: int
@@ -202,7 +203,8 @@ class ExplainAccessResponse(_message.Message):
     action: str
     rules: _containers.RepeatedCompositeFieldContainer[RuleMatch]
     request_verdict: str
-    def __init__(self, verdict: _Optional[_Union[AccessVerdict, str]] = ..., rule: _Optional[str] = ..., line: _Optional[int] = ..., role: _Optional[_Union[Role, str]] = ..., action: _Optional[str] = ..., rules: _Optional[_Iterable[_Union[RuleMatch, _Mapping]]] = ..., request_verdict: _Optional[str] = ...) -> None: ...
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, verdict: _Optional[_Union[AccessVerdict, str]] = ..., rule: _Optional[str] = ..., line: _Optional[int] = ..., role: _Optional[_Union[Role, str]] = ..., action: _Optional[str] = ..., rules: _Optional[_Iterable[_Union[RuleMatch, _Mapping]]] = ..., request_verdict: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RuleMatch(_message.Message):
     __slots__ = ("line", "verdict", "match", "decides", "because")
