@@ -36,7 +36,7 @@ suites() {
   suite upgrade 600 1 postgresql "src/ext/fleet/database test/ext/fleet/upgrade" "npm run --silent test:fleet -- --upgrade --json"
   suite proxy 600 1 proxies "src/ext/envoy src/gen/envoy examples/envoy examples/nginx examples/caddy test/proxy" "npm run --silent test:proxy"
   suite crash 1800 1 "" "$refresh test/crash" "npm run --silent test:crash -- --kills $(for_change_or_all 100 300)"
-  suite egress 1400 1 egress_clients "src/ext/egress test/ext/egress" "npm run --silent test:egress"
+  suite egress 2000 1 egress_clients "src/ext/egress src/strategies test/ext/egress" "npm run --silent test:egress"
   suite adapters 1800 1 adapters "clients/python clients/typescript docs/frameworks test/adapters" "npm run --silent test:adapters"
   suite tools 600 1 "docker kubectl terminals systemd go package_clients" "src/cli src/ext/credential_helpers src/ext/systemd src/strategies test/daemon/tools test/daemon/terminal test/daemon/service deploy/systemd deploy/compose" \
     'npx vitest run --project tools $REPORT'

@@ -78,7 +78,7 @@ install_openssl() { apt_programs openssl:openssl curl:curl; }
 install_h2load() { apt_programs h2load:nghttp2-client; }
 install_go() { apt_programs go:golang-go; }
 install_egress_clients() {
-  apt_programs python3:python3 go:golang-go git:git curl:curl bwrap:bubblewrap wget:wget javac:default-jdk-headless kubectl:kubernetes-client gh:gh cargo:cargo-web certutil:libnss3-tools &&
+  apt_programs python3:python3 go:golang-go git:git curl:curl bwrap:bubblewrap wget:wget javac:default-jdk-headless mvn:maven kubectl:kubernetes-client gh:gh cargo:cargo-web certutil:libnss3-tools &&
     apt_python_venv
 }
 # Debian's Go and Rust may be older than the lock files ask for: the suite says so then.

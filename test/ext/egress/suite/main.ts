@@ -2,6 +2,7 @@
  * `npm run test:egress [-- --only WORD]`: programs that others wrote, each through `nexusd run` to an API that answers nobody without the key; h2spec
  * against the end of TLS; and a scanner for request smuggling. It installs clients into `~/.cache/nexusd-egress`; what is missing is named, and with `CI=true` a failure.
  */
+import assert from "node:assert";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createSecureServer } from "node:http2";
@@ -14,6 +15,8 @@ import { firstEvent, gotKey } from "../daemon/run_api.js";
 import { RunWorld } from "../daemon/run_world.js";
 import { EgressWorld } from "../proxy/egress_world.js";
 import { type EgressClient, egressClients, h2spec, smugglex } from "./clients.js";
+import { s3Clients, s3Python } from "./s3_clients.js";
+import { S3World } from "./s3_world.js";
 import { scan } from "./smuggling.js";
 
 /**
@@ -47,7 +50,7 @@ const reads = {
   "downloads 4 MiB": [`/large/${largeBytes}`, `${"x".repeat(largeBytes)}${gotKey}`],
 } as const;
 const uploads = "uploads 1 MiB";
-const columns = [...Object.keys(reads), uploads, "HTTP/2", "WebSocket", "1 GiB", "conforms"];
+const columns = [...Object.keys(reads), uploads, "HTTP/2", "WebSocket", "1 GiB", "S3", "conforms"];
 const { values } = parseArgs({ options: { only: { type: "string", default: "" } } });
 const results = new Results();
 
@@ -69,6 +72,7 @@ try {
 } finally {
   await Promise.all(worlds.map((world) => world.close()));
 }
+await store();
 if ("h2spec".includes(values.only)) await judge();
 if ("smugglex".includes(values.only)) await scanForSmuggling();
 process.stdout.write(`${results.table(columns)}\n`);
@@ -97,6 +101,28 @@ async function play(world: RunWorld, client: EgressClient, command: readonly str
   }
   if (also.includes("HTTP/2")) await check("HTTP/2", "GET", "", gotKey, "HTTP/2");
   if (also.includes("WebSocket")) await check("WebSocket", "WS", "", `${gotKey} and hello`);
+}
+
+/** What is stored must be what was uploaded, and what is read, too. */
+async function store(): Promise<void> {
+  const clients = s3Clients
+    .filter(({ name }) => `${name}, S3`.includes(values.only))
+    .map((client) => ({ ...client, argv: commandOf(client.name, client.command) }));
+  const python = clients.length > 0 ? commandOf("moto", () => [s3Python()]) : undefined;
+  if (!python) return;
+  const world = await S3World.start(python[0] ?? "");
+  for (const { name, argv, also = [] } of clients) {
+    if (!argv) continue;
+    await results.check(name, "S3", async () => {
+      const { small, large } = world.digests;
+      const folder = name.replaceAll(" ", "-");
+      const printed = await world.run(argv, folder);
+      const wanted = { small, ...Object.fromEntries(["whole", "parts", ...also].map((key) => [key, large])) };
+      assert.deepStrictEqual(world.stored(folder), wanted);
+      assert.ok(printed.includes(large), `read ${printed}`);
+    });
+  }
+  await world.close();
 }
 
 /** Through a proxy that may keep little of it. The program is curl, in the process below that of `nexusd run`. */
