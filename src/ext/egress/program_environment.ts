@@ -9,10 +9,11 @@ const local = ["localhost", "127.0.0.1", "::1"];
 /** Variables by which runtimes find the certificates that they trust, by what reads them. */
 const bundleVariables = [
   "SSL_CERT_FILE", // OpenSSL, Go, Ruby, Rust
-  "REQUESTS_CA_BUNDLE", // Python requests
+  "REQUESTS_CA_BUNDLE", // Python requests, botocore
+  "HTTPLIB2_CA_CERTS", // Python httplib2
+  "PERL_LWP_SSL_CA_FILE",
   "CURL_CA_BUNDLE",
   "GIT_SSL_CAINFO",
-  "AWS_CA_BUNDLE",
   "CARGO_HTTP_CAINFO",
   "PIP_CERT",
   "npm_config_cafile",
@@ -21,8 +22,11 @@ const bundleVariables = [
   "NODE_EXTRA_CA_CERTS",
   "DENO_CERT",
 ];
-/** What `nexusd` takes from its environment: the program has no business with the daemon. */
-const ofNexusd = /^NEXUS_/;
+/**
+ * What `nexusd` takes from its environment: the program has no business with the daemon. AWS_CA_BUNDLE would name other certificates, and
+ * stops Go's SDK of AWS in programs with a client of their own, as rclone. Those who read it read another variable, too.
+ */
+const notPassed = /^(NEXUS_.*|AWS_CA_BUNDLE)$/;
 
 /**
  * The environment of a program whose requests go through the proxy.
@@ -38,7 +42,7 @@ export function programEnvironment(
 ): NodeJS.ProcessEnv {
   const served = routes.flatMap(({ places }) => places.map(({ host }) => host.replace(/^\[|\]$/g, "")));
   const direct = local.filter((name) => !served.includes(name)).join(",");
-  const own = Object.fromEntries(Object.entries(env).filter(([name]) => !ofNexusd.test(name)));
+  const own = Object.fromEntries(Object.entries(env).filter(([name]) => !notPassed.test(name)));
   const url = proxy.href.replace(/\/$/, "");
   const proxies = proxyVariables.flatMap((name) => [
     [name, url],

@@ -18,6 +18,14 @@ it("leads a program to this machine by the proxy only where a provider is there"
   expect(programEnvironment({}, proxy, "b.pem", {}, [weather])["no_proxy"]).toBe("127.0.0.1,::1");
 });
 
+it("names the certificates of the session to each runtime, and to none in a way that stops it", () => {
+  const own = { AWS_CA_BUNDLE: "own.pem", HTTPLIB2_CA_CERTS: "own.pem", NEXUS_API_KEY: "secret", LANG: "C" };
+  const env = programEnvironment(own, new URL("http://127.0.0.1:1"), "b.pem", {});
+  const bundles = ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "HTTPLIB2_CA_CERTS", "PERL_LWP_SSL_CA_FILE"];
+  expect(env).toMatchObject({ LANG: "C", ...Object.fromEntries(bundles.map((name) => [name, "b.pem"])) });
+  expect(Object.keys(env)).not.toEqual(expect.arrayContaining([expect.stringMatching(/^(AWS_CA|NEXUS_)/)]));
+});
+
 it("knows further hosts of the APIs of common templates", async () => {
   const templates = await Catalogue.open(undefined);
   for (const [name, host] of [
