@@ -4,6 +4,7 @@ import type { KeySource } from "../model/credentials/key_source.js";
 import { defaultLimits, type Limits, type Rate } from "../model/limits.js";
 import type { ListenAddress } from "../model/listen_address.js";
 import type { ProviderNetworks } from "../outbound/provider_networks.js";
+import type { WebProxySettings } from "../outbound/web_proxy.js";
 import { socketPathViolation } from "./kinds/address_kinds.js";
 import type { SettingGroups } from "./kinds/setting_kinds.js";
 import { readEgressConfig, readListenersConfig } from "./listeners_config.js";
@@ -78,6 +79,7 @@ export function loadConfig(
     catalogFile: reader.get("NEXUS_CATALOG_FILE"),
     providersFile: reader.get("NEXUS_PROVIDERS_FILE"),
     providerNetworks: readProviderNetworks(reader),
+    webProxies: readWebProxies(reader),
     clientAssertionFiles: Object.freeze(reader.get("NEXUS_CLIENT_ASSERTION_FILES")),
     clientKeyFiles: Object.freeze(reader.get("NEXUS_SIGNING_KEY_FILES")),
     logLevel: reader.get("NEXUS_LOG_LEVEL"),
@@ -109,6 +111,12 @@ function readConsent(reader: SettingReader) {
 function readProviderNetworks(reader: SettingReader): ProviderNetworks {
   const allowLoopback = reader.get("NEXUS_ALLOW_LOOPBACK_PROVIDERS");
   return Object.freeze({ allowLoopback, ...reader.get("NEXUS_ALLOWED_PRIVATE_NETWORKS") });
+}
+
+/** How requests leave this machine, of the daemon and of `nexusd run`. */
+export function readWebProxies(reader: SettingReader): WebProxySettings {
+  const [https, http] = [reader.get("HTTPS_PROXY"), reader.get("HTTP_PROXY")];
+  return Object.freeze({ https, http, exceptions: reader.get("NO_PROXY") });
 }
 
 /** The data folder, absolute. Two daemons cannot share one. */

@@ -93,7 +93,9 @@ export class SettingReader {
   }
 
   #text(name: string): string | undefined {
-    const text = (this.flags[name] ?? this.env[name])?.trim();
+    // Programs read the variables that are not nexusd's own in either case.
+    const given = name.startsWith("NEXUS_") ? this.env[name] : this.env[name] || this.env[name.toLowerCase()];
+    const text = (this.flags[name] ?? given)?.trim();
     return text === "" && this.#table.get(name)?.kind.acceptsEmpty !== true ? undefined : text;
   }
 

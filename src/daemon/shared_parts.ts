@@ -45,7 +45,7 @@ export function sharedParts(options: DomainOptions, { store, opened }: DomainRes
   const { config, tracing = noTracing, clock, random } = options;
   const log = namingLog(options.log, store);
   const networks = config.providerNetworks;
-  const untraced = createOutboundFetch({ networks, ...options.hub?.sending });
+  const untraced = createOutboundFetch({ networks, proxies: config.webProxies, ...options.hub?.sending });
   const outbound = options.tracedOutbound?.(untraced) ?? untraced;
   const vault = new CredentialVault({ vault: opened.vault, databaseId: store.databaseId });
   const fetchDocument = (issuer: string, place: MetadataPlace): Promise<string> =>

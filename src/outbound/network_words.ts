@@ -29,6 +29,12 @@ const byCode: Readonly<Record<string, (host: string) => string>> = {
   UNABLE_TO_GET_ISSUER_CERT: ofTrust,
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: ofTrust,
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: ofTrust,
+  PROXY_UNREACHABLE: (host) =>
+    `the proxy of HTTPS_PROXY, through which ${host} is reached, does not answer: check HTTPS_PROXY, or name the host in NO_PROXY`,
+  PROXY_AUTHENTICATION: (host) =>
+    `the proxy of HTTPS_PROXY, through which ${host} is reached, does not accept its user and password: set HTTPS_PROXY to http://user:password@host:port`,
+  PROXY_REFUSED: (host) =>
+    `the proxy of HTTPS_PROXY does not let requests through to ${host}: ask its operator, or name the host in NO_PROXY`,
   ERR_TLS_CERT_ALTNAME_INVALID: (host) =>
     `the TLS certificate is not one of ${host}: check the spelling of the host`,
 };
@@ -76,4 +82,9 @@ export function networkWords({
       }
     }
   }
+}
+
+/** The same for a host that was never sent anything. */
+export function reachWords(host: string, code: string | undefined): string {
+  return networkWords({ reason: "network", code, host } as OutboundError).words;
 }

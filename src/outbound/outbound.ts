@@ -21,6 +21,7 @@ import {
 import { openSocket } from "./outbound_socket.js";
 import { type ProviderNetworks, publicNetworks } from "./provider_networks.js";
 import { RequestDeadline } from "./request_deadline.js";
+import { noWebProxies, type WebProxySettings, webProxyFor } from "./web_proxy.js";
 
 /** A request to a provider. Its shape is what `oauth4webapi` hands to a custom fetch. */
 export interface OutboundRequest {
@@ -57,6 +58,8 @@ export interface OutboundOptions {
   readonly networks?: ProviderNetworks;
   /** Resolves names; the system's resolver by default. */
   readonly lookup?: Lookup;
+  /** The way to providers from here; none by default. */
+  readonly proxies?: WebProxySettings | undefined;
   /** Asked right before the first byte is written: false where this process may not send any more. Always true by default. */
   readonly maySend?: () => boolean;
 }
@@ -127,7 +130,8 @@ function messageOf(
 
 /**
  * The only way out to a provider: https, or plain http to this machine if a setting allows it. Addresses are judged as they are written,
- * resolved and connected to. There are no redirects, cookies, proxies, or credentials in URLs.
+ * resolved and connected to; through a proxy, which resolves names itself, only as they are written. There are no redirects, cookies, or
+ * credentials in URLs.
  */
 export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetch {
   const {
@@ -135,6 +139,7 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
     maxBytes = 1024 * 1024,
     networks = publicNetworks,
     lookup = lookupAll,
+    proxies = noWebProxies,
     maySend = () => true,
   } = options;
   const clock = new SystemClock();
@@ -152,8 +157,9 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
     try {
       deadline.begin(timeoutMs);
       const raw = rawRequest(request);
-      const addresses = await deadline.until(target.resolve(lookup));
-      const opened = await openSocket(target, addresses, deadline.signal, request.clientCertificate);
+      const proxy = webProxyFor(target.isSecure ? "https" : "http", target, proxies);
+      const way = proxy ?? (await deadline.until(target.resolve(lookup)));
+      const opened = await openSocket(target, way, deadline.signal, request.clientCertificate);
       socket = opened;
       deadline.signal.addEventListener("abort", () => opened.destroy(), { once: true });
       if (request.beforeSend) {

@@ -2,31 +2,30 @@ import { connect as connectTcp, type LookupFunction, type Socket } from "node:ne
 import { connect as connectTls } from "node:tls";
 import type { ClientCertificate } from "../model/clients/client_certificate.js";
 import type { OutboundTarget, ResolvedAddress } from "./outbound_address.js";
+import { openTunnel } from "./proxy_tunnel.js";
+import { ready } from "./socket_ready.js";
+import type { WebProxy } from "./web_proxy.js";
 
 /**
  * Connects to one of `addresses` and to nothing else: the name is not resolved again, and the address of the connected socket is
- * judged before TLS begins. No proxy of the environment is asked.
+ * judged before TLS begins. Through a proxy, which resolves the name itself, only the proxy's word stands for the address.
  *
  * @throws AddressRefused, or the error of the socket or of TLS; the abort leaves no socket behind
  */
 export async function openSocket(
   target: OutboundTarget,
-  addresses: readonly ResolvedAddress[],
+  way: readonly ResolvedAddress[] | WebProxy,
   signal: AbortSignal,
   certificate?: ClientCertificate,
 ): Promise<Socket> {
-  const tcp = connectTcp({
-    host: target.host,
-    port: target.port,
-    lookup: pinned(addresses),
-    autoSelectFamily: true,
-    noDelay: true,
-  });
+  const tcp = "port" in way ? await openTunnel(target, way, signal) : connectTo(target, way);
   const close = (): void => void tcp.destroy();
   signal.addEventListener("abort", close, { once: true });
   try {
-    await ready(tcp, "connect");
-    target.judge(tcp.remoteAddress);
+    if (!("port" in way)) {
+      await ready(tcp, "connect");
+      target.judge(tcp.remoteAddress);
+    }
     if (!target.isSecure) return tcp;
     const tls = connectTls({
       socket: tcp,
@@ -48,19 +47,14 @@ export async function openSocket(
   }
 }
 
+function connectTo({ host, port }: OutboundTarget, addresses: readonly ResolvedAddress[]): Socket {
+  return connectTcp({ host, port, lookup: pinned(addresses), autoSelectFamily: true, noDelay: true });
+}
+
 export function pinned(addresses: readonly ResolvedAddress[]): LookupFunction {
   return (_host, options, callback) => {
     if (options.all === true) return callback(null, [...addresses]);
     const [first] = addresses;
     return callback(null, first?.address ?? "", first?.family);
   };
-}
-
-export function ready(socket: Socket, event: "connect" | "secureConnect"): Promise<void> {
-  return new Promise((resolve, reject) => {
-    socket.once(event, resolve);
-    // Stays: an error after this one is settled must not end the process.
-    socket.on("error", reject);
-    socket.once("close", () => reject(Object.assign(new Error("closed"), { code: "ECONNRESET" })));
-  });
 }

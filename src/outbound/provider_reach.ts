@@ -1,6 +1,7 @@
 import type { Clock } from "../runtime/clock.js";
 import { createOutboundFetch, OutboundError, type OutboundFetch } from "./outbound.js";
 import type { ProviderNetworks } from "./provider_networks.js";
+import type { WebProxySettings } from "./web_proxy.js";
 
 /** As many are enough. */
 const maxOrigins = 16;
@@ -73,8 +74,12 @@ function hasReached({ reason, phase }: OutboundError): boolean | undefined {
 }
 
 /** Whether a connection to any of the origins opens, TLS included; nothing is sent over it. */
-export async function canReachAny(origins: readonly string[], networks: ProviderNetworks): Promise<boolean> {
-  const probe = createOutboundFetch({ networks, maySend: () => false });
+export async function canReachAny(
+  origins: readonly string[],
+  networks: ProviderNetworks,
+  proxies?: WebProxySettings,
+): Promise<boolean> {
+  const probe = createOutboundFetch({ networks, proxies, maySend: () => false });
   const tried = origins.map(async (origin) => {
     try {
       await probe(origin, { method: "GET", headers: {} });

@@ -42,6 +42,7 @@ describe("loadConfig", () => {
       redirectUri: "http://localhost:8080/auth/callback",
       allowedReturnOrigins: [],
       consent: { requireConfirmation: false, refusesOtherAccounts: true, sharedRedirectUri: false },
+      webProxies: { https: undefined, http: undefined, exceptions: [] },
       providerNetworks: { allowLoopback: false, cidrs: [], hosts: [] },
       clientAssertionFiles: {},
       clientKeyFiles: {},

@@ -61,7 +61,8 @@ describe("settingWarnings", () => {
 });
 
 it("no secret of the core has a flag, and each name stands once", () => {
-  const secrets = ["NEXUS_ENCRYPTION_KEY", "NEXUS_API_KEY", "NEXUS_CLIENT_SECRET"];
+  const proxies = ["HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"];
+  const secrets = ["NEXUS_ENCRYPTION_KEY", ...proxies, "NEXUS_API_KEY", "NEXUS_CLIENT_SECRET"];
   expect(coreSettings.filter(({ flag }) => flag === undefined).map(({ name }) => name)).toEqual(secrets);
   expect(new Set(settings.map(({ name }) => name)).size).toBe(settings.length);
 });

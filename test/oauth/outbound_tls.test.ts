@@ -6,6 +6,7 @@ import type { TLSSocket } from "node:tls";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Authority } from "../fakes/certificates.js";
+import { FakeWebProxy } from "../fakes/web_proxy.js";
 import { temporaryFolder } from "../temporary_folder.js";
 
 const authority = new Authority();
@@ -55,6 +56,27 @@ test("https reaches a provider whose certificate names it, by name and by addres
   expect(bodies).toEqual(Array(3).fill("refresh_token=canary"));
   expect(servernames).toEqual(["idp.example", false, "idp.example"]);
 });
+
+test.each([
+  ["http", "HTTPS_PROXY"],
+  ["https", "https_proxy"],
+])(
+  "a provider is reached by a tunnel through a proxy of %s, and proves itself as without one",
+  async (scheme, name) => {
+    const credentials = "ada:s3cret";
+    const proxy = await FakeWebProxy.start({ credentials, ...(scheme === "https" && { issuer: authority }) });
+    const urls = [`https://idp.example:${port}/token`, `https://other.example:${port}/`];
+    const env = { NODE_EXTRA_CA_CERTS: cert, [name]: proxy.url };
+    expect(await outcomes(urls, env)).toEqual(["200 idp.example /token", "network before_send"]);
+    expect(proxy.asked).toEqual([`CONNECT idp.example:${port}`, `CONNECT other.example:${port}`]);
+    expect(bodies).toEqual(["refresh_token=canary"]);
+    expect(await outcomes(urls.slice(0, 1), { ...env, NO_PROXY: "x,.example" })).toEqual([
+      "200 idp.example /token",
+    ]);
+    expect(proxy.asked).toHaveLength(2);
+    await proxy.stop();
+  },
+);
 
 test("a certificate of another name, or of nobody that is trusted, gets nothing, whatever the environment says", async () => {
   const other = [`https://other.example:${port}/`];

@@ -1,6 +1,7 @@
 import { type ListenAddress, ListenAddressError, parseListenAddress } from "../../model/listen_address.js";
 import { isLoopbackHost } from "../../model/providers/provider_profile.js";
 import { readPrivateNetwork } from "../../outbound/provider_networks.js";
+import { type Exception, readExceptions, readWebProxy, type WebProxy } from "../../outbound/web_proxy.js";
 import { itemsOf, type Kind, type Note } from "./setting_kinds.js";
 
 export const listenerNames = ["grpc", "http", "browser", "ops", "console", "egress"] as const;
@@ -154,6 +155,20 @@ export function webUrlViolation(value: string): string | undefined {
 const maxNetworks = 256;
 
 /** CIDR blocks and host names, each once. */
+/** May hold a password. */
+export const webProxy: Kind<WebProxy> = {
+  argument: "url",
+  isHidden: true,
+  parse: (value, note) => {
+    const read = readWebProxy(value);
+    if (!("violation" in read)) return read;
+    note(read.violation);
+    return undefined;
+  },
+};
+
+export const withoutProxy: Kind<readonly Exception[]> = { argument: "hosts", parse: readExceptions };
+
 export const networks: Kind<{ readonly cidrs: readonly string[]; readonly hosts: readonly string[] }> = {
   argument: "networks",
   parse: (value, note) => {

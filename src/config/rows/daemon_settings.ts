@@ -7,6 +7,8 @@ import {
   origins,
   publicUrl,
   socketMode,
+  webProxy,
+  withoutProxy,
 } from "../kinds/address_kinds.js";
 import { keyCommand, keysOrCommand } from "../kinds/key_kinds.js";
 import { age, count, namedFiles, path, type SettingGroups, toggle, word } from "../kinds/setting_kinds.js";
@@ -203,6 +205,24 @@ export const daemonSettings = {
       default: "",
       meaning:
         "Where providers may run besides the public internet, over https: CIDR blocks in private ranges, host names, and *.suffixes, separated by commas.",
+    },
+    HTTPS_PROXY: {
+      kind: webProxy,
+      flag: false,
+      meaning:
+        "The proxy for requests to providers and through egress: http://[user:password@]host:port, or https:// for a proxy with TLS. Also https_proxy. This machine is always reached directly.",
+    },
+    HTTP_PROXY: {
+      kind: webProxy,
+      flag: false,
+      meaning: "The proxy for requests to plain http through egress. Also http_proxy.",
+    },
+    NO_PROXY: {
+      kind: withoutProxy,
+      default: "",
+      flag: false,
+      meaning:
+        "Hosts that are reached without the proxy, separated by commas: names with all names below them, addresses, CIDR blocks, or *. Also no_proxy.",
     },
     NEXUS_CLIENT_ASSERTION_FILES: {
       kind: namedFiles,

@@ -13,9 +13,12 @@ import {
 } from "../../cli/shell/daemon_command.js";
 import type { Shell } from "../../cli/shell/shell.js";
 import { printable } from "../../cli/shell/text.js";
+import { readWebProxies } from "../../config/config.js";
 import type { EgressNetwork } from "../../config/rows/egress_settings.js";
+import { SettingReader } from "../../config/setting_reader.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { readingMethods } from "../../model/access/request_facts.js";
+import type { WebProxySettings } from "../../outbound/web_proxy.js";
 import { Authority } from "../../server/tls/authority.js";
 import { cleanEnvironment } from "./isolation/clean_environment.js";
 import { type Isolation, isolated } from "./isolation/isolation.js";
@@ -57,7 +60,7 @@ export async function runProgram(shell: Shell, argv: readonly string[], flags: R
     const routes = await routesOf(session, flags, userId);
     const folder = mkdtempSync(join(tmpdir(), "nexusd-run-"));
     const roots = trustedRoots(shell.env);
-    const dialer = new Dialer(roots, shell.clock);
+    const dialer = new Dialer(roots, shell.clock, undefined, proxiesOf(shell));
     const upstream = new Upstream(dialer);
     try {
       const authority = await Authority.create(routes.hostNames, shell.clock);
@@ -92,6 +95,14 @@ export async function runProgram(shell: Shell, argv: readonly string[], flags: R
       rmSync(folder, { recursive: true, force: true });
     }
   });
+}
+
+/** The program's own way out of this machine, before it got the proxy of the session. @throws ConfigError */
+function proxiesOf({ env }: Shell): WebProxySettings {
+  const reader = new SettingReader(env, {});
+  const proxies = readWebProxies(reader);
+  reader.throwViolations();
+  return proxies;
 }
 
 function methodsOf({ readOnly, method = [] }: RunFlags): string[] | undefined {

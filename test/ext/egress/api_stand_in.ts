@@ -14,7 +14,7 @@ export interface Received {
   readonly version: string;
 }
 
-/** An API over TLS at `api.localhost`, `up.localhost` and `other.localhost`, that notes what it gets. */
+/** An API over TLS at `api.localhost`, `up.localhost`, `other.localhost` and, behind a proxy, `api.corp.test`, that notes what it gets. */
 export class ApiStandIn {
   readonly received: Received[] = [];
   /** Echoes nothing by itself. */
@@ -34,7 +34,8 @@ export class ApiStandIn {
 
   /** @param settings of HTTP/2 */
   static async start(settings: Settings = {}, issuer = new Authority()): Promise<ApiStandIn> {
-    const { cert, key } = issuer.issueServer({ dns: ["api.localhost", "up.localhost", "other.localhost"] });
+    const names = ["api.localhost", "up.localhost", "other.localhost", "api.corp.test"];
+    const { cert, key } = issuer.issueServer({ dns: names });
     const server = createSecureServer({ cert, key, allowHTTP1: true, settings }, (...pair) => {
       const [request, response] = pair as unknown as [IncomingMessage, ServerResponse];
       if (api.serve) api.serve(request, response);

@@ -19,7 +19,7 @@ export async function openListener({
     ...{ dataDir: config.dataDir, files: config.egress.authority, clock, log: options.log },
     ...{ vault: opened.vault, databaseId: store.databaseId, changes: domain.changes },
   });
-  const dialer = new Dialer(trustedRoots(environment), clock, config.providerNetworks);
+  const dialer = new Dialer(trustedRoots(environment), clock, config.providerNetworks, config.webProxies);
   const { network, user } = config.egress;
   let listed: () => readonly EgressSession[] = () => [];
   return {

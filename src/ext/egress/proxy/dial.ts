@@ -9,8 +9,16 @@ import {
 } from "node:tls";
 import { type AddressRefusal, judgeAddress, judgeHost } from "../../../outbound/address_judge.js";
 import { lookupAll, type ResolvedAddress } from "../../../outbound/outbound_address.js";
-import { pinned, ready } from "../../../outbound/outbound_socket.js";
+import { pinned } from "../../../outbound/outbound_socket.js";
 import type { ProviderNetworks } from "../../../outbound/provider_networks.js";
+import { connectToProxy, openTunnel } from "../../../outbound/proxy_tunnel.js";
+import { ready } from "../../../outbound/socket_ready.js";
+import {
+  noWebProxies,
+  type WebProxy,
+  type WebProxySettings,
+  webProxyFor,
+} from "../../../outbound/web_proxy.js";
 import type { Clock } from "../../../runtime/clock.js";
 
 export interface Origin {
@@ -31,19 +39,42 @@ export class Dialer {
   /**
    * @param roots whom to trust, as PEM
    * @param networks which addresses may be reached; all without it
+   * @param proxies the way out of this machine
    */
   constructor(
     roots: string,
     readonly clock: Clock,
     private readonly networks?: ProviderNetworks,
+    private readonly proxies: WebProxySettings = noWebProxies,
   ) {
     this.#secureContext = createSecureContext({ ca: roots, minVersion: "TLSv1.2" });
   }
 
-  /** @throws the error of the socket; `ETIMEDOUT`; `REFUSED` for an address that may not be reached */
-  async plain({ host, port }: Origin): Promise<Socket> {
-    const { networks, clock } = this;
-    if (networks) refuse(host, judgeHost(host, networks));
+  /** Directly, or through a proxy. @throws the error of the socket; `ETIMEDOUT`; `REFUSED` for an address that may not be reached */
+  async plain(origin: Origin): Promise<Socket> {
+    const proxy = this.#proxyFor("https", origin);
+    return proxy
+      ? await this.#inTime((signal) => openTunnel(origin, proxy, signal))
+      : await this.#direct(origin);
+  }
+
+  /** For a request of plain http, which a proxy gets as it is. @throws as `plain` does */
+  async http(origin: Origin): Promise<{ readonly socket: Socket; readonly proxy: WebProxy | undefined }> {
+    const proxy = this.#proxyFor("http", origin);
+    const socket = await (proxy
+      ? this.#inTime((signal) => connectToProxy(proxy, signal))
+      : this.#direct(origin));
+    return { socket, proxy };
+  }
+
+  /** The name alone can be judged where a proxy resolves it. */
+  #proxyFor(scheme: "https" | "http", origin: Origin): WebProxy | undefined {
+    const { networks, proxies } = this;
+    if (networks) refuse(origin.host, judgeHost(origin.host, networks));
+    return webProxyFor(scheme, origin, proxies);
+  }
+
+  async #direct({ host, port }: Origin): Promise<Socket> {
     // Judged before anything is sent: whether a port of a private network is open is nobody's business.
     const lookup: LookupFunction = (name, options, callback) => {
       this.#addressesOf(name).then(
@@ -53,7 +84,13 @@ export class Dialer {
     };
     const kept = { keepAlive: true, keepAliveInitialDelay: keepAliveMs, noDelay: true };
     const socket = connectTcp({ host, port, lookup, autoSelectFamily: true, ...kept });
-    return await opened(socket, "connect", clock);
+    return await opened(socket, "connect", this.clock);
+  }
+
+  async #inTime(open: (signal: AbortSignal) => Promise<Socket>): Promise<Socket> {
+    const stop = new AbortController();
+    const timer = this.clock.setTimer(connectTimeoutMs, () => stop.abort(timedOut()));
+    return await open(stop.signal).finally(() => timer.cancel());
   }
 
   async #addressesOf(name: string): Promise<readonly ResolvedAddress[]> {

@@ -3,8 +3,7 @@ import type { Socket } from "node:net";
 import type { Token } from "../../../gen/nexus/v1/token_pb.js";
 import { refusesCredential } from "../../../model/credentials/refusal.js";
 import { traceIdOf } from "../../../model/tracing.js";
-import { networkWords } from "../../../outbound/network_words.js";
-import type { OutboundError } from "../../../outbound/outbound.js";
+import { reachWords } from "../../../outbound/network_words.js";
 import type { Authority } from "../../../server/tls/authority.js";
 import { StrategyError } from "../../../strategies/apply_strategy.js";
 import { streamedBody } from "../injection/aws_body.js";
@@ -148,8 +147,7 @@ export class Exchange {
       const { fault } = this.#body;
       if (fault instanceof StrategyError) throw new Problem(400, "unsignable", fault.message);
       const { code } = error as NodeJS.ErrnoException;
-      const { words } = networkWords({ reason: "network", code, host: origin.host } as OutboundError);
-      throw new Problem(502, "api-unreachable", words);
+      throw new Problem(502, "api-unreachable", reachWords(origin.host, code));
     }
   }
 

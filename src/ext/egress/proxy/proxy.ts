@@ -10,6 +10,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { canonicalHost } from "../../../outbound/address_judge.js";
+import { reachWords } from "../../../outbound/network_words.js";
 import { limitPipelining, releaseConnection } from "../../../server/listen/pipelining.js";
 import { framed, ofEnd } from "../injection/request_fields.js";
 import type { Dialer, Origin } from "./dial.js";
@@ -106,17 +107,18 @@ export class EgressProxy {
     origin: Origin,
   ): Promise<void> {
     const body = RequestBody.of(request);
+    const { socket, proxy } = await this.deps.dialer.http(origin).catch(unreachable(origin));
+    if (response.closed) return void socket.destroy();
+    const authorization = proxy?.authorization;
     const sent = requestPlain({
       method: request.method,
-      path: `${url.pathname}${url.search}`,
-      headers: { ...framed(ofEnd(request.headers), body.length), host: url.host },
-      createConnection: (_, callback) => {
-        this.deps.dialer.plain(origin).then(
-          (open) => callback(null, open),
-          (error) => callback(error, undefined as never),
-        );
-        return undefined;
+      path: `${proxy ? url.origin : ""}${url.pathname}${url.search}`,
+      headers: {
+        ...framed(ofEnd(request.headers), body.length),
+        host: url.host,
+        ...(authorization && { "proxy-authorization": authorization.reveal() }),
       },
+      createConnection: () => socket,
     });
     response.once("close", () => sent.destroy());
     // Stays: a server may send what is no HTTP behind its answer.
@@ -166,6 +168,7 @@ function originOf(href: string): Origin {
 function unreachable({ host }: Origin): (error: NodeJS.ErrnoException) => never {
   return ({ code, message }) => {
     if (code === "REFUSED") throw new Problem(403, "address-refused", message);
+    if (code?.startsWith("PROXY_")) throw new Problem(502, "unreachable", reachWords(host, code));
     throw new Problem(502, "unreachable", `${host} cannot be reached: ${code ?? message}`);
   };
 }

@@ -84,14 +84,14 @@ export class Fleet implements ListenersHub, DomainHub {
       ...{ hub: this.hub, fleet, clock, clockCheck: this.#clockCheck, log },
       onRound: () => this.#look(),
     });
-    const { providerNetworks: networks, dataDir } = config;
+    const { providerNetworks: networks, webProxies, dataDir } = config;
     this.#reach = new ProviderReach(clock);
     this.#watch = new LeaderHealthMonitor({
       ...{ store: fleet.store, reach: this.#reach, file: new LeadGivenBackFile(dataDir), clock, log },
       leads: () => this.leads || this.hub.role === "taking_over",
       isClockOff: () => this.#clockCheck.isWrong,
       health: () => this.#domain?.engine.health() ?? true,
-      canReachAny: (origins) => canReachAny(origins, networks),
+      canReachAny: (origins) => canReachAny(origins, networks, webProxies),
       askOthers: (origins) => askHubs(this.#heartbeat.others, origins, opened.vault),
       giveBack: (trouble) => void this.#givingBack.begin(trouble),
     });
@@ -199,7 +199,7 @@ export class Fleet implements ListenersHub, DomainHub {
       position: () => fleet.store.position.position,
       reach: async (origins) => ({
         mayLead: this.#standing.couldLead(),
-        reached: await canReachAny(origins, config.providerNetworks),
+        reached: await canReachAny(origins, config.providerNetworks, config.webProxies),
         clockMs: clock.nowMs(),
       }),
     });

@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { FakeWebProxy } from "../../../fakes/web_proxy.js";
 import { perSuite } from "../../../lifetimes.js";
 import { needs } from "../../../needs.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
@@ -34,6 +35,24 @@ describe("nexusd run", () => {
     const roots = join(world.work, "roots.pem");
     const { stdout } = await world.start([], ["sh", "-c", 'cat "$NODE_EXTRA_CA_CERTS"'], {});
     expect(stdout).toContain(readFileSync(roots, "utf8").trim());
+  });
+
+  it("reaches APIs through the proxy of a company, whose password the program does not see", async () => {
+    const proxy = await FakeWebProxy.start({ credentials: "ada:s3cret-of-proxy" });
+    const { port } = new URL(world.url);
+    const env = { HTTPS_PROXY: proxy.url, NO_PROXY: "direct.corp.test" };
+    const { stdout } = await world.run([], { ...env, ASKED: `https://api.corp.test:${port}/v1/user` });
+    expect(stdout).toMatch(/^HTTP\/1.1 200[\s\S]*the API got the key/);
+    expect(proxy.asked).toEqual([`CONNECT api.corp.test:${port}`]);
+    const seen = await world.run([], { ...env, PRINTS_ENVIRONMENT: "1" });
+    expect(seen.stdout).not.toMatch(/s3cret|direct\.corp/);
+    await proxy.stop();
+  });
+
+  it("refuses a proxy that it cannot use, and shows no password", async () => {
+    const { code, stderr } = await world.run([], { https_proxy: "socks5://ada:s3cret@proxy.corp:1080" });
+    expect([code, stderr]).toEqual([2, expect.stringContaining("HTTPS_PROXY: must be http://")]);
+    expect(stderr).not.toContain("s3cret");
   });
 
   it("names the user who must act, with the link", async () => {

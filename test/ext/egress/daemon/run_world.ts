@@ -41,7 +41,7 @@ export class RunWorld {
     const repaired = new Set<string>();
     const news = new EventEmitter();
     const seen = () => once(news, "seen");
-    const { cert, key: serverKey } = issuer.issueServer({ dns: ["api.localhost"] });
+    const { cert, key: serverKey } = issuer.issueServer({ dns: ["api.localhost", "api.corp.test"] });
     const server = createSecureServer(
       { cert, key: serverKey, allowHTTP1: true },
       async (request, response) => {
@@ -77,7 +77,8 @@ export class RunWorld {
     await once(server.listen(0, "127.0.0.1"), "listening");
     const url = `https://api.localhost:${(server.address() as AddressInfo).port}/v1`;
     const daemon = await TestDaemon.start();
-    const provider = { name: "acme", authType: AuthType.API_KEY, apiBaseUrl: url };
+    const apiHosts = [`api.corp.test:${new URL(url).port}`];
+    const provider = { name: "acme", authType: AuthType.API_KEY, apiBaseUrl: url, apiHosts };
     const { provider: created } = await daemon.clients.providers.createProvider({ provider });
     const { connection } = await daemon.clients.connections.importConnection({
       providerId: created?.id ?? "",

@@ -23,6 +23,7 @@ import {
   type WatchTokensResponse,
   WatchTokensResponseSchema,
 } from "../../../../src/gen/nexus/v1/token_pb.js";
+import type { WebProxySettings } from "../../../../src/outbound/web_proxy.js";
 import { type Clock, SystemClock } from "../../../../src/runtime/clock.js";
 import { Authority } from "../../../../src/server/tls/authority.js";
 import { ApiStandIn, type Received } from "../api_stand_in.js";
@@ -39,6 +40,8 @@ export interface WorldOptions {
   readonly paths?: readonly string[];
   readonly waitsForConsent?: boolean;
   readonly clock?: Clock;
+  /** Between the proxy and APIs. */
+  readonly proxies?: WebProxySettings;
   /** Of further APIs, PEM. */
   readonly roots?: string;
   /** Of its HTTP/2. */
@@ -89,7 +92,7 @@ export class EgressWorld {
     const routes = routesTo(profiles);
     const { clock = new SystemClock() } = options;
     const authority = await Authority.create(routes.hostNames, clock);
-    const dialer = new Dialer(`${api.ca}\n${options.roots ?? ""}`, clock);
+    const dialer = new Dialer(`${api.ca}\n${options.roots ?? ""}`, clock, undefined, options.proxies);
     const upstream = new Upstream(dialer);
     const credentials = new Credentials({
       session: options.daemon?.session ?? sessionTo(() => world),
