@@ -140,7 +140,9 @@ export class Exchange {
       this.#end = end;
       if (this.#isOver) end();
     };
-    const sent = { method, path, headers, body: this.#body, isHttp2: httpVersionMajor === 2, onSent };
+    const isHttp2 = httpVersionMajor === 2;
+    const isOver = (): boolean => this.#isOver;
+    const sent = { method, path, headers, body: this.#body, isHttp2, isOver, onSent };
     try {
       return await upstream.send(origin, sent);
     } catch (error) {

@@ -116,7 +116,9 @@ export class EgressSession {
     });
     server.on("secureConnection", (socket: Socket) => {
       socket.on("error", () => socket.destroy());
-      if ((socket as TLSSocket).alpnProtocol !== "h2") this.hold(socket);
+      // Node's HTTP/2 goes on after the end: the tunnel may be half open.
+      if ((socket as TLSSocket).alpnProtocol === "h2") socket.once("end", () => socket.destroy());
+      else this.hold(socket);
     });
     server.on("session", (session) => {
       if (this.#isClosed) return session.destroy();

@@ -23,6 +23,8 @@ export interface UpstreamRequest {
   readonly body: RequestBody;
   /** Whether the program speaks HTTP/2: then this does too, where the server can. */
   readonly isHttp2: boolean;
+  /** Whether the program is gone: then nothing is sent. */
+  readonly isOver: () => boolean;
   /** Called with what ends it, at once and again when it is sent once more. */
   readonly onSent: (end: () => void) => void;
 }
@@ -122,8 +124,9 @@ export class Upstream {
   #requested(
     shared: SharedConnection,
     origin: Origin,
-    { method, path, headers, body, onSent }: UpstreamRequest,
+    { method, path, headers, body, isOver, onSent }: UpstreamRequest,
   ) {
+    if (isOver()) throw over;
     this.#ping(shared);
     const { host: _, "transfer-encoding": __, ...fields } = framed(headers, body.length);
     const head = { ":method": method, ":path": path, ":scheme": "https", ":authority": authorityOf(origin) };
@@ -169,6 +172,7 @@ export class Upstream {
   async #overHttp1({ host, port }: Origin, request: UpstreamRequest): Promise<UpstreamAnswer> {
     const { method, path, body, onSent } = request;
     if (mostlyEmpty.includes(method) && request.isHttp2) await body.begun();
+    if (request.isOver()) throw over;
     const headers = framed(request.headers, body.length);
     const sent = requestTls({ host, port, method, path, headers, agent: this.#agent, setHost: false });
     const end = (): void => void sent.destroy(over);

@@ -58,6 +58,8 @@ export class EgressWorld {
   acquired: Acquired[] = [tokenOf(canary)];
   readonly acquiredFor: unknown[] = [];
   reported: unknown[] = [];
+  /** The daemon answers calls for a token after it, as where a person must agree first. */
+  asking: Promise<unknown> | undefined;
   /** The daemon answers reports after it. */
   holding: Promise<unknown> | undefined;
   readonly links: string[] = [];
@@ -220,6 +222,7 @@ function sessionTo(world: () => EgressWorld): DaemonSession {
     acquireToken: async (request: unknown) => {
       const { acquired, acquiredFor } = world();
       acquiredFor.push(request);
+      await world().asking;
       const next = acquired.length > 1 ? acquired.shift() : acquired[0];
       return create(AcquireTokenResponseSchema, next);
     },

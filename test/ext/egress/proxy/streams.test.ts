@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import type { ClientRequest, IncomingMessage } from "node:http";
+import { connect as connectHttp2 } from "node:http2";
 import { request as requestTls } from "node:https";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import type { Duplex, Readable, Writable } from "node:stream";
@@ -173,6 +174,56 @@ it("an upload that the API does not read is taken from a program that sends all 
   expect(socket.errored).toBe(null);
   expect(String((await once(socket, "data"))[0])).toMatch(/^HTTP\/1.1 413/);
   socket.destroy();
+});
+
+describe.each([
+  [1, "http/1.1"],
+  [2, "h2"],
+] as const)("a program that closes its connection of HTTP/%i in order", (version, alpn) => {
+  /** Sends a request, and then what closes TLS and TCP, but reads on. */
+  const leave = async (): Promise<TLSSocket> => {
+    const socket = await egress.tls("api.localhost", [alpn]);
+    onTestFinished(() => void socket.destroy());
+    if (version === 1)
+      socket.write(`POST /v1/a HTTP/1.1\r\nhost: api.localhost:${egress.port}\r\ncontent-length: 0\r\n\r\n`);
+    else {
+      const session = connectHttp2(`https://api.localhost:${egress.port}`, {
+        createConnection: () => socket,
+      });
+      session.on("error", () => undefined);
+      session
+        .request({ ":method": "POST", ":path": "/v1/a" })
+        .on("error", () => undefined)
+        .end();
+    }
+    return socket;
+  };
+
+  it("has its held request forgotten", async () => {
+    let agree = (): void => undefined;
+    egress.asking = new Promise<void>((resolve) => {
+      agree = resolve;
+    });
+    const socket = await leave();
+    await expect.poll(() => egress.acquiredFor).toHaveLength(1);
+    socket.end();
+    await once(socket, "close");
+    agree();
+    await egress.ask("/v1/next");
+    expect(egress.received.map(({ path }) => path)).toEqual(["/v1/next"]);
+  });
+
+  it("has its request to the API ended", async () => {
+    const seen: string[] = [];
+    egress.api.serve = ({ url = "" }, response) => {
+      seen.push(url);
+      response.once("close", () => response.writableEnded || seen.push("ended"));
+    };
+    const socket = await leave();
+    await expect.poll(() => seen).toEqual(["/v1/a"]);
+    socket.end();
+    await expect.poll(() => seen).toEqual(["/v1/a", "ended"]);
+  });
 });
 
 describe("tunnels to many names", () => {

@@ -23,7 +23,8 @@ function senderTo(port: number, roots: string, isHttp2 = true) {
   return async (path: string, method = "GET") => {
     const body = new RequestBody(Readable.from([]), 0);
     const headers = { host: `${host}:${port}` };
-    const request = { method, path, headers, body, isHttp2, onSent: () => undefined };
+    const going = { isOver: () => false, onSent: () => undefined };
+    const request = { method, path, headers, body, isHttp2, ...going };
     const { body: answer, status } = await upstream.send({ host, port }, request);
     return `${status} ${await text(answer)}`;
   };
