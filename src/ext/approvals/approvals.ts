@@ -44,7 +44,9 @@ export interface Answer {
 
 /** A yes for more than one request, until its caller ends. */
 interface Standing {
+  /** By the wall clock, which people go by, and by the monotonic one, which nobody sets back. */
   readonly untilMs: number;
+  readonly untilMonotonicMs: number;
   readonly approver: string;
   readonly caller: string;
 }
@@ -112,7 +114,10 @@ export class Approvals {
     const keys = held.request.repeats ? [once, ...this.#keysOf(held)] : this.#keysOf(held);
     const standing = keys.flatMap((key) => this.#standing.get(key) ?? []);
     this.#standing.delete(once);
-    const counts = standing.find(({ untilMs }) => nowMs < untilMs);
+    const monotonicMs = this.deps.clock.monotonicMs();
+    const counts = standing.find(
+      ({ untilMs, untilMonotonicMs }) => nowMs < untilMs && monotonicMs < untilMonotonicMs,
+    );
     if (counts) return { approver: counts.approver };
     const { principal } = held;
     const admitted = this.deps.access.admit(principal, "token.read");
@@ -215,8 +220,9 @@ export class Approvals {
     const forTime =
       extent === "hour" ? ([ofCaller, hourMs] as const) : ([ofSession, longestSessionMs] as const);
     const [key, lastsMs] = extent === undefined ? ([this.#keyOf(held, digest), repeatMs] as const) : forTime;
-    const untilMs = this.deps.clock.nowMs() + lastsMs;
-    if (key !== undefined) this.#standing.set(key, { untilMs, approver, caller: held.principal.name });
+    const { clock } = this.deps;
+    const until = { untilMs: clock.nowMs() + lastsMs, untilMonotonicMs: clock.monotonicMs() + lastsMs };
+    if (key !== undefined) this.#standing.set(key, { ...until, approver, caller: held.principal.name });
   }
 
   #keyOf({ policyDigest, rule }: HeldRequest, digest: string): string {

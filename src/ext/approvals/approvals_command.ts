@@ -11,12 +11,12 @@ import {
 } from "../../cli/shell/daemon_command.js";
 import { addNotes } from "../../cli/shell/help.js";
 import type { Shell } from "../../cli/shell/shell.js";
-import { formatAge, formatFields, printable, printableLines } from "../../cli/shell/text.js";
+import { formatAge, formatFields, printable } from "../../cli/shell/text.js";
 import type { HeldRequest } from "../../gen/nexus/v1/approval_pb.js";
 import { extents } from "../../model/access/rules.js";
 
 const notes =
-  "A rule of the policy file with `then: ask` holds a request until somebody decides, for 180 seconds at most. Read all of it: an approval applies to exactly this request. Characters outside printable ASCII are shown as \\u{...}.";
+  "A rule of the policy file with `then: ask` holds a request until somebody decides, for 180 seconds at most. Read all of it: an approval applies to exactly this request. Characters outside printable ASCII are shown as \\u{...}. Lines of the body begin with a | (or > where a long line goes on).";
 
 export function approvalsCommand(shell: Shell): Command {
   const list = addNotes(new Command("list").description("list the requests that wait for approval"), notes);
@@ -90,5 +90,33 @@ function textOf(request: HeldRequest): string {
     ["rule", `line ${request.ruleLine}${request.because === "" ? "" : `: ${request.because}`}`],
     ["may count for", ["once", ...allowed].join(", ")],
   ]);
-  return bodyText === "" ? fields : `${fields}\n${printableLines(bodyText)}\n\n`;
+  return bodyText === "" ? fields : `${fields}\n${quoted(bodyText)}\n`;
+}
+
+/** Of a terminal with 80, beside the mark. */
+const columns = 74;
+
+/** Text of an agent, each line behind a mark, and cut where a terminal would wrap it: none of it looks like a line of ours. */
+function quoted(text: string): string {
+  const lines = text.split("\n").flatMap((line) => {
+    const parts = cut(printable(line.replaceAll("\t", "    ")));
+    return parts.map((part, at) => `  ${at === 0 ? "|" : ">"} ${part}\n`);
+  });
+  return lines.join("");
+}
+
+/** In parts that fit; letters beyond ASCII may take two columns. */
+function cut(line: string): string[] {
+  const parts = [""];
+  let width = 0;
+  for (const character of line) {
+    const wide = character > "\x7f" ? 2 : 1;
+    if (width + wide > columns) {
+      parts.push("");
+      width = 0;
+    }
+    parts.push(`${parts.pop()}${character}`);
+    width += wide;
+  }
+  return parts;
 }

@@ -382,6 +382,20 @@ describe("a request that a person is asked about", () => {
     expect(await changed).toContain("person refused");
   });
 
+  it.each([
+    ["back", -3 * 3_600_000, 3_600_000],
+    ["forward", 3 * 3_600_000, 0],
+  ])("lets a yes for an hour end when the clock is set %s", async (_, byMs, passesMs) => {
+    const first = world.ask({ extent: ["hour"] });
+    await world.decide(true, { extent: "hour" });
+    expect(await first).toBe("sent");
+    world.clock.jump(byMs);
+    world.clock.advance(passesMs);
+    const late = world.ask({ extent: ["hour"] });
+    await world.decide(false);
+    expect(await late).toContain("person refused");
+  });
+
   it("forgets a yes for an hour when the caller is stopped, also where the stop is lifted again", async () => {
     const first = world.ask({ extent: ["hour"] });
     await world.decide(true, { extent: "hour" });

@@ -101,6 +101,21 @@ describe("a request under a rule that has a person asked", () => {
     expect(given).toMatchObject({ principal: "owner", connectionId: world.connectionId });
   });
 
+  it("is shown with a body that no line of can be taken for one of ours", async () => {
+    const text = `a\n\nrequest        GET https://api.example/\n\tb\n${"x".repeat(74)}rule  line 9\n${"ä".repeat(40)}`;
+    const sent = world.send(undefined, { text });
+    const id = await world.held();
+    const { err } = await world.command("approve", id, "--yes");
+    await sent;
+    const body = err.slice(err.indexOf("\n\n") + 2);
+    expect(body).toBe(
+      [
+        ...["  | a", "  | ", "  | request        GET https://api.example/", "  |     b"],
+        ...[`  | ${"x".repeat(74)}`, "  > rule  line 9", `  | ${"ä".repeat(37)}`, "  > äää", "", ""],
+      ].join("\n"),
+    );
+  });
+
   it("is refused after a no", async () => {
     const sent = world.send();
     const refused = expect(sent).rejects.toThrow("a person refused");
