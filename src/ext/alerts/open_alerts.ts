@@ -52,6 +52,8 @@ export function openAlerts(
 function receiversOf({ options, domain, environment }: Core): Receiver[] {
   const { config, clock, log } = options;
   const { webhook, command, file } = notifySettings.of(config);
+  // It names commands that run, and URLs that may hold a secret.
+  if (file !== undefined) tellOfOpenSecret("NEXUS_NOTIFY_FILE", "receivers", file, log);
   const specs: ReceiverSpec[] = [
     ...(webhook ? [{ name: "webhook", target: { kind: "webhook", ...webhook }, types: [] } as const] : []),
     ...(command ? [{ name: "command", target: { kind: "command", argv: command }, types: [] } as const] : []),

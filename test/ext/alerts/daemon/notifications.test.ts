@@ -2,6 +2,7 @@ import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { AuthType } from "../../../../src/gen/nexus/v1/provider_pb.js";
+import { SystemClock } from "../../../../src/runtime/clock.js";
 import { DaemonProcess, DaemonProcesses } from "../../../daemon/daemon_process.js";
 import { Place } from "../../../daemon/harness.js";
 import { registered, requestOf } from "../../../daemon/requests.js";
@@ -76,6 +77,26 @@ describe("notifications", () => {
     expect(warned.map((line) => JSON.parse(line))).toEqual([
       expect.objectContaining({ level: "warn", name: "webhook", mode: "0644" }),
     ]);
+  });
+
+  it("go to receivers of a file that other users can read, which is said at the start", async () => {
+    const file = join(temporaryFolder(), "receivers.yaml");
+    writeFileSync(
+      file,
+      "receivers: [{ name: mail, command: [/bin/true], events: [connection.attention] }]\n",
+    );
+    for (const [mode, warned] of [
+      [0o644, [{ level: "warn", setting: "NEXUS_NOTIFY_FILE", mode: "0644" }]],
+      [0o602, [{ level: "warn", setting: "NEXUS_NOTIFY_FILE", mode: "0602" }]],
+      [0o640, []],
+    ] as const) {
+      chmodSync(file, mode);
+      const place = await Place.make({ NEXUS_NOTIFY_FILE: file });
+      const daemon = await place.start(new SystemClock());
+      await daemon.stop();
+      const lines = place.logLines.filter((line) => line.includes("open to other users"));
+      expect(lines.map((line) => JSON.parse(line))).toMatchObject(warned);
+    }
   });
 
   it("are tried by hand, and say why a receiver took none", async () => {
