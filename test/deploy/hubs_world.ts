@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { createServer, type Server } from "node:https";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { clientsOver } from "../../src/cli/shell/client.js";
@@ -123,6 +124,10 @@ export class HubsWorld {
       ...objects,
       ...clusterObjects(authority),
       secretOf("nexusd-store", { "store.url": storeUrl }),
+      secretOf("nexusd-own-keys", {
+        "encryption.key": randomBytes(32).toString("base64"),
+        "admin.key": randomBytes(32).toString("hex"),
+      }),
     ]);
     await world.#startIssuer();
     world.#makePods();
@@ -143,7 +148,7 @@ export class HubsWorld {
   }
 
   get adminKey(): string {
-    const { data } = only(this.objects, "Secret", "nexusd-keys");
+    const { data } = only(this.objects, "Secret", "nexusd-own-keys");
     return Buffer.from(data?.["admin.key"] ?? "", "base64").toString("utf8");
   }
 

@@ -65,7 +65,7 @@ describe.each(examples)("the example %s", (example) => {
       ...containers,
     ]);
     for (const container of all.filter(({ name }) => name !== "agent")) {
-      expect(container.image).toBe(`registry.example.com/nexusd:${version}`);
+      expect(container.image).toBe(`registry.test.internal/nexusd:${version}`);
       expect(container.command).toBeUndefined();
       if (container.args?.[0] !== image.cmd[0]) continue;
       const mounts = container.volumeMounts?.map(({ mountPath }) => mountPath);

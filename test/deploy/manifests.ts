@@ -114,6 +114,12 @@ export interface PodSpec {
   readonly volumes: readonly Volume[];
 }
 
+/** What a render without a cluster needs. */
+const given = {
+  image: { repository: "registry.test.internal/nexusd" },
+  keys: { existingSecret: "nexusd-own-keys" },
+};
+
 /** What `helm install` makes of the values of an example, with those of a test over them. @throws Error with what helm says */
 export function released(
   example: Example,
@@ -123,7 +129,7 @@ export function released(
   const text = execFileSync(
     "helm",
     ["template", "nexusd", join(deploy, "nexusd"), "-n", "agents", "--kube-version", "1.36.3", ...files],
-    { input: JSON.stringify(values), encoding: "utf8", stdio: "pipe" },
+    { input: JSON.stringify({ ...given, ...values }), encoding: "utf8", stdio: "pipe" },
   );
   return { text, objects: documents(text) };
 }

@@ -42,7 +42,8 @@ export interface ManifestOptions {
 }
 
 const topKeys: readonly string[] = ["providers", "prune"];
-const profileKeys: readonly string[] = [...contractKeys, ...templateKeys];
+/** Keys of a profile in a manifest. */
+export const profileKeys: readonly string[] = [...contractKeys, ...templateKeys];
 
 /**
  * Reads a manifest: `providers: [...]`, each a profile with the contract's keys. A field that is left out has its default.

@@ -1,5 +1,16 @@
 {{- define "nexusd.image" -}}
-{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- $repository := .Values.image.repository -}}
+{{- if or (not $repository) (regexMatch "(^|[./])example\\.(com|net|org)(/|$)" $repository) -}}
+{{- fail (printf "image.repository: %q is no image that exists. Build the Dockerfile, push the image to your registry, and name it here (docs/kubernetes.md)" $repository) -}}
+{{- end -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ with .Values.image.digest }}@{{ . }}{{ end }}
+{{- end }}
+
+{{/* A service account's annotations. */}}
+{{- define "nexusd.accountAnnotations" -}}
+{{- with .Values.serviceAccount.annotations }}
+annotations: {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{/* (list . "hub"): what selects the pods of a component. */}}
@@ -98,6 +109,7 @@ apiVersion: v1
 kind: Secret
 metadata:
   name: {{ $secret }}
+  namespace: {{ $root.Release.Namespace }}
   labels: {{- include "nexusd.labels" (list $root (index . 1)) | nindent 4 }}
 type: kubernetes.io/tls
 data:

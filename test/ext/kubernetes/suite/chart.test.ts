@@ -58,12 +58,25 @@ function podsOf(objects: readonly Manifest[]): PodTemplate[] {
 beforeAll(() => makeNamespace(admin, release.namespace));
 
 it("passes helm lint, and has a schema that refuses what would not work", () => {
-  execFileSync("helm", ["lint", "--strict", chart], { stdio: "pipe" });
+  execFileSync(
+    "helm",
+    ["lint", "--strict", chart, "--set", "image.repository=registry.test.internal/nexusd"],
+    { stdio: "pipe" },
+  );
   const refused: readonly [object, string][] = [
     [{ form: "cluster" }, "form"],
     [{ publicUrl: "http://nexus.example.com" }, "publicUrl"],
     [{ injector: { enable: true } }, "enable"],
     [{ settings: { LOG_LEVEL: "debug" } }, "LOG_LEVEL"],
+    [{ settings: { NEXUS_LOG_LEVLE: "debug" } }, "NEXUS_LOG_LEVLE"],
+    [{ providers: [{ name: "github", clientid: "c" }] }, "clientid"],
+    [{ providers: [{ template: "github" }] }, "name"],
+    [{ image: {} }, "image.repository"],
+    [{ image: { repository: "registry.example.com/nexusd" } }, "image.repository"],
+    [{ image: { repository: "r/nexusd", digest: "sha256:0" } }, "digest"],
+    [{ keys: { existingSecret: "" } }, "keys.existingSecret: nothing is seen of the cluster"],
+    [{ extraVolumeMounts: [{ name: "ca" }] }, "mountPath"],
+    [{ injector: { enabled: true, namespaceSelector: { team: "a" } } }, "namespaceSelector"],
     [{ form: "fleet", fleet: { replicas: 1 } }, "replicas"],
     [{ form: "fleet", egress: { enabled: true } }, "egress.caSecret"],
     [{ form: "injector", egress: { enabled: true } }, "egress.enabled"],
@@ -118,14 +131,53 @@ describe.each(Object.entries(forms))("the chart with %s", (name, values) => {
   });
 });
 
-it("lets an upgrade and a reinstallation keep the keys, which `helm uninstall` leaves", () => {
-  const keys = rendered().objects.find(({ metadata }) => metadata.name === "nexusd-keys");
-  expect(keys?.metadata.annotations).toEqual({ "helm.sh/resource-policy": "keep" });
-  const data = keys?.["data"] as Record<string, string>;
-  const decoded = (name: string) => Buffer.from(data[name] ?? "", "base64").toString();
-  expect(Buffer.from(decoded("encryption.key"), "base64")).toHaveLength(32);
-  expect(decoded("admin.key")).toMatch(/^[0-9a-f]{64}$/);
-  expect(rendered({ keys: { existingSecret: "mine" } }).text).not.toContain("nexusd-keys");
+it("uses the keys of a Secret that the values name, and makes none", () => {
+  const { text } = rendered({ keys: { existingSecret: "mine" } });
+  expect(text).not.toContain("nexusd-keys");
+  expect(text).toContain("secretName: mine");
+});
+
+it("runs the image of a digest, what the values add to the hubs, and the broker within limits of its own", () => {
+  const digest = `sha256:${"0".repeat(64)}`;
+  const annotations = { "iam.example.com/role": "nexusd" };
+  const limits = { cpu: "1", memory: "96Mi", "ephemeral-storage": "32Mi" };
+  const { objects } = rendered({
+    image: { repository: "registry.test.internal/nexusd", tag: "0.1.0", digest },
+    extraEnv: [{ name: "NODE_EXTRA_CA_CERTS", value: "/etc/corporate/ca.crt" }],
+    extraVolumes: [{ name: "corporate", configMap: { name: "corporate-ca" } }],
+    extraVolumeMounts: [{ name: "corporate", mountPath: "/etc/corporate", readOnly: true }],
+    serviceAccount: { annotations },
+    egress: { enabled: true, at: "broker", resources: { limits, requests: limits } },
+  });
+  const specOf = (kind: string) => {
+    const found = objects.find((object) => object.kind === kind)?.["spec"];
+    return (found as { template: PodTemplate }).template.spec;
+  };
+  const [hub] = specOf("StatefulSet").containers;
+  expect(hub).toMatchObject({
+    image: `registry.test.internal/nexusd:0.1.0@${digest}`,
+    env: expect.arrayContaining([{ name: "NODE_EXTRA_CA_CERTS", value: "/etc/corporate/ca.crt" }]),
+    volumeMounts: expect.arrayContaining([
+      { name: "corporate", mountPath: "/etc/corporate", readOnly: true },
+    ]),
+  });
+  expect(specOf("StatefulSet").volumes).toContainEqual({
+    ...{ name: "corporate", configMap: { name: "corporate-ca" } },
+  });
+  expect(specOf("Deployment").containers[0]?.resources).toEqual({ limits, requests: limits });
+  const accounts = objects.filter(({ kind }) => kind === "ServiceAccount");
+  expect(accounts.map(({ metadata }) => metadata.annotations)).toEqual([annotations, annotations]);
+});
+
+it("names the namespace of everything that has one", () => {
+  const ofCluster = ["ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"];
+  const webhook = "MutatingWebhookConfiguration";
+  for (const values of Object.values(forms))
+    for (const { kind, metadata } of rendered(values, [], "elsewhere").objects)
+      expect([kind, metadata.name, metadata.namespace]).toEqual([
+        ...[kind, metadata.name],
+        [...ofCluster, webhook].includes(kind) ? undefined : expect.stringMatching(/^(elsewhere|team)$/),
+      ]);
 });
 
 it("makes the store of a fleet at the installation, and its tables new before an upgrade", () => {

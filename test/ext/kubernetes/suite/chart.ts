@@ -14,6 +14,12 @@ export const release = { name: "nexusd", namespace: "agents" };
 
 export type Manifest = KubernetesObject & JsonObject & { readonly apiVersion: string; readonly kind: string };
 
+/** What a render without a cluster needs. */
+const given = {
+  image: { repository: "registry.test.internal/nexusd" },
+  keys: { existingSecret: "nexusd-own-keys" },
+};
+
 /** What `helm install` would send for these values, hooks and custom resource definitions included. @throws Error with what helm says */
 export function rendered(
   values: object = {},
@@ -33,7 +39,7 @@ export function rendered(
     "-",
   ];
   const text = execFileSync("helm", [...args, ...more], {
-    input: JSON.stringify(values),
+    input: JSON.stringify({ ...given, ...values }),
     encoding: "utf8",
     stdio: "pipe",
   });

@@ -66,7 +66,8 @@ describe.each(["single", "fleet"])("a release of the form %s", (form) => {
   beforeAll(async () => {
     await makeNamespace(admin, namespace);
     const on = { enabled: true };
-    writeFileSync(values, JSON.stringify({ form, injector: on, resourceController: on }));
+    const image = { repository: "registry.test.internal/nexusd" };
+    writeFileSync(values, JSON.stringify({ form, image, injector: on, resourceController: on }));
     await helm(namespace, "install", "nexusd", previous, "-f", values);
   });
 
@@ -79,8 +80,12 @@ describe.each(["single", "fleet"])("a release of the form %s", (form) => {
   }, async () => {
     const secrets = ["nexusd-keys", "nexusd-tls"];
     const before = await Promise.all(secrets.map((name) => dataOf(namespace, name)));
-    const keyOf = (data: SecretObject["data"]) =>
-      Buffer.from(data?.["encryption.key"] ?? "", "base64").toString();
+    const keyOf = (data: SecretObject["data"], name = "encryption.key") =>
+      Buffer.from(data?.[name] ?? "", "base64").toString();
+    const { metadata } = await admin.get(at("v1", "secrets", namespace, "nexusd-keys"));
+    expect(metadata.annotations).toMatchObject({ "helm.sh/resource-policy": "keep" });
+    expect(Buffer.from(keyOf(before[0]), "base64")).toHaveLength(32);
+    expect(keyOf(before[0], "admin.key")).toMatch(/^[0-9a-f]{64}$/);
     const world = await World.make({}, await Place.make({ NEXUS_ENCRYPTION_KEY: keyOf(before[0]) }));
     const connectionId = await world.connect(await world.register());
     await world.stop();
