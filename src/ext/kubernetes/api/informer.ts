@@ -22,10 +22,16 @@ const backoff: Backoff = { baseMs: 500, maxMs: 30_000 };
 /** A copy of all objects of a kind, kept up to date over restarts of the API server. */
 export class Informer<T extends KubernetesObject> {
   readonly objects = new Map<string, T>();
+  #isSynced = false;
   readonly #ended = new AbortController();
   #running: Promise<void> | undefined;
 
   constructor(private readonly deps: InformerDeps<T>) {}
+
+  /** Whether all objects were listed once. */
+  get isSynced(): boolean {
+    return this.#isSynced;
+  }
 
   start(): void {
     this.#running = this.#run();
@@ -66,6 +72,7 @@ export class Informer<T extends KubernetesObject> {
       this.objects.delete(key);
       onChange(key);
     }
+    this.#isSynced = true;
     onSynced?.(this.objects);
     return resourceVersion;
   }

@@ -5,7 +5,7 @@ import { json, text as readAll } from "node:stream/consumers";
 import type { JsonObject } from "../../../model/json.js";
 import type { Clock } from "../../../runtime/clock.js";
 import { Secret } from "../../../runtime/secret.js";
-import { type ObjectPlace, pathOf } from "./object_path.js";
+import { type ObjectPlace, pathOf, selectorOf } from "./object_path.js";
 import type { KubernetesObject } from "./objects.js";
 
 export interface KubernetesApiDeps {
@@ -90,7 +90,7 @@ export class KubernetesApi {
     place: ObjectPlace,
   ): Promise<{ readonly items: readonly T[]; readonly resourceVersion: string }> {
     type List = { readonly items: readonly T[]; readonly metadata: { readonly resourceVersion: string } };
-    const { items, metadata } = await this.#json<List>("GET", pathOf(place));
+    const { items, metadata } = await this.#json<List>("GET", `${pathOf(place)}?${selectorOf(place)}`);
     return { items, resourceVersion: metadata.resourceVersion };
   }
 
@@ -130,7 +130,7 @@ export class KubernetesApi {
     resourceVersion: string,
     signal: AbortSignal,
   ): AsyncGenerator<WatchEvent<T>> {
-    const query = `watch=1&allowWatchBookmarks=true&timeoutSeconds=${watchSeconds}&resourceVersion=${resourceVersion}`;
+    const query = `${selectorOf(place)}&watch=1&allowWatchBookmarks=true&timeoutSeconds=${watchSeconds}&resourceVersion=${resourceVersion}`;
     const response = await this.#send("GET", `${pathOf(place)}?${query}`, { signal });
     let rest = "";
     for await (const text of response.setEncoding("utf8") as AsyncIterable<string>) {

@@ -9,6 +9,8 @@ export interface ObjectPlace {
   /** Left out for a list. */
   readonly name?: string | undefined;
   readonly subresource?: "status";
+  /** Of a list and a watch: of all objects there, the one of this name alone. */
+  readonly only?: string;
 }
 
 export function pathOf({ apiVersion, resource, namespace, name, subresource }: ObjectPlace): string {
@@ -20,4 +22,9 @@ export function pathOf({ apiVersion, resource, namespace, name, subresource }: O
     ...(subresource === undefined ? [] : [subresource]),
   ];
   return parts.join("/");
+}
+
+/** The query by which a list or a watch has what its place says. */
+export function selectorOf({ only }: ObjectPlace): string {
+  return only === undefined ? "" : `fieldSelector=metadata.name%3D${encodeURIComponent(only)}`;
 }

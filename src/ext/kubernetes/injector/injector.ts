@@ -13,7 +13,7 @@ import type { InjectorOptions } from "./sidecar.js";
 import type { WebhookCertificate } from "./webhook_certificate.js";
 
 export interface InjectorDeps {
-  readonly certificate: Pick<WebhookCertificate, "ensure">;
+  readonly certificate: Pick<WebhookCertificate, "ensure" | "watch">;
   readonly listen: { readonly host: string; readonly port: number };
   /** Asked for each pod: the CA of the hubs is a file that is replaced. */
   readonly options: () => InjectorOptions;
@@ -43,11 +43,14 @@ const closingMs = 5_000;
 /** How soon a replica presents what another one has renewed, and `caBundle` is put right. */
 const checkMs = 10 * 60_000;
 const retryMs = 5_000;
+/** Who changes it all the time is answered once a second. */
+const mendMs = 1_000;
 
 /** The mutating webhook: answers whether a pod is admitted, and what is added to it. */
 export class Injector {
   readonly #ended = new AbortController();
   #listener: HttpListener | undefined;
+  #watch: { stop(): Promise<void> } | undefined;
 
   constructor(private readonly deps: InjectorDeps) {}
 
@@ -76,6 +79,7 @@ export class Injector {
     this.#listener = listener;
     await listener.open();
     void this.#keep(keeper, first);
+    this.#mend();
     const [bound] = listener.addresses;
     const port = bound?.kind === "tcp" ? bound.port : 0;
     log.info({ host: listen.host, port }, "the injector is ready");
@@ -87,8 +91,22 @@ export class Injector {
     this.#ended.abort();
     const force = new AbortController();
     const timer = setDeadline(this.deps.clock, closingMs, () => force.abort());
-    await this.#listener?.close(force.signal);
+    await Promise.all([this.#watch?.stop(), this.#listener?.close(force.signal)]);
     timer.cancel();
+  }
+
+  /** Has the API server trust the certificate again where somebody has changed that, as a deployment which applies the chart without `caBundle`. */
+  #mend(): void {
+    const { certificate, clock } = this.deps;
+    let isDue = false;
+    this.#watch = certificate.watch(() => {
+      if (isDue) return;
+      isDue = true;
+      clock.setTimer(mendMs, () => {
+        isDue = false;
+        void this.#ensured();
+      });
+    });
   }
 
   /** Presents a renewed certificate at the check after that which renewed it: the API server trusts it by then. */

@@ -3,6 +3,7 @@ import type { JsonObject } from "../../../model/json.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
 import { type ServerCertificate, serverCertificate } from "../../../server/tls/authority.js";
+import { Informer } from "../api/informer.js";
 import { type KubernetesApi, KubernetesError } from "../api/kubernetes_api.js";
 import type { KubernetesObject, SecretObject } from "../api/objects.js";
 
@@ -23,6 +24,9 @@ const lifetimeDays = 90;
 /** Early enough for a cluster whose injector is away for a month. */
 const renewBeforeMs = 30 * dayMs;
 
+const admission = "admissionregistration.k8s.io/v1";
+const webhookConfigurations = "mutatingwebhookconfigurations";
+
 /** What the Secret holds. The certificate before is trusted until every replica presents the new one. */
 const files = { cert: "tls.crt", key: "tls.key", previous: "previous.crt" } as const;
 
@@ -42,6 +46,18 @@ export class WebhookCertificate {
     const kept = await this.#kept();
     await this.#trust([kept.cert, kept.previous]);
     return kept;
+  }
+
+  /** @param onChange notified when the API server's configuration of the webhook is another one, as after somebody emptied its `caBundle` */
+  watch(onChange: () => void): { stop(): Promise<void> } {
+    const { api, clock, log, webhook } = this.deps;
+    const place = { apiVersion: admission, resource: webhookConfigurations, only: webhook };
+    const informer = new Informer<WebhookConfiguration>({
+      ...{ api, place, clock, log, random: Math.random },
+      onChange,
+    });
+    informer.start();
+    return informer;
   }
 
   async #kept(): Promise<ServerCertificate & { readonly previous: string }> {
@@ -80,10 +96,7 @@ export class WebhookCertificate {
   async #trust(certificates: readonly string[]): Promise<void> {
     const { api, webhook, log } = this.deps;
     const caBundle = encoded(certificates.filter((pem) => pem !== "").join(""));
-    const place = {
-      ...{ apiVersion: "admissionregistration.k8s.io/v1", resource: "mutatingwebhookconfigurations" },
-      name: webhook,
-    };
+    const place = { apiVersion: admission, resource: webhookConfigurations, name: webhook };
     const { webhooks, metadata } = await api.get<WebhookConfiguration>(place);
     if (webhooks.every(({ clientConfig }) => clientConfig["caBundle"] === caBundle)) return;
     const trusting = webhooks.map((each) => ({ ...each, clientConfig: { ...each.clientConfig, caBundle } }));

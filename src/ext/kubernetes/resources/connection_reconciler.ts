@@ -5,6 +5,7 @@ import { serviceAccountPrincipal } from "../../../model/access/service_account.j
 import type { Clock } from "../../../runtime/clock.js";
 import type { Call } from "../../../service/pipeline/rpc_call.js";
 import { codes, WireError } from "../../../service/pipeline/wire_error.js";
+import { keyOf } from "../api/informer.js";
 import type { ConnectionObject, Verdict } from "./custom_objects.js";
 import { given, type ObjectStatus } from "./object_status.js";
 import type { TokenExport } from "./token_export.js";
@@ -13,6 +14,8 @@ export interface ConnectionReconcilerDeps {
   readonly status: ObjectStatus;
   readonly tokens: TokenExport;
   readonly find: (key: string) => ConnectionObject | undefined;
+  /** Undefined until the objects of every namespace are known. */
+  readonly all: () => Iterable<ConnectionObject> | undefined;
   /** Calls as a principal: what a Connection asks for is judged as a call of its service account. */
   readonly callAs: (principal: string) => Call;
   readonly clock: Clock;
@@ -28,6 +31,8 @@ const refusals: ReadonlyMap<number, string> = new Map([
 ]);
 /** Policies and providers change without a word to this object. */
 const refusalCheckMs = 30_000;
+/** How soon a deleted object looks again whether others have its connection. */
+const sharedCheckMs = 1_000;
 
 interface Found {
   readonly connection: Connection | undefined;
@@ -105,14 +110,19 @@ export class ConnectionReconciler {
     return Math.max(1_000, timestampDate(consent.expiresAt).getTime() - clock.nowMs());
   }
 
-  async #end(object: ConnectionObject, call: Call): Promise<undefined> {
+  async #end(object: ConnectionObject, call: Call): Promise<number | undefined> {
     const { status, tokens } = this.deps;
     let last: Verdict | undefined;
     await tokens.remove(object);
     if (object.spec.deletionPolicy === "Revoke") {
       try {
         const name = nameOf(object);
-        await found(() => call(ConnectionService.method.deleteConnection, { name }));
+        const before = await found(() => call(ConnectionService.method.getConnection, { name }));
+        const sharer = before?.connection && this.#sharerOf(object, before.connection.id);
+        if (sharer === "unknown") return sharedCheckMs;
+        if (sharer)
+          last = { ready: false, reason: "Kept", message: `the grant stays: ${sharer} has it, too` };
+        else await found(() => call(ConnectionService.method.deleteConnection, { name }));
       } catch (error) {
         if (!(error instanceof WireError && error.code === codes.permission_denied)) throw error;
         // If the service account lost the right, the grant stays; the object must not be held for good.
@@ -122,6 +132,31 @@ export class ConnectionReconciler {
       }
     }
     await status.release(object, last);
+    return undefined;
+  }
+
+  /**
+   * Another object that has the same connection, by its status: one that was refused does not hold a grant. One that asks for it and
+   * was not reconciled yet decides later.
+   *
+   * @returns what it is called
+   */
+  #sharerOf(object: ConnectionObject, connectionId: string): string | "unknown" | undefined {
+    const all = this.deps.all();
+    if (!all) return "unknown";
+    const key = keyOf(object);
+    const others = [...all].filter(
+      (other) => keyOf(other) !== key && other.metadata.deletionTimestamp === undefined,
+    );
+    const sharer = others.find(({ status }) => status?.["connectionId"] === connectionId);
+    if (sharer) return `the Connection ${keyOf(sharer)}`;
+    const { providerName, userId, label } = nameOf(object);
+    const isWaiting = others.some((other) => {
+      const name = nameOf(other);
+      const isSame = name.providerName === providerName && name.userId === userId && name.label === label;
+      return isSame && other.status?.["observedGeneration"] === undefined;
+    });
+    return isWaiting ? "unknown" : undefined;
   }
 }
 

@@ -88,6 +88,10 @@ export class Resources implements RunningExtension {
       ...{ callAs, clock: this.core.options.clock, status: this.#status("Connection", "connections") },
       tokens: new TokenExport({ api: this.#api, namespaces: exportNamespaces }),
       find: (key) => informers.map(({ objects }) => objects.get(key)).find((object) => object !== undefined),
+      all: () =>
+        informers.every(({ isSynced }) => isSynced)
+          ? informers.flatMap(({ objects }) => [...objects.values()])
+          : undefined,
     });
     const queue = this.#queue((key) => reconciler.reconcile(key));
     const onChanged = (changed: readonly { readonly connectionId: string }[]): void => {

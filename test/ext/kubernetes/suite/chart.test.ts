@@ -151,7 +151,7 @@ it("runs the image of a digest, what the values add to the hubs, and the broker 
   });
   const specOf = (kind: string) => {
     const found = objects.find((object) => object.kind === kind)?.["spec"];
-    return (found as { template: PodTemplate }).template.spec;
+    return (found as unknown as { template: PodTemplate }).template.spec;
   };
   const [hub] = specOf("StatefulSet").containers;
   expect(hub).toMatchObject({

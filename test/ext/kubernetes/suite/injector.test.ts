@@ -235,6 +235,28 @@ it("renews its certificate a month before it expires, and both are trusted until
   expect((await made(aPod())).spec.initContainers).toHaveLength(1);
 });
 
+it("has the API server trust its certificate again when its caBundle was emptied", async () => {
+  const before = await bundles();
+  const webhook = {
+    ...{ apiVersion: "admissionregistration.k8s.io/v1", resource: "mutatingwebhookconfigurations" },
+    name: names.webhook,
+  };
+  const { webhooks } = await admin.get<WebhookConfiguration>(webhook);
+  const emptied = webhooks.map((each) => ({
+    ...each,
+    clientConfig: { ...each.clientConfig, caBundle: null },
+  }));
+  await admin.patch(webhook, { webhooks: emptied as unknown as JsonObject[] });
+  expect(await bundles()).toEqual(["", ""]);
+  const mended = async () => {
+    // Seconds, where the next check by itself is ten minutes away.
+    clock.advance(1_000);
+    return await bundles();
+  };
+  await expect.poll(mended).toEqual(before);
+  await expect.poll(async () => (await made(aPod())).spec.initContainers?.length).toBe(1);
+});
+
 it("shares its certificate with a replica that starts later", async () => {
   const secret = { apiVersion: "v1", resource: "secrets", namespace, name: names.injector };
   const { data } = await admin.get<SecretObject>(secret);

@@ -233,6 +233,40 @@ it("leads a user to consent, shows the account, exports the token where it may, 
   await expect(world.clients.connections.getConnection({ name })).rejects.toThrow("not found");
 });
 
+it("keeps a grant that two Connections have until the second one is deleted", {
+  timeout: 120_000,
+}, async () => {
+  const spec = { provider: "op", label: "both" };
+  const name = { providerName: "op", userId: "team/default", label: "both" };
+  for (const each of ["one", "two"]) await make("connections", each, spec, "team");
+  const { status } = await untilReady("connections", "one", "team", "ConsentRequired");
+  await consent(new Browser(), String(status?.["consentUrl"]));
+  for (const each of ["one", "two"]) await untilReady("connections", each, "team", "Connected");
+  expect(columnsOf("connections", "one", "team")).toMatchObject({ READY: "True", REASON: "Connected" });
+  const stateOf = async () => (await world.clients.connections.getConnection({ name })).connection?.status;
+
+  await admin.delete(at("connections", "one", "team"));
+  await expect.poll(() => look("connections", "one", "team")).toBeUndefined();
+  expect(await stateOf()).toBe(ConnectionStatus.ACTIVE);
+  expect(await eventsOf("team", "one")).toContainEqual(
+    "Kept: the grant stays: the Connection team/two has it, too",
+  );
+  // One that may not use the connection does not hold the grant.
+  await make("connections", "stranger", { ...spec, user: "team/default" }, "exporting");
+  await untilReady("connections", "stranger", "exporting", "Denied");
+  // Nor one that came while nexusd was away and goes with it; one that stays does.
+  await world.stop();
+  await make("connections", "three", spec, "team");
+  await admin.delete(at("connections", "two", "team"));
+  await world.start();
+  await expect.poll(() => look("connections", "two", "team")).toBeUndefined();
+  expect(await stateOf()).toBe(ConnectionStatus.ACTIVE);
+  await admin.delete(at("connections", "three", "team"));
+  await expect.poll(() => look("connections", "three", "team")).toBeUndefined();
+  await expect(stateOf()).rejects.toThrow("not found");
+  await admin.delete(at("connections", "stranger", "exporting"));
+});
+
 it("holds a deleted provider until its connections are ended and their grants revoked at the provider", {
   timeout: 120_000,
 }, async () => {
