@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { beforeEach, describe, expect, it } from "vitest";
 import { run } from "../../src/cli/program.js";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
@@ -67,6 +68,78 @@ describe("importing a refresh token", () => {
     expect(await connections()).toHaveLength(1);
   });
 
+  it("gives it the id of the other system, and another import cannot have it", async () => {
+    const id = "0b1f2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d";
+    const first = { userId: "ada", providerId, refreshToken, id };
+    const { connection } = await world.clients.connections.importConnection(first);
+    expect(connection?.id).toBe(id);
+    expect((await world.clients.connections.importConnection(first)).connection?.id).toBe(id);
+    expect((await world.clients.tokens.getToken({ connectionId: id })).token?.revision).toBe(1n);
+    expect(refreshes()).toBe(1);
+    const other = { ...first, id: "0b1f2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4e" };
+    expect((await failureOf(world.clients.connections.importConnection(other))).fields).toEqual(["id"]);
+    const second = { ...first, refreshToken: "another" };
+    expect(await failureOf(world.clients.connections.importConnection(second))).toMatchObject({
+      code: "AlreadyExists",
+    });
+    const third = { ...first, refreshToken: "", accessToken: "another" };
+    expect(await failureOf(world.clients.connections.importConnection(third))).toMatchObject({
+      code: "AlreadyExists",
+    });
+    // A token that was refused holds no id.
+    expect(refreshes()).toBe(1);
+    expect(await connections()).toHaveLength(1);
+    await world.clients.connections.deleteConnection({ connectionId: id });
+    expect((await world.clients.connections.importConnection(third)).connection?.id).toBe(id);
+  });
+
+  it("imports an access token of a provider that issues no refresh token", async () => {
+    const id = "0b1f2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4f";
+    const expiresMs = world.clock.nowMs() + 3_600_000;
+    const token = { userId: "ada", providerId, accessToken: "gho_theirs", scopes: ["read"] };
+    const { connection } = await world.clients.connections.importConnection({ ...token, id });
+    expect(connection).toMatchObject({
+      ...{ id, status: ConnectionStatus.ACTIVE, refreshable: false, revision: 1n, grantedScopes: ["read"] },
+    });
+    expect(connection?.expiresAt).toBeUndefined();
+    const given = (await world.clients.tokens.getToken({ connectionId: id })).token;
+    expect(given?.credentials).toEqual({ access_token: "gho_theirs" });
+    const ending = await world.clients.connections.importConnection({
+      ...{ ...token, label: "ending", accessTokenExpiresAt: timestampFromMs(expiresMs) },
+    });
+    expect(ending.connection?.expiresAt).toEqual(timestampFromMs(expiresMs));
+    world.clock.advance(3_600_001);
+    const failure = await failureOf(
+      world.clients.tokens.getToken({ connectionId: ending.connection?.id ?? "" }),
+    );
+    expect(failure.code).toBe("FailedPrecondition");
+    expect(refreshes()).toBe(0);
+    await world.restart();
+    expect((await world.clients.tokens.getToken({ connectionId: id })).token?.revision).toBe(1n);
+  });
+
+  it.each<[string, Record<string, unknown>, string]>([
+    ["an access token beside a refresh token", { accessToken: "a" }, "access_token"],
+    [
+      "an expired access token",
+      { refreshToken: "", accessToken: "a", accessTokenExpiresAt: timestampFromMs(1) },
+      "access_token_expires_at",
+    ],
+    [
+      "an end of a refresh token",
+      { accessTokenExpiresAt: timestampFromMs(4_000_000_000_000) },
+      "access_token_expires_at",
+    ],
+    ["an id that is no UUID", { id: "mine" }, "id"],
+    ["an id in capitals", { id: "0B1F2C3D-4E5F-4A6B-8C7D-9E0F1A2B3C4F" }, "id"],
+  ])("refuses %s", async (_, change, field) => {
+    const failure = await failureOf(
+      world.clients.connections.importConnection({ userId: "ada", providerId, refreshToken, ...change }),
+    );
+    expect(failure).toMatchObject({ code: "InvalidArgument", fields: [field] });
+    expect(refreshes()).toBe(0);
+  });
+
   it("stores nothing when the provider refuses it", async () => {
     await world.provider.revokeAllGrants();
     expect(await failureOf(importIt())).toMatchObject({
@@ -126,6 +199,26 @@ describe("importing a refresh token", () => {
     expect(readFileSync(join(world.place.config.dataDir, "nexus.mdb")).includes(refreshToken)).toBe(false);
     await world.start();
   });
+});
+
+it("reads ids and access tokens at the command line", async () => {
+  const world = await World.make();
+  await world.register("op");
+  const env = { NEXUS_DATA_DIR: world.place.config.dataDir };
+  const id = "0b1f2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d";
+  const args = ["connections", "import", "op", "--user", "ada"];
+  const token = [...args, "--access-token", "--expires", "2999-01-31T12:00:00Z", "--id", id.toUpperCase()];
+  const shown = await ended(0, [...token, "--json"], fakeShell({ env, piped: "gho_theirs\n" }));
+  expect(JSON.parse(shown.out())).toMatchObject({ id, expires_at: "2999-01-31T12:00:00Z" });
+  for (const [more, words] of [
+    [["--id", "mine"], "must be a UUID"],
+    [["--expires", "tomorrow"], "a time with its zone"],
+    [["--expires", "2999-01-31T12:00:00Z"], "--access-token"],
+  ] as const) {
+    const shell = fakeShell({ env, piped: "token" });
+    expect((await ended(2, [...args, ...more], shell)).err()).toContain(words);
+  }
+  await world.close();
 });
 
 describe("importing the fields of a static type", () => {

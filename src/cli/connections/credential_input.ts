@@ -62,15 +62,19 @@ export async function readCredentialFields(
   return fields;
 }
 
-/** A refresh token: one line of the file or of standard input, or the answer of a person, unseen. Messages never hold what was read. */
-export async function readRefreshToken(shell: Shell, file: string | undefined): Promise<string> {
+/** A token: one line of the file or of standard input, or the answer of a person, unseen. Messages never hold what was read. */
+export async function readTokenLine(
+  shell: Shell,
+  file: string | undefined,
+  what: "refresh token" | "access token",
+): Promise<string> {
   const text =
     file !== undefined && file !== "-"
       ? readText(file, "--file")
       : shell.stdin.isTTY
-        ? await shell.stdin.ask("Refresh token: ", { echo: false })
+        ? await shell.stdin.ask(`${what[0]?.toUpperCase()}${what.slice(1)}: `, { echo: false })
         : await shell.stdin.readAll();
-  return oneLine(text, "refresh token");
+  return oneLine(text, what);
 }
 
 function oneLine(text: string, what: string): string {

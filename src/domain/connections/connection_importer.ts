@@ -20,6 +20,7 @@ import { importDeferredUntilMs } from "../../model/refresh/foreign_intent.js";
 import { GrantFailure } from "../../oauth/failure.js";
 import { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import { Secret } from "../../runtime/secret.js";
+import type { Transaction } from "../../store/transaction.js";
 import { importPlace } from "../credentials/associated_data.js";
 import type { CredentialWriter } from "../credentials/credential_writer.js";
 import type { VaultParts } from "../credentials/parts.js";
@@ -30,7 +31,7 @@ import type { TokenSources } from "../token_endpoint/grant_types.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
 import { checkImportRequest, type ImportRequest, importFailure } from "./import_request.js";
-import { refuseMoreConnections, refuseTakenLabel } from "./state/quotas.js";
+import { refuseMoreConnections, refuseTakenId, refuseTakenLabel } from "./state/quotas.js";
 
 /**
  * Makes connections of credentials that another system holds. A refresh token is proved by redeeming it, which may rotate it, so that the
@@ -42,6 +43,7 @@ import { refuseMoreConnections, refuseTakenLabel } from "./state/quotas.js";
  */
 export class ConnectionImporter {
   readonly #limits: Limits;
+  /** By key of an entry, and by id of the connection that an import is to make. */
   readonly #locks = new KeyedMutex<string>();
 
   constructor(
@@ -66,7 +68,20 @@ export class ConnectionImporter {
     const { refreshToken, idToken } = request;
     if (idToken !== undefined)
       return await this.deps.sources.importIdToken(profile, request, idToken, principal);
-    if (refreshToken === undefined) return await this.#importFields(profile, request, principal);
+    const { id } = request;
+    const run = () =>
+      refreshToken === undefined
+        ? this.#importAsItIs(profile, request, principal)
+        : this.#importRefreshToken(profile, request, refreshToken, principal);
+    return id === undefined ? await run() : await this.#locks.run(id, run);
+  }
+
+  async #importRefreshToken(
+    profile: ProviderProfile,
+    request: ImportRequest,
+    refreshToken: Secret,
+    principal: Principal,
+  ): Promise<Connection> {
     const server = await this.deps.servers.resolve(profile);
     const key = this.#keyOf(profile.id, refreshToken);
     return await this.#locks.run(key, async () => {
@@ -76,6 +91,15 @@ export class ConnectionImporter {
         throw new InvalidArgument([
           { field: "user_id", description: "the token was imported for another user" },
         ]);
+      }
+      if (
+        before &&
+        request.id !== undefined &&
+        before.connectionId !== request.id &&
+        (before.sealed || known)
+      ) {
+        const description = `the token was imported as ${before.connectionId}: use it, or delete it before`;
+        throw new InvalidArgument([{ field: "id", description }]);
       }
       if (known && known.status !== "revoked") return known;
       const untilMs = before?.sealed && importDeferredUntilMs(before, this.deps.store.owner);
@@ -98,6 +122,7 @@ export class ConnectionImporter {
         if (!before?.sealed) {
           refuseMoreConnections(tx, request.userId, this.#limits);
           refuseTakenLabel(tx, request);
+          refuseTakenId(tx, request.id);
         }
         tx.putImport(key, pending);
       });
@@ -125,9 +150,11 @@ export class ConnectionImporter {
       }
       const token = this.deps.vault.openImport(key, { ...pending, sealed: pending.sealed });
       const { owner } = this.deps.store;
-      if (pending.owner !== owner)
-        await this.deps.store.commit((tx) => tx.putImport(key, { ...pending, owner }));
-      await this.#redeem(key, pending, profile, token, "resumed");
+      await this.#locks.run(pending.connectionId, async () => {
+        if (pending.owner !== owner)
+          await this.deps.store.commit((tx) => tx.putImport(key, { ...pending, owner }));
+        await this.#redeem(key, pending, profile, token, "resumed");
+      });
     });
   }
 
@@ -220,33 +247,48 @@ export class ConnectionImporter {
     });
   }
 
-  async #importFields(
+  /** What no request to a token endpoint proves: fields of a static type, and an access token. */
+  async #importAsItIs(
     profile: ProviderProfile,
     request: ImportRequest,
     principal: Principal,
   ): Promise<Connection> {
     const nowMs = this.deps.clock.nowMs();
+    const { accessToken } = request;
+    const write = accessToken
+      ? accessTokenWriter(this.deps.writer, profile, request, accessToken, nowMs)
+      : await this.#fieldsWriter(profile, request, principal);
     const event = { timeMs: nowMs, ...by(principal), providerId: profile.id };
+    const blank = newConnection(request.id ?? newId(), request, profile, nowMs);
+    return await this.deps.store.commit((tx) => {
+      if (tx.getProvider(profile.id)?.version !== profile.version) throw new NotFound("provider");
+      refuseMoreConnections(tx, request.userId, this.#limits);
+      refuseTakenLabel(tx, request);
+      refuseTakenId(tx, request.id);
+      const written = write(tx, blank);
+      const revision = written.credentialRevision;
+      tx.appendAudit({ ...event, type: "connection.imported", connectionId: blank.id, revision });
+      return written;
+    });
+  }
+
+  async #fieldsWriter(
+    profile: ProviderProfile,
+    request: ImportRequest,
+    principal: Principal,
+  ): Promise<Write> {
     let credential: StaticCredential;
     try {
       credential = await this.deps.checkFields(profile, request.fields);
     } catch (error) {
       if (error instanceof FailedPrecondition) {
+        const event = { timeMs: this.deps.clock.nowMs(), ...by(principal), providerId: profile.id };
         const failed = { ...event, type: "connection.import_failed", reason: "credential_rejected" } as const;
         await this.deps.store.commit((tx) => tx.appendAudit(failed));
       }
       throw error;
     }
-    const blank = newConnection(newId(), request, profile, nowMs);
-    return await this.deps.store.commit((tx) => {
-      if (tx.getProvider(profile.id)?.version !== profile.version) throw new NotFound("provider");
-      refuseMoreConnections(tx, request.userId, this.#limits);
-      refuseTakenLabel(tx, request);
-      const written = this.deps.writer.writeFields(tx, blank, profile, credential);
-      const revision = written.credentialRevision;
-      tx.appendAudit({ ...event, type: "connection.imported", connectionId: blank.id, revision });
-      return written;
-    });
+    return (tx, blank) => this.deps.writer.writeFields(tx, blank, profile, credential);
   }
 
   /** Of an import that was cut off: what its request brought may be bound to it. */
@@ -266,7 +308,7 @@ export class ConnectionImporter {
     principal: Principal,
   ): PendingImport {
     const startedAtMs = this.deps.clock.nowMs();
-    const place = { connectionId: newId(), providerId: profile.id, startedAtMs };
+    const place = { connectionId: request.id ?? newId(), providerId: profile.id, startedAtMs };
     return {
       ...place,
       userId: request.userId,
@@ -289,4 +331,29 @@ export class ConnectionImporter {
     const parts = [this.deps.store.databaseId, providerId, refreshToken.reveal()];
     return createHash("sha256").update(parts.join("\n")).digest("hex");
   }
+}
+
+type Write = (tx: Transaction, blank: Connection) => Connection;
+
+/** @throws InvalidArgument where the token is expired */
+function accessTokenWriter(
+  writer: CredentialWriter,
+  profile: ProviderProfile,
+  request: ImportRequest,
+  accessToken: Secret,
+  nowMs: number,
+): Write {
+  const { expiresAtMs } = request;
+  if (expiresAtMs !== undefined && expiresAtMs <= nowMs) {
+    const description = "has passed: without a refresh token, the user must consent again";
+    throw new InvalidArgument([{ field: "access_token_expires_at", description }]);
+  }
+  const scopes = request.scopes.length > 0 ? request.scopes : profile.scopes;
+  const tokenSet: TokenSet = {
+    ...{ accessToken, refreshToken: undefined, tokenType: "Bearer", idToken: undefined },
+    expiresInMs: expiresAtMs === undefined ? undefined : expiresAtMs - nowMs,
+    ...{ scopes: undefined, subject: undefined },
+  };
+  const granted = { requestedScopes: scopes, grantedScopes: scopes, consentedScopes: scopes };
+  return (tx, blank) => writer.write(tx, { ...blank, ...granted }, profile, tokenSet, undefined, nowMs);
 }

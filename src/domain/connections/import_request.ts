@@ -19,6 +19,12 @@ export interface ImportRequest {
   /** For `oauth2`; or the other. */
   readonly refreshToken: Secret | undefined;
   readonly idToken: Secret | undefined;
+  /** Of a provider that issues no refresh token. */
+  readonly accessToken?: Secret | undefined;
+  /** When the access token expires; undefined for never. */
+  readonly expiresAtMs?: number | undefined;
+  /** What the connection is called in another system; undefined for a new id. */
+  readonly id?: string | undefined;
   /** For static types. */
   readonly fields: Readonly<Record<string, string>>;
   /** Scopes that were granted; empty means the profile's defaults. */
@@ -35,18 +41,31 @@ export function checkImportRequest(profile: ProviderProfile, request: ImportRequ
   const isStatic = profile.authType !== "oauth2";
   const hasFields = Object.keys(request.fields).length > 0;
   if (request.userId === "") violations.push({ field: "user_id", description: "is required" });
-  const tokens = { refresh_token: request.refreshToken, id_token: request.idToken };
+  const tokens = {
+    refresh_token: request.refreshToken,
+    id_token: request.idToken,
+    access_token: request.accessToken,
+  };
   for (const [field, token] of Object.entries(tokens)) {
     if (isStatic && token !== undefined)
       violations.push({ field, description: `is for oauth2, not for ${profile.authType}` });
   }
   if (request.idToken !== undefined && request.refreshToken !== undefined)
     violations.push({ field: "id_token", description: "must be empty beside refresh_token" });
+  if (request.accessToken && (request.refreshToken || request.idToken))
+    violations.push({
+      field: "access_token",
+      description: "must be empty beside refresh_token and id_token",
+    });
+  if (request.expiresAtMs !== undefined && !request.accessToken)
+    violations.push({ field: "access_token_expires_at", description: "is for access_token" });
+  if (request.id !== undefined && request.idToken)
+    violations.push({ field: "id", description: "must be empty beside id_token" });
   if (request.idToken !== undefined && !isStatic && profile.issuer === "")
     violations.push({ field: "id_token", description: "needs a profile with an issuer to compare it with" });
   if (!isStatic && hasFields)
     violations.push({ field: "credentials", description: "are for static types, not for oauth2" });
-  if (!isStatic && request.refreshToken === undefined && request.idToken === undefined) {
+  if (!isStatic && Object.values(tokens).every((token) => token === undefined)) {
     violations.push({ field: "refresh_token", description: "is required for oauth2" });
   }
   if (isStatic && !hasFields) {

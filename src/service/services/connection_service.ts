@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { timestampDate, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { AccessControl } from "../../domain/access/access_control.js";
 import type { ConnectionNames } from "../../domain/access/connection_names.js";
 import type { VisibleConnections } from "../../domain/access/visible_connections.js";
@@ -177,14 +177,18 @@ class ConnectionRpcs implements Rpcs {
   };
 
   importConnection: Rpcs["importConnection"] = async (request, context) => {
-    const { userId, label, providerId, refreshToken, idToken, credentials: fields, scopes } = request;
+    const { userId, label, providerId, credentials: fields, scopes, accessTokenExpiresAt } = request;
+    const secret = (text: string) => (text === "" ? undefined : new Secret(text));
     const imported = await this.deps.importer.import(
       {
         userId,
         label,
         providerId,
-        refreshToken: refreshToken === "" ? undefined : new Secret(refreshToken),
-        idToken: idToken === "" ? undefined : new Secret(idToken),
+        refreshToken: secret(request.refreshToken),
+        idToken: secret(request.idToken),
+        accessToken: secret(request.accessToken),
+        expiresAtMs: accessTokenExpiresAt && timestampDate(accessTokenExpiresAt).getTime(),
+        id: request.id === "" ? undefined : request.id,
         fields,
         scopes,
       },

@@ -32,6 +32,12 @@ export function refuseTakenLabel(tx: Transaction, name: NameParts): void {
   );
 }
 
+/** Before a connection is made with an id that its caller chose. @throws AlreadyExists */
+export function refuseTakenId(tx: Transaction, id: string | undefined): void {
+  if (id === undefined || !tx.getConnection(id)) return;
+  throw new AlreadyExists(`there is a connection ${id} already: use it, or import with another id`);
+}
+
 /** Before a pending authorization is made. Those that nobody answered end after 10 minutes. @throws ResourceExhausted */
 export function refuseMoreAuthorizations(
   tx: Transaction,
