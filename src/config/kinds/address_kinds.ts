@@ -110,13 +110,13 @@ export const origin: Kind<string> = {
   },
 };
 
-/** Origins, each once, as `URL.origin` writes them. */
+/** Origins, each once, as `URL.origin` writes them; the first label of the host may be a wildcard. */
 export const origins: Kind<readonly string[]> = {
   argument: "origins",
   parse: (value, note) => {
     const found = new Set<string>();
     for (const item of itemsOf(value)) {
-      const violation = originViolation(item);
+      const violation = originViolation(item) ?? wildcardViolation(new URL(item));
       if (violation === undefined) found.add(new URL(item).origin);
       else note(violation, item);
     }
@@ -139,6 +139,13 @@ function originViolation(value: string): string | undefined {
   const url = new URL(value);
   if (url.pathname === "/" && !/[?#]/.test(value)) return undefined;
   return `must be an origin without path, query and fragment, as ${url.origin}`;
+}
+
+/** Below one label, as `*.com`, everybody has a name. */
+function wildcardViolation({ protocol, hostname }: URL): string | undefined {
+  if (!hostname.includes("*")) return undefined;
+  if (protocol === "https:" && /^\*\.[^.*]+(\.[^.*]+)+$/.test(hostname)) return undefined;
+  return "may have a wildcard as its whole first label alone, above two labels or more, as https://*.example.com";
 }
 
 export function webUrlViolation(value: string): string | undefined {

@@ -159,7 +159,7 @@ export const daemonSettings = {
       kind: origins,
       default: "",
       meaning:
-        "Origins to which nexusd may send a user after consent, separated by commas: https (http on loopback).",
+        "Origins to which nexusd may send a user after consent, separated by commas: https (http on loopback). In `https://*.example.com`, the wildcard stands for one label.",
     },
     NEXUS_SHARED_REDIRECT_URI: {
       kind: toggle,

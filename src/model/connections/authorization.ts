@@ -69,7 +69,7 @@ export const authorizationLifetimeMs = 10 * 60_000;
  * Judges where a person's browser may be sent. The URL is parsed, compared by its origin with the allowlist, and
  * returned re-serialised, so that what is compared is what is sent.
  *
- * @param allowedOrigins origins as `URL.origin` writes them
+ * @param allowedOrigins origins as `URL.origin` writes them; `https://*.example.com` allows each host one label below
  * @throws InvalidArgument naming `return_url`
  */
 export function checkReturnUrl(text: string, allowedOrigins: readonly string[]): string {
@@ -88,7 +88,9 @@ export function checkReturnUrl(text: string, allowedOrigins: readonly string[]):
   if (allowedOrigins.length === 0) {
     refuse("return URLs are off: set NEXUS_ALLOWED_RETURN_URLS to the origins that may be returned to");
   }
-  if (!allowedOrigins.includes(url.origin)) {
+  const wildcard = url.origin.replace(/^https:\/\/[a-z0-9_-]+\./, "https://*.");
+  const isAllowed = [url.origin, wildcard].some((origin) => allowedOrigins.includes(origin));
+  if (!isAllowed || url.hostname.includes("*")) {
     refuse(`the origin ${url.origin} is not among NEXUS_ALLOWED_RETURN_URLS`);
   }
   return url.href;

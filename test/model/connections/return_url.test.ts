@@ -62,3 +62,32 @@ describe("checkReturnUrl", () => {
     expect(() => checkReturnUrl("https://app.example/", [])).toThrow("NEXUS_ALLOWED_RETURN_URLS");
   });
 });
+
+describe("checkReturnUrl with a wildcard", () => {
+  const wildcards = ["https://*.example.com", "https://*.apps.example.net:8443"];
+
+  it.each([
+    ["https://app.example.com/done", "https://app.example.com/done"],
+    ["https://APP-2.example.com", "https://app-2.example.com/"],
+    ["https://xn--bcher-kva.example.com/", "https://xn--bcher-kva.example.com/"],
+    ["https://one.apps.example.net:8443/", "https://one.apps.example.net:8443/"],
+  ])("answers %s, one label deep", (text, expected) => {
+    expect(checkReturnUrl(text, wildcards)).toBe(expected);
+  });
+
+  it.each([
+    "https://example.com/",
+    "https://a.b.example.com/",
+    "https://.example.com/",
+    "https://*.example.com/",
+    "https://app.example.com.evil.example/",
+    "https://app.example.com:8443/",
+    "http://app.example.com/",
+    "https://evilexample.com/",
+    "https://app.example.com@evil.example/",
+    "https://one.apps.example.net/",
+    "https://evil.example/.example.com",
+  ])("refuses %j", (text) => {
+    expect(() => checkReturnUrl(text, wildcards)).toThrow(InvalidArgument);
+  });
+});
