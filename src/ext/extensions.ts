@@ -16,6 +16,7 @@ import { kubernetes } from "./kubernetes/extension.js";
 import { manifest } from "./manifest/extension.js";
 import { mcp } from "./mcp/extension.js";
 import { mcpServers } from "./mcp_servers/extension.js";
+import { nexusImport } from "./nexus_import/extension.js";
 import { policy } from "./policy/extension.js";
 import { reflection } from "./reflection/extension.js";
 import { spoke } from "./spoke/extension.js";
@@ -41,6 +42,7 @@ export const extensions: readonly Extension[] = [
   manifest,
   mcp,
   mcpServers,
+  nexusImport,
   policy,
   reflection,
   spoke,

@@ -1,0 +1,39 @@
+import { Command } from "commander";
+import { addDaemonFlags } from "../../cli/shell/daemon_command.js";
+import { addNotes } from "../../cli/shell/help.js";
+import type { Extension, Shell } from "../../cli/shell/shell.js";
+import type { ImportFlags } from "./import_run.js";
+
+/** Moves providers, connections and grants of a Nexus into the daemon: `nexusd import nexus`. */
+export const nexusImport: Extension = {
+  name: "nexus_import",
+  // Used once, and by few: its page leads to it (docs/moving-from-nexus.md).
+  hiddenCommands: [importCommand],
+};
+
+function importCommand(shell: Shell): Command {
+  const nexus = new Command("nexus")
+    .description(
+      "import the providers, connections, and grants of a running Nexus, with the ids of its connections",
+    )
+    .requiredOption("--broker <url>", "URL of the broker, such as http://127.0.0.1:8080")
+    .requiredOption("--key-file <file>", "file with the broker's API key")
+    .option(
+      "--database <url>",
+      "its PostgreSQL, without a password: postgres://nexus@HOST/nexus; PGPASSWORD may hold one",
+    )
+    .option("--database-file <file>", "file with that URL, which may hold a password")
+    .option("--dry-run", "say what would be done")
+    .action(async (flags: ImportFlags) => {
+      const { importNexus } = await import("./import_run.js");
+      await importNexus(shell, flags);
+    });
+  addDaemonFlags(
+    addNotes(
+      nexus,
+      "Stop the clients of Nexus before, and Nexus afterwards: a provider that rotates refresh tokens ends a grant that two programs use. You can run it again: it leaves what is there.",
+      "Example: nexusd import nexus --broker http://127.0.0.1:8080 --key-file nexus.key --database-file nexus.url",
+    ),
+  );
+  return new Command("import").addCommand(nexus);
+}
