@@ -20,6 +20,7 @@ const forms: Readonly<Record<string, object>> = {
   "the injector": { injector: { enabled: true } },
   "the injector alone": { form: "injector" },
   "an egress proxy at the hubs": { egress: { enabled: true } },
+  REST: { rest: { enabled: true } },
   "an egress broker": {
     // The API server gives no Service one of the first 16 addresses by itself.
     egress: { enabled: true, at: "broker", namespaces: ["team"], dns: false, clusterIP: "10.0.0.10" },
@@ -86,7 +87,7 @@ it("passes helm lint, and has a schema that refuses what would not work", () => 
 });
 
 describe.each(Object.entries(forms))("the chart with %s", (name, values) => {
-  const namespace = name.replaceAll(" ", "-");
+  const namespace = name.replaceAll(" ", "-").toLowerCase();
   const { text, objects } = rendered(values, [], namespace);
   const builtIn = objects.filter(({ kind }) => kind !== "CustomResourceDefinition");
 
@@ -167,6 +168,22 @@ it("runs the image of a digest, what the values add to the hubs, and the broker 
   expect(specOf("Deployment").containers[0]?.resources).toEqual({ limits, requests: limits });
   const accounts = objects.filter(({ kind }) => kind === "ServiceAccount");
   expect(accounts.map(({ metadata }) => metadata.annotations)).toEqual([annotations, annotations]);
+});
+
+it("serves REST to other pods by TLS where the values say so", () => {
+  const { objects } = rendered({ rest: { enabled: true } });
+  const set = objects.find(({ kind }) => kind === "StatefulSet") as unknown as {
+    spec: { template: { spec: { containers: { env: { name: string; value?: string }[] }[] } } };
+  };
+  const { env = [] } = set.spec.template.spec.containers[0] ?? {};
+  expect(env).toContainEqual({ name: "NEXUS_HTTP_LISTEN", value: "0.0.0.0:8090" });
+  expect(env).toContainEqual({ name: "NEXUS_TLS_LISTENERS", value: "grpc,egress,http" });
+  const specOf = (kind: string) =>
+    JSON.stringify(objects.find((each) => each.kind === kind && each.metadata.name === "nexusd")?.["spec"]);
+  for (const kind of ["Service", "NetworkPolicy"]) {
+    expect(specOf(kind)).toContain('"port":8090');
+  }
+  expect(rendered().text).not.toContain("0.0.0.0:8090");
 });
 
 it("names the namespace of everything that has one", () => {
