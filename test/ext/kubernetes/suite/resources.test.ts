@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, inject, it, vi } from "vitest";
 import type { KubernetesObject, SecretObject } from "../../../../src/ext/kubernetes/api/objects.js";
@@ -375,6 +375,32 @@ it("gives each service account a label of its own where a grant's template says 
   await expect.poll(() => look("connections", "own-label", "team")).toBeUndefined();
   await admin.delete(at("accessgrants", "labels", own));
   await expect.poll(() => look("accessgrants", "labels", own)).toBeUndefined();
+});
+
+it("lets objects go whose nexusd is gone, by the commands of the document", async () => {
+  const page = readFileSync(join(import.meta.dirname, "../../../../docs/kubernetes.md"), "utf8");
+  const [commands = ""] = /^for kind in connections[\s\S]*?^done$/m.exec(page) ?? [];
+  // No daemon reconciles this namespace.
+  await makeNamespace(admin, "abandoned");
+  await make("connections", "held", { provider: "op" }, "abandoned");
+  await admin.patch(at("connections", "held", "abandoned"), { metadata: { finalizers } });
+  await admin.delete(at("connections", "held", "abandoned"));
+  expect((await look("connections", "held", "abandoned"))?.metadata.deletionTimestamp).toBeDefined();
+  const certificate = join(place.folder, "certs/apiserver.crt");
+  const config = join(temporaryFolder(), "kubeconfig");
+  const cluster = { server: place.url, "certificate-authority": certificate };
+  writeFileSync(
+    config,
+    JSON.stringify({
+      ...{ apiVersion: "v1", kind: "Config", "current-context": "it" },
+      clusters: [{ name: "it", cluster }],
+      users: [{ name: "it", user: { token: place.token } }],
+      contexts: [{ name: "it", context: { cluster: "it", user: "it" } }],
+    }),
+    { mode: 0o600 },
+  );
+  execFileSync("bash", ["-euc", commands], { env: { ...process.env, KUBECONFIG: config }, stdio: "pipe" });
+  expect(await look("connections", "held", "abandoned")).toBeUndefined();
 });
 
 it("goes on where it was when the API server and the daemon are killed in the middle", {
