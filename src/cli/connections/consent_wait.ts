@@ -66,7 +66,10 @@ export function judgeConsent(
   const failed = (sentence: string): ConsentOutcome => ({ kind: "failed", sentence, connection });
   if (!connection) return failed("the connection was deleted");
   const { status, revision, requestExpiresAt, problem, requestProblem } = connection;
-  const isConnected = status === ConnectionStatus.ACTIVE && revision > (request.revisionBefore ?? 0n);
+  // Whatever the revision: a refresh may have come between, and the problem is unset once a consent succeeds.
+  const isRefused = !requestExpiresAt && requestProblem !== undefined;
+  const isNewer = status === ConnectionStatus.ACTIVE && revision > (request.revisionBefore ?? 0n);
+  const isConnected = isNewer && !isRefused;
   // While a first consent is pending there is no token; a background refresh can raise the revision of a second one.
   if (isConnected && (request.revisionBefore === undefined || !requestExpiresAt)) {
     return { kind: "connected", connection };

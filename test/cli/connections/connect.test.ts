@@ -376,6 +376,19 @@ describe("judgeConsent", () => {
     expect(judge(refreshed)).toBe("connected");
   });
 
+  it.each([
+    ["authorization_failed", "the user declined (authorization_failed); the connection is as it was"],
+    ["account_changed", "the user declined (account_changed); the connection is as it was"],
+    ["consent_expired", "nobody consented in time; the connection is as it was"],
+  ])("takes no refresh for a consent that ended with %s", (reason, sentence) => {
+    const requestProblem = create(ProblemSchema, { reason, message: "the user declined" });
+    const declined = { status: ConnectionStatus.ACTIVE, revision: 4n, requestProblem };
+    const connection = create(ConnectionSchema, declined) as Connection;
+    expect(judgeConsent(connection, again, startMs)).toEqual({ kind: "failed", sentence, connection });
+    // The newest request is another one, which is still pending.
+    expect(judge({ ...declined, requestExpiresAt: expiresAt })).toBeUndefined();
+  });
+
   it("ends when a newer request takes its place, or when its own time is long over", () => {
     const waiting = { status: ConnectionStatus.ATTENTION, revision: 3n };
     expect(judge({ ...waiting, requestExpiresAt: timestampFromMs(expiresAtMs + 1) })).toBe("failed");

@@ -93,8 +93,8 @@ function connectionsOf({ daemon, listAll }: DaemonSession, userId: string): Prom
 
 /** What a model needs of a connection. */
 export function describe(connection: Connection): Record<string, unknown> {
-  const { providerName, userId, label, account, status, problem, grantedScopes, expiresAt, refreshable } =
-    connection;
+  const { providerName, userId, label, account, status, problem, requestProblem } = connection;
+  const { grantedScopes, expiresAt, refreshable } = connection;
   return {
     provider: providerName,
     user: userId,
@@ -102,6 +102,10 @@ export function describe(connection: Connection): Record<string, unknown> {
     ...(account ? { account: accountFields(account) } : {}),
     status: formatStatus(status),
     ...(problem ? { problem: problem.reason, problem_message: problem.message } : {}),
+    // The connection works as before, and what the person was asked for was not given.
+    ...(requestProblem && !problem
+      ? { last_request_failed: requestProblem.reason, last_request_message: requestProblem.message }
+      : {}),
     ...(isUndecided(connection) ? { waiting_for: "the person, until the link ends" } : {}),
     ...(grantedScopes.length === 0 ? {} : { scopes: grantedScopes }),
     ...(expiresAt ? { token_expires_at: formatTime(expiresAt), refreshed_by_itself: refreshable } : {}),

@@ -146,6 +146,19 @@ describe("tools", () => {
       expect(await client.data("connect", { provider, scopes })).toMatchObject({ status: "connected" });
     });
 
+    it("says of a connection that works that the person declined what it was asked for", async () => {
+      const { provider, id } = await register();
+      const connectionId = await mcp.world.connect(id);
+      const client = await host();
+      const link = await client.data("connect", { provider, scopes: ["openid", "profile"] });
+      await consent(mcp.world.browser, String(link["auth_url"]), "deny");
+      await mcp.world.clients.tokens.refreshToken({ connectionId });
+      expect(await client.data("connection_status", { provider })).toMatchObject({
+        status: "active",
+        last_request_failed: "access_denied",
+      });
+    });
+
     it("does not wait longer than it was told", async () => {
       const { provider } = await register();
       const client = await host({ onLink: () => "accept" });
