@@ -122,7 +122,7 @@ export async function sendTokenRequest(
   let accessTokenViolation: AccessTokenViolation | undefined;
   let issuedTokenType: string | undefined;
   const sendOnce: NormalisingFetch = async (url, request) => {
-    const raw = await fetch(url, adaptTokenRequest(request, shape.quirks, url));
+    const raw = await fetch(url, { ...adaptTokenRequest(request, shape.quirks, url), isTokenRequest: true });
     shape.dpop?.answered(raw.headers);
     const retryAfter = raw.headers.get("retry-after");
     // A provider that says when to come again has not refused for good.

@@ -33,6 +33,8 @@ export interface OutboundRequest {
   readonly clientCertificate?: ClientCertificate;
   /** Limits the body further than `OutboundOptions.maxBytes` does. */
   readonly maxBytes?: number;
+  /** It may use up what it sends, so that its answer cannot be asked for again: once sent, it is waited for for longer. */
+  readonly isTokenRequest?: boolean;
   /** A redirect is the answer, and is not followed either. */
   readonly takesRedirect?: boolean;
   /**
@@ -52,6 +54,11 @@ export interface OutboundOptions {
    * came while the process was paused is read anyway: see `setDeadline`.
    */
   readonly timeoutMs?: number;
+  /**
+   * From the first byte of a token request that is written to the last byte of its answer. Default 120 000: whoever gives up sooner loses
+   * the grant at a server that rotates tokens and is slow.
+   */
+  readonly tokenTimeoutMs?: number;
   /** Size of a body, as sent and decoded. Default 1 MiB: the largest known discovery documents are 20 KiB. */
   readonly maxBytes?: number;
   /** Where providers may stand. By default the public internet, https only. */
@@ -136,6 +143,7 @@ function messageOf(
 export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetch {
   const {
     timeoutMs = 10_000,
+    tokenTimeoutMs = 120_000,
     maxBytes = 1024 * 1024,
     networks = publicNetworks,
     lookup = lookupAll,
@@ -174,6 +182,7 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
         if (!opened.writable) throw brokenOff("the connection");
         // Point of no return: the request is written next.
         phase = "after_send";
+        if (request.isTokenRequest) deadline.begin(tokenTimeoutMs);
       };
       const answered = exchange(opened, url, raw, limitBytes, mayWrite, (known) => {
         status = known;
@@ -183,8 +192,7 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
       throw new OutboundError("redirect", phase, target.host, undefined, status);
     } catch (violation) {
       if (violation instanceof OutboundError) throw violation;
-      const { reason } = deadline;
-      if (reason !== undefined) throw new OutboundError(reason, phase, target.host, undefined, status);
+      if (deadline.reason) throw new OutboundError(deadline.reason, phase, target.host, undefined, status);
       throw outboundError(violation, phase, target.host, status);
     } finally {
       socket?.destroy();

@@ -67,7 +67,7 @@ const store = withCommit(real, commit);
 
 const fetch = createOutboundFetch({
   networks: loopbackNetworks,
-  ...(boundary === "pause" ? { timeoutMs: pausedTimeoutMs } : {}),
+  ...(boundary === "pause" ? { timeoutMs: pausedTimeoutMs, tokenTimeoutMs: pausedTimeoutMs } : {}),
 });
 const outbound: OutboundFetch = async (url, request) => {
   const headers = { ...request.headers, [lifeHeader]: life };

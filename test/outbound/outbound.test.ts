@@ -20,7 +20,7 @@ const canary = "canary-4711";
 const requests = { GET: get, POST: post({ code: canary }) };
 
 const server = perTest(() => startScriptedServer());
-const fetchWith = (more: { timeoutMs?: number; maxBytes?: number } = {}) =>
+const fetchWith = (more: { timeoutMs?: number; tokenTimeoutMs?: number; maxBytes?: number } = {}) =>
   createOutboundFetch({ networks: loopbackNetworks, ...more });
 
 /** Answers the port, which is closed after the test. */
@@ -159,6 +159,33 @@ describe("what is done before a request is sent", () => {
     const following = createOutboundFetch({ networks: loopbackNetworks, maySend: () => false });
     expect(await failure(following(server.origin, asked.request))).toMatchObject({ reason: "not_leading" });
     expect(asked.times).toBe(0);
+  });
+});
+
+describe("a token request", () => {
+  const request = { ...requests.POST, isTokenRequest: true };
+
+  test("once sent, is waited for for longer than any other", async () => {
+    server.script = (response, seen) => setTimeout(() => json({ a: 1 })(response, seen), 600);
+    const more = { timeoutMs: 200 };
+    expect((await fetchWith(more)(server.origin, request)).status).toBe(200);
+    expect(await refusal(server.origin, requests.POST, more)).toMatchObject({ reason: "timeout" });
+    expect(await refusal(server.origin, request, { ...more, tokenTimeoutMs: 300 })).toMatchObject({
+      reason: "timeout",
+      phase: "after_send",
+    });
+  });
+
+  test("connects within the time of all others", async () => {
+    const fetch = createOutboundFetch({
+      networks: loopbackNetworks,
+      timeoutMs: 100,
+      lookup: () => new Promise(() => undefined),
+    });
+    expect(await failure(fetch("https://op.example/token", request))).toMatchObject({
+      reason: "timeout",
+      phase: "before_send",
+    });
   });
 });
 

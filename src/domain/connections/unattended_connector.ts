@@ -18,6 +18,7 @@ import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
 import type { ConnectionRequest } from "../consent/consent_request.js";
 import { refuseOtherName, refuseRevoked, scopesFor } from "../providers/requested_profile.js";
+import { awaitedRefresh } from "../refresh/awaited_refresh.js";
 import type { RefreshOutcome } from "../refresh/refresh_outcome.js";
 import type { Refresher } from "../refresh/refresher.js";
 import { changeConnection } from "./state/connection_change.js";
@@ -68,10 +69,10 @@ export class UnattendedConnector {
   ): Promise<Connection> {
     const scopes = scopesFor(profile, request);
     const { id } = await this.deps.store.commit((tx) => this.#due(tx, request, profile, scopes, principal));
-    let outcome = await this.deps.refresher.refresh(id, "demand", { isProbe: true });
+    let outcome = await awaitedRefresh(this.deps, id, { isProbe: true });
     // What it was shared with was sent before these scopes were asked for.
     if (outcome === "refreshed" && !asked(this.deps.store.getConnection(id), scopes)) {
-      outcome = await this.deps.refresher.refresh(id, "demand", { isProbe: true });
+      outcome = await awaitedRefresh(this.deps, id, { isProbe: true });
     }
     if (outcome !== "refreshed") await this.#setBack(id, scopes);
     return this.#judged(id, outcome);

@@ -14,6 +14,7 @@ import { type ProblemReason, problemMessages } from "../../model/problem_reason.
 import { isWithheld } from "../../model/refresh/refresh_policy.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { ConnectionView, CredentialReader, CurrentToken } from "../credentials/credential_reader.js";
+import { awaitedRefresh } from "../refresh/awaited_refresh.js";
 import type { Refreshes } from "../refresh/refresher.js";
 
 export interface DemandedRefreshDeps {
@@ -59,7 +60,7 @@ export class DemandedRefresh {
     onlyRevision?: bigint,
     beforeSending?: (view: ConnectionView) => void,
   ): Promise<WholeView> {
-    const { refresher, clock } = this.deps;
+    const { clock } = this.deps;
     const before = this.view(connectionId);
     const { connection } = before;
     if (isNewer(before, onlyRevision) && isWhole(before)) return before;
@@ -78,7 +79,7 @@ export class DemandedRefresh {
     }
     beforeSending?.(before);
     const options = onlyRevision === undefined ? {} : { onlyRevision };
-    const outcome = await refresher.refresh(connectionId, "demand", options);
+    const outcome = await awaitedRefresh(this.deps, connectionId, options);
     const view = this.view(connectionId);
     if (outcome === "refreshed" && isWhole(view)) return view;
     refuseWithheld(view.connection);

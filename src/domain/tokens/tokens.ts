@@ -8,6 +8,7 @@ import { BoundedMap } from "../../runtime/bounded_map.js";
 import type { Store } from "../../store/store.js";
 import type { Asking, RequestRules } from "../access/request_rules.js";
 import type { ConnectionView, CurrentToken } from "../credentials/credential_reader.js";
+import { awaitedRefresh } from "../refresh/awaited_refresh.js";
 import {
   DemandedRefresh,
   type DemandedRefreshDeps,
@@ -202,7 +203,7 @@ export class Tokens {
       return token;
     }
     if (!connection.refreshable || !demandMayRefresh(connection, nowMs)) return tokenOrError(view, nowMs);
-    await refresher.refresh(connectionId);
+    await awaitedRefresh(this.deps, connectionId);
     return tokenOrError(this.#demanded.view(connectionId), clock.nowMs());
   }
 }

@@ -1,8 +1,8 @@
 import type { Connection, RefreshIntent } from "../connections/connection.js";
 import type { PendingImport } from "../connections/pending_import.js";
 
-/** A request lasts 10 s at most, and the clocks of two daemons differ by 5 s at most. */
-const maxInFlightMs = 20_000;
+/** A token request lasts two minutes at most, its mark is made in the 10 s before, and the clocks of two daemons differ by 5 s at most. */
+const maxInFlightMs = 140_000;
 /** Its owner may have been stopped, and come back with the answer. */
 const ownerReturnMs = 10 * 60_000;
 /** So long before its token ends a connection is not left alone any more: a request and its commit still come in time. */

@@ -59,6 +59,21 @@ describe("Tokens", () => {
     await expect(get(id)).rejects.toThrow(Unavailable);
   });
 
+  it("has no caller wait for as long as a token request may take, and serves who asks again its answer", async () => {
+    const id = await connected();
+    engine.clock.advance(hourMs);
+    const waiting = Promise.allSettled([get(id), tokens.refreshToken(id, owner)]);
+    const sent = await engine.untilSent(1);
+    engine.clock.advance(25_000);
+    const late = { status: "rejected", reason: expect.any(Unavailable) };
+    expect(await waiting).toEqual([late, late]);
+    const again = get(id);
+    const second = tokenSet();
+    sent.answer({ tokenSet: second });
+    expect(accessTokenOf(await again)).toBe(second.accessToken.reveal());
+    expect(engine.sent).toHaveLength(1);
+  });
+
   it("answers the token that is there in its refresh window, and refreshes it meanwhile", async () => {
     const id = await connected();
     engine.clock.advance(hourMs - 60_000);

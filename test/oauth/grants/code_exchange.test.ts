@@ -63,6 +63,13 @@ function exchange(more: Partial<CodeExchange> = {}): Promise<TokenSet> {
   });
 }
 
+test("an exchange waits for a server that answers late", async () => {
+  const tokens = { access_token: `${canary}-at`, token_type: "Bearer" };
+  server.script = (response, request) => setTimeout(() => json(tokens)(response, request), 400);
+  const fetch = createOutboundFetch({ networks: loopbackNetworks, timeoutMs: 200 });
+  expect((await exchange({ fetch })).accessToken.reveal()).toBe(`${canary}-at`);
+});
+
 async function failure(answer: Promise<TokenSet>): Promise<GrantFailure> {
   const violation = await answer.catch((error: unknown) => error);
   expect(violation).toBeInstanceOf(GrantFailure);

@@ -47,6 +47,12 @@ const tokens = {
   refresh_token: `${canary}-rt2`,
 };
 
+test("a refresh waits for a server that answers late", async () => {
+  server.script = (response, request) => setTimeout(() => json(tokens)(response, request), 400);
+  const fetch = createOutboundFetch({ networks: loopbackNetworks, timeoutMs: 200 });
+  expect((await redeem({ fetch })).tokenSet.refreshToken?.reveal()).toBe(`${canary}-rt2`);
+});
+
 test.each([
   ["the scopes that were granted, where the provider wants them", ["read", "a:b"], " ", "read a:b"],
   ["as the provider separates them", ["read", "write"], ",", "read,write"],

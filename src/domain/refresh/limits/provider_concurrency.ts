@@ -14,6 +14,12 @@ const maxPerProvider = 96;
 export const globalCap = 128;
 const globalDue = 112;
 
+/**
+ * After so long work counts as work at a provider that does not answer, and gives its place in all to others: a token request may take two
+ * minutes. Its place at the provider it keeps.
+ */
+const slowAfterMs = 10_000;
+
 /** Of these, what is no refresh. */
 const globalOther = 64;
 /** How much of it waits at one provider. */
@@ -61,6 +67,8 @@ export class ProviderConcurrency<T = void> {
   /** Those in which something waits; the one served last is at the end. */
   readonly #turn = new Set<ProviderQueue>();
   #running = 0;
+  /** Of these, what takes long. */
+  #slow = 0;
   #runningOther = 0;
   #closed = false;
 
@@ -149,9 +157,9 @@ export class ProviderConcurrency<T = void> {
   /** Whether due work of the provider would start at once. */
   hasRoom(providerId: string): boolean {
     const queue = this.#queues.get(providerId);
-    if (queue === undefined) return this.#running < globalDue;
+    if (queue === undefined) return this.#taken < globalDue;
     const limit = queue.refreshLimit(queue.dueLimit, this.clock.monotonicMs());
-    return this.#running < globalDue && queue.running < limit;
+    return this.#taken < globalDue && queue.running < limit;
   }
 
   /** Starts nothing more: what waits is rejected with `ConcurrencyClosed`. */
@@ -187,15 +195,29 @@ export class ProviderConcurrency<T = void> {
       this.#turn.add(queue);
       this.#dispatch();
     });
+    let isSlow = false;
+    const timer = this.clock.setTimer(slowAfterMs, () => {
+      isSlow = true;
+      this.#slow++;
+      if (priority !== "other") queue.unanswered++;
+      this.#dispatch();
+    });
     try {
       return await work();
     } finally {
+      timer.cancel();
+      if (isSlow) this.#slow--;
       this.#count(queue, priority, -1);
       this.#setCap(queue, providerId);
       this.#dispatch();
       if (queue.running === 0 && queue.waiting === 0 && queue.unanswered === 0)
         this.#queues.delete(providerId);
     }
+  }
+
+  /** Places in all. */
+  get #taken(): number {
+    return this.#running - this.#slow;
   }
 
   #queueOf(providerId: string): ProviderQueue {
@@ -228,10 +250,10 @@ export class ProviderConcurrency<T = void> {
 
   /** Gives places to work of one priority, one to each provider in turn, while there are any. */
   #serve(priority: Priority, cap: number, limitOf: (queue: ProviderQueue) => number): void {
-    for (let isServed = true; isServed && this.#running < cap; ) {
+    for (let isServed = true; isServed && this.#taken < cap; ) {
       isServed = false;
       for (const queue of [...this.#turn]) {
-        if (this.#running >= cap) return;
+        if (this.#taken >= cap) return;
         if (queue.running >= limitOf(queue)) continue;
         const next = queue.nextOf(priority);
         if (!next) continue;

@@ -47,7 +47,7 @@ export type Acquired = { readonly kind: "token"; readonly token: CurrentToken } 
 type Outcome = Acquired | Exclude<Decision, { readonly kind: "token" | "make" }>;
 
 /** Longer than a code exchange takes. An answer that comes to nothing even so, as in a crash, gives way to another link. */
-const exchangeMs = 10_000;
+const exchangeMs = 140_000;
 
 /** Who calls; the signal is made when somebody asks for it. */
 interface Caller {

@@ -14,6 +14,8 @@ const pollIntervalMs = 500;
 const retryMs = 1_000;
 /** How long a hub that stands back leaves the lease to the others: each takes it within a second. */
 const standBackMs = 10_000;
+/** A hub that ends keeps the lead for no longer, whatever a provider takes: what is answered later goes into its spool file. */
+const restMs = 10_000;
 /** A hub that ends does not wait longer for a database that is away. */
 const releaseMs = 3_000;
 
@@ -100,10 +102,13 @@ export class Hub {
     const led = this.#role === "leader";
     this.#setRole("resigned");
     this.#stop.abort();
-    if (led) await this.#term?.end();
+    const rested = new AbortController();
+    const resting = led ? this.#term?.end().finally(() => rested.abort()) : undefined;
+    await Promise.race([resting, delay(this.options.clock, led ? restMs : 0, rested.signal)]);
     this.#leading.abort();
     if (led) await fleet.store.follow();
     if ((await this.#release()) && led) log.info({}, "gave the lead of the fleet back");
+    await resting;
   }
 
   /**

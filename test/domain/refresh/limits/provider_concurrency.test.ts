@@ -49,6 +49,24 @@ describe("ProviderConcurrency", () => {
     expect(work.started.at(-1)).toBe("call4");
   });
 
+  it("gives the places in all of what takes long to other providers, and few to more of the same", async () => {
+    const clock = new ManualClock(0);
+    concurrency = new ProviderConcurrency(clock);
+    for (let n = 0; n < 120; n++)
+      void concurrency.run(`slow${n % 10}`, `due${n}`, "due", work.run(`due${n}`));
+    void concurrency.run("other", "other", "due", work.run("other"));
+    await turn();
+    expect(work.started).toHaveLength(112);
+    expect(work.started).not.toContain("other");
+    clock.advance(10_000);
+    await turn();
+    expect(work.started).toContain("other");
+    expect(concurrency.hasRoom("slow0")).toBe(false);
+    void concurrency.run("slow0", "more", "due", work.run("more"));
+    await turn();
+    expect(work.started).not.toContain("more");
+  });
+
   it("has as many places as the provider's profile says, three quarters of them for due work", async () => {
     let places = 64;
     concurrency = new ProviderConcurrency(new ManualClock(0), () => places);

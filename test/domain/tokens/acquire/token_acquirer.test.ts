@@ -166,7 +166,7 @@ describe("TokenAcquirer", () => {
       await exchange.sent;
       const waiting = world.link();
       await expect.poll(() => world.hub.size).toBe(1);
-      world.clock.advance(10_000);
+      world.clock.advance(140_000);
       expect((await waiting).authUrl).not.toBe(shown.authUrl);
       expect((await waiting).reason).not.toBe("access_denied");
     });
@@ -229,7 +229,7 @@ describe("TokenAcquirer", () => {
     await exchange.sent;
     const waiting = [world.link(), world.link(), world.link()];
     await expect.poll(() => world.hub.size).toBe(3);
-    world.clock.advance(10_000);
+    world.clock.advance(140_000);
     const links = await Promise.all(waiting);
     expect(new Set(links.map((link) => link.authUrl)).size).toBe(1);
     expect(links[0]?.authUrl).not.toBe(authUrl);
@@ -423,7 +423,7 @@ describe("TokenAcquirer of a fleet", () => {
     await exchange.sent;
     const waiting = world.acquire(wait, undefined, true);
     await expect.poll(() => world.hub.size).toBe(1);
-    world.clock.advance(10_000);
+    world.clock.advance(140_000);
     const again = await waiting;
     expect(again).toMatchObject({ kind: "consent", link: { connectionId: first.link.connectionId } });
     expect(again).not.toMatchObject({ link: { authUrl: first.link.authUrl } });

@@ -54,7 +54,7 @@ test.each<[string, Partial<Fault>, boolean]>([
 });
 
 test("what the sender says long after a request could be under way explains nothing, but while it was stopped it said nothing", () => {
-  const late = { owner: "o", unansweredMs: 26_000 };
+  const late = { owner: "o", unansweredMs: 151_000 };
   const cut = { kind: "cut provider", owner: "every" } as const;
 
   expect(explained(late, cut)).toBeUndefined();

@@ -33,7 +33,7 @@ export interface Sender {
 }
 
 /** A request is given up after so long. */
-const requestMs = 15_000;
+const requestMs = 140_000;
 /** An answer is on disk so long after the request came: 700 ms for the answer, a second until it is in the spool file, and a laden machine. */
 const unwrittenMs = 3_700;
 /** A request that its sender, killed meanwhile, had sent so long before it came. */
