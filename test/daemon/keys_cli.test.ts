@@ -56,7 +56,9 @@ describe("nexusd keys and nexusd policy", () => {
     expect(jsonLines(made.out())[0]).toMatchObject({ api_key: { name: "ops", role: "ROLE_OPERATOR" } });
     const again = await nexusd("keys", "create", "ops-2", "--role", "operator", "--output", file);
     expect(again.code).toBe(2);
-    expect(again.err()).toContain("cannot be made: EEXIST");
+    expect(again.err()).toContain(
+      "cannot be made: it exists already, and is not written over: name another file, or remove it",
+    );
     const missing = join(folder, "no", "ops.key");
     const nowhere = await nexusd("keys", "create", "ops-2", "--user", "*", "--output", missing);
     expect(nowhere.err()).toContain(`cannot be made: the folder ${join(folder, "no")} does not exist`);

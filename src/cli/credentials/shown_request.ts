@@ -5,6 +5,7 @@ import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import type { ShownRequestSchema } from "../../gen/nexus/v1/token_pb.js";
 import { maxShownBytes, shownHeaders } from "../../model/access/request_facts.js";
 import { CommandFailure } from "../shell/command_failure.js";
+import { printableLines } from "../shell/text.js";
 
 export type ShownRequestInit = MessageInitShape<typeof ShownRequestSchema>;
 
@@ -38,4 +39,9 @@ export function refusalOf(error: unknown): "show_body" | "denied" | "unclear" | 
   if (reason === "SHOW_BODY") return "show_body";
   if (cause.code === Code.InvalidArgument) return "unclear";
   return reason === "USE_EGRESS" || cause.code === Code.PermissionDenied ? "denied" : undefined;
+}
+
+/** What the daemon says of a request that it refuses, for the program or the model that sent it: nothing of what a person at a terminal may do. */
+export function refusalText({ message, cause }: CommandFailure): string {
+  return cause instanceof ConnectError ? printableLines(cause.rawMessage) : message;
 }

@@ -35,6 +35,7 @@ export function usable<T>(what: string, file: string, read: () => T): T {
 export function whyNot(path: string, { code = "unknown error" }: NodeJS.ErrnoException): string {
   const folder = dirname(resolve(path));
   if (code === "ENOENT" && !existsSync(folder)) return `the folder ${printable(folder)} does not exist`;
+  if (code === "EEXIST") return "it exists already, and is not written over: name another file, or remove it";
   return code;
 }
 

@@ -196,7 +196,7 @@ export class Approvals {
       throw error;
     }
     if (approves) this.#stand(waiting, extent, approver.name);
-    waiting.end(approves ? { approver: approver.name } : ended("a person refused"));
+    waiting.end(approves ? { approver: approver.name } : denied);
   }
 
   /** Ends all that waits: the daemon stops, or leads its fleet no more. */
@@ -255,6 +255,8 @@ export class Approvals {
     await this.deps.store.record((tx) => tx.appendAudit(event));
   }
 }
+
+const denied = new PermissionDenied("A reviewer denied this request. Do not retry it.");
 
 function ended(why: string): PermissionDenied {
   return new PermissionDenied(`this request needs the yes of a person: ${why}`);

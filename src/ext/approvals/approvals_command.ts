@@ -1,5 +1,6 @@
 import { Code } from "@connectrpc/connect";
 import { Command, Option } from "commander";
+import { ambiguousId } from "../../cli/providers/provider_key.js";
 import { withStep } from "../../cli/shell/call_failure.js";
 import { usageFailure } from "../../cli/shell/command_failure.js";
 import { confirm } from "../../cli/shell/confirm.js";
@@ -48,7 +49,7 @@ interface DecideFlags extends ConfirmedFlags {
 function decideCommand(shell: Shell, approve: boolean): Command {
   const command = new Command(approve ? "approve" : "deny")
     .description(approve ? "approve a request" : "deny a request")
-    .argument("<id>", "ID of the request")
+    .argument("<id>", "ID of the request, or its beginning")
     .option("--yes", "do not ask");
   if (approve)
     command.addOption(
@@ -56,9 +57,9 @@ function decideCommand(shell: Shell, approve: boolean): Command {
         extents,
       ),
     );
-  return daemonCommand(shell, command, async (session, flags: DecideFlags, id: string) => {
-    const request = (await waiting(session)).find((one) => one.id === id);
-    if (!request) throw usageFailure(`no request ${printable(id)} waits: see nexusd approvals list`);
+  return daemonCommand(shell, command, async (session, flags: DecideFlags, given: string) => {
+    const request = requestOf(given, await waiting(session));
+    const { id } = request;
     if (approve) {
       shell.stderr.write(textOf(request));
       await confirm(shell, "Approve it?", flags.yes);
@@ -70,6 +71,18 @@ function decideCommand(shell: Shell, approve: boolean): Command {
     );
     show(answer, () => (approve ? `${id} is approved\n` : `${id} is denied\n`));
   });
+}
+
+/** @throws CommandFailure for what is no id, and for the beginning of several */
+function requestOf(id: string, requests: readonly HeldRequest[]): HeldRequest {
+  const found = requests.filter((one) => one.id === id || (id.length >= 4 && one.id.startsWith(id)));
+  const [request, ...others] = found;
+  if (!request) throw usageFailure(`no request ${printable(id)} waits: see nexusd approvals list`);
+  if (others.length === 0) return request;
+  throw ambiguousId(
+    printable(id),
+    found.map((one) => `  ${one.id}  ${one.method} ${one.url}`),
+  );
 }
 
 async function waiting({ daemon, call }: DaemonSession): Promise<HeldRequest[]> {

@@ -19,6 +19,7 @@ import { exitCodes } from "../../daemon/exit_codes.js";
 import { type ApiKey, Role } from "../../gen/nexus/v1/access_pb.js";
 import { readingMethods } from "../../model/access/request_facts.js";
 import { describeRestriction, restrictionFrom } from "../../model/access/scope_restriction.js";
+import { parseDurationText } from "../../model/json_fields.js";
 
 interface GrantFlags extends DaemonFlags {
   readonly until?: (nowMs: number) => number;
@@ -125,7 +126,10 @@ export async function endKeys(
     return grant?.agent === agent && grant.provider === provider;
   });
   if (keys.length === 0)
-    throw new CommandFailure(exitCodes.failed, `${agent} has no active key or grant: see nexusd grants`);
+    throw new CommandFailure(
+      exitCodes.failed,
+      `${agent} has no active ${provider === undefined ? "key or grant" : `grant for ${provider}`}: see nexusd grants`,
+    );
   await confirm(shell, `End ${keys.map(({ name }) => name).join(", ")}? This is final.`, yes);
   for (const { name } of keys) {
     const key = { case: "name", value: name } as const;
@@ -167,6 +171,10 @@ function parseUntil(text: string): (nowMs: number) => number {
     };
   const timeMs = parseTimeMs(text);
   if (timeMs !== undefined) return () => timeMs;
-  const durationMs = parseDurationMs(text);
+  const durationMs = parseDurationText(text);
+  if (durationMs === undefined)
+    throw new InvalidArgumentError(
+      `${JSON.stringify(text)} is not a time: write 18:00 (00:00 to 23:59), 8h, or 2027-01-31T00:00:00Z.`,
+    );
   return (nowMs) => nowMs + durationMs;
 }

@@ -77,7 +77,10 @@ class Compiler {
       parsed = parse(this.text);
     } catch (error) {
       const { location } = error as { location?: { start: { offset: number } } };
-      throw new ConditionError("is no CEL", (location?.start.offset ?? 0) + 1);
+      const at = location?.start.offset ?? 0;
+      const isAssigned = /(^|[^=!<>])=($|[^=])/.test(this.text.slice(Math.max(0, at - 1), at + 2));
+      const hint = isAssigned ? ": compare with ==" : "";
+      throw new ConditionError(`is no CEL${hint}`, at + 1);
     }
     this.#positions = parsed.sourceInfo?.positions ?? {};
     return this.#part(parsed.expr);

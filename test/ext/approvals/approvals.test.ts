@@ -126,7 +126,7 @@ describe("a request that a person is asked about", () => {
     const again = world.ask();
     expect(world.approvals.list().length).toBe(1);
     await world.decide(false);
-    expect(await again).toContain("a person refused");
+    expect(await again).toContain("A reviewer denied this request. Do not retry it.");
   });
 
   it("is sent once more after its yes where the API refused its credential, within a minute, and as it was", async () => {
@@ -138,7 +138,7 @@ describe("a request that a person is asked about", () => {
     const waits = async (change: Parameters<World["ask"]>[0]): Promise<void> => {
       const asked = world.ask(change);
       await world.decide(false);
-      expect(await asked).toContain("a person refused");
+      expect(await asked).toContain("A reviewer denied this request. Do not retry it.");
     };
     await approve();
     expect(await world.ask({ repeats: true })).toBe("sent");
@@ -335,7 +335,7 @@ describe("a request that a person is asked about", () => {
     );
     expect(world.approvals.list().length).toBe(1);
     await world.decide(false);
-    expect(await asked).toContain("person refused");
+    expect(await asked).toContain("reviewer denied");
     const owned = world.ask({ principal: owner });
     await world.decide(true, { approver: owner });
     expect(await owned).toBe("sent");
@@ -375,11 +375,11 @@ describe("a request that a person is asked about", () => {
     world.clock.advance(3_600_000);
     const late = world.ask({ extent, session: "run-3" });
     await world.decide(false);
-    expect(await late).toContain("person refused");
+    expect(await late).toContain("reviewer denied");
     world.policy = "two";
     const changed = world.ask({ extent });
     await world.decide(false);
-    expect(await changed).toContain("person refused");
+    expect(await changed).toContain("reviewer denied");
   });
 
   it.each([
@@ -393,7 +393,7 @@ describe("a request that a person is asked about", () => {
     world.clock.advance(passesMs);
     const late = world.ask({ extent: ["hour"] });
     await world.decide(false);
-    expect(await late).toContain("person refused");
+    expect(await late).toContain("reviewer denied");
   });
 
   it("forgets a yes for an hour when the caller is stopped, also where the stop is lifted again", async () => {
@@ -405,7 +405,7 @@ describe("a request that a person is asked about", () => {
     world.changes.emit("principalEnded", "key:claude");
     const again = world.ask({ extent: ["hour"] });
     await world.decide(false);
-    expect(await again).toContain("person refused");
+    expect(await again).toContain("reviewer denied");
   });
 
   it("takes no yes for longer than the rule allows, nor for a session that there is not", async () => {

@@ -88,6 +88,7 @@ export class EgressListener implements Listener {
 
 function unauthenticated(isGiven: boolean): Problem {
   const why = isGiven ? "the key or token is wrong, or was revoked or expired" : "none was sent";
-  const how = "use the proxy as http://USER:KEY@host:port, where KEY is an API key or a JWT";
+  const how =
+    "use the proxy as http://USER:KEY@host:port or http://KEY@host:port, where KEY is an API key or a JWT";
   return new Problem(407, "not-authenticated", `this proxy asks for a credential: ${why}; ${how}`);
 }

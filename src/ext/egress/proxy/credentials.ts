@@ -5,6 +5,7 @@ import { authorize } from "../../../cli/credentials/authorized_request.js";
 import {
   answerTimeoutMs,
   refusalOf,
+  refusalText,
   type ShownRequestInit,
   showRequest,
 } from "../../../cli/credentials/shown_request.js";
@@ -227,8 +228,8 @@ function problemOf(error: unknown): unknown {
   if (error.cause instanceof StrategyError && error.cause.code === "invalid_request")
     return new Problem(400, "unsignable", error.message);
   const refusal = refusalOf(error);
-  if (refusal === "unclear") return new Problem(400, "unclear-request", error.message);
-  if (refusal !== undefined) return new Problem(403, "denied-by-rule", error.message);
+  if (refusal === "unclear") return new Problem(400, "unclear-request", refusalText(error));
+  if (refusal !== undefined) return new Problem(403, "denied-by-rule", refusalText(error));
   const { cause } = error;
   const isAway = !(cause instanceof ConnectError) || away.includes(cause.code);
   return new Problem(isAway ? 502 : 403, "no-credential", error.message);

@@ -135,7 +135,10 @@ function established(socket: Duplex, head: Buffer): void {
   if (head.length > 0) socket.unshift(head);
 }
 
-/** Basic has the user whose connections are used, and an API key or a JWT as its password; Bearer has the key or JWT alone. */
+/** What an API key begins with: no user is named so. */
+const keyPrefix = "nxk_";
+
+/** Basic has the user whose connections are used, and an API key or a JWT as its password, or an API key alone; Bearer has the key or JWT alone. */
 export function proxyCredentials(field = ""): { readonly user: string; readonly token: string | undefined } {
   const [, bearer] = /^bearer +(\S+) *$/i.exec(field) ?? [];
   if (bearer !== undefined) return { user: "", token: bearer };
@@ -144,6 +147,7 @@ export function proxyCredentials(field = ""): { readonly user: string; readonly 
   const text = Buffer.from(encoded, "base64").toString("utf8");
   const [user = ""] = text.split(":", 1);
   const token = text.slice(user.length + 1);
+  if (token === "" && user.startsWith(keyPrefix)) return { user: "", token: user };
   // Beside a client certificate only the user is named.
   return { user, token: token === "" ? undefined : token };
 }

@@ -1,11 +1,13 @@
 import { type ApiRequest, authorize, wantedNonce } from "../../../cli/credentials/authorized_request.js";
 import {
   answerTimeoutMs,
+  refusalOf,
+  refusalText,
   type ShownRequestInit,
   showRequest,
 } from "../../../cli/credentials/shown_request.js";
 import { findProvider } from "../../../cli/providers/provider_key.js";
-import { usageFailure } from "../../../cli/shell/command_failure.js";
+import { CommandFailure, usageFailure } from "../../../cli/shell/command_failure.js";
 import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
 import { type ApiAnswer, sendToApi } from "../../../cli/shell/http_request.js";
 import type { Token } from "../../../gen/nexus/v1/token_pb.js";
@@ -164,15 +166,23 @@ async function readToken(
   const { traceparent } = context.mcpReq._meta ?? {};
   const headers = isTraceparent(traceparent) ? { traceparent } : {};
   const { token } = await onConnection(account, () =>
-    session.call(
-      `read the token of ${account.providerName}`,
-      session.daemon.tokens.getToken,
-      { name: account, request },
-      { timeoutMs: answerTimeoutMs, signal, headers },
-    ),
+    session
+      .call(
+        `read the token of ${account.providerName}`,
+        session.daemon.tokens.getToken,
+        { name: account, request },
+        { timeoutMs: answerTimeoutMs, signal, headers },
+      )
+      .catch(inItsOwnWords),
   );
   if (!token) throw new Error("the daemon answered without a token");
   return token;
+}
+
+/** A refusal of the rules or of a reviewer, as the daemon says it. */
+function inItsOwnWords(error: unknown): never {
+  if (!(error instanceof CommandFailure) || refusalOf(error) === undefined) throw error;
+  throw new CommandFailure(error.exitCode, refusalText(error), error.cause);
 }
 
 /** MCP has the trace of a client in the metadata of a request. */

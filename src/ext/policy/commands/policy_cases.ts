@@ -56,7 +56,7 @@ function outcomeOf(policy: Policy, row: YamlDocument["value"] | undefined, place
   const connection = { connectionId: "", userId: user, provider: { id: provider, name: provider } };
   const bound = policy.ruleFor(principal);
   const permissions = new Permissions(bound ? [bound] : [], { text: "", line: 0 }, policy);
-  const request = requestOf(row);
+  const request = requestOf(row, place);
   const { requestVerdict, isClosed, rules } = explainRules(
     permissions.requestRules,
     factsOf(principal, connection, request, nowMs),
@@ -70,10 +70,10 @@ function outcomeOf(policy: Policy, row: YamlDocument["value"] | undefined, place
   };
 }
 
-function requestOf(row: JsonObject): ShownRequest | undefined {
+function requestOf(row: JsonObject, place: string): ShownRequest | undefined {
   const { request: line, headers = {}, body = "", session } = row;
   if (typeof line !== "string") return undefined;
-  const { method, url } = parseRequestLine(line);
+  const { method, url } = parseRequestLine(line, `${place}: `);
   const fields = Object.entries(headers as JsonObject).map(
     ([name, value]) => [name.toLowerCase(), String(value)] as const,
   );

@@ -141,12 +141,15 @@ function explainRequest(
   return { requestVerdict, rules: rules.map((rule) => create(RuleMatchSchema, rule)) };
 }
 
-/** `POST https://api.github.com/user` */
-export function parseRequestLine(line: string): { readonly method: string; readonly url: string } {
+/** `POST https://api.github.com/user` @param place that the line stands at, for the message */
+export function parseRequestLine(
+  line: string,
+  place = "",
+): { readonly method: string; readonly url: string } {
   const [, method, url] = /^([A-Z-]{1,20}) +(https?:\/\/[^\s/?#@]+(?:[/?][^\s#]*)?)$/.exec(line) ?? [];
   if (method !== undefined && url !== undefined) return { method, url };
   throw usageFailure(
-    "a request is a method and a URL, as 'POST https://api.github.com/repos/acme/app/issues'",
+    `${place}a request is a method in capitals and a URL, as 'POST https://api.github.com/repos/acme/app/issues'`,
   );
 }
 

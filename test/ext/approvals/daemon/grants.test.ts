@@ -51,6 +51,11 @@ describe("nexusd grants", () => {
       out: expect.stringMatching(/^claude\.slack\.\w+ has ended\n$/),
     });
     expect(await names()).toEqual(["claude.github", "other.github"]);
+    expect((await nexusd("revoke", "claude", "slack", "--yes")).err).toContain(
+      "claude has no active grant for slack: see nexusd grants",
+    );
+    const late = await nexusd("grant", "claude", "slack", "--until", "25:00");
+    expect([late.code, late.err]).toEqual([2, expect.stringContaining('"25:00" is not a time: write 18:00')]);
     const { out } = await nexusd("stop", "claude", "--yes");
     expect(out).toMatch(/^claude has ended\nclaude\.github\.\w+ has ended\n$/);
     expect(await names()).toEqual(["other.github"]);

@@ -4,6 +4,7 @@ import { text } from "node:stream/consumers";
 import { connect as connectTls } from "node:tls";
 import { describe, expect, it } from "vitest";
 import { placeholder } from "../../../../src/ext/egress/injection/request_fields.js";
+import { proxyCredentials } from "../../../../src/ext/egress/proxy/proxy.js";
 import type { AcquireTokenRequest } from "../../../../src/gen/nexus/v1/token_pb.js";
 import { Authority } from "../../../fakes/certificates.js";
 import { perTest } from "../../../lifetimes.js";
@@ -121,6 +122,18 @@ describe.each([1, 2] as const)("a request over HTTP/%i", (version) => {
     expect(JSON.parse(body)).toMatchObject({ status, type: expect.stringMatching(/^urn:nexusd:egress:/) });
     expect(egress.received).toEqual([]);
   });
+});
+
+describe("the credential of a proxy", () => {
+  const field = (text: string) => `Basic ${Buffer.from(text).toString("base64")}`;
+  it.each([
+    [field("ada:nxk_1"), { user: "ada", token: "nxk_1" }],
+    [field("nxk_1:"), { user: "", token: "nxk_1" }],
+    [field("nxk_1"), { user: "", token: "nxk_1" }],
+    [field("nxk_1:nxk_2"), { user: "nxk_1", token: "nxk_2" }],
+    [field("ada:"), { user: "ada", token: undefined }],
+    ["Bearer nxk_1", { user: "", token: "nxk_1" }],
+  ])("of %s is %j", (text, expected) => expect(proxyCredentials(text)).toEqual(expected));
 });
 
 describe("where the credential goes", () => {

@@ -206,7 +206,7 @@ describe("a request that a rule of a fleet has a person asked about", () => {
       expect((await sent).token?.credentials["api_key"]).toBe("secret");
       await waitingAt(at, 0);
     }
-    const refused = expect(send(one)).rejects.toThrow("a person refused");
+    const refused = expect(send(one)).rejects.toThrow("A reviewer denied this request. Do not retry it.");
     await answer(other, await waitingAt(other, 1), false);
     await refused;
   });

@@ -367,7 +367,9 @@ describe("call_api", { timeout: 60_000 }, () => {
         ]);
         expect(asking.completed.length).toBe(revision === "2025-11-25" ? 1 : 0);
         approves = false;
-        expect(await asking.text("call_api", given)).toContain("a person refused");
+        expect(await asking.text("call_api", given)).toContain(
+          "A reviewer denied this request. Do not retry it.",
+        );
         expect(mcp.api.calls.length).toBe(1);
         expect(await waiting()).toEqual([]);
         const [one = "", other] = sessions;

@@ -116,5 +116,9 @@ cases:
     const { code, err } = await run({ p: policy, c }, "policy", "test", "@c");
     expect(code).toBe(2);
     expect(err).toContain("c:3: reqest is not a key");
+    const line = "policy: p\ncases:\n  - { provider: github, request: get /user, expect: allow }\n";
+    expect((await run({ p: policy, c: line }, "policy", "test", "@c")).err).toMatch(
+      /c:3: a request is a method in capitals and a URL, as/,
+    );
   });
 });
