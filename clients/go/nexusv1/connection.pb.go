@@ -1982,6 +1982,14 @@ type ImportConnectionRequest struct {
 	Scopes []string `protobuf:"bytes,5,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	// The label of the connection's name, see `ConnectionName`.
 	Label string `protobuf:"bytes,6,opt,name=label,proto3" json:"label,omitempty"`
+	// The id that the connection gets, for callers who know it by the one of another system; it is made where this is empty. `ALREADY_EXISTS` if a
+	// connection has it. Not beside `id_token`.
+	Id string `protobuf:"bytes,7,opt,name=id,proto3" json:"id,omitempty"`
+	// Instead of `refresh_token`, for `oauth2`: an access token of a provider that issues no refresh token. It is stored as it is, without a request to
+	// the provider: one that does not work any more is noticed at its first use.
+	AccessToken string `protobuf:"bytes,8,opt,name=access_token,json=accessToken,proto3" json:"access_token,omitempty"`
+	// When `access_token` expires; never, if it is left out.
+	AccessTokenExpiresAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=access_token_expires_at,json=accessTokenExpiresAt,proto3" json:"access_token_expires_at,omitempty"`
 	// Instead of `refresh_token`, for `oauth2` with an `issuer`: the id_token of a user who signed in at an application that is the client of
 	// the profile. `iss`, `aud` and `exp` are checked; its signature is left to the issuer, which sees it when the id_token is exchanged
 	// (`GRANT_TYPE_IDENTITY_ASSERTION`). The connection has no access token and ends with the id_token; another import with its name
@@ -2061,6 +2069,27 @@ func (x *ImportConnectionRequest) GetLabel() string {
 		return x.Label
 	}
 	return ""
+}
+
+func (x *ImportConnectionRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ImportConnectionRequest) GetAccessToken() string {
+	if x != nil {
+		return x.AccessToken
+	}
+	return ""
+}
+
+func (x *ImportConnectionRequest) GetAccessTokenExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AccessTokenExpiresAt
+	}
+	return nil
 }
 
 func (x *ImportConnectionRequest) GetIdToken() string {
@@ -2373,7 +2402,7 @@ const file_nexus_v1_connection_proto_rawDesc = "" +
 	"\x19CaptureCredentialResponse\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x122\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x1a.nexus.v1.ConnectionStatusR\x06status\x12!\n" +
-	"\fredirect_url\x18\x03 \x01(\tR\vredirectUrl\"\xd7\x02\n" +
+	"\fredirect_url\x18\x03 \x01(\tR\vredirectUrl\"\xdd\x03\n" +
 	"\x17ImportConnectionRequest\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x1f\n" +
 	"\vprovider_id\x18\x02 \x01(\tR\n" +
@@ -2381,7 +2410,10 @@ const file_nexus_v1_connection_proto_rawDesc = "" +
 	"\rrefresh_token\x18\x03 \x01(\tR\frefreshToken\x12T\n" +
 	"\vcredentials\x18\x04 \x03(\v22.nexus.v1.ImportConnectionRequest.CredentialsEntryR\vcredentials\x12\x16\n" +
 	"\x06scopes\x18\x05 \x03(\tR\x06scopes\x12\x14\n" +
-	"\x05label\x18\x06 \x01(\tR\x05label\x12\x19\n" +
+	"\x05label\x18\x06 \x01(\tR\x05label\x12\x0e\n" +
+	"\x02id\x18\a \x01(\tR\x02id\x12!\n" +
+	"\faccess_token\x18\b \x01(\tR\vaccessToken\x12Q\n" +
+	"\x17access_token_expires_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x14accessTokenExpiresAt\x12\x19\n" +
 	"\bid_token\x18< \x01(\tR\aidToken\x1a>\n" +
 	"\x10CredentialsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
@@ -2514,39 +2546,40 @@ var file_nexus_v1_connection_proto_depIdxs = []int32{
 	34, // 29: nexus.v1.CaptureCredentialRequest.credentials:type_name -> google.protobuf.Struct
 	0,  // 30: nexus.v1.CaptureCredentialResponse.status:type_name -> nexus.v1.ConnectionStatus
 	31, // 31: nexus.v1.ImportConnectionRequest.credentials:type_name -> nexus.v1.ImportConnectionRequest.CredentialsEntry
-	4,  // 32: nexus.v1.ImportConnectionResponse.connection:type_name -> nexus.v1.Connection
-	32, // 33: nexus.v1.ReplaceCredentialRequest.credentials:type_name -> nexus.v1.ReplaceCredentialRequest.CredentialsEntry
-	3,  // 34: nexus.v1.ReplaceCredentialRequest.name:type_name -> nexus.v1.ConnectionName
-	4,  // 35: nexus.v1.ReplaceCredentialResponse.connection:type_name -> nexus.v1.Connection
-	6,  // 36: nexus.v1.ConnectionService.RequestConnection:input_type -> nexus.v1.ConnectionServiceRequestConnectionRequest
-	8,  // 37: nexus.v1.ConnectionService.ConfirmConnection:input_type -> nexus.v1.ConfirmConnectionRequest
-	10, // 38: nexus.v1.ConnectionService.GetConnection:input_type -> nexus.v1.GetConnectionRequest
-	12, // 39: nexus.v1.ConnectionService.ListConnections:input_type -> nexus.v1.ListConnectionsRequest
-	14, // 40: nexus.v1.ConnectionService.WatchConnections:input_type -> nexus.v1.WatchConnectionsRequest
-	16, // 41: nexus.v1.ConnectionService.RefreshConnection:input_type -> nexus.v1.ConnectionServiceRefreshConnectionRequest
-	18, // 42: nexus.v1.ConnectionService.RevokeConnection:input_type -> nexus.v1.RevokeConnectionRequest
-	20, // 43: nexus.v1.ConnectionService.DeleteConnection:input_type -> nexus.v1.DeleteConnectionRequest
-	22, // 44: nexus.v1.ConnectionService.GetCaptureSchema:input_type -> nexus.v1.GetCaptureSchemaRequest
-	24, // 45: nexus.v1.ConnectionService.CaptureCredential:input_type -> nexus.v1.CaptureCredentialRequest
-	26, // 46: nexus.v1.ConnectionService.ImportConnection:input_type -> nexus.v1.ImportConnectionRequest
-	28, // 47: nexus.v1.ConnectionService.ReplaceCredential:input_type -> nexus.v1.ReplaceCredentialRequest
-	7,  // 48: nexus.v1.ConnectionService.RequestConnection:output_type -> nexus.v1.ConnectionServiceRequestConnectionResponse
-	9,  // 49: nexus.v1.ConnectionService.ConfirmConnection:output_type -> nexus.v1.ConfirmConnectionResponse
-	11, // 50: nexus.v1.ConnectionService.GetConnection:output_type -> nexus.v1.GetConnectionResponse
-	13, // 51: nexus.v1.ConnectionService.ListConnections:output_type -> nexus.v1.ListConnectionsResponse
-	15, // 52: nexus.v1.ConnectionService.WatchConnections:output_type -> nexus.v1.WatchConnectionsResponse
-	17, // 53: nexus.v1.ConnectionService.RefreshConnection:output_type -> nexus.v1.ConnectionServiceRefreshConnectionResponse
-	19, // 54: nexus.v1.ConnectionService.RevokeConnection:output_type -> nexus.v1.RevokeConnectionResponse
-	21, // 55: nexus.v1.ConnectionService.DeleteConnection:output_type -> nexus.v1.DeleteConnectionResponse
-	23, // 56: nexus.v1.ConnectionService.GetCaptureSchema:output_type -> nexus.v1.GetCaptureSchemaResponse
-	25, // 57: nexus.v1.ConnectionService.CaptureCredential:output_type -> nexus.v1.CaptureCredentialResponse
-	27, // 58: nexus.v1.ConnectionService.ImportConnection:output_type -> nexus.v1.ImportConnectionResponse
-	29, // 59: nexus.v1.ConnectionService.ReplaceCredential:output_type -> nexus.v1.ReplaceCredentialResponse
-	48, // [48:60] is the sub-list for method output_type
-	36, // [36:48] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	33, // 32: nexus.v1.ImportConnectionRequest.access_token_expires_at:type_name -> google.protobuf.Timestamp
+	4,  // 33: nexus.v1.ImportConnectionResponse.connection:type_name -> nexus.v1.Connection
+	32, // 34: nexus.v1.ReplaceCredentialRequest.credentials:type_name -> nexus.v1.ReplaceCredentialRequest.CredentialsEntry
+	3,  // 35: nexus.v1.ReplaceCredentialRequest.name:type_name -> nexus.v1.ConnectionName
+	4,  // 36: nexus.v1.ReplaceCredentialResponse.connection:type_name -> nexus.v1.Connection
+	6,  // 37: nexus.v1.ConnectionService.RequestConnection:input_type -> nexus.v1.ConnectionServiceRequestConnectionRequest
+	8,  // 38: nexus.v1.ConnectionService.ConfirmConnection:input_type -> nexus.v1.ConfirmConnectionRequest
+	10, // 39: nexus.v1.ConnectionService.GetConnection:input_type -> nexus.v1.GetConnectionRequest
+	12, // 40: nexus.v1.ConnectionService.ListConnections:input_type -> nexus.v1.ListConnectionsRequest
+	14, // 41: nexus.v1.ConnectionService.WatchConnections:input_type -> nexus.v1.WatchConnectionsRequest
+	16, // 42: nexus.v1.ConnectionService.RefreshConnection:input_type -> nexus.v1.ConnectionServiceRefreshConnectionRequest
+	18, // 43: nexus.v1.ConnectionService.RevokeConnection:input_type -> nexus.v1.RevokeConnectionRequest
+	20, // 44: nexus.v1.ConnectionService.DeleteConnection:input_type -> nexus.v1.DeleteConnectionRequest
+	22, // 45: nexus.v1.ConnectionService.GetCaptureSchema:input_type -> nexus.v1.GetCaptureSchemaRequest
+	24, // 46: nexus.v1.ConnectionService.CaptureCredential:input_type -> nexus.v1.CaptureCredentialRequest
+	26, // 47: nexus.v1.ConnectionService.ImportConnection:input_type -> nexus.v1.ImportConnectionRequest
+	28, // 48: nexus.v1.ConnectionService.ReplaceCredential:input_type -> nexus.v1.ReplaceCredentialRequest
+	7,  // 49: nexus.v1.ConnectionService.RequestConnection:output_type -> nexus.v1.ConnectionServiceRequestConnectionResponse
+	9,  // 50: nexus.v1.ConnectionService.ConfirmConnection:output_type -> nexus.v1.ConfirmConnectionResponse
+	11, // 51: nexus.v1.ConnectionService.GetConnection:output_type -> nexus.v1.GetConnectionResponse
+	13, // 52: nexus.v1.ConnectionService.ListConnections:output_type -> nexus.v1.ListConnectionsResponse
+	15, // 53: nexus.v1.ConnectionService.WatchConnections:output_type -> nexus.v1.WatchConnectionsResponse
+	17, // 54: nexus.v1.ConnectionService.RefreshConnection:output_type -> nexus.v1.ConnectionServiceRefreshConnectionResponse
+	19, // 55: nexus.v1.ConnectionService.RevokeConnection:output_type -> nexus.v1.RevokeConnectionResponse
+	21, // 56: nexus.v1.ConnectionService.DeleteConnection:output_type -> nexus.v1.DeleteConnectionResponse
+	23, // 57: nexus.v1.ConnectionService.GetCaptureSchema:output_type -> nexus.v1.GetCaptureSchemaResponse
+	25, // 58: nexus.v1.ConnectionService.CaptureCredential:output_type -> nexus.v1.CaptureCredentialResponse
+	27, // 59: nexus.v1.ConnectionService.ImportConnection:output_type -> nexus.v1.ImportConnectionResponse
+	29, // 60: nexus.v1.ConnectionService.ReplaceCredential:output_type -> nexus.v1.ReplaceCredentialResponse
+	49, // [49:61] is the sub-list for method output_type
+	37, // [37:49] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_nexus_v1_connection_proto_init() }

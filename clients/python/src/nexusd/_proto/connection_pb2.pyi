@@ -323,7 +323,7 @@ class CaptureCredentialResponse(_message.Message):
     def __init__(self, connection_id: _Optional[str] = ..., status: _Optional[_Union[ConnectionStatus, str]] = ..., redirect_url: _Optional[str] = ...) -> None: ...
 
 class ImportConnectionRequest(_message.Message):
-    __slots__ = ("user_id", "provider_id", "refresh_token", "credentials", "scopes", "label", "id_token")
+    __slots__ = ("user_id", "provider_id", "refresh_token", "credentials", "scopes", "label", "id", "access_token", "access_token_expires_at", "id_token")
     class CredentialsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -337,6 +337,9 @@ class ImportConnectionRequest(_message.Message):
     CREDENTIALS_FIELD_NUMBER: _ClassVar[int]
     SCOPES_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ACCESS_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    ACCESS_TOKEN_EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     ID_TOKEN_FIELD_NUMBER: _ClassVar[int]
     user_id: str
     provider_id: str
@@ -344,8 +347,11 @@ class ImportConnectionRequest(_message.Message):
     credentials: _containers.ScalarMap[str, str]
     scopes: _containers.RepeatedScalarFieldContainer[str]
     label: str
+    id: str
+    access_token: str
+    access_token_expires_at: _timestamp_pb2.Timestamp
     id_token: str
-    def __init__(self, user_id: _Optional[str] = ..., provider_id: _Optional[str] = ..., refresh_token: _Optional[str] = ..., credentials: _Optional[_Mapping[str, str]] = ..., scopes: _Optional[_Iterable[str]] = ..., label: _Optional[str] = ..., id_token: _Optional[str] = ...) -> None: ...
+    def __init__(self, user_id: _Optional[str] = ..., provider_id: _Optional[str] = ..., refresh_token: _Optional[str] = ..., credentials: _Optional[_Mapping[str, str]] = ..., scopes: _Optional[_Iterable[str]] = ..., label: _Optional[str] = ..., id: _Optional[str] = ..., access_token: _Optional[str] = ..., access_token_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., id_token: _Optional[str] = ...) -> None: ...
 
 class ImportConnectionResponse(_message.Message):
     __slots__ = ("connection",)
