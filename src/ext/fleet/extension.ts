@@ -11,7 +11,7 @@ export const fleet: Extension = {
       group: "Operate the daemon",
       name: "fleet",
       summary: "run several daemons with one store in PostgreSQL",
-      examples: { status: "", init: "--from ~/nexus", migrate: "", "step-down": "" },
+      examples: { status: "", init: "--from ~/nexus", migrate: "", restored: "", "step-down": "" },
       make: fleetCommand,
     },
   ],

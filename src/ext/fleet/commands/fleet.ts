@@ -37,6 +37,7 @@ export function fleetCommand(shell: Shell): Command {
     .addCommand(statusCommand(shell), { isDefault: true })
     .addCommand(initCommand(shell))
     .addCommand(migrateCommand(shell))
+    .addCommand(restoredCommand(shell))
     .addCommand(stepDownCommand(shell));
 }
 
@@ -103,6 +104,33 @@ function migrateCommand(shell: Shell): Command {
     });
   for (const option of settings.options) command.addOption(option);
   return command;
+}
+
+function restoredCommand(shell: Shell): Command {
+  const settings = new SettingOptions(["NEXUS_STORE_FILE"], allSettings(shell.extensions));
+  const command = new Command("restored")
+    .description(
+      "after PostgreSQL was restored to a point in time, and before any hub starts: wait for newer copies",
+    )
+    .option("--json", "print JSON")
+    .action(async (flags: { readonly json?: boolean }) => {
+      const config = loadFleetStoreConfig(shell.env, settings.flagsOf({ ...flags }));
+      const { restoredFleet } = await import("../hub/init_fleet.js");
+      const hubs = await orFailure("note the restore", () => restoredFleet(config, shell.clock));
+      shell.stdout.write(flags.json ? `${JSON.stringify({ hubs })}\n` : formatRestored(hubs));
+    });
+  for (const option of settings.options) command.addOption(option);
+  return command;
+}
+
+function formatRestored(hubs: readonly string[]): string {
+  return formatFields([
+    ["hubs", hubs.length === 0 ? "none were known" : hubs.join(", ")],
+    [
+      "next",
+      "start all of them: the leader waits up to five minutes for their copies before it refreshes a token",
+    ],
+  ]);
 }
 
 async function orFailure<T>(what: string, work: () => Promise<T>): Promise<T> {

@@ -12,6 +12,7 @@ import { Feed } from "./log/feed.js";
 import { FirstCopy } from "./log/first_copy.js";
 import { ImageKeeper } from "./log/image.js";
 import { announce, type Member, Members } from "./members.js";
+import { Restored } from "./restored.js";
 import { FleetSpool } from "./spool.js";
 import { type FleetVerdict, judge } from "./verdict.js";
 
@@ -34,6 +35,7 @@ export interface FleetDatabaseOptions {
 export class FleetDatabase {
   readonly members: Members;
   readonly spool: FleetSpool;
+  readonly restored: Restored;
   readonly #rest: Channel;
   readonly #leaseChannel: Channel;
   readonly #feed: Feed;
@@ -52,6 +54,7 @@ export class FleetDatabase {
     this.#leaseChannel = new Channel(connector, "lease");
     this.members = new Members(this.#rest);
     this.spool = new FleetSpool(this.#rest);
+    this.restored = new Restored(this.#rest);
     this.#feed = new Feed({
       connector,
       log,

@@ -212,6 +212,7 @@ export class Fleet implements ListenersHub, DomainHub {
       ...{ store: fleet.store, spool: domain.spool, clock, log },
       ...{ calls: this.#calls, via: settings.address },
       left: () => this.hub.database?.spool,
+      restored: () => this.hub.database?.restored,
     });
     const handover = this.#handover;
     this.hub.start({

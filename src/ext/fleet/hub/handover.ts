@@ -1,11 +1,14 @@
 import { randomUUID } from "node:crypto";
+import { markRestored } from "../../../domain/operations/restored_records.js";
 import type { TokenSpool } from "../../../domain/refresh/journal/token_spool.js";
 import type { AuditEvent } from "../../../model/access/audit_event.js";
+import { daemon } from "../../../model/access/principal.js";
 import type { SpoolOutcome } from "../../../model/connections/spooled_token_set.js";
 import { NotLeader, StoreFailed } from "../../../model/errors.js";
 import { type Clock, delay } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
 import { FleetUnreachable } from "../database/connection/fleet_error.js";
+import type { Restored } from "../database/restored.js";
 import type { FleetSpool } from "../database/spool.js";
 import type { LeaderCalls } from "../link/leader_calls.js";
 import { LogRefused } from "../replication/log_error.js";
@@ -27,6 +30,8 @@ export interface HandoverDeps {
   readonly spool: TokenSpool;
   /** Of the database; undefined until it was reached. */
   readonly left: () => FleetSpool | undefined;
+  /** As `left`. */
+  readonly restored: () => Pick<Restored, "awaited" | "settle"> | undefined;
   readonly calls: LeaderCalls;
   /** Address of this hub, for the audit log. */
   readonly via: string;
@@ -70,17 +75,49 @@ export class Handover {
   }
 
   /**
-   * The reign begins: takes in what others left before it. It waits for the database, and in a new epoch for the other hubs.
+   * The reign begins: takes in what others left before it. It waits for the database, in a new epoch for the other hubs, and after a restore
+   * of the database for each hub that the fleet had. What then is left may have been used: it is marked.
    *
    * @throws StoreFailed
    */
   async importAll(isNewEpoch: boolean): Promise<void> {
+    const { store, clock, restored } = this.deps;
+    if (isNewEpoch) await delay(clock, undoneMs, this.#stop.signal);
+    const wasRestored = await this.#awaitRestored();
+    await this.#again(() => this.#importTokenSet());
+    if (!isNewEpoch && !wasRestored) return;
+    const { marked: count } = await markRestored(store, clock.nowMs());
+    await store.commit((tx) =>
+      tx.appendAudit({ timeMs: clock.nowMs(), principal: daemon.name, type: "store.restored", count }),
+    );
+    await this.#again(async () => await restored()?.settle());
+  }
+
+  /** @returns whether the database went back in time, and no reign has settled that yet */
+  async #awaitRestored(): Promise<boolean> {
+    let told: string | undefined;
+    for (;;) {
+      const missing = await this.#again(async () => await this.deps.restored()?.awaited());
+      if (missing === undefined) return false;
+      if (missing.length === 0) return true;
+      const hubs = missing.join(", ");
+      if (hubs !== told)
+        this.deps.log.warn(
+          { hubs },
+          "the database was restored: waits up to five minutes for the copies of these hubs",
+        );
+      told = hubs;
+      await delay(this.deps.clock, roundMs, this.#stop.signal);
+    }
+  }
+
+  /** Waits through outages of the database. */
+  async #again<T>(work: () => Promise<T>): Promise<T> {
     const { signal } = this.#stop;
-    if (isNewEpoch) await delay(this.deps.clock, undoneMs, signal);
     for (;;) {
       signal.throwIfAborted();
       try {
-        return await this.#importTokenSet();
+        return await work();
       } catch (error) {
         if (!(error instanceof FleetUnreachable)) throw error;
         await delay(this.deps.clock, roundMs, signal);

@@ -10,6 +10,7 @@ import { Vault } from "../../../vault/vault.js";
 import { Connector } from "../database/connection/connector.js";
 import { initialise, refuseFleet } from "../database/initialise.js";
 import { type Migration, migrate } from "../database/migrations.js";
+import { noteRestored } from "../database/restored.js";
 import type { RawWrite } from "../replication/log.js";
 import { rawEntries } from "../replication/raw_entries.js";
 import type { FleetStoreConfig } from "./fleet_settings.js";
@@ -81,6 +82,11 @@ export async function migrateFleet(
   clock: Clock,
 ): Promise<Migration> {
   return await migrate(new Connector(urlOf(store), clock), { contract });
+}
+
+/** After the database was restored to a point in time, before the first hub starts. @throws FleetRefused, FleetUnreachable */
+export async function restoredFleet({ store }: FleetStoreConfig, clock: Clock): Promise<readonly string[]> {
+  return await noteRestored(new Connector(urlOf(store), clock));
 }
 
 function setAside(folder: string): string {

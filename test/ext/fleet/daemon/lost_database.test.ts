@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { describe, expect, it } from "vitest";
@@ -205,6 +206,57 @@ describe("a database that lost commits", () => {
       const next = await hubs.leader();
       await refreshedTo(4n, next.clients);
       expect(await postgres.query("SELECT digest FROM nexus.spool")).toEqual([]);
+    } finally {
+      await hubs.close();
+      await provider.stop();
+    }
+  }, 300_000);
+
+  it("a first hub without a copy waits for the others after `nexusd fleet restored`", async (context) => {
+    needs(context, "postgresql");
+    const provider = await startOpenIdProvider({ redirectUris: [], accessTokenTtlSeconds: 3_600 });
+    const hubs = await Hubs.start({ count: 2, environment: shortLease });
+    try {
+      const { postgres } = hubs;
+      const [one, other] = hubs.all as [HubProcess, HubProcess];
+      const first = await hubs.leader();
+      await hubs.balance(first);
+      await registeredAt(provider, first.clients);
+      const connectionId = await consented(first.clients, requestOf("op"), new Browser());
+      const revisionAt = async ({ clients }: HubProcess) =>
+        (await clients.tokens.getToken({ connectionId })).token?.revision;
+      const refreshed = async ({ tokens }: HubProcess["clients"], revision: bigint) =>
+        await expect
+          .poll(
+            async () => {
+              await tokens.refreshToken({ connectionId }).catch(() => undefined);
+              return (await tokens.getToken({ connectionId })).token?.revision ?? 0n;
+            },
+            { timeout: 60_000, interval: 1_000 },
+          )
+          .toBeGreaterThanOrEqual(revision);
+      postgres.kill();
+      const kept = postgres.saved();
+      await postgres.start();
+      await refreshed((await hubs.leader()).clients, 3n);
+      const newest = await revisionAt(await hubs.leader());
+      for (const hub of hubs.all) await expect.poll(() => revisionAt(hub)).toBe(newest);
+      await Promise.all(hubs.all.map(({ daemon }) => daemon.kill("SIGTERM")));
+
+      postgres.kill();
+      postgres.restore(kept);
+      await postgres.start();
+      expect(await hubs.command("fleet", "restored")).toContain("start all of them");
+      const folder = one.environment["NEXUS_DATA_DIR"] ?? "";
+      for (const file of ["nexus.mdb", "nexus.mdb-lock", "daemon-id"])
+        rmSync(join(folder, file), { force: true });
+      await one.start();
+      await expect.poll(() => one.daemon.output, { timeout: 60_000 }).toContain("waits up to five minutes");
+      await other.start();
+
+      for (const hub of hubs.all) await expect.poll(() => revisionAt(hub), { timeout: 60_000 }).toBe(newest);
+      await refreshed((await hubs.leader()).clients, (newest ?? 0n) + 1n);
+      expect(await postgres.query("SELECT name FROM nexus.lease WHERE name <> 'leader'")).toEqual([]);
     } finally {
       await hubs.close();
       await provider.stop();

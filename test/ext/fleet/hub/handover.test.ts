@@ -27,7 +27,14 @@ function handoverOf(
   };
   const store = { role: "leader", outbox: undefined, onRecorded: () => undefined, settled: async () => true };
   return new Handover({
-    ...{ store, spool, left: () => left, clock: new ManualClock(0), log: silentLog },
+    ...{
+      store,
+      spool,
+      left: () => left,
+      restored: () => undefined,
+      clock: new ManualClock(0),
+      log: silentLog,
+    },
     calls: { hand: () => Promise.reject(new Error("it leads itself")) },
   } as unknown as ConstructorParameters<typeof Handover>[0]);
 }
