@@ -71,11 +71,15 @@ function wordOf({ isLeader, seen }: FleetMember): string {
   return isLeader ? "leads" : "follows";
 }
 
-/** What is sealed with a key that a hub lacks cannot be read there. */
+/**
+ * What is sealed with a key that a hub lacks cannot be read there. Those of the leader count, because the store needs no other: one that only
+ * other hubs hold was retired.
+ */
 function lacking({ members }: FleetStatus): string[] {
-  const all = new Set(members.flatMap(({ keyIds }) => keyIds));
+  const leader = members.find(({ isLeader }) => isLeader);
+  const wanted = new Set((leader ? [leader] : members).flatMap(({ keyIds }) => keyIds));
   return members.flatMap(({ address, keyIds }) => {
-    const lacks = [...all].filter((id) => !keyIds.includes(id));
+    const lacks = [...wanted].filter((id) => !keyIds.includes(id));
     return lacks.length === 0
       ? []
       : [`${address} lacks key ${lacks.join(" and ")}: give it the ring of the others`];

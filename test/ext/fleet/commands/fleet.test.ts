@@ -101,6 +101,14 @@ describe("nexusd fleet", () => {
       expect(text.split("\n")).toContain(line);
   });
 
+  it("does not want a key back that was retired at the leader, and is still in the rings of others", async () => {
+    const { text } = await told({
+      ...healthy,
+      members: [member(one, { isLeader: true, keyIds: ["b2"] }), member(two, { keyIds: ["a1", "b2"] })],
+    });
+    expect(text).not.toContain("lacks key");
+  });
+
   it("has no layout where the database was not reached yet", async () => {
     const { text } = await told({ ...healthy, layout: 0, minLayout: 0, members: [] });
     expect(text).not.toContain("layout ");
