@@ -25,8 +25,8 @@ export const patternWords: ReadonlyMap<string, string> = new Map([
     "must be a name of up to 63 lower-case letters, digits, underscores and hyphens, never a path",
   ],
   [
-    "^(\\*\\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(:[1-9][0-9]{0,4})?$",
-    "must be a host in lower case, as uploads.example.com, *.example.com or api.example.com:8443",
+    "^(\\*\\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(:[1-9][0-9]{0,4})?(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$",
+    "must be a host in lower case, as uploads.example.com, *.example.com or api.example.com:8443, with a path or none, as example.com/api/graphql",
   ],
   ["^/[\\x21-\\x7E]{0,511}$", "must be a path that begins with /, of up to 512 printable ASCII characters"],
   ["^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,40}$", "must be a method of up to 40 characters (RFC 9110), as GET"],

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { digestOf, matchesDigest } from "../../vault/api_key.js";
+import { OtherHosts } from "./other_hosts.js";
 import type { Dialer } from "./proxy/dial.js";
 import { Problem } from "./proxy/problem.js";
 import { EgressProxy, proxyCredentials } from "./proxy/proxy.js";
@@ -14,8 +15,20 @@ export class ProgramProxy {
   readonly #proxy: EgressProxy;
   readonly #sockets = new Set<Socket>();
 
-  constructor(private readonly deps: { readonly session: EgressSession; readonly dialer: Dialer }) {
-    this.#proxy = new EgressProxy({ dialer: deps.dialer, sessionOf: (request) => this.#sessionOf(request) });
+  constructor(
+    private readonly deps: {
+      readonly session: EgressSession;
+      readonly dialer: Dialer;
+      /** Tells the user. */
+      tell(text: string): void;
+    },
+  ) {
+    const others = new OtherHosts(deps.tell);
+    this.#proxy = new EgressProxy({
+      dialer: deps.dialer,
+      sessionOf: (request) => this.#sessionOf(request),
+      onOther: (session, host) => others.seen(session, host),
+    });
     this.#proxy.server.on("connection", (socket) => {
       this.#sockets.add(socket);
       socket.once("close", () => this.#sockets.delete(socket));

@@ -76,7 +76,11 @@ export async function runProgram(shell: Shell, argv: readonly string[], flags: R
       const record = new SessionCounts();
       const parts = { authority, routes, credentials, upstream, uses, methods, paths, network, record };
       const egress: EgressSession = new EgressSession(parts);
-      const proxy = new ProgramProxy({ session: egress, dialer });
+      const proxy = new ProgramProxy({
+        session: egress,
+        dialer,
+        tell: (text) => shell.stderr.write(`nexusd: ${text}\n`),
+      });
       if (flags.for !== undefined)
         shell.clock.setTimer(flags.for, () => end(shell, "the time of --for is over", proxy));
       const about = { id: credentials.sessionId, userId, ...shownOf(shell, argv, flags) };

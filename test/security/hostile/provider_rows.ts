@@ -266,6 +266,15 @@ const enums: readonly Given[] = [
 
 const numbers: readonly Given[] = [
   ["api_hosts", "every name of a top domain", { apiHosts: ["*.com"] }, /host in lower case/, "api_hosts[0]"],
+  ...["/../x", "/", "/a//b", "/a?b", "/%61", "/a/.", "/a;b", "/a#b", "/a b"].map(
+    (path): Given => [
+      "api_hosts",
+      `the path ${path}`,
+      { apiHosts: [`api.example.com${path}`] },
+      /host in lower case/,
+      "api_hosts[0]",
+    ],
+  ),
   ["max_concurrent_requests", "more than others leave", { maxConcurrentRequests: 97 }, /96/],
   ["max_concurrent_requests", "no end", { maxConcurrentRequests: 2 ** 32 - 1 }, /96/],
   ...(["refresh_window", "oauth2_options.default_lifetime"] as const).flatMap((field): Given[] => {

@@ -25,6 +25,8 @@ export interface ProxyDeps {
   sessionOf(request: IncomingMessage): EgressSession | Promise<EgressSession>;
   /** Nobody's request was refused. @param kind of the problem */
   onRefused?(kind: string): void;
+  /** A request, or a tunnel, to a host that no provider of the session has. */
+  onOther?(session: EgressSession, host: string): void;
   /** What is asked of the proxy itself. @returns undefined for what it does not have */
   ownPage?(path: string): { readonly type: string; readonly body: string } | undefined;
 }
@@ -58,6 +60,7 @@ export class EgressProxy {
         established(socket, head);
         return await session.terminate(socket as Socket, origin);
       }
+      this.deps.onOther?.(session, origin.host);
       session.refuseOthers(origin.host);
       // Nobody looks into it. Before it is dialed, so that its session ends it from the first moment.
       session.hold(socket);
@@ -85,6 +88,7 @@ export class EgressProxy {
         const detail = `${origin.host} belongs to a provider: use https, no credential goes over http`;
         throw new Problem(403, "https-only", detail);
       }
+      this.deps.onOther?.(session, origin.host);
       session.refuseOthers(origin.host);
       session.hold(request.socket);
       await this.#forward(request, response, url, origin);

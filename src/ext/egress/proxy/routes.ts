@@ -38,7 +38,7 @@ type NamedApi = Readonly<Record<"name" | "apiBaseUrl", string>> & { readonly api
 /** Of a host and port that no profile names there is no place: requests to it take no credential. */
 export function routeOf(provider: NamedApi, label: string): Route {
   const { name: providerName, apiBaseUrl, apiHosts } = provider;
-  return { providerName, label, places: [...placesOf(apiBaseUrl), ...apiHosts.map(wholeHost)] };
+  return { providerName, label, places: [...placesOf(apiBaseUrl), ...apiHosts.map(placeOf)] };
 }
 
 /** https alone: a credential takes no other way. */
@@ -52,10 +52,13 @@ function placesOf(apiBaseUrl: string): Place[] {
   return [{ host, port, isWildcard: false, basePath: path.replace(/\/+$/, "") }];
 }
 
-function wholeHost(text: string): Place {
-  const [name = "", port = "443"] = text.split(":");
+/** `host`, `*.host`, with `:port` and a base path where they are given. */
+function placeOf(text: string): Place {
+  const slash = text.indexOf("/");
+  const [authority, basePath] = slash < 0 ? [text, ""] : [text.slice(0, slash), text.slice(slash)];
+  const [name = "", port = "443"] = authority.split(":");
   const isWildcard = name.startsWith("*.");
-  return { host: isWildcard ? name.slice(2) : name, port: Number(port), isWildcard, basePath: "" };
+  return { host: isWildcard ? name.slice(2) : name, port: Number(port), isWildcard, basePath };
 }
 
 /** The routes of one session. */

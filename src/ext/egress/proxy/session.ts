@@ -42,11 +42,16 @@ export class EgressSession {
     return this.#sockets.size + this.#http2.size === 0;
   }
 
+  /** Whether a host that belongs to no provider may be reached. */
+  reaches(host: string): boolean {
+    const { network } = this.deps;
+    if (network === "open") return true;
+    return network !== "providers" && network.hosts.some((name) => isNamed(host, name));
+  }
+
   /** @throws Problem for a host that belongs to no provider, and may not be reached */
   refuseOthers(host: string): void {
-    const { network } = this.deps;
-    if (network === "open") return;
-    if (network !== "providers" && network.hosts.some((name) => isNamed(host, name))) return;
+    if (this.reaches(host)) return;
     const detail = `${host} belongs to no provider of this session, and may not be reached: --network ${host} (NEXUS_EGRESS_NETWORK) lets it`;
     throw new Problem(403, "host-refused", detail);
   }

@@ -63,6 +63,8 @@ export class EgressWorld {
   /** The daemon answers reports after it. */
   holding: Promise<unknown> | undefined;
   readonly links: string[] = [];
+  /** What the user reads on the terminal. */
+  readonly told: string[] = [];
 
   /** What the daemon's stream sends; an error ends it. */
   readonly #told: (WatchTokensResponse | Error)[] = [
@@ -111,7 +113,7 @@ export class EgressWorld {
     });
     const parts = { authority, routes, credentials, upstream, uses, methods, paths, network };
     const session: EgressSession = new EgressSession(parts);
-    const proxy = new ProgramProxy({ session, dialer });
+    const proxy = new ProgramProxy({ session, dialer, tell: (text) => world.told.push(text) });
     const world: EgressWorld = new EgressWorld(api, await proxy.open(), authority, async () => {
       proxy.close();
       upstream.close();

@@ -15,6 +15,24 @@ it("finds the names one label below a wildcard, and neither itself nor those fur
   expect(routes.has("up.example", 8443)).toBe(true);
 });
 
+it("has one base path of a further host", () => {
+  const routes = new Routes(() => [route("gitlab", "https://gitlab.com/api/v4", ["gitlab.com/api/graphql"])]);
+  const paths = [
+    "/api/v4/user",
+    "/api/graphql",
+    "/api/graphql/x",
+    "/api/graphqlx",
+    "/acme/app.git/info/refs",
+  ];
+  expect(paths.map((path) => routes.match("gitlab.com", 443, readingsOf(path)).kind)).toEqual([
+    "route",
+    "route",
+    "route",
+    "none",
+    "none",
+  ]);
+});
+
 it("has no place over http", () => {
   expect(route("local", "http://127.0.0.1:9000").places).toEqual([]);
 });
