@@ -40,6 +40,7 @@ suites() {
   suite adapters 1800 1 adapters "clients/python clients/typescript docs/frameworks test/adapters" "npm run --silent test:adapters"
   suite tools 600 1 "docker kubectl terminals systemd go package_clients" "src/cli src/ext/credential_helpers src/ext/systemd src/strategies test/daemon/tools test/daemon/terminal test/daemon/service deploy/systemd deploy/compose" \
     'npx vitest run --project tools $REPORT'
+  suite walk 1800 1 walk "README.md docs/ src/cli src/ext package.json scripts test/walk" "npm run --silent test:walk"
   suite conformance 1200 1 go "$wire test/conformance" "npm run --silent test:conformance"
   suite kubernetes 1800 1 kubernetes "src/ext/kubernetes src/ext/manifest src/ext/identity deploy/helm test/ext/kubernetes" "npm run --silent test:kubernetes"
   suite demo-fleet 640 1 postgresql "examples/demo" "npm run --silent demo -- --fleet --auto --json"

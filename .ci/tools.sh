@@ -105,6 +105,9 @@ install_helm() {
   [ -x "$tools_folder/bin/helm" ] || again 3 600 env GOBIN="$tools_folder/bin" go install helm.sh/helm/v3/cmd/helm@v3.22.0
 }
 # bubblewrap runs the pods of the chart.
+install_walk() {
+  apt_programs bwrap:bubblewrap setpriv:util-linux ip:iproute2 jq:jq curl:curl openssl:openssl script:bsdutils
+}
 install_deploy() { apt_programs bwrap:bubblewrap setpriv:util-linux && install_helm; }
 # A real API server, for which there is no package.
 install_kubernetes() {

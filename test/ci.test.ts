@@ -14,8 +14,8 @@ const suitesOf = (...files: string[]): string[] =>
 const always = ["check", "test", "model", "package"];
 
 test.for([
-  ["docs/access.md", ["docs"]],
-  ["src/cli/status.ts", ["daemon", "tools", "docs"]],
+  ["docs/access.md", ["walk", "docs"]],
+  ["src/cli/status.ts", ["daemon", "tools", "walk", "docs"]],
   ["clients/go/cache.go", ["clients", "docs"]],
   ["src/domain/refresh/refresher.ts", ["daemon", "crash", "model-fleet", "bench-load"]],
   ["proto/nexus/v1/token.proto", ["clients", "interop", "conformance", "docs", "python"]],

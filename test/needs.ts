@@ -50,6 +50,7 @@ const known = {
   fish: { isThere: () => canRun("fish", "--version"), words: "fish (apt-get install fish)" },
   gh: { isThere: () => canRun("gh", "--version"), words: "gh (apt-get install gh)" },
   go: { isThere: () => canRun("go", "version"), words: "go (apt-get install golang-go)" },
+  jq: { isThere: () => canRun("jq", "--version"), words: "jq (apt-get install jq)" },
   kubectl: {
     isThere: () => canRun("kubectl", "version", "--client"),
     words: "kubectl (apt-get install kubernetes-client)",
@@ -57,6 +58,11 @@ const known = {
   mount: { isThere: canMount, words: "mount of a tmpfs (root, CAP_SYS_ADMIN)" },
   openssl: { isThere: () => canRun("openssl", "version"), words: "openssl (apt-get install openssl)" },
   nginx: { isThere: () => pathOf("nginx") !== undefined, words: "nginx (apt-get install nginx-light)" },
+  "other users": {
+    isThere: () =>
+      canRun("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", process.execPath, "--version"),
+    words: "setpriv, root, and a Node that other users may start",
+  },
   pip: {
     isThere: () => canRun("pip", "index", "--help"),
     words: "pip 23.1 or newer (apt-get install python3-pip)",

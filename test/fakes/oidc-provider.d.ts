@@ -89,6 +89,8 @@ declare module "oidc-provider" {
   export class Provider extends EventEmitter {
     constructor(issuer: string, configuration: Configuration);
     silent: boolean;
+    /** Whether it believes `X-Forwarded-*`. */
+    proxy: boolean;
     readonly Grant: {
       new (properties: { accountId: string; clientId: string }): Grant;
       find(id: string): Promise<Grant | undefined>;

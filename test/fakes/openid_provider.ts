@@ -28,6 +28,8 @@ export interface ClientRegistration {
 }
 
 export interface OpenIdProviderOptions {
+  /** Its name where a proxy ends TLS before it and says so (`X-Forwarded-Proto`, `X-Forwarded-Host`). Default `http://127.0.0.1:PORT`. */
+  issuer?: string;
   /** Default 0: any free port. The address is always 127.0.0.1. */
   port?: number;
   /** Default 3600. The demo uses 20. Counted by the real clock: oidc-provider is never given a faked one. */
@@ -36,6 +38,8 @@ export interface OpenIdProviderOptions {
   authorizationCodeTtlSeconds?: number;
   /** Default 14 days, counted anew for each rotated token. */
   refreshTokenTtlSeconds?: number;
+  /** Known besides `openid`, `offline_access`, `read`, and `write`. */
+  scopes?: readonly string[];
   /** It takes authorization requests that were pushed, and no others (RFC 9126 section 5). */
   requirePushedRequests?: boolean;
   /** It binds tokens to keys (RFC 9449). */
@@ -58,6 +62,7 @@ export interface ConfidentialClient {
 export interface OpenIdProvider {
   /** `http://127.0.0.1:PORT`, character for character as in the discovery document and in `iss`. */
   readonly issuer: string;
+  readonly port: number;
   readonly authorizationEndpoint: string;
   readonly tokenEndpoint: string;
   readonly revocationEndpoint: string;
@@ -147,8 +152,9 @@ export async function startOpenIdProvider(options: OpenIdProviderOptions): Promi
   const { Provider: OidcProvider } = await loadLibrary();
   const listener = new Listener();
   await listener.open(options.port ?? 0);
-  const issuer = `http://127.0.0.1:${listener.port}`;
+  const issuer = options.issuer ?? `http://127.0.0.1:${listener.port}`;
   const engine = new OidcProvider(issuer, configuration);
+  engine.proxy = options.issuer !== undefined;
   // Koa would print a stack for each connection that a test cuts; errors of the provider itself are still shown.
   engine.silent = true;
   engine.on("server_error", (_ctx: unknown, violation: unknown) =>
@@ -168,6 +174,7 @@ export async function startOpenIdProvider(options: OpenIdProviderOptions): Promi
 
   return {
     issuer,
+    port: listener.port,
     authorizationEndpoint: `${issuer}/auth`,
     tokenEndpoint: `${issuer}/token`,
     revocationEndpoint: `${issuer}/token/revocation`,

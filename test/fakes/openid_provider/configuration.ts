@@ -13,6 +13,7 @@ export interface Lifetimes {
   readonly accessTokenTtlSeconds?: number;
   readonly authorizationCodeTtlSeconds?: number;
   readonly refreshTokenTtlSeconds?: number;
+  readonly scopes?: readonly string[];
   /** As an authorization server of MCP servers; by default it is none. */
   readonly mcp?: McpFeatures;
   readonly fetch?: typeof fetch;
@@ -74,7 +75,7 @@ export async function configure(options: Lifetimes, store: Store): Promise<Confi
     adapter: (model) => store.adapter(model),
     jwks: { keys: [signingKey] },
     cookies: { keys: [randomBytes(32).toString("base64url")] },
-    scopes: ["openid", "offline_access", "read", "write"],
+    scopes: ["openid", "offline_access", "read", "write", ...(options.scopes ?? [])],
     claims: { openid: ["sub"], profile: ["name", "preferred_username"], email: ["email", "email_verified"] },
     responseTypes: ["code"],
     clientAuthMethods: [
