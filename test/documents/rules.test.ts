@@ -20,7 +20,7 @@ const recipes = page
   });
 
 describe("the cookbook of docs/rules.md", () => {
-  it("has twelve recipes", () => expect(recipes.length).toBe(12));
+  it("has thirteen recipes", () => expect(recipes.length).toBe(13));
 
   it.each(recipes)("$title: every case comes out as it says", async ({ rules, cases }) => {
     const folder = temporaryFolder();
