@@ -38,7 +38,7 @@ export async function runOneOf(
   bind(program, shell, typed);
   try {
     if (args.length === 0) await alone(shell);
-    else await program.parseAsync(commandFirst(program, args), { from: "user" });
+    else await program.parseAsync(commandFirst(program, withFlag(args)), { from: "user" });
     return exitCodes.ok;
   } catch (error) {
     const code = report(error, shell.stderr);
@@ -85,6 +85,11 @@ ${lines.join("\n")}
 First steps: nexusd serve, nexusd provider add github, nexusd connect github,
 and then nexusd token github. Flags and examples: nexusd <command> --help
 `;
+}
+
+/** `version` alone is what many programs call it. */
+function withFlag(args: readonly string[]): readonly string[] {
+  return args.length === 1 && args[0] === "version" ? ["--version"] : args;
 }
 
 /** `status --json` for `--json status`: the flags of every command may stand before it. */

@@ -41,8 +41,8 @@ describe("nexusd", () => {
     expect(lines.filter((line) => line.length > 80)).toEqual([]);
   });
 
-  it("prints its version", async () => {
-    const shell = await ended(0, ["--version"], fakeShell());
+  it.each(["--version", "version"])("prints its version for %s", async (word) => {
+    const shell = await ended(0, [word], fakeShell());
     expect(shell.out()).toBe(`${readVersion()}\n`);
   });
 
