@@ -17,6 +17,8 @@ import { authorityOf, windowBytes } from "./upstream.js";
 
 /** Of a request line and its fields, as Node's own default. */
 const maxHeaderBytes = 16 * 1024;
+/** A connection of HTTP/1.1 waits so long for the next request: programs keep theirs for 60 to 90 s, and servers for longer. */
+const idleMs = 120_000;
 /** Streams of one connection at a time. */
 const maxStreams = 250;
 
@@ -115,6 +117,8 @@ export class EgressSession {
       response.writeContinue();
       void this.#serve(origin, request, response);
     });
+    // What node:http reads of its server, which the types of HTTP/2 do not have.
+    Object.assign(server, { keepAliveTimeout: idleMs });
     limitPipelining(server);
     server.on("upgrade", (request, socket: Socket, head: Buffer) => {
       void this.#upgrade(origin, request, socket, Buffer.concat([head, releaseConnection(socket)]));

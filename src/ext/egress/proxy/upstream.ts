@@ -47,6 +47,8 @@ const maxIdleSockets = 32;
  * stream that nobody reads stops no other.
  */
 export const windowBytes = { stream: 1024 * 1024, connection: 16 * 1024 * 1024 };
+/** As Node's HTTP/2 takes: some APIs send more than the 16 KiB of its HTTP/1.1. */
+const maxAnswerHeaderBytes = 64 * 1024;
 /** A connection of HTTP/2 is asked with a request whether it is still there, no more often than this: servers of gRPC refuse pings that come on their own. */
 const pingIntervalMs = 30_000;
 const pongTimeoutMs = 10_000;
@@ -174,7 +176,8 @@ export class Upstream {
     if (mostlyEmpty.includes(method) && request.isHttp2) await body.begun();
     if (request.isOver()) throw over;
     const headers = framed(request.headers, body.length);
-    const sent = requestTls({ host, port, method, path, headers, agent: this.#agent, setHost: false });
+    const to = { host, port, method, path, headers, agent: this.#agent };
+    const sent = requestTls({ ...to, setHost: false, maxHeaderSize: maxAnswerHeaderBytes });
     const end = (): void => void sent.destroy(over);
     onSent(end);
     body.into(sent, end);

@@ -28,6 +28,22 @@ describe.each([1, 2] as const)("a request over HTTP/%i", (version) => {
     expect(egress.acquiredFor).toMatchObject([{ providerName: "acme", userId: "ada", label: "" }]);
   });
 
+  it("gets an answer with 40 KiB of headers", async () => {
+    egress.respond = (_, response) => {
+      for (let at = 0; at < 40; at++) response.setHeader(`x-long-${at}`, "a".repeat(1_000));
+      response.end("ok");
+    };
+    const { sent, answered, close } = await egress.open("/v1/user", { version, maxHeaderSize: 64 * 1024 });
+    sent.end();
+    expect((await answered).headers).toMatchObject({ "x-long-39": "a".repeat(1_000) });
+    close();
+  });
+
+  it.runIf(version === 1)("leaves its connection open for two minutes", async () => {
+    const { headers } = await egress.ask("/v1/user", { headers: { connection: "keep-alive" } });
+    expect(headers["keep-alive"]).toBe("timeout=120");
+  });
+
   it("reaches the API in the same version", async () => {
     await egress.ask("/v1/user", { version });
     expect(egress.received[0]?.version).toBe(version === 2 ? "2.0" : "1.1");

@@ -19,6 +19,8 @@ export interface Asked {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Buffer;
   readonly version?: 1 | 2;
+  /** Of an answer over HTTP/1.1. */
+  readonly maxHeaderSize?: number;
   /** Of the tunnel. */
   readonly host?: string;
 }
@@ -88,7 +90,11 @@ export class ProxyClient {
       : await this.#overHttp1(host, path, asked);
   }
 
-  async #overHttp1(host: string, path: string, { method = "GET", headers = {} }: Asked): Promise<Opened> {
+  async #overHttp1(
+    host: string,
+    path: string,
+    { method = "GET", headers = {}, maxHeaderSize }: Asked,
+  ): Promise<Opened> {
     const socket = await this.tls(host, ["http/1.1"]);
     const sent = requestTls({
       createConnection: () => socket,
@@ -96,6 +102,7 @@ export class ProxyClient {
       path,
       headers: { host: `${host}:${this.port}`, ...headers },
       setHost: false,
+      maxHeaderSize,
     });
     const answered = (arrived(sent, "response") as Promise<[IncomingMessage]>).then(([answer]) => ({
       status: answer.statusCode ?? 0,
