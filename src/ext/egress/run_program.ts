@@ -25,6 +25,7 @@ import { type Isolation, isolated } from "./isolation/isolation.js";
 import { isolatedPort } from "./isolation/relay.js";
 import { placeholdersFor, programEnvironment } from "./program_environment.js";
 import { ProgramProxy } from "./program_proxy.js";
+import { BodyBudget, maxHeldByCaller } from "./proxy/body_budget.js";
 import { Credentials, isRefused } from "./proxy/credentials.js";
 import { Dialer, trustedRoots } from "./proxy/dial.js";
 import { OpenUses } from "./proxy/open_uses.js";
@@ -74,7 +75,19 @@ export async function runProgram(shell: Shell, argv: readonly string[], flags: R
       const { network, path: paths } = flags;
       const methods = methodsOf(flags);
       const record = new SessionCounts();
-      const parts = { authority, routes, credentials, upstream, uses, methods, paths, network, record };
+      const bodies = new BodyBudget(maxHeldByCaller);
+      const parts = {
+        authority,
+        routes,
+        credentials,
+        upstream,
+        bodies,
+        uses,
+        methods,
+        paths,
+        network,
+        record,
+      };
       const egress: EgressSession = new EgressSession(parts);
       const proxy = new ProgramProxy({
         session: egress,

@@ -12,6 +12,7 @@ import { BoundedMap } from "../../../runtime/bounded_map.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
 import type { Store } from "../../../store/store.js";
+import { BodyBudget, maxHeldByAll, maxHeldByCaller } from "../proxy/body_budget.js";
 import { Credentials, isRefused } from "../proxy/credentials.js";
 import type { Dialer } from "../proxy/dial.js";
 import type { SessionDeps } from "../proxy/exchange.js";
@@ -31,7 +32,10 @@ const idleMs = 60_000;
 const profilesAgeMs = 1_000;
 
 export interface CallerSessionsDeps
-  extends Omit<SessionDeps, "credentials" | "upstream" | "uses" | "routes" | "methods" | "paths" | "record"> {
+  extends Omit<
+    SessionDeps,
+    "credentials" | "upstream" | "bodies" | "uses" | "routes" | "methods" | "paths" | "record"
+  > {
   readonly dialer: Dialer;
   readonly services: Parameters<typeof inProcessSession>[0];
   readonly store: Store;
@@ -54,6 +58,7 @@ interface CallerSession {
 /** The sessions of callers of the egress listener: one for each caller and user while there are connections. */
 export class CallerSessions {
   readonly #sessions: BoundedMap<string, CallerSession>;
+  readonly #bodies = new BodyBudget(maxHeldByAll);
   #routes: readonly (readonly [ProviderProfile, Route])[] = [];
   #readAtMs = Number.NEGATIVE_INFINITY;
 
@@ -124,7 +129,8 @@ export class CallerSessions {
       () => this.#routesOf(principal),
       ({ providerName, label }) => this.#idOf(providerName, userId, label) !== undefined,
     );
-    const own = { authority, upstream, network, record, methods: undefined, paths: undefined };
+    const bodies = new BodyBudget(maxHeldByCaller, this.#bodies);
+    const own = { authority, upstream, bodies, network, record, methods: undefined, paths: undefined };
     const session: EgressSession = new EgressSession({ ...own, credentials, uses, routes });
     const look = (): void => {
       if (session.isIdle) return void end();

@@ -9,6 +9,7 @@ import { StrategyError } from "../../../strategies/apply_strategy.js";
 import { streamedBody } from "../injection/aws_body.js";
 import type { Mask } from "../injection/mask.js";
 import { type Fields, ofConnection, ofEnd, withoutPlaceholders } from "../injection/request_fields.js";
+import type { BodyBudget } from "./body_budget.js";
 import type { Credentials, Refusal } from "./credentials.js";
 import type { Origin } from "./dial.js";
 import type { Allowance, Incoming } from "./judge.js";
@@ -35,6 +36,7 @@ export interface SessionDeps extends Allowance {
   readonly credentials: Credentials;
   readonly upstream: Upstream;
   readonly uses: OpenUses;
+  readonly bodies: BodyBudget;
   readonly record?: EgressRecord | undefined;
 }
 
@@ -62,7 +64,7 @@ export class Exchange {
     private readonly request: Incoming,
     private readonly response: Outgoing,
   ) {
-    this.#body = RequestBody.of(request);
+    this.#body = RequestBody.of(request, parts.bodies);
     this.#headers = ofEnd(request.headers);
   }
 
@@ -71,12 +73,14 @@ export class Exchange {
     this.response.once("close", () => this.#finish());
     const { route, record } = this.parts;
     const answer = route ? await this.#answer(route) : await this.#plain();
+    this.#body.release();
     record?.answered(route, answer.status, traceOf(this.request));
     await this.#passOn(answer);
   }
 
   #finish(): void {
     this.#isOver = true;
+    this.#body.release();
     this.#end?.();
     if (!this.response.headersSent) this.#stop.abort(over);
   }

@@ -3,19 +3,29 @@ import type { IncomingMessage } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
 import type { Readable, Writable } from "node:stream";
 import type { Filter } from "../injection/mask.js";
+import type { BodyBudget } from "./body_budget.js";
+import { Problem } from "./problem.js";
 import { pump } from "./pump.js";
 
 /** A request whose body is longer is not sent again. */
 const keptBytes = 64 * 1024;
 
 const nothing = Buffer.alloc(0);
+const tooMuchHeld = new Problem(
+  503,
+  "too-much-held",
+  "too many requests with long bodies are held, as for an approval: send it again when one of them is done",
+);
 
 /** The body of a request on its way: it streams, and its beginning is kept so that a short one can be sent again. */
 export class RequestBody {
   readonly #kept: Buffer[] = [];
   #bytes = 0;
+  /** Of the budget. */
+  #taken = 0;
   #isRead = false;
   #hasEnded = false;
+  #isReleased = false;
   /** What the body becomes on its way; it throws where it cannot. */
   through: Filter | undefined;
   /** What `through` threw: the request was cut off. */
@@ -25,6 +35,7 @@ export class RequestBody {
   constructor(
     private readonly source: Readable,
     private readonly announced: number | undefined,
+    private readonly budget?: BodyBudget,
   ) {}
 
   /** In bytes; undefined where it is not known yet. */
@@ -38,7 +49,7 @@ export class RequestBody {
 
   /** Whether all of it is at hand. */
   get canBeSentAgain(): boolean {
-    return this.isEmpty || (this.#hasEnded && this.#bytes <= keptBytes);
+    return this.isEmpty || (this.#hasEnded && !this.#isReleased && this.#bytes <= keptBytes);
   }
 
   /** Waits for its first byte, or its end: then `isEmpty` is right. */
@@ -91,13 +102,20 @@ export class RequestBody {
     };
   }
 
-  /** All of it, for a credential that is made of it. @returns undefined when it is longer than `limit` bytes */
+  /**
+   * All of it, for a credential that is made of it, or a rule that goes by it.
+   *
+   * @returns undefined when it is longer than `limit` bytes
+   * @throws Problem where too much is held already
+   */
   async whole(limit: number): Promise<Buffer | undefined> {
     if (!this.#isRead && !this.isEmpty) {
       this.#isRead = true;
-      for await (const chunk of this.source) {
+      // Where it stops, the program still gets its answer: its connection stays.
+      for await (const chunk of this.source.iterator({ destroyOnReturn: false })) {
         this.#bytes += (chunk as Buffer).length;
         if (this.#bytes > limit) return undefined;
+        this.#take((chunk as Buffer).length);
         this.#kept.push(chunk as Buffer);
       }
       this.#hasEnded = true;
@@ -105,18 +123,31 @@ export class RequestBody {
     return Buffer.concat(this.#kept);
   }
 
+  #take(bytes: number): void {
+    if (this.budget?.take(bytes) === false) throw tooMuchHeld;
+    this.#taken += bytes;
+  }
+
+  /** It is sent no more: what was kept is given up. */
+  release(): void {
+    this.budget?.giveBack(this.#taken);
+    this.#taken = 0;
+    this.#kept.length = 0;
+    this.#isReleased = true;
+  }
+
   /** RFC 9112 section 6.3, of a request that the parser has taken: HTTP/2 checks the length against the frames. */
-  static of(request: IncomingMessage | Http2ServerRequest): RequestBody {
+  static of(request: IncomingMessage | Http2ServerRequest, budget?: BodyBudget): RequestBody {
     const { "content-length": length, "transfer-encoding": coding } = request.headers;
     const isHttp2 = request.httpVersionMajor === 2;
     if (isHttp2 && (request as Http2ServerRequest).stream.endAfterHeaders) return new RequestBody(request, 0);
-    if (coding !== undefined || (isHttp2 && length === undefined)) return new RequestBody(request, undefined);
-    return new RequestBody(request, Number(length ?? 0));
+    const isUnknown = coding !== undefined || (isHttp2 && length === undefined);
+    return new RequestBody(request, isUnknown ? undefined : Number(length ?? 0), budget);
   }
 
   #keep(chunk: Buffer): Buffer {
     this.#bytes += chunk.length;
-    if (this.#bytes <= keptBytes) this.#kept.push(chunk);
+    if (this.#bytes <= keptBytes && !this.#isReleased) this.#kept.push(chunk);
     else this.#kept.length = 0;
     return chunk;
   }

@@ -7,6 +7,7 @@ import { callFailure } from "../../../../src/cli/shell/call_failure.js";
 import type { DaemonSession } from "../../../../src/cli/shell/daemon_command.js";
 import type { EgressNetwork } from "../../../../src/config/rows/egress_settings.js";
 import { ProgramProxy } from "../../../../src/ext/egress/program_proxy.js";
+import { BodyBudget, maxHeldByCaller } from "../../../../src/ext/egress/proxy/body_budget.js";
 import { Credentials } from "../../../../src/ext/egress/proxy/credentials.js";
 import { Dialer } from "../../../../src/ext/egress/proxy/dial.js";
 import { OpenUses } from "../../../../src/ext/egress/proxy/open_uses.js";
@@ -42,6 +43,8 @@ export interface WorldOptions {
   readonly clock?: Clock;
   /** Between the proxy and APIs. */
   readonly proxies?: WebProxySettings;
+  /** Of bodies. */
+  readonly maxHeldBytes?: number;
   /** Of further APIs, PEM. */
   readonly roots?: string;
   /** Of its HTTP/2. */
@@ -111,7 +114,8 @@ export class EgressWorld {
       onRefused: () => session.close(),
       clock,
     });
-    const parts = { authority, routes, credentials, upstream, uses, methods, paths, network };
+    const bodies = new BodyBudget(options.maxHeldBytes ?? maxHeldByCaller);
+    const parts = { authority, routes, credentials, upstream, bodies, uses, methods, paths, network };
     const session: EgressSession = new EgressSession(parts);
     const proxy = new ProgramProxy({ session, dialer, tell: (text) => world.told.push(text) });
     const world: EgressWorld = new EgressWorld(api, await proxy.open(), authority, async () => {
