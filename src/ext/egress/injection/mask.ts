@@ -19,13 +19,17 @@ const text =
 /** Hides in an answer the credential that the API was sent. What is hidden keeps its length, so that nothing is held back but what may be one. */
 export class Mask {
   readonly #forms: readonly Buffer[];
+  /** Of those, what is UTF-16. */
+  readonly #wide: ReadonlySet<Buffer>;
 
   constructor(secrets: readonly string[]) {
     const long = secrets.filter(({ length }) => length >= minLength);
     // A scheme before a secret is none.
     const apart = long.filter((one) => !long.some((other) => one.endsWith(` ${other}`)));
-    const forms = apart.flatMap(formsOf);
-    this.#forms = [...new Set(forms)].map((form) => Buffer.from(form));
+    const forms = [...new Set(apart.flatMap(formsOf))].map((form) => Buffer.from(form));
+    // Without its last zero, which UTF-16 has in either order of bytes.
+    this.#wide = new Set(apart.map((one) => Buffer.from(one, "utf16le").subarray(0, -1)));
+    this.#forms = [...forms, ...this.#wide];
   }
 
   fields<F extends OutgoingHttpHeaders>(fields: F): F {
@@ -82,7 +86,8 @@ export class Mask {
   #hide(bytes: Buffer): void {
     for (const form of this.#forms)
       for (let at = bytes.indexOf(form); at >= 0; at = bytes.indexOf(form, at + form.length))
-        bytes.fill(star, at, at + form.length);
+        for (let place = at; place < at + form.length; place += this.#wide.has(form) ? 2 : 1)
+          bytes[place] = star;
   }
 
   /** How many bytes at the end may be the beginning of a secret. */
@@ -98,16 +103,70 @@ export class Mask {
   }
 }
 
-/** As it is, escaped in JSON and in URLs, in hexadecimal, and within base64. */
+/** As it is, in hexadecimal, and within base64; each escaped as APIs do, once and once more. */
 function formsOf(secret: string): string[] {
   const bytes = Buffer.from(secret);
   const hex = bytes.toString("hex");
-  const json = JSON.stringify(secret).slice(1, -1);
   const base64 = [0, 1, 2].map((offset) => {
     const encoded = Buffer.concat([Buffer.alloc(offset), bytes]).toString("base64");
     return encoded.slice(Math.ceil((offset * 4) / 3), Math.floor(((offset + bytes.length) * 4) / 3));
   });
   const base64url = base64.map((one) => one.replaceAll("+", "-").replaceAll("/", "_"));
-  const escaped = [json, json.replaceAll("/", "\\/"), encodeURIComponent(secret)];
-  return [secret, ...escaped, hex, hex.toUpperCase(), ...base64, ...base64url];
+  const escaped = escapes.map((one) => one(secret));
+  const twice = [secret, ...escaped].flatMap((one) => outerEscapes.map((outer) => outer(one)));
+  const encoded = base64.flatMap((one) => [one, encodeURIComponent(one), one.replaceAll("/", "\\/")]);
+  return [secret, ...escaped, ...twice, hex, hex.toUpperCase(), ...encoded, ...base64url];
 }
+
+/** As a script has it that HTML holds (Django's `escapejs`). */
+const inScript = (text: string): string =>
+  text.replace(/[\\'"<>&=`;-]/g, (letter) => {
+    return `\\u00${letter.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
+  });
+const json = (text: string): string => JSON.stringify(text).slice(1, -1);
+const inSmallLetters = (text: string): string => text.replace(/%../g, (digits) => digits.toLowerCase());
+const percent = (byte: number): string => `%${byte.toString(16).padStart(2, "0").toUpperCase()}`;
+const everyByte = (text: string): string => [...Buffer.from(text)].map(percent).join("");
+/** As Python's `quote`, which leaves the slash. */
+const quoted = (text: string): string =>
+  encodeURIComponent(text)
+    .replace(/[!'()*]/g, (letter) => percent(letter.charCodeAt(0)))
+    .replaceAll("%2F", "/");
+const form = (text: string): string => new URLSearchParams({ a: text }).toString().slice(2);
+const html =
+  (quote: string) =>
+  (text: string): string =>
+    text
+      .replaceAll("&", "&amp;")
+      .replaceAll("<", "&lt;")
+      .replaceAll(">", "&gt;")
+      .replaceAll('"', "&quot;")
+      .replaceAll("'", quote);
+/** In JSON, letters of `which` as numbers: Go, Ruby and Django escape what HTML could read. */
+const numbered =
+  (which: RegExp, upper = false) =>
+  (text: string): string =>
+    json(text).replace(which, (letter) => {
+      const digits = letter.charCodeAt(0).toString(16).padStart(4, "0");
+      return `\\u${upper ? digits.toUpperCase() : digits}`;
+    });
+
+const escapes: readonly ((text: string) => string)[] = [
+  ...[json, (text: string) => json(text).replaceAll("/", "\\/")],
+  ...[numbered(/[&<>]/g), numbered(/[&<>]/g, true), inScript],
+  ...[encodeURIComponent, quoted, form, everyByte].flatMap((one) => [
+    one,
+    (text: string) => inSmallLetters(one(text)),
+  ]),
+  (text) => quoted(text).replaceAll("/", "%2F"),
+  ...[html("&#39;"), html("&#x27;"), html("&#039;"), html("&apos;"), html("'")],
+  ...["", "upper"].map((upper) => (text: string) => {
+    const numbers = [...text].map((letter) => {
+      const digits = letter.charCodeAt(0).toString(16).padStart(4, "0");
+      return `\\u${upper === "" ? digits : digits.toUpperCase()}`;
+    });
+    return numbers.join("");
+  }),
+];
+/** What stands around a text that is escaped already. */
+const outerEscapes: readonly ((text: string) => string)[] = [encodeURIComponent, json, html("&#39;")];

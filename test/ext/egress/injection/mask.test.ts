@@ -4,9 +4,16 @@ import { Mask } from "../../../../src/ext/egress/injection/mask.js";
 import { perTest } from "../../../lifetimes.js";
 import { canary, EgressWorld } from "../proxy/egress_world.js";
 
-const secret = 'sk-live/"7f+9c2b7e';
+const secret = 'sk-live/"7f&+9c2b7e01';
 const mask = new Mask([secret]);
 const hidden = "*".repeat(secret.length);
+const inner = (json: string) => json.slice(1, -1);
+const inHtml = (text: string) =>
+  text.replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("'", "&#39;");
+const codeOf = (letter: string) => letter.charCodeAt(0);
+const everyLetter = (escaped: (code: number) => string) =>
+  [...secret].map((one) => escaped(codeOf(one))).join("");
+const inJsonOfGo = (text: string) => inner(JSON.stringify(text)).replaceAll("&", "\\u0026");
 function through(...chunks: string[]): string {
   const filter = mask.filter({});
   const changed = chunks.map((chunk) => filter?.change(Buffer.from(chunk)) ?? "");
@@ -61,7 +68,26 @@ describe("what a mask hides", () => {
     ["escaped in JSON", JSON.stringify(secret).slice(1, -1)],
     ["in JSON with escaped slashes", JSON.stringify(secret).slice(1, -1).replaceAll("/", "\\/")],
     ["in a URL", encodeURIComponent(secret)],
+    ["in a URL, in small letters", encodeURIComponent(secret).replace(/%../g, (one) => one.toLowerCase())],
+    ["in a form", String(new URLSearchParams({ a: secret })).slice(2)],
+    ["as Python's urllib writes it", encodeURIComponent(secret).replaceAll("%2F", "/")],
+    ["in a URL within a URL", encodeURIComponent(encodeURIComponent(secret))],
+    ["with each letter escaped in a URL", everyLetter((code) => `%${code.toString(16)}`)],
+    ["in JSON of Go and Ruby", inJsonOfGo(secret)],
+    [
+      "in a script of Django",
+      secret.replaceAll("-", "\\u002D").replaceAll('"', "\\u0022").replaceAll("&", "\\u0026"),
+    ],
+    ["with each letter escaped in JSON", everyLetter((code) => `\\u00${code.toString(16).toUpperCase()}`)],
+    ["in JSON within JSON", inner(JSON.stringify(inner(JSON.stringify(secret))))],
+    ["in JSON of Go within JSON", inner(JSON.stringify(inJsonOfGo(secret)))],
+    ["in a URL within JSON", inner(JSON.stringify(`/a?b=${encodeURIComponent(secret)}`)).slice(5)],
+    ["in HTML", inHtml(secret)],
+    ["in HTML within HTML", inHtml(inHtml(secret))],
+    ["in JSON within HTML", inHtml(inner(JSON.stringify(secret)))],
     ["in hexadecimal", Buffer.from(secret).toString("hex")],
+    ["in hexadecimal, in capitals", Buffer.from(secret).toString("hex").toUpperCase()],
+    ["in base64 within a URL", encodeURIComponent(Buffer.from(secret).toString("base64"))],
     ["in base64", Buffer.from(secret).toString("base64")],
   ])("the secret %s, wherever chunks end", (_, form) => {
     const whole = `<${form}><${form}>`;
@@ -72,6 +98,22 @@ describe("what a mask hides", () => {
       expect(shown.replaceAll("*", "").length).toBeLessThanOrEqual("<><>".length + 3);
     }
     expect(through(...whole.split(""))).not.toContain(form.slice(4));
+  });
+
+  it.each(["utf16le", "utf16be"] as const)("the secret in %s, letter for letter", (encoding) => {
+    const text = Buffer.from(`<${secret}>`, "utf16le");
+    const bytes = encoding === "utf16le" ? text : text.swap16();
+    const filter = mask.filter({ "content-type": "text/plain; charset=utf-16" });
+    const out = Buffer.concat([filter?.change(bytes) ?? bytes, filter?.last() ?? Buffer.alloc(0)]);
+    const shown = encoding === "utf16le" ? out : Buffer.from(out).swap16();
+    expect(shown.toString("utf16le")).toBe(`<${hidden}>`);
+  });
+
+  it("passes text that is full of escapes as it is", () => {
+    const text = Buffer.from('{\\"a\\":\\"%41&amp;\\u0041+\\\\\\"\\n'.repeat(32_768));
+    const filter = mask.filter({});
+    const out = filter?.change(Buffer.from(text)) ?? text;
+    expect(Buffer.concat([out, filter?.last() ?? Buffer.alloc(0)]).equals(text)).toBe(true);
   });
 
   it("passes all else as it came, and at once", () => {
