@@ -159,6 +159,7 @@ describe("device authorization", () => {
 
   it.each([
     ["access_denied", ConnectionStatus.FAILED, "access_denied"],
+    ["authorization_declined", ConnectionStatus.FAILED, "access_denied"],
     ["expired_token", ConnectionStatus.EXPIRED, "consent_expired"],
     ["invalid_grant", ConnectionStatus.FAILED, "token_exchange_failed"],
     ["invalid_client", ConnectionStatus.FAILED, "client_rejected"],

@@ -215,5 +215,7 @@ const endings: ReadonlyMap<
   { reason: "access_denied" | "consent_expired"; type: "oauth_error"; detail?: undefined }
 > = new Map([
   ["access_denied", { reason: "access_denied", type: "oauth_error" }],
+  // Microsoft's word.
+  ["authorization_declined", { reason: "access_denied", type: "oauth_error" }],
   ["expired_token", { reason: "consent_expired", type: "oauth_error" }],
 ]);
