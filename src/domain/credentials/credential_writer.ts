@@ -85,7 +85,9 @@ export class CredentialWriter {
       binding: grantBinding(profile),
       dpopKey: tokenSet.dpopKey ?? previous?.dpopKey,
     };
-    const expiresAtMs = tokenEndMs(tokenSet, profile, receivedAtMs);
+    const knownMs = previous && lifetimeMs(connection);
+    const assumedMs = knownMs === undefined ? undefined : receivedAtMs + knownMs;
+    const expiresAtMs = tokenEndMs(tokenSet, profile, receivedAtMs) ?? assumedMs;
     const refreshable = credential.refreshToken !== undefined || isUnattended(profile);
     const refreshExpiresAtMs = refreshable
       ? refreshEndMs(connection, tokenSet, previous, receivedAtMs)
@@ -208,6 +210,12 @@ function tokenEndMs(tokenSet: TokenSet, profile: ProviderProfile, receivedAtMs: 
   const { defaultLifetimeMs } = profile.oauth2;
   const declaredMs = defaultLifetimeMs === undefined ? undefined : receivedAtMs + defaultLifetimeMs;
   return jwtExpiryMs(accessToken.reveal(), receivedAtMs) ?? declaredMs;
+}
+
+/** How long the token before lives: a refresh that names no lifetime (RFC 6749 section 5.1) brings one that lives as long. */
+function lifetimeMs({ issuedAtMs, expiresAtMs }: Connection): number | undefined {
+  if (issuedAtMs === undefined || expiresAtMs === undefined || expiresAtMs <= issuedAtMs) return undefined;
+  return expiresAtMs - issuedAtMs;
 }
 
 /** A refresh says more of the same account, or nothing; a consent starts again. */

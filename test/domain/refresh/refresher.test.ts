@@ -20,6 +20,15 @@ describe("Refresher", () => {
     expect(engine.get(id).credentialRevision).toBe(4n);
   });
 
+  it("takes a token whose lifetime the answer leaves out to live as long as the one before", async () => {
+    const { id } = await engine.connected(tokenSet({ expiresInMs: hourMs }));
+    for (const hour of [1, 2]) {
+      engine.clock.advance(hourMs);
+      await engine.refreshed(id, { tokenSet: tokenSet({ expiresInMs: undefined }) });
+      expect(engine.get(id).expiresAtMs).toBe(startMs + (hour + 1) * hourMs);
+    }
+  });
+
   it("sends the rotated refresh token next", async () => {
     const { id } = await engine.connected();
     const second = tokenSet();
