@@ -260,6 +260,19 @@ const importRows: readonly RpcRow[] = [
       /65536/,
     ],
     ["id_token", "no issuer to compare it with", (place) => importIdToken(place), /issuer/],
+    ["id", "no UUID", (place) => ({ ...importOAuth(place), id: "mine" }), /./],
+    [
+      "access_token",
+      "beside a refresh token",
+      (place) => ({ ...importOAuth(place), accessToken: canary }),
+      /beside/,
+    ],
+    [
+      "access_token_expires_at",
+      "of a refresh token",
+      (place) => ({ ...importOAuth(place), accessTokenExpiresAt: { seconds: 32_503_680_000n } }),
+      /access_token/,
+    ],
     [
       "credentials",
       "beside a refresh token",
