@@ -117,6 +117,9 @@ export const walks: Readonly<Record<string, Walk>> = {
         before: "mkdir work; cp agent work; cd work; chmod +x agent",
         shows: login,
       },
+      "export HTTPS_PROXY=http://ada:secret": {
+        cannot: "needs the proxy of a company: npx vitest run test/outbound test/ext/egress",
+      },
       "export HTTPS_PROXY": { before: "nexusd connect github/ada", words: { KEY: key } },
       "curl --cacert": { shows: login },
       "nexusd run --isolate --share ~/.local -- claude": { before: "cd work", shows: login },
