@@ -7,7 +7,7 @@ import type { Log } from "../../../runtime/log.js";
 import { type StoreOptions, storeFileName } from "../../../store/store.js";
 import { readSecretFile } from "../../../vault/secret_file.js";
 import type { Vault } from "../../../vault/vault.js";
-import { FleetUnreachable } from "../database/connection/fleet_error.js";
+import { FleetRefused, FleetUnreachable } from "../database/connection/fleet_error.js";
 import { layout } from "../database/connection/layouts.js";
 import { FleetDatabase } from "../database/fleet_database.js";
 import type { Member } from "../database/members.js";
@@ -66,8 +66,15 @@ export async function openFleet(options: OpenFleetOptions): Promise<OpenFleet> {
     keyIds: vault.keyIds,
     applied: store?.position.position ?? 0n,
   });
-  const connect = (): Promise<FleetDatabase> =>
-    FleetDatabase.connect({ url, member, clock, log }, store?.position);
+  const connect = async (): Promise<FleetDatabase> => {
+    const database = await FleetDatabase.connect({ url, member, clock, log }, store?.position);
+    if (store === undefined || store.databaseId === database.verdict.databaseId) return database;
+    await database.close();
+    throw new FleetRefused(
+      "other_fleet",
+      `the database is that of another fleet than the copy in ${folder}: name the right one in NEXUS_STORE, or move the copy away to join this fleet`,
+    );
+  };
   try {
     const database = await connected(connect, store === undefined ? timeoutMs : 0, options);
     if (database !== undefined && database.verdict.history !== "known") {

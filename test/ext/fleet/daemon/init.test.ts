@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { copyFileSync, existsSync, readdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { DaemonProcess } from "../../../daemon/daemon_process.js";
@@ -151,6 +151,25 @@ it("refuses a database that is no fleet, and a hub without the keys", async (con
     ),
   });
 }, 60_000);
+
+it("a hub whose database is that of another fleet keeps its copy, and ends", async (context) => {
+  needs(context, "postgresql");
+  const hubs = await Hubs.start({ count: 1 });
+  try {
+    const hub = await hubs.leader();
+    await hub.daemon.kill("SIGTERM");
+    const path = join(hub.environment["NEXUS_DATA_DIR"] ?? "", "nexus.mdb");
+    const before = readFileSync(path);
+    await hubs.postgres.query("DROP SCHEMA nexus CASCADE");
+    await hubs.command("fleet", "init");
+    const daemon = new DaemonProcess(hub.environment, ["serve"]);
+    expect(await daemon.exited).toBe(15);
+    expect(daemon.output).toContain("the database is that of another fleet than the copy in");
+    expect(readFileSync(path).equals(before)).toBe(true);
+  } finally {
+    await hubs.close();
+  }
+}, 120_000);
 
 it("a key is rotated to when every hub holds it, and not before", async (context) => {
   needs(context, "postgresql");

@@ -19,6 +19,8 @@ export type RefusalReason =
   | "in_use"
   /** Commits wait for a synchronous standby that is not there. */
   | "no_standby"
+  /** The copy of this hub is of another store. */
+  | "other_fleet"
   | "not_initialised"
   | "already_initialised";
 
