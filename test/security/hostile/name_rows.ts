@@ -118,6 +118,7 @@ const acquireRows: readonly RpcRow[] = [
   acquireRow("scopes", "101", { scopes: Array.from({ length: 101 }, (_, i) => `s${i}`) }, invalid(/100/)),
   acquireRow("scopes", "one twice", { scopes: ["a", "a"] }, invalid(/unique/)),
   acquireRow("scopes", "two in one", { scopes: ["a b"] }, invalid(/RFC 6749 section 3.3/, "scopes[0]")),
+  acquireRow("only_scopes", "without scopes", { onlyScopes: true }, invalid(/needs scopes/)),
   acquireRow("min_ttl", "negative", { minTtl: { seconds: -1n } }, invalid(/0s/)),
   acquireRow("min_ttl", "a day and a second", { minTtl: { seconds: 86_401n } }, invalid(/86400s/)),
   acquireRow("wait", "negative", { wait: { seconds: -1n } }, invalid(/0s/)),
