@@ -14,6 +14,8 @@ export class ProgramProxy {
   readonly #secret = randomBytes(32).toString("base64url");
   readonly #proxy: EgressProxy;
   readonly #sockets = new Set<Socket>();
+  /** Only the program reaches the proxy: it needs no password. */
+  #isAlone = false;
 
   constructor(
     private readonly deps: {
@@ -37,14 +39,16 @@ export class ProgramProxy {
 
   /**
    * @param relayed of a program that is isolated: the socket to listen on, and the port where a relay of its own listens
-   * @returns what the program gets as its proxy: the password is the session's
+   * @returns what the program gets as its proxy; with the password of the session, unless no other program of this machine reaches it
    */
   async open(relayed?: { readonly socket: string; readonly port: number }): Promise<URL> {
     const { server } = this.#proxy;
     if (relayed) server.listen(relayed.socket);
     else server.listen(0, "127.0.0.1");
     await once(server, "listening");
-    const port = relayed?.port ?? (server.address() as AddressInfo).port;
+    this.#isAlone = relayed !== undefined;
+    if (relayed) return new URL(`http://127.0.0.1:${relayed.port}`);
+    const { port } = server.address() as AddressInfo;
     return new URL(`http://nexusd:${this.#secret}@127.0.0.1:${port}`);
   }
 
@@ -56,6 +60,7 @@ export class ProgramProxy {
 
   /** @throws Problem */
   #sessionOf({ headers }: IncomingMessage): EgressSession {
+    if (this.#isAlone) return this.deps.session;
     const { token = "" } = proxyCredentials(headers["proxy-authorization"]);
     if (matchesDigest(token, digestOf(this.#secret))) return this.deps.session;
     const detail =

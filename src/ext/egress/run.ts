@@ -66,7 +66,7 @@ export function runCommand(shell: Shell): Command {
 
 async function runBehindRelay(shell: Shell, argv: readonly string[], socket: string): Promise<void> {
   const { relayTo } = await import("./isolation/relay.js");
-  const relay = await relayTo(socket);
+  const relay = await relayTo(socket, (sentence) => shell.stderr.write(`nexusd: ${sentence}\n`));
   const code = await shell.runProgram(argv, shell.env).finally(() => relay.close());
   if (code !== 0) throw new CommandFailure(code, "");
 }

@@ -27,7 +27,7 @@ import { placeholdersFor, programEnvironment } from "./program_environment.js";
 import { ProgramProxy } from "./program_proxy.js";
 import { BodyBudget, maxHeldByCaller } from "./proxy/body_budget.js";
 import { Credentials, isRefused } from "./proxy/credentials.js";
-import { Dialer, trustedRoots } from "./proxy/dial.js";
+import { Dialer, type Origin, trustedRoots } from "./proxy/dial.js";
 import { OpenUses } from "./proxy/open_uses.js";
 import { type NamedRoute, Routes, routeOf } from "./proxy/routes.js";
 import { EgressSession } from "./proxy/session.js";
@@ -101,6 +101,7 @@ export async function runProgram(shell: Shell, argv: readonly string[], flags: R
       const stopRenewing = keepLease(session);
       try {
         const code = await ran(shell, argv, flags, { proxy, authority, routes, roots, folder });
+        if (!flags.isolate) sayUnused(shell, record);
         if (code !== exitCodes.ok) throw new CommandFailure(code, "");
       } finally {
         void stopRenewing();
@@ -151,14 +152,14 @@ async function ran(shell: Shell, argv: readonly string[], flags: RunFlags, parts
     programEnvironment(env, url, bundle, placeholders, parts.routes.all);
   if (!flags.isolate) return await shell.runProgram(argv, environmentWith(shell.env, await proxy.open()));
   const own = cleanEnvironment(shell.env, flags.env ?? []);
-  const isolation = isolationOf(shell, flags, folder);
+  const isolation = isolationOf(shell, flags, folder, parts.routes);
   const command = await isolated(argv, isolation);
   const url = await proxy.open({ socket: isolation.socket, port: isolatedPort });
   return await shell.runProgram(command.argv, environmentWith(own, url), command);
 }
 
 /** What an isolated program sees, and what it must not see. */
-function isolationOf(shell: Shell, flags: RunFlags, session: string): Isolation {
+function isolationOf(shell: Shell, flags: RunFlags, session: string, routes: Routes): Isolation {
   const { NEXUS_ADDRESS: _, ...env } = shell.env;
   // Its own data folder is hidden too where the daemon is reached in another way.
   const configs = [
@@ -176,6 +177,7 @@ function isolationOf(shell: Shell, flags: RunFlags, session: string): Isolation 
   return {
     session,
     socket: join(session, "proxy.sock"),
+    direct: [...routes.origins, ...namedHosts(flags.network)],
     hidden: [...hidden, ...files],
     homes: [shell.env["HOME"] ?? "", homeOfUser()].filter(isAbsolute),
     temporary: tmpdir(),
@@ -183,6 +185,22 @@ function isolationOf(shell: Shell, flags: RunFlags, session: string): Isolation 
     share: flags.share ?? [],
     path: shell.env["PATH"] ?? "",
   };
+}
+
+/** Hosts that `--network` names, at the port of https; of a wildcard nobody knows the names. */
+function namedHosts(network: EgressNetwork): Origin[] {
+  if (typeof network === "string") return [];
+  return network.hosts.filter((host) => !host.startsWith("*.")).map((host) => ({ host, port: 443 }));
+}
+
+/** Many programs do not say that they went around the proxy: the API has refused their placeholder by then. */
+function sayUnused({ stderr }: Shell, record: SessionCounts): void {
+  if (!record.isUnused || !stderr.isTTY) return;
+  const why = "some programs ignore HTTPS_PROXY, and some do not trust the certificate of SSL_CERT_FILE";
+  const advice = "docs/egress.md lists them; nexusd run --isolate carries their requests too";
+  stderr.write(
+    `nexusd: no request of the program came through the proxy, so none got a credential: ${why}. ${advice}\n`,
+  );
 }
 
 /** As the system has it, whatever `HOME` says; empty where the system does not know the user. */

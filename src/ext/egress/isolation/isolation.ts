@@ -3,12 +3,16 @@ import { existsSync, fstatSync, openSync, realpathSync, writeFileSync } from "no
 import { delimiter, dirname, isAbsolute, join } from "node:path";
 import { CommandFailure } from "../../../cli/shell/command_failure.js";
 import { exitCodes } from "../../../daemon/exit_codes.js";
+import type { Origin } from "../proxy/dial.js";
 import { isWithin, mountsOf, type Places } from "./places.js";
+import { placesFile, relayedPlaces } from "./relayed_places.js";
 import { isKnownArchitecture, seccompFilter } from "./seccomp.js";
 
 export interface Isolation extends Omit<Places, "own"> {
   /** Where the proxy listens. */
   readonly socket: string;
+  /** APIs that the program reaches by their names, whether or not it knows the proxy. */
+  readonly direct: readonly Origin[];
   /** Where programs are looked for. */
   readonly path: string;
 }
@@ -22,6 +26,9 @@ export interface IsolatedCommand {
 
 /** The descriptor of the filter, for bubblewrap. The one before it is that of the signals. */
 const filterDescriptor = 4;
+/** What the relay has to listen on port 443, and `setpriv` takes from the program. */
+const capabilities = ["--cap-add", "CAP_NET_BIND_SERVICE", "--cap-add", "CAP_SETPCAP"];
+const withoutCapabilities = ["--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all", "--"];
 /** Namespaces of every kind, no capability, and a session of its own. bubblewrap itself takes away new privileges. */
 const apart = ["--unshare-all", "--unshare-user", "--cap-drop", "ALL", "--new-session", "--die-with-parent"];
 
@@ -31,33 +38,58 @@ const apart = ["--unshare-all", "--unshare-user", "--cap-drop", "ALL", "--new-se
  * @throws CommandFailure where bubblewrap or user namespaces are missing, or a folder would take the boundary away
  */
 export async function isolated(argv: readonly string[], isolation: Isolation): Promise<IsolatedCommand> {
-  const { session, socket, path } = isolation;
+  const { session, socket, path, direct } = isolation;
   refuseFolders();
   // An installation may be reached by links, as those of `npm link`: they lead nowhere in there.
   const [node, main] = [realpathSync(process.execPath), realpathSync(process.argv[1] ?? "")];
   writeFileSync(join(session, "nothing"), "", { mode: 0o400 });
   const mounts = mountsOf({ ...isolation, own: ownPlaces(node, main) });
   const writable = [isolation.work, ...isolation.share].map((each) => realpathSync(each));
-  const bubblewrap = findBubblewrap(path, writable);
+  const bubblewrap = findProgram("bwrap", path, writable);
+  if (bubblewrap === undefined)
+    throw impossible("install bubblewrap (Debian, Ubuntu: apt install bubblewrap)");
+  const setpriv = findProgram("setpriv", path, writable);
+  const said = await probe(bubblewrap, []);
+  if (said !== undefined)
+    throw impossible(`this machine lets this user make no namespaces (${said}): ${adviceFor(said)}`);
+  // For another user than root, bubblewrap makes a second user namespace, whose capabilities do not reach the network. AppArmor may take them away.
+  const isPrivileged =
+    setpriv !== undefined &&
+    process.getuid?.() === 0 &&
+    direct.some(({ port }) => port < 1024) &&
+    (await probe(bubblewrap, capabilities)) === undefined;
+  const kept = isPrivileged ? capabilities : [];
+  const dropping = isPrivileged ? [setpriv, ...withoutCapabilities] : [];
   const filter = join(session, "filter.bpf");
   writeFileSync(filter, filterOfMachine());
-  await probe(bubblewrap);
   return {
     argv: [
+      ...[bubblewrap, ...apart, ...kept, "--hostname", "isolated", "--seccomp", String(filterDescriptor)],
       ...[
-        bubblewrap,
-        ...apart,
-        "--hostname",
-        "isolated",
-        "--seccomp",
-        String(filterDescriptor),
         ...mounts,
+        ...namesIn(session, isPrivileged ? direct : direct.filter(({ port }) => port >= 1024)),
         "--",
       ],
-      ...[node, ...process.execArgv, main, "run", "--relay", socket, "--", ...argv],
+      ...[node, ...process.execArgv, main, "run", "--relay", socket, "--", ...dropping, ...argv],
     ],
     files: [openSync(filter, "r")],
   };
+}
+
+/** Writes which name stands at which address in there, for the program and for the relay. @returns the mount */
+function namesIn(session: string, direct: readonly Origin[]): string[] {
+  const places = relayedPlaces(direct);
+  writeFileSync(join(session, placesFile), JSON.stringify(places));
+  const names = new Map(places.map(({ host, address }) => [host, address]));
+  const lines = [
+    "127.0.0.1 localhost isolated",
+    "::1 localhost",
+    ...[...names].map(([host, at]) => `${at} ${host}`),
+  ];
+  const file = join(session, "hosts");
+  writeFileSync(file, `${lines.join("\n")}\n`);
+  const there = realPathOf("/etc/hosts");
+  return there === undefined ? [] : ["--ro-bind", file, there];
 }
 
 /** Of the package, what runs: its `package.json` says that its modules are of ECMAScript. */
@@ -93,17 +125,12 @@ function filterOfMachine(): Buffer {
   throw impossible(`nexusd has no filter of system calls for ${process.arch}, only for x64 and arm64`);
 }
 
-/**
- * None that an isolated program could have put there: with npx, folders of the project are on the `PATH`.
- *
- * @throws CommandFailure
- */
-function findBubblewrap(path: string, writable: readonly string[]): string {
-  for (const folder of path.split(delimiter).filter(isAbsolute)) {
-    const found = realPathOf(join(folder, "bwrap"));
-    if (found !== undefined && !writable.some((each) => isWithin(found, each))) return found;
-  }
-  throw impossible("install bubblewrap (Debian, Ubuntu: apt install bubblewrap)");
+/** None that an isolated program could have put there: with npx, folders of the project are on the `PATH`. */
+function findProgram(name: string, path: string, writable: readonly string[]): string | undefined {
+  const found = path
+    .split(delimiter)
+    .map((folder) => (isAbsolute(folder) ? realPathOf(join(folder, name)) : undefined));
+  return found.find((file) => file !== undefined && !writable.some((each) => isWithin(file, each)));
 }
 
 function realPathOf(path: string): string | undefined {
@@ -114,17 +141,18 @@ function realPathOf(path: string): string | undefined {
   }
 }
 
-/** Never unisolated by itself. */
-async function probe(bubblewrap: string): Promise<void> {
-  const tried = [...apart, "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--", "true"];
-  const said = await new Promise<string | undefined>((done) => {
+/** @returns what bubblewrap said against it */
+async function probe(bubblewrap: string, kept: readonly string[]): Promise<string | undefined> {
+  const tried = [...apart, ...kept, "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--", "true"];
+  return await new Promise((done) => {
     execFile(bubblewrap, tried, (error, _, stderr) =>
       done(error === null ? undefined : stderr.trim() || error.message),
     );
   });
-  if (said === undefined) return;
-  const advice = /mount proc/i.test(said)
+}
+
+function adviceFor(said: string): string {
+  return /mount proc/i.test(said)
     ? "in a container whose /proc is masked, start the container with --security-opt systempaths=unconfined --security-opt seccomp=unconfined"
     : "set sysctl user.max_user_namespaces above 0 and kernel.unprivileged_userns_clone=1; on Ubuntu, add an AppArmor profile for bwrap; in a container, start it with --security-opt seccomp=unconfined, or isolate the whole container and use the listener (NEXUS_EGRESS_LISTEN)";
-  throw impossible(`this machine lets this user make no namespaces (${said}): ${advice}`);
 }

@@ -83,6 +83,11 @@ export class Routes {
     return this.routes().flatMap(({ places }) => places.map(({ host }) => host));
   }
 
+  /** Every host and port that has a name; those of wildcards have none. */
+  get origins(): readonly { readonly host: string; readonly port: number }[] {
+    return this.routes().flatMap(({ places }) => places.filter(({ isWildcard }) => !isWildcard));
+  }
+
   /** Whether requests to it are read, so that a credential can be put in. @param host canonical */
   has(host: string, port: number): boolean {
     return this.routes().some(({ places }) => places.some((place) => isAt(place, host, port)));

@@ -24,6 +24,11 @@ export class SessionCounts implements EgressRecord {
     add(this.#refusals, reason, { reason });
   }
 
+  /** Whether no request to an API came, whatever became of it. */
+  get isUnused(): boolean {
+    return this.#uses.size + this.#refusals.size === 0;
+  }
+
   get listed() {
     return { uses: [...this.#uses.values()], refusals: [...this.#refusals.values()] };
   }

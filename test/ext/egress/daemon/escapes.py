@@ -16,6 +16,12 @@ def call(which, *args):
     result = library.syscall(ctypes.c_long(number), *passed)
     print(errno.errorcode[ctypes.get_errno()] if result < 0 else result, flush=True)
 
+def held(path):
+    try:
+        return open(path, "rb").read()
+    except OSError:
+        return b""
+
 def attempt(work):
     try:
         print(repr(work()), flush=True)

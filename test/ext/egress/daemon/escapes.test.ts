@@ -17,6 +17,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { beforeEach, describe, expect, it } from "vitest";
 import { refusedCalls } from "../../../../src/ext/egress/isolation/system_calls.js";
+import { AuthType } from "../../../../src/gen/nexus/v1/provider_pb.js";
 import { perSuite } from "../../../lifetimes.js";
 import { needs } from "../../../needs.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
@@ -33,7 +34,13 @@ const users = [
 ] as const;
 
 describe("a program of nexusd run --isolate", () => {
-  const world = perSuite(() => RunWorld.start());
+  const world = perSuite(async () => {
+    const started = await RunWorld.start();
+    // At port 443, for which the relay has capabilities.
+    const provider = { name: "other", authType: AuthType.API_KEY, apiBaseUrl: "https://api.example.com" };
+    await started.daemon.clients.providers.createProvider({ provider });
+    return started;
+  });
 
   beforeEach((context) => {
     for (const need of ["bubblewrap", "python3", "root"] as const) needs(context, need);

@@ -1,6 +1,6 @@
 /**
  * Ways out of `nexusd run --isolate`, each tried by a program inside. They are written in Python, which calls the kernel without a compiler: `call`
- * makes a system call by name or number, and prints its result or the name of its error; `attempt` prints what a function answers, or the error.
+ * makes a system call by name or number, and prints its result or the name of its error; `held` is what a file holds, if it can be read; `attempt` prints what a function answers, or the error.
  */
 export interface Escape {
   /** What it tries. */
@@ -58,8 +58,25 @@ export const escapes: readonly Escape[] = [
   },
   {
     name: "finds a process without a filter",
-    code: 'print({line.split()[1] for pid in os.listdir("/proc") if pid.isdigit() for line in open(f"/proc/{pid}/status") if line.startswith(("CapEff", "Seccomp:"))})',
-    observed: /^\{('2', '0{16}'|'0{16}', '2')\}$/,
+    code: 'print({line.split()[1] for pid in os.listdir("/proc") if pid.isdigit() for line in open(f"/proc/{pid}/status") if line.startswith("Seccomp:")})',
+    observed: /^\{'2'\}$/,
+  },
+  {
+    // CAP_NET_BIND_SERVICE and CAP_SETPCAP.
+    name: "finds a process with more capabilities than the relay's two",
+    code: 'print(sorted({line.split()[1].lstrip("0") for pid in os.listdir("/proc") if pid.isdigit() for line in open(f"/proc/{pid}/status") if line.startswith("Cap")}))',
+    observed: /^\[''(, '500')?\]$/,
+  },
+  {
+    name: "writes into the memory of a relay that has capabilities",
+    code: 'has = "500\\n" in open("/proc/2/status").read(); attempt(lambda: open("/proc/2/mem", "r+b") if has else None)',
+    observed: /^(None|EACCES|EPERM)$/,
+  },
+  {
+    name: "opens a port of the system",
+    code: 'attempt(lambda: socket.socket().bind(("127.0.0.1", 80)))',
+    observed: /^EACCES$/,
+    leads: true,
   },
   // Mounts and namespaces.
   {
@@ -237,7 +254,7 @@ export const escapes: readonly Escape[] = [
   },
   {
     name: "reads them in the environment of other processes",
-    code: 'print(any(b"secret-of-others" in open(f"/proc/{pid}/environ", "rb").read() for pid in os.listdir("/proc") if pid.isdigit() and os.access(f"/proc/{pid}/environ", os.R_OK)))',
+    code: 'print(any(b"secret-of-others" in held(f"/proc/{pid}/environ") for pid in os.listdir("/proc") if pid.isdigit()))',
     observed: /^False$/,
     leads: true,
   },

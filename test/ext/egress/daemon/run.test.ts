@@ -140,6 +140,15 @@ describe("nexusd run", () => {
     expect(ended).toEqual({ stdout: "ran\n", stderr: "", code: 0 });
   });
 
+  it("with --isolate serves a program that knows nothing of the proxy", async (context) => {
+    needs(context, "bubblewrap");
+    const script = `const session = require("node:http2").connect("${world.url}");
+      const request = session.request({ ":path": "/v1/user" });
+      request.setEncoding("utf8").on("data", (text) => process.stdout.write(text)).on("end", () => session.close());`;
+    const { stdout, stderr } = await world.start(["--isolate"], [process.execPath, "-e", script], {});
+    expect([stdout.trim(), stderr]).toEqual(["the API got the key", ""]);
+  });
+
   it("with --isolate passes signals on to a program that no terminal reaches", async (context) => {
     needs(context, "bubblewrap");
     const script = 'trap "echo told; exit 7" TERM; echo ready; while :; do sleep 0.1; done';

@@ -95,6 +95,13 @@ describe("nexusd sessions", () => {
     await expect.poll(endsAtMs).toBeUndefined();
   });
 
+  it("ends with a line at a terminal where no request of the program came", async () => {
+    const shell = shellWith();
+    const terminal = { ...shell, stderr: { ...shell.stderr, isTTY: true } };
+    expect(await run(["run", "--", "agent"], terminal)).toBe(0);
+    expect(shell.err()).toContain("no request of the program came through the proxy");
+  });
+
   it("forgets a program of which nothing is reported for a minute", async () => {
     const { egress } = world.daemon.clients;
     await egress.reportEgressSession({ session: { id: "killed", program: "agent" } });
