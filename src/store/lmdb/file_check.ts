@@ -18,6 +18,9 @@ function hasCode(error: unknown, code: string): boolean {
 
 /** Behind the name of the file while LMDB has it open. */
 export const openMarkSuffix = "-open";
+/** What stands in the mark, for a person who finds it. */
+const openMarkText =
+  "The store beside this file is open, or was not closed. The next start checks all of its pages.\n";
 /** A file of this length, of some 5 000 connections, is walked in a tenth of a second: so it always is. */
 const alwaysWalkedBytes = 16 * 1024 * 1024;
 
@@ -70,7 +73,7 @@ export function checkStoreFile(path: string): void {
 
 /** LMDB is about to open the file: until `markClosed`, whoever finds the mark reads all pages. Durable once the folder is synced. */
 export function markOpen(path: string): void {
-  writeFileSync(markOf(path), "", { mode: 0o600 });
+  writeFileSync(markOf(path), openMarkText, { mode: 0o600 });
 }
 
 /** LMDB has closed the file, and all that it wrote is there. */
