@@ -34,6 +34,10 @@ export const patternWords: ReadonlyMap<string, string> = new Map([
   ["^[A-Za-z0-9._-]*$", "must be letters, digits, dots, underscores, and hyphens"],
   ["^https?://[^/?#@]+([/?][^#]*)?$", "must be an http or https URL without a user name and a fragment"],
   ["^(jwt|cert|uid):[^\\x00-\\x1F\\x7F]+$", "must be jwt:SUBJECT, cert:NAME or uid:NUMBER"],
+  [
+    "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$",
+    "must be a UUID in lower case, as 8f14e45f-ceea-467f-a8e5-1f0e2b6c7d90 (RFC 9562 section 4)",
+  ],
   ["^[0-9a-f]{16}$", "must be 16 hexadecimal digits in lower case"],
   ["^[0-9a-f]{64}$", "must be 64 hexadecimal digits in lower case"],
 ]);
