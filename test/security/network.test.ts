@@ -1,4 +1,5 @@
 import { lookup } from "node:dns/promises";
+import type { ServerResponse } from "node:http";
 import { createServer, type Server } from "node:net";
 import { hostname } from "node:os";
 import { gzipSync } from "node:zlib";
@@ -266,21 +267,47 @@ describe("an answer of a provider", () => {
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64 * 1024 * 1024);
   });
 
+  const drip = (response: ServerResponse): void => {
+    response.writeHead(200);
+    const timer = setInterval(() => response.write(" "), 100);
+    response.once("close", () => clearInterval(timer));
+  };
+
   test("that drips is cut off at the total deadline", async () => {
     world = await ScriptedWorld.make();
-    const good = goodTokens();
-    world.answerToken = (request) =>
-      request.form.get("grant_type") !== "refresh_token"
-        ? good(request)
-        : (response) => {
-            response.writeHead(200);
-            const drip = setInterval(() => response.write(" "), 100);
-            response.once("close", () => clearInterval(drip));
-          };
-    const connectionId = await world.connect(await world.register());
+    const { provider } = world;
+    provider.script = drip;
     const startMs = performance.now();
-    expect((await world.refresh(connectionId)).status).toBe(503);
-    expect(performance.now() - startMs).toBeLessThan(20_000);
+    const id = await world.register({
+      issuer: provider.origin,
+      enable_discovery: true,
+      auth_url: "",
+      token_url: "",
+    });
+    await expect(world.request(id)).rejects.toThrow();
+    expect(performance.now() - startMs).toBeLessThan(40_000);
+  });
+
+  test("that drips from a token endpoint keeps no caller for longer than 25 s", async () => {
+    world = await ScriptedWorld.make();
+    const good = goodTokens();
+    let end = (): void => undefined;
+    const dripped = new Promise<void>((resolve) => {
+      world.answerToken = (request) =>
+        request.form.get("grant_type") !== "refresh_token"
+          ? good(request)
+          : (response) => {
+              drip(response);
+              end = () => void response.end();
+              resolve();
+            };
+    });
+    const connectionId = await world.connect(await world.register());
+    const refreshing = world.refresh(connectionId);
+    await dripped;
+    world.clock.advance(25_000);
+    expect((await refreshing).status).toBe(503);
+    end();
   });
 
   test("that sets cookies does not get them back", async () => {
