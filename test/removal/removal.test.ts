@@ -62,7 +62,7 @@ function remove(...gone: string[]): () => void {
     expect(line, `${list} imports ${name}`).not.toBe("");
     writeFileSync(join(copy, list), text.replace(line, "").replace(new RegExp(`\\b${word}\\b,?\\s*`), ""));
   }
-  // What tests, benches or examples have of an extension goes with it.
+  // What tests, benches, examples or scripts have of an extension goes with it.
   for (let dangling = [""]; dangling.length > 0; ) {
     dangling = sources().filter((file) =>
       importsOf(file).some((to) => existsSync(join(copy, "removed", to))),
@@ -77,7 +77,7 @@ function remove(...gone: string[]): () => void {
 }
 
 function sources(): string[] {
-  return ["test", "bench", "examples"].flatMap((tree) =>
+  return ["test", "bench", "examples", "scripts"].flatMap((tree) =>
     readdirSync(join(copy, tree), { recursive: true, encoding: "utf8" })
       .map((file) => join(tree, file))
       .filter((file) => /\.tsx?$/.test(file)),
