@@ -169,7 +169,7 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
       const way = proxy ?? (await deadline.until(target.resolve(lookup)));
       const opened = await openSocket(target, way, deadline.signal, request.clientCertificate);
       socket = opened;
-      deadline.signal.addEventListener("abort", () => opened.destroy(), { once: true });
+      const brokenBy = watched(opened, deadline.signal);
       if (request.beforeSend) {
         checkMaySend();
         deadline.begin(timeoutMs);
@@ -179,7 +179,7 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
       const mayWrite = (): void => {
         deadline.check();
         checkMaySend();
-        if (!opened.writable) throw brokenOff("the connection");
+        if (!opened.writable) throw brokenBy() ?? brokenOff("the connection");
         // Point of no return: the request is written next.
         phase = "after_send";
         if (request.isTokenRequest) deadline.begin(tokenTimeoutMs);
@@ -199,6 +199,20 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
       deadline.close();
     }
   };
+}
+
+/**
+ * Destroys the socket when the signal aborts.
+ *
+ * @returns the first error that the socket has emitted. An alert of TLS 1.3 may come before the request is written, and leaves no `errored`
+ */
+function watched(socket: Socket, signal: AbortSignal): () => unknown {
+  let first: unknown;
+  socket.on("error", (violation) => {
+    first ??= violation;
+  });
+  signal.addEventListener("abort", () => socket.destroy(), { once: true });
+  return () => first;
 }
 
 function outboundError(
