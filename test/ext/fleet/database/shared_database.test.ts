@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { Connector } from "../../../../src/ext/fleet/database/connection/connector.js";
 import { FleetUnreachable } from "../../../../src/ext/fleet/database/connection/fleet_error.js";
+import { layout } from "../../../../src/ext/fleet/database/connection/layouts.js";
 import { initialise } from "../../../../src/ext/fleet/database/initialise.js";
 import { migrate } from "../../../../src/ext/fleet/database/migrations.js";
 import { SystemClock } from "../../../../src/runtime/clock.js";
@@ -165,7 +166,7 @@ describe("a standby", () => {
     for (const _ of [1, 2]) await expect(migrate(connector)).rejects.toMatchObject(refused);
     await mendAgain();
 
-    await expect.poll(async () => (await migrate(connector)).from.layout).toBe(1);
+    await expect.poll(async () => (await migrate(connector)).from.layout).toBe(layout);
     await begin();
   });
 });
