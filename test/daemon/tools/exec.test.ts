@@ -241,10 +241,10 @@ describe("documented", () => {
           name: "twilio",
           authType: AuthType.BASIC_AUTH,
           strategy: {
-            kind: { case: "basicAuth", value: { usernameField: "account_sid", passwordField: "auth_token" } },
+            kind: { case: "basicAuth", value: { usernameField: "username", passwordField: "password" } },
           },
         },
-        { account_sid: "AC1", auth_token: "twilio-secret" },
+        { username: "AC1", password: "twilio-secret" },
       );
       await world.import(
         {
