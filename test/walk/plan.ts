@@ -98,6 +98,11 @@ export const walks: Readonly<Record<string, Walk>> = {
     given: github,
     steps: {
       "nexusd keys revoke ci": { typed: yes },
+      // The file names two providers, and the page adds one.
+      "nexusd policy check examples/policy.yaml": {
+        ends: 1,
+        shows: /examples\/policy\.yaml:11: providers: there is no provider slack/,
+      },
       "nexusd policy explain --principal key:ci": {
         before: "nexusd connections show github",
         words: { CONNECTION_ID: uuid },
