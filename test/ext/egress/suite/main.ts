@@ -84,7 +84,7 @@ async function play(world: RunWorld, client: EgressClient, command: readonly str
   const output = async (method: string, path: string) => {
     // The API of this test is on loopback, which programs would reach without the proxy.
     const argv = ["env", "-u", "NO_PROXY", "-u", "no_proxy", ...command, method, `${world.url}${path}`];
-    return await world.start(client.flags?.() ?? [], argv, { HOME: world.work });
+    return await world.start(client.flags?.() ?? [], argv, {});
   };
   const check = (column: string, method: string, path: string, ...wanted: string[]) =>
     results.check(client.name, column, async () => {
