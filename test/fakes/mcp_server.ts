@@ -35,15 +35,18 @@ export class McpServer extends LoopbackServer {
     const path = request.url ?? "/";
     this.paths.push(path);
     request.resume();
-    if (path === "/.well-known/oauth-protected-resource/mcp") json(response, 200, this.#metadata());
-    else if (path === "/mcp") this.#tools(request.headers.authorization ?? "", response);
-    else json(response, 404, {});
+    // Further servers of this host stand below the first: `/mcp/2`.
+    const [, wellKnown = "", server] =
+      /^(\/\.well-known\/oauth-protected-resource)?(\/mcp(?:\/\w+)?)$/.exec(path) ?? [];
+    if (server === undefined) json(response, 404, {});
+    else if (wellKnown !== "") json(response, 200, this.#metadata(server));
+    else this.#tools(server, request.headers.authorization ?? "", response);
   }
 
-  #tools(authorization: string, response: ServerResponse): void {
+  #tools(server: string, authorization: string, response: ServerResponse): void {
     const [, token] = /^Bearer (.+)$/.exec(authorization) ?? [];
     const { status, error } = token === undefined ? { status: 401, error: undefined } : this.#judge(token);
-    if (status !== 200) this.#challenge(response, status, error);
+    if (status !== 200) this.#challenge(server, response, status, error);
     else json(response, 200, { jsonrpc: "2.0", id: 1, result: { tools: [] } });
   }
 
@@ -56,20 +59,20 @@ export class McpServer extends LoopbackServer {
     return lacks ? { status: 403, error: "insufficient_scope" } : { status: 200, error: undefined };
   }
 
-  #metadata(): object {
+  #metadata(server: string): object {
     const { authorizationServers, scopesSupported, resource } = this.options;
     return {
-      resource: resource ?? this.url,
+      resource: resource ?? `${this.origin}${server}`,
       authorization_servers: authorizationServers,
       ...(scopesSupported && { scopes_supported: scopesSupported }),
     };
   }
 
-  #challenge(response: ServerResponse, status: number, error?: string): void {
+  #challenge(server: string, response: ServerResponse, status: number, error?: string): void {
     const { challengedScopes, requiredScopes } = this.options;
     const scopes = error === "insufficient_scope" ? requiredScopes : challengedScopes;
     const parameters = [
-      `resource_metadata="${this.origin}/.well-known/oauth-protected-resource/mcp"`,
+      `resource_metadata="${this.origin}/.well-known/oauth-protected-resource${server}"`,
       ...(error ? [`error="${error}"`] : []),
       ...(scopes ? [`scope="${scopes.join(" ")}"`] : []),
     ];

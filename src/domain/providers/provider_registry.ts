@@ -3,7 +3,7 @@ import { aboutProvider } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { ClientRegistration } from "../../model/credentials/client_registration.js";
 import type { SealedRecord } from "../../model/credentials/credential.js";
-import { Aborted, NotFound, unlessDataLoss } from "../../model/errors.js";
+import { Aborted, AlreadyExists, NotFound, unlessDataLoss } from "../../model/errors.js";
 import { newId } from "../../model/ids.js";
 import { isConsented } from "../../model/providers/grant_type.js";
 import type {
@@ -52,6 +52,8 @@ export interface UpdatedProvider {
 /** Provider profiles: what is registered, under which name. */
 export class ProviderRegistry {
   readonly #redirectPaths: RedirectPaths;
+  /** Name to the id of the profile that is about to get it. */
+  readonly #reservedNames = new Map<string, string>();
   readonly #onChanged: (providerId: string) => void;
 
   constructor(
@@ -89,16 +91,33 @@ export class ProviderRegistry {
     for (const id of ids) this.#onChanged(id);
   }
 
-  /** For a client that must be registered with its redirect URI before its profile is made. @throws AlreadyExists */
+  /**
+   * For a client that must be registered with its redirect URI before its profile is made. Nobody else gets the name until the profile is
+   * made or given up. @throws AlreadyExists
+   */
   reserve(name: string): ReservedProfile {
     const id = newId();
-    refuseTakenName(this.deps.store, id, name);
+    this.#refuseName(this.deps.store, id, name);
+    this.#reservedNames.set(name, id);
     return { id, redirectPath: this.#redirectPaths.take(id, name) };
   }
 
-  /** Gives back what was reserved for a profile that was not made. */
+  /** Whether no profile has the name, or is about to get it. */
+  isFree(name: string): boolean {
+    return !this.#reservedNames.has(name) && !this.deps.store.findProviderByName(name);
+  }
+
+  /** Ends what was reserved: the profile was made, or is given up. */
   release({ id }: ReservedProfile): void {
+    for (const [name, holder] of this.#reservedNames) if (holder === id) this.#reservedNames.delete(name);
     if (!this.deps.store.getProvider(id)) this.#redirectPaths.release(id);
+  }
+
+  #refuseName(reads: Parameters<typeof refuseTakenName>[0], id: string, name: string): void {
+    refuseTakenName(reads, id, name);
+    if ((this.#reservedNames.get(name) ?? id) === id) return;
+    const words = `a provider named "${name}" is being registered: give another name, or try again when that is done`;
+    throw new AlreadyExists(words);
   }
 
   /**
@@ -126,11 +145,11 @@ export class ProviderRegistry {
       redirectPath: "",
       ...(registration && { registration }),
     };
-    refuseTakenName(this.deps.store, id, profile.name);
+    this.#refuseName(this.deps.store, id, profile.name);
     await this.deps.clientKeys?.prepare(profile);
     try {
       return await this.deps.store.commit((tx) => {
-        refuseTakenName(tx, id, profile.name);
+        this.#refuseName(tx, id, profile.name);
         const redirectPath = isConsented(profile) ? this.#redirectPaths.take(id, profile.name) : "";
         const written = { ...profile, redirectPath };
         tx.putProvider(written);
@@ -215,7 +234,7 @@ export class ProviderRegistry {
       refuseOtherGrantType(before, profile);
       refuseViolations(profile, clientSecret !== undefined, this.deps, grantType);
       refuseUnusableKey(profile, change.clientSecret ?? this.#secretOf(before), grantType);
-      refuseTakenName(tx, id, profile.name);
+      this.#refuseName(tx, id, profile.name);
       tx.putProvider(profile);
       tx.appendAudit({ ...aboutProvider(profile, nowMs, principal), type: "provider.updated" });
       followStrategy(tx, before, profile);

@@ -193,9 +193,10 @@ export class McpServerProfiles implements McpProfiles {
       this.#lookedUpAtMs.set(profile.id, clock.nowMs());
       return profile;
     } catch (error) {
-      registry.release(reserved);
       if (client?.registration) await clients.forget(reserved.id, client.registration);
       throw error;
+    } finally {
+      registry.release(reserved);
     }
   }
 
@@ -235,7 +236,7 @@ export class McpServerProfiles implements McpProfiles {
   #freeName(name: string): string {
     for (let number = 1; ; number++) {
       const candidate = number === 1 ? name : `${name}-${number}`;
-      if (!this.deps.store.findProviderByName(candidate)) return candidate;
+      if (this.deps.registry.isFree(candidate)) return candidate;
     }
   }
 }

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { registrationPlace } from "../../../src/domain/credentials/associated_data.js";
 import { owner } from "../../../src/model/access/principal.js";
 import type { ClientRegistration } from "../../../src/model/credentials/client_registration.js";
+import { AlreadyExists } from "../../../src/model/errors.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { perTest } from "../../lifetimes.js";
 import { Engine, startMs } from "../engine.js";
@@ -30,5 +31,22 @@ describe("ProviderRegistry", () => {
     const changed = await engine.providers.update("p", other, profile.version, owner);
     expect(changed.profile.version).toBe(profile.version + 1n);
     expect((await engine.completer.start(state)).kind).toBe("provider_changed");
+  });
+
+  it("keeps a reserved name for the profile that is about to be made", async () => {
+    await engine.provider("op", { id: "p" });
+    const { providers } = engine;
+    const reserved = providers.reserve("mcp");
+    expect([providers.isFree("mcp"), providers.isFree("mcp-2"), providers.isFree("op")]).toEqual([
+      false,
+      true,
+      false,
+    ]);
+    expect(() => providers.reserve("mcp")).toThrow(AlreadyExists);
+    const renamed = providers.update("p", { settings: { name: "mcp" } }, undefined, owner);
+    await expect(renamed).rejects.toThrow("is being registered");
+    providers.release(reserved);
+    expect(providers.isFree("mcp")).toBe(true);
+    await providers.update("p", { settings: { name: "mcp" } }, undefined, owner);
   });
 });

@@ -99,6 +99,18 @@ describe("the URL of an MCP server", () => {
     expect(other.redirectUri).toMatch(/\/auth\/callback\/other$/);
   });
 
+  it("gets a profile of its own beside others of its host that are new at the same time", async () => {
+    const urls = Array.from({ length: 8 }, (_, index) => `${mcp.url}/${index}`);
+    resources.push(...urls);
+    const answers = await Promise.all(urls.map((mcpServerUrl) => acquire({ mcpServerUrl })));
+    expect(answers.map((answer) => answer.case)).toEqual(urls.map(() => "consent"));
+    const { providers } = await world.clients.providers.listProviders({});
+    const name = `127-0-0-1-${new URL(mcp.url).port}`;
+    const numbered = urls.map((_, index) => (index === 0 ? name : `${name}-${index + 1}`));
+    expect(providers.map((profile) => profile.name).sort()).toEqual(numbered.sort());
+    expect(world.provider.clientIds()).toHaveLength(own + urls.length);
+  });
+
   it("is served after a restart, by the registration that is stored", async () => {
     const { token } = await connected();
     await world.restart();
