@@ -2,20 +2,24 @@ import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { run } from "../../src/cli/program.js";
+import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { type FakeShell, fakeShell, jsonLines, startMs } from "../cli/fake_shell.js";
 import { ManualClock } from "../fakes/manual_clock.js";
 import { perSuite } from "../lifetimes.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import { TestDaemon } from "./harness.js";
+import { registered } from "./requests.js";
 
 const keyForm = /^nxk_[0-9a-f]{16}_[A-Za-z0-9_-]{43}$/;
 
 describe("nexusd keys and nexusd policy", () => {
   const folder = temporaryFolder();
   const policyFile = join(folder, "policy.yaml");
-  const daemon = perSuite(() => {
+  const daemon = perSuite(async () => {
     writeFileSync(policyFile, 'bindings:\n  - principals: ["uid:1000"]\n    role: operator\n');
-    return TestDaemon.start({ NEXUS_POLICY_FILE: policyFile }, new ManualClock(startMs));
+    const started = await TestDaemon.start({ NEXUS_POLICY_FILE: policyFile }, new ManualClock(startMs));
+    await registered(started.clients, { name: "github", authType: AuthType.API_KEY });
+    return started;
   });
 
   const nexusd = async (...args: string[]): Promise<FakeShell & { code: number }> => {

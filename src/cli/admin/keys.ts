@@ -10,6 +10,7 @@ import { type Role, roles } from "../../model/access/access_table.js";
 import { readingMethods } from "../../model/access/request_facts.js";
 import { describeRestriction, restrictionFrom } from "../../model/access/scope_restriction.js";
 import { connectionArgument, findConnection } from "../connections/connection_key.js";
+import { restrictedProvider } from "../providers/provider_key.js";
 import { withStep } from "../shell/call_failure.js";
 import { usageFailure } from "../shell/command_failure.js";
 import { confirm } from "../shell/confirm.js";
@@ -72,19 +73,14 @@ function createCommand(shell: Shell): Command {
   return daemonCommand(shell, command, async (session, flags: CreateFlags, name: string) => {
     const { daemon, call } = session;
     const expiresAtMs = flags.expires?.(shell.clock.nowMs());
-    const {
-      user: userIds = [],
-      provider: providers = [],
-      connection = [],
-      method = [],
-      path: paths = [],
-    } = flags;
-    const isRestricted = [userIds, providers, connection].some((list) => list.length > 0);
+    const { user: userIds = [], provider = [], connection = [], method = [], path: paths = [] } = flags;
+    const isRestricted = [userIds, provider, connection].some((list) => list.length > 0);
     const methods = [...new Set([...(flags.readOnly ? readingMethods : []), ...method])];
     if (!isRestricted && flags.role === "agent")
       throw usageFailure(
         "an agent needs a restriction: give --user, --provider, or --connection; --user '*' allows every user",
       );
+    const providers = await Promise.all(provider.map((text) => restrictedProvider(session, text)));
     const found = connection.map((text) => findConnection(session, text));
     const connectionIds = await Promise.all(found);
     const request = {

@@ -44,6 +44,17 @@ export async function providerNamed(session: DaemonSession, given: string): Prom
   return (named ? undefined : await idLike(session, text)) ?? given;
 }
 
+/**
+ * What a restriction to a provider is stored as: the name of one that exists, or its id where that was given whole. `*` is every provider.
+ *
+ * @throws CommandFailure where none has the name: access to it would be that of whichever provider gets the name later
+ */
+export async function restrictedProvider(session: DaemonSession, given: string): Promise<string> {
+  if (given.trim() === "*") return "*";
+  const { provider } = await findProvider(session, given);
+  return isId(given.trim().toLowerCase()) ? provider.id : provider.name;
+}
+
 /** Does `work`; when it finds no provider of this name, the failure names those that may be meant. */
 export async function suggestingProviders<Answer>(
   session: DaemonSession,

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { durationFromMs, timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { Command, InvalidArgumentError } from "commander";
 import { endOf, leaseHelp, leaseText, lifeText } from "../../cli/admin/lease.js";
+import { findProvider, providerArgument } from "../../cli/providers/provider_key.js";
 import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
 import { confirm } from "../../cli/shell/confirm.js";
 import {
@@ -14,7 +15,7 @@ import { NewSecretFile } from "../../cli/shell/files.js";
 import { addNotes } from "../../cli/shell/help.js";
 import { collect, parseDurationMs, parseTimeMs } from "../../cli/shell/option_values.js";
 import type { Shell } from "../../cli/shell/shell.js";
-import { formatAge, printable } from "../../cli/shell/text.js";
+import { formatAge, printable, shellWord } from "../../cli/shell/text.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { type ApiKey, Role } from "../../gen/nexus/v1/access_pb.js";
 import { readingMethods } from "../../model/access/request_facts.js";
@@ -38,7 +39,7 @@ export function grantCommand(shell: Shell): Command {
   const command = new Command("grant")
     .description("let an agent use a provider for a limited time; prints its key")
     .argument("<agent>", "name of the agent: lower-case letters, digits, dash, underscore", parseAgent)
-    .argument("<provider>", "name of the provider")
+    .argument("<provider>", providerArgument)
     .option("--until <when>", "when it expires: 18:00, 8h, or 2027-01-31T00:00:00Z", parseUntil)
     .option("--lease <duration>", leaseHelp, parseDurationMs)
     .option("--user <id>", "user whose connections it uses (default: your login name)")
@@ -51,35 +52,43 @@ export function grantCommand(shell: Shell): Command {
     )
     .option("--output <file>", "write the key into a new file (0600) and do not print it");
   addNotes(command, note);
-  return daemonCommand(
-    shell,
-    command,
-    async (session, flags: GrantFlags, agent: string, provider: string) => {
-      const { daemon, call, show } = session;
-      const expiresAtMs = flags.until?.(shell.clock.nowMs());
-      if (expiresAtMs === undefined && flags.lease === undefined)
-        throw usageFailure("a grant expires: give --until, --lease, or both");
-      const methods = [...new Set([...(flags.readOnly ? readingMethods : []), ...(flags.method ?? [])])];
-      const userIds = [flags.user ?? shell.userName()];
-      const file = flags.output === undefined ? undefined : NewSecretFile.create(flags.output);
-      try {
-        const answer = await call(`grant ${provider} to ${agent}`, daemon.access.createApiKey, {
-          name: `${agent}.${provider}.${randomBytes(3).toString("hex")}`,
-          role: Role.AGENT,
-          restriction: { userIds, providers: [provider], methods, paths: flags.path ?? [] },
-          ...(expiresAtMs !== undefined && { expiresAt: timestampFromMs(expiresAtMs) }),
-          ...(flags.lease !== undefined && { lease: durationFromMs(flags.lease) }),
-        });
-        file?.write(`${answer.key}\n`);
-        const life = answer.apiKey ? lifeText(answer.apiKey) : "";
-        shell.stderr.write(`${agent} may use ${provider} of ${printable(userIds.join())}${life}\n`);
-        show(file ? { ...answer, key: "" } : answer, () => (file ? "" : `${answer.key}\n`));
-      } catch (error) {
-        file?.remove();
-        throw error;
-      }
-    },
-  );
+  return daemonCommand(shell, command, async (session, flags: GrantFlags, agent: string, named: string) => {
+    const { daemon, call, show } = session;
+    const expiresAtMs = flags.until?.(shell.clock.nowMs());
+    if (expiresAtMs === undefined && flags.lease === undefined)
+      throw usageFailure("a grant expires: give --until, --lease, or both");
+    const methods = [...new Set([...(flags.readOnly ? readingMethods : []), ...(flags.method ?? [])])];
+    const userIds = [flags.user ?? shell.userName()];
+    const { provider } = await findProvider(session, named);
+    const file = flags.output === undefined ? undefined : NewSecretFile.create(flags.output);
+    try {
+      const answer = await call(`grant ${provider.name} to ${agent}`, daemon.access.createApiKey, {
+        name: `${agent}.${provider.name}.${randomBytes(3).toString("hex")}`,
+        role: Role.AGENT,
+        restriction: { userIds, providers: [provider.name], methods, paths: flags.path ?? [] },
+        ...(expiresAtMs !== undefined && { expiresAt: timestampFromMs(expiresAtMs) }),
+        ...(flags.lease !== undefined && { lease: durationFromMs(flags.lease) }),
+      });
+      file?.write(`${answer.key}\n`);
+      const life = answer.apiKey ? lifeText(answer.apiKey) : "";
+      shell.stderr.write(`${agent} may use ${provider.name} of ${printable(userIds.join())}${life}\n`);
+      shell.stderr.write(proxyLine(shell, file?.path, answer.key));
+      show(file ? { ...answer, key: "" } : answer, () => (file ? "" : `${answer.key}\n`));
+    } catch (error) {
+      file?.remove();
+      throw error;
+    }
+  });
+}
+
+/** What the agent's shell needs to call APIs with the key, to copy. A key that goes elsewhere is not shown on the terminal. */
+function proxyLine({ env, stdout }: Shell, file: string | undefined, key: string): string {
+  const shown = stdout.isTTY ? key : "KEY";
+  const user = file === undefined ? shown : `$(cat ${shellWord(file)})`;
+  const [address = ""] = (env["NEXUS_EGRESS_LISTEN"] ?? "").split(",");
+  const place = /^[^/]+:\d+$/.test(address.trim()) ? address.trim() : "127.0.0.1:8093";
+  const opened = place === address.trim() ? "" : "; NEXUS_EGRESS_LISTEN of the daemon opens and places it";
+  return `for the agent, at the egress listener${opened}:\n  export HTTPS_PROXY="http://${user}@${place}"\n`;
 }
 
 export function grantsCommand(shell: Shell): Command {

@@ -1,15 +1,24 @@
 import { describe, expect, it } from "vitest";
 import { run } from "../../../../src/cli/program.js";
+import { AuthType } from "../../../../src/gen/nexus/v1/provider_pb.js";
 import { fakeShell, startMs } from "../../../cli/fake_shell.js";
 import { TestDaemon } from "../../../daemon/harness.js";
+import { registered } from "../../../daemon/requests.js";
 import { ManualClock } from "../../../fakes/manual_clock.js";
 import { perSuite } from "../../../lifetimes.js";
+import { temporaryFolder } from "../../../temporary_folder.js";
 
 describe("nexusd grants", () => {
-  const daemon = perSuite(() => TestDaemon.start({}, new ManualClock(startMs)));
+  const daemon = perSuite(async () => {
+    const started = await TestDaemon.start({}, new ManualClock(startMs));
+    for (const name of ["github", "slack"])
+      await registered(started.clients, { name, authType: AuthType.API_KEY });
+    return started;
+  });
 
-  const nexusd = async (...args: string[]) => {
-    const shell = fakeShell({ env: { NEXUS_DATA_DIR: daemon.place.config.dataDir } });
+  const nexusd = (...args: string[]) => typedAt(false, ...args);
+  const typedAt = async (outIsTTY: boolean, ...args: string[]) => {
+    const shell = fakeShell({ env: { NEXUS_DATA_DIR: daemon.place.config.dataDir }, outIsTTY });
     const code = await run(args, shell);
     return { code, out: shell.out(), err: shell.err() };
   };
@@ -120,5 +129,56 @@ describe("nexusd grants", () => {
     expect(wrong.code).toBe(2);
     const endless = await nexusd("grant", "early", "github");
     expect([endless.code, endless.err]).toEqual([2, expect.stringContaining("--until, --lease, or both")]);
+  });
+
+  it("refuses a provider that nobody has, and says which may be meant", async () => {
+    const misspelt = await nexusd(
+      "grant",
+      "typing",
+      "gihtub",
+      "--until",
+      "8h",
+      "--output",
+      "/nonexistent/key",
+    );
+    expect([misspelt.code, misspelt.err]).toEqual([
+      1,
+      expect.stringMatching(/^nexusd: cannot find the provider gihtub: .*\ndid you mean github\?\n$/),
+    ]);
+    const key = await nexusd("keys", "create", "typing", "--user", "*", "--provider", "gihtub");
+    expect([key.code, key.out, key.err]).toEqual([1, "", expect.stringContaining("did you mean github?")]);
+    const { out } = await nexusd("keys", "list");
+    expect(out).not.toContain("typing");
+  });
+
+  it("stores the name of the provider, however it was named", async () => {
+    const [provider] = (await daemon.clients.providers.listProviders({})).providers;
+    await nexusd("grant", "byid", provider?.id.slice(0, 8) ?? "", "--until", "8h");
+    await nexusd("keys", "create", "any", "--provider", " * ");
+    await nexusd("keys", "create", "upper", "--provider", "GitHub");
+    const { out } = await nexusd("keys", "list");
+    expect(out).toMatch(new RegExp(`^byid\\.${provider?.name}\\.\\w+ .*providers ${provider?.name};?`, "m"));
+    expect(out).toMatch(/^any .*providers \*/m);
+    expect(out).toMatch(/^upper .*providers github/m);
+  });
+
+  it("prints the line of the proxy to copy, with the key where the terminal shows it", async () => {
+    const grant = ["grant", "copied", "github", "--until", "8h"];
+    const shown = await typedAt(true, ...grant);
+    expect(shown.err).toContain(`\n  export HTTPS_PROXY="http://${shown.out.trim()}@127.0.0.1:8093"\n`);
+    const piped = await nexusd(...grant);
+    expect(piped.err).toContain('\n  export HTTPS_PROXY="http://KEY@127.0.0.1:8093"\n');
+    expect(piped.err).not.toContain(piped.out.trim());
+    const file = `${temporaryFolder()}/the key`;
+    const written = await typedAt(true, ...grant, "--output", file);
+    expect(written.err).toContain(`export HTTPS_PROXY="http://$(cat '${file}')@127.0.0.1:8093"\n`);
+    expect(written.err).not.toContain("nxk_");
+    const placed = fakeShell({
+      env: { NEXUS_DATA_DIR: daemon.place.config.dataDir, NEXUS_EGRESS_LISTEN: "127.0.0.1:9100,[::1]:9100" },
+    });
+    await run(grant, placed);
+    expect(placed.err()).toContain(
+      'at the egress listener:\n  export HTTPS_PROXY="http://KEY@127.0.0.1:9100"\n',
+    );
   });
 });
