@@ -186,6 +186,13 @@ export const alertCases: readonly AlertCase[] = [
     { isOfJob: true },
   ),
   fires(
+    "NexusFleetCommitsFail",
+    23,
+    26,
+    hubs("nexus_fleet_commit_wait_seconds", "0x10 5 0x10 15+30x60", "0x90", "0x90"),
+    { isOfJob: true },
+  ),
+  fires(
     "NexusFleetAsynchronous",
     59,
     100,

@@ -49,10 +49,13 @@ export interface FleetParts {
   appendAudit(source: string, entries: readonly OutboxEntry[], via: string | undefined): Promise<bigint>;
   /** Newest position of the log that is applied here. */
   position(): bigint;
-  /** Whether this hub could lead instead of one that reaches none of these origins, and the clock of its machine. */
-  reach(
-    origins: readonly string[],
-  ): Promise<{ readonly mayLead: boolean; readonly reached: boolean; readonly clockMs: number }>;
+  /** Whether this hub could lead instead of one that reaches none of these origins, the clock of its machine, and why it writes nothing. */
+  reach(origins: readonly string[]): Promise<{
+    readonly mayLead: boolean;
+    readonly reached: boolean;
+    readonly clockMs: number;
+    readonly writeTrouble: string;
+  }>;
 }
 
 type Rpcs = ServiceImplementation<typeof FleetService>;
@@ -136,10 +139,10 @@ class FleetRpcs implements Rpcs {
   };
 
   reach: Rpcs["reach"] = async ({ origins }) => {
-    const { mayLead, reached, clockMs } = await this.parts.reach(origins);
+    const { mayLead, reached, clockMs, writeTrouble } = await this.parts.reach(origins);
     return {
       $typeName: "nexus.fleet.v1.ReachResponse",
-      ...{ mayLead, reached, clock: timestampFromMs(Math.round(clockMs)) },
+      ...{ mayLead, reached, writeTrouble, clock: timestampFromMs(Math.round(clockMs)) },
     };
   };
 }

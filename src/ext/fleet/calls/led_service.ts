@@ -33,6 +33,8 @@ export interface Leader {
   ): Promise<Uint8Array | "here">;
   /** Whether hubs of a layout that ignores some limits of API keys may be in the fleet. */
   readonly ignoresLimits: boolean;
+  /** As `work`, of this hub while it leads, but no longer than a database that hangs may hold it up. @throws Unavailable */
+  limited<T>(work: Promise<T>): Promise<T>;
   /** Brings this hub to where the fleet is now, as far as the database can be asked. */
   catchUp(): Promise<void>;
   /** Brings into the log of the fleet, and here, what this hub has put on record; gives up after two seconds. */
@@ -70,13 +72,13 @@ function ledCall(method: UnaryMethod, leader: Leader): UnaryMethod["call"] {
   const hub = rpcOptions(descriptor)?.hub;
   if (hub === Hub.ANY_RECORDED)
     return (request, context) => leader.recorded().then(() => method.call(request, context));
+  // A request to an API that is shown to the rules may be held there until a person answers.
+  const mayWait = (request: Message): boolean =>
+    method.isWait?.(request) === true || (request as { request?: object }).request !== undefined;
   const forward = async (request: Message, context: CallContext, hasWaited = false): Promise<Message> => {
     const bytes = bytesOf(descriptor.input, request);
     const { principal, signal } = context;
-    // A request to an API that is shown to the rules may be held there until a person answers.
-    const mayWait =
-      method.isWait?.(request) === true || (request as { request?: object }).request !== undefined;
-    const wait = hasWaited ? "over" : mayWait ? "meant" : "none";
+    const wait = hasWaited ? "over" : mayWait(request) ? "meant" : "none";
     const answer = await leader.call(rpcName(descriptor), bytes, principal, signal, wait);
     if (answer === "here") return await method.call(request, { ...context, hasWaited });
     return fromBinary(descriptor.output, answer);
@@ -90,7 +92,10 @@ function ledCall(method: UnaryMethod, leader: Leader): UnaryMethod["call"] {
   };
   return (request, context) => {
     if (leader.ignoresLimits) refuseLimits(method, request);
-    if (leader.isHere) return method.call(request, context);
+    if (leader.isHere) {
+      const answer = method.call(request, context);
+      return answer instanceof Promise && !mayWait(request) ? leader.limited(answer) : answer;
+    }
     if (hub === Hub.LEADER) return forward(request, context);
     return orElse(
       () => method.call(request, context),

@@ -39,6 +39,8 @@ import { StepDown } from "./step_down.js";
 const shutdownGraceMs = 1_000;
 /** For the answers that are under way then. What waits for a person, or long for a provider, is cut off after that. */
 const lastAnswersMs = 2_000;
+/** The hub that leads answers at once whether it can write. */
+const askLeaderMs = 1_000;
 /** A start does not wait longer for a database that does not answer. */
 const firstLookMs = 3_000;
 
@@ -82,6 +84,7 @@ export class Fleet implements ListenersHub, DomainHub {
     });
     this.#heartbeat = new Heartbeat({
       ...{ hub: this.hub, fleet, clock, clockCheck: this.#clockCheck, log },
+      askLeader: () => this.#troubleOfLeader(),
       onRound: () => this.#look(),
     });
     const { providerNetworks: networks, webProxies, dataDir } = config;
@@ -111,6 +114,7 @@ export class Fleet implements ListenersHub, DomainHub {
       applied: (position, signal) => this.hub.catchUp.applied(position, signal),
       catchUp: () => this.hub.catchUp.toNow(),
       ignoresLimits: () => this.#standing.ignoresLimits,
+      commitWait: () => this.hub.commitWait,
       recorded: async () => {
         await this.#handover?.recorded();
         await this.hub.catchUp.toNow();
@@ -201,6 +205,7 @@ export class Fleet implements ListenersHub, DomainHub {
         mayLead: this.#standing.couldLead(),
         reached: await canReachAny(origins, config.providerNetworks, config.webProxies),
         clockMs: clock.nowMs(),
+        writeTrouble: this.#standing.writeTrouble,
       }),
     });
     this.#listener = fleetListener({
@@ -272,6 +277,15 @@ export class Fleet implements ListenersHub, DomainHub {
     void this.#clockCheck.look();
     this.#watch.look();
     await this.#reloadKeys();
+  }
+
+  async #troubleOfLeader(): Promise<string> {
+    if (this.hub.role !== "follower" || this.hub.leader === undefined) return "";
+    const late = new AbortController();
+    const timer = this.options.clock.setTimer(askLeaderMs, () => late.abort());
+    const asked = this.#calls.hand(late.signal, (client, options) => client.reach({ origins: [] }, options));
+    const answer = await asked.catch(() => "here" as const).finally(() => timer.cancel());
+    return answer === "here" ? "" : answer.writeTrouble;
   }
 
   /** The source of the ring may have got a key since: one that the fleet uses, or that another hub has been given. */

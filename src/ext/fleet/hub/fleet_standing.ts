@@ -5,6 +5,7 @@ import { FleetRole, type FleetStatusSchema } from "../../../gen/nexus/v1/status_
 import type { Metrics } from "../../../telemetry/metrics.js";
 import type { Vault } from "../../../vault/vault.js";
 import { limitsLayout } from "../database/connection/layouts.js";
+import { commitWaitSentence, longCommitMs } from "../database/log/commit_wait.js";
 import type { FleetConfig } from "./fleet_settings.js";
 import type { Heartbeat } from "./heartbeat.js";
 import type { Hub } from "./hub.js";
@@ -13,6 +14,8 @@ import type { OpenFleet } from "./open_fleet.js";
 
 /** A database that has not answered for so long may be cut off from here. */
 const silentMs = 10_000;
+/** A commit that is asked again once or twice is nobody's concern. */
+const shownAfterMs = 3_000;
 
 /** Where this hub stands in its fleet, and what an operator should know. */
 export class FleetStanding {
@@ -41,6 +44,8 @@ export class FleetStanding {
     gauge("may_lead", "1 where nothing is in the way of leading.", () => this.mayNotLead().length === 0);
     gauge("stands_back", "1 for five minutes after this hub gave the lead back.", () => watch.isBackingOff);
     gauge("waits_for_standby", "1 where a commit waits for a standby.", () => this.waitsForStandby);
+    const commitWaitMs = () => hub.commitWait?.waitedMs ?? 0;
+    gauge("commit_wait_seconds", "How long the oldest commit has failed.", () => commitWaitMs() / 1000);
     const standbyWaitMs = () => heartbeat.verdict?.standbyWaitMs ?? 0;
     gauge("standby_wait_seconds", "How long commits have waited for one.", () => standbyWaitMs() / 1000);
   }
@@ -76,6 +81,8 @@ export class FleetStanding {
     if (silentMs > this.parts.config.maxStaleMs)
       return `the database of the fleet has not answered for ${Math.round(silentMs / 1_000)} s`;
     if (isBehind) return "the copy of the store is behind that of the hub that leads";
+    const { commitWait } = this.parts.hub;
+    if (commitWait && commitWait.waitedMs >= longCommitMs) return commitWaitSentence(commitWait);
     return clockViolation ?? this.lackedKeys().at(0) ?? true;
   }
 
@@ -87,6 +94,12 @@ export class FleetStanding {
   get ignoresLimits(): boolean {
     const { tables } = this.parts.heartbeat.verdict ?? {};
     return tables !== undefined && tables.minLayout < limitsLayout;
+  }
+
+  /** Why this hub, which leads, writes nothing; empty where it does, or does not lead. */
+  get writeTrouble(): string {
+    const { commitWait } = this.parts.hub;
+    return commitWait && commitWait.waitedMs >= shownAfterMs ? commitWaitSentence(commitWait) : "";
   }
 
   /** Whether this hub takes the lead within a second when it is given back. */
@@ -123,8 +136,9 @@ export class FleetStanding {
 
   #warnings(): string[] {
     const { heartbeat, watch } = this.parts;
-    const { verdict, refusal } = heartbeat;
+    const { verdict, refusal, troubleOfLeader } = heartbeat;
+    const written = [this.writeTrouble, troubleOfLeader].filter((each) => each !== "");
     const known = verdict?.warnings ?? ["the database of the fleet was not reached since this hub started"];
-    return [...(refusal === undefined ? [] : [refusal]), ...watch.warnings(), ...known];
+    return [...written, ...(refusal === undefined ? [] : [refusal]), ...watch.warnings(), ...known];
   }
 }

@@ -2,7 +2,9 @@ import { type Clock, delay } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
 import type { ClockCheck } from "../database/clock_check.js";
 import { FleetRefused } from "../database/connection/fleet_error.js";
+import { isOfServer } from "../database/connection/session.js";
 import type { FleetDatabase } from "../database/fleet_database.js";
+import { reasonOf } from "../database/log/commit_wait.js";
 import type { SeenMember } from "../database/members.js";
 import { type FleetVerdict, maxClockOffsetMs } from "../database/verdict.js";
 import type { Hub } from "./hub.js";
@@ -21,6 +23,7 @@ export class Heartbeat {
   #isBehind = false;
   #verdict: FleetVerdict | undefined;
   #refusal: string | undefined;
+  #troubleOfLeader = "";
 
   constructor(
     private readonly deps: {
@@ -29,6 +32,8 @@ export class Heartbeat {
       readonly clock: Clock;
       readonly clockCheck: ClockCheck;
       readonly log: Log;
+      /** Why the hub that leads writes nothing, as it says; empty where it does, where it does not answer, and where this hub leads. */
+      readonly askLeader: () => Promise<string>;
       /** What else is looked at in each round. */
       readonly onRound: () => Promise<void>;
     },
@@ -82,6 +87,11 @@ export class Heartbeat {
     return this.#refusal;
   }
 
+  /** Why the hub that leads writes nothing, as it said in the last round; empty: it does. */
+  get troubleOfLeader(): string {
+    return this.#troubleOfLeader;
+  }
+
   /** This hub too. */
   get members() {
     return this.#members;
@@ -108,6 +118,7 @@ export class Heartbeat {
       this.#refusal = undefined;
     } catch (error) {
       if (error instanceof FleetRefused) this.#refuse(error);
+      else if (isOfServer(error)) this.#refusal = `the database refuses a heartbeat: ${reasonOf(error)}`;
       this.deps.log.debug({ err: error }, "the database of the fleet did not answer a heartbeat");
     }
   }
@@ -133,6 +144,7 @@ export class Heartbeat {
     const applied = fleet.store.position.position;
     this.#isBehind = applied < this.#expected;
     this.#expected = seen.find(({ owner }) => owner === leader)?.applied ?? this.#expected;
+    this.#troubleOfLeader = await this.deps.askLeader();
     await this.deps.onRound();
   }
 

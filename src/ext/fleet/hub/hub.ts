@@ -4,6 +4,7 @@ import type { Log } from "../../../runtime/log.js";
 import { FleetUnreachable } from "../database/connection/fleet_error.js";
 import type { FleetDatabase } from "../database/fleet_database.js";
 import type { Lease, LeaseHolder } from "../database/lease.js";
+import type { CommitWait } from "../database/log/commit_wait.js";
 import type { DatabaseLog } from "../database/log/database_log.js";
 import { CatchUp, type HubRole } from "./catch_up.js";
 import type { FleetConfig } from "./fleet_settings.js";
@@ -79,6 +80,11 @@ export class Hub {
     if (this.#role === "leader") return "here";
     const holder = this.#holder;
     return holder === undefined || holder.owner === this.options.fleet.owner ? undefined : holder.address;
+  }
+
+  /** What the commits of this hub wait for, while it leads; undefined while the database takes them. */
+  get commitWait(): CommitWait | undefined {
+    return this.#leaderLog?.wait;
   }
 
   /** Resolves when another hub leads, or this one. */

@@ -11,6 +11,8 @@ import { codes, WireError } from "../../../service/pipeline/wire_error.js";
 import { callerOf, notLeader } from "../calls/fleet_service.js";
 import type { LeadingRefresher } from "../calls/led_refresher.js";
 import type { Leader } from "../calls/led_service.js";
+import { WriteLimit } from "../calls/write_limit.js";
+import type { CommitWait } from "../database/log/commit_wait.js";
 import { HubChannel, HubUnreachable } from "./hub_channel.js";
 import type { LinkKeys } from "./link_tls.js";
 
@@ -43,6 +45,8 @@ export interface LeaderCallsDeps {
   readonly recorded: () => Promise<void>;
   /** See `Leader`. */
   readonly ignoresLimits: () => boolean;
+  /** Of this hub, while it leads. */
+  readonly commitWait: () => CommitWait | undefined;
   readonly clock: Clock;
   /** Called with the outcome of each forwarded request: `ok`, `unreachable` (nothing was sent), `lost` (it may have been acted on). */
   readonly onForwarded?: (outcome: "ok" | "unreachable" | "lost") => void;
@@ -54,8 +58,11 @@ export interface LeaderCallsDeps {
  */
 export class LeaderCalls implements Leader, LeadingRefresher {
   #channel: HubChannel | undefined;
+  readonly #writeLimit: WriteLimit;
 
-  constructor(private readonly deps: LeaderCallsDeps) {}
+  constructor(private readonly deps: LeaderCallsDeps) {
+    this.#writeLimit = new WriteLimit(deps);
+  }
 
   get isHere(): boolean {
     return this.deps.leader() === "here";
@@ -106,6 +113,7 @@ export class LeaderCalls implements Leader, LeadingRefresher {
     }));
   }
 
+  readonly limited = <T>(work: Promise<T>) => this.#writeLimit.within(work);
   readonly catchUp = () => this.deps.catchUp();
   readonly recorded = () => this.deps.recorded();
 

@@ -35,6 +35,11 @@ class World implements Leader {
     return this.answered;
   };
 
+  limited: Leader["limited"] = (work) => {
+    this.steps.push("limited");
+    return work;
+  };
+
   async catchUp(): Promise<void> {
     this.steps.push("caught up");
   }
@@ -173,6 +178,19 @@ describe("a hub", () => {
     world.own = () => Promise.reject(new AlreadyExists("taken"));
     await expect(world.ask(getProvider)).rejects.toBeInstanceOf(AlreadyExists);
     expect(world.steps).toEqual(["here"]);
+  });
+
+  it("limits what it does itself, but no wait for a person and nothing that is answered at once", async () => {
+    const limitedAt = async (setup: Partial<World>, request: object = {}) => {
+      const world = Object.assign(new World(), { isHere: true }, setup);
+      await world.ask(getToken, request);
+      return world.steps.includes("limited");
+    };
+    const own = async () => create(GetProviderResponseSchema);
+    expect(await limitedAt({ own })).toBe(true);
+    expect(await limitedAt({})).toBe(false);
+    expect(await limitedAt({ own, isWait: true })).toBe(false);
+    expect(await limitedAt({ own }, { request: { method: "GET", url: "https://api.example/" } })).toBe(false);
   });
 
   it("does itself what it may do, while it leads or when it has come to lead", async () => {

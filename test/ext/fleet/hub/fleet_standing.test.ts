@@ -10,11 +10,46 @@ function standing({ hub = {}, heartbeat = {}, watch = {}, keys = ["k1"] }: Recor
     config: { address: "10.0.0.1:7443", maxStaleMs: 600_000 },
     hub: { role: "follower", database: {}, ...hub },
     heartbeat: { silentMs: 0, isBehind: false, verdict: { mayNotLead: [] }, ...heartbeat },
-    watch: { isBackingOff: false, isDiskStuck: false, ...watch },
-    fleet: { store: { keyCheck: { keyId: "k1" } as SealedRecord, sealedCounts: () => new Map() } },
+    watch: { isBackingOff: false, isDiskStuck: false, warnings: () => [], ...watch },
+    fleet: {
+      store: {
+        position: { position: 0n },
+        outbox: { count: 0 },
+        keyCheck: { keyId: "k1" } as SealedRecord,
+        sealedCounts: () => new Map(),
+      },
+    },
     vault: { has: (keyId: string) => (keys as string[]).includes(keyId) },
   } as unknown as Parts);
 }
+
+describe("a leader whose commits fail", () => {
+  const error = Object.assign(new Error("No space left on device"), { severity: "ERROR", code: "53100" });
+  const heartbeat = {
+    verdict: { mayNotLead: [], warnings: [] },
+    members: [],
+    newest: 0n,
+    troubleOfLeader: "",
+  };
+  const at = (waitedMs: number, given: unknown = error) =>
+    standing({ hub: { role: "leader", leader: "here", commitWait: { waitedMs, error: given } }, heartbeat });
+
+  it("says after three seconds what the database answers, and what to do", () => {
+    expect(at(2_999).status().warnings).toEqual([]);
+    expect(at(3_000).status().warnings).toEqual([
+      "the database has not committed for 3 s, and nothing is written meanwhile: " +
+        "No space left on device (SQLSTATE 53100): free space on the database's disk, or enlarge it",
+    ]);
+    expect(at(7_400, new Error("no answer")).status().warnings).toEqual([
+      "the database has not committed for 7 s, and nothing is written meanwhile: no answer",
+    ]);
+  });
+
+  it("is ready for as long as a failover takes", () => {
+    expect(at(14_999).following()).toBe(true);
+    expect(at(15_000).following()).toContain("SQLSTATE 53100");
+  });
+});
 
 it.each([
   [undefined, false],

@@ -63,7 +63,7 @@ class Scene {
         this.asked.push([...origins]);
         return this.others.map((answer) => ({
           address: "10.0.0.2:7443",
-          answer: { $typeName: "nexus.fleet.v1.ReachResponse" as const, ...answer },
+          answer: { $typeName: "nexus.fleet.v1.ReachResponse" as const, writeTrouble: "", ...answer },
         }));
       },
       file: {

@@ -26,7 +26,7 @@ async function aLink(keys: Vault, asked: () => void): Promise<TcpProxy> {
       },
       hold: async () => ({ approver: "key:boss" }),
       appendAudit: async () => 0n,
-      reach: async () => ({ mayLead: true, reached: true, clockMs: 0 }),
+      reach: async () => ({ mayLead: true, reached: true, clockMs: 0, writeTrouble: "" }),
       position: () => 0n,
     }),
     keys,

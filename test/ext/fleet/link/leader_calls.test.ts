@@ -77,6 +77,7 @@ class Hub {
         mayLead: !this.leads,
         reached: origins.includes("https://op.example"),
         clockMs: this.clockMs,
+        writeTrouble: "",
       }),
       page: async ({ method: verb, target, headers, body, origin, via }) => ({
         status: 303,
@@ -141,6 +142,7 @@ class World {
       catchUp: async () => undefined,
       recorded: async () => undefined,
       ignoresLimits: () => false,
+      commitWait: () => undefined,
       clock: this.clock,
       onForwarded: (outcome) => void this.forwarded.push(outcome),
     });

@@ -6,6 +6,7 @@ import type { AppendVerdict, CommitLog, LogBatch } from "../../replication/log.j
 import { Channel } from "../connection/channel.js";
 import type { Connector } from "../connection/connector.js";
 import { FleetUnreachable } from "../connection/fleet_error.js";
+import type { CommitWait } from "./commit_wait.js";
 
 const retry: Backoff = { baseMs: 50, maxMs: 1_000 };
 
@@ -24,6 +25,7 @@ export class DatabaseLog implements CommitLog {
   readonly #channel: Channel;
   readonly #closing = new AbortController();
   #waitingSinceMs: number | undefined;
+  #failure: unknown;
 
   constructor(private readonly options: DatabaseLogOptions) {
     this.#channel = new Channel(options.connector, "commit");
@@ -34,6 +36,13 @@ export class DatabaseLog implements CommitLog {
     return this.#waitingSinceMs === undefined
       ? 0
       : this.options.connector.clock.monotonicMs() - this.#waitingSinceMs;
+  }
+
+  /** What a batch waits for; undefined while the database answers. */
+  get wait(): CommitWait | undefined {
+    return this.#waitingSinceMs === undefined
+      ? undefined
+      : { waitedMs: this.waitingMs, error: this.#failure };
   }
 
   /** @throws FleetUnreachable when the log was closed, and nothing else: whether the batch is durable is then unknown */
@@ -48,6 +57,7 @@ export class DatabaseLog implements CommitLog {
         return verdict;
       } catch (error) {
         this.#waitingSinceMs ??= clock.monotonicMs();
+        this.#failure = error;
         if (failures++ === 0) {
           this.options.log.warn({ error }, "the fleet's database did not commit; the batch is asked again");
         }
