@@ -1,9 +1,9 @@
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { type Membership, StartRefused } from "../../daemon/extension.js";
 import type { DaemonOptions, Opening } from "../../daemon/resources.js";
-import { CheckedClock } from "../../runtime/checked_clock.js";
 import { SystemClock } from "../../runtime/clock.js";
 import { refuseCopies } from "../../store/files/refuse_copies.js";
+import { CheckedClock } from "./database/checked_clock.js";
 import { FleetRefused, FleetUnreachable } from "./database/connection/fleet_error.js";
 import { maxClockOffsetMs } from "./database/verdict.js";
 import { Fleet } from "./hub/fleet.js";

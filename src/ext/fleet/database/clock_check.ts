@@ -1,6 +1,6 @@
-import type { CheckedClock, Reference } from "../../../runtime/checked_clock.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
+import type { CheckedClock, Reference } from "./checked_clock.js";
 import { maxClockOffsetMs } from "./verdict.js";
 
 /** A question that took longer shows too little of another clock: this process may have been paused. */

@@ -6,7 +6,6 @@ import type { Refresher } from "../../../domain/refresh/refresher.js";
 import { FailedPrecondition, NotLeader, StoreFailed } from "../../../model/errors.js";
 import type { OutboundFetch } from "../../../outbound/outbound.js";
 import { canReachAny, ProviderReach } from "../../../outbound/provider_reach.js";
-import type { CheckedClock } from "../../../runtime/checked_clock.js";
 import { delay, setDeadline } from "../../../runtime/clock.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import type { Listener } from "../../../server/listen/listener.js";
@@ -16,6 +15,7 @@ import type { ServiceDefinition } from "../../../service/pipeline/service_defini
 import { fleetService } from "../calls/fleet_service.js";
 import { ledRefresher } from "../calls/led_refresher.js";
 import { ledService } from "../calls/led_service.js";
+import type { CheckedClock } from "../database/checked_clock.js";
 import { ClockCheck } from "../database/clock_check.js";
 import { FleetUnreachable } from "../database/connection/fleet_error.js";
 import { askHubs, askTimes } from "../link/ask_hubs.js";

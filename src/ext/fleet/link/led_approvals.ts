@@ -1,10 +1,10 @@
 import type { AccessControl } from "../../../domain/access/access_control.js";
 import type { AskApprovers, HeldRequest } from "../../../domain/access/request_rules.js";
 import { NotFound, PermissionDenied } from "../../../model/errors.js";
-import { heldFrom, holdMessage } from "../../../service/forwarding/held_request.js";
 import { wireErrorOf } from "../../../service/forwarding/wire_status.js";
 import { codes } from "../../../service/pipeline/wire_error.js";
 import { callerOf, type FleetParts } from "../calls/fleet_service.js";
+import { heldFrom, holdMessage } from "./held_request.js";
 import type { LeaderCalls } from "./leader_calls.js";
 
 /** Requests wait at the hub that leads, where people of every hub see and answer them. @param via address of this hub */

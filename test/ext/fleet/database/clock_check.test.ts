@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { CheckedClock } from "../../../../src/ext/fleet/database/checked_clock.js";
 import { ClockCheck } from "../../../../src/ext/fleet/database/clock_check.js";
-import { CheckedClock } from "../../../../src/runtime/checked_clock.js";
 import { ManualClock } from "../../../fakes/manual_clock.js";
 import { silentLog } from "../../../silent_log.js";
 

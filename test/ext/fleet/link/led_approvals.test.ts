@@ -2,6 +2,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import type { AskApprovers, HeldRequest } from "../../../../src/domain/access/request_rules.js";
 import { fleetService } from "../../../../src/ext/fleet/calls/fleet_service.js";
+import { heldFrom } from "../../../../src/ext/fleet/link/held_request.js";
 import { ledApprovals } from "../../../../src/ext/fleet/link/led_approvals.js";
 import {
   FleetService,
@@ -9,7 +10,6 @@ import {
   type HoldResponse,
 } from "../../../../src/gen/nexus/fleet/v1/fleet_pb.js";
 import { PermissionDenied, Unavailable } from "../../../../src/model/errors.js";
-import { heldFrom } from "../../../../src/service/forwarding/held_request.js";
 
 const held: HeldRequest = {
   principal: { name: "key:claude", kind: "key", isProxied: true, expiresAtMs: 4_000_000_000_000 },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { CheckedClock } from "../../src/runtime/checked_clock.js";
-import { ManualClock } from "../fakes/manual_clock.js";
+import { CheckedClock } from "../../../../src/ext/fleet/database/checked_clock.js";
+import { ManualClock } from "../../../fakes/manual_clock.js";
 
 const startMs = 1_700_000_000_000;
 const hourMs = 3_600_000;
