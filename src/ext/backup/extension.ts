@@ -2,6 +2,12 @@ import type { Extension } from "../../cli/shell/shell.js";
 import { backupCommand } from "./backup_command.js";
 import { restoreCommand } from "./restore_command.js";
 
+declare module "../../model/access/audit_event.js" {
+  interface ExtensionAuditEvents {
+    "store.backed_up": true;
+  }
+}
+
 /** Copies of the store while it is in use, and `nexusd backup` and `restore`. */
 export const backup: Extension = {
   name: "backup",

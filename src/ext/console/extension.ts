@@ -4,6 +4,14 @@ import type { Core, RunningExtension } from "../../daemon/extension.js";
 import type { ConsoleListener } from "./console_listener.js";
 import { openCommand } from "./open_command.js";
 
+declare module "../../model/access/audit_event.js" {
+  interface ExtensionAuditEvents {
+    "console.link_created": true;
+    "console.session_opened": true;
+    "console.session_ended": true;
+  }
+}
+
 /** Rows of each list of the page `/status`. */
 const statusEntries = 20;
 

@@ -2,6 +2,12 @@ import type { Extension } from "../../cli/shell/shell.js";
 import { runCommand } from "./run.js";
 import { sessionsCommand } from "./sessions/sessions_command.js";
 
+declare module "../../model/access/audit_event.js" {
+  interface ExtensionAuditEvents {
+    egress_used: true;
+  }
+}
+
 /** `nexusd run`: a program calls APIs, and the credentials are put in on the way. */
 export const egress: Extension = {
   name: "egress",

@@ -2,6 +2,13 @@ import type { Extension } from "../../cli/shell/shell.js";
 import { fleetCommand } from "./commands/fleet.js";
 import { fleetSettings } from "./hub/fleet_settings.js";
 
+declare module "../../model/access/audit_event.js" {
+  interface ExtensionAuditEvents {
+    "audit.entries_unreadable": true;
+    "fleet.lead_given_back": true;
+  }
+}
+
 /** Hubs that share one store in PostgreSQL: `nexusd fleet`, and what `NEXUS_STORE` makes of a daemon. */
 export const fleet: Extension = {
   name: "fleet",

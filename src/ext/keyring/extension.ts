@@ -1,6 +1,15 @@
 import type { Extension } from "../../cli/shell/shell.js";
 import { keyringCommand } from "./keyring_command.js";
 
+declare module "../../model/access/audit_event.js" {
+  interface ExtensionAuditEvents {
+    "keyring.key_added": true;
+    "keyring.rotation_started": true;
+    "keyring.rotation_finished": true;
+    "keyring.key_retired": true;
+  }
+}
+
 /** New keys for the store, the rotation to them, and `nexusd keyring`. */
 export const keyring: Extension = {
   name: "keyring",

@@ -4,6 +4,12 @@ import { daemon } from "../../model/access/principal.js";
 import { policyCommand } from "./commands/policy.js";
 import type { PolicyReloader } from "./policy_reloader.js";
 
+declare module "../../model/access/audit_event.js" {
+  interface ExtensionAuditEvents {
+    "policy.loaded": true;
+  }
+}
+
 /** What the policy file says of callers and requests, and `nexusd policy`. */
 export const policy: Extension = {
   name: "policy",

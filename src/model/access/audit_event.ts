@@ -1,7 +1,16 @@
 import type { Use } from "../tracing.js";
 import type { Identity, Provenance } from "./principal.js";
 
-export type AuditEventType =
+/**
+ * The types of events that extensions write. Each adds its own in its `extension.ts`, so that a type that nobody declares does not compile:
+ * `declare module "../../model/access/audit_event.js" { interface ExtensionAuditEvents { "thing.done": true } }`.
+ */
+// biome-ignore lint/suspicious/noEmptyInterface: extensions add its members
+export interface ExtensionAuditEvents {}
+
+export type AuditEventType = CoreAuditEventType | keyof ExtensionAuditEvents;
+
+type CoreAuditEventType =
   | "provider.created"
   | "provider.updated"
   | "provider.deleted"
@@ -13,7 +22,6 @@ export type AuditEventType =
   | "credential_replaced"
   | "token_retrieved"
   | "token_reads_counted"
-  | "egress_used"
   | "token_retrieval_failed"
   | "token_rejected"
   | "token_storage_failed"
@@ -34,30 +42,14 @@ export type AuditEventType =
   | "token_refresh_fatal"
   | "grant_detached"
   | "grant_returned"
-  | "keyring.key_added"
-  | "keyring.rotation_started"
-  | "keyring.rotation_finished"
-  | "keyring.key_retired"
   | "client_key.made"
   | "client_key.ended"
-  | "store.backed_up"
   | "store.restored"
   | "api_key.created"
   | "api_key.rotated"
   | "api_key.revoked"
   | "api_key.lapsed"
-  | "console.link_created"
-  | "console.session_opened"
-  | "console.session_ended"
-  | "policy.loaded"
-  | "access.denied"
-  | "approval.given"
-  | "approval.refused"
-  | "approval.expired"
-  | "principal.stopped"
-  | "principal.stop_lifted"
-  | "audit.entries_unreadable"
-  | "fleet.lead_given_back";
+  | "access.denied";
 
 export interface AuditEvent extends Use {
   readonly timeMs: number;
