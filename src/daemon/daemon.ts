@@ -64,7 +64,7 @@ export class Daemon {
   ): Promise<Daemon> {
     const { config, log, clock } = options;
     const { drainTimeoutMs } = config;
-    const adminKey = loadAdminKey(config, log);
+    const adminKey = loadAdminKey(config, log, resources);
     for (const [name, path] of Object.entries(config.clientKeyFiles))
       tellOfOpenSecret("NEXUS_SIGNING_KEY_FILES", name, path, log);
     const domain = wireDomain({ ...options, ...grantsOf(known), hub }, resources);
@@ -83,6 +83,7 @@ export class Daemon {
     const parts = { resources, domain, extensions, hub, drainTimeoutMs, clock, log };
     const daemon = new Daemon(listeners, parts);
     await daemon.#open(made);
+    resources.newKeys.tell();
     log.info(
       { redirectUri: config.redirectUri },
       "redirect URIs start with this URL; nexusd provider show NAME prints the one to register",
@@ -255,11 +256,11 @@ async function joined(
   return undefined;
 }
 
-function loadAdminKey({ access, dataDir }: Config, log: Log): ApiKey {
+function loadAdminKey({ access, dataDir }: Config, log: Log, { newKeys }: Resources): ApiKey {
   const path = access.adminKeyFile ?? join(dataDir, "admin.key");
   closeKeyFile(path, dataDir, log);
   const { key, created } = loadApiKey(path, { create: access.adminKeyFile === undefined });
-  if (created) log.info({ path }, "created the API key for TCP listeners");
+  if (created) newKeys.announce(path, "created the API key for TCP listeners");
   return key;
 }
 

@@ -20,6 +20,8 @@ export async function openVault(options: {
   readonly environment: NodeJS.ProcessEnv;
   readonly clock: Clock;
   readonly log: Log;
+  /** Says that a key was made. */
+  readonly announce: (path: string, message: string) => void;
 }): Promise<OpenedVault> {
   const { config, clock, log } = options;
   const environment = withoutVariablesOf(config.providersFile, options.environment);
@@ -28,12 +30,11 @@ export async function openVault(options: {
   const source = new KeyRingSource({ source: config.encryptionKey, environment, clock });
   if (source.path !== undefined) closeKeyFile(source.path, config.dataDir, log);
   const { keys, created } = await source.load(storeExists);
-  if (created) {
-    log.info(
-      { path: source.path },
+  if (created && source.path !== undefined)
+    options.announce(
+      source.path,
       "created an encryption key. Anyone who has this file can read the stored credentials, and without it they are lost: back it up apart from the store",
     );
-  }
   const vault = new Vault(keys);
   for (const key of keys) key.fill(0);
   return { vault, source };

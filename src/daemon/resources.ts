@@ -80,8 +80,8 @@ export class Resources {
     readonly store: Store,
     readonly spoolFile: SpoolFile | undefined,
     readonly metrics: Metrics,
+    readonly newKeys: NewKeys,
     private readonly clock: Clock,
-    private readonly made: readonly string[],
   ) {}
 
   /** @throws DataFolderInUse, TlsError, KeyError, StoreDamaged, StoreFailed, StartRefused */
@@ -91,7 +91,7 @@ export class Resources {
   ): Promise<Resources> {
     const { config, log, clock } = options;
     const lock = lockDataFolder(config.dataDir);
-    const made = madeByFirstStart(config);
+    const newKeys = new NewKeys(madeByFirstStart(config), log);
     let tls: OpenTls | undefined;
     let store: Store | undefined;
     let joined: Joined | undefined;
@@ -99,7 +99,10 @@ export class Resources {
     try {
       tls = await openTls(config, options);
       const environment = options.environment ?? processEnvironment();
-      const opened = await openVault({ config, environment, clock, log });
+      const opened = await openVault({
+        ...{ config, environment, clock, log },
+        announce: (path, message) => newKeys.announce(path, message),
+      });
       const storeOptions = storeOptionsOf(options, metrics);
       joined = await join({ vault: opened.vault, store: storeOptions });
       store = joined?.store ?? Store.open(storeOptions);
@@ -107,10 +110,10 @@ export class Resources {
       if (joined?.store) adoptPrimary(store, opened.vault);
       else await openKeyCheck(store, opened.vault);
       const spoolFile = openSpoolFile(config.dataDir, log);
-      return new Resources(lock, tls, opened, store, spoolFile, metrics, clock, made);
+      return new Resources(lock, tls, opened, store, spoolFile, metrics, newKeys, clock);
     } catch (error) {
       await joined?.giveUp?.();
-      await giveUp({ lock, tls, store, clock, made, cause: error });
+      await giveUp({ lock, tls, store, clock, newKeys, cause: error });
       throw error;
     }
   }
@@ -124,7 +127,27 @@ export class Resources {
 
   /** After a failure at the start. @throws StoreHangs when the store does not close within a second */
   async giveUp(cause: unknown): Promise<void> {
-    await giveUp({ ...this, clock: this.clock, made: this.made, cause });
+    await giveUp({ ...this, clock: this.clock, cause });
+  }
+}
+
+/** Keys that a start makes. Those that a failed start removes again are announced once the daemon is ready. */
+export class NewKeys {
+  readonly #untold: { readonly path: string; readonly message: string }[] = [];
+
+  constructor(
+    readonly removedAtFailure: readonly string[],
+    private readonly log: Log,
+  ) {}
+
+  announce(path: string, message: string): void {
+    if (this.removedAtFailure.includes(path)) this.#untold.push({ path, message });
+    else this.log.info({ path }, message);
+  }
+
+  /** Says what was not said yet. */
+  tell(): void {
+    for (const { path, message } of this.#untold.splice(0)) this.log.info({ path }, message);
   }
 }
 
@@ -140,15 +163,16 @@ async function giveUp(parts: {
   readonly store: Store | undefined;
   readonly spoolFile?: SpoolFile | undefined;
   readonly clock: Clock;
-  readonly made: readonly string[];
+  readonly newKeys: NewKeys;
   readonly cause: unknown;
 }): Promise<void> {
-  const { lock, tls, store, spoolFile, clock, made, cause } = parts;
+  const { lock, tls, store, spoolFile, clock, newKeys, cause } = parts;
   tls?.stop();
   const late = delay(clock, closeMs).then(() => "late");
   const closed = await Promise.race([store?.close(), late]);
   spoolFile?.close();
-  if (closed !== "late") for (const path of made) rmSync(path, { force: true });
+  if (closed === "late") newKeys.tell();
+  else for (const path of newKeys.removedAtFailure) rmSync(path, { force: true });
   lock.release();
   if (closed === "late") throw new StoreHangs("the store cannot be written or closed", { cause });
 }

@@ -36,6 +36,7 @@ export async function runDaemon(options: {
     level: config.logLevel,
     format: config.logFormat,
     isTTY: process.stdout.isTTY === true,
+    columns: process.stdout.columns,
     ...(traced && { context: () => tracing?.logFields() ?? {} }),
   });
   for (const warning of options.warnings) log.warn({ warning }, "check the settings");

@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from "node:util";
 import { type DestinationStream, destination, pino, stdTimeFunctions } from "pino";
 import { PinoPretty } from "pino-pretty";
 import type { Log } from "../runtime/log.js";
@@ -7,8 +8,10 @@ export interface LoggerOptions {
   readonly level: "trace" | "debug" | "info" | "warn" | "error";
   /** `json`: an object a line, for machines. `pretty`: for a person. */
   readonly format: "json" | "pretty";
-  /** Whether a person's terminal shows the lines; only then are they coloured. */
+  /** Whether a person's terminal shows the lines; only then are they coloured, and each field has a line of its own where one line is too short. */
   readonly isTTY: boolean;
+  /** How wide that terminal is. */
+  readonly columns?: number | undefined;
   /** Takes each line, its end included. Default: standard output, written synchronously so that the last lines before an end arrive. */
   readonly write?: (line: string) => void;
   /** Fields that every line gets as it is written, such as the trace it belongs to. */
@@ -18,7 +21,7 @@ export interface LoggerOptions {
 export function createLogger(options: LoggerOptions): Log {
   const { write, context } = options;
   const sink: DestinationStream = write ? { write } : destination({ dest: 1, sync: true });
-  const stream = options.format === "json" ? sink : prettyStream(sink, options.isTTY);
+  const stream = options.format === "json" ? sink : prettyStream(sink, options);
   return pino(
     {
       level: options.level,
@@ -33,12 +36,32 @@ export function createLogger(options: LoggerOptions): Log {
   );
 }
 
-function prettyStream(sink: DestinationStream, isTTY: boolean): DestinationStream {
-  const prettify = PinoPretty.prettyFactory({
-    colorize: isTTY,
-    messageKey: "message",
-    translateTime: "SYS:HH:MM:ss.l",
-    singleLine: true,
-  });
-  return { write: (line) => sink.write(prettify(line)) };
+function prettyStream(sink: DestinationStream, { isTTY, columns = 80 }: LoggerOptions): DestinationStream {
+  const form = { colorize: isTTY, messageKey: "message", translateTime: "SYS:HH:MM:ss.l" };
+  const onOneLine = PinoPretty.prettyFactory({ ...form, singleLine: true });
+  if (!isTTY) return { write: (line) => sink.write(onOneLine(line)) };
+  const withoutFields = PinoPretty.prettyFactory({ ...form, hideObject: true });
+  return {
+    write: (line) => {
+      const short = onOneLine(line);
+      const fits = stripVTControlCharacters(short).trimEnd().length <= columns;
+      sink.write(fits ? short : `${withoutFields(line)}${fieldLines(line)}`);
+    },
+  };
+}
+
+/** The fields of a line, one below the other. Control characters in them stay escaped, as in JSON. */
+function fieldLines(line: string): string {
+  const { level: _, time: __, message: ___, ...fields } = JSON.parse(line) as Record<string, unknown>;
+  const width = Math.max(0, ...Object.keys(fields).map((name) => name.length));
+  return Object.entries(fields)
+    .map(([name, value]) => `    ${name.padEnd(width)}  ${fieldText(value)}\n`)
+    .join("");
+}
+
+function fieldText(value: unknown): string {
+  if (Array.isArray(value) && value.every((item) => typeof item === "string"))
+    return value.length === 0 ? "none" : value.map(fieldText).join(", ");
+  const text = JSON.stringify(value);
+  return typeof value === "string" ? text.slice(1, -1).replaceAll('\\"', '"') : text;
 }

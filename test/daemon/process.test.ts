@@ -210,8 +210,14 @@ describe("the process", () => {
     const port = Number(place.environment["NEXUS_OPS_LISTEN"]?.split(":")[1]);
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
-    await refused(daemons.start(), 13, new RegExp(`ops listener.*127\\.0\\.0\\.1:${port}.*NEXUS_OPS_LISTEN`));
+    const failed = daemons.start();
+    await refused(failed, 13, new RegExp(`ops listener.*127\\.0\\.0\\.1:${port}.*NEXUS_OPS_LISTEN`));
     await new Promise((resolve) => server.close(resolve));
+    // The keys that it made are gone, and so are not announced.
+    expect(failed.output).not.toMatch(/created (an encryption|the API) key/);
+    expect([existsSync(file("encryption.key")), existsSync(file("admin.key"))]).toEqual([false, false]);
+    const { output } = await daemons.started();
+    expect(output).toMatch(/created an encryption key.*created the API key.*nexusd is ready/s);
   });
 
   it("refuses a data folder and a providers file that it cannot use, in a sentence", async () => {

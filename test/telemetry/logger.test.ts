@@ -1,4 +1,4 @@
-import { inspect } from "node:util";
+import { inspect, stripVTControlCharacters } from "node:util";
 import { describe, expect, it } from "vitest";
 import type { Log } from "../../src/runtime/log.js";
 import { Secret } from "../../src/runtime/secret.js";
@@ -61,6 +61,25 @@ describe("createLogger", () => {
     const coloured = capture({ format: "pretty", isTTY: true });
     coloured.log.info({}, "nexusd is ready");
     expect(coloured.lines.join("")).toContain("\u001b");
+  });
+
+  it("gives each field a line at a terminal that is too narrow for one", () => {
+    const { log, lines } = capture({ format: "pretty", isTTY: true, columns: 80 });
+    const fields = { dataDir: '/home/a "b"\u001b[2J', grpc: ["unix:/home/ada/nexus.sock"], http: [], n: 3 };
+    log.info({ ...fields, apiKey: "live" }, "nexusd is ready");
+    const [first, ...rest] = stripVTControlCharacters(lines.join("")).split("\n");
+    expect(first).toMatch(/^\[[\d:.]+\] INFO: nexusd is ready$/);
+    expect(rest).toEqual([
+      '    dataDir  /home/a "b"\\u001b[2J',
+      "    grpc     unix:/home/ada/nexus.sock",
+      "    http     none",
+      "    n        3",
+      "    apiKey   [redacted]",
+      "",
+    ]);
+    lines.length = 0;
+    log.info({ n: 3 }, "short");
+    expect(stripVTControlCharacters(lines.join(""))).toMatch(/INFO: short \{"n":3\}\n$/);
   });
 });
 
