@@ -6,7 +6,7 @@ import { egressFigures } from "./egress.js";
 import type { Figure } from "./figure.js";
 import { fleetFigures } from "./fleet.js";
 import { getTokenFigures } from "./get_token.js";
-import { isGuarded, type Part, parts, tableOf, violations } from "./goals.js";
+import { goalsNode, isGuarded, type Part, parts, tableOf, violations } from "./goals.js";
 import { requireH2load } from "./h2load.js";
 import { loadFigures } from "./load.js";
 import { requirePostgres } from "./pgbench.js";
@@ -42,7 +42,11 @@ async function partsAsked(): Promise<Part[]> {
 
 try {
   const machine = `${cpus().length} cores of ${cpus()[0]?.model.trim() ?? "unknown"}`;
-  console.log(`Node ${process.version.slice(1)}, ${machine}, ${new Date().toISOString().slice(0, 10)}\n`);
+  const [major] = process.version.slice(1).split(".");
+  const other = major === goalsNode ? "" : ` (the goals are for Node ${goalsNode})`;
+  console.log(
+    `Node ${process.version.slice(1)}${other}, ${machine}, ${new Date().toISOString().slice(0, 10)}\n`,
+  );
   console.log("| what | nexusd | beside | goal | met |\n| --- | --- | --- | --- | --- |");
   const all: Record<string, Figure[]> = {};
   const failures: string[] = [];
