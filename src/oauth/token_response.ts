@@ -29,9 +29,15 @@ export type AccessTokenViolation =
   | "the access token has characters that RFC 6749 appendix A.12 does not allow"
   | "the access token is longer than 64 KiB"
   | "the token type is not one that nexusd understands (RFC 6749 section 7.1)"
+  | typeof missingAccessToken
   | typeof noAccessToken
   | typeof boundToken
   | typeof unboundToken;
+
+/** Beside a refresh token, which may be the successor of the one that was redeemed. */
+const missingAccessToken = "the response has a refresh token and no access token";
+/** What the library is given in its place: it refuses a success without one, and the refresh token with it. */
+const withheldAccessToken = "withheld";
 
 /** Of a token type `N_A` (RFC 8693 section 2.2.1). */
 export const noAccessToken = "the issued token is no access token (RFC 8693 section 2.2.1)";
@@ -139,6 +145,7 @@ export async function sendTokenRequest(
       ...(retryAfter === null ? {} : { "retry-after": retryAfter }),
       ...(raw.status < 300 && status >= 400 ? { [successHeader]: "1" } : {}),
     };
+    if (accessTokenViolation === missingAccessToken) rest.access_token = withheldAccessToken;
     shape.dpop?.judged(status, body.error);
     if (rest.error_description !== undefined)
       rest.error_description = withoutEchoes(rest.error_description, request);
@@ -211,7 +218,10 @@ export function normaliseTokenResponse(
   if (refreshLifetimes.length > 0) body.refresh_token_expires_in = Math.min(...refreshLifetimes);
   const scope = scopeText(fields.get("scope"));
   if (scope !== undefined) body.scope = scope;
-  if (body.access_token === undefined) return { status: 200, body: {} };
+  if (body.access_token === undefined) {
+    if (body.refresh_token === undefined) return { status: 200, body: {} };
+    return { status: 200, body, accessTokenViolation: missingAccessToken };
+  }
   const issuedTokenType = fields.get("issued_token_type");
   return {
     status: 200,

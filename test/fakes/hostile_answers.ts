@@ -3,6 +3,7 @@ export const answers = [
   "rotate",
   "keep",
   "odd",
+  "hollow",
   "slow",
   "drop_before",
   "drop_after",

@@ -321,6 +321,8 @@ export class HostileServer {
     if (isForgiven) this.probes++;
     this.#redemptions.set(token, { lost: loss !== undefined || !isHeard(), replays: isForgiven ? 1 : 0 });
     if (loss) return lose(loss);
+    // The next refresh token, and nothing else: who throws it away sends the redeemed one again.
+    if (answer === "hollow") return json({ ...members, access_token: "" });
     return answer === "odd" ? oddly(members, this.#count) : json(members);
   }
 

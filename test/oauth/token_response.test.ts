@@ -92,7 +92,13 @@ describe("members", () => {
   });
 
   test.each([undefined, null, "", 7, {}, ["AT"]])("no access token in %j", (access_token) => {
-    expect(withMembers({ access_token })).toEqual({ status: 200, body: {} });
+    expect(withMembers({ access_token, refresh_token: "" })).toEqual({ status: 200, body: {} });
+    const { access_token: _, ...rest } = good;
+    expect(withMembers({ access_token })).toEqual({
+      status: 200,
+      body: rest,
+      accessTokenViolation: "the response has a refresh token and no access token",
+    });
   });
 });
 

@@ -212,7 +212,7 @@ export class ConnectionImporter {
     try {
       const server = await this.deps.servers.resolve(profile);
       // Point of no return: from here on the provider may have rotated the token.
-      const { tokenSet } = await this.deps.grants.refresh({
+      const { tokenSet, accessTokenViolation } = await this.deps.grants.refresh({
         server,
         profile,
         refreshToken,
@@ -224,7 +224,14 @@ export class ConnectionImporter {
         boundTo: pending.binding,
         dpopKey,
       });
-      return tokenSet;
+      if (accessTokenViolation === undefined) return tokenSet;
+      const context = { providerId: profile.id, connectionId: pending.connectionId };
+      this.deps.log.warn(
+        { ...context, detail: accessTokenViolation },
+        "an import brought a token that is not served",
+      );
+      // Its refresh token counts, and is sent for a better one at once.
+      return { ...tokenSet, accessToken: new Secret(""), expiresInMs: 0 };
     } catch (error) {
       if (!(error instanceof GrantFailure)) {
         // Nothing was sent: these come from what is opened and resolved before.

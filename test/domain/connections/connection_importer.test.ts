@@ -11,7 +11,7 @@ import { silentLog } from "../../silent_log.js";
 import { tokenSet } from "../engine.js";
 import { spooledEngine } from "../spooled_engine.js";
 
-describe("an import whose commit fails after the token was redeemed", () => {
+describe("an import whose token was redeemed", () => {
   let profile: ProviderProfile;
   const { engine, file, restart } = spooledEngine();
   beforeEach(async () => {
@@ -54,6 +54,16 @@ describe("an import whose commit fails after the token was redeemed", () => {
     ]);
     expect(entry()?.pending).toMatchObject({ connectionId: id, sealed: undefined });
   };
+
+  it("keeps the refresh token of an access token that cannot be served, and shows no token", async () => {
+    const imported = importIt();
+    const sent = await engine.untilSent(1);
+    sent.answer({ tokenSet: rotated, accessTokenViolation: "the access token is longer than 64 KiB" });
+    isImported(await imported);
+    const { id, expiresAtMs, refreshNotBeforeMs } = await imported;
+    expect(engine.reader.view(id)?.token).toBeUndefined();
+    expect([expiresAtMs, refreshNotBeforeMs]).toEqual([engine.clock.nowMs(), engine.clock.nowMs()]);
+  });
 
   it("is stored by the next start, and its old token is not sent again", async () => {
     await lose(new StoreFailed("the disk is full"));

@@ -105,7 +105,7 @@ function judgeNormalised({ status, body, quirks, isRefresh }: Input, tally: Map<
   const isSuccess = answer.status === 200;
   if (!isSuccess) demand(!access_token && !refresh_token && !id_token, "tokens of an answer that is none");
   if (isSuccess) demand(status >= 200 && status <= 299 && error === undefined, "an error became a success");
-  if (isSuccess && access_token === undefined)
+  if (isSuccess && access_token === undefined && refresh_token === undefined)
     demand(Object.keys(answer.body).length === 0, "half an answer");
   for (const seconds of [expires_in, refresh_token_expires_in]) {
     const isRange =

@@ -88,6 +88,8 @@ test.each([
     "the access token has characters that RFC 6749 appendix A.12 does not allow",
   ],
   ["access_token", "a".repeat(65_537), "the access token is longer than 64 KiB"],
+  ["access_token", "", "the response has a refresh token and no access token"],
+  ["access_token", undefined, "the response has a refresh token and no access token"],
   ["token_type", "mac", "the token type is not one that nexusd understands (RFC 6749 section 7.1)"],
 ])("an answer whose %s cannot be served still has its refresh token", async (member, value, violation) => {
   server.script = json({ ...tokens, [member]: value });
@@ -185,7 +187,7 @@ describe("failures", () => {
       { kind: "invalid_grant" },
     ],
     ["503", json(`<html>${canary}`, 503), { kind: "transient", httpStatus: 503 }],
-    ["no token", json({ refresh_token: canary }), { kind: "rejected", reason: "malformed_response" }],
+    ["no token", json({ id_token: canary }), { kind: "rejected", reason: "malformed_response" }],
     ["a cut", hangUp, { kind: "ambiguous" }],
   ])("%s", async (_name, script, expected) => {
     server.script = script;
