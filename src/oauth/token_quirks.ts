@@ -37,7 +37,7 @@ export interface AdaptedAnswer {
 /**
  * The body of a token response with its token object at the root and its lifetime in `expires_in`, and what of it is kept. An answer whose
  * root is an error, and one that is no JSON object, stays as it is. Then what the profile declares to mean `invalid_grant` applies (RFC
- * 6749 section 5.2).
+ * 6749 section 5.2), and what is known to.
  *
  * @param isRefresh those declarations are about refreshes. If the path leads nowhere, take the root: Slack answers a refresh without the
  * `authed_user` of its code exchange. Never for a code exchange, whose root holds another token. `httpStatus` is for the aliases by status;
@@ -54,7 +54,11 @@ export function adaptTokenAnswer(
 ): AdaptedAnswer {
   const asIs = { bodyText, metadata: {} };
   const root = parseJsonObject(bodyText);
-  if (root !== undefined && options.isRefresh && meansInvalidGrant(root, quirks.invalidGrantAliases)) {
+  const isDeadGrant =
+    root !== undefined &&
+    options.isRefresh &&
+    (meansInvalidGrant(root, quirks.invalidGrantAliases) || blamesRequest(root));
+  if (isDeadGrant) {
     const { error_description } = root;
     return { ...asIs, bodyText: JSON.stringify({ error: "invalid_grant", error_description }) };
   }
@@ -103,6 +107,26 @@ function meansInvalidGrant(root: JsonRecord, aliases: readonly string[]): boolea
       (typeof actual === "string" || typeof actual === "number") && value !== "" && String(actual) === value
     );
   });
+}
+
+/** The longest `error_description` that is read. */
+const maxDescriptionLength = 1_000;
+const grantWord = /\b(refresh[\s_-]?token|token|session)\b/i;
+const deadWord =
+  /\b(invalid|revoked|expired|inactive|unknown|not (found|valid|active|linked|recogni[sz]ed)|does not exist|(cannot|could not) (be )?(verif|decrypt|decod)\w*|already (been )?(used|redeemed|rotated))\b/i;
+/** Of a request without the token, or with something else that is wrong. */
+const otherWord = /\b(missing|required|must|empty|header|assertion|proof|csrf|(access|id)[\s_-]token)\b/i;
+
+/**
+ * Whether `invalid_request` is said of a dead refresh token, where RFC 6749 section 5.2 has `invalid_grant`: so do @jmondi/oauth2-server,
+ * Authlib, and older versions of League, fosite, and better-auth, and their descriptions tell it from a request that is malformed.
+ */
+function blamesRequest({ error, error_description: description }: JsonRecord): boolean {
+  if (error !== "invalid_request" || typeof description !== "string") return false;
+  // What @jmondi/oauth2-server says of an opaque token that it has erased.
+  if (/^token missing\.?$/i.test(description)) return true;
+  const sentences = description.slice(0, maxDescriptionLength).split(/[.;\n]/);
+  return sentences.some((text) => grantWord.test(text) && deadWord.test(text) && !otherWord.test(text));
 }
 
 const statusAlias = "http_status=";

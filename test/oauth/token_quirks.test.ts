@@ -109,6 +109,48 @@ describe("what is declared to mean invalid_grant", () => {
   });
 });
 
+describe("invalid_request for a refresh", () => {
+  const isDead = (description: unknown, isRefresh = true): boolean => {
+    const body = { error: "invalid_request", error_description: description };
+    return (answer(body, {}, isRefresh).body as { error?: unknown }).error === "invalid_grant";
+  };
+  const malformed =
+    "The request is missing a required parameter, includes an invalid parameter value, includes a parameter more than once, or is otherwise malformed.";
+
+  it.each([
+    "Token has been revoked",
+    "Token has expired",
+    "Token missing",
+    "Token is not linked to client",
+    "Cannot verify the refresh token",
+    "Cannot decrypt the refresh token",
+    'Invalid "refresh_token" in request.',
+    "session not found",
+    "The refresh token is invalid.",
+    `${malformed} The refresh token expired at '2022-01-24'.`,
+  ])("blames the refresh token: %s", (description) => {
+    expect(isDead(description)).toBe(true);
+    expect(isDead(description, false)).toBe(false);
+  });
+
+  it.each([
+    undefined,
+    7,
+    malformed,
+    "Check the `refresh_token` parameter",
+    'Missing "refresh_token" in request.',
+    "refresh_token is required",
+    "Invalid or missing refresh token",
+    "the DPoP proof of the token request is invalid",
+    "Invalid access token in the Authorization header",
+    "client assertion: token has expired",
+    "invalid requested_token_type",
+    `${"x".repeat(1_000)}. Token has expired`,
+  ])("blames the request: %s", (description) => {
+    expect(isDead(description)).toBe(false);
+  });
+});
+
 describe("the token object", () => {
   const tokens = { access_token: "t", expires_in: 1 };
 
