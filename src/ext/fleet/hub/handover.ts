@@ -185,14 +185,14 @@ export class Handover {
       await this.#leave();
       this.#isSpoolDone = true;
     }
-    for (let entries = outbox?.take(maxEntries) ?? []; outbox && entries.length > 0; ) {
-      const handed = entries;
+    for (;;) {
+      const taken = outbox.take(maxEntries);
+      if (taken.entries.length === 0) return;
       const answer = await calls.hand(this.#stop.signal, (client, options) =>
-        client.appendAudit({ source: outbox.source, entries: handed, via }, options),
+        client.appendAudit({ ...taken, via }, options),
       );
       if (answer === "here") return;
       await outbox.drop(answer.sequence);
-      entries = outbox.take(maxEntries);
     }
   }
 

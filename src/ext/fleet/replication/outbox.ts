@@ -10,6 +10,20 @@ export const outboxFileName = "outbox.mdb";
 
 const sourceKey = "source";
 const droppedKey = "dropped";
+const formerKey = "former";
+
+/** A process that had this file before, and the last sequence that it gave. */
+interface FormerSource {
+  readonly source: string;
+  readonly upto: string;
+}
+
+/** Entries of one source, the oldest first. */
+export interface Taken {
+  /** Identifies the process that put them on record: sequences count for it. */
+  readonly source: string;
+  readonly entries: OutboxEntry[];
+}
 
 /**
  * What a replica has recorded and the leader has not committed yet. It has a file of its own, so a replica that is copied again keeps it,
@@ -22,8 +36,9 @@ export class Outbox {
   readonly #root: ReturnType<typeof openRoot>;
   readonly #entries: Table<Buffer>;
   readonly #meta: Table<string>;
-  /** Identifies this file: sequences count in it. */
-  readonly source: string;
+  /** Of what this process puts on record: a copy of the folder, or of the disk, numbers its entries as this one does. */
+  readonly #source = newId();
+  readonly #former: readonly FormerSource[];
   readonly #underWay = new Set<Promise<unknown>>();
   #last: bigint;
   #isEnded = false;
@@ -43,12 +58,12 @@ export class Outbox {
     this.#root = openRoot(path);
     this.#entries = openTable<Buffer>(this.#root, "outbox", true);
     this.#meta = openTable<string>(this.#root, "meta", false);
-    const source = this.#meta.getBinary(sourceKey)?.toString("utf8") ?? newId();
-    this.#root.transactionSync(() => {
-      this.#meta.putSync(sourceKey, Buffer.from(source));
-    });
-    this.source = source;
     this.#last = this.#newest();
+    this.#former = this.#formerSources();
+    this.#root.transactionSync(() => {
+      this.#meta.putSync(sourceKey, Buffer.from(this.#source));
+      this.#meta.putSync(formerKey, Buffer.from(JSON.stringify(this.#former)));
+    });
   }
 
   /**
@@ -67,11 +82,15 @@ export class Outbox {
   }
 
   /** The oldest entries. */
-  take(limit: number): OutboxEntry[] {
-    return Array.from(this.#entries.getRange({ limit }), ({ key, value }) => ({
+  take(limit: number): Taken {
+    const first = this.#oldest();
+    const former = this.#former.find(({ upto }) => first !== undefined && first <= BigInt(upto));
+    const range = { limit, ...(former && { end: encodeCount(BigInt(former.upto) + 1n) }) };
+    const entries = Array.from(this.#entries.getRange(range), ({ key, value }) => ({
       sequence: decodeCount(key),
       record: new Uint8Array(value),
     }));
+    return { source: former?.source ?? this.#source, entries };
   }
 
   /** The leader has committed everything up to `upto`. @throws StoreFailed; Error after `end` */
@@ -86,8 +105,8 @@ export class Outbox {
 
   /** Entries that wait. */
   get count(): number {
-    for (const key of this.#entries.getKeys({ limit: 1 })) return Number(this.#last - decodeCount(key) + 1n);
-    return 0;
+    const oldest = this.#oldest();
+    return oldest === undefined ? 0 : Number(this.#last - oldest + 1n);
   }
 
   /** Nothing more is added or dropped. */
@@ -123,6 +142,22 @@ export class Outbox {
     } finally {
       this.#underWay.delete(written);
     }
+  }
+
+  #oldest(): bigint | undefined {
+    for (const key of this.#entries.getKeys({ limit: 1 })) return decodeCount(key);
+    return undefined;
+  }
+
+  /** Those that have entries here: they are sent as theirs, also where a copy of this file sends them too. */
+  #formerSources(): FormerSource[] {
+    const oldest = this.#oldest();
+    const last = this.#meta.getBinary(sourceKey)?.toString("utf8");
+    if (oldest === undefined || last === undefined) return [];
+    const kept: FormerSource[] = JSON.parse(this.#meta.getBinary(formerKey)?.toString("utf8") ?? "[]");
+    const former = kept.filter(({ upto }) => BigInt(upto) >= oldest);
+    if (BigInt(former.at(-1)?.upto ?? 0) === this.#last) return former;
+    return [...former, { source: last, upto: String(this.#last) }];
   }
 
   #newest(): bigint {

@@ -161,10 +161,11 @@ export class ReplicaStore extends Store {
     // It is known that this runs, before it can be over.
     await Promise.resolve();
     try {
-      for (let entries = outbox.take(maxShipped); entries.length > 0; entries = outbox.take(maxShipped)) {
-        const shipped = entries;
-        await commits.commit((tx) => importOutbox(tx, outbox.source, shipped));
-        await outbox.drop(shipped.at(-1)?.sequence ?? 0n);
+      for (;;) {
+        const { source, entries } = outbox.take(maxShipped);
+        if (entries.length === 0) break;
+        await commits.commit((tx) => importOutbox(tx, source, entries));
+        await outbox.drop(entries.at(-1)?.sequence ?? 0n);
       }
     } catch {
       // The store takes no more commits.

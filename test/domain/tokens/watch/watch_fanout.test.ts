@@ -218,6 +218,6 @@ describe("the reads of watchers in a fleet", () => {
     await fleet.feed();
     await expect.poll(() => there.reportedReason).toEqual(["r2"]);
     expect(follower.records).toBe(1);
-    expect(fleet.followers[0]?.outbox.take(9)).toHaveLength(2);
+    expect(fleet.followers[0]?.outbox.take(9).entries).toHaveLength(2);
   });
 });

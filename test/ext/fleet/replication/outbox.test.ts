@@ -1,3 +1,4 @@
+import { cpSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { Outbox } from "../../../../src/ext/fleet/replication/outbox.js";
 import { importOutbox } from "../../../../src/ext/fleet/replication/outbox_codec.js";
@@ -38,9 +39,9 @@ async function ship(
   via?: string,
 ): Promise<number> {
   const { outbox } = from;
-  const entries = outbox?.take(100) ?? [];
-  if (!outbox || entries.length === 0) return 0;
-  await to.commit((tx) => importOutbox(tx, outbox.source, entries, via));
+  const { source, entries } = outbox.take(100);
+  if (entries.length === 0) return 0;
+  await to.commit((tx) => importOutbox(tx, source, entries, via));
   if (answer === "comes") await outbox.drop(entries.at(-1)?.sequence ?? 0n);
   return entries.length;
 }
@@ -71,6 +72,23 @@ describe("what is only put on record", () => {
     expect(told(follower)).toEqual([1, 2, 3]);
     expect(entriesOf(follower)).toEqual(entriesOf(fleet.leader));
     expect(follower.verifyAudit().step(100)?.violation).toBeUndefined();
+  });
+
+  test("comes into the log once, and whole, where a folder is the copy of another hub's", async () => {
+    const fleet = await Fleet.make(0);
+    const folder = await replicaFolder();
+    const before = openReplica(folder);
+    for (const count of [1, 2]) await read(before, count);
+    await ship(before, fleet.leader, "is lost");
+    await read(before, 3);
+    await before.close();
+    const copy = temporaryFolder();
+    cpSync(folder, copy, { recursive: true });
+    const hubs = [openReplica(folder), openReplica(copy)] as const;
+    for (const [index, hub] of hubs.entries())
+      for (const count of [4, 5]) await read(hub, index * 10 + count);
+    for (const hub of [hubs[1], hubs[0]]) while ((await ship(hub, fleet.leader, "comes")) > 0);
+    expect(told(fleet.leader)).toEqual([1, 2, 3, 14, 15, 4, 5]);
   });
 
   test("waits at a leader for no log, which has it afterwards", async () => {
@@ -172,24 +190,28 @@ describe("what is only put on record", () => {
 });
 
 describe("an outbox", () => {
-  test("gives no sequence twice, and keeps its source, over restarts", async () => {
+  test("gives no sequence twice, and each entry the source that it has, over restarts", async () => {
     const folder = temporaryFolder();
     const first = new Outbox(folder, failure);
     await first.add([Buffer.from("a"), Buffer.from("b")]);
-    expect(first.take(1).map(({ sequence }) => sequence)).toEqual([1n]);
+    expect(first.take(1).entries.map(({ sequence }) => sequence)).toEqual([1n]);
     await first.drop(2n);
-    const { source } = first;
+    await first.add([Buffer.from("c")]);
+    const { source } = first.take(1);
     await first.close();
+    await new Outbox(folder, failure).close();
     const second = new Outbox(folder, failure);
-    expect(second.source).toBe(source);
-    expect(second.count).toBe(0);
-    await second.add([Buffer.from("c")]);
-    expect(second.take(9).map(({ sequence, record }) => [sequence, Buffer.from(record).toString()])).toEqual([
-      [3n, "c"],
-    ]);
+    await second.add([Buffer.from("d")]);
+    const taken = () => {
+      const { source, entries } = second.take(9);
+      return [source, entries.map(({ sequence, record }) => [sequence, Buffer.from(record).toString()])];
+    };
+    expect([second.count, taken()]).toEqual([2, [source, [[3n, "c"]]]]);
+    await second.drop(3n);
+    const own = second.take(1).source;
+    expect([own === source, taken()]).toEqual([false, [own, [[4n, "d"]]]]);
+    await second.drop(4n);
+    expect([second.count, second.take(9).entries]).toEqual([0, []]);
     await second.close();
-    const elsewhere = new Outbox(temporaryFolder(), failure);
-    expect(elsewhere.source).not.toBe(source);
-    await elsewhere.close();
   });
 });
