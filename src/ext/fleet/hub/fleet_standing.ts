@@ -136,9 +136,19 @@ export class FleetStanding {
 
   #warnings(): string[] {
     const { heartbeat, watch } = this.parts;
-    const { verdict, refusal, troubleOfLeader } = heartbeat;
+    const { verdict, refusal, troubleOfLeader, sharedAddresses } = heartbeat;
     const written = [this.writeTrouble, troubleOfLeader].filter((each) => each !== "");
     const known = verdict?.warnings ?? ["the database of the fleet was not reached since this hub started"];
-    return [...written, ...(refusal === undefined ? [] : [refusal]), ...watch.warnings(), ...known];
+    const shared = sharedAddresses.map(
+      (address) =>
+        `two hubs announce the address ${address}, so the others reach one of them only: give each its own NEXUS_FLEET_ADDRESS`,
+    );
+    return [
+      ...written,
+      ...shared,
+      ...(refusal === undefined ? [] : [refusal]),
+      ...watch.warnings(),
+      ...known,
+    ];
   }
 }

@@ -11,6 +11,8 @@ import type { Hub } from "./hub.js";
 import type { OpenFleet } from "./open_fleet.js";
 
 const roundMs = 5_000;
+/** Who was seen so lately has sent a message since the last round. */
+const thisRoundMs = 6_000;
 
 /** Announces this hub to the others, and learns who they are. */
 export class Heartbeat {
@@ -24,6 +26,9 @@ export class Heartbeat {
   #verdict: FleetVerdict | undefined;
   #refusal: string | undefined;
   #troubleOfLeader = "";
+  #sharedAddresses: readonly string[] = [];
+  /** Owners that the last round listed. */
+  #seenBefore: ReadonlySet<string> = new Set();
 
   constructor(
     private readonly deps: {
@@ -92,6 +97,11 @@ export class Heartbeat {
     return this.#troubleOfLeader;
   }
 
+  /** Addresses that two hubs announce which both run: the others reach one of them only. */
+  get sharedAddresses(): readonly string[] {
+    return this.#sharedAddresses;
+  }
+
   /** This hub too. */
   get members() {
     return this.#members;
@@ -136,8 +146,10 @@ export class Heartbeat {
     // First: what follows may call what a newer layout has no more.
     this.#verdict = await database.judge(fleet.store.position);
     await clockCheck.measure(() => database.members.heartbeat(fleet.member()));
-    const seen = newestOfEach(await database.members.list());
+    const listed = await database.members.list();
     this.#lastContactMs = clock.monotonicMs();
+    this.#findShared(listed);
+    const seen = newestOfEach(listed);
     await this.#checkHistory(database);
     const leader = hub.holder?.owner;
     this.#members = seen.map((member) => ({ ...member, isLeader: member.owner === leader }));
@@ -146,6 +158,21 @@ export class Heartbeat {
     this.#expected = seen.find(({ owner }) => owner === leader)?.applied ?? this.#expected;
     this.#troubleOfLeader = await this.deps.askLeader();
     await this.deps.onRound();
+  }
+
+  /** A hub that was started again is not two: the process before it sends nothing more. */
+  #findShared(listed: readonly SeenMember[]): void {
+    const now = new Map<string, string[]>();
+    for (const { address, owner, seenMsAgo } of listed)
+      if (seenMsAgo < thisRoundMs) now.set(address, [...(now.get(address) ?? []), owner]);
+    const both = (owners: readonly string[]) =>
+      owners.filter((owner) => this.#seenBefore.has(owner)).length > 1;
+    const shared = [...now].filter(([, owners]) => both(owners)).map(([address]) => address);
+    for (const address of shared)
+      if (!this.#sharedAddresses.includes(address))
+        this.deps.log.error({ address }, "two hubs of the fleet announce one address");
+    this.#sharedAddresses = shared;
+    this.#seenBefore = new Set(listed.map(({ owner }) => owner));
   }
 
   /** A leader follows no log, which would reveal that its database lost batches. */

@@ -30,18 +30,24 @@ describe("a leader whose commits fail", () => {
     members: [],
     newest: 0n,
     troubleOfLeader: "",
+    sharedAddresses: ["10.0.0.1:7443"],
   };
   const at = (waitedMs: number, given: unknown = error) =>
     standing({ hub: { role: "leader", leader: "here", commitWait: { waitedMs, error: given } }, heartbeat });
 
   it("says after three seconds what the database answers, and what to do", () => {
-    expect(at(2_999).status().warnings).toEqual([]);
+    const shared = expect.stringMatching(
+      /^two hubs announce the address 10.0.0.1:7443, .*NEXUS_FLEET_ADDRESS$/,
+    );
+    expect(at(2_999).status().warnings).toEqual([shared]);
     expect(at(3_000).status().warnings).toEqual([
       "the database has not committed for 3 s, and nothing is written meanwhile: " +
         "No space left on device (SQLSTATE 53100): free space on the database's disk, or enlarge it",
+      shared,
     ]);
     expect(at(7_400, new Error("no answer")).status().warnings).toEqual([
       "the database has not committed for 7 s, and nothing is written meanwhile: no answer",
+      shared,
     ]);
   });
 
