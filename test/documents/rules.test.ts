@@ -5,6 +5,7 @@ import { run } from "../../src/cli/program.js";
 import { functions } from "../../src/ext/policy/condition_functions.js";
 import { factKinds } from "../../src/model/access/request_facts.js";
 import { fakeShell } from "../cli/fake_shell.js";
+import { type VendorMethod, vendorMethods } from "../model/access/vendor_methods.js";
 import { temporaryFolder } from "../temporary_folder.js";
 
 const page = readFileSync("docs/rules.md", "utf8");
@@ -20,7 +21,7 @@ const recipes = page
   });
 
 describe("the cookbook of docs/rules.md", () => {
-  it("has thirteen recipes", () => expect(recipes.length).toBe(13));
+  it("has twelve recipes", () => expect(recipes.length).toBe(12));
 
   it.each(recipes)("$title: every case comes out as it says", async ({ rules, cases }) => {
     const folder = temporaryFolder();
@@ -30,6 +31,33 @@ describe("the cookbook of docs/rules.md", () => {
     const code = await run(["policy", "test", join(folder, "cases.yaml")], shell);
     expect(`${shell.out()}${shell.err()}`).toMatch(/^(\d+) of \1 cases come out as expected\n$/);
     expect(code).toBe(0);
+  });
+});
+
+describe("the recipe Everything except deletion, with the vendors' own lists of methods", () => {
+  const { rules = "" } = recipes.find(({ title }) => title === "Everything except deletion") ?? {};
+  const methods = vendorMethods();
+
+  const outcomes = async (chosen: readonly VendorMethod[], expect: string): Promise<string> => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, "policy.yaml"), rules);
+    const cases = chosen.map(({ provider, request }) => ({ provider, request, expect }));
+    writeFileSync(join(folder, "cases.yaml"), JSON.stringify({ policy: "policy.yaml", cases }));
+    const shell = fakeShell();
+    await run(["policy", "test", join(folder, "cases.yaml")], shell);
+    return `${shell.out()}${shell.err()}`;
+  };
+
+  it("refuses each that deletes", async () => {
+    const deleting = methods.filter(({ does }) => does === "deletes");
+    expect(await outcomes(deleting, "deny")).toMatch(/^296 of 296 cases come out as expected\n$/);
+  });
+
+  it("allows each that reads, and what writes without deleting", async () => {
+    // A token for removing, and what takes a message out of the trash.
+    const namedSo = /runners\/remove-token$|\/untrash$/;
+    const others = methods.filter(({ does, request }) => does !== "deletes" && !namedSo.test(request));
+    expect(await outcomes(others, "allow")).toMatch(/^(\d+) of \1 cases come out as expected\n$/);
   });
 });
 

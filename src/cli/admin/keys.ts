@@ -7,7 +7,7 @@ import type {
   RotateApiKeyResponse,
 } from "../../gen/nexus/v1/access_pb.js";
 import { type Role, roles } from "../../model/access/access_table.js";
-import { readingMethods } from "../../model/access/request_facts.js";
+import { readingMethods } from "../../model/access/reading_requests.js";
 import { describeRestriction, restrictionFrom } from "../../model/access/scope_restriction.js";
 import { connectionArgument, findConnection } from "../connections/connection_key.js";
 import { restrictedProvider } from "../providers/provider_key.js";
@@ -55,7 +55,7 @@ function createCommand(shell: Shell): Command {
     .option("--user <id>", "restrict to this user; repeatable", collect)
     .option("--provider <name>", "restrict to this provider; repeatable", collect)
     .option("--connection <connection>", `restrict to ${connectionArgument}; repeatable`, collect)
-    .option("--read-only", "only GET, HEAD, and OPTIONS requests; returns no token, see below")
+    .option("--read-only", "only requests that read; returns no token, see below")
     .option("--method <method>", "only requests with this method; repeatable", collect)
     .option(
       "--path <path>",

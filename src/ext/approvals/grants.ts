@@ -18,7 +18,7 @@ import type { Shell } from "../../cli/shell/shell.js";
 import { formatAge, printable, shellWord } from "../../cli/shell/text.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { type ApiKey, Role } from "../../gen/nexus/v1/access_pb.js";
-import { readingMethods } from "../../model/access/request_facts.js";
+import { readingMethods } from "../../model/access/reading_requests.js";
 import { describeRestriction, restrictionFrom } from "../../model/access/scope_restriction.js";
 import { parseDurationText } from "../../model/json_fields.js";
 
@@ -43,7 +43,7 @@ export function grantCommand(shell: Shell): Command {
     .option("--until <when>", "when it expires: 18:00, 8h, or 2027-01-31T00:00:00Z", parseUntil)
     .option("--lease <duration>", leaseHelp, parseDurationMs)
     .option("--user <id>", "user whose connections it uses (default: your login name)")
-    .option("--read-only", "only GET, HEAD, and OPTIONS requests")
+    .option("--read-only", "only requests that read")
     .option("--method <method>", "only requests with this method; repeatable", collect)
     .option(
       "--path <path>",

@@ -19,7 +19,10 @@ export function runCommand(shell: Shell): Command {
       "only this provider; repeatable (default: every provider that has an API base URL or API hosts)",
       collectAllowed,
     )
-    .option("--read-only", "only GET, HEAD, and OPTIONS requests")
+    .option(
+      "--read-only",
+      "only requests that read: GET, HEAD, OPTIONS, and what the API is known to read by",
+    )
     .option("--method <method>", "only requests with this method; repeatable", collect)
     .option(
       "--path <path>",

@@ -17,7 +17,7 @@ import { readWebProxies } from "../../config/config.js";
 import type { EgressNetwork } from "../../config/rows/egress_settings.js";
 import { SettingReader } from "../../config/setting_reader.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
-import { readingMethods } from "../../model/access/request_facts.js";
+import { readingMethods } from "../../model/access/reading_requests.js";
 import type { WebProxySettings } from "../../outbound/web_proxy.js";
 import { Authority } from "../../server/tls/authority.js";
 import { cleanEnvironment } from "./isolation/clean_environment.js";

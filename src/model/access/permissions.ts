@@ -1,4 +1,6 @@
 import { type Action, accessTable, type Permission, type Role } from "./access_table.js";
+import { isReadingList, isWithinMethods } from "./reading_requests.js";
+import type { FactName, Facts } from "./request_facts.js";
 import { type Condition, isEncoded, type Rule } from "./rules.js";
 import {
   CompiledRestriction,
@@ -124,30 +126,34 @@ export class Permissions {
 /** What a list of methods or paths says, as rules. */
 function restrictionRules({ restriction, place }: RoleRule): Rule[] {
   const { methods, paths } = restriction ?? {};
-  const outside = (
-    name: "request.method" | "request.path",
-    isInside: (text: string) => boolean,
-    comparesEncoded = false,
-  ): Rule => {
-    const when: Condition = ({ [name]: text }) =>
-      text === undefined ? undefined : !isInside(text as string);
-    const always = {
-      providers: undefined,
-      asks: new Set([name]),
-      isEncoded: comparesEncoded,
-      extent: [],
-      line: 0,
+  const rules: Rule[] = [];
+  const deny = (
+    asks: readonly FactName[],
+    isInside: (facts: Facts) => boolean | undefined,
+    isEncoded = false,
+  ) => {
+    const when: Condition = (facts) => {
+      const inside = isInside(facts);
+      return inside === undefined ? undefined : !inside;
     };
-    return { ...always, when, verdict: "deny", because: place.text };
+    const always = { providers: undefined, extent: [], line: 0, verdict: "deny" } as const;
+    rules.push({ ...always, when, asks: new Set(asks), isEncoded, because: place.text });
   };
-  const methodSet = methods && new Set(methods);
+  if (methods)
+    deny(["request.method", ...(isReadingList(methods) ? (["request.reads"] as const) : [])], (facts) =>
+      isWithinMethods(methods, {
+        method: facts["request.method"] as string | undefined,
+        reads: facts["request.reads"] as boolean | undefined,
+      }),
+    );
   const pathTexts = paths && new Texts(paths);
-  return [
-    ...(methodSet ? [outside("request.method", (method) => methodSet.has(method))] : []),
-    ...(paths && pathTexts
-      ? [outside("request.path", (path) => pathTexts.has(path), paths.some(isEncoded))]
-      : []),
-  ];
+  if (paths && pathTexts)
+    deny(
+      ["request.path"],
+      ({ "request.path": path }) => (path === undefined ? undefined : pathTexts.has(path as string)),
+      paths.some(isEncoded),
+    );
+  return rules;
 }
 
 /** `role agent, restricted to users ada` */

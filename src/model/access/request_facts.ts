@@ -5,6 +5,7 @@ import {
   overriddenBy,
   withHyphens,
 } from "./canonical_request.js";
+import { readsOnly } from "./reading_requests.js";
 import type { ConnectionFacts } from "./scope_restriction.js";
 
 /** A request to an API as the place that sends it shows it. What it does not show is undefined. */
@@ -43,6 +44,7 @@ export const factKinds = {
   "request.method": "string",
   "request.host": "string",
   "request.path": "string",
+  "request.reads": "bool",
   "request.query": "map",
   "request.headers": "map",
   "request.size": "int",
@@ -56,7 +58,7 @@ export const factKinds = {
 } as const;
 
 export type FactName = keyof typeof factKinds;
-export type Fact = string | number | ReadonlyMap<string, string | undefined>;
+export type Fact = string | number | boolean | ReadonlyMap<string, string | undefined>;
 /** What is known. What is undefined is unknown. */
 export type Facts = { readonly [name in FactName]: Fact | undefined } & {
   /** The same with the other text that servers may take the path for. */
@@ -76,6 +78,7 @@ export function factsOf(
     "request.method": line?.method,
     "request.host": request?.host,
     "request.path": line?.path,
+    "request.reads": line?.reads,
     "request.query": line?.query,
     "request.headers": request && headersOf(request),
     "request.size": request?.body?.size,
@@ -94,7 +97,7 @@ export function factsOf(
 }
 
 /** Method, path and query, and why each of them is unknown though it is shown. */
-function lineOf({ method, target, unclearHeaders = [] }: ShownRequest) {
+function lineOf({ method, host, target, unclearHeaders = [] }: ShownRequest) {
   const { path, decoded, unclear } = target === undefined ? { path: undefined } : canonicalTarget(target);
   const query = target === undefined ? undefined : queryOf(target);
   const overriding = (what: "method" | "path") => {
@@ -108,20 +111,29 @@ function lineOf({ method, target, unclearHeaders = [] }: ShownRequest) {
     (method === undefined || isCanonicalMethod(method) ? undefined : "small letters");
   const ofPath = overriding("path") ?? unclear;
   const others = unclearHeaders.filter((name) => overriddenBy(name) === undefined);
-  return {
+  const line = {
     method: ofMethod === undefined ? method : undefined,
     path: ofPath === undefined ? path : undefined,
     query,
+  };
+  const reads = readsOnly({ ...line, host, decoded });
+  const ofReads = reads === undefined ? (ofMethod ?? ofPath ?? (decoded && percentEncoding)) : undefined;
+  return {
+    ...line,
+    reads,
     ...(ofPath === undefined && decoded !== undefined && { decoded }),
     unclear: {
       ...(ofMethod !== undefined && { "request.method": ofMethod }),
       ...((ofPath ?? decoded) !== undefined && {
-        "request.path": ofPath ?? "percent-encoding that a rule goes by",
+        "request.path": ofPath ?? percentEncoding,
       }),
+      ...(ofReads !== undefined && { "request.reads": ofReads }),
       ...(others.length > 0 && { "request.headers": `the header ${others[0]}` }),
     },
   };
 }
+
+const percentEncoding = "percent-encoding that a rule goes by";
 
 /** A header that servers read in several ways is there and has no value. */
 function headersOf({ headers, unclearHeaders = [] }: ShownRequest) {
@@ -141,9 +153,6 @@ export function shownUrl(url: string): { isPlain?: true; host: string; target: s
     .replace(/\.(?=:\d+$|$)/, "");
   return { ...(isPlain && { isPlain }), host, target: rest.startsWith("/") ? rest : `/${rest}` };
 }
-
-/** What changes nothing (RFC 9110 section 9.2.1). */
-export const readingMethods = ["GET", "HEAD", "OPTIONS"];
 
 /**
  * @param headers with names in lower case; those that change method or path at least. A name that comes several times is joined, as RFC 9110
@@ -175,7 +184,7 @@ export function shownHeaders(
 const credentialHeaders = /^(authorization|proxy-authorization|dpop|cookie|x-api-key|x-amz-security-token)$/;
 
 /** A name that stands there twice has no value: servers take the first, the last, or both. */
-function queryOf(target: string): ReadonlyMap<string, string | undefined> {
+export function queryOf(target: string): ReadonlyMap<string, string | undefined> {
   const [, ...query] = target.split("?");
   const values = new Map<string, string | undefined>();
   for (const [name, value] of new URLSearchParams(query.join("?")))

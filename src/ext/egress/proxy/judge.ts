@@ -10,6 +10,8 @@ import {
   overriddenBy,
   readingsOf,
 } from "../../../model/access/canonical_request.js";
+import { isReadOnly, isWithinMethods, readsOnly } from "../../../model/access/reading_requests.js";
+import { queryOf } from "../../../model/access/request_facts.js";
 import { Texts } from "../../../model/access/scope_restriction.js";
 import { canonicalHost } from "../../../outbound/address_judge.js";
 import type { Origin } from "./dial.js";
@@ -46,7 +48,7 @@ export function judge(origin: Origin, request: Incoming, allowance: Allowance): 
   if (echoesRequest(method) || /^connect$/i.test(method))
     throw new Problem(405, "method-refused", `${method} is refused: it could show the credential`);
   const canonical = canonicalTarget(target);
-  refuseUnallowed(request, method, canonical, allowance);
+  refuseUnallowed(origin, request, canonical, allowance);
   const [path = "/"] = canonical.target.split("?", 1);
   const match = routes.match(origin.host, origin.port, readingsOf(path));
   if (match.kind === "unclear")
@@ -64,21 +66,30 @@ export function judge(origin: Origin, request: Incoming, allowance: Allowance): 
 
 /** What the flags of `nexusd run` say; the rules of the daemon are asked afterwards. */
 function refuseUnallowed(
-  { headers }: Incoming,
-  method: string,
-  { path, target, unclear: oddity }: CanonicalTarget,
+  { host }: Origin,
+  { headers, method = "GET" }: Incoming,
+  { path, decoded, target, unclear: oddity }: CanonicalTarget,
   { methods, paths }: Allowance,
 ): void {
   const overridden = Object.keys(headers).map((name) => [overriddenBy(name), name] as const);
   const by = (what: "method" | "path") => overridden.find(([changes]) => changes === what)?.[1];
   if (methods) {
-    const parameter = [...new URLSearchParams(target.split("?")[1]).keys()].find(isMethodParameter);
-    const changing = by("method") ?? parameter;
-    const only = `this session may only send ${methods.join(", ")} (--read-only, --method)`;
+    const query = queryOf(target);
+    const changing = by("method") ?? [...query.keys()].find(isMethodParameter);
+    const only = isReadOnly(methods)
+      ? "this session may only read (--read-only)"
+      : `this session may only send ${methods.join(", ")} (--method)`;
     if (changing !== undefined) throw unclear(`a request that ${changing} changes the method of`, only);
     if (!isCanonicalMethod(method)) throw unclear(`the method ${method}`, only);
-    if (!methods.includes(method))
-      throw new Problem(403, "method-not-allowed", `${method} is refused: ${only}`);
+    const judged = by("path") === undefined ? path : undefined;
+    const reads = readsOnly({ method, host, path: judged, decoded, query });
+    const isWithin = isWithinMethods(methods, { method, reads });
+    if (isWithin === undefined)
+      throw unclear(`the path (${oddity ?? "percent-encoding, or a header that changes it"})`, only);
+    if (!isWithin) {
+      const why = methods.includes(method) ? ", and this API writes so" : "";
+      throw new Problem(403, "method-not-allowed", `${method} is refused: ${only}${why}`);
+    }
   }
   if (!paths) return;
   const only = `this session may only call ${paths.join(", ")} (--path)`;

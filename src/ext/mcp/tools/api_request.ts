@@ -11,7 +11,7 @@ import {
   readingsOf,
   withHyphens,
 } from "../../../model/access/canonical_request.js";
-import { type McpPolicy, refuseHost, refuseMethod } from "./mcp_policy.js";
+import { type McpPolicy, refuseHost, refuseMethod, refuseWriting } from "./mcp_policy.js";
 
 /** What a model says of a request. */
 export interface RequestArguments {
@@ -41,6 +41,7 @@ export function apiRequestOf(given: RequestArguments, provider: Provider, policy
   refuseMethod(policy, method);
   const url = urlBelow(apiBaseUrlOf(provider), given.path, given.query);
   refuseHost(policy, new URL(url));
+  refuseWriting(policy, method, url);
   const { body, type } = bodyOf(given);
   const own = headersOf(given.headers);
   const headers = {

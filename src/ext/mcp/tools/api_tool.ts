@@ -11,6 +11,7 @@ import { CommandFailure, usageFailure } from "../../../cli/shell/command_failure
 import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
 import { type ApiAnswer, sendToApi } from "../../../cli/shell/http_request.js";
 import type { Token } from "../../../gen/nexus/v1/token_pb.js";
+import { isReadingList } from "../../../model/access/reading_requests.js";
 import { readAnswer } from "./api_answer.js";
 import { apiRequestOf } from "./api_request.js";
 import type { Era } from "./elicitation.js";
@@ -49,8 +50,8 @@ export function addApiTool(server: McpServer, deps: ApiToolDeps, era: Era): void
       description: `Sends one request to the API of a provider as the user, and returns status, some headers, and the body. The credential is added for you: send no Authorization header and no key. The path is relative to the provider's API base URL. Allowed: ${methods}. Redirects are not followed; a long body is cut after ${policy.maxAnswerBytes} bytes, with a note.`,
       inputSchema: z.strictObject({ ...accountShape(policy), ...requestShape() }),
       annotations: {
-        readOnlyHint: isReading(policy.methods),
-        destructiveHint: !isReading(policy.methods),
+        readOnlyHint: isReadingList(policy.methods),
+        destructiveHint: !isReadingList(policy.methods),
         openWorldHint: true,
       },
     },
@@ -76,10 +77,6 @@ function requestShape() {
     json: z.unknown().optional().describe("body as JSON"),
     body: z.string().optional().describe("body as text, instead of json"),
   };
-}
-
-function isReading(methods: readonly string[]): boolean {
-  return methods.length > 0 && methods.every((method) => ["GET", "HEAD", "OPTIONS"].includes(method));
 }
 
 interface ApiCall {

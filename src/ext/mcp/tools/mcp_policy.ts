@@ -1,4 +1,7 @@
 import { usageFailure } from "../../../cli/shell/command_failure.js";
+import { canonicalTarget, isMethodParameter } from "../../../model/access/canonical_request.js";
+import { isReadOnly, isWithinMethods, readsOnly } from "../../../model/access/reading_requests.js";
+import { queryOf, shownUrl } from "../../../model/access/request_facts.js";
 
 /** Who acts. */
 export interface ActingUser {
@@ -37,9 +40,22 @@ export function mayUseProvider({ providers }: McpPolicy, name: string): boolean 
 }
 
 export function refuseMethod({ methods }: McpPolicy, method: string): void {
-  if (methods.length === 0 || methods.includes(method)) return;
+  if (methods.length === 0 || methods.includes(method) || isReadOnly(methods)) return;
   throw usageFailure(
     `the method ${method} is not allowed by this server, only ${methods.join(", ")}: the person who starts it allows others with --method`,
+  );
+}
+
+/** Refused is what writes by a method that reads elsewhere, and what names another method in its query. @throws CommandFailure */
+export function refuseWriting({ methods }: McpPolicy, method: string, url: string): void {
+  if (methods.length === 0) return;
+  const { host, target } = shownUrl(url);
+  const query = queryOf(target);
+  const reads = readsOnly({ method, host, ...canonicalTarget(target), query });
+  const isOverridden = [...query.keys()].some(isMethodParameter);
+  if (!isOverridden && isWithinMethods(methods, { method, reads }) === true) return;
+  throw usageFailure(
+    `at ${host} this request may do more than ${methods.join(", ")}, which alone this server allows: the person who starts it allows others with --method`,
   );
 }
 

@@ -1,5 +1,8 @@
+import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
-import { urlBelow } from "../../../../src/ext/mcp/tools/api_request.js";
+import { apiRequestOf, urlBelow } from "../../../../src/ext/mcp/tools/api_request.js";
+import type { McpPolicy } from "../../../../src/ext/mcp/tools/mcp_policy.js";
+import { ProviderSchema } from "../../../../src/gen/nexus/v1/provider_pb.js";
 import fc from "../../../property.js";
 
 const bases = [
@@ -101,3 +104,30 @@ function safeDecode(text: string): string {
     String.fromCharCode(Number.parseInt(digits, 16)),
   );
 }
+
+describe("a server for methods that read", () => {
+  const slack = create(ProviderSchema, { name: "slack", apiBaseUrl: "https://slack.com/api" });
+  const ask = (method: string, path: string, methods: readonly string[]) => {
+    const policy: McpPolicy = {
+      ...{ userId: "ada", isLoginName: false, providers: [], methods, hosts: [] },
+      ...{ maxAnswerBytes: 1, givesTokens: false },
+    };
+    return () => apiRequestOf({ method, path, query: {}, headers: {} }, slack, policy).url;
+  };
+  const reading = ["GET", "HEAD", "OPTIONS"];
+
+  it("refuses what the API writes by", () => {
+    expect(ask("GET", "/chat.postMessage?channel=C1", ["GET", "HEAD"])).toThrow(/may do more than GET, HEAD/);
+    expect(ask("POST", "/chat.postMessage", reading)).toThrow(/may do more/);
+    expect(ask("GET", "/conversations.list?_method=DELETE", reading)).toThrow(/may do more/);
+  });
+
+  it("sends what it reads by, by POST only with all methods that read", () => {
+    expect(ask("GET", "/conversations.list", ["GET", "HEAD"])()).toBe(
+      "https://slack.com/api/conversations.list",
+    );
+    expect(ask("POST", "/conversations.list", ["GET", "HEAD"])).toThrow(/the method POST is not allowed/);
+    expect(ask("POST", "/conversations.list", reading)()).toBe("https://slack.com/api/conversations.list");
+    expect(ask("POST", "/chat.postMessage", [])()).toBe("https://slack.com/api/chat.postMessage");
+  });
+});
