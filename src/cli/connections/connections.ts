@@ -199,9 +199,28 @@ function finalCommand(
   return daemonCommand(shell, command, async (session, { yes }: ConfirmedFlags, text: string) => {
     const connectionId = await findConnection(session, text);
     const doing = `${verb} the connection ${connectionId}`;
-    await confirm(shell, `${doing.replace(/^./, (first) => first.toUpperCase())}? This is final.`, yes);
+    if (!yes) await confirm(shell, finalQuestion(verb, await readConnection(session, connectionId)), yes);
     await end(session, connectionId, doing);
   });
+}
+
+/** Whose connection it is, and what happens: an id alone tells a person neither. */
+function finalQuestion(
+  verb: string,
+  { id, providerName, userId, label, account, status }: Connection,
+): string {
+  const provider = providerName === "" ? "a deleted provider" : providerName;
+  const known = [
+    accountText(account),
+    label === "" ? "" : `label ${label}`,
+    formatStatus(status),
+    shortId(id),
+  ];
+  const whose = `${verb} the connection of ${userId} to ${provider} (${known.filter((word) => word !== "").join(", ")})`;
+  const rest = verb === "delete" ? "erased" : "erased, its record stays";
+  return printable(
+    `${whose.replace(/^./, (first) => first.toUpperCase())}? Agents lose it at once, its credentials are ${rest}, and its token is revoked at the provider if possible. This is final.`,
+  );
 }
 
 async function allConnections(session: DaemonSession, flags: ListFlags): Promise<Connection[]> {

@@ -7,20 +7,23 @@ const narrowest = 6;
 const stateTitles = ["STATUS", "STATE"];
 /** Under these titles stands what a person copies, or looks for first. */
 const neverCut = ["ID", "KEY", "NAME", "TIME", "EVENT", "CONNECTION", ...stateTitles];
+/** Commands take the beginning of an id that is this long, and of no other one. */
+const shortestId = 4;
 /** These give way when no other can. */
 const cutLast = ["PROBLEM"];
 
 /**
- * Columns as wide as their widest cell, two spaces between, no spaces at the end. On a screen that is too narrow the widest columns give
- * way, and what they lose is marked.
+ * Columns as wide as their widest cell, two spaces between, no spaces at the end. On a screen that is too narrow ids are shortened first, as
+ * far as each still names one row. Then the widest columns give way, and what they lose is marked.
  *
- * @param rows cells without control characters
+ * @param given cells without control characters
  */
 export function layoutTable(
   header: readonly string[],
-  rows: readonly (readonly string[])[],
+  given: readonly (readonly string[])[],
   screen: Screen,
 ): string {
+  const rows = withShortIds(header, given, screen.columns);
   const widths = shrunk(header, naturalWidths(header, rows), screen.columns);
   const line = (cells: readonly string[], colorOf: (column: number) => Color | undefined): string =>
     widths
@@ -42,6 +45,26 @@ export function layoutTable(
   return `${lines.join("\n")}\n`;
 }
 
+function withShortIds(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  columns: number | undefined,
+): readonly (readonly string[])[] {
+  const tooWide = columns === undefined ? 0 : totalOf(naturalWidths(header, rows)) - columns;
+  const at = header.indexOf("ID");
+  if (tooWide <= 0 || at < 0) return rows;
+  const ids = rows.map((cells) => cells[at] ?? "");
+  const longest = Math.max(0, ...ids.map((id) => id.length));
+  const beginnings = (length: number): number => new Set(ids.map((id) => id.slice(0, length))).size;
+  let length = Math.max(shortestId, longest - tooWide);
+  while (length < longest && beginnings(length) < beginnings(longest)) length++;
+  return rows.map((cells) => cells.with(at, (cells[at] ?? "").slice(0, length)));
+}
+
+function totalOf(widths: readonly number[]): number {
+  return widths.reduce((sum, width) => sum + width, gap * (widths.length - 1));
+}
+
 function naturalWidths(header: readonly string[], rows: readonly (readonly string[])[]): number[] {
   return header.map((title, column) =>
     Math.max(title.length, ...rows.map((cells) => cells[column]?.length ?? 0)),
@@ -56,9 +79,8 @@ function shrunk(
 ): number[] {
   const widths = [...natural];
   const widthOf = (column: number): number => widths[column] ?? 0;
-  const total = (): number => widths.reduce((sum, width) => sum + width, gap * (widths.length - 1));
   const isLast = (column: number): boolean => cutLast.includes(header[column] ?? "");
-  while (columns !== undefined && total() > columns) {
+  while (columns !== undefined && totalOf(widths) > columns) {
     const [widest] = [...header.keys()]
       .filter((column) => {
         const title = header[column] ?? "";

@@ -77,7 +77,7 @@ describe("connections", () => {
     const lines = narrow.out().trimEnd().split("\n");
     expect(lines.map((line) => line.length <= 80)).toEqual([true, true, true]);
     expect(narrow.out()).not.toContain("\x1b");
-    expect(lines[1]).toMatch(/^3{8} +github/);
+    expect(lines[1]).toMatch(/^3{4,8} +github/);
   });
 
   it("cuts neither the state nor its reason on 80 columns", async () => {
@@ -93,7 +93,7 @@ describe("connections", () => {
       shellOf({ outIsTTY: true, columns: 80, env: { ...daemon.env, NO_COLOR: "1" } }),
     );
     for (const reason of ["reauth_required", "refresh_failing"])
-      expect(narrow.out()).toMatch(new RegExp(`^\\d{8}  github .* attention  ${reason}$`, "m"));
+      expect(narrow.out()).toMatch(new RegExp(`^\\d{4}  github .* attention  ${reason}$`, "m"));
     for (const line of narrow.out().split("\n")) expect(line.length).toBeLessThanOrEqual(80);
   });
 
@@ -129,7 +129,13 @@ describe("connections", () => {
 
   it("revokes and deletes, asking a person first, and a script for --yes", async () => {
     for (const verb of ["revoke", "delete"]) {
-      expect(await run(["connections", verb, connectionId], shellOf({ answers: ["no"] }))).toBe(1);
+      const asked = shellOf({ answers: ["no"] });
+      expect(await run(["connections", verb, connectionId], asked)).toBe(1);
+      const [{ question } = { question: "" }] = asked.questions;
+      expect(question.split("?")[0]).toBe(
+        `${verb.replace(/^./, (first) => first.toUpperCase())} the connection of alice to github (ada@example.com, active, ${connectionId.slice(0, 8)})`,
+      );
+      expect(question).toMatch(/Agents lose it at once, .* This is final\. \[y\/N\] $/);
       const script = await ended(2, ["connections", verb, connectionId], shellOf());
       expect(script.err()).toBe("nexusd: there is no terminal to confirm at: use --yes\n");
       const shell = await ended(0, ["connections", verb, connectionId, "--yes"], shellOf());

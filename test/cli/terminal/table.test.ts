@@ -16,20 +16,41 @@ describe("a table", () => {
     );
   });
 
-  it.each([40, 50, 60, 75])(
-    "keeps within %d columns: the widest columns give way, and ids never",
+  it.each([40, 50, 60, 72])(
+    "keeps within %d columns: the widest columns give way, and ids are never marked",
     (columns) => {
       const text = layoutTable(header, rows, { ...plainScreen, columns });
       expect(widthOf(text)).toBeLessThanOrEqual(columns);
       expect(text).toContain("…");
-      expect(text).toContain("22222222");
-      expect(text).toContain("33333333");
+      expect(text).toMatch(/^2{4,8} {2}\w/m);
+      expect(text).toMatch(/^3{4,8} {2}\w/m);
     },
   );
 
+  it("shortens ids before it cuts a word, as far as each still names one row", () => {
+    const users = ["5f0c1a2e", "5f0c1b77", "9a9a9a9a"].map((id) => [id, "ada.lovelace@example.com"]);
+    const at = (columns: number) =>
+      layoutTable(["ID", "USER"], users, { ...plainScreen, columns }).split("\n");
+    expect(at(34).slice(1, 3)).toEqual([
+      "5f0c1a2e  ada.lovelace@example.com",
+      "5f0c1b77  ada.lovelace@example.com",
+    ]);
+    expect(at(33)[1]).toBe("5f0c1a2  ada.lovelace@example.com");
+    expect(at(32)[2]).toBe("5f0c1b  ada.lovelace@example.com");
+    expect(at(30).slice(1, 4)).toEqual([
+      "5f0c1a  ada.lovelace@example.…",
+      "5f0c1b  ada.lovelace@example.…",
+      "9a9a9a  ada.lovelace@example.…",
+    ]);
+    const [, first] = layoutTable(["ID", "USER"], users.slice(1), { ...plainScreen, columns: 30 }).split(
+      "\n",
+    );
+    expect(first).toBe("5f0c  ada.lovelace@example.com");
+  });
+
   it("is longer than the screen rather than without a word", () => {
     const text = layoutTable(header, rows, { ...plainScreen, columns: 10 });
-    expect(text).toContain("22222222  github    repo …");
+    expect(text).toContain("2222  github    repo …");
   });
 
   it("lines up whatever is coloured", () => {
