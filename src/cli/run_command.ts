@@ -38,7 +38,10 @@ export async function runOneOf(
   bind(program, shell, typed);
   try {
     if (args.length === 0) await alone(shell);
-    else await program.parseAsync(commandFirst(program, withFlag(args)), { from: "user" });
+    else
+      await program.parseAsync(withoutVainHelp(program, commandFirst(program, withFlag(args))), {
+        from: "user",
+      });
     return exitCodes.ok;
   } catch (error) {
     const code = report(error, shell.stderr);
@@ -87,9 +90,30 @@ and then nexusd token github. Flags and examples: nexusd <command> --help
 `;
 }
 
-/** `version` alone is what many programs call it. */
+/** `version` alone is what many programs call it, and `help token` is `token --help`. */
 function withFlag(args: readonly string[]): readonly string[] {
-  return args.length === 1 && args[0] === "version" ? ["--version"] : args;
+  const [word, ...rest] = args;
+  if (word === "help" && rest.length > 0) return [...rest, "--help"];
+  return rest.length === 0 && word === "version" ? ["--version"] : args;
+}
+
+/** `foo --help` where there is no command `foo`: the words alone, which are refused, rather than the help of what stands above them. */
+function withoutVainHelp(program: Command, args: readonly string[]): readonly string[] {
+  const end = args.indexOf("--");
+  const own = end < 0 ? args : args.slice(0, end);
+  if (!own.some((word) => word === "--help" || word === "-h")) return args;
+  let command = program;
+  for (const [index, word] of own.entries()) {
+    if (word.startsWith("-") || word === "help" || command.commands.length === 0) break;
+    const next = commandNamed(command, word);
+    if (!next) return own.slice(0, index + 1);
+    command = next;
+  }
+  return args;
+}
+
+function commandNamed({ commands }: Command, word: string): Command | undefined {
+  return commands.find((each) => [each.name(), ...each.aliases()].includes(word));
 }
 
 /** `status --json` for `--json status`: the flags of every command may stand before it. */
@@ -104,7 +128,7 @@ function commandFirst(program: Command, args: readonly string[]): string[] {
   }
   let end = start;
   for (let command: Command | undefined = program; ; end++) {
-    command = command.commands.find((each) => [each.name(), ...each.aliases()].includes(args[end] ?? ""));
+    command = commandNamed(command, args[end] ?? "");
     if (!command) return [...args.slice(start, end), ...args.slice(0, start), ...args.slice(end)];
   }
 }

@@ -29,7 +29,7 @@ describe("nexusd", () => {
     }
   });
 
-  it("lists its commands by task, on one screen of 45 lines and 80 columns", async () => {
+  it("lists its commands by task, on one screen of 50 lines and 80 columns", async () => {
     const shell = await ended(0, ["--help"], fakeShell({ columns: 80 }));
     const lines = shell.out().trimEnd().split("\n");
     for (const { name } of rows) expect(lines).toContainEqual(expect.stringMatching(`^  ${name}  +[a-z]`));
@@ -37,7 +37,7 @@ describe("nexusd", () => {
       ...["Get started:", "Use a credential:", "Look after connections:"],
       ...["Control access:", "Operate the daemon:"],
     ]);
-    expect(lines.length).toBeLessThanOrEqual(45);
+    expect(lines.length).toBeLessThanOrEqual(50);
     expect(lines.filter((line) => line.length > 80)).toEqual([]);
   });
 
@@ -88,6 +88,14 @@ describe("the flags of every command", () => {
 });
 
 describe("a group that has no such command", () => {
+  const refused = async (sentence: string | RegExp, args: string[]) => {
+    const shell = await ended(2, args, fakeShell());
+    expect(shell.out()).toBe("");
+    const said =
+      typeof sentence === "string" ? expect.stringContaining(sentence) : expect.stringMatching(sentence);
+    expect(shell.err()).toEqual(said);
+  };
+
   it.each([
     ["unknown command 'shwo': there are list, show, import,", ["connections", "shwo", "github"]],
     ["unknown command 'x?y'", ["audit", "x\x1by"]],
@@ -98,10 +106,17 @@ describe("a group that has no such command", () => {
     [/^nexusd: unknown command 'refresh': did you mean nexusd connections refresh\?\n/, ["refresh"]],
     [/'list': did you mean nexusd provider list, or nexusd connections list, or nexusd keys list/, ["list"]],
   ])("says %s", async (sentence, args) => {
-    const shell = await ended(2, args, fakeShell());
-    const said =
-      typeof sentence === "string" ? expect.stringContaining(sentence) : expect.stringMatching(sentence);
-    expect(shell.err()).toEqual(said);
+    await refused(sentence, args);
+  });
+
+  it.each([
+    [/^nexusd: unknown command 'foo'\nsee: nexusd --help\n$/, ["foo", "--help"]],
+    ["Did you mean connections?", ["conections", "--help"]],
+    [/'create': there are .*; did you mean nexusd provider add\?\n/, ["provider", "create", "-h", "acme"]],
+    ["'foo': there are list,", ["connections", "foo", "--json", "--help"]],
+    [/^nexusd: unknown command 'foo'\n/, ["help", "foo"]],
+  ])("says %s for its help too", async (sentence, args) => {
+    await refused(sentence, args);
   });
 });
 

@@ -93,8 +93,10 @@ describe.each(documents)("%s", (name) => {
 
   it("calls commands and flags that nexusd has", async () => {
     for (const { words, flags } of commandsOf(name)) {
-      const help = await helpOf(words);
-      const [first = "", second = ""] = words;
+      const [first = "", given = ""] = words;
+      // `plan|apply` names each of them.
+      const [second = ""] = given.split("|");
+      const help = await helpOf([first, second, ...words.slice(2)].filter((word) => word !== ""));
       const isGroup = first !== "" && (await helpOf([first])).split("\n")[0]?.includes("[command]");
       const named = first === "" ? "" : ` ${first}(\\|\\w+)?${isGroup ? ` ${second}` : ""}`;
       const usage = new RegExp(`^Usage: nexusd${named}`);

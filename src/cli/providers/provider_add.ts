@@ -8,6 +8,7 @@ import { type DaemonFlags, type DaemonSession, daemonCommand } from "../shell/da
 import { addNotes } from "../shell/help.js";
 import { collectPair } from "../shell/option_values.js";
 import type { Shell } from "../shell/shell.js";
+import { shellWord } from "../shell/text.js";
 import {
   clientSecretOf,
   createClient,
@@ -68,6 +69,7 @@ export function providerAddCommand(shell: Shell, connectNow: ConnectNow): Comman
       name ?? (await askForTemplate(session)),
       `; for another provider, ${endpointFlags}`,
     );
+    refuseOtherIssuer(template, flags);
     const isAsking = shell.stdin.isTTY && (wantsTemplate || lacksClientId(template, flags));
     const answers = isAsking ? await askForProfile(session, template, flags) : flags;
     const added = await addProvider(session, template, answers, isAsking ? [] : template.notes);
@@ -84,6 +86,16 @@ async function isOwn(session: DaemonSession, name: string, flags: Flags): Promis
   if ([issuer, authUrl, tokenUrl, grantType].every((flag) => flag === undefined)) return false;
   const wanted = canonicalName(name);
   return (await listTemplates(session, wanted)).every((template) => template.name !== wanted);
+}
+
+/** A template that has its own endpoints would go on using them. @throws CommandFailure */
+function refuseOtherIssuer({ name, provider }: ProviderTemplate, flags: Flags): void {
+  const { issuer, authUrl, tokenUrl } = flags;
+  const isReplaced = authUrl !== undefined && tokenUrl !== undefined;
+  if (issuer === undefined || isReplaced || !provider?.authUrl || issuer === provider.issuer) return;
+  throw usageFailure(
+    `the template ${name} has endpoints of its own, and --issuer would leave them: leave it out, or add your provider under another name: nexusd provider add ${name}-2 --issuer ${shellWord(issuer)}`,
+  );
 }
 
 function usesConsent({ provider }: ProviderTemplate): boolean {

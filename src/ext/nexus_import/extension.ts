@@ -7,8 +7,17 @@ import type { ImportFlags } from "./import_run.js";
 /** Moves providers, connections and grants of a Nexus into the daemon: `nexusd import nexus`. */
 export const nexusImport: Extension = {
   name: "nexus_import",
-  // Used once, and by few: its page leads to it (docs/moving-from-nexus.md).
-  hiddenCommands: [importCommand],
+  commands: [
+    {
+      group: "Get started",
+      name: "import",
+      summary: "import everything from a running Nexus",
+      examples: {
+        nexus: "--broker http://127.0.0.1:8080 --key-file nexus.key --database-file nexus.url",
+      },
+      make: importCommand,
+    },
+  ],
 };
 
 function importCommand(shell: Shell): Command {
@@ -32,7 +41,6 @@ function importCommand(shell: Shell): Command {
     addNotes(
       nexus,
       "Stop the clients of Nexus before, and Nexus afterwards: a provider that rotates refresh tokens ends a grant that two programs use. You can run it again: it leaves what is there.",
-      "Example: nexusd import nexus --broker http://127.0.0.1:8080 --key-file nexus.key --database-file nexus.url",
     ),
   );
   return new Command("import").addCommand(nexus);

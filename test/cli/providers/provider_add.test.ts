@@ -20,7 +20,12 @@ const templates: MessageInitShape<typeof ProviderTemplateSchema>[] = [
     docsUrl: "https://docs.example/github",
     redirectUri: "http://localhost:8080/auth/callback/github",
     notes: ["A note."],
-    provider: { authType: AuthType.OAUTH2, scopes: ["read:user"] },
+    provider: {
+      authType: AuthType.OAUTH2,
+      scopes: ["read:user"],
+      authUrl: "https://github.example/authorize",
+      tokenUrl: "https://github.example/token",
+    },
   },
   { name: "gitlab", displayName: "GitLab", provider: { authType: AuthType.OAUTH2 } },
   {
@@ -205,9 +210,19 @@ describe("provider add of a name that is no template's", () => {
     expect(shell.err()).toContain("for another provider, give --issuer, or --auth-url and --token-url");
   });
 
+  const ofIssuer = ["--issuer", "https://i.example", "--client-id", "id", "--auth-method", "none"];
+
   it("keeps to the template where there is one", async () => {
-    const given = ["github", "--issuer", "https://i.example", "--client-id", "id", "--auth-method", "none"];
-    const { request } = await add(given);
-    expect(request).toMatchObject({ template: "github", provider: { issuer: "https://i.example" } });
+    const { request } = await add(["gitlab", ...ofIssuer]);
+    expect(request).toMatchObject({ template: "gitlab", provider: { issuer: "https://i.example" } });
+  });
+
+  it("refuses an issuer beside a template's own endpoints, unless both are replaced", async () => {
+    const { code, request, shell } = await add(["github", ...ofIssuer]);
+    expect([code, request]).toEqual([2, undefined]);
+    expect(shell.err()).toContain("nexusd provider add github-2 --issuer https://i.example");
+    const endpoints = ["--auth-url", "https://i.example/auth", "--token-url", "https://i.example/token"];
+    const replaced = await add(["github", ...ofIssuer, ...endpoints]);
+    expect([replaced.code, replaced.request?.template]).toEqual([0, "github"]);
   });
 });
