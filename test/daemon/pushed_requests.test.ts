@@ -60,9 +60,12 @@ describe("pushed authorization requests", () => {
       pushed_authorization_request_url: `${world.provider.origin}/par`,
       ...options,
     };
-    const { authUrl } = await world.request(await world.register({ oauth2_options, scopes: ["read"] }));
-    return await fetch(authUrl, { redirect: "manual" });
+    const request = await world.request(await world.register({ oauth2_options, scopes: ["read"] }));
+    connectionId = request.connection_id;
+    return await fetch(request.authUrl, { redirect: "manual" });
   };
+  let connectionId = "";
+  const connection = async () => (await world.clients.connections.getConnection({ connectionId })).connection;
 
   it("hold what the browser would have carried, with the client's authentication", async () => {
     const { status, headers } = await opened();
@@ -85,7 +88,6 @@ describe("pushed authorization requests", () => {
 
   it.each([
     ["503", () => json({}, 503), {}, 503],
-    ["a refusal of the client", () => json({ error: "invalid_client" }, 401), {}, 502],
     ["no request_uri", () => json({ expires_in: 60 }, 201), {}, 502],
     ["a page", () => json("<html>", 200), {}, 502],
     ["no endpoint", () => json({}), { pushed_authorization_request_url: "" }, 502],
@@ -95,5 +97,26 @@ describe("pushed authorization requests", () => {
     const body = await page.text();
     expect([page.status >= 500, body.includes("the-client-secret")]).toEqual([true, false]);
     expect(page.status).toBe(expected);
+  });
+
+  it.each([
+    [400, "invalid_request", "authorization_failed", "HTTP status 400, invalid_request"],
+    [400, "invalid_redirect_uri", "authorization_failed", "register this redirect URI at the provider"],
+    [401, "invalid_client", "client_rejected", "HTTP status 401, invalid_client"],
+    [403, "unknown_word", "authorization_failed", "HTTP status 403, unknown_word"],
+  ])("that are refused end the consent, with the reason: %i %s", async (status, error, reason, detail) => {
+    answer = json({ error }, status);
+    const returned = new URL((await opened()).headers.get("location") ?? "");
+    expect(returned.searchParams.get("error")).toBe(error);
+    expect(await connection()).toMatchObject({
+      status: ConnectionStatus.FAILED,
+      problem: { reason, message: expect.stringContaining(detail) },
+    });
+  });
+
+  it.each([429, 503])("that are put off by %i leave the consent as it is", async (status) => {
+    answer = json({ error: "slow_down" }, status);
+    expect((await opened()).status).toBe(503);
+    expect((await connection())?.status).toBe(ConnectionStatus.PENDING);
   });
 });

@@ -12,9 +12,10 @@ import type { VaultParts } from "../credentials/parts.js";
 import type { McpServers } from "../providers/mcp_servers.js";
 import type { RevocationQueue } from "../revocation/revocation_queue.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
-import { PushedRequests } from "../token_endpoint/pushed_requests.js";
+import { type PushedLocation, PushedRequests } from "../token_endpoint/pushed_requests.js";
 import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
 import { ConsentEnding } from "./consent_ending.js";
+import { refusedPush } from "./consent_problem.js";
 import {
   asking,
   bindingName,
@@ -83,10 +84,27 @@ export class Authorize {
         return { kind: "step_up", binding, stepUp: { ...asked, formToken: formTokenOf(value, stateHash) } };
       }
       const pushed = await this.#pushes.locate(stateHash, { server, profile, pending, state, secret });
+      if (pushed.kind === "push_refused") return await this.#refused(state, pushed, binding);
       if (pushed.kind !== "location") return this.ending.unstarted(profile.id, pushed);
       return { kind: "redirect", location: pushed.location, binding };
     };
     return (await untilAnswered(steps)) as StartOutcome;
+  }
+
+  /** The request is over as by an error that comes to the redirect URI, which a provider that refuses a pushed request does not send. */
+  async #refused(
+    state: string,
+    { failure, profile }: Extract<PushedLocation, { kind: "push_refused" }>,
+    binding: BrowserBinding,
+  ): Promise<StartOutcome> {
+    const pending = await this.take(hashState(state));
+    if (!pending) return unknownRequest(state, this.options.clock.nowMs());
+    const problem = await refusedPush(failure, profile, pending.redirectUri, this.options.mcp);
+    const word = failure.oauthError ?? problem.reason;
+    const ended = { pending, ...problem, word, type: "oauth_error", actor: browser } as const;
+    const returned = returnRefused(pending, profile, await this.ending.end(ended));
+    if (returned.kind === "return") return { kind: "redirect", location: returned.location, binding };
+    return returned as ConsentFailure;
   }
 
   async decline(

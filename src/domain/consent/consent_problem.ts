@@ -95,6 +95,17 @@ export async function refusedExchange(
   return { ...problem, detail };
 }
 
+/** Of an authorization request that was pushed and refused (RFC 9126 section 2.3); the client as in `refusedExchange`. */
+export async function refusedPush(
+  failure: GrantFailure,
+  profile: ProviderProfile,
+  redirectUri: string,
+  mcp: McpServers | undefined,
+): Promise<ConsentProblem> {
+  const { type, reason, detail } = await refusedExchange(failure, profile, redirectUri, mcp);
+  return { reason: reason === type ? "authorization_failed" : reason, detail };
+}
+
 function dpopWords({ name }: ProviderProfile): string {
   return `DPoP (RFC 9449): set dpop in the oauth2_options of the profile ${name} to always, or turn sender-constrained tokens off for this client at the provider, then consent again`;
 }

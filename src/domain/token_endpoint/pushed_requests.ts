@@ -7,6 +7,7 @@ import { GrantFailure } from "../../oauth/failure.js";
 import type { Log } from "../../runtime/log.js";
 import type { AuthorizationSecret } from "../../store/records/secret_codec.js";
 import type { Store } from "../../store/store.js";
+import { refusalWords } from "./refused_client.js";
 import type { TokenEndpointClient } from "./token_endpoint_client.js";
 
 export interface PushedRequestsDeps {
@@ -31,6 +32,8 @@ export interface LocatedRequest {
 /** Where the browser goes, or why it goes nowhere. */
 export type PushedLocation =
   | { readonly kind: "location"; readonly location: string }
+  /** The provider refuses this request, of this profile: the same one is not taken a minute later. */
+  | { readonly kind: "push_refused"; readonly failure: GrantFailure; readonly profile: ProviderProfile }
   | { readonly kind: "provider_unreachable" | "provider_misconfigured" };
 
 /** Pushes authorization requests (RFC 9126), where the server demands it or the profile asks for it. */
@@ -89,9 +92,16 @@ export class PushedRequests {
       return { kind: "location", location: pushed };
     } catch (error) {
       if (!(error instanceof GrantFailure)) throw error;
-      log.warn({ ...context, failure: error.message }, "authorization request not pushed");
+      const details = { failure: error.message, description: refusalWords(error) };
+      log.warn({ ...context, ...details }, "authorization request not pushed");
+      if (isRefused(error)) return { kind: "push_refused", failure: error, profile };
       const isPassing = error.kind === "transient" || error.kind === "ambiguous";
       return { kind: isPassing ? "provider_unreachable" : "provider_misconfigured" };
     }
   }
+}
+
+/** Whether the server judged the request (RFC 9126 section 2.3). Its words are those of the authorization endpoint, too: any of them counts. */
+function isRefused({ kind, httpStatus, isRefusal }: GrantFailure): boolean {
+  return httpStatus !== undefined && (kind === "client" || kind === "invalid_grant" || isRefusal);
 }
