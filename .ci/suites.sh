@@ -43,6 +43,7 @@ suites() {
   suite walk 1800 1 walk "README.md docs/ src/cli src/ext package.json scripts test/walk" "npm run --silent test:walk"
   suite conformance 1200 1 go "$wire test/conformance" "npm run --silent test:conformance"
   suite kubernetes 1800 1 kubernetes "src/ext/kubernetes src/ext/manifest src/ext/identity deploy/helm test/ext/kubernetes" "npm run --silent test:kubernetes"
+  suite walks 600 1 postgresql "src/domain src/service src/server src/ext test/walks" "npm run --silent walks"
   suite demo-fleet 640 1 postgresql "examples/demo" "npm run --silent demo -- --fleet --auto --json"
   suite model-fleet 600 1 "" "$fleet $refresh" "npm run --silent test:model -- --fleet --runs $(for_change_or_all 200 400) --seed $(seed)"
   suite fuzz 600 1 "" "src/oauth src/outbound src/model src/store/records src/ext/policy test/fuzz" \

@@ -53,7 +53,7 @@ export function violationsOf({ title, stations }: Walk, sources: Readonly<Record
       violations.push(`${title}: ${file} has no ${owner}`);
     // A method, a property that holds a function, or a function.
     const defines = new RegExp(
-      `^\\s*(export |async |private |static |readonly |function |const |#)*${name}\\b`,
+      `^\\s*(export |async |private |static |readonly |function |const |[#*])*${name}\\b`,
       "m",
     );
     if (!defines.test(text)) violations.push(`${title}: ${file} does not define ${name}`);
