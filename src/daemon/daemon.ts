@@ -11,7 +11,13 @@ import type { Listeners } from "../server/listeners.js";
 import { refuseCopies } from "../store/files/refuse_copies.js";
 import { type ApiKey, loadApiKey } from "../vault/api_key_file.js";
 import type { DaemonHub } from "./daemon_hub.js";
-import { type DaemonExtension, type Membership, type RunningExtension, StartRefused } from "./extension.js";
+import {
+  type DaemonExtension,
+  type Membership,
+  type RunningExtension,
+  StartRefused,
+  tablesOf,
+} from "./extension.js";
 import { type MadeListeners, makeListeners } from "./make_listeners.js";
 import { closeKeyFile, tellOfOpenSecret } from "./open_vault.js";
 import { type DaemonOptions, type Opening, Resources } from "./resources.js";
@@ -43,7 +49,7 @@ export class Daemon {
     process.umask(0o077);
     const templates = await Catalogue.open(options.config.catalogFile);
     let member: Membership | undefined;
-    const resources = await Resources.open(options, async (opening) => {
+    const resources = await Resources.open(options, tablesOf(extensions), async (opening) => {
       member = await joined(options, opening, extensions);
       return member;
     });

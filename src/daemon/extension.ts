@@ -17,6 +17,7 @@ import type { OpsPages } from "../server/pages/ops_listener.js";
 import type { DescribeProvider } from "../server/pages/page_words.js";
 import type { BoundService } from "../service/pipeline/bound_service.js";
 import type { ServiceDefinition } from "../service/pipeline/service_definition.js";
+import type { ExtensionTable } from "../store/lmdb/table.js";
 import type { DaemonHub } from "./daemon_hub.js";
 import { type ExitCode, exitCodes } from "./exit_codes.js";
 import type { DaemonClocks, DaemonOptions, Joined, Opening, Resources } from "./resources.js";
@@ -131,6 +132,8 @@ export interface DaemonExtension {
   ): Promise<ServiceManager | undefined>;
   /** Before a store is open. Resolves with undefined where the settings leave the daemon alone. @throws StartRefused */
   join?(options: DaemonOptions, opening: Opening): Promise<Membership | undefined>;
+  /** What it keeps in the store. */
+  readonly tables?: readonly ExtensionTable[];
   readonly grantTypes?: readonly GrantTypeRow[];
   /** Makes tokens that may do less than their connection's. Called when the first is asked for. */
   readonly downscoping?: OpenDownscoping;
@@ -141,6 +144,11 @@ export interface DaemonExtension {
   readonly keepsPolicy?: boolean;
   /** Resolves with undefined where the settings leave it off. */
   open?(core: Core): Promise<RunningExtension | undefined>;
+}
+
+/** The tables that a store has beside its own. */
+export function tablesOf(extensions: readonly DaemonExtension[]): readonly ExtensionTable[] {
+  return extensions.flatMap(({ tables = [] }) => tables);
 }
 
 /** An extension keeps the daemon from starting; its settings cannot be used, unless the exit code says otherwise. */

@@ -87,6 +87,7 @@ export class Resources {
   /** @throws DataFolderInUse, TlsError, KeyError, StoreDamaged, StoreFailed, StartRefused */
   static async open(
     options: DaemonOptions,
+    tables: StoreOptions["tables"],
     join: (opening: Opening) => Promise<Joined | undefined>,
   ): Promise<Resources> {
     const { config, log, clock } = options;
@@ -103,7 +104,7 @@ export class Resources {
         ...{ config, environment, clock, log },
         announce: (path, message) => newKeys.announce(path, message),
       });
-      const storeOptions = storeOptionsOf(options, metrics);
+      const storeOptions = { ...storeOptionsOf(options, metrics), tables };
       joined = await join({ vault: opened.vault, store: storeOptions });
       store = joined?.store ?? Store.open(storeOptions);
       await closeOnExec(pathOf(config.dataDir, storeFileName), log);

@@ -27,6 +27,7 @@ import { type Databases, openDatabases } from "./lmdb/databases.js";
 import { checkStoreFile, markClosed, markOpen } from "./lmdb/file_check.js";
 import { damaged, isDamage } from "./lmdb/store_error.js";
 import { StoreFailure } from "./lmdb/store_failure.js";
+import type { ExtensionTable } from "./lmdb/table.js";
 import { Reads } from "./reads.js";
 import type { Recording } from "./recording.js";
 import type { CommittedChange } from "./records/log_codec.js";
@@ -143,7 +144,7 @@ export class Store extends Reads {
   }
 
   protected static opened<S extends Store>(
-    { folder }: StoreOptions,
+    { folder, tables }: StoreOptions,
     make: (databases: Databases, path: string) => S,
   ): S {
     const path = join(folder, storeFileName);
@@ -151,7 +152,7 @@ export class Store extends Reads {
     markOpen(path);
     let databases: Databases | undefined;
     try {
-      databases = openDatabases(path);
+      databases = openDatabases(path, tables);
       const store = make(databases, path);
       syncFolder(folder);
       return store;
@@ -302,6 +303,8 @@ export interface StoreOptions {
   /** How much of the audit log is kept. */
   readonly audit?: AuditRetention;
   readonly timing?: CommitTiming;
+  /** Those of the extensions of this program: what another one wrote into tables of its own stays as it is. */
+  readonly tables?: readonly ExtensionTable[] | undefined;
   /** A replica becomes a store of its own: it has left the fleet, or comes from a backup of a replica. */
   readonly leavesFleet?: boolean;
 }

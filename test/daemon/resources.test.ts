@@ -30,6 +30,7 @@ it.runIf(process.platform === "linux")("lets no program that the daemon runs inh
   };
   const resources = await Resources.open(
     { config, log: silentLog, clock: new SystemClock(), random: () => 0.5, onFatal },
+    [],
     async () => undefined,
   );
   const found = (["all", "inherited"] as const).map((which) => openBelow(config.dataDir, which));

@@ -16,7 +16,7 @@ import type { Renewed } from "../../src/oauth/grants/renewal.js";
 import type { OutboundFetch } from "../../src/outbound/outbound.js";
 import { Secret } from "../../src/runtime/secret.js";
 import type { SpoolFile } from "../../src/store/files/spool_file.js";
-import { Store } from "../../src/store/store.js";
+import { Store, type StoreOptions } from "../../src/store/store.js";
 import { ManualClock } from "../fakes/manual_clock.js";
 import { WiredDomain } from "../fakes/wired_domain.js";
 import { aProfile } from "../samples.js";
@@ -74,10 +74,10 @@ export class Engine extends WiredDomain {
     options: Pick<
       ConstructorParameters<typeof WiredDomain>[0],
       "fleet" | "maxRejectionsPerHour" | "isAudited" | "tracing"
-    > = {},
+    > & { readonly tables?: StoreOptions["tables"] } = {},
   ) {
     const clock = new ManualClock(startMs);
-    const store = Store.open({ folder, nowMs: startMs });
+    const store = Store.open({ folder, nowMs: startMs, tables: options.tables });
     super({
       ...options,
       isCached: true,

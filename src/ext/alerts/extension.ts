@@ -1,11 +1,13 @@
 import type { Extension } from "../../cli/shell/shell.js";
 import { notifyCommand } from "./notify.js";
 import { notifySettings } from "./notify_settings.js";
+import { alertTables } from "./outbox/tables.js";
 
 /** Webhooks and commands that are called when a user must act, and `nexusd notify`. */
 export const alerts: Extension = {
   name: "alerts",
   settings: notifySettings,
+  tables: alertTables,
   commands: [
     {
       group: "Look after connections",
@@ -23,9 +25,11 @@ export const alerts: Extension = {
       "Attempts to notify a receiver, by outcome: taken, failed (retried), given_up.",
       ["taken", "failed", "given_up"],
     );
-    const { waitingNotifications } = await import("../../store/indexes/numbers.js");
-    metrics.addGauge("nexus_notifications_waiting", "Notifications that receivers have not taken yet.", () =>
-      Number(store.raw((databases) => waitingNotifications(databases))),
+    const { outboxIn } = await import("./outbox/notification_queue.js");
+    metrics.addGauge(
+      "nexus_notifications_waiting",
+      "Notifications that receivers have not taken yet.",
+      () => outboxIn(store).count,
     );
     const { webhook, command, file } = notifySettings.of(config);
     // A spoke asks its hub to test the receivers of the hub.

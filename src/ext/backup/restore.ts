@@ -22,7 +22,7 @@ import { DataLoss } from "../../model/errors.js";
 import type { Clock } from "../../runtime/clock.js";
 import { lockDataFolder } from "../../store/files/data_folder.js";
 import { syncFolder } from "../../store/files/sync_folder.js";
-import { Store, storeFileName } from "../../store/store.js";
+import { Store, type StoreOptions, storeFileName } from "../../store/store.js";
 import { KeyError } from "../../vault/key_file.js";
 import { KeyRingSource } from "../../vault/key_source.js";
 import { Vault } from "../../vault/vault.js";
@@ -46,12 +46,13 @@ export function restoreFromSettings(options: {
   readonly force: boolean;
   readonly environment: NodeJS.ProcessEnv;
   readonly clock: Clock;
+  readonly tables: StoreOptions["tables"];
 }): Promise<RestoreReport> {
-  const { config, file, force, clock } = options;
+  const { config, file, force, clock, tables } = options;
   const environment = withoutVariablesOf(config.providersFile, options.environment);
   process.umask(0o077);
   const keys = new KeyRingSource({ source: config.encryptionKey, environment, clock });
-  return restoreStore({ dataDir: config.dataDir, keys, file, force, clock });
+  return restoreStore({ dataDir: config.dataDir, keys, file, force, clock, tables });
 }
 
 /** The data folder holds a store, which would be lost. */
@@ -67,6 +68,8 @@ export interface RestoreOptions {
   /** Replace a store, which is kept under another name, with the backup. */
   readonly force: boolean;
   readonly clock: Clock;
+  /** Of the extensions. */
+  readonly tables: StoreOptions["tables"];
 }
 
 export interface RestoreReport {
@@ -86,7 +89,7 @@ export interface RestoreReport {
  * @throws DataFolderInUse, StoreInTheWay, KeyError, BackupDamaged, StoreDamaged, and errors of the file system
  */
 export async function restoreStore(options: RestoreOptions): Promise<RestoreReport> {
-  const { dataDir, file, force, clock } = options;
+  const { dataDir, file, force, clock, tables } = options;
   const lock = lockDataFolder(dataDir);
   try {
     const path = join(dataDir, storeFileName);
@@ -100,7 +103,11 @@ export async function restoreStore(options: RestoreOptions): Promise<RestoreRepo
     const folder = mkdtempSync(join(dataDir, restoreFolderPrefix));
     try {
       await extract(file, header.manifest, join(folder, storeFileName));
-      const counts = await prepare(folder, header.manifest, vault, clock);
+      const counts = await prepare(
+        { folder, nowMs: clock.nowMs(), tables, leavesFleet: true },
+        header.manifest,
+        vault,
+      );
       const kept = put(join(folder, storeFileName), path, clock.nowMs());
       return { manifest: header.manifest, ...counts, kept };
     } finally {
@@ -168,13 +175,11 @@ async function extract(file: string, manifest: BackupManifest, path: string): Pr
 
 /** Opens every record, and makes the copy fit to be served. */
 async function prepare(
-  folder: string,
+  options: StoreOptions,
   manifest: BackupManifest,
   ring: Vault,
-  clock: Clock,
 ): Promise<RestoredCounts> {
-  const nowMs = clock.nowMs();
-  const store = Store.open({ folder, nowMs, leavesFleet: true });
+  const store = Store.open(options);
   try {
     if (store.databaseId !== manifest.databaseId)
       throw new BackupDamaged("holds another store than its header says");
@@ -183,7 +188,7 @@ async function prepare(
     const { unreadable } = await verifySealed(store, vault);
     if (unreadable.length > manifest.unreadableRecords)
       throw new BackupDamaged(`holds ${unreadable.length} sealed records that do not open`);
-    return await beginRestored(store, nowMs, owner.name);
+    return await beginRestored(store, options.nowMs, owner.name);
   } finally {
     await store.close();
   }

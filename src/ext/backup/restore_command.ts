@@ -7,6 +7,7 @@ import { formatFields } from "../../cli/shell/text.js";
 import { withProgress } from "../../cli/terminal/progress.js";
 import { loadConfig } from "../../config/config.js";
 import { type ExitCode, exitCodes } from "../../daemon/exit_codes.js";
+import { tablesOf } from "../../daemon/extension.js";
 import type { RestoreReport } from "./restore.js";
 
 interface RestoreFlags {
@@ -45,7 +46,8 @@ export function restoreCommand(shell: Shell): Command {
       try {
         const { env: environment, clock } = shell;
         const force = flags.force === true;
-        const work = () => restoreFromSettings({ config, file, force, environment, clock });
+        const work = () =>
+          restoreFromSettings({ config, file, force, environment, clock, tables: tablesOf(extensions) });
         const report = await withProgress(shell, () => `restore ${file}`, work);
         shell.stdout.write(flags.json ? `${JSON.stringify(resultOf(report))}\n` : formatReport(report));
       } catch (error) {

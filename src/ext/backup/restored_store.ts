@@ -1,24 +1,24 @@
 import { markRestored, type RestoredCounts } from "../../domain/operations/restored_records.js";
-import { countNotification } from "../../store/indexes/numbers.js";
+import { forgetCounts } from "../../store/indexes/numbers.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
 
 export type { RestoredCounts };
 
-/** Notifications of one commit. */
+/** Entries of one commit. */
 const page = 200;
 
 /**
  * Makes a copy that comes from a backup fit to be served, beyond `markRestored`:
  *
  * - It gets another epoch, so that watchers start again.
- * - It has no notification, because the original store may have sent it.
+ * - It has nothing of what belongs to the original store alone: a notification, for example, may have been sent there.
  *
  * The copy is not in use yet, and is thrown away when this fails.
  */
 export async function beginRestored(store: Store, nowMs: number, principal: string): Promise<RestoredCounts> {
   const counts = await markRestored(store, nowMs);
-  while (await store.commit((tx) => clearNotifications(tx)));
+  while (await store.commit((tx) => emptyTables(tx)));
   await store.commit((tx) => {
     tx.beginEpoch();
     tx.appendAudit({ timeMs: nowMs, principal, type: "store.restored", count: counts.marked });
@@ -26,16 +26,18 @@ export async function beginRestored(store: Store, nowMs: number, principal: stri
   return counts;
 }
 
-/** Receivers are not notified of what the original may have reported. @returns whether there are more */
-function clearNotifications(tx: Transaction): boolean {
+/** What stays with the daemon that wrote it. @returns whether there is more */
+function emptyTables(tx: Transaction): boolean {
   return tx.raw((databases) => {
-    const { notifications, notificationsDue } = databases;
-    const keys = [...notifications.getKeys({ limit: page })];
-    for (const key of keys) {
-      notifications.removeSync(key);
-      countNotification(databases, key[0], -1n);
+    let left = page;
+    for (const [table, entries] of databases.extensions) {
+      if (!table.options.isEmptyAfterRestore) continue;
+      const keys = [...entries.getKeys({ limit: left })];
+      for (const key of keys) entries.removeSync(key);
+      left -= keys.length;
+      if (left === 0) return true;
+      forgetCounts(databases, table);
     }
-    for (const key of [...notificationsDue.getKeys({ limit: page })]) notificationsDue.removeSync(key);
-    return keys.length === page;
+    return false;
   });
 }

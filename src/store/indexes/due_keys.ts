@@ -1,4 +1,4 @@
-import type { Table } from "../lmdb/databases.js";
+import type { Table } from "../lmdb/table.js";
 
 /** Whose turn it is, when, and what is due. */
 export type DueKey = [group: string, atMs: number, subject: string];

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { type Databases, decodeCount, encodeCount, type NumberKey } from "../lmdb/databases.js";
+import type { ExtensionTable } from "../lmdb/table.js";
 
 /** Longer names are kept under their hash: keys of LMDB are bounded. */
 const maxNameBytes = 1024;
@@ -27,13 +28,32 @@ export function addToNumber(databases: Databases, key: NumberKey, difference: bi
   writeNumber(databases, key, value < 0n ? 0n : value);
 }
 
-/** Notifications that a receiver has not taken yet; without one, those of all receivers. */
-export function waitingNotifications(databases: Databases, receiver?: string): bigint {
-  return readNumber(databases, receiver === undefined ? ["notifications"] : ["notifications", receiver]);
+/** Entries of an extension's table, of those that it counts; those of a group, or all. */
+export function countOf(databases: Databases, table: ExtensionTable, group?: string): bigint {
+  return readNumber(databases, numberOf(table, group));
 }
 
-/** Inside a transaction. One notification of a receiver more, or less. */
-export function countNotification(databases: Databases, receiver: string, difference: 1n | -1n): void {
-  addToNumber(databases, ["notifications"], difference);
-  addToNumber(databases, ["notifications", receiver], difference);
+/** Inside a transaction. One entry of the group more, or less. */
+export function countEntry(
+  databases: Databases,
+  table: ExtensionTable,
+  group: string,
+  difference: 1n | -1n,
+): void {
+  addToNumber(databases, numberOf(table), difference);
+  addToNumber(databases, numberOf(table, group), difference);
+}
+
+/** Inside a transaction: the table is empty now. */
+export function forgetCounts(databases: Databases, table: ExtensionTable): void {
+  for (const key of [...databases.numbers.getKeys({ start: numberOf(table) })]) {
+    // A key of one part is read as that part.
+    if ([key].flat()[0] !== table.name) return;
+    writeNumber(databases, key, 0n);
+  }
+}
+
+/** No number of the core begins with the name of a table. */
+function numberOf({ name }: ExtensionTable, group?: string): NumberKey {
+  return (group === undefined ? [name] : [name, group]) as unknown as NumberKey;
 }

@@ -1,6 +1,5 @@
 import {
   ABORT,
-  type Database,
   type Key,
   keyValueToBuffer,
   open,
@@ -10,9 +9,10 @@ import {
 import type { ConnectionStatus } from "../../model/connections/connection.js";
 import { DataLoss } from "../../model/errors.js";
 import { isReadDamage } from "./store_error.js";
+import type { ExtensionTable, ExtensionTables, Table } from "./table.js";
 
 /** For commits of another kind: only this layer imports lmdb. */
-export { ABORT, type Key, keyValueToBuffer };
+export { ABORT, keyValueToBuffer };
 
 /** Names the numbers that commits keep up to date, so that nobody has to count. */
 export type NumberKey =
@@ -25,23 +25,10 @@ export type NumberKey =
   | ["tombstones"]
   /** The newest revision whose tombstone was pruned. */
   | ["floor"]
-  /** Notifications that wait. */
-  | ["notifications"]
-  /** Those of a receiver. */
-  | ["notifications", string]
   /** Sealed records that need this key. */
   | ["sealed", string];
 
 type Bytes = Uint8Array;
-
-/** What commits need of an LMDB database. */
-export type Table<K extends Key> = Pick<
-  Database<Bytes, K>,
-  "getBinary" | "doesExist" | "getRange" | "getKeys"
-> & {
-  putSync(key: K, value: Bytes): void;
-  removeSync(key: K): boolean;
-};
 
 /**
  * The LMDB databases of one store. Layouts of the values: `nexus/store/v1/records.proto`; index entries have
@@ -79,17 +66,12 @@ export interface Databases {
   /** Key: `kid`. */
   readonly clientKeys: Table<string>;
   readonly apiKeys: Table<string>;
-  /** In order per receiver and subject. */
-  readonly notifications: Table<[receiver: string, subject: string, number: number]>;
-  readonly notificationsDue: Table<[receiver: string, nextAttemptMs: number, subject: string]>;
-  /** When a connection is looked at for a consent that ends soon; see `encodeCount`. */
-  readonly expiries: Table<string>;
-  readonly expiriesDue: Table<[atMs: number, connectionId: string]>;
-  readonly consentLinks: Table<[expiresAtMs: number, codeHash: string]>;
+  /** See `ExtensionTable.of`. */
+  readonly extensions: ExtensionTables;
 }
 
-/** One of the databases, by its name here. */
-export type TableName = Exclude<keyof Databases, "root">;
+/** One of the databases of the core, by its name here. */
+export type TableName = Exclude<keyof Databases, "root" | "extensions">;
 
 /** What LMDB calls each. */
 export const lmdbNames: Readonly<Record<TableName, string>> = {
@@ -114,11 +96,6 @@ export const lmdbNames: Readonly<Record<TableName, string>> = {
   imports: "imports",
   clientKeys: "client_keys",
   apiKeys: "api_keys",
-  notifications: "notifications",
-  notificationsDue: "notifications_due",
-  expiries: "expiries",
-  expiriesDue: "expiries_due",
-  consentLinks: "consent_links",
 };
 
 /** Those whose keys are bytes; the keys of the others are ordered by lmdb's encoding. */
@@ -145,13 +122,19 @@ export function decodeCount(bytes: Uint8Array): bigint {
   return new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0);
 }
 
-/** Opens the store's file at `path`. */
-export function openDatabases(path: string): Databases {
+/** Opens the store's file at `path`. @param own the tables of extensions @throws Error when two tables have one name */
+export function openDatabases(path: string, own: readonly ExtensionTable[] = []): Databases {
+  const names = [...Object.values(lmdbNames), ...own.map(({ name }) => name)];
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) throw new Error(`two tables of the store are called ${twice}`);
   const root = openRoot(path);
   const tables = tableNames.map(
     (name) => [name, openTable(root, lmdbNames[name], keyedByBytes.has(name))] as const,
   );
-  return { root, ...Object.fromEntries(tables) } as Databases;
+  const extensions: ExtensionTables = new Map(
+    own.map((table) => [table, openTable<Key>(root, table.name, table.options.isKeyedByBytes === true)]),
+  );
+  return { root, ...Object.fromEntries(tables), extensions } as unknown as Databases;
 }
 
 /**
@@ -177,14 +160,15 @@ export function openRoot(path: string): RootDatabase<Bytes, string> {
 
 /** Every database by the name that LMDB has for it, with its keys as they lie on disk. */
 export function openRawTables(databases: Databases): ReadonlyMap<string, Table<Buffer>> {
-  const { root } = databases;
-  return new Map(
-    tableNames.map((name) => {
-      const lmdbName = lmdbNames[name];
-      if (keyedByBytes.has(name)) return [lmdbName, openTable<Buffer>(root, lmdbName, true)];
-      return [lmdbName, root.openDB<Bytes, Buffer>(lmdbName, { encoding: "binary", keyEncoder: padded })];
-    }),
-  );
+  const { root, extensions } = databases;
+  const raw = (lmdbName: string, isKeyedByBytes: boolean): [string, Table<Buffer>] => {
+    if (isKeyedByBytes) return [lmdbName, openTable<Buffer>(root, lmdbName, true)];
+    return [lmdbName, root.openDB<Bytes, Buffer>(lmdbName, { encoding: "binary", keyEncoder: padded })];
+  };
+  return new Map([
+    ...tableNames.map((name) => raw(lmdbNames[name], keyedByBytes.has(name))),
+    ...[...extensions.keys()].map(({ name, options }) => raw(name, options.isKeyedByBytes === true)),
+  ]);
 }
 
 /** lmdb compares keys of its own encoding four bytes at a time, and reads beyond their end: zeros must follow. */

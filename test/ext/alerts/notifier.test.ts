@@ -5,6 +5,7 @@ import { Notifier } from "../../../src/ext/alerts/notifier.js";
 import type { NotificationType } from "../../../src/ext/alerts/outbox/notification.js";
 import { plannedIn } from "../../../src/ext/alerts/outbox/notification_plans.js";
 import { NotificationReads, outboxIn } from "../../../src/ext/alerts/outbox/notification_queue.js";
+import { alertTables } from "../../../src/ext/alerts/outbox/tables.js";
 import type { Delivery, NotificationMessage, Receiver } from "../../../src/ext/alerts/receiver.js";
 import type { Connection } from "../../../src/model/connections/connection.js";
 import { Engine, hourMs, startMs, tokenSet } from "../../domain/engine.js";
@@ -61,7 +62,7 @@ const told = {
 };
 
 describe("Notifier", () => {
-  const engine = perTest(() => new Engine());
+  const engine = perTest(() => new Engine(undefined, undefined, { tables: alertTables }));
   let receivers: PlayedReceiver[];
   let notifier: Notifier;
   let links: ConsentLinks;

@@ -1,14 +1,20 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { beginRestored } from "../../../src/ext/backup/restored_store.js";
 import { GrantFailure } from "../../../src/oauth/failure.js";
-import { readNumber, writeNumber } from "../../../src/store/indexes/numbers.js";
-import { type NumberKey, nothing } from "../../../src/store/lmdb/databases.js";
+import { countEntry, countOf } from "../../../src/store/indexes/numbers.js";
+import { nothing } from "../../../src/store/lmdb/databases.js";
+import { ExtensionTable } from "../../../src/store/lmdb/table.js";
 import { Engine, hourMs, tokenSet } from "../../domain/engine.js";
 import { perTest } from "../../lifetimes.js";
 import { pending, stateHash } from "../../samples.js";
 
+const outgoing = new ExtensionTable<[string, number]>("outgoing", { isEmptyAfterRestore: true });
+const outgoingDue = new ExtensionTable<[number, string]>("outgoing_due", { isEmptyAfterRestore: true });
+const kept = new ExtensionTable<string>("kept");
+const tables = [outgoing, outgoingDue, kept];
+
 describe("a store that comes from a backup", () => {
-  const engine = perTest(() => new Engine());
+  const engine = perTest(() => new Engine(undefined, undefined, { tables }));
   let id: string;
   beforeEach(async () => {
     const profile = await engine.provider("op");
@@ -38,25 +44,28 @@ describe("a store that comes from a backup", () => {
     expect(events[0]?.event).toMatchObject({ type: "store.restored", count: 1 });
   });
 
-  it("has no notification that the original may have sent, whoever it was for", async () => {
-    const numberOf = (...receiver: [] | [string]) =>
-      engine.store.raw((databases) => readNumber(databases, ["notifications", ...receiver] as NumberKey));
+  it("has nothing of what belongs to the original alone, and no count of it", async () => {
+    const counts = () =>
+      engine.store.raw((databases) =>
+        [undefined, "ops", "dead"].map((group) => countOf(databases, outgoing, group)),
+      );
     await engine.store.commit((tx) =>
       tx.raw((databases) => {
-        const { notifications, notificationsDue } = databases;
         for (let index = 1; index <= 250; index++) {
-          const receiver = index % 2 === 0 ? "ops" : "dead";
-          notifications.putSync([receiver, "c1", index], nothing);
-          notificationsDue.putSync([receiver, index, "c1"], nothing);
+          const group = index % 2 === 0 ? "ops" : "dead";
+          outgoing.of(databases).putSync([group, index], nothing);
+          outgoingDue.of(databases).putSync([index, group], nothing);
+          countEntry(databases, outgoing, group, 1n);
         }
-        writeNumber(databases, ["notifications"], 250n);
-        for (const receiver of ["ops", "dead"]) writeNumber(databases, ["notifications", receiver], 125n);
+        kept.of(databases).putSync("c1", nothing);
       }),
     );
+    expect(counts()).toEqual([250n, 125n, 125n]);
     await restore();
-    const { notifications, notificationsDue } = engine.store.raw((databases) => databases);
-    expect([...notifications.getKeys({}), ...notificationsDue.getKeys({})]).toEqual([]);
-    expect([numberOf(), numberOf("ops"), numberOf("dead")]).toEqual([0n, 0n, 0n]);
+    const keysOf = (table: ExtensionTable) =>
+      engine.store.raw((databases) => [...table.of(databases).getKeys({})]);
+    expect([outgoing, outgoingDue, kept].map(keysOf)).toEqual([[], [], ["c1"]]);
+    expect(counts()).toEqual([0n, 0n, 0n]);
   });
 
   it("marks them as well where a profile cannot be read", async () => {

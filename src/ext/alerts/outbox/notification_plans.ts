@@ -6,6 +6,7 @@ import type { Store } from "../../../store/store.js";
 import type { Transaction } from "../../../store/transaction.js";
 import type { NotificationType } from "./notification.js";
 import { notificationTypeOf } from "./notification_codec.js";
+import { consentLinks, expiries, expiriesDue } from "./tables.js";
 
 /** What a link in a notification leads to: a consent for one connection, as long as what the notification reports goes on. */
 export interface ConsentLink {
@@ -24,18 +25,18 @@ export class NotificationPlanReads {
 
   /** Connections that are due at `untilMs` or earlier, the earliest first. */
   dueExpiries(untilMs: number, limit: number): { readonly atMs: number; readonly connectionId: string }[] {
-    const keys = this.databases.expiriesDue.getKeys({ end: [untilMs + 1, ""], limit });
+    const keys = expiriesDue.of(this.databases).getKeys({ end: [untilMs + 1, ""], limit });
     return Array.from(keys, ([atMs, connectionId]) => ({ atMs, connectionId }));
   }
 
   get nextExpiryMs(): number | undefined {
-    for (const [atMs] of this.databases.expiriesDue.getKeys({ limit: 1 })) return atMs;
+    for (const [atMs] of expiriesDue.of(this.databases).getKeys({ limit: 1 })) return atMs;
     return undefined;
   }
 
   /** @param codeHash SHA-256, hexadecimal */
   consentLink(expiresAtMs: number, codeHash: string): ConsentLink | undefined {
-    const bytes = this.databases.consentLinks.getBinary([expiresAtMs, codeHash]);
+    const bytes = consentLinks.of(this.databases).getBinary([expiresAtMs, codeHash]);
     return bytes && unlessUnreadable(() => decodeConsentLink(bytes));
   }
 }
@@ -44,22 +45,22 @@ export class NotificationPlanReads {
 export class NotificationPlans extends NotificationPlanReads {
   /** Instead of the one before. @param atMs undefined for none */
   setExpiry(connectionId: string, atMs: number | undefined): void {
-    const { expiries, expiriesDue } = this.databases;
-    const before = expiries.getBinary(connectionId);
-    if (before) expiriesDue.removeSync([Number(decodeCount(before)), connectionId]);
-    if (atMs === undefined) expiries.removeSync(connectionId);
+    const [looks, looksDue] = [expiries.of(this.databases), expiriesDue.of(this.databases)];
+    const before = looks.getBinary(connectionId);
+    if (before) looksDue.removeSync([Number(decodeCount(before)), connectionId]);
+    if (atMs === undefined) looks.removeSync(connectionId);
     else {
-      expiries.putSync(connectionId, encodeCount(BigInt(atMs)));
-      expiriesDue.putSync([atMs, connectionId], nothing);
+      looks.putSync(connectionId, encodeCount(BigInt(atMs)));
+      looksDue.putSync([atMs, connectionId], nothing);
     }
   }
 
   /** Forgets some that have ended. */
   putConsentLink(link: ConsentLink, expiresAtMs: number, codeHash: string, nowMs: number): void {
-    const { consentLinks } = this.databases;
-    const ended = [...consentLinks.getKeys({ end: [nowMs, ""], limit: prunedAtOnce })];
-    for (const key of ended) consentLinks.removeSync(key);
-    consentLinks.putSync([expiresAtMs, codeHash], encodeConsentLink(link));
+    const links = consentLinks.of(this.databases);
+    const ended = [...links.getKeys({ end: [nowMs, ""], limit: prunedAtOnce })];
+    for (const key of ended) links.removeSync(key);
+    links.putSync([expiresAtMs, codeHash], encodeConsentLink(link));
   }
 }
 

@@ -8,6 +8,7 @@ import type { Shell } from "../../../cli/shell/shell.js";
 import { formatFields } from "../../../cli/shell/text.js";
 import { allSettings } from "../../../config/settings.js";
 import { type ExitCode, exitCodes } from "../../../daemon/exit_codes.js";
+import { tablesOf } from "../../../daemon/extension.js";
 import type { Migration } from "../database/migrations.js";
 import { loadFleetStoreConfig } from "../hub/fleet_settings.js";
 import type { InitReport } from "../hub/init_fleet.js";
@@ -79,8 +80,9 @@ function initCommand(shell: Shell): Command {
         from === undefined ? given : loadFleetStoreConfig({ ...shell.env, NEXUS_DATA_DIR: from }, {});
       const { initFleet } = await import("../hub/init_fleet.js");
       const { env: environment, clock } = shell;
+      const tables = tablesOf(shell.extensions);
       const report = await orFailure("begin the fleet", () =>
-        initFleet({ config, from, environment, clock }),
+        initFleet({ config, from, environment, clock, tables }),
       );
       shell.stdout.write(flags.json ? `${JSON.stringify(resultOf(report))}\n` : formatInit(report));
     });

@@ -4,6 +4,7 @@ import { openKeyCheck } from "../../../domain/operations/key_check.js";
 import type { Clock } from "../../../runtime/clock.js";
 import { lockDataFolder } from "../../../store/files/data_folder.js";
 import { refuseCopies } from "../../../store/files/refuse_copies.js";
+import type { ExtensionTable } from "../../../store/lmdb/table.js";
 import { Store, storeFileName } from "../../../store/store.js";
 import { KeyRingSource } from "../../../vault/key_source.js";
 import { Vault } from "../../../vault/vault.js";
@@ -25,6 +26,8 @@ export interface InitOptions {
   readonly from: string | undefined;
   readonly environment: NodeJS.ProcessEnv;
   readonly clock: Clock;
+  /** Of the extensions: what is in others of that folder, the fleet does not get. */
+  readonly tables: readonly ExtensionTable[];
 }
 
 export interface InitReport {
@@ -42,7 +45,7 @@ export interface InitReport {
  * @throws FleetRefused, FleetUnreachable; DataFolderInUse, DataFolderUnusable, KeyError, StoreDamaged
  */
 export async function initFleet(options: InitOptions): Promise<InitReport> {
-  const { config, from, environment, clock } = options;
+  const { config, from, environment, clock, tables } = options;
   process.umask(0o077);
   const connector = new Connector(urlOf(config.store), clock);
   await refuseFleet(connector);
@@ -54,7 +57,7 @@ export async function initFleet(options: InitOptions): Promise<InitReport> {
   try {
     const keys = new KeyRingSource({ source: config.encryptionKey, environment, clock });
     const loaded = await keys.load(from !== undefined);
-    const store = Store.open({ folder, nowMs: clock.nowMs() });
+    const store = Store.open({ folder, nowMs: clock.nowMs(), tables });
     let entries = 0;
     try {
       await openKeyCheck(store, new Vault(loaded.keys));

@@ -83,7 +83,7 @@ export async function openFleet(options: OpenFleetOptions): Promise<OpenFleet> {
       await store?.close();
       if (isUndone) undone.keep();
       const startedMs = clock.monotonicMs();
-      await ReplicaStore.copyInto(folder, database.firstCopy());
+      await ReplicaStore.copyInto(folder, database.firstCopy(), options.store.tables);
       store = open();
       log.info(
         { seconds: Math.round((clock.monotonicMs() - startedMs) / 100) / 10 },

@@ -2,6 +2,7 @@ import { renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { syncFolder } from "../../../store/files/sync_folder.js";
 import { type Databases, openDatabases, openRawTables } from "../../../store/lmdb/databases.js";
+import type { ExtensionTable } from "../../../store/lmdb/table.js";
 import type { RawWrite, ReplicaPosition } from "./log.js";
 import { isLocal, putRaw, writePosition } from "./replica.js";
 
@@ -38,11 +39,16 @@ export interface FirstCopy {
 }
 
 /** Makes the file at `path`, replacing what is there: as a whole, or not at all. Nobody has it open. */
-export async function writeCopy(folder: string, fileName: string, copy: FirstCopy): Promise<void> {
+export async function writeCopy(
+  folder: string,
+  fileName: string,
+  copy: FirstCopy,
+  tables: readonly ExtensionTable[],
+): Promise<void> {
   const path = join(folder, fileName);
   const unfinished = `${path}.copy`;
   removeFile(unfinished);
-  const databases = openDatabases(unfinished);
+  const databases = openDatabases(unfinished, tables);
   try {
     const raw = openRawTables(databases);
     for await (const writes of copy.entries) {

@@ -1,12 +1,11 @@
 import {
   type Databases,
-  type Key,
   keyedByBytes,
   keyValueToBuffer,
   lmdbNames,
-  type Table,
   tableNames,
 } from "../../../store/lmdb/databases.js";
+import type { Key, Table } from "../../../store/lmdb/table.js";
 import type { RawWrite } from "./log.js";
 
 type Writes = Map<string, RawWrite>;
@@ -26,7 +25,14 @@ export class Recorder {
       const encode = keyedByBytes.has(name) ? copyOf : keyValueToBuffer;
       return [name, this.#recorded(databases[name] as Table<Key>, lmdbNames[name], encode)] as const;
     });
-    this.databases = { root: databases.root, ...Object.fromEntries(tables) } as Databases;
+    const extensions = new Map(
+      [...databases.extensions].map(([own, table]) => {
+        const encode = own.options.isKeyedByBytes ? copyOf : keyValueToBuffer;
+        return [own, this.#recorded(table, own.name, encode)] as const;
+      }),
+    );
+    const { root } = databases;
+    this.databases = { root, ...Object.fromEntries(tables), extensions } as unknown as Databases;
   }
 
   /** What was noted since the last `keep` or `drop` counts. */

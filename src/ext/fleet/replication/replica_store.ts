@@ -1,5 +1,6 @@
 import { dirname } from "node:path";
 import type { Databases } from "../../../store/lmdb/databases.js";
+import type { ExtensionTable } from "../../../store/lmdb/table.js";
 import type { Recording } from "../../../store/recording.js";
 import { Store, type StoreOptions, type StoreRole, storeFileName } from "../../../store/store.js";
 import type { Applied } from "./applied.js";
@@ -40,9 +41,14 @@ export class ReplicaStore extends Store {
    * Makes the file of a replica in `folder`, replacing what is there: as a whole, or not at all.
    *
    * @param folder this process holds its lock, and has no store open in it
+   * @param tables of the extensions
    */
-  static async copyInto(folder: string, copy: FirstCopy): Promise<void> {
-    await writeCopy(folder, storeFileName, copy);
+  static async copyInto(
+    folder: string,
+    copy: FirstCopy,
+    tables: readonly ExtensionTable[] = [],
+  ): Promise<void> {
+    await writeCopy(folder, storeFileName, copy, tables);
   }
 
   override get role(): StoreRole {

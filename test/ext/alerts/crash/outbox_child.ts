@@ -8,6 +8,7 @@ import { ConsentLinks } from "../../../../src/ext/alerts/consent_links.js";
 import { NotificationOutbox } from "../../../../src/ext/alerts/notification_outbox.js";
 import { Notifier } from "../../../../src/ext/alerts/notifier.js";
 import { outboxIn } from "../../../../src/ext/alerts/outbox/notification_queue.js";
+import { alertTables } from "../../../../src/ext/alerts/outbox/tables.js";
 import { openReceivers } from "../../../../src/ext/alerts/receivers.js";
 import { createOutboundFetch } from "../../../../src/outbound/outbound.js";
 import { Changes } from "../../../../src/runtime/changes.js";
@@ -65,7 +66,7 @@ function watched<T extends object>(target: T, seen: (kind: Kind) => void): T {
 }
 
 lockDataFolder(folder);
-const real = Store.open({ folder, nowMs: Date.now() });
+const real = Store.open({ folder, nowMs: Date.now(), tables: alertTables });
 const commit = async <T>(change: (tx: Transaction) => T): Promise<T> => {
   let kind: Kind | undefined;
   const result = await real.commit((tx) => {

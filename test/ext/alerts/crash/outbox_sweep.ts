@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { outboxIn } from "../../../../src/ext/alerts/outbox/notification_queue.js";
+import { alertTables } from "../../../../src/ext/alerts/outbox/tables.js";
 import { Store } from "../../../../src/store/store.js";
 import { type ReceivedEvent, WebhookReceiver, webhookSecret } from "../../../fakes/webhook_receiver.js";
 import { aConnection } from "../../../samples.js";
@@ -56,7 +57,7 @@ export class OutboxSweep {
     this.#receiver.answer = (event, response, path) =>
       this.#answer(event, response, Number(path.split("/").at(-1)));
     writeFileSync(this.#secretsFile, `${webhookSecret}\n`);
-    const store = Store.open({ folder: this.#folder, nowMs: Date.now() });
+    const store = Store.open({ folder: this.#folder, nowMs: Date.now(), tables: alertTables });
     await store.commit((tx) => {
       for (let index = 0; index < connectionCount; index++) {
         const named = { id: `c${index}`, userId: `user-${index}`, providerName: "flip-0" };
@@ -100,7 +101,7 @@ export class OutboxSweep {
     const before = this.#arrivals;
     await this.#drain(silenceMs);
     if (this.#arrivals !== before) this.violations.push("what was told is told again");
-    const store = Store.open({ folder: this.#folder, nowMs: Date.now() });
+    const store = Store.open({ folder: this.#folder, nowMs: Date.now(), tables: alertTables });
     const { count } = outboxIn(store);
     if (count !== 0) this.violations.push(`${count} are counted`);
     for (const connection of store.listConnections({ limit: 100 }))

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { PendingNotification } from "../../../../src/ext/alerts/outbox/notification.js";
 import { outboxIn, outboxOf } from "../../../../src/ext/alerts/outbox/notification_queue.js";
+import { alertTables } from "../../../../src/ext/alerts/outbox/tables.js";
 import { Engine, startMs } from "../../../domain/engine.js";
 import { perTest } from "../../../lifetimes.js";
 
@@ -10,7 +11,7 @@ const notification = (receiver: string, connectionId: string): PendingNotificati
 });
 
 describe("the outbox", () => {
-  const engine = perTest(() => new Engine());
+  const engine = perTest(() => new Engine(undefined, undefined, { tables: alertTables }));
 
   it("holds so many for each receiver, however many wait for another", async () => {
     const { store } = engine;

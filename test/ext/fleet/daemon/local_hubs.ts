@@ -18,7 +18,7 @@ export class LocalHubs extends HubGroup<LocalDaemon, DatabaseServer> {
     const places = await LocalHubs.places(postgres, balancer, options);
     const { environment = {} } = places[0] ?? {};
     const config = loadFleetStoreConfig(environment, {});
-    await initFleet({ config, from: undefined, environment, clock: new SystemClock() });
+    await initFleet({ config, from: undefined, environment, clock: new SystemClock(), tables: [] });
     const hubs = new LocalHubs(
       postgres,
       balancer,

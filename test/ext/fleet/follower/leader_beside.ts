@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { loadConfig } from "../../../../src/config/config.js";
 import type { Daemon } from "../../../../src/daemon/daemon.js";
+import { tablesOf } from "../../../../src/daemon/extension.js";
 import { extensions } from "../../../../src/ext/extensions.js";
 import { loadFleetStoreConfig } from "../../../../src/ext/fleet/hub/fleet_settings.js";
 import { initFleet } from "../../../../src/ext/fleet/hub/init_fleet.js";
@@ -79,6 +80,7 @@ export class LeaderBeside {
       from,
       environment: shared,
       clock: new SystemClock(),
+      tables: tablesOf(extensions),
     });
     return made;
   }

@@ -2,12 +2,17 @@ import { expect, test } from "vitest";
 import { rawEntries } from "../../../../src/ext/fleet/replication/raw_entries.js";
 import { ReplicaStore } from "../../../../src/ext/fleet/replication/replica_store.js";
 import { encodeCount, nothing } from "../../../../src/store/lmdb/databases.js";
+import { ExtensionTable } from "../../../../src/store/lmdb/table.js";
 import { Store } from "../../../../src/store/store.js";
 import type { Transaction } from "../../../../src/store/transaction.js";
 import fc from "../../../property.js";
 import { aConnection, aProfile, nowMs, pending, sealed } from "../../../samples.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
 import { beginning, entriesOf, Fleet, openReplica } from "./fleet.js";
+
+const things = new ExtensionTable<string>("things");
+const thingsDue = new ExtensionTable<[atMs: number, id: string]>("things_due");
+const tables = [things, thingsDue];
 
 const ids = ["a", "b", "c", "d"] as const;
 const anyId = fc.constantFrom(...ids);
@@ -53,14 +58,15 @@ const operations = {
       principal: `x${n}`,
       ...(n % 2 === 0 && { connectionId: id }),
     }),
-  expiry: (tx, id, n) =>
-    tx.raw(({ expiries, expiriesDue }) => {
+  tablesOfExtensions: (tx, id, n) =>
+    tx.raw((databases) => {
+      const [times, due] = [things.of(databases), thingsDue.of(databases)];
       if (n % 3 === 0) {
-        expiries.removeSync(id);
-        expiriesDue.removeSync([nowMs, id]);
+        times.removeSync(id);
+        due.removeSync([nowMs, id]);
       } else {
-        expiries.putSync(id, encodeCount(BigInt(nowMs + n)));
-        expiriesDue.putSync([nowMs + (n % 2), id], nothing);
+        times.putSync(id, encodeCount(BigInt(nowMs + n)));
+        due.putSync([nowMs + (n % 2), id], nothing);
       }
     }),
   sealedCount: (tx, id, n) => tx.setSealedCount(`key ${id}`, BigInt(n % 2)),
@@ -106,15 +112,16 @@ test("after any history leader, followers and a fresh copy hold the same bytes i
 }, async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(anyStep, { minLength: 3, maxLength: 25 }), async (steps) => {
-      const fleet = await Fleet.make(2, { audit });
+      const fleet = await Fleet.make(2, { audit, tables });
       const { log } = fleet;
       const stores = [...fleet.stores];
       const copies: ReplicaStore[] = [];
       let leader = fleet.leader;
       // The same commits in a store that is the only one.
       const folder = temporaryFolder();
-      await ReplicaStore.copyInto(folder, { entries: leader.raw(rawEntries), position: beginning });
-      const single = Store.open({ folder, nowMs, leavesFleet: true, audit });
+      const all = leader.raw(rawEntries);
+      await ReplicaStore.copyInto(folder, { entries: all, position: beginning }, tables);
+      const single = Store.open({ folder, nowMs, leavesFleet: true, audit, tables });
       const watched = new Map<ReplicaStore, bigint>();
       const watch = (store: ReplicaStore): void =>
         store.onCommitted((changes) => {
@@ -151,11 +158,9 @@ test("after any history leader, followers and a fresh copy hold the same bytes i
             const from = log.after(0n).filter(({ position }) => position <= has)[step.from];
             const at = from && { position: from.position, batchId: from.id };
             const folder = temporaryFolder();
-            await ReplicaStore.copyInto(folder, {
-              entries: leader.raw(rawEntries),
-              position: at ?? beginning,
-            });
-            const copy = openReplica(folder);
+            const first = { entries: leader.raw(rawEntries), position: at ?? beginning };
+            await ReplicaStore.copyInto(folder, first, tables);
+            const copy = openReplica(folder, { tables });
             copies.push(copy);
           }
         }

@@ -77,7 +77,7 @@ it("a follower seals with the key to which the fleet rotates, and its backup ope
   expect(backup.manifest.keyIds).toEqual([twoId]);
   const file = join(temporaryFolder(), "backup");
   for await (const chunk of backup.chunks()) writeFileSync(file, chunk, { flag: "a" });
-  const restored = { dataDir: temporaryFolder(), file, force: false, clock };
+  const restored = { dataDir: temporaryFolder(), file, force: false, clock, tables: [] };
   await expect(restoreStore({ ...restored, keys: { read: readerOf([two]) } })).resolves.toBeDefined();
 });
 

@@ -2,7 +2,8 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { decodeWrites, encodeWrites } from "../../../../src/ext/fleet/replication/batch_codec.js";
 import { Recorder } from "../../../../src/ext/fleet/replication/recorder.js";
-import { openDatabases, openRawTables, type Table } from "../../../../src/store/lmdb/databases.js";
+import { openDatabases, openRawTables } from "../../../../src/store/lmdb/databases.js";
+import type { Table } from "../../../../src/store/lmdb/table.js";
 import fc from "../../../property.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
 
