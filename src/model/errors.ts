@@ -137,16 +137,22 @@ export class PermissionDenied extends NexusError {
   readonly kind = "permission_denied";
 }
 
+/** No caller is told to come sooner: what is due at that very moment is not done yet, and it would ask in a loop. */
+const minRetryAfterMs = 1_000;
+
+function atLeast(retryAfterMs: number): number {
+  return Math.max(minRetryAfterMs, retryAfterMs);
+}
+
 /** Try again, after `retryAfterMs` when it is set. */
 export class Unavailable extends NexusError {
   readonly kind = "unavailable";
+  /** At least a second. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(
-    message: string,
-    readonly retryAfterMs?: number,
-    cause?: unknown,
-  ) {
+  constructor(message: string, retryAfterMs?: number, cause?: unknown) {
     super(message, cause);
+    this.retryAfterMs = retryAfterMs === undefined ? undefined : atLeast(retryAfterMs);
   }
 }
 
@@ -174,13 +180,17 @@ export interface ReachedLimit {
 export class ResourceExhausted extends NexusError {
   readonly kind = "resource_exhausted";
 
+  readonly reached: ReachedLimit;
+
+  /** @param reached whose time becomes a second at least */
   constructor(
     readonly reason: LimitReason,
-    readonly reached: ReachedLimit,
+    reached: ReachedLimit,
   ) {
-    const { what, limit, unit, setting } = reached;
+    const { what, limit, unit, setting, retryAfterMs } = reached;
     const whose = setting === undefined ? "" : ` (the setting is ${setting})`;
     super(`${what}: at most ${limit}${unit === "" ? "" : ` ${unit}`}${whose}`);
+    this.reached = retryAfterMs === undefined ? reached : { ...reached, retryAfterMs: atLeast(retryAfterMs) };
   }
 }
 

@@ -168,8 +168,8 @@ export class UnattendedConnector {
       const { reason } = problem;
       throw new FailedPrecondition("ATTENTION_REQUIRED", problemSentence(problem), undefined, reason);
     }
-    const retryAtMs = problem?.retryAtMs ?? this.deps.clock.nowMs() + 1_000;
-    const retryAfterMs = Math.max(1, retryAtMs - this.deps.clock.nowMs());
+    const nowMs = this.deps.clock.nowMs();
+    const retryAfterMs = (problem?.retryAtMs ?? nowMs) - nowMs;
     throw new Unavailable("no token could be minted; the daemon tries again by itself", retryAfterMs);
   }
 }

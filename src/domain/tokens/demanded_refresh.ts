@@ -114,7 +114,7 @@ export function precondition(reason: PreconditionReason, problem: ProblemReason)
 
 export function retryLater(connection: Connection, nowMs: number): Unavailable {
   const retryAtMs = connection.problem?.retryAtMs;
-  const retryAfterMs = retryAtMs === undefined ? 1_000 : Math.max(1, retryAtMs - nowMs);
+  const retryAfterMs = retryAtMs === undefined ? 0 : retryAtMs - nowMs;
   return new Unavailable("the token could not be refreshed; the daemon tries again by itself", retryAfterMs);
 }
 

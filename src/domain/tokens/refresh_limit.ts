@@ -32,7 +32,7 @@ export class RefreshLimit {
       limit,
       unit: "per hour",
       setting: "NEXUS_MAX_REJECTIONS_PER_HOUR",
-      retryAfterMs: Math.max(1, Math.ceil(first + hourMs - nowMs)),
+      retryAfterMs: Math.ceil(first + hourMs - nowMs),
     });
   }
 }
