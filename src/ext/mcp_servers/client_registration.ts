@@ -31,6 +31,17 @@ export class RegistrationRefused extends Error {
   }
 }
 
+/** The server judged nothing: it is overloaded or broken, and may register the client later. */
+export class RegistrationPutOff extends Error {
+  constructor(
+    readonly httpStatus: number,
+    /** As the server sent it. */
+    readonly retryAfter: string | null,
+  ) {
+    super(`HTTP status ${httpStatus}`);
+  }
+}
+
 const maxBytes = 64 * 1024;
 /** The year 10000: what ends later does not end, and could not be stored. */
 const endOfTimeMs = 253_402_300_800_000;
@@ -38,7 +49,7 @@ const endOfTimeMs = 253_402_300_800_000;
 /**
  * Registers a client (RFC 7591 section 3). Each call makes a client: it is never repeated by itself.
  *
- * @throws RegistrationRefused; OutboundError
+ * @throws RegistrationRefused; RegistrationPutOff; OutboundError
  */
 export async function registerClient(
   server: AuthorizationServer,
@@ -62,7 +73,7 @@ export async function registerClient(
  * Reads the registration (RFC 7592 section 2.1).
  *
  * @returns undefined when the server does not know the client any more, which it says by 401 alone
- * @throws RegistrationRefused; OutboundError
+ * @throws RegistrationRefused; RegistrationPutOff; OutboundError
  */
 export async function readRegistration(
   server: AuthorizationServer,
@@ -96,6 +107,7 @@ function managed({ accessToken }: NonNullable<RegisteredClient["management"]>) {
 
 /** Servers answer 200 for 201, and leave out when a secret ends that does not end. */
 async function normalised(raw: OutboundResponse): Promise<Response> {
+  if (isPutOff(raw.status)) throw new RegistrationPutOff(raw.status, raw.headers.get("retry-after"));
   const body = parseJsonObject(await raw.text());
   const isSuccess = raw.status === 200 || raw.status === 201;
   if (!isSuccess) return jsonResponse(body ?? {}, { status: raw.status });
@@ -105,6 +117,11 @@ async function normalised(raw: OutboundResponse): Promise<Response> {
       ? { client_secret, client_secret_expires_at: Number(expiresAt ?? 0) || 0 }
       : {};
   return jsonResponse({ ...rest, ...secret }, { status: 201 });
+}
+
+/** 501 says for good that there is no such thing (RFC 9110 section 15.6.2). */
+function isPutOff(status: number): boolean {
+  return [408, 425, 429].includes(status) || (status >= 500 && status !== 501);
 }
 
 function clientOf(
@@ -155,7 +172,8 @@ function isOwnMethod(method: unknown): method is TokenEndpointAuthMethod {
 
 /** Nothing that the server wrote but its error word: its texts may hold anything. */
 function refusalOf(error: unknown): Error {
-  if (error instanceof RegistrationRefused || error instanceof OutboundError) return error;
+  const isOurs = error instanceof RegistrationRefused || error instanceof RegistrationPutOff;
+  if (isOurs || error instanceof OutboundError) return error;
   if (error instanceof oauth.ResponseBodyError) {
     const word = /^[a-z_]{1,64}$/.test(error.error) ? error.error : "an error";
     return new RegistrationRefused(`it answers ${word} (HTTP status ${error.status})`, word);

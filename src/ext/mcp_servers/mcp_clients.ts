@@ -11,6 +11,7 @@ import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { newCodeVerifier } from "../../oauth/pkce.js";
 import { networkWords } from "../../outbound/network_words.js";
 import { OutboundError, type OutboundFetch } from "../../outbound/outbound.js";
+import { parseRetryAfterMs } from "../../outbound/retry_after.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { Secret } from "../../runtime/secret.js";
@@ -25,11 +26,15 @@ import {
   deleteRegistration,
   isTurnedAway,
   type RegisteredClient,
+  RegistrationPutOff,
   RegistrationRefused,
   readRegistration,
   registerClient,
 } from "./client_registration.js";
 import { type DiscoveredMcpServer, issuerOf } from "./mcp_discovery.js";
+
+/** After this, a server that could not register a client, and did not say when it can, is asked again. */
+const registrationRetryMs = 5_000;
 
 /** A client, as the profile holds it. */
 export interface ProfileClient {
@@ -132,7 +137,8 @@ export class McpClients {
     try {
       client = await readRegistration(discovered.server, asked, management, this.deps.outbound);
     } catch (error) {
-      if (error instanceof RegistrationRefused || error instanceof OutboundError) return "unknown";
+      const saysNothing = error instanceof RegistrationRefused || error instanceof RegistrationPutOff;
+      if (saysNothing || error instanceof OutboundError) return "unknown";
       throw error;
     }
     if (client === undefined || client.clientId !== profile.clientId) return "lost";
@@ -223,10 +229,15 @@ export class McpClients {
       if (error instanceof RegistrationRefused) {
         throw this.#interactionRequired(discovered, reserved, `did not register nexusd: ${error.message}`);
       }
+      if (error instanceof RegistrationPutOff) {
+        const why = `the authorization server ${issuerOf(server)} cannot register a client at the moment: ${error.message}`;
+        const retryAfterMs = parseRetryAfterMs(error.retryAfter, this.deps.clock.nowMs());
+        throw new Unavailable(why, retryAfterMs ?? registrationRetryMs, error);
+      }
       if (!(error instanceof OutboundError)) throw error;
       if (error.isForbidden) throw new FailedPrecondition("PROVIDER_MISCONFIGURED", error.message, error);
       const why = `the client could not be registered: ${networkWords(error).words}`;
-      throw new Unavailable(why, undefined, error);
+      throw new Unavailable(why, registrationRetryMs, error);
     }
   }
 

@@ -2,6 +2,7 @@ import { describe, expect, it, test } from "vitest";
 import { clientMetadata, commonAuthMethods } from "../../../src/ext/mcp_servers/client_metadata.js";
 import {
   deleteRegistration,
+  RegistrationPutOff,
   RegistrationRefused,
   readRegistration,
   registerClient,
@@ -222,12 +223,17 @@ describe("a registration that is managed (RFC 7592)", () => {
     expect(await readRegistration(at(), asked, management(), fetch)).toBeUndefined();
   });
 
-  it.each([400, 403, 404, 405, 429, 503])("is not lost where it is only not told: %i", async (status) => {
+  it.each([
+    [400, RegistrationRefused],
+    [403, RegistrationRefused],
+    [404, RegistrationRefused],
+    [405, RegistrationRefused],
+    [429, RegistrationPutOff],
+    [503, RegistrationPutOff],
+  ])("is not lost where it is only not told: %i", async (status, expected) => {
     server.script = json({}, status);
     const asked = clientMetadata(redirectUri, "none");
-    await expect(readRegistration(at(), asked, management(), fetch)).rejects.toThrow(
-      "its answer is no registration",
-    );
+    await expect(readRegistration(at(), asked, management(), fetch)).rejects.toThrow(expected);
   });
 
   it.each([
