@@ -52,7 +52,7 @@ export class Catalogue {
   /**
    * The settings of a profile that lacks only its client.
    *
-   * @throws NotFound, InvalidArgument naming each variable at error
+   * @throws NotFound, InvalidArgument naming each wrong variable
    */
   instantiate(name: string, variables: VariableValues): ProviderSettings {
     return instantiate(this.get(name), variables);

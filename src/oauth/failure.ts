@@ -8,7 +8,7 @@ import { boundToken, dpopCodes } from "./dpop/dpop_words.js";
 
 /**
  * What a failed grant asks of the caller. `invalid_grant`: the user must consent again. `client`: the provider profile is
- * at error, not the connection. `transient`: the provider did not redeem anything, try again. `ambiguous`: it may have, and no answer of it came.
+ * wrong, not the connection. `transient`: the provider did not redeem anything, try again. `ambiguous`: it may have redeemed the grant, and did not answer.
  * `rejected`: it answered something that cannot be used.
  */
 export type GrantFailureKind = "invalid_grant" | "client" | "transient" | "ambiguous" | "rejected";

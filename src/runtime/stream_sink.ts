@@ -15,7 +15,7 @@ export interface StreamSink<T> {
 export interface StreamSource {
   /** There is room again. */
   resume(): void;
-  /** Anyone who reads has left: nothing is sent any more, what the source holds is let go at once. */
+  /** The reader has left: nothing more is sent, and the source releases what it holds at once. */
   cancel(): void;
 }
 

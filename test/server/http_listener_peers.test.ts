@@ -112,11 +112,13 @@ describe("malformed requests are answered and end nothing", () => {
   });
 
   test("garbage after the preface of HTTP/2", async () => {
-    const { base, port } = await openListener();
+    const { base, port, fake } = await openListener();
     await raw(port, `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${"\xff".repeat(100)}`, /never/);
     const session = connectHttp2(base);
     onTestFinished(() => session.destroy());
     await once(session, "connect");
+    expect(session.closed).toBe(false);
+    expect(fake.unexpected).toEqual([]);
   });
 });
 

@@ -57,7 +57,7 @@ export class AccessControl {
   /** By the id of the connection. */
   readonly #facts = new BoundedMap<string, ConnectionFacts>(maxEntries);
   readonly #holds = new Map<string, Set<Hold>>();
-  /** All calls of a principal share one. */
+  /** By the object of a principal, which the calls over one Unix socket share. */
   readonly #views = new WeakMap<object, View>();
   #policy: Policy | undefined;
   #grants: Policy | undefined;

@@ -93,7 +93,7 @@ export interface CredentialReaderDeps {
 }
 
 /**
- * The single way from the store to a token in clear. Nothing is awaited between reading and opening: what it answers is one
+ * Reads a connection with its token in clear. Nothing is awaited between reading and opening: what it returns is one
  * committed state.
  */
 export class CredentialReader {

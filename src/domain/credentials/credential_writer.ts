@@ -26,7 +26,7 @@ export interface Composed {
   readonly credential: SealedCredential;
 }
 
-/** The single way from a token response into the store. */
+/** Makes a token response the next revision of a connection. */
 export class CredentialWriter {
   constructor(
     private readonly deps: {

@@ -19,7 +19,7 @@ const maxSleepMs = 30_000;
 const batch = 32;
 /** A jump of the clock that matters. */
 const jumpMs = 5_000;
-/** Work that failed without a trace in the store is dispatched up again after this, doubled each time. */
+/** Work that failed without a trace in the store is dispatched again after this, doubled each time. */
 const deferMs = 1_000;
 const maxDeferMs = 5 * 60_000;
 /** Due work that could run and does not for this long means that the engine is stuck. */

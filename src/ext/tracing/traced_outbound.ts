@@ -3,7 +3,7 @@ import { OutboundError, type OutboundFetch } from "../../outbound/outbound.js";
 
 /**
  * Each request to a provider as a span, by https://opentelemetry.io/docs/specs/semconv/http/http-spans/. `url.full` is left out, since
- * paths and queries of providers carry secrets. The provider is not notified of the trace: it is a third party.
+ * paths and queries of providers carry secrets. No trace header goes to the provider: it is a third party.
  */
 export function tracedOutbound(outbound: OutboundFetch, tracing: Tracing): OutboundFetch {
   return (url, request) => {

@@ -34,7 +34,7 @@ export interface GrpcCallOptions {
   readonly toWire: (error: unknown) => WireError;
   /** For clients that do not read; without it they are waited for. */
   readonly patience: ReadPatience | undefined;
-  /** The stream is gone, anyone who ended it. */
+  /** The stream is closed, by either side. */
   readonly onClose: (stream: ServerHttp2Stream) => void;
 }
 
@@ -242,7 +242,7 @@ export class GrpcCall implements CallContext, StreamSink<Message> {
     if (request) this.#options.onRequest(this, request);
   }
 
-  /** What is wrong with a stream of messages is asked to anyone who reads it, who ends the call. */
+  /** An error in a stream of messages goes to its reader, which ends the call. */
   #reading<T>(work: (reader: RequestReader) => T): T | undefined {
     try {
       return this.#reader && work(this.#reader);

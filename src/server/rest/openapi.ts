@@ -55,7 +55,7 @@ const meanings: Readonly<Record<number, string>> = {
   200: "Done",
   201: "Created",
   302: "Done; the browser is sent to the return URL",
-  400: "The request is at error; `details` names each field",
+  400: "The request is invalid; `details` names each field",
   401: "No valid API key",
   403: "Permission denied",
   404: "There is no such thing, or the caller may not see it",

@@ -53,7 +53,7 @@ export function toWireError(error: unknown): unknown {
 
 /**
  * Characters of all violations together. They travel twice in the trailers of gRPC, where clients take 8 KiB by default, and a request
- * of 1 MiB can be at error in a hundred thousand places.
+ * of 1 MiB can have a hundred thousand errors.
  */
 const maxViolationCharacters = 2_000;
 

@@ -121,8 +121,10 @@ describe("RefreshScheduler", () => {
   it("notices within half a minute that the clock was set forward", async () => {
     await engine.connected();
     engine.clock.jump(24 * hourMs);
+    expect(engine.sent).toHaveLength(0);
     engine.clock.advance(30_000);
     await engine.untilSent(1);
+    expect(engine.sent).toHaveLength(1);
   });
 
   it("does not refresh a token that lives longer than a timer can wait at once", async () => {

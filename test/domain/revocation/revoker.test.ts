@@ -262,6 +262,7 @@ describe("Revoker", () => {
     engine.clock.advance(60_000);
     (await untilAsked(1)).answer({ kind: "revoked" });
     await settled(() => queued().length === 0);
+    expect(events()).toEqual([["revoked_at_provider", undefined]]);
   });
 
   it("keeps in the queue what is cut off by a stop", async () => {

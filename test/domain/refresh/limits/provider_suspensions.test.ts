@@ -98,6 +98,7 @@ describe("a provider that refuses the client", () => {
     await engine.store.commit((tx) => tx.putSuspension({ ...suspensionOf(), resuming: true }));
     engine.clock.advance(30_000);
     await allRefreshed(2 * size);
+    expect(engine.store.getSuspension(profile.id)).toBeUndefined();
   });
 
   it("gives its connections up to the deletion of its profile", async () => {
