@@ -123,6 +123,21 @@ export function withKeysOf(server: AuthorizationServer, described: Authorization
   return { ...server, jwksUri: described.jwksUri, keys: described.keys, metadata };
 }
 
+/** The server with the endpoints that a profile gives beside discovery: they go before those of the document. */
+export function withEndpointsOf(
+  server: AuthorizationServer,
+  { authUrl, tokenUrl }: Pick<ProviderSettings, "authUrl" | "tokenUrl">,
+): AuthorizationServer {
+  const authorizationEndpoint = authUrl || server.authorizationEndpoint;
+  const tokenEndpoint = tokenUrl || server.tokenEndpoint;
+  const metadata = {
+    ...server.metadata,
+    ...(authorizationEndpoint !== "" && { authorization_endpoint: authorizationEndpoint }),
+    token_endpoint: tokenEndpoint,
+  };
+  return { ...server, authorizationEndpoint, tokenEndpoint, metadata };
+}
+
 /** The server as a client sees it that proves itself in TLS (RFC 8705 section 5); its keys are the same. */
 export function withMtlsAliases(server: AuthorizationServer): AuthorizationServer {
   const { mtlsAliases } = server;

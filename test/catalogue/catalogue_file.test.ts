@@ -137,9 +137,12 @@ describe("a catalogue of one's own", () => {
       /\(acme\)\.variables\.subdomain\.default: must have the form of/,
     ],
     [
-      "endpoints beside discovery",
-      acme.replace("scopes:", "issuer: https://acme.example\n    enable_discovery: true\n    scopes:"),
-      /^7:15: providers\[0\] \(acme\)\.auth_url: must be empty with enable_discovery/,
+      "keys beside discovery",
+      acme.replace(
+        "scopes:",
+        "issuer: https://acme.example\n    enable_discovery: true\n    jwks_url: https://acme.example/keys\n    scopes:",
+      ),
+      /\(acme\)\.jwks_url: must be empty with enable_discovery/,
     ],
     [
       "a parameter of the protocol",

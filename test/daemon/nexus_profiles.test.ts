@@ -50,6 +50,26 @@ describe("profiles of existing Nexus clients", () => {
     expect(body).toMatchObject({ auth_header: "", auth_strategy: "header", params: {} });
   });
 
+  it("endpoints beside discovery go before it, and read back as written", async () => {
+    const profile = {
+      name: "overrides",
+      client_id: "id",
+      client_secret: "a very secret secret",
+      issuer: "https://p.example",
+      enable_discovery: true,
+      auth_url: "https://p.example/own",
+      token_url: "https://p.example/t",
+    };
+    const id = await create(profile);
+    const { client_secret: _, ...said } = profile;
+    const { body } = await rest.get(`/v1/providers/${id}`);
+    expect(body).toMatchObject(said);
+    expect((await rest.send("PUT", `/v1/providers/${id}`, profile)).body).toEqual(body);
+    const { body: asked } = await rest.post("/v1/request-connection", { user_id: "ada", provider_id: id });
+    const started = await fetch(asked.authUrl, { redirect: "manual" });
+    expect(started.headers.get("location")).toMatch(/^https:\/\/p\.example\/own\?/);
+  });
+
   it("a list of scopes that was never given reads back as null, and a second write changes nothing", async () => {
     const profile = {
       name: "converges",

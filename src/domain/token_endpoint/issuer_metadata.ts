@@ -5,6 +5,7 @@ import {
   type AuthorizationServer,
   fromDiscoveryDocument,
   manualAuthorizationServer,
+  withEndpointsOf,
   withKeysOf,
   withMtlsAliases,
 } from "../../oauth/authorization_server.js";
@@ -50,6 +51,8 @@ export class IssuerMetadata {
   ) {}
 
   /**
+   * Endpoints of a profile go before those of its discovery document, which is not needed where both are given.
+   *
    * @param needsKeys for an id_token: a profile with endpoints of its own and without `jwks_url` then takes the keys, and nothing
    * else, from the discovery document of its issuer
    * @throws Unavailable when the document cannot be had and never was
@@ -57,9 +60,10 @@ export class IssuerMetadata {
    */
   async resolve(profile: ProviderProfile, needsKeys = false): Promise<AuthorizationServer> {
     const place = profile.mcpServerUrl === "" ? "openid" : "mcp";
-    if (profile.enableDiscovery) {
+    const hasOwnEndpoints = profile.authUrl !== "" && profile.tokenUrl !== "";
+    if (profile.enableDiscovery && !hasOwnEndpoints) {
       const server = await this.#discover({ issuer: profile.issuer, place });
-      return provesByTls(profile) ? withMtlsAliases(server) : server;
+      return this.#withOwnEndpoints(profile, provesByTls(profile) ? withMtlsAliases(server) : server);
     }
     const server = this.#resolveManual(profile);
     if (!needsKeys || server.keys || server.issuer === undefined) return server;
@@ -79,6 +83,13 @@ export class IssuerMetadata {
     const nowMs = this.deps.clock.nowMs();
     if (nowMs - known.fetchedAtMs >= freshMs && nowMs >= known.notAgainBeforeMs) this.#refetch(source, known);
     return known.server;
+  }
+
+  #withOwnEndpoints(profile: ProviderProfile, discovered: AuthorizationServer): AuthorizationServer {
+    if (profile.authUrl === "" && profile.tokenUrl === "") return discovered;
+    const server = withEndpointsOf(discovered, profile);
+    refuseEndpoints(server, this.deps.networks);
+    return server;
   }
 
   #resolveManual(profile: ProviderProfile): AuthorizationServer {

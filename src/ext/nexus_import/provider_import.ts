@@ -96,15 +96,6 @@ function profileIn(row: JsonObject): {
   if (name !== given) notes.push(`its name was ${given}`);
   const kept = Object.entries(row).filter(([key, value]) => contractKeys.includes(key) && isGiven(value));
   const json: Record<string, JsonValue> = { ...Object.fromEntries(kept), name };
-  if (json["enable_discovery"] === true && (isGiven(json["auth_url"]) || isGiven(json["token_url"]))) {
-    const isWhole = isGiven(json["auth_url"]) && isGiven(json["token_url"]);
-    // Endpoints beside discovery override what it finds.
-    if (isWhole) json["enable_discovery"] = false;
-    else for (const key of ["auth_url", "token_url"]) delete json[key];
-    notes.push(
-      isWhole ? "its endpoints go before discovery" : "its endpoints are those that discovery finds",
-    );
-  }
   return { json, name, notes };
 }
 

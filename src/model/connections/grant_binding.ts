@@ -21,8 +21,8 @@ export function grantBinding(profile: ProviderSettings): string {
 }
 
 function computeBinding(profile: ProviderSettings): string {
-  const { oauth2 } = profile;
-  const tokenUrl = profile.enableDiscovery ? "" : profile.tokenUrl;
+  // Beside discovery it is empty, or goes before what is discovered.
+  const { oauth2, tokenUrl } = profile;
   const places = [profile.issuer, tokenUrl, oauth2.refreshUrl].map(originOf);
   const isForeign = !places.includes(originOf(oauth2.revocationUrl));
   const parts = [

@@ -152,8 +152,6 @@ function oauth2Violations(settings: ProviderSettings, hasSecret: boolean, violat
   if (settings.enableDiscovery) {
     const unwanted = "must be empty with enable_discovery: the discovery document says it";
     if (settings.issuer === "") violation("issuer", "is required with enable_discovery");
-    if (settings.authUrl !== "") violation("auth_url", unwanted);
-    if (settings.tokenUrl !== "") violation("token_url", unwanted);
     if (settings.jwksUrl !== "") violation("jwks_url", unwanted);
   } else {
     if (settings.authUrl === "" && !isUnattended(settings))
@@ -192,8 +190,8 @@ function actorViolations({ oauth2, tokenEndpointAuthMethod }: ProviderSettings, 
 function unattendedViolations(settings: ProviderSettings, violation: Violation): void {
   const unwanted = `must be empty with the grant type ${settings.grantType}: no person consents`;
   const noRefresh = `must be empty with the grant type ${settings.grantType}: there is no refresh token`;
-  const { authUrl, enableDiscovery, authorizationParams, oauth2 } = settings;
-  if (authUrl !== "" && !enableDiscovery) violation("auth_url", unwanted);
+  const { authUrl, authorizationParams, oauth2 } = settings;
+  if (authUrl !== "") violation("auth_url", unwanted);
   if (Object.keys(authorizationParams).length > 0) violation("authorization_params", unwanted);
   if (oauth2.refreshUrl !== "") violation("oauth2_options.refresh_url", noRefresh);
   if (Object.keys(oauth2.refreshParams).length > 0) violation("oauth2_options.refresh_params", noRefresh);

@@ -78,6 +78,29 @@ describe("IssuerMetadata", () => {
     expect(fetches).toHaveLength(1);
   });
 
+  it("puts an endpoint of the profile before the discovered one, and needs no document for both", async () => {
+    const servers = await discovered();
+    const own = { tokenUrl: "https://own.example/token" };
+    const server = await servers.resolve({ ...profile, ...own });
+    expect(server).toMatchObject({
+      authorizationEndpoint: `${issuer}/auth`,
+      tokenEndpoint: own.tokenUrl,
+      jwksUri: `${issuer}/jwks`,
+      metadata: { issuer, authorization_endpoint: `${issuer}/auth`, token_endpoint: own.tokenUrl },
+    });
+    await expect(servers.resolve({ ...profile, tokenUrl: "https://10.0.0.1/token" })).rejects.toThrow(
+      FailedPrecondition,
+    );
+    const both = { id: "q", authUrl: "https://own.example/auth", ...own };
+    const manual = await start().resolve({ ...profile, ...both });
+    expect(manual).toMatchObject({
+      issuer,
+      authorizationEndpoint: both.authUrl,
+      tokenEndpoint: own.tokenUrl,
+    });
+    expect(fetches).toHaveLength(1);
+  });
+
   it("refetches an old document in the background, and serves the old one meanwhile", async () => {
     const servers = await discovered();
     clock.advance(hourMs);

@@ -95,21 +95,23 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   issuer: string;
 
   /**
-   * Fetch `{issuer}/.well-known/openid-configuration` instead of using `auth_url` and `token_url`.
+   * Fetch `{issuer}/.well-known/openid-configuration`. `auth_url` and `token_url`, if given, override what it says. If
+   * both are given, only the keys of the issuer are read from it, for an id_token.
    *
    * @generated from field: bool enable_discovery = 9;
    */
   enableDiscovery: boolean;
 
   /**
-   * Authorization endpoint. Required for `oauth2` without discovery if a user consents; must be empty otherwise.
+   * Authorization endpoint. Required for `oauth2` without discovery if a user consents; must be empty if no user does. With
+   * discovery it is optional, and overrides the discovered one.
    *
    * @generated from field: string auth_url = 10;
    */
   authUrl: string;
 
   /**
-   * Token endpoint. Required for `oauth2` without discovery; must be empty with it.
+   * Token endpoint. Required for `oauth2` without discovery. With it, it is optional, and overrides the discovered one.
    *
    * @generated from field: string token_url = 11;
    */

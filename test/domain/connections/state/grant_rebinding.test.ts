@@ -38,6 +38,7 @@ describe("an edit that leads elsewhere", () => {
       "revocation URL at another origin",
       { oauth2: { ...plainOAuth2, revocationUrl: "https://evil.example/r" } },
     ],
+    ["token URL, beside discovery", { enableDiscovery: true, ...elsewhere }],
     ["discovery", { enableDiscovery: true, issuer: "https://evil.example", authUrl: "", tokenUrl: "" }],
   ])("%s: parts the connections, and says how many", async (_name, settings) => {
     const [one, two] = [await engine.connection(profile), await engine.connection(profile)];
