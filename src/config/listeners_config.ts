@@ -53,6 +53,7 @@ export function readEgressConfig(reader: SettingReader) {
     listen: reader.get("NEXUS_EGRESS_LISTEN"),
     network: reader.get("NEXUS_EGRESS_NETWORK"),
     user: reader.get("NEXUS_EGRESS_USER"),
+    maxConnectionsPerPrincipal: reader.get("NEXUS_EGRESS_MAX_CONNECTIONS"),
     authority: isWhole ? Object.freeze({ certFile, keyFile }) : undefined,
   });
 }

@@ -9,7 +9,9 @@ import { Listeners } from "../server/listeners.js";
 import { BrowserPages } from "../server/pages/browser_pages.js";
 import { type DescribeProvider, describeBy } from "../server/pages/page_words.js";
 import { nexusService } from "../server/rest/gateway_calls.js";
+import { Descriptors } from "../server/sockets/descriptors.js";
 import { openSocketAccess } from "../server/sockets/peer_credentials.js";
+import type { FullOf } from "../server/sockets/socket_guard.js";
 import type { BoundService } from "../service/pipeline/bound_service.js";
 import { CallLimits } from "../service/pipeline/call_limits.js";
 import { CallPipeline, type ListenerCalls } from "../service/pipeline/call_pipeline.js";
@@ -87,17 +89,38 @@ export async function makeListeners(
     metrics: () => metrics.render(),
     onRefused: (origin) => log.warn({ origin }, "credential refused: it is wrong, or was revoked or expired"),
     onUnexpected,
-    onFull: atMostEachMinute(clock, (listener) => {
-      const { maxConnections } = config.limits;
-      log.warn(
-        { listener, maxConnections, setting: "NEXUS_MAX_CONNECTIONS" },
-        "a listener is full: sockets are closed",
-      );
-    }),
+    ...fullness(options),
     clock,
   });
   const inner = new CallPipeline({ guard: domain.guard });
   return { listeners, services: hub ? services.map((one) => inner.bind(one)) : [], pages };
+}
+
+/** How many sockets there may be, and what is said where there are as many. */
+function fullness({ config, clock, log }: DaemonOptions) {
+  const descriptors = Descriptors.ofProcess();
+  const { limit, forCallers } = descriptors;
+  const { maxConnections } = config.limits;
+  if (forCallers < maxConnections)
+    log.info(
+      { descriptors: limit, forCallers, maxConnections },
+      "the descriptors of this process allow fewer sockets than NEXUS_MAX_CONNECTIONS: raise ulimit -n (LimitNOFILE of systemd)",
+    );
+  const onFull = {
+    connections: atMostEachMinute(clock, (listener) =>
+      log.warn(
+        { listener, maxConnections, setting: "NEXUS_MAX_CONNECTIONS" },
+        "a listener is full: sockets are closed",
+      ),
+    ),
+    descriptors: atMostEachMinute(clock, (listener) =>
+      log.warn(
+        { listener, descriptors: limit, forCallers, code: "EMFILE" },
+        "callers use all descriptors but those kept back for the daemon: sockets are closed; raise ulimit -n (LimitNOFILE of systemd)",
+      ),
+    ),
+  };
+  return { descriptors, onFull: (listener: string, of: FullOf) => onFull[of](listener) };
 }
 
 function browserPages(

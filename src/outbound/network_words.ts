@@ -10,6 +10,8 @@ const ofName = (host: string): string =>
   `the name ${host} does not resolve: check its spelling and the DNS of this machine`;
 const ofRoute = (host: string): string =>
   `${host} cannot be reached from this machine: check its network and firewall`;
+const ofDescriptors = (host: string): string =>
+  `this process has no descriptor left for a connection to ${host}: raise its limit (ulimit -n; LimitNOFILE of systemd)`;
 const ofTrust = (host: string): string =>
   `the TLS certificate of ${host} is not trusted here: set NODE_EXTRA_CA_CERTS to the certificate of its authority`;
 
@@ -24,6 +26,8 @@ const byCode: Readonly<Record<string, (host: string) => string>> = {
   EHOSTUNREACH: ofRoute,
   ENETUNREACH: ofRoute,
   ETIMEDOUT: ofRoute,
+  EMFILE: ofDescriptors,
+  ENFILE: ofDescriptors,
   DEPTH_ZERO_SELF_SIGNED_CERT: ofTrust,
   SELF_SIGNED_CERT_IN_CHAIN: ofTrust,
   UNABLE_TO_GET_ISSUER_CERT: ofTrust,

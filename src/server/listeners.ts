@@ -11,6 +11,7 @@ import { ApiListener } from "./api/api_listener.js";
 import { OpenCalls } from "./callers/open_calls.js";
 import type { Routes } from "./listen/http_message.js";
 import type { Listener, ListenerPlace, OnUnexpected } from "./listen/listener.js";
+import type { ListenerLimits } from "./listen/listener_limits.js";
 import { browserListener } from "./pages/browser_listener.js";
 import type { BrowserPages } from "./pages/browser_pages.js";
 import { type OpsListenerOptions, opsListener } from "./pages/ops_listener.js";
@@ -107,8 +108,8 @@ export interface ListenersOptions {
   readonly onUnexpected: OnUnexpected;
   readonly clock: Clock;
   readonly limits: Limits;
-  /** Notified of each socket that was closed because its listener has as many as it may. */
-  readonly onFull: (listener: string) => void;
+  readonly descriptors?: ListenerLimits["descriptors"];
+  readonly onFull: ListenerLimits["onFull"];
   /** Notified of addresses that show a credential which is not valid. */
   readonly onRefused?: (origin: string) => void;
   /** Who may open the Unix sockets; their owner without it. */
@@ -215,10 +216,10 @@ function firstOf(all: readonly Routes[]): Routes {
 
 /** What every listener knows about its place. */
 function placeOf(
-  { limits, clock, onFull, onUnexpected, sockets, tlsOf }: ListenersOptions,
+  { limits, clock, descriptors, onFull, onUnexpected, sockets, tlsOf }: ListenersOptions,
   name: ListenerName,
 ): Place {
-  const bounds = { limits, clock, onFull };
+  const bounds = { limits, clock, descriptors, onFull };
   return { setting: `NEXUS_${name.toUpperCase()}_LISTEN`, tls: tlsOf(name), bounds, sockets, onUnexpected };
 }
 

@@ -36,7 +36,10 @@ describe("loadConfig", () => {
       opsListen: [{ kind: "tcp", host: "127.0.0.1", port: 9090 }],
       consoleListen: [{ kind: "tcp", host: "127.0.0.1", port: 0 }],
       consoleUrl: undefined,
-      egress: { listen: [], network: "providers", user: undefined, authority: undefined },
+      egress: {
+        ...{ listen: [], network: "providers", user: undefined, authority: undefined },
+        maxConnectionsPerPrincipal: 1_000,
+      },
       listeners: { tls: undefined, socketMode: 0o600 },
       publicUrl: "http://localhost:8080",
       redirectUri: "http://localhost:8080/auth/callback",

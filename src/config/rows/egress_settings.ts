@@ -1,6 +1,6 @@
 import { canonicalHost } from "../../outbound/address_judge.js";
 import { addresses } from "../kinds/address_kinds.js";
-import { type Kind, path, type SettingGroups, text } from "../kinds/setting_kinds.js";
+import { count, type Kind, path, type SettingGroups, text } from "../kinds/setting_kinds.js";
 
 /** Where requests may go that are for no provider; a name may begin with `*.`. */
 export type EgressNetwork = "open" | "providers" | { readonly hosts: readonly string[] };
@@ -35,6 +35,12 @@ export const egressSettings = {
       kind: text("user"),
       unset: "the user name in the proxy URL, or the one user that the caller is restricted to",
       meaning: "The user for callers of the egress listener that name none.",
+    },
+    NEXUS_EGRESS_MAX_CONNECTIONS: {
+      kind: count("count", 1, 1_000_000),
+      default: "1000",
+      meaning:
+        "Open connections of one principal to the egress listener, tunnels among them. Each may take a second one to an API.",
     },
     NEXUS_EGRESS_CA_CERT_FILE: {
       kind: path("file"),

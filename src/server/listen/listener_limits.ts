@@ -3,15 +3,18 @@ import { ResourceExhausted } from "../../model/errors.js";
 import { defaultLimits, type Limits } from "../../model/limits.js";
 import type { Clock } from "../../runtime/clock.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
-import { SocketGuard } from "../sockets/socket_guard.js";
+import type { Descriptors } from "../sockets/descriptors.js";
+import { type FullOf, SocketGuard } from "../sockets/socket_guard.js";
 import { lastWordOf } from "./pipelining.js";
 
 /** What bounds the visitors of a listener. */
 export interface ListenerLimits {
   readonly limits: Limits;
   readonly clock: Clock;
-  /** Notified of each socket that was closed because the listener has as many as it may. */
-  onFull(listener: string): void;
+  /** None is kept back without it. */
+  readonly descriptors?: Descriptors | undefined;
+  /** Notified of each socket that was closed because the listener, or the process, has as many as it may. */
+  onFull(listener: string, of: FullOf): void;
 }
 
 /** The limits of a listener without limits of its own. */
@@ -22,10 +25,13 @@ export function limitsOf(bounds: ListenerLimits | undefined): Limits {
 /** How long a connection lives at a listener of callers with credentials when it never showed one. */
 const unauthenticatedLifeMs = 30_000;
 
+/** Over these, other hubs go on, and an operator looks: as over the Unix sockets. */
+const neededNames = ["fleet", "ops"];
+
 /** @param listener the callers of `grpc`, `http` and `egress` show credentials, those of the others never */
 export function guardOf(bounds: ListenerLimits | undefined, listener: string): SocketGuard | undefined {
   if (!bounds) return undefined;
-  const { limits, clock, onFull } = bounds;
+  const { limits, clock, descriptors, onFull } = bounds;
   const { maxConnections } = limits;
   const isForCallers = ["grpc", "http", "egress"].includes(listener);
   return new SocketGuard({
@@ -36,7 +42,10 @@ export function guardOf(bounds: ListenerLimits | undefined, listener: string): S
       : undefined,
     unauthenticatedLifeMs: isForCallers ? unauthenticatedLifeMs : undefined,
     clock,
-    onFull: () => onFull(listener),
+    isReserved:
+      descriptors &&
+      ((socket, isOfUnix) => descriptors.isReserved(socket, isOfUnix || neededNames.includes(listener))),
+    onFull: (of) => onFull(listener, of),
   });
 }
 

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { descriptorOf } from "./descriptors.js";
 import { notePeer } from "./peer.js";
 
 /** Who may open a Unix socket, and how its callers are distinguished. */
@@ -35,9 +36,8 @@ export async function openSocketAccess(mode: number): Promise<SocketAccess> {
   }
   const getsockopt = await loadGetsockopt();
   const uidOf = (socket: Socket): number | undefined => {
-    // Node has no public way to the descriptor of a socket: the one private member that is read, by test/architecture/rules.ts.
-    const fd = (socket as { _handle?: { fd?: number } | null })._handle?.fd;
-    if (fd === undefined || fd < 0) return undefined;
+    const fd = descriptorOf(socket);
+    if (fd === undefined) return undefined;
     const credentials = Buffer.alloc(ucredBytes);
     const bytes = [ucredBytes];
     if (getsockopt(fd, solSocket, soPeercred, credentials, bytes) !== 0 || bytes[0] !== ucredBytes)

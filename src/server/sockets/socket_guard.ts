@@ -40,6 +40,9 @@ export function standFor(outer: Socket, inner: Socket): void {
   if (proven) (outer as Guarded)[provenKey] = proven;
 }
 
+/** What there is no more of. */
+export type FullOf = "connections" | "descriptors";
+
 export interface SocketGuardOptions {
   /** Open sockets of one listening address. */
   readonly maxConnections: number;
@@ -48,8 +51,10 @@ export interface SocketGuardOptions {
   /** How long one of those may live; default without end. */
   readonly unauthenticatedLifeMs?: number | undefined;
   readonly clock: Clock;
-  /** Notified of each socket that was closed because of `maxConnections`. */
-  onFull(): void;
+  /** Whether a new socket uses a descriptor that is kept back from it; default none does. */
+  readonly isReserved?: ((socket: Socket, isOfUnix: boolean) => boolean) | undefined;
+  /** Notified of each socket that was closed because of `maxConnections`, or because the process has no more descriptors for it. */
+  onFull(of: FullOf): void;
 }
 
 /**
@@ -83,8 +88,9 @@ export class SocketGuard {
   add(socket: Socket): void {
     const { maxConnections, maxUnauthenticated = maxConnections, clock, onFull } = this.#options;
     const address = addressKey(socket.remoteAddress) ?? unix;
-    if (this.#count >= maxConnections) {
-      onFull();
+    const isReserved = this.#options.isReserved?.(socket, address === unix) === true;
+    if (isReserved || this.#count >= maxConnections) {
+      onFull(isReserved ? "descriptors" : "connections");
       if (!this.#closeUnauthenticated()) {
         socket.destroy();
         return;

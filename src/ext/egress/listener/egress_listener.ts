@@ -12,12 +12,14 @@ import type { Dialer } from "../proxy/dial.js";
 import { Problem } from "../proxy/problem.js";
 import { EgressProxy, proxyCredentials } from "../proxy/proxy.js";
 import type { EgressSession } from "../proxy/session.js";
+import type { CallerConnections } from "./caller_connections.js";
 import type { CallerSessions } from "./caller_sessions.js";
 
 export interface EgressListenerOptions extends ListenerPlace {
   readonly listen: ListenAddress;
   readonly authenticate: Authenticate;
   readonly sessions: CallerSessions;
+  readonly connections: CallerConnections;
   readonly dialer: Dialer;
   /** Called with what was refused to nobody in particular. */
   readonly onRefused: (kind: string) => void;
@@ -69,13 +71,14 @@ export class EgressListener implements Listener {
 
   /** @throws Problem */
   async #sessionOf({ headers, socket }: IncomingMessage): Promise<EgressSession> {
-    const { authenticate, listen, sessions } = this.options;
+    const { authenticate, listen, sessions, connections } = this.options;
     const { user, token } = proxyCredentials(headers["proxy-authorization"]);
     const origin = listen.kind === "unix" ? "unix" : (socket.remoteAddress ?? "");
     try {
       const principal = await authenticate({ socket: listen.kind, token, origin, peer: peerOf(socket) });
       if (!principal) throw unauthenticated(token !== undefined);
       noteCredential(socket);
+      connections.admit(principal, socket);
       return sessions.of(principal, user);
     } catch (error) {
       if (error instanceof WireError) throw new Problem(429, "too-many-failures", error.message);

@@ -1,6 +1,8 @@
 import type { Core, RunningExtension } from "../../../daemon/extension.js";
 import type { EgressSession } from "../../../gen/nexus/v1/egress_pb.js";
+import { Descriptors } from "../../../server/sockets/descriptors.js";
 import { Dialer, trustedRoots } from "../proxy/dial.js";
+import { CallerConnections } from "./caller_connections.js";
 import { CallerSessions } from "./caller_sessions.js";
 import { daemonAuthority } from "./daemon_authority.js";
 import { EgressListener } from "./egress_listener.js";
@@ -19,7 +21,10 @@ export async function openListener({
     ...{ dataDir: config.dataDir, files: config.egress.authority, clock, log: options.log },
     ...{ vault: opened.vault, databaseId: store.databaseId, changes: domain.changes },
   });
-  const dialer = new Dialer(trustedRoots(environment), clock, config.providerNetworks, config.webProxies);
+  const dialer = new Dialer(
+    ...([trustedRoots(environment), clock, config.providerNetworks, config.webProxies] as const),
+    Descriptors.ofProcess(),
+  );
   const { network, user } = config.egress;
   let listed: () => readonly EgressSession[] = () => [];
   return {
@@ -34,10 +39,14 @@ export async function openListener({
           services: servicesAt("egress"),
         });
         listed = () => sessions.list();
+        const connections = new CallerConnections(config.egress.maxConnectionsPerPrincipal);
         const onRefused = (kind: string): void => metrics.refused(kind);
         return config.egress.listen.map(
           (listen) =>
-            new EgressListener({ ...place, listen, sessions, dialer, onRefused, authority: authority.pem }),
+            new EgressListener({
+              ...{ ...place, listen, sessions, connections, dialer, onRefused },
+              authority: authority.pem,
+            }),
         );
       },
     }),

@@ -20,6 +20,7 @@ import {
   webProxyFor,
 } from "../../../outbound/web_proxy.js";
 import type { Clock } from "../../../runtime/clock.js";
+import { Descriptors } from "../../../server/sockets/descriptors.js";
 
 export interface Origin {
   /** Canonical. */
@@ -40,22 +41,25 @@ export class Dialer {
    * @param roots whom to trust, as PEM
    * @param networks which addresses may be reached; all without it
    * @param proxies the way out of this machine
+   * @param descriptors of which some are kept back; none without it
    */
   constructor(
     roots: string,
     readonly clock: Clock,
     private readonly networks?: ProviderNetworks,
     private readonly proxies: WebProxySettings = noWebProxies,
+    private readonly descriptors = new Descriptors(undefined),
   ) {
     this.#secureContext = createSecureContext({ ca: roots, minVersion: "TLSv1.2" });
   }
 
-  /** Directly, or through a proxy. @throws the error of the socket; `ETIMEDOUT`; `REFUSED` for an address that may not be reached */
+  /** Directly, or through a proxy. @throws the error of the socket; `ETIMEDOUT`; `EMFILE`; `REFUSED` for an address that may not be reached */
   async plain(origin: Origin): Promise<Socket> {
     const proxy = this.#proxyFor("https", origin);
-    return proxy
-      ? await this.#inTime((signal) => openTunnel(origin, proxy, signal))
-      : await this.#direct(origin);
+    const opening = proxy
+      ? this.#inTime((signal) => openTunnel(origin, proxy, signal))
+      : this.#direct(origin);
+    return this.#unreserved(await opening);
   }
 
   /** For a request of plain http, which a proxy gets as it is. @throws as `plain` does */
@@ -64,7 +68,14 @@ export class Dialer {
     const socket = await (proxy
       ? this.#inTime((signal) => connectToProxy(proxy, signal))
       : this.#direct(origin));
-    return { socket, proxy };
+    return { socket: this.#unreserved(socket), proxy };
+  }
+
+  /** @throws EMFILE before anything is sent */
+  #unreserved(socket: Socket): Socket {
+    if (!this.descriptors.isReserved(socket)) return socket;
+    socket.destroy();
+    throw Object.assign(new Error("the descriptors that are left are the daemon's own"), { code: "EMFILE" });
   }
 
   /** The name alone can be judged where a proxy resolves it. */

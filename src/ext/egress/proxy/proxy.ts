@@ -176,7 +176,8 @@ function originOf(href: string): Origin {
 function unreachable({ host }: Origin): (error: NodeJS.ErrnoException) => never {
   return ({ code, message }) => {
     if (code === "REFUSED") throw new Problem(403, "address-refused", message);
-    if (code?.startsWith("PROXY_")) throw new Problem(502, "unreachable", reachWords(host, code));
+    if (code === "EMFILE" || code?.startsWith("PROXY_"))
+      throw new Problem(502, "unreachable", reachWords(host, code));
     throw new Problem(502, "unreachable", `${host} cannot be reached: ${code ?? message}`);
   };
 }

@@ -19,6 +19,8 @@ import { authorityOf, windowBytes } from "./upstream.js";
 const maxHeaderBytes = 16 * 1024;
 /** A connection of HTTP/1.1 waits so long for the next request: programs keep theirs for 60 to 90 s, and servers for longer. */
 const idleMs = 120_000;
+/** A tunnel without TLS by then is closed, also where its program went away: Node waits for two minutes. */
+const handshakeTimeoutMs = 10_000;
 /** Streams of one connection at a time. */
 const maxStreams = 250;
 
@@ -97,6 +99,7 @@ export class EgressSession {
     const server = createSecureServer(
       {
         ...{ cert: leaf.cert, key: leaf.key, minVersion: "TLSv1.2", allowHTTP1: true },
+        handshakeTimeout: handshakeTimeoutMs,
         settings: {
           maxConcurrentStreams: maxStreams,
           maxHeaderListSize: maxHeaderBytes,

@@ -5,6 +5,7 @@ import type { Clock } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
 import { ApiListener } from "../../../server/api/api_listener.js";
 import type { Listener, OnUnexpected } from "../../../server/listen/listener.js";
+import { Descriptors } from "../../../server/sockets/descriptors.js";
 import type { BoundService } from "../../../service/pipeline/bound_service.js";
 import { type LinkKeys, LinkTls } from "./link_tls.js";
 
@@ -34,6 +35,7 @@ export function fleetListener(options: FleetListenerOptions): Listener {
       maxStreamsPerConnection: maxStreams,
     },
     clock,
+    descriptors: Descriptors.ofProcess(),
     onFull: () => undefined,
   };
   return new ApiListener({

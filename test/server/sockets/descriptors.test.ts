@@ -1,0 +1,73 @@
+import { Socket } from "node:net";
+import { expect, it, onTestFinished } from "vitest";
+import { defaultLimits } from "../../../src/model/limits.js";
+import { guardOf } from "../../../src/server/listen/listener_limits.js";
+import { Descriptors } from "../../../src/server/sockets/descriptors.js";
+import { noteCredential } from "../../../src/server/sockets/socket_guard.js";
+import { ManualClock } from "../../fakes/manual_clock.js";
+
+/** @param address undefined: of a Unix socket */
+function socketOf(fd: number, address: string | undefined = "192.0.2.7"): Socket {
+  const socket = new Socket();
+  onTestFinished(() => void socket.destroy());
+  Object.defineProperty(socket, "remoteAddress", { value: address });
+  const handle = { fd, close: (closed: () => void) => closed(), reading: false };
+  Object.defineProperty(socket, "_handle", { value: handle, writable: true });
+  return socket;
+}
+
+it.each([
+  [1_000, 750],
+  [20_000, 19_488],
+])("of %d descriptors, callers may use %d", (limit, forCallers) => {
+  const descriptors = new Descriptors(limit);
+  expect(descriptors.forCallers).toBe(forCallers);
+  const half = (limit - forCallers) / 2;
+  const at = (fd: number, isNeeded = false) => descriptors.isReserved(socketOf(fd), isNeeded);
+  expect([at(forCallers - 1), at(forCallers)]).toEqual([false, true]);
+  expect([at(forCallers + half - 1, true), at(forCallers + half, true)]).toEqual([false, true]);
+});
+
+it("keeps nothing back where the limit is not known", () => {
+  expect(new Descriptors(undefined).isReserved(socketOf(1_000_000))).toBe(false);
+});
+
+it("knows the limit of this process", () => {
+  expect(Descriptors.ofProcess().forCallers).toBeGreaterThan(100);
+});
+
+it.each(["grpc", "http", "browser", "egress", "console"])(
+  "%s makes room by closing who showed nothing, and closes a new socket where all have",
+  (listener) => {
+    const full: string[] = [];
+    const descriptors = new Descriptors(1_000);
+    const onFull = (name: string, of: string): void => void full.push(`${name} ${of}`);
+    const bounds = { limits: defaultLimits, clock: new ManualClock(0), descriptors, onFull };
+    const guard = guardOf(bounds, listener);
+    onTestFinished(() => guard?.close());
+    const [caller, stranger, next, last] = [socketOf(20), socketOf(21), socketOf(750), socketOf(751)];
+    for (const socket of [caller, stranger]) guard?.add(socket);
+    noteCredential(caller);
+    guard?.add(next);
+    expect([caller, stranger, next].map(({ destroyed }) => destroyed)).toEqual([false, true, false]);
+    noteCredential(next);
+    guard?.add(last);
+    expect([caller, next, last].map(({ destroyed }) => destroyed)).toEqual([false, false, true]);
+    expect(full).toEqual([`${listener} descriptors`, `${listener} descriptors`]);
+    const owner = socketOf(752, "");
+    guard?.add(owner);
+    expect(owner.destroyed).toBe(false);
+  },
+);
+
+it.each(["fleet", "ops"])("%s goes on in half of what is kept back", (listener) => {
+  const bounds = { limits: defaultLimits, clock: new ManualClock(0), descriptors: new Descriptors(1_000) };
+  const guard = guardOf({ ...bounds, onFull: () => undefined }, listener);
+  onTestFinished(() => guard?.close());
+  const [next, last] = [socketOf(874), socketOf(875)];
+  for (const socket of [next, last]) {
+    guard?.add(socket);
+    noteCredential(socket);
+  }
+  expect([next.destroyed, last.destroyed]).toEqual([false, true]);
+});
