@@ -4,6 +4,7 @@ import type { Extension, Shell } from "../../cli/shell/shell.js";
 import { type ListenAddress, parseListenAddress } from "../../model/listen_address.js";
 import type { InjectorFlags } from "./injector/run_injector.js";
 import { kubernetesSettings } from "./kubernetes_settings.js";
+import type { ReleaseFlags } from "./resources/release_resources.js";
 
 /** A Kubernetes cluster: the webhook that puts nexusd into pods, and objects that say what the daemon holds. */
 export const kubernetes: Extension = {
@@ -18,6 +19,8 @@ export const kubernetes: Extension = {
       make: injectorCommand,
     },
   ],
+  // For the Job that the chart runs after an uninstallation.
+  hiddenCommands: [releaseCommand],
   open: async (core) => {
     const settings = kubernetesSettings.of(core.options.config);
     if (settings === undefined) return undefined;
@@ -52,6 +55,19 @@ function injectorCommand(shell: Shell): Command {
     const { runInjector } = await import("./injector/run_injector.js");
     await runInjector(shell, flags);
   });
+}
+
+function releaseCommand(shell: Shell): Command {
+  return new Command("release-resources")
+    .description("take nexusd's finalizers off its custom resources, once nexusd is gone from the cluster")
+    .requiredOption("--namespaces <names>", "namespaces of its Connections, separated by commas", (text) =>
+      text.split(",").filter((name) => name !== ""),
+    )
+    .option("--credentials <folder>", "folder with the service account (default: that of the pod)")
+    .action(async (flags: ReleaseFlags) => {
+      const { releaseResources } = await import("./resources/release_resources.js");
+      await releaseResources(shell, flags);
+    });
 }
 
 function parseListen(text: string): ListenAddress & { readonly kind: "tcp" } {

@@ -128,6 +128,13 @@ data:
 {{ .Values.resourceController.namespaces | default (list .Release.Namespace) | toJson }}
 {{- end }}
 
+{{/* The weight: of what `helm uninstall` makes when all else is deleted. */}}
+{{- define "nexusd.uninstallHook" -}}
+helm.sh/hook: post-delete
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}
+
 {{/* (list . port): the three probes. */}}
 {{- define "nexusd.probes" -}}
 startupProbe:
