@@ -5,7 +5,7 @@ import { readDataDir } from "./config.js";
 import { socketPathViolation } from "./kinds/address_kinds.js";
 import { readTls } from "./listeners_config.js";
 import { ConfigError, SettingReader } from "./setting_reader.js";
-import type { Flags } from "./settings.js";
+import { allSettings, type Flags } from "./settings.js";
 
 type TcpClient = Extract<ClientConfig, { kind: "tcp" }>;
 
@@ -60,8 +60,12 @@ export class ApiKeyMissing extends ConfigError {
 export type OpsListenerConfig = ReturnType<typeof loadOpsListener>;
 
 /** @throws ConfigError */
-export function loadOpsListener(env: NodeJS.ProcessEnv, flags: Flags) {
-  const reader = new SettingReader(env, flags);
+export function loadOpsListener(
+  env: NodeJS.ProcessEnv,
+  flags: Flags,
+  extensions: Parameters<typeof allSettings>[0],
+) {
+  const reader = new SettingReader(env, flags, allSettings(extensions));
   const addresses = reader.get("NEXUS_OPS_LISTEN");
   const isTls = readTls(reader)?.listeners.includes("ops") === true;
   reader.throwViolations();

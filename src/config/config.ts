@@ -7,9 +7,10 @@ import type { ProviderNetworks } from "../outbound/provider_networks.js";
 import type { WebProxySettings } from "../outbound/web_proxy.js";
 import { socketPathViolation } from "./kinds/address_kinds.js";
 import type { SettingGroups } from "./kinds/setting_kinds.js";
-import { readEgressConfig, readListenersConfig } from "./listeners_config.js";
+import { listenSetting, readListenersConfig } from "./listeners_config.js";
+import type { ListenerRow } from "./rows/listener_settings.js";
 import { SettingReader } from "./setting_reader.js";
-import { allSettings, type Flags } from "./settings.js";
+import { allListeners, allSettings, type Flags } from "./settings.js";
 
 /** What the daemon runs with, checked and frozen; the table in `settings.ts` says the meaning and the default of each. Paths are absolute. */
 export type Config = ReturnType<typeof loadConfig>;
@@ -19,15 +20,22 @@ type ForeignStore = "shared" | "copy";
 
 /** The settings of an extension. */
 export class ExtensionSettings<Value = unknown> {
+  readonly store: ForeignStore | undefined;
+  readonly listener: ListenerRow | undefined;
+
   /**
    * @param read notes errors in the reader, and touches no file
    * @param store what becomes of the daemon's store where `read` finds its settings
+   * @param listener that the extension makes; among the groups is the setting of its addresses
    */
   constructor(
     readonly groups: SettingGroups,
     readonly read: (reader: SettingReader) => Value,
-    readonly store?: ForeignStore,
-  ) {}
+    { store, listener }: { readonly store?: ForeignStore; readonly listener?: ListenerRow } = {},
+  ) {
+    this.store = store;
+    this.listener = listener;
+  }
 
   of({ extensions }: { readonly extensions: ReadonlyMap<ExtensionSettings, unknown> }): Value {
     return extensions.get(this) as Value;
@@ -50,15 +58,14 @@ export function loadConfig(
   const parts = extensions.flatMap(({ settings = [] }) => settings);
   const found = new Map(parts.map((part) => [part, part.read(reader)]));
   const store = parts.find((part) => part.store && found.get(part) !== undefined)?.store ?? "own";
-  const egress = readEgressConfig(reader);
+  const rows = allListeners(extensions);
   const addresses = {
     grpc: grpcAddresses(reader, dataDir),
     http: reader.get("NEXUS_HTTP_LISTEN"),
     // Consents happen at the hub that is copied.
     browser: store === "copy" ? [] : reader.get("NEXUS_BROWSER_LISTEN"),
     ops: reader.get("NEXUS_OPS_LISTEN"),
-    console: reader.get("NEXUS_CONSOLE_LISTEN"),
-    egress: egress.listen,
+    ...Object.fromEntries(parts.flatMap(({ listener }) => (listener ? [addressesOf(reader, listener)] : []))),
   };
   const publicUrl = reader.get("NEXUS_PUBLIC_URL");
   const config = {
@@ -68,10 +75,7 @@ export function loadConfig(
     httpListen: addresses.http,
     browserListen: addresses.browser,
     opsListen: addresses.ops,
-    consoleListen: addresses.console,
-    consoleUrl: reader.get("NEXUS_CONSOLE_URL"),
-    egress,
-    listeners: readListenersConfig(reader, addresses),
+    listeners: readListenersConfig(reader, rows, addresses),
     publicUrl,
     redirectUri: `${publicUrl}/auth/callback`,
     allowedReturnOrigins: reader.get("NEXUS_ALLOWED_RETURN_URLS"),
@@ -98,6 +102,11 @@ export function loadConfig(
   };
   reader.throwViolations();
   return Object.freeze(config);
+}
+
+/** Of a listener that an extension makes. */
+function addressesOf(reader: SettingReader, { name }: ListenerRow): [string, readonly ListenAddress[]] {
+  return [name, (reader.of<SettingGroups>()(listenSetting(name)) ?? []) as readonly ListenAddress[]];
 }
 
 function readConsent(reader: SettingReader) {

@@ -1,25 +1,30 @@
 import { formatListenAddress, isLocalAddress, type ListenAddress } from "../model/listen_address.js";
-import { type ListenerName, listenerNames } from "./kinds/address_kinds.js";
+import type { ListenerRow } from "./rows/listener_settings.js";
 import type { SettingReader } from "./setting_reader.js";
 
-/** The addresses of each listener; none when it is closed. */
-type ListenerAddresses = Readonly<Record<ListenerName, readonly ListenAddress[]>>;
+/** The addresses of each listener, by its name; none when it is closed. */
+type ListenerAddresses = Readonly<Record<string, readonly ListenAddress[]>>;
 
 /**
  * Errors are noted in `reader`: among them every TCP address that others could reach in plain text, and one that two listeners
  * share.
  */
-export function readListenersConfig(reader: SettingReader, addresses: ListenerAddresses) {
+export function readListenersConfig(
+  reader: SettingReader,
+  rows: readonly ListenerRow[],
+  addresses: ListenerAddresses,
+) {
   refuseSharedAddresses(reader, addresses);
   const tls = readTls(reader);
   const insecure = reader.get("NEXUS_INSECURE");
-  for (const listener of listenerNames) {
+  for (const listener of Object.keys(addresses)) {
     if (tls?.listeners.includes(listener) || insecure.includes(listener)) continue;
-    for (const address of addresses[listener]) {
+    for (const address of addresses[listener] ?? []) {
       if (!isLocalAddress(address)) refusePlain(reader, listener, address, tls);
     }
   }
-  return Object.freeze({ tls, socketMode: reader.get("NEXUS_SOCKET_MODE") });
+  const forCallers = rows.filter(({ isForCallers }) => isForCallers).map(({ name }) => name);
+  return Object.freeze({ tls, socketMode: reader.get("NEXUS_SOCKET_MODE"), forCallers });
 }
 
 /** The TLS of the listeners; undefined without a certificate. Errors are noted in `reader`. */
@@ -40,24 +45,6 @@ export function readTls(reader: SettingReader) {
   return Object.freeze({ certFile, keyFile, clientCaFile, clientAuth, listeners });
 }
 
-/** Without an `authority` the daemon makes one of its own. Errors are noted in `reader`. */
-export function readEgressConfig(reader: SettingReader) {
-  const certFile = reader.get("NEXUS_EGRESS_CA_CERT_FILE");
-  const keyFile = reader.get("NEXUS_EGRESS_CA_KEY_FILE");
-  const isWhole = certFile !== undefined && keyFile !== undefined;
-  if (!isWhole) {
-    const missing = certFile === undefined ? "NEXUS_EGRESS_CA_CERT_FILE" : "NEXUS_EGRESS_CA_KEY_FILE";
-    reader.needs(missing, ["NEXUS_EGRESS_CA_CERT_FILE", "NEXUS_EGRESS_CA_KEY_FILE"]);
-  }
-  return Object.freeze({
-    listen: reader.get("NEXUS_EGRESS_LISTEN"),
-    network: reader.get("NEXUS_EGRESS_NETWORK"),
-    user: reader.get("NEXUS_EGRESS_USER"),
-    maxConnectionsPerPrincipal: reader.get("NEXUS_EGRESS_MAX_CONNECTIONS"),
-    authority: isWhole ? Object.freeze({ certFile, keyFile }) : undefined,
-  });
-}
-
 function readClientAuth(reader: SettingReader, clientCaFile: string | undefined) {
   const word = reader.get("NEXUS_TLS_CLIENT_AUTH") ?? (clientCaFile === undefined ? "none" : "optional");
   if (word !== "none" && clientCaFile === undefined) {
@@ -69,9 +56,9 @@ function readClientAuth(reader: SettingReader, clientCaFile: string | undefined)
 
 /** Port 0 is another port each time and can stand more than once. */
 function refuseSharedAddresses(reader: SettingReader, addresses: ListenerAddresses): void {
-  const taken = new Map<string, ListenerName>();
-  for (const listener of listenerNames) {
-    for (const address of addresses[listener]) {
+  const taken = new Map<string, string>();
+  for (const listener of Object.keys(addresses)) {
+    for (const address of addresses[listener] ?? []) {
       if (address.kind === "tcp" && address.port === 0) continue;
       const text = formatListenAddress(address);
       const first = taken.get(text);
@@ -88,7 +75,7 @@ function refuseSharedAddresses(reader: SettingReader, addresses: ListenerAddress
 
 function refusePlain(
   reader: SettingReader,
-  listener: ListenerName,
+  listener: string,
   address: ListenAddress,
   tls: ReturnType<typeof readTls>,
 ): void {
@@ -103,6 +90,7 @@ function refusePlain(
   );
 }
 
-function listenSetting(listener: ListenerName): `NEXUS_${Uppercase<ListenerName>}_LISTEN` {
-  return `NEXUS_${listener.toUpperCase() as Uppercase<ListenerName>}_LISTEN`;
+/** The setting of a listener's addresses. */
+export function listenSetting(listener: string): string {
+  return `NEXUS_${listener.toUpperCase()}_LISTEN`;
 }

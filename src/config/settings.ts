@@ -1,12 +1,11 @@
 import { type Kind, path, type SettingGroups, type SettingRow, text } from "./kinds/setting_kinds.js";
 import { daemonSettings } from "./rows/daemon_settings.js";
-import { egressSettings } from "./rows/egress_settings.js";
 import { limitSettings } from "./rows/limit_settings.js";
+import { coreListeners, type ListenerRow, listenerSettings } from "./rows/listener_settings.js";
 
 /** The settings of the core, by group and environment variable, in the order of `--help` and of `docs/settings.md`. */
 const groups = {
   ...daemonSettings,
-  ...egressSettings,
   Limits: limitSettings,
   Commands: {
     NEXUS_ADDRESS: {
@@ -77,17 +76,27 @@ export type Flags = Readonly<Partial<Record<string, string>>>;
 
 export const coreSettings: readonly Setting[] = rowsOf(groups);
 
-/** Every setting: those of the core, then those of extensions, and the commands' at the end. */
-export function allSettings(
-  extensions: readonly { readonly settings?: { readonly groups: SettingGroups } }[],
-): readonly Setting[] {
+/** What brings settings: an extension. */
+interface WithSettings {
+  readonly settings?: { readonly groups: SettingGroups; readonly listener?: ListenerRow | undefined };
+}
+
+/** Every kind of listener: those of the core, then those of extensions. */
+export function allListeners(extensions: readonly WithSettings[]): readonly ListenerRow[] {
+  return [...coreListeners, ...extensions.flatMap(({ settings }) => settings?.listener ?? [])];
+}
+
+/** Every setting: those of the core, then those of extensions, and the commands' at the end. Those of the core know the listeners of extensions. */
+export function allSettings(extensions: readonly WithSettings[]): readonly Setting[] {
   const own = extensions.flatMap(({ settings }) => (settings ? rowsOf(settings.groups) : []));
+  const ofListeners: Readonly<Record<string, SettingRow>> = listenerSettings(allListeners(extensions));
+  const core = coreSettings.map((setting) => ({
+    ...setting,
+    ...ofListeners[setting.name],
+    flag: setting.flag,
+  }));
   const isCommands = ({ group }: Setting) => group === commandGroup;
-  return [
-    ...coreSettings.filter((setting) => !isCommands(setting)),
-    ...own,
-    ...coreSettings.filter(isCommands),
-  ];
+  return [...core.filter((setting) => !isCommands(setting)), ...own, ...core.filter(isCommands)];
 }
 
 function rowsOf(groups: SettingGroups): readonly Setting[] {

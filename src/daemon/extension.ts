@@ -56,7 +56,7 @@ export type KeepProfiles = (
 /** What the pages of an extension are made of. */
 export interface PagesGround {
   /** Every service of the contract, as calls that come in by that listener. */
-  servicesAt(listener: "console" | "egress"): readonly BoundService[];
+  servicesAt(listener: string): readonly BoundService[];
   /** As people know a provider. */
   readonly describe: DescribeProvider;
 }

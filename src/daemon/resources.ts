@@ -8,7 +8,6 @@ import type { Tracing } from "../model/tracing.js";
 import type { OutboundFetch } from "../outbound/outbound.js";
 import { type Clock, delay } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
-import type { ListenerName } from "../server/listeners.js";
 import { ListenerTls } from "../server/tls/tls_listener.js";
 import { TlsReloader } from "../server/tls/tls_reloader.js";
 import { type DataFolderLock, lockDataFolder } from "../store/files/data_folder.js";
@@ -233,7 +232,7 @@ function openSpoolFile(folder: string, log: Log): SpoolFile | undefined {
 
 /** TLS as the settings say; its opener stops it. */
 export interface OpenTls {
-  of(listener: ListenerName): ListenerTls | undefined;
+  of(listener: string): ListenerTls | undefined;
   /** When the certificate that new connections get expires; undefined without one. */
   endsMs(): number | undefined;
   stop(): void;
@@ -241,7 +240,7 @@ export interface OpenTls {
 
 /** Reads the certificate, if there is one to be. @throws TlsError */
 export async function openTls(
-  { listeners: { tls } }: Config,
+  { listeners: { tls, forCallers } }: Config,
   { clock, log }: { readonly clock: Clock; readonly log: Log },
 ): Promise<OpenTls> {
   if (tls === undefined) return { of: () => undefined, endsMs: () => undefined, stop: () => undefined };
@@ -249,8 +248,7 @@ export async function openTls(
   return {
     of: (listener) => {
       if (!tls.listeners.includes(listener)) return undefined;
-      // A browser would ask its person for a certificate, and a probe has none.
-      const clientAuth = ["grpc", "http", "egress"].includes(listener) ? tls.clientAuth : "none";
+      const clientAuth = forCallers.includes(listener) ? tls.clientAuth : "none";
       return new ListenerTls({ listener, keeper, clientAuth, log });
     },
     endsMs: () => keeper.pair.notAfterMs,

@@ -115,10 +115,9 @@ export interface ListenersOptions {
   /** Who may open the Unix sockets; their owner without it. */
   readonly sockets?: SocketAccess;
   /** What the TCP addresses of a listener speak; plain text where there is none. */
-  tlsOf(listener: ListenerName): ListenerTls | undefined;
+  tlsOf(listener: string): ListenerTls | undefined;
 }
 
-export type ListenerName = OwnName | "console" | "egress";
 type OwnName = "grpc" | "http" | "browser" | "ops";
 
 type Place = ListenerPlace & { readonly onUnexpected: OnUnexpected };
@@ -126,11 +125,11 @@ export type ExtensionPlace = Place & { readonly authenticate: Authenticate };
 
 /** The listeners of an extension. */
 export interface ExtensionListeners {
-  readonly name: Exclude<ListenerName, OwnName>;
+  readonly name: string;
   make(place: ExtensionPlace): readonly Listener[];
 }
 
-type ByKind<T> = Record<OwnName, T> & Partial<Record<ListenerName, T>>;
+type ByKind<T> = Record<OwnName, T> & Readonly<Record<string, T>>;
 
 /** Every kind of listener, opened together and closed together. */
 export class Listeners {
@@ -217,7 +216,7 @@ function firstOf(all: readonly Routes[]): Routes {
 /** What every listener knows about its place. */
 function placeOf(
   { limits, clock, descriptors, onFull, onUnexpected, sockets, tlsOf }: ListenersOptions,
-  name: ListenerName,
+  name: string,
 ): Place {
   const bounds = { limits, clock, descriptors, onFull };
   return { setting: `NEXUS_${name.toUpperCase()}_LISTEN`, tls: tlsOf(name), bounds, sockets, onUnexpected };

@@ -29,7 +29,7 @@ export interface RpcOutcome {
   readonly method: string;
   /** Name of the gRPC status code, lower case with underscores: `ok`, `not_found`. */
   readonly code: string;
-  readonly listener: "grpc" | "http" | "console" | "egress";
+  readonly listener: string;
 }
 
 /** What the daemon reads each time the metrics are, and what each says. Reading them must be quick. */

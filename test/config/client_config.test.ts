@@ -67,13 +67,13 @@ describe("loadClientConfig", () => {
 it("reads the client secret and the ops listener", () => {
   expect(loadClientSecret({})).toBeUndefined();
   expect(loadClientSecret({ NEXUS_CLIENT_SECRET: "x" })?.reveal()).toBe("x");
-  expect(loadOpsListener({}, {})).toEqual({
+  expect(loadOpsListener({}, {}, [])).toEqual({
     addresses: [{ kind: "tcp", host: "127.0.0.1", port: 9090 }],
     isTls: false,
   });
   const tls = { NEXUS_TLS_CERT_FILE: "/c", NEXUS_TLS_KEY_FILE: "/k" };
-  expect(loadOpsListener(tls, {}).isTls).toBe(true);
-  expect(loadOpsListener({ ...tls, NEXUS_TLS_LISTENERS: "http" }, {}).isTls).toBe(false);
-  expect(loadOpsListener({ NEXUS_OPS_LISTEN: "off" }, {}).addresses).toEqual([]);
-  expect(() => loadOpsListener({ NEXUS_OPS_LISTEN: "x" }, {})).toThrow(ConfigError);
+  expect(loadOpsListener(tls, {}, []).isTls).toBe(true);
+  expect(loadOpsListener({ ...tls, NEXUS_TLS_LISTENERS: "http" }, {}, []).isTls).toBe(false);
+  expect(loadOpsListener({ NEXUS_OPS_LISTEN: "off" }, {}, []).addresses).toEqual([]);
+  expect(() => loadOpsListener({ NEXUS_OPS_LISTEN: "x" }, {}, [])).toThrow(ConfigError);
 });

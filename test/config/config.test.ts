@@ -16,16 +16,6 @@ function load(env: Record<string, string>, flags: Flags = {}, isTTY = false) {
 const violationsOf = (env: Record<string, string>, flags: Flags = {}) => violationsIn(() => load(env, flags));
 
 describe("loadConfig", () => {
-  it("reads where egress leads, and refuses half of an authority", () => {
-    expect(load({ NEXUS_EGRESS_NETWORK: "pypi.org, *.NPMJS.org" }).egress.network).toEqual({
-      hosts: ["pypi.org", "*.npmjs.org"],
-    });
-    expect(violationsOf({ NEXUS_EGRESS_NETWORK: "pypi.org/simple" })).toHaveLength(1);
-    expect(violationsOf({ NEXUS_EGRESS_CA_CERT_FILE: "/ca.crt" })).toEqual([
-      expect.stringContaining("NEXUS_EGRESS_CA_KEY_FILE"),
-    ]);
-  });
-
   it("has a default for everything", () => {
     expect(load({})).toEqual({
       dataDir: "/data",
@@ -34,13 +24,7 @@ describe("loadConfig", () => {
       httpListen: [{ kind: "tcp", host: "127.0.0.1", port: 8090 }],
       browserListen: [{ kind: "tcp", host: "127.0.0.1", port: 8080 }],
       opsListen: [{ kind: "tcp", host: "127.0.0.1", port: 9090 }],
-      consoleListen: [{ kind: "tcp", host: "127.0.0.1", port: 0 }],
-      consoleUrl: undefined,
-      egress: {
-        ...{ listen: [], network: "providers", user: undefined, authority: undefined },
-        maxConnectionsPerPrincipal: 1_000,
-      },
-      listeners: { tls: undefined, socketMode: 0o600 },
+      listeners: { tls: undefined, socketMode: 0o600, forCallers: ["grpc", "http"] },
       publicUrl: "http://localhost:8080",
       redirectUri: "http://localhost:8080/auth/callback",
       allowedReturnOrigins: [],

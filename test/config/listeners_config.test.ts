@@ -1,11 +1,24 @@
 import { describe, expect, it } from "vitest";
-import { loadConfig } from "../../src/config/config.js";
+import { ExtensionSettings, loadConfig } from "../../src/config/config.js";
+import { addresses } from "../../src/config/kinds/address_kinds.js";
+import type { ListenerRow } from "../../src/config/rows/listener_settings.js";
 import { violationsIn } from "./violations.js";
 
 const pair = { NEXUS_TLS_CERT_FILE: "/tls/tls.crt", NEXUS_TLS_KEY_FILE: "/tls/tls.key" };
 
+/** Of extensions: one for callers, and one for pages, which speaks TLS only when it is named. */
+const settingsOf = (listener: ListenerRow) => {
+  const row = { kind: addresses({ canClose: true }), default: "off", meaning: "Its addresses." };
+  const groups = { Trial: { [`NEXUS_${listener.name.toUpperCase()}_LISTEN`]: row } };
+  return new ExtensionSettings(groups, () => undefined, { listener });
+};
+const extensions = [
+  { settings: settingsOf({ name: "trial", usesTls: true, isForCallers: true }) },
+  { settings: settingsOf({ name: "pages", usesTls: false, isForCallers: false }) },
+];
+
 const load = (env: Record<string, string>) =>
-  loadConfig({ NEXUS_DATA_DIR: "/data", ...env }, {}, { isTTY: false });
+  loadConfig({ NEXUS_DATA_DIR: "/data", ...env }, {}, { isTTY: false }, extensions);
 
 const violationsOf = (env: Record<string, string>) => violationsIn(() => load(env));
 
@@ -15,7 +28,7 @@ describe("plain text beyond this machine", () => {
     ["http", "NEXUS_HTTP_LISTEN"],
     ["browser", "NEXUS_BROWSER_LISTEN"],
     ["ops", "NEXUS_OPS_LISTEN"],
-    ["egress", "NEXUS_EGRESS_LISTEN"],
+    ["trial", "NEXUS_TRIAL_LISTEN"],
   ])("is refused at the %s listener, by listener, address and setting", (listener, setting) => {
     const [violation = "", ...rest] = violationsOf({ [setting]: "0.0.0.0:7000" });
     expect(rest).toEqual([]);
@@ -29,21 +42,18 @@ describe("plain text beyond this machine", () => {
     expect(violationsOf({ [setting]: "0.0.0.0:7000", NEXUS_INSECURE: "false" })).toHaveLength(1);
   });
 
-  it("is refused at the console, which speaks TLS when it is named", () => {
-    const env = { NEXUS_CONSOLE_LISTEN: "0.0.0.0:7000", ...pair };
-    expect(violationsOf(env)).toEqual([expect.stringContaining("name console in NEXUS_TLS_LISTENERS")]);
-    expect(violationsOf({ ...env, NEXUS_TLS_LISTENERS: "grpc,console" })).toEqual([]);
-    expect(violationsOf({ NEXUS_CONSOLE_LISTEN: "0.0.0.0:7000", NEXUS_INSECURE: "console" })).toEqual([]);
+  it("is refused at a listener that does not speak TLS by itself, until it is named", () => {
+    const env = { NEXUS_PAGES_LISTEN: "0.0.0.0:7000", ...pair };
+    expect(violationsOf(env)).toEqual([expect.stringContaining("name pages in NEXUS_TLS_LISTENERS")]);
+    expect(violationsOf({ ...env, NEXUS_TLS_LISTENERS: "grpc,pages" })).toEqual([]);
+    expect(violationsOf({ NEXUS_PAGES_LISTEN: "0.0.0.0:7000", NEXUS_INSECURE: "pages" })).toEqual([]);
   });
 
-  it.each(["https://nexus.example/console", "http://nexus.example", "nexus.example"])(
-    "does not take %j for the URL of the console",
-    (url) => {
-      expect(violationsOf({ NEXUS_CONSOLE_URL: url })).toEqual([
-        expect.stringContaining("NEXUS_CONSOLE_URL"),
-      ]);
-    },
-  );
+  it("is judged at the addresses of an extension as at those of the core", () => {
+    expect(violationsOf({ NEXUS_PAGES_LISTEN: "127.0.0.1:8090" })).toEqual([
+      expect.stringContaining("NEXUS_PAGES_LISTEN"),
+    ]);
+  });
 
   it("is refused at a listener that TLS leaves out, and says how to take it in", () => {
     const violations = violationsOf({
@@ -98,13 +108,17 @@ describe("plain text beyond this machine", () => {
 });
 
 describe("TLS", () => {
+  it("asks callers alone for a certificate, those of an extension too", () => {
+    expect(load(pair).listeners.forCallers).toEqual(["grpc", "http", "trial"]);
+  });
+
   it("needs both files, and asks for no certificate by default", () => {
     expect(load(pair).listeners.tls).toEqual({
       certFile: "/tls/tls.crt",
       keyFile: "/tls/tls.key",
       clientCaFile: undefined,
       clientAuth: "none",
-      listeners: ["grpc", "http", "browser", "ops", "egress"],
+      listeners: ["grpc", "http", "browser", "ops", "trial"],
     });
     expect(load({ ...pair, NEXUS_TLS_CLIENT_CA_FILE: "/ca" }).listeners.tls).toMatchObject({
       clientAuth: "optional",
@@ -117,7 +131,7 @@ describe("TLS", () => {
     [{ NEXUS_TLS_CLIENT_CA_FILE: "/k" }, "NEXUS_TLS_CERT_FILE: is needed beside NEXUS_TLS_CLIENT_CA_FILE"],
     [{ ...pair, NEXUS_TLS_CLIENT_AUTH: "require" }, "needs NEXUS_TLS_CLIENT_CA_FILE"],
     [{ ...pair, NEXUS_TLS_CLIENT_AUTH: "maybe" }, "none, optional, require"],
-    [{ ...pair, NEXUS_TLS_LISTENERS: "grpc,front" }, "grpc, http, browser, ops"],
+    [{ ...pair, NEXUS_TLS_LISTENERS: "grpc,front" }, "grpc, http, browser, ops, trial, pages"],
     [{ NEXUS_INSECURE: "yes" }, "true, false or a comma list"],
     [{ NEXUS_SOCKET_MODE: "0777" }, "0600, 0660, 0666"],
     [{ NEXUS_SOCKET_MODE: "rw" }, "0600, 0660, 0666"],

@@ -15,7 +15,6 @@ describe("a port base", () => {
       httpListen: tcp(9100),
       browserListen: tcp(9101),
       opsListen: tcp(9102),
-      consoleListen: tcp(9103),
       publicUrl: "http://localhost:9101",
     });
     expect(config.dataDir).toBe(`${load({}).dataDir}-9100`);
@@ -38,7 +37,7 @@ describe("a port base", () => {
       kind: "unix",
       path: `${dataDir}/nexus.sock`,
     });
-    expect(loadOpsListener({ NEXUS_PORT_BASE: "9100" }, {}).addresses).toEqual(tcp(9102));
+    expect(loadOpsListener({ NEXUS_PORT_BASE: "9100" }, {}, []).addresses).toEqual(tcp(9102));
   });
 
   it.each(["0", "65534", "x", "-1", "80.5"])("is a port with two after it: %s", (text) => {

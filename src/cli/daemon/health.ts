@@ -51,7 +51,7 @@ function opsAddress(shell: Shell, flags: HealthFlags): { address: ListenAddress;
   };
   let listener: OpsListenerConfig;
   try {
-    listener = loadOpsListener(shell.env, overrides);
+    listener = loadOpsListener(shell.env, overrides, shell.extensions);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw new CommandFailure(exitCodes.failed, error.message);

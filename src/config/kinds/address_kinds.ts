@@ -4,34 +4,40 @@ import { readPrivateNetwork } from "../../outbound/provider_networks.js";
 import { type Exception, readExceptions, readWebProxy, type WebProxy } from "../../outbound/web_proxy.js";
 import { itemsOf, type Kind, type Note } from "./setting_kinds.js";
 
-export const listenerNames = ["grpc", "http", "browser", "ops", "console", "egress"] as const;
-export type ListenerName = (typeof listenerNames)[number];
-
 /** Some of the listeners, in any case. */
-export const listeners: Kind<readonly ListenerName[]> = {
-  argument: "listeners",
-  parse: (value, note) => readListeners(value, note, ""),
-};
+export function listeners(names: readonly string[]): Kind<readonly string[]> {
+  return {
+    argument: "listeners",
+    parse: (value, note) => readListeners(value, names, note, ""),
+  };
+}
 
 /** As `listeners`, or `true` for all and `false` for none. */
-export const listenersOrToggle: Kind<readonly ListenerName[]> = {
-  argument: "[listeners]",
-  parse: (value, note) => {
-    const lower = value.toLowerCase();
-    if (lower === "true") return listenerNames;
-    return lower === "false" ? [] : readListeners(value, note, "true, false or ");
-  },
-};
+export function listenersOrToggle(names: readonly string[]): Kind<readonly string[]> {
+  return {
+    argument: "[listeners]",
+    parse: (value, note) => {
+      const lower = value.toLowerCase();
+      if (lower === "true") return names;
+      return lower === "false" ? [] : readListeners(value, names, note, "true, false or ");
+    },
+  };
+}
 
-function readListeners(value: string, note: Note, others: string): readonly ListenerName[] {
+function readListeners(
+  value: string,
+  names: readonly string[],
+  note: Note,
+  others: string,
+): readonly string[] {
   const words = value
     .toLowerCase()
     .split(",")
     .map((word) => word.trim());
-  if (words.some((word) => !listenerNames.some((listener) => listener === word))) {
-    note(`must be ${others}a comma list of ${listenerNames.join(", ")}`);
+  if (words.some((word) => !names.includes(word))) {
+    note(`must be ${others}a comma list of ${names.join(", ")}`);
   }
-  return Object.freeze(listenerNames.filter((listener) => words.includes(listener)));
+  return Object.freeze(names.filter((listener) => words.includes(listener)));
 }
 
 /** What a socket address of the system holds, without its final NUL: 108 bytes on Linux, 104 elsewhere. */

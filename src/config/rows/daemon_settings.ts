@@ -1,9 +1,6 @@
 import {
   addresses,
-  listeners,
-  listenersOrToggle,
   networks,
-  origin,
   origins,
   publicUrl,
   socketMode,
@@ -12,6 +9,7 @@ import {
 } from "../kinds/address_kinds.js";
 import { keyCommand, keysOrCommand } from "../kinds/key_kinds.js";
 import { age, count, namedFiles, path, type SettingGroups, toggle, word } from "../kinds/setting_kinds.js";
+import { coreListeners, listenerSettings } from "./listener_settings.js";
 
 /** What the daemon is, as opposed to what limits it and how the commands reach it. */
 export const daemonSettings = {
@@ -76,19 +74,6 @@ export const daemonSettings = {
       meaning:
         "The addresses of /livez, /readyz, /metrics, and the /status page. nexusd health uses this listener. off closes it.",
     },
-    NEXUS_CONSOLE_LISTEN: {
-      kind: addresses({ canClose: true }),
-      default: "127.0.0.1:0",
-      atPortBase: (base) => `127.0.0.1:${base + 3}`,
-      meaning:
-        "The addresses of the console that nexusd open shows. Do not expose it to the internet. With port 0, nexusd chooses a free port and keeps it across restarts if possible. off closes it.",
-    },
-    NEXUS_CONSOLE_URL: {
-      kind: origin,
-      unset: "the first TCP address of NEXUS_CONSOLE_LISTEN",
-      meaning:
-        "The URL of the console listener for browsers: https (http on loopback), without a path. With https, no other host can set its cookie.",
-    },
     NEXUS_TLS_CERT_FILE: {
       kind: path("file"),
       meaning:
@@ -100,28 +85,7 @@ export const daemonSettings = {
       meaning: "PEM: the private key of the listeners' certificate, without a passphrase.",
       isFirst: true,
     },
-    NEXUS_TLS_CLIENT_CA_FILE: {
-      kind: path("file"),
-      meaning:
-        "PEM: the CAs of client certificates at the grpc, http, and egress listeners. The caller is then cert:<SPIFFE ID> or cert:<subject>.",
-    },
-    NEXUS_TLS_CLIENT_AUTH: {
-      kind: word("word", ["none", "optional", "require"]),
-      unset: "optional with NEXUS_TLS_CLIENT_CA_FILE, else none",
-      meaning: "Whether the grpc, http, and egress listeners request a client certificate.",
-    },
-    NEXUS_TLS_LISTENERS: {
-      kind: listeners,
-      default: "grpc,http,browser,ops,egress",
-      meaning:
-        "The listeners whose TCP addresses use TLS if there is a certificate: grpc, http, browser, ops, egress, and console.",
-    },
-    NEXUS_INSECURE: {
-      kind: listenersOrToggle,
-      default: "false",
-      meaning:
-        "Listeners that other machines may reach without TLS, because a proxy in front terminates it: grpc, http, browser, ops, console, egress, separated by commas; true means all.",
-    },
+    ...listenerSettings(coreListeners),
     NEXUS_SOCKET_MODE: {
       kind: socketMode,
       default: "0600",

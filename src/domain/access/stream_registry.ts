@@ -6,7 +6,7 @@ export interface HeldStream {
   readonly principal: Principal;
   /** `<package>.<service>/<method>` */
   readonly rpc: string;
-  readonly listener: "grpc" | "http" | "console" | "egress";
+  readonly listener: string;
   readonly openedAtMs: number;
 }
 

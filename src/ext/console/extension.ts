@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { Extension } from "../../cli/shell/shell.js";
 import type { Core, RunningExtension } from "../../daemon/extension.js";
 import type { ConsoleListener } from "./console_listener.js";
+import { consoleSettings } from "./console_settings.js";
 import { openCommand } from "./open_command.js";
 
 declare module "../../model/access/audit_event.js" {
@@ -18,6 +19,7 @@ const statusEntries = 20;
 /** Pages for people: `nexusd open` and what it leads to, and `/status`. */
 export const webConsole: Extension = {
   name: "console",
+  settings: consoleSettings,
   commands: [
     {
       group: "Get started",
@@ -57,7 +59,8 @@ async function opened(core: Core): Promise<RunningExtension> {
     services: [consoleService({ sessions, origin })],
     opsPages: { "/status": statusOf(core, origin) },
   };
-  if (config.consoleListen.length === 0) return common;
+  const { listen: addresses, url } = consoleSettings.of(config);
+  if (addresses.length === 0) return common;
   const { ConsoleListener: Listener } = await import("./console_listener.js");
   const { settingsOf } = await import("./pages/settings.js");
   return {
@@ -67,7 +70,7 @@ async function opened(core: Core): Promise<RunningExtension> {
       make: (place) => {
         const permissionsOf = (name: string) => access.permissionsOf(name);
         const own = {
-          url: config.consoleUrl,
+          url,
           sessions,
           settings: () => settingsOf(core.settings, environment),
           permissionsOf,
@@ -80,7 +83,7 @@ async function opened(core: Core): Promise<RunningExtension> {
           describe,
           usualPort: portOf(config.dataDir),
         };
-        opened = config.consoleListen.map((listen) => new Listener({ ...shared, listen }));
+        opened = addresses.map((listen) => new Listener({ ...shared, listen }));
         return opened;
       },
     }),

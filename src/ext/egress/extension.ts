@@ -1,4 +1,5 @@
 import type { Extension } from "../../cli/shell/shell.js";
+import { egressSettings } from "./proxy/egress_settings.js";
 import { runCommand } from "./run.js";
 import { sessionsCommand } from "./sessions/sessions_command.js";
 
@@ -11,11 +12,12 @@ declare module "../../model/access/audit_event.js" {
 /** `nexusd run`: a program calls APIs, and the credentials are put in on the way. */
 export const egress: Extension = {
   name: "egress",
+  settings: egressSettings,
   open: async (core) => {
     const { clock, config } = core.options;
     const [{ egressService }, listener] = await Promise.all([
       import("./sessions/egress_service.js"),
-      config.egress.listen.length > 0
+      egressSettings.of(config).listen.length > 0
         ? import("./listener/open_listener.js").then(({ openListener }) => openListener(core))
         : undefined,
     ]);

@@ -4,8 +4,8 @@ import { addAddressFlags } from "../../cli/shell/daemon_command.js";
 import { addNotes } from "../../cli/shell/help.js";
 import { collect, collectPair, parseDurationMs } from "../../cli/shell/option_values.js";
 import type { Shell } from "../../cli/shell/shell.js";
-import { type EgressNetwork, egressNetwork } from "../../config/rows/egress_settings.js";
 import { canonicalName } from "../../model/providers/provider_profile.js";
+import { type EgressNetwork, egressNetwork } from "./proxy/egress_settings.js";
 import type { NamedRoute } from "./proxy/routes.js";
 import type { RunFlags } from "./run_program.js";
 

@@ -14,7 +14,6 @@ import {
 import type { Shell } from "../../cli/shell/shell.js";
 import { printable } from "../../cli/shell/text.js";
 import { readWebProxies } from "../../config/config.js";
-import type { EgressNetwork } from "../../config/rows/egress_settings.js";
 import { SettingReader } from "../../config/setting_reader.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { readingMethods } from "../../model/access/reading_requests.js";
@@ -28,6 +27,7 @@ import { ProgramProxy } from "./program_proxy.js";
 import { BodyBudget, maxHeldByCaller } from "./proxy/body_budget.js";
 import { Credentials, isRefused } from "./proxy/credentials.js";
 import { Dialer, type Origin, trustedRoots } from "./proxy/dial.js";
+import type { EgressNetwork } from "./proxy/egress_settings.js";
 import { OpenUses } from "./proxy/open_uses.js";
 import { type NamedRoute, Routes, routeOf } from "./proxy/routes.js";
 import { EgressSession } from "./proxy/session.js";

@@ -66,7 +66,7 @@ const groups = {
 } as const satisfies SettingGroups;
 
 /** Undefined for a daemon with connections of its own. */
-export const upstreamSettings = new ExtensionSettings(groups, readUpstreamConfig, "copy");
+export const upstreamSettings = new ExtensionSettings(groups, readUpstreamConfig, { store: "copy" });
 
 /** How the daemon is the spoke of others. */
 export type UpstreamConfig = NonNullable<ReturnType<typeof readUpstreamConfig>>;

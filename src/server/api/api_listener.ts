@@ -122,7 +122,7 @@ export class ApiListener implements Listener {
       ) ??
       // allowHalfOpen is what node:http asks of its own sockets.
       createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket, options.clock));
-    const guard = guardOf(options.bounds, options.name);
+    const guard = guardOf(options.bounds, options.name, true);
     this.#listener = new StreamListener(
       sockets,
       options.listen,

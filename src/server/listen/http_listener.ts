@@ -84,7 +84,7 @@ export class HttpListener {
       options.listener,
       options.setting,
       options.sockets,
-      guardOf(options.bounds, options.listener),
+      guardOf(options.bounds, options.listener, false),
     );
   }
 

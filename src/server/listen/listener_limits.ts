@@ -28,12 +28,15 @@ const unauthenticatedLifeMs = 30_000;
 /** Over these, other hubs go on, and an operator looks: as over the Unix sockets. */
 const neededNames = ["fleet", "ops"];
 
-/** @param listener the callers of `grpc`, `http` and `egress` show credentials, those of the others never */
-export function guardOf(bounds: ListenerLimits | undefined, listener: string): SocketGuard | undefined {
+/** @param isForCallers whether those who connect show credentials; otherwise they never do */
+export function guardOf(
+  bounds: ListenerLimits | undefined,
+  listener: string,
+  isForCallers: boolean,
+): SocketGuard | undefined {
   if (!bounds) return undefined;
   const { limits, clock, descriptors, onFull } = bounds;
   const { maxConnections } = limits;
-  const isForCallers = ["grpc", "http", "egress"].includes(listener);
   return new SocketGuard({
     maxConnections,
     // An idle HTTP/2 session takes some 30 KB.

@@ -30,11 +30,7 @@ const failures: readonly string[] = [
 ];
 
 /** The span of an RPC, on the trace of its caller. Attributes by https://opentelemetry.io/docs/specs/semconv/rpc/. */
-function traceStart(
-  descriptor: DescMethod,
-  listener: "grpc" | "http" | "console" | "egress",
-  caller: CallerTrace | undefined,
-): SpanStart {
+function traceStart(descriptor: DescMethod, listener: string, caller: CallerTrace | undefined): SpanStart {
   const method = rpcName(descriptor);
   const system = listener === "grpc" ? "grpc" : "connectrpc";
   return {
@@ -48,7 +44,7 @@ function traceStart(
 /** The same call inside a span. */
 export function traceUnary(
   descriptor: DescMethod,
-  listener: "grpc" | "http" | "console" | "egress",
+  listener: string,
   tracing: Tracing,
   call: (request: Message, context: CallContext) => Message | Promise<Message>,
 ): (request: Message, context: CallContext) => Promise<Message> {
@@ -75,7 +71,7 @@ type StreamingMethod = DefinedMethod & { kind: "server_streaming" | "bidi_stream
 
 /** What happens around a call because it came in at a listener. */
 export interface ListenerCalls {
-  readonly listener: "grpc" | "http" | "console" | "egress";
+  readonly listener: string;
   readonly limits: CallLimits;
   /** Notified of each RPC when it is over. `code` is the name of the gRPC status, `ok` for none. */
   readonly onAnswered: (method: string, code: string) => void;

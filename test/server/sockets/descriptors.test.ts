@@ -36,14 +36,18 @@ it("knows the limit of this process", () => {
   expect(Descriptors.ofProcess().forCallers).toBeGreaterThan(100);
 });
 
-it.each(["grpc", "http", "browser", "egress", "console"])(
+it.each([
+  ["grpc", true],
+  ["http", true],
+  ["browser", false],
+])(
   "%s makes room by closing who showed nothing, and closes a new socket where all have",
-  (listener) => {
+  (listener, isForCallers) => {
     const full: string[] = [];
     const descriptors = new Descriptors(1_000);
     const onFull = (name: string, of: string): void => void full.push(`${name} ${of}`);
     const bounds = { limits: defaultLimits, clock: new ManualClock(0), descriptors, onFull };
-    const guard = guardOf(bounds, listener);
+    const guard = guardOf(bounds, listener, isForCallers);
     onTestFinished(() => guard?.close());
     const [caller, stranger, next, last] = [socketOf(20), socketOf(21), socketOf(750), socketOf(751)];
     for (const socket of [caller, stranger]) guard?.add(socket);
@@ -62,7 +66,7 @@ it.each(["grpc", "http", "browser", "egress", "console"])(
 
 it.each(["fleet", "ops"])("%s goes on in half of what is kept back", (listener) => {
   const bounds = { limits: defaultLimits, clock: new ManualClock(0), descriptors: new Descriptors(1_000) };
-  const guard = guardOf({ ...bounds, onFull: () => undefined }, listener);
+  const guard = guardOf({ ...bounds, onFull: () => undefined }, listener, false);
   onTestFinished(() => guard?.close());
   const [next, last] = [socketOf(874), socketOf(875)];
   for (const socket of [next, last]) {

@@ -2,6 +2,7 @@ import type { Core, RunningExtension } from "../../../daemon/extension.js";
 import type { EgressSession } from "../../../gen/nexus/v1/egress_pb.js";
 import { Descriptors } from "../../../server/sockets/descriptors.js";
 import { Dialer, trustedRoots } from "../proxy/dial.js";
+import { egressSettings } from "../proxy/egress_settings.js";
 import { CallerConnections } from "./caller_connections.js";
 import { CallerSessions } from "./caller_sessions.js";
 import { daemonAuthority } from "./daemon_authority.js";
@@ -16,16 +17,17 @@ export async function openListener({
   environment,
 }: Core): Promise<RunningExtension & { readonly listed: () => readonly EgressSession[] }> {
   const { config, clock } = options;
+  const settings = egressSettings.of(config);
   const { store, opened } = resources;
   const authority = await daemonAuthority({
-    ...{ dataDir: config.dataDir, files: config.egress.authority, clock, log: options.log },
+    ...{ dataDir: config.dataDir, files: settings.authority, clock, log: options.log },
     ...{ vault: opened.vault, databaseId: store.databaseId, changes: domain.changes },
   });
   const dialer = new Dialer(
     ...([trustedRoots(environment), clock, config.providerNetworks, config.webProxies] as const),
     Descriptors.ofProcess(),
   );
-  const { network, user } = config.egress;
+  const { network, user } = settings;
   let listed: () => readonly EgressSession[] = () => [];
   return {
     listed: () => listed(),
@@ -39,9 +41,9 @@ export async function openListener({
           services: servicesAt("egress"),
         });
         listed = () => sessions.list();
-        const connections = new CallerConnections(config.egress.maxConnectionsPerPrincipal);
+        const connections = new CallerConnections(settings.maxConnectionsPerPrincipal);
         const onRefused = (kind: string): void => metrics.refused(kind);
-        return config.egress.listen.map(
+        return settings.listen.map(
           (listen) =>
             new EgressListener({
               ...{ ...place, listen, sessions, connections, dialer, onRefused },

@@ -1,6 +1,5 @@
 import type { IncomingMessage } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
-import type { EgressNetwork } from "../../../config/rows/egress_settings.js";
 import {
   type CanonicalTarget,
   canonicalTarget,
@@ -15,6 +14,7 @@ import { queryOf } from "../../../model/access/request_facts.js";
 import { Texts } from "../../../model/access/scope_restriction.js";
 import { canonicalHost } from "../../../outbound/address_judge.js";
 import type { Origin } from "./dial.js";
+import type { EgressNetwork } from "./egress_settings.js";
 import { Problem } from "./problem.js";
 import type { Route, Routes } from "./routes.js";
 import { authorityOf } from "./upstream.js";

@@ -58,7 +58,7 @@ const groups = {
 type Groups = typeof groups;
 
 /** Undefined for a daemon that is alone. */
-export const fleetSettings = new ExtensionSettings(groups, readFleetConfig, "shared");
+export const fleetSettings = new ExtensionSettings(groups, readFleetConfig, { store: "shared" });
 
 /** How the daemon is one of several; others dial `address`. */
 export type FleetConfig = NonNullable<ReturnType<typeof readFleetConfig>>;

@@ -1,6 +1,8 @@
-import { canonicalHost } from "../../outbound/address_judge.js";
-import { addresses } from "../kinds/address_kinds.js";
-import { count, type Kind, path, type SettingGroups, text } from "../kinds/setting_kinds.js";
+import { ExtensionSettings } from "../../../config/config.js";
+import { addresses } from "../../../config/kinds/address_kinds.js";
+import { count, type Kind, path, type SettingGroups, text } from "../../../config/kinds/setting_kinds.js";
+import type { SettingReader } from "../../../config/setting_reader.js";
+import { canonicalHost } from "../../../outbound/address_judge.js";
 
 /** Where requests may go that are for no provider; a name may begin with `*.`. */
 export type EgressNetwork = "open" | "providers" | { readonly hosts: readonly string[] };
@@ -17,7 +19,7 @@ export const egressNetwork: Kind<EgressNetwork> = {
 };
 
 /** The proxy that puts credentials into requests, for callers beyond this machine; `nexusd run` needs none of them. */
-export const egressSettings = {
+const groups = {
   Egress: {
     NEXUS_EGRESS_LISTEN: {
       kind: addresses({ canClose: true }),
@@ -54,3 +56,26 @@ export const egressSettings = {
     },
   },
 } as const satisfies SettingGroups;
+
+export const egressSettings = new ExtensionSettings(groups, readEgress, {
+  listener: { name: "egress", usesTls: true, isForCallers: true },
+});
+
+/** Without an `authority` the daemon makes one of its own. */
+function readEgress(reader: SettingReader) {
+  const get = reader.of<typeof groups>();
+  const certFile = get("NEXUS_EGRESS_CA_CERT_FILE");
+  const keyFile = get("NEXUS_EGRESS_CA_KEY_FILE");
+  const isWhole = certFile !== undefined && keyFile !== undefined;
+  if (!isWhole) {
+    const missing = certFile === undefined ? "NEXUS_EGRESS_CA_CERT_FILE" : "NEXUS_EGRESS_CA_KEY_FILE";
+    reader.needs(missing, ["NEXUS_EGRESS_CA_CERT_FILE", "NEXUS_EGRESS_CA_KEY_FILE"]);
+  }
+  return Object.freeze({
+    listen: get("NEXUS_EGRESS_LISTEN"),
+    network: get("NEXUS_EGRESS_NETWORK"),
+    user: get("NEXUS_EGRESS_USER"),
+    maxConnectionsPerPrincipal: get("NEXUS_EGRESS_MAX_CONNECTIONS"),
+    authority: isWhole ? Object.freeze({ certFile, keyFile }) : undefined,
+  });
+}

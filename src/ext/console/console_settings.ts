@@ -1,0 +1,30 @@
+import { ExtensionSettings } from "../../config/config.js";
+import { addresses, origin } from "../../config/kinds/address_kinds.js";
+import type { SettingGroups } from "../../config/kinds/setting_kinds.js";
+
+const groups = {
+  Console: {
+    NEXUS_CONSOLE_LISTEN: {
+      kind: addresses({ canClose: true }),
+      default: "127.0.0.1:0",
+      atPortBase: (base) => `127.0.0.1:${base + 3}`,
+      meaning:
+        "The addresses of the console that nexusd open shows. Do not expose it to the internet. With port 0, nexusd chooses a free port and keeps it across restarts if possible. off closes it.",
+    },
+    NEXUS_CONSOLE_URL: {
+      kind: origin,
+      unset: "the first TCP address of NEXUS_CONSOLE_LISTEN",
+      meaning:
+        "The URL of the console listener for browsers: https (http on loopback), without a path. With https, no other host can set its cookie.",
+    },
+  },
+} as const satisfies SettingGroups;
+
+export const consoleSettings = new ExtensionSettings(
+  groups,
+  (reader) => {
+    const get = reader.of<typeof groups>();
+    return Object.freeze({ listen: get("NEXUS_CONSOLE_LISTEN"), url: get("NEXUS_CONSOLE_URL") });
+  },
+  { listener: { name: "console", usesTls: false, isForCallers: false } },
+);
