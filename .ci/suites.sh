@@ -10,6 +10,9 @@ for_change_or_all() { if [ "$mode" = all ]; then echo "$2"; else echo "$1"; fi; 
 build="package.json package-lock.json scripts/build scripts/bundle tsconfig vitest.config.ts"
 wire="proto/nexus src/service src/server/api src/server/grpc src/server/connect src/server/callers src/server/sockets src/server/listen src/server/standard"
 fleet="src/ext/fleet src/ext/spoke src/service/forwarding proto/nexus/fleet"
+# Helpers of several suites stand in test/suites; a test compares these lists with what the suites import.
+building="test/suites/building.ts test/suites/languages.ts"
+results="test/suites/results.ts"
 refresh="src/oauth src/ext/grants src/domain/refresh src/domain/token_endpoint src/domain/revocation src/domain/credentials src/domain/consent src/domain/connections src/model/refresh test/refresh_model"
 
 # The supported Node, oldest or newest, that is not the one on the PATH: --all has the bare machine run on it.
@@ -24,11 +27,11 @@ suites() {
 
   # Two at a time: none of these keeps two cores busy. A long one stands before those that run beside it.
   suite removal 2700 1 "" "src/ext test/ext test/removal" 'npx vitest run --project removal $REPORT'
-  suite storm 840 1 postgresql "$fleet test/ext/fleet/storm" "npm run --silent test:fleet -- --hubs 3 --minutes 2 --json"
+  suite storm 840 1 postgresql "$fleet test/ext/fleet/storm test/suites/random.ts" "npm run --silent test:fleet -- --hubs 3 --minutes 2 --json"
   suite daemon 1800 1 "strace terminals" "src test/daemon test/ext/console test/ext/grants test/ext/mcp test/fakes $build" 'npm run test:daemon -- $REPORT'
-  suite clients 1800 1 toolchains "clients proto/nexus test/clients test/interop" "npm run --silent test:clients"
-  suite interop 2400 1 toolchains "examples proto/nexus test/interop src/server/rest" "npm run --silent test:interop"
-  suite foreign 1800 1 foreign_servers "src/oauth src/ext/grants src/outbound src/domain/token_endpoint src/ext/mcp_servers test/foreign" "npm run --silent test:foreign"
+  suite clients 1800 1 toolchains "clients proto/nexus test/clients test/interop test/suites" "npm run --silent test:clients"
+  suite interop 2400 1 toolchains "examples proto/nexus test/interop src/server/rest test/suites" "npm run --silent test:interop"
+  suite foreign 1800 1 foreign_servers "src/oauth src/ext/grants src/outbound src/domain/token_endpoint src/ext/mcp_servers test/foreign $results" "npm run --silent test:foreign"
   suite fleet 1800 1 "postgresql pgbouncer faketime promtool" "$fleet src/store src/daemon test/ext/fleet test/ext/spoke $build" \
     'npx vitest run --project fleet $REPORT'
   suite follower 600 1 postgresql "$fleet test/ext/fleet/follower src/ext/egress/listener" \
@@ -36,19 +39,19 @@ suites() {
   suite upgrade 600 1 postgresql "src/ext/fleet/database test/ext/fleet/upgrade" "npm run --silent test:fleet -- --upgrade --json"
   suite proxy 600 1 proxies "src/ext/envoy src/gen/envoy examples/envoy examples/nginx examples/caddy test/proxy" "npm run --silent test:proxy"
   suite crash 1800 1 "" "$refresh test/crash" "npm run --silent test:crash -- --kills $(for_change_or_all 100 300)"
-  suite egress 2000 1 egress_clients "src/ext/egress src/strategies test/ext/egress" "npm run --silent test:egress"
-  suite adapters 1800 1 adapters "clients/python clients/typescript docs/frameworks test/adapters" "npm run --silent test:adapters"
+  suite egress 2000 1 egress_clients "src/ext/egress src/strategies test/ext/egress $results" "npm run --silent test:egress"
+  suite adapters 1800 1 adapters "clients/python clients/typescript docs/frameworks test/adapters $results test/clients" "npm run --silent test:adapters"
   suite tools 600 1 "docker kubectl terminals systemd go package_clients" "src/cli src/ext/credential_helpers src/ext/systemd src/strategies test/daemon/tools test/daemon/terminal test/daemon/service deploy/systemd deploy/compose" \
     'npx vitest run --project tools $REPORT'
   suite walk 1800 1 walk "README.md docs/ src/cli src/ext package.json scripts test/walk" "npm run --silent test:walk"
-  suite conformance 1200 1 go "$wire test/conformance" "npm run --silent test:conformance"
-  suite kubernetes 1800 1 kubernetes "src/ext/kubernetes src/ext/manifest src/ext/identity deploy/helm test/ext/kubernetes" "npm run --silent test:kubernetes"
+  suite conformance 1200 1 go "$wire test/conformance $building $results" "npm run --silent test:conformance"
+  suite kubernetes 1800 1 kubernetes "src/ext/kubernetes src/ext/manifest src/ext/identity deploy/helm test/ext/kubernetes test/deploy" "npm run --silent test:kubernetes"
   suite walks 600 1 postgresql "src/domain src/service src/server src/ext test/walks" "npm run --silent walks"
   suite demo-fleet 640 1 postgresql "examples/demo" "npm run --silent demo -- --fleet --auto --json"
   suite model-fleet 600 1 "" "$fleet $refresh" "npm run --silent test:model -- --fleet --runs $(for_change_or_all 200 400) --seed $(seed)"
-  suite fuzz 600 1 "" "src/oauth src/outbound src/model src/store/records src/ext/policy test/fuzz" \
+  suite fuzz 600 1 "" "src/oauth src/outbound src/model src/store/records src/ext/policy test/fuzz test/suites/random.ts" \
     "npm run --silent fuzz -- --seconds $(for_change_or_all 20 60) --seed $(seed)"
-  suite mcp 1200 1 "" "src/ext/mcp test/ext/mcp" "npm run --silent test:mcp"
+  suite mcp 1200 1 "" "src/ext/mcp test/ext/mcp $building $results" "npm run --silent test:mcp"
   suite deploy 1800 1 "deploy postgresql" "deploy/helm Dockerfile test/deploy src/ext/kubernetes/injector src/config" \
     'as_root env "PATH=$PATH" "PYTHONPATH=$tools_folder/python" npm run --silent test:deploy'
   suite docs 800 1 "" "docs README.md SECURITY.md CONTRIBUTING.md CHANGELOG.md clients/ examples deploy bench/README.md proto/nexus/v1 src/cli src/config" \
@@ -57,7 +60,7 @@ suites() {
   suite demo 600 1 "" "examples/demo" "npm run --silent demo -- --auto --json"
   suite python 600 1 toolchains "clients/python proto/nexus test/clients" "clients/python/check.sh"
   suite observability 600 1 promtool "src/telemetry deploy/observability test/observability" 'npx vitest run --project observability $REPORT'
-  suite mcp-conformance 1200 1 "" "src/ext/mcp_servers src/domain/consent src/oauth test/ext/mcp_servers" "npm run --silent test:mcp-conformance"
+  suite mcp-conformance 1200 1 "" "src/ext/mcp_servers src/domain/consent src/oauth test/ext/mcp_servers $building $results" "npm run --silent test:mcp-conformance"
   suite sbom 600 1 "" "package-lock.json scripts/sbom" "npm run --silent sbom >/dev/null"
   suite hadolint 600 1 hadolint "Dockerfile" "hadolint Dockerfile"
 

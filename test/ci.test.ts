@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { needs } from "./needs.js";
 
@@ -34,6 +34,51 @@ test("each path of a suite is there, so that a folder that moves takes its suite
   expect(paths.length).toBeGreaterThan(100);
   expect(paths.filter((path) => !files.some((file) => file.startsWith(path)))).toEqual([]);
 });
+
+/** The folder of each suite that takes helpers from others, or lends them. */
+const homes: Readonly<Record<string, string>> = {
+  adapters: "test/adapters",
+  clients: "test/clients",
+  conformance: "test/conformance",
+  crash: "test/crash",
+  deploy: "test/deploy",
+  egress: "test/ext/egress/suite",
+  foreign: "test/foreign",
+  fuzz: "test/fuzz",
+  interop: "test/interop",
+  kubernetes: "test/ext/kubernetes/suite",
+  mcp: "test/ext/mcp/suite",
+  "mcp-conformance": "test/ext/mcp_servers/conformance",
+  outbox: "test/ext/alerts/crash",
+  proxy: "test/proxy",
+  storm: "test/ext/fleet/storm",
+  walk: "test/walk",
+  walks: "test/walks",
+};
+
+test("a change of a helper runs the suites that use it", (context) => {
+  needs(context, "bash");
+  const missing = Object.entries(homes).flatMap(([suite, home]) =>
+    borrowedBy(home)
+      .filter((helper) => !suitesOf(helper).includes(suite))
+      .map((helper) => `${suite} uses ${helper}`),
+  );
+  expect(missing).toEqual([]);
+});
+
+/** What the files of a suite import from the room of shared helpers, or from other suites. */
+function borrowedBy(home: string): string[] {
+  const files = readdirSync(join(root, home), { recursive: true, encoding: "utf8" });
+  const imports = files
+    .filter((file) => file.endsWith(".ts"))
+    .flatMap((file) => {
+      const path = join(home, file);
+      const specifiers = [...read(path).matchAll(/(?:from|import\() ?"(\.[^"]+)\.js"/g)];
+      return specifiers.map(([, specifier = ""]) => `${join(dirname(path), specifier)}.ts`);
+    });
+  const rooms = ["test/suites", ...Object.values(homes)].filter((room) => room !== home);
+  return [...new Set(imports)].filter((path) => rooms.some((room) => path.startsWith(`${room}/`)));
+}
 
 test("each suite of package.json is run by CI", () => {
   const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };

@@ -16,7 +16,7 @@ import {
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { Results } from "../interop/results.js";
+import { Results } from "../suites/results.js";
 import { Control } from "./control.js";
 
 const here = import.meta.dirname;

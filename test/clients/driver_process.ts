@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { within } from "../interop/stage.js";
+import { within } from "../suites/stage.js";
 import { type ClientLibrary, commandOf } from "./manifests.js";
 
 /** Longer than anything that a driver is asked for takes on a laden machine. */

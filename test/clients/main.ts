@@ -4,8 +4,8 @@
  * named; with `CI=true` that is a failure. `--built` takes the drivers as they are.
  */
 import { parseArgs } from "node:util";
-import { type Built, build } from "../interop/building.js";
-import { Results } from "../interop/results.js";
+import { type Built, build } from "../suites/building.js";
+import { Results } from "../suites/results.js";
 import { cache } from "./cases/cache.js";
 import { consents } from "./cases/consents.js";
 import { hooks } from "./cases/hooks.js";

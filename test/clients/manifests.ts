@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { root } from "../interop/languages.js";
+import { root } from "../suites/languages.js";
 
 /** `clients/<lang>/testdriver/driver.json`, or one of a list there; PROTOCOL.md says what the fields mean. */
 interface Manifest {

@@ -13,7 +13,7 @@ import {
   TokenService,
   type WatchTokensResponseSchema,
 } from "../../src/gen/nexus/v1/token_pb.js";
-import { within } from "../interop/stage.js";
+import { within } from "../suites/stage.js";
 
 type Event = NonNullable<MessageInitShape<typeof WatchTokensResponseSchema>["event"]>;
 type Result = NonNullable<MessageInitShape<typeof AcquireTokenResponseSchema>["result"]>;

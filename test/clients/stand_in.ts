@@ -14,8 +14,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { AcquireTokenResponseSchema } from "../../src/gen/nexus/v1/token_pb.js";
 import { Authority } from "../fakes/certificates.js";
-import { type Attempt, answerCall, failing, judge } from "../interop/reconnecting.js";
-import { within } from "../interop/stage.js";
+import { type Attempt, answerCall, failing, judge } from "../suites/reconnecting.js";
+import { within } from "../suites/stage.js";
 import { same } from "./scene.js";
 
 const unauthenticated = "16";

@@ -8,7 +8,7 @@ import { type Clients, Place } from "../daemon/harness.js";
 import { Browser } from "../fakes/browser.js";
 import { ScriptedProvider, scriptedClient } from "../fakes/scripted_provider.js";
 import { freePort } from "../free_port.js";
-import { within } from "../interop/stage.js";
+import { within } from "../suites/stage.js";
 import { ScriptedApi } from "./scripted_api.js";
 
 /** Long enough for a laden machine: nothing here is measured. */

@@ -9,9 +9,9 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { ApiListener } from "../../src/server/api/api_listener.js";
 import { Authority } from "../fakes/certificates.js";
-import { build, run } from "../interop/building.js";
-import { root } from "../interop/languages.js";
-import { Results } from "../interop/results.js";
+import { build, run } from "../suites/building.js";
+import { root } from "../suites/languages.js";
+import { Results } from "../suites/results.js";
 import { interopService } from "./interop_service.js";
 import { openServer } from "./open_server.js";
 

@@ -6,9 +6,9 @@
 import { parseArgs } from "node:util";
 import type { Browser } from "playwright-core";
 import { freePort } from "../free_port.js";
-import { Results } from "../interop/results.js";
 import { launchChromium } from "../launch_chromium.js";
 import { has } from "../needs.js";
+import { Results } from "../suites/results.js";
 import { BoundScenario } from "./bound.js";
 import { CountingProxy } from "./counting_proxy.js";
 import { django } from "./django.js";

@@ -1,6 +1,6 @@
 /** One target, told by its parent: draws cases until the time is over, and says on standard output what came of them. */
 import { closeSync, openSync, writeSync } from "node:fs";
-import { Random } from "./random.js";
+import { Random } from "../suites/random.js";
 import type { Target } from "./target.js";
 import { targets } from "./targets.js";
 

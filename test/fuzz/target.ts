@@ -1,4 +1,4 @@
-import type { Random } from "./random.js";
+import type { Random } from "../suites/random.js";
 
 /** What is fuzzed: draws an input, gives it to the code, and asks an oracle that shares nothing with that code. */
 export interface Target<Input> {

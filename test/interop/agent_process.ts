@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
-import { within } from "./stage.js";
+import { within } from "../suites/stage.js";
 
 /** An example agent at work: what it prints, line by line. */
 export class AgentProcess {

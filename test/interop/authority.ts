@@ -1,4 +1,4 @@
-import type { Language } from "./languages.js";
+import type { Language } from "../suites/languages.js";
 import { playStandIn } from "./stand_in.js";
 
 /** The `:authority` that an agent sends over a Unix socket, overheard by a server that refuses it. */

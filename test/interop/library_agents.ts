@@ -1,8 +1,8 @@
+import type { Language } from "../suites/languages.js";
+import type { Results } from "../suites/results.js";
+import { type Stage, within } from "../suites/stage.js";
 import { AgentProcess } from "./agent_process.js";
-import type { Language } from "./languages.js";
-import type { Results } from "./results.js";
 import { listeners } from "./scenario.js";
-import { type Stage, within } from "./stage.js";
 
 const patienceSeconds = 60;
 const names = ["first/ada", "second/ada"];

@@ -6,8 +6,7 @@
 import { mkdirSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { pathOf } from "../needs.js";
-import { overhearAuthority } from "./authority.js";
-import { type Built, build } from "./building.js";
+import { type Built, build } from "../suites/building.js";
 import {
   goTools,
   type Language,
@@ -16,13 +15,14 @@ import {
   page,
   schemathesis,
   toolsFolder,
-} from "./languages.js";
+} from "../suites/languages.js";
+import { checkReconnecting } from "../suites/reconnecting.js";
+import { Results } from "../suites/results.js";
+import { Stage } from "../suites/stage.js";
+import { overhearAuthority } from "./authority.js";
 import { playLibraryAgents } from "./library_agents.js";
-import { checkReconnecting } from "./reconnecting.js";
 import { playSchemathesis } from "./rest_document.js";
-import { Results } from "./results.js";
 import { checks, playAgents } from "./scenario.js";
-import { Stage } from "./stage.js";
 import { playPage, playTools } from "./tools.js";
 
 const { values } = parseArgs({

@@ -2,10 +2,10 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
-import { run } from "./building.js";
-import { schemathesis } from "./languages.js";
-import type { Results } from "./results.js";
-import type { Stage } from "./stage.js";
+import { run } from "../suites/building.js";
+import { schemathesis } from "../suites/languages.js";
+import type { Results } from "../suites/results.js";
+import type { Stage } from "../suites/stage.js";
 
 /** It takes a minute; a machine under load takes longer. */
 const maxRunSeconds = 400;

@@ -1,7 +1,7 @@
+import type { Language } from "../suites/languages.js";
+import type { Results } from "../suites/results.js";
+import { type Stage, within } from "../suites/stage.js";
 import { AgentProcess } from "./agent_process.js";
-import type { Language } from "./languages.js";
-import type { Results } from "./results.js";
-import { type Stage, within } from "./stage.js";
 
 /** Longer than the longest backoff, and the start of a virtual machine under load. */
 const patienceSeconds = 60;

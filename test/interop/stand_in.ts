@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Language } from "../suites/languages.js";
+import { within } from "../suites/stage.js";
 import { AgentProcess } from "./agent_process.js";
-import type { Language } from "./languages.js";
-import { within } from "./stage.js";
 
 export type Answer = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void;
 

@@ -3,11 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { launchChromium } from "../launch_chromium.js";
+import { run } from "../suites/building.js";
+import { page, root, toolsFolder } from "../suites/languages.js";
+import type { Results } from "../suites/results.js";
+import { type Stage, within } from "../suites/stage.js";
 import { AgentProcess } from "./agent_process.js";
-import { run } from "./building.js";
-import { page, root, toolsFolder } from "./languages.js";
-import type { Results } from "./results.js";
-import { type Stage, within } from "./stage.js";
 
 const maxToolSeconds = 60;
 

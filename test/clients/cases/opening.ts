@@ -1,7 +1,7 @@
 import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { within } from "../../interop/stage.js";
+import { within } from "../../suites/stage.js";
 import { type Case, must, refused, same, sees } from "../scene.js";
 
 /** How a client finds the daemon, is refused by it, and ends. */

@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { run } from "../../interop/building.js";
+import { run } from "../../suites/building.js";
 import { commandOf } from "../manifests.js";
 import { type Case, must, until } from "../scene.js";
 

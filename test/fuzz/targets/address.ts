@@ -3,7 +3,7 @@ import { canonicalHost, judgeAddress, judgeHost } from "../../../src/outbound/ad
 import { AddressRefused, OutboundTarget } from "../../../src/outbound/outbound_address.js";
 import type { ProviderNetworks } from "../../../src/outbound/provider_networks.js";
 import { publicNetworks } from "../../../src/outbound/provider_networks.js";
-import { mutateText, type Random } from "../random.js";
+import { mutateText, type Random } from "../../suites/random.js";
 import { count, demand, shorterTexts, type Target } from "../target.js";
 
 interface Input {

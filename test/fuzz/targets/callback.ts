@@ -1,6 +1,6 @@
 import { connect } from "node:net";
 import { ScriptedWorld } from "../../daemon/scripted_world.js";
-import { mutateText, type Random } from "../random.js";
+import { mutateText, type Random } from "../../suites/random.js";
 import { count, demand, type Target } from "../target.js";
 
 /** A request to the browser listener. `{state}`, `{code}`, `{cookie}` and `{path}` stand for what belongs to the consent of this case. */

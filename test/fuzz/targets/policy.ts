@@ -1,7 +1,7 @@
 import { DocumentError } from "../../../src/document/document_error.js";
 import { readPolicy } from "../../../src/ext/policy/policy_document.js";
 import type { Policy } from "../../../src/model/access/policy.js";
-import { mutateText, type Random } from "../random.js";
+import { mutateText, type Random } from "../../suites/random.js";
 import { count, demand, shorterTexts, type Target } from "../target.js";
 
 interface Input {

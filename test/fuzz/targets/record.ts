@@ -20,7 +20,7 @@ import {
 import { readable } from "../../../src/store/records/unreadable.js";
 import { Vault } from "../../../src/vault/vault.js";
 import { aConnection, aProfile, nowMs, pending, sealed } from "../../samples.js";
-import type { Random } from "../random.js";
+import type { Random } from "../../suites/random.js";
 import { count, demand, type Target } from "../target.js";
 
 /** A record as it lies on the disk, what was sealed in it, and how it is opened where it lies. */

@@ -3,7 +3,7 @@ import { checkReturnUrl } from "../../../src/model/connections/authorization.js"
 import { InvalidArgument } from "../../../src/model/errors.js";
 import { launchChromium } from "../../launch_chromium.js";
 import { has } from "../../needs.js";
-import { mutateText, type Random } from "../random.js";
+import { mutateText, type Random } from "../../suites/random.js";
 import { count, demand, shorterTexts, type Target, Violation } from "../target.js";
 
 interface Input {

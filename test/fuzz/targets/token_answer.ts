@@ -2,7 +2,7 @@ import * as oauth from "oauth4webapi";
 import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
 import { adaptTokenAnswer, type TokenQuirks } from "../../../src/oauth/token_quirks.js";
 import { normaliseTokenResponse, sendTokenRequest, toTokenSet } from "../../../src/oauth/token_response.js";
-import { mutateText, type Random } from "../random.js";
+import { mutateText, type Random } from "../../suites/random.js";
 import { count, demand, shorterTexts, type Target } from "../target.js";
 
 interface Input {

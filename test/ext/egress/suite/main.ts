@@ -10,7 +10,7 @@ import { type AddressInfo, createServer, type Server } from "node:net";
 import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import { Authority } from "../../../fakes/certificates.js";
-import { Results } from "../../../interop/results.js";
+import { Results } from "../../../suites/results.js";
 import { firstEvent, gotKey } from "../daemon/run_api.js";
 import { RunWorld } from "../daemon/run_world.js";
 import { EgressWorld } from "../proxy/egress_world.js";

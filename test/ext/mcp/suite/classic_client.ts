@@ -1,6 +1,6 @@
 import { pathToFileURL } from "node:url";
 import { consent } from "../../../fakes/browser.js";
-import type { Results } from "../../../interop/results.js";
+import type { Results } from "../../../suites/results.js";
 import type { McpWorld } from "../daemon/mcp_world.js";
 import type { Suite } from "./suite.js";
 

@@ -13,7 +13,7 @@ import { sessionOf } from "../../../../src/cli/shell/daemon_command.js";
 import { McpHttpServer } from "../../../../src/ext/mcp/http_server.js";
 import { SystemClock } from "../../../../src/runtime/clock.js";
 import { fakeShell } from "../../../cli/fake_shell.js";
-import { Results } from "../../../interop/results.js";
+import { Results } from "../../../suites/results.js";
 import { McpWorld } from "../daemon/mcp_world.js";
 import { playClassicClient } from "./classic_client.js";
 import { startKeyProxy } from "./key_proxy.js";

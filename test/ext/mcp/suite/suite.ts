@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { download, run } from "../../../interop/building.js";
+import { download, run } from "../../../suites/building.js";
 
 /** What is installed is kept here from run to run. */
 const folder = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "nexus-mcp-conformance");

@@ -8,9 +8,9 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
-import { run } from "../../../interop/building.js";
-import { root } from "../../../interop/languages.js";
-import { Results } from "../../../interop/results.js";
+import { run } from "../../../suites/building.js";
+import { root } from "../../../suites/languages.js";
+import { Results } from "../../../suites/results.js";
 import { ConformanceDaemon } from "./conformance_daemon.js";
 import { installedSuite, type Outcome, outcomesIn, suitableNode } from "./suite.js";
 

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { download } from "../../../interop/building.js";
+import { download } from "../../../suites/building.js";
 
 /** The one version whose scenarios are counted here. */
 export const suiteVersion = "0.2.0-alpha.12";

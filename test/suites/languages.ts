@@ -98,7 +98,7 @@ export const page: Language = {
 
 export const toolsFolder = join(root, "node_modules/.cache/interop");
 
-const schemathesisFolder = join(import.meta.dirname, "schemathesis");
+const schemathesisFolder = join(root, "test/interop/schemathesis");
 const schemathesisVenv = join(toolsFolder, "schemathesis");
 
 /** Holds the REST routes against the OpenAPI document, by the lock file beside its settings. */
@@ -124,9 +124,9 @@ export const goTools: Language = {
   name: "grpcurl and grpc_health_probe",
   needs: ["go"],
   build: [
-    { cwd: join(import.meta.dirname, "tools"), command: ["go", "mod", "download"], downloads: true },
+    { cwd: join(root, "test/interop/tools"), command: ["go", "mod", "download"], downloads: true },
     {
-      cwd: join(import.meta.dirname, "tools"),
+      cwd: join(root, "test/interop/tools"),
       command: ["env", `GOBIN=${toolsFolder}`, "go", "install", "-p", "2", "tool"],
     },
   ],

@@ -3,8 +3,8 @@ import { buffer } from "node:stream/consumers";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { WatchTokensRequestSchema, WatchTokensResponseSchema } from "../../src/gen/nexus/v1/token_pb.js";
+import { playStandIn } from "../interop/stand_in.js";
 import type { Language } from "./languages.js";
-import { playStandIn } from "./stand_in.js";
 
 type Message = MessageInitShape<typeof WatchTokensResponseSchema>;
 
