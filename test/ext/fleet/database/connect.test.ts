@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Connector } from "../../../../src/ext/fleet/database/connection/connector.js";
@@ -8,6 +8,7 @@ import {
   type RefusalReason,
 } from "../../../../src/ext/fleet/database/connection/fleet_error.js";
 import { layout } from "../../../../src/ext/fleet/database/connection/layouts.js";
+import { probe } from "../../../../src/ext/fleet/database/connection/probe.js";
 import { initialise } from "../../../../src/ext/fleet/database/initialise.js";
 import { migrate } from "../../../../src/ext/fleet/database/migrations.js";
 import { SystemClock } from "../../../../src/runtime/clock.js";
@@ -249,35 +250,43 @@ describe("a pooler", () => {
   const ports = { session: 6432, transaction: 6433 };
   const postgres = perSuite(async () => (has("postgresql") ? await Postgres.start() : ({} as Postgres)));
 
-  /** PgBouncer before the server. @returns a connector to it */
-  async function pooled(mode: "session" | "transaction"): Promise<Connector> {
+  /** PgBouncer before the server. @returns a connector to it, and what changes its mode while it runs */
+  async function pooled(mode: keyof typeof ports) {
     const { folder } = postgres;
     const port = ports[mode];
     const file = join(folder, `${mode}.ini`);
-    const lines = [
+    const lines = (now: keyof typeof ports) => [
       "[databases]",
       `nexus = host=${folder} port=${postgres.port} dbname=nexus user=nexus`,
       "[pgbouncer]",
-      ...[`pool_mode = ${mode}`, `unix_socket_dir = ${folder}`, `listen_port = ${port}`, "auth_type = any"],
+      ...[`pool_mode = ${now}`, `unix_socket_dir = ${folder}`, `listen_port = ${port}`, "auth_type = any"],
     ];
-    writeFileSync(file, lines.join("\n"), { mode: 0o644 });
+    const write = (now: keyof typeof ports) => writeFileSync(file, lines(now).join("\n"), { mode: 0o644 });
+    write(mode);
+    const socket = join(folder, `.s.PGSQL.${port}`);
     const bouncer = spawn("pgbouncer", [file], { ...serverUser(), stdio: "ignore" });
     const ended = new Promise((resolve) => bouncer.once("exit", resolve));
     onTestFinished(async () => {
       bouncer.kill("SIGKILL");
       await ended;
+      rmSync(socket, { force: true });
     });
-    await expect.poll(() => existsSync(join(folder, `.s.PGSQL.${port}`))).toBe(true);
-    return new Connector(
+    await expect.poll(() => existsSync(socket)).toBe(true);
+    const connector = new Connector(
       `postgres://nexus@/nexus?host=${encodeURIComponent(folder)}&port=${port}`,
       new SystemClock(),
     );
+    const become = (now: keyof typeof ports): void => {
+      write(now);
+      bouncer.kill("SIGHUP");
+    };
+    return { connector, become };
   }
 
   test("a pooler that lends a server for a transaction is refused", async (context) => {
     needs(context, "postgresql");
     needs(context, "pgbouncer");
-    const connector = await pooled("transaction");
+    const { connector } = await pooled("transaction");
     await expect(connector.open("test")).rejects.toMatchObject({
       reason: "pooled",
       message: expect.stringContaining("pool_mode = session"),
@@ -287,7 +296,27 @@ describe("a pooler", () => {
   test("a pooler that lends one for a session is as good as PostgreSQL itself", async (context) => {
     needs(context, "postgresql");
     needs(context, "pgbouncer");
-    const connector = await pooled("session");
+    const { connector } = await pooled("session");
     expect((await migrate(connector)).to.layout).toBeGreaterThan(0);
+  });
+
+  test("a pooler that comes to lend a server for a transaction is refused by the connections that are there", async (context) => {
+    needs(context, "postgresql");
+    needs(context, "pgbouncer");
+    const { connector, become } = await pooled("session");
+    const opened = await Promise.all(Array.from({ length: 4 }, () => connector.open("test")));
+    const sessions = opened.map(({ session }) => session);
+    onTestFinished(() => {
+      for (const session of sessions) session.close();
+    });
+    const asked = async () =>
+      await Promise.allSettled(sessions.map((session) => probe(session, new SystemClock())));
+    const refused = async () =>
+      (await asked()).find((each) => each.status === "rejected" && each.reason.reason === "pooled");
+    expect(await refused()).toBeUndefined();
+    become("transaction");
+    await expect.poll(refused).toBeDefined();
+    expect(sessions.some(({ isOver }) => isOver)).toBe(true);
+    await expect(connector.open("test")).rejects.toMatchObject({ reason: "pooled" });
   });
 });

@@ -1,6 +1,6 @@
 import type { Clock } from "../../../../runtime/clock.js";
 import { type DatabaseAddress, parseDatabaseUrl } from "./database_url.js";
-import { FleetRefused, FleetUnreachable } from "./fleet_error.js";
+import { FleetRefused, FleetUnreachable, transactionPooling } from "./fleet_error.js";
 import { type Probe, probe } from "./probe.js";
 import { placeOf, Session } from "./session.js";
 
@@ -66,10 +66,7 @@ async function refuseTransactionPooling(session: Session, open: () => Promise<Se
     const server = await serverOf(session);
     await other.query("BEGIN");
     if ((await serverOf(other)) === server || (await serverOf(session)) !== server)
-      throw new FleetRefused(
-        "pooled",
-        "a pooler in transaction mode stands before the database: name PostgreSQL itself in the URL, or set pool_mode = session for this database in PgBouncer",
-      );
+      throw transactionPooling();
   } finally {
     other.close();
   }

@@ -37,6 +37,13 @@ export class FleetRefused extends Error {
   }
 }
 
+export function transactionPooling(): FleetRefused {
+  return new FleetRefused(
+    "pooled",
+    "a pooler in transaction mode stands before the database: name PostgreSQL itself in the URL, or set pool_mode = session for this database in PgBouncer",
+  );
+}
+
 /** No host of the URL answered as a primary, or an answer did not come in time. It may at the next try. */
 export class FleetUnreachable extends Error {
   override readonly name = "FleetUnreachable";

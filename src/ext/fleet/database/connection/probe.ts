@@ -1,5 +1,5 @@
 import type { Clock } from "../../../../runtime/clock.js";
-import { FleetRefused } from "./fleet_error.js";
+import { FleetRefused, transactionPooling } from "./fleet_error.js";
 import type { Session } from "./session.js";
 
 /** What a server says of itself, asked on each new connection. */
@@ -53,12 +53,18 @@ type Row = {
 /**
  * Asks a server whether commits may go to it. A standby shows the past, and in an order of its own: so reads go to the primary too.
  *
- * @throws FleetRefused for a standby, a read-only server, and one older than PostgreSQL 14
+ * @throws FleetRefused for a standby, a read-only server, one older than PostgreSQL 14, and behind a pooler that came to lend servers for
+ * a transaction
  */
 export async function probe(session: Session, clock: Clock): Promise<Probe> {
   const askedMs = clock.nowMs();
   const [row] = await session.query<Row>(question);
   if (!row) throw new Error("the database answers a question without a row");
+  if (!session.isServedBy(row.pid)) {
+    // The next connection finds out whether it still is so.
+    session.close();
+    throw transactionPooling();
+  }
   return processProbe(row, (askedMs + clock.nowMs()) / 2);
 }
 

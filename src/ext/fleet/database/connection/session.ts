@@ -30,6 +30,8 @@ export class Session {
   readonly #client: Client;
   readonly #clock: Clock;
   #isOver = false;
+  /** Process of the server that answered first. */
+  #server: number | undefined;
   #warnings = 0;
   /** The client is given one statement at a time: its own queue goes away with its next major version. */
   #before: Promise<unknown> = Promise.resolve();
@@ -92,6 +94,12 @@ export class Session {
   /** The server's process, as it was reported at the beginning: a pooler shows a number of its own. */
   get pid(): number | null {
     return (this.#client as Client & { readonly processID: number | null }).processID;
+  }
+
+  /** Whether the same process of the server answers as before. One connection has one, unless a pooler lends it another. */
+  isServedBy(server: number): boolean {
+    this.#server ??= server;
+    return this.#server === server;
   }
 
   /** Whether it answers nothing any more. */
