@@ -5,7 +5,7 @@ import { FleetRole, type FleetStatusSchema } from "../../../gen/nexus/v1/status_
 import type { Metrics } from "../../../telemetry/metrics.js";
 import type { Vault } from "../../../vault/vault.js";
 import { limitsLayout } from "../database/connection/layouts.js";
-import { commitWaitSentence, longCommitMs } from "../database/log/commit_wait.js";
+import { commitWaitSentence, longCommitMs, reasonOf } from "../database/log/commit_wait.js";
 import type { FleetConfig } from "./fleet_settings.js";
 import type { Heartbeat } from "./heartbeat.js";
 import type { Hub } from "./hub.js";
@@ -116,7 +116,24 @@ export class FleetStanding {
     const { verdict, clockViolation: clock } = heartbeat;
     const database = verdict?.mayNotLead.filter((why) => !why.startsWith("the clock")) ?? [];
     const disk = watch.isDiskStuck ? ["the disk of its data folder takes no writes"] : [];
-    return [...database, ...(clock === undefined ? [] : [clock]), ...this.lackedKeys(), ...disk];
+    return [
+      ...database,
+      ...this.#withoutLease(),
+      ...(clock === undefined ? [] : [clock]),
+      ...this.lackedKeys(),
+      ...disk,
+    ];
+  }
+
+  /** Over other connections the database answers: it, or a pooler before it, has too few of them. */
+  #withoutLease(): string[] {
+    const { hub, heartbeat } = this.parts;
+    const { leaseFailure } = hub;
+    if (leaseFailure === undefined || heartbeat.silentMs >= silentMs) return [];
+    return [
+      `the database gives this hub no connection for the lease (${reasonOf(leaseFailure)}): ` +
+        "a hub needs four; raise pool_size of PgBouncer, max_connections, or the CONNECTION LIMIT of the role",
+    ];
   }
 
   lackedKeys(): string[] {

@@ -13,6 +13,8 @@ import type { OpenFleet } from "./open_fleet.js";
 /** How often the lease is looked at: the next hub leads so soon after one has given it back. */
 const pollIntervalMs = 500;
 const retryMs = 1_000;
+/** A lease that could not be looked at for so long, while the database answers. */
+const leaseSilentMs = 10_000;
 /** How long a hub that stands back leaves the lease to the others: each takes it within a second. */
 const standBackMs = 10_000;
 /** A hub that ends keeps the lead for no longer, whatever a provider takes: what is answered later goes into its spool file. */
@@ -56,6 +58,9 @@ export class Hub {
   #running: Promise<unknown>[] = [];
   #changed = new Set<() => void>();
   #isEnded = false;
+  /** When the lease was looked at; undefined before the database was reached. */
+  #lookedMs: number | undefined;
+  #leaseFailure: unknown;
 
   constructor(private readonly options: HubOptions) {
     this.#database = options.fleet.database;
@@ -73,6 +78,12 @@ export class Hub {
   /** Who leads, as far as this hub knows. */
   get holder(): LeaseHolder | undefined {
     return this.#holder;
+  }
+
+  /** Why the lease cannot be looked at, for ten seconds now; undefined where it can. */
+  get leaseFailure(): unknown {
+    const agoMs = this.options.clock.monotonicMs() - (this.#lookedMs ?? Number.POSITIVE_INFINITY);
+    return agoMs >= leaseSilentMs ? this.#leaseFailure : undefined;
   }
 
   /** Where the leader is asked; undefined while nobody is known to lead, and while this hub begins or ends to. */
@@ -204,9 +215,13 @@ export class Hub {
   async #elect(database: FleetDatabase, lease: Lease, feed: Promise<void>): Promise<void> {
     const { clock, log, fleet } = this.options;
     const { signal } = this.#stop;
+    this.#lookedMs = clock.monotonicMs();
+    let isTold = false;
     while (!signal.aborted) {
       try {
         this.#observe(await lease.holder());
+        this.#lookedMs = clock.monotonicMs();
+        isTold = false;
         const holder = this.#holder;
         const leftMs = this.options.isBackingOff() ? standBackMs : 0;
         const isFree = holder?.owner === fleet.owner || (holder?.remainingMs ?? -leftMs) <= -leftMs;
@@ -215,7 +230,14 @@ export class Hub {
           await this.#takeOver(database, lease, feed);
         }
       } catch (error) {
+        this.#leaseFailure = error;
         log.debug({ err: error }, "the lease of the fleet could not be looked at");
+        if (this.leaseFailure !== undefined && !isTold)
+          log.warn(
+            { err: error },
+            "no connection for the lease of the fleet in ten seconds: see nexusd fleet",
+          );
+        isTold = this.leaseFailure !== undefined;
       }
       await delay(clock, pollIntervalMs * (0.75 + Math.random() / 2), signal);
     }
