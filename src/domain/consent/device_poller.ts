@@ -164,14 +164,14 @@ export class DevicePoller {
 
   async #send({ profile, secret }: Polled): Promise<DevicePollOutcome> {
     const { servers, grants } = this.deps;
-    const requireIdToken = secret.nonce !== undefined;
-    const server = await servers.resolve(profile, requireIdToken);
+    const expectsIdToken = secret.nonce !== undefined;
+    const server = await servers.resolve(profile, expectsIdToken);
     return await grants.pollDevice({
       server,
       profile,
       codeVerifier: secret.codeVerifier,
       deviceCode: secret.device?.deviceCode ?? "",
-      requireIdToken,
+      expectsIdToken,
       dpopKey: secret.dpopKey,
       signal: this.#cut.signal,
     });

@@ -62,6 +62,8 @@ async function send(
 ): Promise<Response> {
   const options = request.options ?? plainOAuth2;
   const params = new URLSearchParams(options.skipScopeOnAuth ? {} : { scope: scopes.join(" ") });
+  // In the form, however the client authenticates: some servers look for it nowhere else (django-allauth).
+  params.set("client_id", client.clientId);
   if (codeChallenge !== undefined) {
     params.set("code_challenge", codeChallenge);
     params.set("code_challenge_method", "S256");

@@ -10,8 +10,11 @@ export interface DevicePoll extends Renewal {
   readonly deviceCode: string;
   /** Undefined where the request for the device code had no challenge. */
   readonly codeVerifier: string | undefined;
-  /** Whether `openid` was asked for. */
-  readonly requireIdToken: boolean;
+  /**
+   * Whether `openid` was asked for: an id_token that comes is then verified. RFC 8628 has none, and OpenID Connect does not say that this grant
+   * brings one, so that servers leave it out.
+   */
+  readonly expectsIdToken: boolean;
 }
 
 export type DevicePollOutcome =
@@ -27,12 +30,13 @@ export async function pollDevice(poll: DevicePoll): Promise<DevicePollOutcome> {
   const metadata = clientMetadata(client, clock);
   try {
     const verifier = codeVerifier === undefined ? {} : { code_verifier: codeVerifier };
-    const additionalParameters = { ...options.tokenParams, ...verifier };
+    const additionalParameters = { ...options.tokenParams, ...verifier, client_id: client.clientId };
     const answer = await sendRenewal(poll, (at, as, authentication, sent) =>
       oauth.deviceCodeGrantRequest(at, as, authentication, deviceCode, { ...sent, additionalParameters }),
     );
     const tokens = await oauth.processDeviceCodeResponse(server.metadata, metadata, answer.response);
-    return { kind: "granted", tokenSet: await grantedTokens(poll, tokens, answer) };
+    const requireIdToken = poll.expectsIdToken && answer.idToken !== undefined;
+    return { kind: "granted", tokenSet: await grantedTokens({ ...poll, requireIdToken }, tokens, answer) };
   } catch (violation) {
     const failure = classify(violation, clock.nowMs());
     if (failure instanceof GrantFailure) {

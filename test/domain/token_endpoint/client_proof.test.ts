@@ -156,7 +156,7 @@ const endpoints: readonly (readonly [url: string, what: string, Ask])[] = [
     (client, profile) =>
       client.pollDevice({
         ...{ server, profile, deviceCode: "d", codeVerifier: "v".repeat(43), dpopKey: undefined },
-        ...{ requireIdToken: false, signal: new AbortController().signal },
+        ...{ expectsIdToken: false, signal: new AbortController().signal },
       }),
   ],
   [

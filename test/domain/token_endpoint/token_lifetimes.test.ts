@@ -38,7 +38,7 @@ it.each<[string, (client: TokenEndpointClient) => Promise<unknown>]>([
   [
     "a device",
     async (client) => {
-      const more = { deviceCode: "d", codeVerifier: "v", requireIdToken: false, signal };
+      const more = { deviceCode: "d", codeVerifier: "v", expectsIdToken: false, signal };
       const outcome = await client.pollDevice({ server, profile, dpopKey, ...more });
       return outcome.kind === "granted" && outcome.tokenSet;
     },
