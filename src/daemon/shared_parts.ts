@@ -65,7 +65,7 @@ export function sharedParts(options: DomainOptions, { store, opened }: DomainRes
     parts: () => ({ store, vault, writer, servers, grants, clock, limits: config.limits }),
   });
   const grants = new TokenEndpointClient({
-    ...{ ...proofs, clock, sources },
+    ...{ ...proofs, clock, sources, servers },
     outbound: options.hub?.watched?.(outbound) ?? outbound,
   });
   return {

@@ -40,6 +40,8 @@ interface Discovered {
 export class IssuerMetadata {
   readonly #discovered = new Map<string, Discovered>();
   readonly #manual = new Map<string, { version: bigint; server: AuthorizationServer }>();
+  /** Keys of documents that name an endpoint which is not there. */
+  readonly #doubted = new Set<string>();
   readonly #fetches = new SingleFlight<string, AuthorizationServer>();
 
   constructor(
@@ -59,7 +61,7 @@ export class IssuerMetadata {
    * @throws FailedPrecondition when the document contradicts the profile, or an endpoint stands where none may
    */
   async resolve(profile: ProviderProfile, needsKeys = false): Promise<AuthorizationServer> {
-    const place = profile.mcpServerUrl === "" ? "openid" : "mcp";
+    const place = placeOf(profile.mcpServerUrl);
     const hasOwnEndpoints = profile.authUrl !== "" && profile.tokenUrl !== "";
     if (profile.enableDiscovery && !hasOwnEndpoints) {
       const server = await this.#discover({ issuer: profile.issuer, place });
@@ -76,11 +78,18 @@ export class IssuerMetadata {
     return await this.#fetches.run(keyOf(source), () => this.#fetch(source));
   }
 
+  /** An endpoint of the profile is not there any more: before the next request its document is fetched again, once a minute at most. */
+  doubt({ enableDiscovery, issuer, mcpServerUrl }: ProviderProfile): void {
+    if (enableDiscovery) this.#doubted.add(keyOf({ issuer, place: placeOf(mcpServerUrl) }));
+  }
+
   async #discover(source: Source): Promise<AuthorizationServer> {
     const key = keyOf(source);
     const known = this.#discovered.get(key) ?? this.#recall(source);
     if (!known) return await this.#fetches.run(key, () => this.#fetch(source));
     const nowMs = this.deps.clock.nowMs();
+    const mayFetch = nowMs >= known.notAgainBeforeMs && nowMs - known.fetchedAtMs >= retryMs;
+    if (mayFetch && this.#doubted.has(key)) return await this.#fetchedAgain(source, known);
     if (nowMs - known.fetchedAtMs >= freshMs && nowMs >= known.notAgainBeforeMs) this.#refetch(source, known);
     return known.server;
   }
@@ -120,6 +129,21 @@ export class IssuerMetadata {
   #remember(source: Source, discovered: Discovered): Discovered {
     this.#discovered.set(keyOf(source), discovered);
     return discovered;
+  }
+
+  /** The document as it is now; the last good one if it cannot be had. */
+  async #fetchedAgain(source: Source, known: Discovered): Promise<AuthorizationServer> {
+    const key = keyOf(source);
+    try {
+      return await this.#fetches.run(key, () => this.#fetch(source));
+    } catch (error) {
+      const { issuer } = source;
+      this.deps.log.warn({ issuer, error: String(error) }, "discovery document not refetched");
+      this.#remember(source, { ...known, notAgainBeforeMs: this.deps.clock.nowMs() + retryMs });
+      return known.server;
+    } finally {
+      this.#doubted.delete(key);
+    }
   }
 
   #refetch(source: Source, known: Discovered): void {
@@ -178,6 +202,10 @@ export function refuseWithoutAuthorization({
 interface Source {
   readonly issuer: string;
   readonly place: MetadataPlace;
+}
+
+function placeOf(mcpServerUrl: string): MetadataPlace {
+  return mcpServerUrl === "" ? "openid" : "mcp";
 }
 
 /** No issuer holds a space. */

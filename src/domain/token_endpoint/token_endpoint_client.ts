@@ -22,7 +22,8 @@ import { type PushedRequest, pushAuthorizationRequest } from "../../oauth/grants
 import type { Renewal, Renewed } from "../../oauth/grants/renewal.js";
 import { type Revocation, type RevocationOutcome, revoke } from "../../oauth/grants/revocation.js";
 import { codeChallenge } from "../../oauth/pkce.js";
-import type { OutboundFetch, OutboundRequest } from "../../outbound/outbound.js";
+import { OutboundError, type OutboundFetch, type OutboundRequest } from "../../outbound/outbound.js";
+import type { OutboundResponse } from "../../outbound/outbound_exchange.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
@@ -30,6 +31,7 @@ import type { AssertionFiles } from "./assertion_files.js";
 import type { ClientKeys } from "./client_keys.js";
 import type { MintRequest, RefreshRequest } from "./grant_type.js";
 import type { TokenSources } from "./grant_types.js";
+import type { IssuerMetadata } from "./issuer_metadata.js";
 import type { KeyFiles } from "./key_files.js";
 
 /** What proves clients. */
@@ -122,6 +124,8 @@ export class TokenEndpointClient {
       readonly clock: Clock;
       readonly outbound: OutboundFetch;
       readonly sources: TokenSources;
+      /** Hears of endpoints that are not there. */
+      readonly servers?: Pick<IssuerMetadata, "doubt">;
     },
   ) {
     this.#clients = new OAuthClients(deps);
@@ -200,9 +204,21 @@ export class TokenEndpointClient {
     return { ...tokenSet, expiresInMs: left(expiresInMs), refreshExpiresInMs: left(refreshExpiresInMs) };
   }
 
+  async #send(url: string, request: OutboundRequest, profile: ProviderProfile): Promise<OutboundResponse> {
+    const { outbound, servers } = this.deps;
+    try {
+      const response = await outbound(url, request);
+      if (isGone(response.status)) servers?.doubt(profile);
+      return response;
+    } catch (error) {
+      if (error instanceof OutboundError && error.reason === "redirect") servers?.doubt(profile);
+      throw error;
+    }
+  }
+
   #renewal({ server, profile, dpopKey: key, beforeSend }: EndpointRequest): Renewal {
     const { clock } = this.deps;
-    const outbound: OutboundFetch = (url, request) => this.deps.outbound(url, { ...request, beforeSend });
+    const outbound: OutboundFetch = (url, request) => this.#send(url, { ...request, beforeSend }, profile);
     const client = this.#clients.open(profile);
     const isRequired = profile.oauth2.dpop === "always";
     return {
@@ -211,6 +227,11 @@ export class TokenEndpointClient {
       dpop: key && { key, nonces: this.#nonces, isRequired },
     };
   }
+}
+
+/** Nothing stands there, or something else than before: RFC 9110 sections 15.5.5, 15.5.6 and 15.5.11. */
+function isGone(httpStatus: number): boolean {
+  return [404, 405, 410].includes(httpStatus);
 }
 
 /** No path to a provider can forget it: a token is not sent without what it is bound to. */

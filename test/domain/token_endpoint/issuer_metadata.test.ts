@@ -128,6 +128,37 @@ describe("IssuerMetadata", () => {
     expect((await start().resolve(profile)).tokenEndpoint).toBe(`${issuer}/token`);
   });
 
+  it("fetches a document again before the next request whose endpoint is not there, once a minute at most", async () => {
+    const servers = await discovered();
+    servers.doubt(profile);
+    // It is a moment old.
+    expect((await servers.resolve(profile)).tokenEndpoint).toBe(`${issuer}/token`);
+    clock.advance(60_000);
+    const both = [servers.resolve(profile), servers.resolve(profile)];
+    expect(fetches).toHaveLength(2);
+    fetches[1]?.answer(documentOf("/moved"));
+    for (const server of await Promise.all(both)) expect(server.tokenEndpoint).toBe(`${issuer}/moved`);
+    clock.advance(60_000);
+    await servers.resolve(profile);
+    expect(fetches).toHaveLength(2);
+  });
+
+  it("keeps the last good copy where a document that is in doubt cannot be fetched", async () => {
+    const servers = await discovered();
+    clock.advance(60_000);
+    servers.doubt(profile);
+    const asked = servers.resolve(profile);
+    fetches[1]?.fail();
+    expect((await asked).tokenEndpoint).toBe(`${issuer}/token`);
+    servers.doubt(profile);
+    await servers.resolve(profile);
+    expect(fetches).toHaveLength(2);
+    clock.advance(60_000);
+    const again = servers.resolve(profile);
+    fetches[2]?.answer(documentOf("/moved"));
+    expect((await again).tokenEndpoint).toBe(`${issuer}/moved`);
+  });
+
   it("is unavailable when there never was a document, and asks again next time", async () => {
     const servers = start();
     const asked = servers.resolve(profile);
