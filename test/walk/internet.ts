@@ -41,13 +41,15 @@ const paths: Readonly<Record<string, string>> = {
  */
 export class Internet {
   /** What the user does on the page of a provider. */
-  decision: "allow" | "deny" = "allow";
+  decision: "allow" | "deny" | "deny after a refresh" = "allow";
   /** The status of each page at which the browser ended. */
   readonly visits: { readonly url: string; readonly status: number }[] = [];
   /** What an API got: the host and the path, `401` where it came without a living token. */
   readonly requests: string[] = [];
   readonly #tokens = new Map<string, number>();
   readonly #devices = new Set<string>();
+  /** Of pages whose user waits. */
+  readonly #onRefresh: (() => void)[] = [];
   #providers: ReadonlyMap<string, OpenIdProvider> = new Map();
   readonly #tls: Server;
   readonly #opener = createHttpServer((request, response) => void this.#open(request, response));
@@ -101,7 +103,10 @@ export class Internet {
     response.end();
     const browser = new Browser();
     const opened = await browser.get(url);
-    const page = await answerConsent(browser, opened, this.decision);
+    const { decision } = this;
+    if (decision === "deny after a refresh")
+      await new Promise<void>((resolve) => void this.#onRefresh.push(resolve));
+    const page = await answerConsent(browser, opened, decision === "allow" ? "allow" : "deny");
     this.visits.push({ url: page.url, status: page.status });
   }
 
@@ -194,7 +199,9 @@ export class Internet {
           ...kept,
           "content-length": Buffer.byteLength(text),
         });
-        response.end(text);
+        response.end(text, () => {
+          if (body.includes("grant_type=refresh_token")) for (const go of this.#onRefresh.splice(0)) go();
+        });
       },
     );
     onward.once("error", () => response.writeHead(502).end());

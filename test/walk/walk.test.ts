@@ -164,8 +164,10 @@ describe.each(walkers)("as $name, installed from a checkout", (walker) => {
     await way.type(connect, { shows: /Connected/ });
     const read = "nexusd token github >first; sleep 9; nexusd token github >second; ! cmp -s first second";
     await way.type(read, {});
-    internet.decision = "deny";
-    await way.type(connect, { ends: 21, shows: /not connected/ });
+    for (const decision of ["deny", "deny after a refresh"] as const) {
+      internet.decision = decision;
+      await way.type(connect, { ends: 21, shows: /not connected/ });
+    }
     await way.type("nexusd token github --format header | curl -H @- https://api.github.com/user", {
       shows: /"ada"/,
     });
