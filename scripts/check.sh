@@ -45,7 +45,7 @@ step "proto format" buf format --diff --exit-code --path proto/nexus
 step "buf lint" buf lint
 step "buf breaking" no_breaking_change
 step "generated code" generated_code_is_current
-step "architecture" vitest run test/architecture.test.ts
+step "architecture" vitest run test/architecture
 step "report" tsx test/architecture/report.ts "$(base_commit || true)"
 
 if [ "${#failed[@]}" -gt 0 ]; then

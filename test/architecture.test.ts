@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join, sep } from "node:path";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { type Files, findBreaches } from "./architecture/check.js";
+import { type Files, findBreaches, readFiles } from "./architecture/check.js";
+import { allDoors, findDoors, findNamedExtensions } from "./architecture/doors.js";
+import { namedExtensions, nounsOfCore } from "./architecture/rules.js";
 
 const src = join(import.meta.dirname, "..", "src");
 
@@ -10,6 +11,19 @@ test("src/ keeps the rules of test/architecture/rules.ts", () => {
 
   expect(Object.keys(files).length).toBeGreaterThan(0);
   expect(findBreaches(files)).toEqual([]);
+});
+
+test("extensions import no file of the core that rules.ts does not list", () => {
+  expect(findDoors(readFiles(src)).filter((path) => !allDoors.has(path))).toEqual([]);
+});
+
+test("the core names no extension where rules.ts does not list it", () => {
+  const named = Object.entries(findNamedExtensions(readFiles(src), nounsOfCore));
+  expect(
+    named.flatMap(([name, paths]) =>
+      paths.filter((path) => !namedExtensions[name]?.includes(path)).map((path) => `${path} names ${name}`),
+    ),
+  ).toEqual([]);
 });
 
 describe("the checker accepts", () => {
@@ -232,13 +246,3 @@ describe("the checker refuses", () => {
     expect(findBreaches({ "store/a.ts": `\n\nimport "pino";` })[0]).toMatch(/^store\/a\.ts:3: /);
   });
 });
-
-function readFiles(folder: string): Files {
-  if (!existsSync(folder)) return {};
-  const paths = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((path) =>
-    /\.tsx?$/.test(path),
-  );
-  return Object.fromEntries(
-    paths.map((path) => [path.split(sep).join("/"), readFileSync(join(folder, path), "utf8")]),
-  );
-}

@@ -1,3 +1,5 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { sep } from "node:path";
 import { dirname, join, normalize } from "node:path/posix";
 import {
   allowedPrivateMembers,
@@ -16,6 +18,17 @@ const extensionList = "ext/extensions.ts";
 
 /** Paths are relative to src/ and use `/`. */
 export type Files = Record<string, string>;
+
+/** The sources below a folder; none where there is no folder. */
+export function readFiles(folder: string): Files {
+  if (!existsSync(folder)) return {};
+  const paths = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((path) =>
+    /\.tsx?$/.test(path),
+  );
+  return Object.fromEntries(
+    paths.map((path) => [path.split(sep).join("/"), readFileSync(join(folder, path), "utf8")]),
+  );
+}
 
 /** Every breach of the rules, one sentence each, `path:line: what` in the order of the paths. */
 export function findBreaches(files: Files): string[] {
@@ -134,19 +147,21 @@ function breachesOfPrivacy(path: string, { privateMembers }: Source): string[] {
   return names.map(({ name, line }) => `${path}:${line}: ${name} is a private member of somebody else`);
 }
 
+/** What a file imports, without the packages. */
+export function importsOf(path: string, files: Files): string[] {
+  return targetsOf(path, readSource(path, files[path] ?? ""), { has: (target) => target in files });
+}
+
+function targetsOf(path: string, { imports }: Source, sources: { has(path: string): boolean }): string[] {
+  return imports
+    .filter(({ specifier }) => specifier.startsWith("."))
+    .map(({ specifier }) => targetOf(path, specifier, sources))
+    .filter((target) => sources.has(target));
+}
+
 /** What each file imports, without the packages. */
 function importsOfFiles(sources: Map<string, Source>): Map<string, Set<string>> {
-  return new Map(
-    [...sources].map(([path, { imports }]) => [
-      path,
-      new Set(
-        imports
-          .filter(({ specifier }) => specifier.startsWith("."))
-          .map(({ specifier }) => targetOf(path, specifier, sources))
-          .filter((target) => sources.has(target)),
-      ),
-    ]),
-  );
+  return new Map([...sources].map(([path, source]) => [path, new Set(targetsOf(path, source, sources))]));
 }
 
 /** What the files of each folder import from other folders: a folder stands for those right in it. */
@@ -191,7 +206,7 @@ function wayBackTo(start: string, graph: Map<string, Set<string>>): string[] | u
   return undefined;
 }
 
-function layerOf(path: string): Layer | undefined {
+export function layerOf(path: string): Layer | undefined {
   const name = path.includes("/") ? path.slice(0, path.indexOf("/")) : path.replace(/\.ts$/, "");
   const isFile = !path.includes("/");
   if (!(name in layers) || isFile !== (name === "main")) return undefined;
