@@ -1,13 +1,18 @@
 import type { AccessControl } from "../../../domain/access/access_control.js";
 import type { AskApprovers, HeldRequest } from "../../../domain/access/request_rules.js";
-import { NotFound, PermissionDenied } from "../../../model/errors.js";
+import { NotFound, PermissionDenied, Unavailable } from "../../../model/errors.js";
 import { wireErrorOf } from "../../../service/forwarding/wire_status.js";
-import { codes } from "../../../service/pipeline/wire_error.js";
+import { codes, WireError } from "../../../service/pipeline/wire_error.js";
 import { callerOf, type FleetParts } from "../calls/fleet_service.js";
 import { heldFrom, holdMessage } from "./held_request.js";
 import type { LeaderCalls } from "./leader_calls.js";
 
-/** Requests wait at the hub that leads, where people of every hub see and answer them. @param via address of this hub */
+/**
+ * Requests wait at the hub that leads, where people of every hub see and answer them. Where that one goes away, they wait once more at the
+ * next: nothing was sent, and whoever said yes is asked again.
+ *
+ * @param via address of this hub
+ */
 export function ledApprovals(
   own: AskApprovers,
   leader: Pick<LeaderCalls, "isHere" | "hand">,
@@ -17,13 +22,29 @@ export function ledApprovals(
     if (leader.isHere) return await own(held);
     const message = { ...holdMessage(held), caller: callerOf(held.principal), via };
     // For as long as the leader holds it, and its caller waits.
-    const answer = await leader.hand(held.signal, (client, { signal }) => client.hold(message, { signal }));
+    const hand = () => leader.hand(held.signal, (client, { signal }) => client.hold(message, { signal }));
+    const answer = await hand().catch((error: unknown) => {
+      if (isLost(error)) return hand().catch(notSent);
+      throw error;
+    });
     if (answer === "here") return await own(held);
     if (answer.refusal === undefined) return { approver: answer.approver };
     const { code, message: text } = answer.refusal;
     if (code !== codes.permission_denied) throw wireErrorOf(answer.refusal);
     return new PermissionDenied(text);
   };
+}
+
+/** See `LeaderCalls.hand`. */
+function isLost(error: unknown): boolean {
+  return error instanceof WireError && error.code === codes.unavailable;
+}
+
+function notSent(error: unknown): never {
+  if (!isLost(error)) throw error;
+  const text =
+    "the hub that held the request for approval went away: nothing was sent, send the request again";
+  throw new Unavailable(text, 2_000, error);
 }
 
 /** What the leader does for those. @param own undefined where nobody is asked */

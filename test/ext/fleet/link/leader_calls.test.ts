@@ -3,10 +3,12 @@ import { constants, createServer, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it, onTestFinished } from "vitest";
+import type { HeldRequest } from "../../../../src/domain/access/request_rules.js";
 import { fleetService } from "../../../../src/ext/fleet/calls/fleet_service.js";
 import { askHubs, askTimes } from "../../../../src/ext/fleet/link/ask_hubs.js";
 import { fleetListener } from "../../../../src/ext/fleet/link/fleet_listener.js";
 import { LeaderCalls } from "../../../../src/ext/fleet/link/leader_calls.js";
+import { ledApprovals } from "../../../../src/ext/fleet/link/led_approvals.js";
 import { LinkTls } from "../../../../src/ext/fleet/link/link_tls.js";
 import { ErrorInfoSchema } from "../../../../src/gen/google/rpc/error_details_pb.js";
 import {
@@ -47,6 +49,9 @@ class Hub {
   readonly callers: Principal[] = [];
   readonly steps: string[] = [];
   answer: () => Promise<void> = async () => undefined;
+  held: (aborted: AbortSignal) => Promise<{ readonly approver: string }> = async () => ({
+    approver: "key:boss",
+  });
   readonly #listener: Listener;
 
   constructor(keys: readonly Uint8Array[], clock: ManualClock) {
@@ -84,7 +89,10 @@ class Hub {
         headers: [...headers, { name: "x-origin", value: `${origin} via ${via}` }],
         body: `${verb} ${target} ${Buffer.from(body).toString()}`,
       }),
-      hold: async () => ({ approver: "key:boss" }),
+      hold: async (_, principal, aborted) => {
+        this.callers.push(principal);
+        return await this.held(aborted);
+      },
       appendAudit: async (_, entries) => entries.at(-1)?.sequence ?? 0n,
       position: () => 42n,
     });
@@ -175,6 +183,52 @@ async function pass(clock: ManualClock, totalMs: number): Promise<void> {
     clock.advance(500);
   }
 }
+
+describe("a request that waits for an approval at a hub that is killed", () => {
+  const held: HeldRequest = {
+    principal: agent,
+    connection: { connectionId: "c-1", userId: "ada", provider: { id: "p", name: "github" } },
+    request: { method: "GET", host: "api.github.com", target: "/", session: undefined },
+    rule: {
+      ...{ providers: undefined, when: undefined, verdict: "ask", because: "", asks: new Set(), line: 3 },
+      extent: [],
+    },
+    policyDigest: "feed",
+    use: { rule: "line 3 of feed" },
+    signal,
+  } as HeldRequest;
+  const forEver = () => new Promise<never>(() => undefined);
+  const ask = () => ledApprovals(async () => new Unavailable("here"), world.calls, "10.0.0.2:7443")(held);
+
+  it("waits at the next one", async () => {
+    const [first, second] = [await world.hub(), await world.hub()];
+    first.held = forEver;
+    world.leads(first.address);
+    const answer = ask();
+    await expect.poll(() => first.callers.length).toBe(1);
+    world.leads(second.address);
+    await first.close();
+    expect(await answer).toEqual({ approver: "key:boss" });
+    expect(second.callers).toHaveLength(1);
+  });
+
+  it("is told that nothing was sent, where that one is killed too", async () => {
+    const hubs = [await world.hub(), await world.hub()];
+    const answer = expect.soft(ask()).rejects.toMatchObject({
+      ...{ kind: "unavailable", retryAfterMs: 2_000 },
+      message: expect.stringMatching(/nothing was sent, send the request again/),
+    });
+    for (const hub of hubs) {
+      hub.held = forEver;
+      world.leads(hub.address);
+      world.clock.advance(500);
+      await expect.poll(() => hub.callers.length).toBe(1);
+      world.leads(undefined);
+      await hub.close();
+    }
+    await answer;
+  });
+});
 
 describe("a request that is forwarded", () => {
   it("says whether its caller has waited", async () => {
