@@ -19,6 +19,7 @@ interface RestoreFlags {
 const exitCodeOf: Readonly<Record<string, ExitCode>> = {
   DataFolderInUse: exitCodes.dataFolderInUse,
   DataFolderUnusable: exitCodes.usage,
+  StoreFailed: exitCodes.storeNotWritten,
   KeyError: exitCodes.wrongEncryptionKey,
   StoreDamaged: exitCodes.storeDamaged,
   BackupDamaged: exitCodes.storeDamaged,

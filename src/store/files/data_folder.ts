@@ -1,4 +1,5 @@
 import {
+  accessSync,
   chmodSync,
   closeSync,
   constants,
@@ -15,7 +16,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { tryLock } from "fs-native-extensions";
-import { DataFolderInUse, DataFolderUnusable } from "../lmdb/store_error.js";
+import { DataFolderInUse, DataFolderUnusable, StoreFailed } from "../lmdb/store_error.js";
 
 /** Held for the life of the process. The kernel releases it when the process dies, however it dies. */
 export interface DataFolderLock {
@@ -84,10 +85,12 @@ function refuseOddFiles(folder: string): void {
     const path = join(folder, name);
     if (!lstatSync(path, { throwIfNoEntry: false })) continue;
     const why = oddityOf(path, writtenFiles.includes(name) ? constants.O_RDWR : constants.O_RDONLY);
-    if (why !== undefined)
-      throw new DataFolderUnusable(
-        `the file ${path} cannot be used (${why}): make it a regular file of this user, or move it away`,
-      );
+    if (why === undefined) continue;
+    const remedy =
+      why === "EACCES"
+        ? 'let this user read and write it with "chmod 600" and "chown"'
+        : "make it a regular file of this user, or move it away";
+    throw new DataFolderUnusable(`the file ${path} cannot be used (${why}): ${remedy}`);
   }
 }
 
@@ -128,17 +131,24 @@ function openLockFile(folder: string): number {
  * Makes `folder` (0700, with its parents) and takes it for this process. LMDB itself lets two processes in.
  *
  * @throws DataFolderInUse when another process, or an earlier call in this one, holds it
+ * @throws StoreFailed on a file system that is mounted read-only, which an operator may mend under a daemon that is started again
  * @throws DataFolderUnusable when the folder or a file in it cannot be made or used, or it is open to others and owned by someone else
  */
 export function lockDataFolder(folder: string): DataFolderLock {
   let descriptor: number;
   try {
     makePrivateFolder(folder);
+    accessSync(folder, constants.W_OK | constants.X_OK);
     refuseOddFiles(folder);
     descriptor = openLockFile(folder);
   } catch (error) {
     const { code, syscall } = error as NodeJS.ErrnoException;
     if (code === undefined || syscall === undefined) throw error;
+    if (code === "EROFS")
+      throw new StoreFailed(
+        `the data folder ${folder} is on a file system that is mounted read-only: mount it writable (a disk with errors is remounted so; the kernel's log has them), or choose another folder with --data-dir (NEXUS_DATA_DIR)`,
+        { cause: error },
+      );
     throw new DataFolderUnusable(
       `the data folder ${folder} cannot be made or written (${code}): choose another one with --data-dir (NEXUS_DATA_DIR), or let this user write there`,
     );

@@ -27,6 +27,7 @@ const exitCodeOf: Readonly<Record<string, ExitCode>> = {
   FleetUnreachable: exitCodes.fleetNotUsable,
   DataFolderInUse: exitCodes.dataFolderInUse,
   DataFolderUnusable: exitCodes.usage,
+  StoreFailed: exitCodes.storeNotWritten,
   SecretFileOpen: exitCodes.usage,
   KeyError: exitCodes.wrongEncryptionKey,
   StoreDamaged: exitCodes.storeDamaged,
