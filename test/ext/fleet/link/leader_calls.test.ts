@@ -188,7 +188,14 @@ describe("a request that waits for an approval at a hub that is killed", () => {
   const held: HeldRequest = {
     principal: agent,
     connection: { connectionId: "c-1", userId: "ada", provider: { id: "p", name: "github" } },
-    request: { method: "GET", host: "api.github.com", target: "/", session: undefined },
+    request: {
+      method: "GET",
+      host: "api.github.com",
+      target: "/",
+      session: undefined,
+      headers: undefined,
+      body: undefined,
+    },
     rule: {
       ...{ providers: undefined, when: undefined, verdict: "ask", because: "", asks: new Set(), line: 3 },
       extent: [],
