@@ -42,6 +42,7 @@ export interface Walk {
 const engine = "needs an engine of docker: npm run test:deploy follows the Dockerfile";
 const cluster = "needs a cluster: npm run test:kubernetes, npm run test:deploy";
 const fleet = "needs PostgreSQL over TLS, and several machines: npx vitest run --project fleet";
+const java = "needs Java, inside nexusd run: npm run test:egress -- --only Java";
 const envoy = "needs envoy: npm run test:proxy";
 const mcpServer = "needs an MCP server with an authorization server: npm run test:mcp-conformance";
 const broker = "needs a broker of Nexus and its database: npx vitest run test/ext/nexus_import";
@@ -125,6 +126,9 @@ export const walks: Readonly<Record<string, Walk>> = {
       "export HTTPS_PROXY=http://ada:secret": {
         cannot: "needs the proxy of a company: npx vitest run test/outbound test/ext/egress",
       },
+      "awk ": { cannot: java },
+      "keytool ": { cannot: java },
+      "java ": { cannot: java },
       "export HTTPS_PROXY": { before: "nexusd connect github/ada", words: { KEY: key } },
       "curl --cacert": { shows: login },
       "nexusd run --isolate --share ~/.local -- claude": { before: "cd work", shows: login },

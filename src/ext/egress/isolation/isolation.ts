@@ -26,11 +26,19 @@ export interface IsolatedCommand {
 
 /** The descriptor of the filter, for bubblewrap. The one before it is that of the signals. */
 const filterDescriptor = 4;
-/** What the relay has to listen on port 443, and `setpriv` takes from the program. */
-const capabilities = ["--cap-add", "CAP_NET_BIND_SERVICE", "--cap-add", "CAP_SETPCAP"];
-const withoutCapabilities = ["--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all", "--"];
-/** Namespaces of every kind, no capability, and a session of its own. bubblewrap itself takes away new privileges. */
-const apart = ["--unshare-all", "--unshare-user", "--cap-drop", "ALL", "--new-session", "--die-with-parent"];
+/** Namespaces of every kind but that of the network. */
+const others = ["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"];
+/** No capability, and a session of its own. bubblewrap itself takes away new privileges. */
+const apart = ["--cap-drop", "ALL", "--new-session", "--die-with-parent"];
+/**
+ * A network whose ports from `$0` up need no capability (ip(7)), for the relay: only the namespace that owns a network may set that, and for
+ * other users than root bubblewrap puts the program into a second one. So the network is made first, and what has it starts bubblewrap again.
+ */
+const ownNetwork = [
+  ...["--unshare-user", "--unshare-net", "--uid", "0", "--gid", "0", "--cap-drop", "ALL"],
+  ...["--cap-add", "CAP_NET_ADMIN", "--cap-add", "CAP_SETFCAP", "--dev-bind", "/", "/", "--die-with-parent"],
+  ...["--", "/bin/sh", "-c", 'echo "$0" >/proc/sys/net/ipv4/ip_unprivileged_port_start && exec "$@"'],
+];
 
 /**
  * The command that runs `argv` in namespaces of its own, behind a filter of system calls: its only way out is the proxy's socket.
@@ -48,32 +56,30 @@ export async function isolated(argv: readonly string[], isolation: Isolation): P
   const bubblewrap = findProgram("bwrap", path, writable);
   if (bubblewrap === undefined)
     throw impossible("install bubblewrap (Debian, Ubuntu: apt install bubblewrap)");
-  const setpriv = findProgram("setpriv", path, writable);
-  const said = await probe(bubblewrap, []);
+  const said = await probe([bubblewrap, "--unshare-net", ...others]);
   if (said !== undefined)
     throw impossible(`this machine lets this user make no namespaces (${said}): ${adviceFor(said)}`);
-  // For another user than root, bubblewrap makes a second user namespace, whose capabilities do not reach the network. AppArmor may take them away.
-  const isPrivileged =
-    setpriv !== undefined &&
-    process.getuid?.() === 0 &&
-    direct.some(({ port }) => port < 1024) &&
-    (await probe(bubblewrap, capabilities)) === undefined;
-  const kept = isPrivileged ? capabilities : [];
-  const dropping = isPrivileged ? [setpriv, ...withoutCapabilities] : [];
+  const first = await opened(bubblewrap, direct);
+  const started = first ?? [bubblewrap, "--unshare-net", ...others];
   const filter = join(session, "filter.bpf");
   writeFileSync(filter, filterOfMachine());
   return {
     argv: [
-      ...[bubblewrap, ...apart, ...kept, "--hostname", "isolated", "--seccomp", String(filterDescriptor)],
-      ...[
-        ...mounts,
-        ...namesIn(session, isPrivileged ? direct : direct.filter(({ port }) => port >= 1024)),
-        "--",
-      ],
-      ...[node, ...process.execArgv, main, "run", "--relay", socket, "--", ...dropping, ...argv],
+      ...[...started, ...apart, "--hostname", "isolated", "--seccomp", String(filterDescriptor)],
+      ...[...mounts, ...namesIn(session, first ? direct : direct.filter(({ port }) => port >= 1024)), "--"],
+      ...[node, ...process.execArgv, main, "run", "--relay", socket, "--", ...argv],
     ],
     files: [openSync(filter, "r")],
   };
+}
+
+/** @returns what starts bubblewrap in a network with the ports of APIs open; undefined where none needs that, or the machine does not let it */
+async function opened(bubblewrap: string, direct: readonly Origin[]): Promise<string[] | undefined> {
+  const lowest = Math.min(...direct.map(({ port }) => port));
+  if (lowest >= 1024) return undefined;
+  const user = ["--uid", String(process.getuid?.()), "--gid", String(process.getgid?.())];
+  const first = [bubblewrap, ...ownNetwork, String(lowest), bubblewrap, ...others, ...user];
+  return (await probe(first)) === undefined ? first : undefined;
 }
 
 /** Writes which name stands at which address in there, for the program and for the relay. @returns the mount */
@@ -142,10 +148,22 @@ function realPathOf(path: string): string | undefined {
 }
 
 /** @returns what bubblewrap said against it */
-async function probe(bubblewrap: string, kept: readonly string[]): Promise<string | undefined> {
-  const tried = [...apart, ...kept, "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--", "true"];
+async function probe([program = "", ...started]: readonly string[]): Promise<string | undefined> {
+  const tried = [
+    ...started,
+    ...apart,
+    "--ro-bind",
+    "/",
+    "/",
+    "--proc",
+    "/proc",
+    "--dev",
+    "/dev",
+    "--",
+    "true",
+  ];
   return await new Promise((done) => {
-    execFile(bubblewrap, tried, (error, _, stderr) =>
+    execFile(program, tried, (error, _, stderr) =>
       done(error === null ? undefined : stderr.trim() || error.message),
     );
   });

@@ -36,7 +36,7 @@ const users = [
 describe("a program of nexusd run --isolate", () => {
   const world = perSuite(async () => {
     const started = await RunWorld.start();
-    // At port 443, for which the relay has capabilities.
+    // At port 443, which the network in there must be made for.
     const provider = { name: "other", authType: AuthType.API_KEY, apiBaseUrl: "https://api.example.com" };
     await started.daemon.clients.providers.createProvider({ provider });
     return started;
@@ -148,6 +148,19 @@ describe("a program of nexusd run --isolate", () => {
       );
     } finally {
       memory.remove();
+      machine.close();
+    }
+  });
+
+  it.each(users)("reaches an API at port 443 though it knows no proxy, started by %s", async (_, uid) => {
+    const machine = await machineOf(uid);
+    const code =
+      'import ssl; trusts = ssl.create_default_context(cafile=os.environ["SSL_CERT_FILE"]); attempt(lambda: trusts.wrap_socket(socket.create_connection(("api.example.com", 443)), server_hostname="api.example.com").version())';
+    try {
+      const rows = [{ name: "TLS", code, observed: /^TLSv1\.3$/ }];
+      const printed = await tried(machine, ["--isolate", "--share", import.meta.dirname], rows);
+      expect(printed["TLS"]).toMatch(/TLSv1\.3/);
+    } finally {
       machine.close();
     }
   });

@@ -62,15 +62,14 @@ export const escapes: readonly Escape[] = [
     observed: /^\{'2'\}$/,
   },
   {
-    // CAP_NET_BIND_SERVICE and CAP_SETPCAP.
-    name: "finds a process with more capabilities than the relay's two",
-    code: 'print(sorted({line.split()[1].lstrip("0") for pid in os.listdir("/proc") if pid.isdigit() for line in open(f"/proc/{pid}/status") if line.startswith("Cap")}))',
-    observed: /^\[''(, '500')?\]$/,
+    name: "finds a process with capabilities",
+    code: 'print({line.split()[1] for pid in os.listdir("/proc") if pid.isdigit() for line in open(f"/proc/{pid}/status") if line.startswith("Cap")})',
+    observed: /^\{'0{16}'\}$/,
   },
   {
-    name: "writes into the memory of a relay that has capabilities",
-    code: 'has = "500\\n" in open("/proc/2/status").read(); attempt(lambda: open("/proc/2/mem", "r+b") if has else None)',
-    observed: /^(None|EACCES|EPERM)$/,
+    name: "sets its network",
+    code: 'attempt(lambda: open("/proc/sys/net/ipv4/ip_unprivileged_port_start", "w"))',
+    observed: /^E(ROFS|ACCES)$/,
   },
   {
     name: "opens a port of the system",

@@ -20,6 +20,8 @@ export interface EgressClient {
   readonly command: () => readonly string[];
   /** Of a client that reads in a protocol of its own and uploads nothing here: what it prints. */
   readonly prints?: string;
+  /** It takes names below `localhost` for this machine itself: the API has another one, which the proxy of a company knows. */
+  readonly isNamed?: true;
   /** Of `nexusd run`. */
   readonly flags?: () => readonly string[];
 }
@@ -59,6 +61,32 @@ const node = (
       `const [, , method, url] = process.argv;\nconst body = method === "POST" ? "x".repeat(${mebibyte}) : undefined;\nconst put = async (chunks) => { for await (const chunk of chunks) process.stdout.write(chunk); };\nconst speak = (socket) => {\n  socket.onopen = () => socket.send("hello");\n  socket.onmessage = ({ data }) => { console.log(data); process.exit(); };\n};\n${code}`,
     );
     return [newest ? newestNode() : process.execPath, file];
+  },
+});
+
+/**
+ * One that goes around the proxy, as its author wrote it: in there, the name of the API leads to the relay.
+ *
+ * @param code has `method` and `url`
+ */
+const around = (
+  name: string,
+  packages: string,
+  code: string,
+  what: Pick<EgressClient, "prints" | "also" | "speaks" | "isNamed">,
+  program: (folder: string) => string = () => process.execPath,
+): EgressClient => ({
+  ...{ name: `${name}, isolated`, ...what },
+  flags: () => ["--isolate", "--share", nodeWith(packages)],
+  command: () => {
+    execFileSync("bwrap", ["--version"], { stdio: "pipe" });
+    const folder = nodeWith(packages);
+    const file = join(folder, `${name.replace(/\W+/g, "_")}.mjs`);
+    writeFileSync(
+      file,
+      `const [, , method, url] = process.argv;\nconst speak = (socket) => {\n  socket.onopen = () => socket.send("hello");\n  socket.onmessage = ({ data }) => { console.log(data); process.exit(); };\n};\n${code}`,
+    );
+    return [program(folder), file];
   },
 });
 
@@ -237,6 +265,46 @@ export const egressClients: readonly EgressClient[] = [
     prints: "the API got the key",
     command: () => ["sh", "-c", 'npm view acme-package description --registry "$2/npm/"', "npm"],
   },
+  around(
+    "stripe-node",
+    "stripe@23",
+    'import Stripe from "stripe";\nconst { hostname, port } = new URL(url);\nconst stripe = new Stripe("none", { host: hostname, port, protocol: "https" });\nstripe.on("response", ({ status }) => console.log("answered", status));\nawait stripe.customers.retrieve("user").catch(() => undefined);',
+    { prints: "answered 200" },
+  ),
+  around(
+    "AWS SDK for JavaScript",
+    "@aws-sdk/client-s3@3",
+    'import { ListBucketsCommand, S3Client } from "@aws-sdk/client-s3";\nconst credentials = { accessKeyId: "a", secretAccessKey: "b" };\nconst client = new S3Client({ endpoint: url + "/s3", region: "eu-west-1", forcePathStyle: true, credentials });\nconst { Buckets } = await client.send(new ListBucketsCommand());\nconsole.log(Buckets[0].Name);',
+    { prints: "the-api-got-the-key" },
+  ),
+  around(
+    "Node http2",
+    "ws",
+    'import { connect } from "node:http2";\nconst session = connect(url);\nsession.request({ ":path": "/v1/user" }).on("data", (chunk) => process.stdout.write(chunk)).on("end", () => session.close());',
+    { prints: "the API got the key" },
+  ),
+  around("Node ws", "ws", 'import WebSocket from "ws";\nspeak(new WebSocket(url.replace("https", "wss")));', {
+    also: ["WebSocket"],
+    speaks: "another protocol",
+  }),
+  around(
+    "Bun",
+    "bun@1",
+    'if (method === "WS") speak(new WebSocket(url.replace("https", "wss")));\nelse console.log(await (await fetch(url)).text());',
+    { prints: "the API got the key", also: ["WebSocket"], isNamed: true },
+    (folder) => join(folder, "node_modules/bun/bin/bun.exe"),
+  ),
+  {
+    name: "Java URLConnection, isolated",
+    prints: "the API got the key",
+    flags: () => ["--isolate", "--share", javaClasses("Plain.java")],
+    command: () => {
+      const classes = javaClasses("Plain.java");
+      const store = `awk '/BEGIN/ { text = "" } { text = text $0 "\\n" } END { printf "%s", text }' "$SSL_CERT_FILE" >ca.pem && keytool -importcert -noprompt -storepass changeit -keystore ca.p12 -file ca.pem 2>/dev/null`;
+      const flags = "-Djavax.net.ssl.trustStore=ca.p12 -Djavax.net.ssl.trustStorePassword=changeit";
+      return ["sh", "-c", `rm -f ca.p12; ${store} && exec java ${flags} -cp ${classes} Plain "$2"`, "java"];
+    },
+  },
   {
     name: "Codex, isolated",
     prints: "the model got: the API got the key",
@@ -318,7 +386,11 @@ function reqwest(): readonly string[] {
 }
 
 function java(): readonly string[] {
-  return ["java", "-cp", built("Client.java", (at) => ran(at, "javac", ["Client.java"])), "Client"];
+  return ["java", "-cp", javaClasses("Client.java"), "Client"];
+}
+
+function javaClasses(source: string): string {
+  return built(source, (at) => ran(at, "javac", [source]));
 }
 
 function browser(): readonly string[] {

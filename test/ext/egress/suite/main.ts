@@ -10,6 +10,7 @@ import { type AddressInfo, createServer, type Server } from "node:net";
 import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import { Authority } from "../../../fakes/certificates.js";
+import { FakeWebProxy } from "../../../fakes/web_proxy.js";
 import { Results } from "../../../suites/results.js";
 import { firstEvent, gotKey } from "../daemon/run_api.js";
 import { RunWorld } from "../daemon/run_world.js";
@@ -59,6 +60,7 @@ const waiting = egressClients
   .filter(({ name }) => name.includes(values.only))
   .map((client) => ({ client, command: commandOf(client.name, client.command) }));
 /** Two rows at a time: most of a row is the start of programs. */
+const company = await FakeWebProxy.start();
 const worlds = await Promise.all([RunWorld.start(), RunWorld.start()]);
 try {
   await Promise.all(
@@ -70,7 +72,7 @@ try {
   for (const flag of ["--http1.1", "--http2"])
     if ("1 GiB".includes(values.only)) await transfer(worlds[0], flag);
 } finally {
-  await Promise.all(worlds.map((world) => world.close()));
+  await Promise.all([...worlds.map((world) => world.close()), company.stop()]);
 }
 await store();
 if ("h2spec".includes(values.only)) await judge();
@@ -81,10 +83,12 @@ process.stdout.write(`\n${results.passed} passed, ${results.failed} failed, ${re
 process.exitCode = results.failed > 0 || results.passed === 0 ? 1 : 0;
 
 async function play(world: RunWorld, client: EgressClient, command: readonly string[]): Promise<void> {
+  const { also = [], speaks, prints, isNamed = false } = client;
   const output = async (method: string, path: string) => {
     // The API of this test is on loopback, which programs would reach without the proxy.
-    const argv = ["env", "-u", "NO_PROXY", "-u", "no_proxy", ...command, method, `${world.url}${path}`];
-    return await world.start(client.flags?.() ?? [], argv, {});
+    const api = isNamed ? world.url.replace("api.localhost", "api.corp.test") : world.url;
+    const argv = ["env", "-u", "NO_PROXY", "-u", "no_proxy", ...command, method, `${api}${path}`];
+    return await world.start(client.flags?.() ?? [], argv, isNamed ? { HTTPS_PROXY: company.url } : {});
   };
   const check = (column: string, method: string, path: string, ...wanted: string[]) =>
     results.check(client.name, column, async () => {
@@ -92,7 +96,6 @@ async function play(world: RunWorld, client: EgressClient, command: readonly str
       if (wanted.some((text) => !stdout.includes(text)))
         throw new Error(`${stdout.slice(0, 300)} ${stderr.slice(-600)}`);
     });
-  const { also = [], speaks, prints } = client;
   if (speaks === "gRPC") await check("stream", "GET", "/events", firstEvent, gotKey);
   else if (prints !== undefined) await check("credential put in", "GET", "", prints);
   else if (speaks === undefined) {
