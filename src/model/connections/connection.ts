@@ -16,7 +16,10 @@ export interface Problem {
   readonly firm?: boolean | undefined;
   /** Of `reauth_required`: the profile was led elsewhere, away from the grant with this binding (`grantBinding`). */
   readonly movedFrom?: string | undefined;
-  /** What more there is to say of a consent that came to nothing, or of a token that nobody consents to: the end of a sentence, in words of ours. */
+  /**
+   * What more there is to say of a consent that came to nothing, of a token that nobody consents to, or of a profile that was led elsewhere:
+   * the end of a sentence, in words of ours.
+   */
   readonly detail?: string | undefined;
   /** The provider refused refreshes, and none succeeded since. */
   readonly refused?: Refusals | undefined;
@@ -41,7 +44,8 @@ export interface Refusals {
 /** The sentence of a problem. */
 export function problemSentence({ reason, movedFrom, detail, refused }: Problem): string {
   if (reason === "refresh_refused" && refused !== undefined) return refusedSentence(refused);
-  if (movedFrom !== undefined) return movedSentence;
+  if (movedFrom !== undefined)
+    return detailed(movedSentence, detail ?? "the user must consent again, or the profile be set back");
   return detailed(problemMessages[reason], detail);
 }
 
@@ -72,7 +76,7 @@ const statusNames: ReadonlyMap<number, string> = new Map([
 ]);
 
 const movedSentence =
-  "The provider profile now names another client, issuer or token endpoint than this consent was given to: the user must consent again, or the profile be set back.";
+  "The provider profile now names another client, issuer or token endpoint than this consent was given to.";
 
 /** A refresh token is being redeemed, or was when the daemon died. An attempt that finds one does not know how the last ended. */
 export interface RefreshIntent {

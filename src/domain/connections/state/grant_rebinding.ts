@@ -27,10 +27,15 @@ export function moveGrants(
   const nowMs = after.updatedAtMs;
   let moved = 0;
   const mintsAnew = isUnattended(after);
+  // Then nobody changed the profile, and nobody can set it back.
+  const isOwnClient = after.registration !== undefined && after.clientId !== before.clientId;
+  const detail = isOwnClient ? ownClientWords : undefined;
   for (const connection of tx.connectionsOf(after.id)) {
     const isLive = connection.status === "active" || isRefreshable(connection);
     if (!isLive && connection.problem?.movedFrom !== to) continue;
-    const change = isLive ? movedGrant(after, connection, from, nowMs) : returnedGrant(connection, nowMs);
+    const change = isLive
+      ? movedGrant(after, connection, from, nowMs, detail)
+      : returnedGrant(connection, nowMs);
     tx.putConnection(changeConnection(connection, change, nowMs));
     const type = isLive ? "grant_detached" : "grant_returned";
     tx.appendAudit({ timeMs: nowMs, type, ...by(principal), ...about(connection) });
@@ -42,12 +47,15 @@ export function moveGrants(
 /**
  * The change of a connection whose profile now leads elsewhere. A refresh that is under way keeps its mark. Where no person is needed its
  * token ends, and another is due at once.
+ *
+ * @param detail what the problem says beside that
  */
 export function movedGrant(
   profile: ProviderProfile,
   connection: Connection,
   movedFrom: string,
   nowMs: number,
+  detail?: string,
 ): ConnectionChange {
   if (isUnattended(profile)) {
     return {
@@ -60,10 +68,13 @@ export function movedGrant(
   }
   return {
     ...attention(connection, "reauth_required", nowMs),
-    problem: { reason: "reauth_required", sinceMs: nowMs, retryAtMs: undefined, movedFrom },
+    problem: { reason: "reauth_required", sinceMs: nowMs, retryAtMs: undefined, movedFrom, detail },
     refreshIntent: connection.refreshIntent,
   };
 }
+
+const ownClientWords =
+  "nexusd registered this client by itself, because the server no longer knew the one before or is another one: the user must consent again";
 
 function returnedGrant(connection: Connection, nowMs: number): ConnectionChange {
   return {

@@ -3,7 +3,9 @@ import {
   GrantMoved,
   TokenEndpointClient,
 } from "../../../../src/domain/token_endpoint/token_endpoint_client.js";
+import { problemSentence } from "../../../../src/model/connections/connection.js";
 import { grantBinding } from "../../../../src/model/connections/grant_binding.js";
+import type { ClientRegistration } from "../../../../src/model/credentials/client_registration.js";
 import type { Credential } from "../../../../src/model/credentials/credential.js";
 import { plainOAuth2 } from "../../../../src/model/providers/profile_fields.js";
 import type { ProviderProfile, ProviderSettings } from "../../../../src/model/providers/provider_profile.js";
@@ -88,6 +90,27 @@ describe("an edit that leads elsewhere", () => {
     expect((await edit(elsewhere)).partedConnections).toBe(0);
     await edit(home);
     expect(engine.get(id).status).toBe("attention");
+  });
+
+  it("says whether the profile may be set back, or nexusd registered another client by itself", async () => {
+    const said = async (change: Parameters<typeof engine.providers.update>[1]): Promise<string> => {
+      const { id } = await engine.connection(profile);
+      ({ profile } = await engine.providers.update(profile.id, change, undefined, owner as never));
+      const { problem } = engine.get(id);
+      return problem === undefined ? "" : problemSentence(problem);
+    };
+    expect(await said({ settings: { clientId: "another" } })).toContain("or the profile be set back.");
+    const registration: ClientRegistration = {
+      kind: "dynamic",
+      issuer: profile.issuer,
+      registeredAtMs: 1,
+      secretExpiresAtMs: undefined,
+      configurationUrl: undefined,
+      accessToken: undefined,
+    };
+    const healed = await said({ settings: { clientId: "registered" }, registration });
+    expect(healed).toContain("nexusd registered this client by itself");
+    expect(healed).not.toContain("set back");
   });
 
   it("leaves a record of each connection in the audit log", async () => {
