@@ -268,7 +268,8 @@ function permitted(
 
 /**
  * `connection: close`, because a pooled connection that the provider drops at the same instant leaves the outcome of a
- * refresh grant unknown. `identity`, because an error of compression would lose a rotated token set.
+ * refresh grant unknown: with HTTP/1.1 nothing tells a request that was read from one that was not (RFC 9112 section 9.3.1). What a new
+ * connection costs is saved by its TLS session (`TlsSession`). `identity`, because an error of compression would lose a rotated token set.
  *
  * @throws TypeError where a header cannot be sent, with its name alone
  */

@@ -9,6 +9,7 @@ import {
   judgeHost,
 } from "./address_judge.js";
 import type { ProviderNetworks } from "./provider_networks.js";
+import { TlsSession } from "./tls_sessions.js";
 
 export interface ResolvedAddress {
   readonly address: string;
@@ -35,6 +36,8 @@ export class OutboundTarget {
   readonly port: number;
   readonly isSecure: boolean;
   readonly isLiteral: boolean;
+  /** Of connections that present no certificate: a session stands for the client, too. */
+  readonly tlsSession = new TlsSession();
   readonly #networks: ProviderNetworks;
   /** Judged last, and found good: the networks stay as they are. */
   #good: string | undefined;

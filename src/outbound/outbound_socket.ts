@@ -27,6 +27,7 @@ export async function openSocket(
       target.judge(tcp.remoteAddress);
     }
     if (!target.isSecure) return tcp;
+    const session = certificate ? undefined : target.tlsSession.current;
     const tls = connectTls({
       socket: tcp,
       host: target.host,
@@ -34,9 +35,11 @@ export async function openSocket(
       ALPNProtocols: ["http/1.1"],
       minVersion: "TLSv1.2",
       ...(certificate && { cert: certificate.chain, key: certificate.privateKey.reveal() }),
+      ...(session && { session }),
       // Whatever NODE_TLS_REJECT_UNAUTHORIZED says.
       rejectUnauthorized: true,
     });
+    if (!certificate) target.tlsSession.follow(tls);
     await ready(tls, "secureConnect");
     return tls;
   } catch (violation) {

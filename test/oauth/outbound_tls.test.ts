@@ -16,6 +16,8 @@ let server: Server;
 let port: number;
 let bodies: string[] = [];
 let servernames: unknown[] = [];
+let reused: boolean[] = [];
+let connections = 0;
 
 beforeAll(async () => {
   writeFileSync(cert, authority.pem);
@@ -26,16 +28,18 @@ beforeAll(async () => {
       for await (const chunk of request) body += chunk;
       bodies.push(body);
       servernames.push((request.socket as TLSSocket).servername);
+      reused.push((request.socket as TLSSocket).isSessionReused());
       response.end(`${request.headers.host?.split(":")[0]} ${request.url}`);
     },
   );
+  server.on("secureConnection", () => connections++);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   port = (server.address() as { port: number }).port;
 });
 afterAll(() => new Promise((resolve) => server.close(resolve)));
 
 async function outcomes(urls: readonly string[], env: NodeJS.ProcessEnv): Promise<string[]> {
-  [bodies, servernames] = [[], []];
+  [bodies, servernames, reused, connections] = [[], [], [], 0];
   const { stdout } = await promisify(execFile)(process.execPath, ["--import", "tsx", child, ...urls], {
     env: { PATH: process.env["PATH"], TMPDIR: process.env["TMPDIR"], ...env },
   });
@@ -55,6 +59,14 @@ test("https reaches a provider whose certificate names it, by name and by addres
   ]);
   expect(bodies).toEqual(Array(3).fill("refresh_token=canary"));
   expect(servernames).toEqual(["idp.example", false, "idp.example"]);
+});
+
+test("each request has a connection of its own, which begins with the TLS session of the one before", async () => {
+  const names = ["idp.example", "idp.example", "127.0.0.1", "127.0.0.1", "idp.example"];
+  const urls = names.map((name) => `https://${name}:${port}/`);
+  const answers = await outcomes(urls, { NODE_EXTRA_CA_CERTS: cert });
+  expect(answers).toEqual(names.map((name) => `200 ${name} /`));
+  expect([connections, reused]).toEqual([5, [false, true, false, true, true]]);
 });
 
 test.each([
