@@ -25,6 +25,7 @@ type Name = keyof typeof names;
 /** Ways to the API: the processes that are between, and a connection for requests of HTTP/1.1. */
 type Ways = Record<Name, { readonly pids: readonly number[]; readonly open: () => Promise<Duplex> }>;
 type Rounds = Record<Name, number[]>;
+type AtOnce = Record<"nexusd" | "terminator", number[]>;
 
 const mebibyte = 1024 * 1024;
 const host = "localhost";
@@ -38,7 +39,8 @@ export async function egressFigures({ quick }: { readonly quick: boolean }): Pro
     const bytes = (quick ? 128 : 1_024) * mebibyte;
     return [
       ...(await smallRequests(ways, head("small"), quick ? [5, 200] : [15, 1_000])),
-      await largeAnswers(ways, head(`large?${bytes}`), bytes, quick ? 1 : 3),
+      ...(await smallRequestsAtOnce(ways, head("small"), quick ? [5, 50] : [15, 200])),
+      ...(await largeAnswers(ways, head(`large?${bytes}`), bytes, quick ? 1 : 3)),
       { name: "idle tunnel: memory", value: await kiBOfIdleTunnel(ways.nexusd) },
     ];
   } finally {
@@ -111,8 +113,38 @@ async function smallRequests(ways: Ways, head: string, [rounds = 0, requests = 0
     figure("p50", ms, "terminator"),
     figure("p50 beside Envoy", ms, "envoy"),
     figure("CPU", us, "mitmproxy"),
+    figure("CPU beside a bare terminating proxy", us, "terminator"),
     figure("CPU beside Envoy", us, "envoy"),
   ];
+}
+
+/** By 16 programs, each one after the other. */
+async function smallRequestsAtOnce(
+  ways: Ways,
+  head: string,
+  [rounds = 0, requests = 0]: number[],
+): Promise<Figure[]> {
+  const [ms, us] = [
+    { nexusd: [], terminator: [] },
+    { nexusd: [], terminator: [] },
+  ] as [AtOnce, AtOnce];
+  for (let round = -3; round < rounds; round++)
+    for (const name of ["nexusd", "terminator"] as const) {
+      const { pids, open } = ways[name];
+      const sockets = await Promise.all(Array.from({ length: 16 }, open));
+      const before = cpuMs(pids[0] ?? 0);
+      const took = await Promise.all(sockets.map((socket) => answered(socket, head, requests)));
+      const spent = ((cpuMs(pids[0] ?? 0) - before) / (requests * 16)) * 1_000;
+      if (round >= 0) us[name].push(spent);
+      if (round >= 0) ms[name].push(...took.flat());
+      for (const socket of sockets) socket.destroy();
+    }
+  const figure = (what: string, { nexusd, terminator }: AtOnce): Figure => ({
+    name: `16 small requests at once: ${what}`,
+    value: median(nexusd),
+    against: { name: names.terminator, value: median(terminator) },
+  });
+  return [figure("p50", ms), figure("CPU", us)];
 }
 
 /** One after the other. @returns milliseconds of each */
@@ -127,10 +159,10 @@ async function answered(socket: Duplex, head: string, requests: number): Promise
   return taken;
 }
 
-async function largeAnswers(ways: Ways, head: string, bytes: number, rounds: number): Promise<Figure> {
-  const rates = { nexusd: [] as number[], tunnel: [] as number[] };
+async function largeAnswers(ways: Ways, head: string, bytes: number, rounds: number): Promise<Figure[]> {
+  const rates = { nexusd: [] as number[], tunnel: [] as number[], terminator: [] as number[] };
   for (let round = 0; round < rounds; round++)
-    for (const name of ["nexusd", "tunnel"] as const) {
+    for (const name of ["nexusd", "tunnel", "terminator"] as const) {
       const socket = await ways[name].open();
       const startedMs = performance.now();
       socket.write(`${head}connection: close\r\n\r\n`);
@@ -139,8 +171,11 @@ async function largeAnswers(ways: Ways, head: string, bytes: number, rounds: num
       if (got < bytes) throw new Error(`${got} of ${bytes} bytes came by ${name}`);
       rates[name].push(bytes / mebibyte / ((performance.now() - startedMs) / 1_000));
     }
-  const against = { name: names.tunnel, value: median(rates.tunnel) };
-  return { name: "1 GiB: rate", value: median(rates.nexusd), against };
+  const beside = (name: "tunnel" | "terminator") => ({ name: names[name], value: median(rates[name]) });
+  return [
+    { name: "1 GiB: rate", value: median(rates.nexusd), against: beside("tunnel") },
+    { name: "1 GiB: rate beside a terminator", value: median(rates.nexusd), against: beside("terminator") },
+  ];
 }
 
 /** Of 1 000 whose TLS is up, and which send nothing; what the first of a process cost is not the others'. */

@@ -70,7 +70,7 @@ function accessParts(shared: Shared) {
   const keys = new ApiKeys({ store, changes, clock, log });
   const access = new AccessControl({ store, changes, clock, keys });
   const deniedAccess = new DeniedAccessAudit({ store, clock, log });
-  const names = new ConnectionNames({ access, store });
+  const names = new ConnectionNames({ access, store, changes });
   const { mcpNames } = shared;
   return {
     keys,

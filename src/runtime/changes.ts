@@ -31,6 +31,8 @@ export interface WaitingRequest {
   readonly ended: AbortSignal;
 }
 
+const maxListeners = 30;
+
 interface ChangeEvents {
   /** Connections that one commit changed, each named once, when that is durable and before the commit resolves. */
   connections: [changed: readonly ChangedConnection[]];
@@ -53,4 +55,10 @@ interface ChangeEvents {
 }
 
 /** What the parts of the domain notify each other of. Listeners are called at once, in the order of their subscription; none may throw. */
-export class Changes extends EventEmitter<ChangeEvents> {}
+export class Changes extends EventEmitter<ChangeEvents> {
+  constructor() {
+    super();
+    // Parts that live as long as the daemon; Node warns of a leak from the eleventh on.
+    this.setMaxListeners(maxListeners);
+  }
+}

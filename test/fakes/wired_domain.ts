@@ -66,6 +66,7 @@ export class WiredDomain {
   readonly engine: RefreshEngine;
   readonly tokens: Tokens;
   readonly access: AccessControl;
+  readonly names: ConnectionNames;
   readonly rules: RequestRules;
   readonly downscoped: Downscoping;
   readonly rejected: RejectedTokens;
@@ -201,7 +202,8 @@ export class WiredDomain {
       rules,
       tracing,
     });
-    const names = new ConnectionNames({ store, access });
+    const names = new ConnectionNames({ store, access, changes: this.changes });
+    this.names = names;
     const mcpNames = new McpServerNames({ store });
     const acquiring = {
       ...{ access, names, clock, hub: this.hub, reader: this.reader, store, tokens: this.tokens },

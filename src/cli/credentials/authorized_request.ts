@@ -2,13 +2,17 @@ import type { Message } from "@bufbuild/protobuf";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import type { ConnectionName } from "../../gen/nexus/v1/connection_pb.js";
 import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
+import type { Strategy as StrategyMessage } from "../../gen/nexus/v1/strategy_pb.js";
 import type { Token } from "../../gen/nexus/v1/token_pb.js";
 import {
   type AuthorizedRequest,
-  applyStrategy,
+  applyKnown,
+  type applyStrategy,
   type BodyHash,
+  type Strategy,
   StrategyError,
 } from "../../strategies/apply_strategy.js";
+import { strategyOfShape } from "../../strategies/strategy_shapes.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
 import type { ApiAnswer } from "../shell/http_request.js";
@@ -40,7 +44,7 @@ export async function authorize(
   try {
     if (strategy === undefined) throw new StrategyError("invalid_strategy", "strategy", "is not set");
     const proof = isBound(token) ? await proofFor(request, token, session, connection, nonce) : undefined;
-    return await applyStrategy(request, strategy, credentials, {
+    return await applyKnown(request, knownStrategy(strategy), credentials, {
       bodyHash,
       ...(proof !== undefined && { proof }),
     });
@@ -52,6 +56,18 @@ export async function authorize(
       error,
     );
   }
+}
+
+/** Of messages, which nobody changes: an egress listener puts one token into many requests. */
+const known = new WeakMap<StrategyMessage, Strategy>();
+
+/** @throws StrategyError */
+function knownStrategy(message: StrategyMessage): Strategy {
+  const before = known.get(message);
+  if (before) return before;
+  const strategy = strategyOfShape(message);
+  known.set(message, strategy);
+  return strategy;
 }
 
 /** Whether each request needs a proof of the key (RFC 9449). */

@@ -3,20 +3,33 @@ import type { Identity } from "../../model/access/principal.js";
 import type { ConnectionName, NameParts } from "../../model/connections/connection_name.js";
 import { NotFound } from "../../model/errors.js";
 import { canonicalName } from "../../model/providers/provider_profile.js";
+import { BoundedMap } from "../../runtime/bounded_map.js";
+import type { Changes } from "../../runtime/changes.js";
 import type { Store } from "../../store/store.js";
 import type { AccessControl } from "./access_control.js";
+
+/** Names found lately, and the ids beyond which one is not kept: some MiB at most. */
+const maxNames = 1_024;
+const maxIds = 16;
 
 /** How a caller names a connection: by its id, or by its name. */
 export type ConnectionKey = { readonly id: string } | { readonly name: ConnectionName };
 
 /** Finds connections by their names: what the caller may not see has none. */
 export class ConnectionNames {
+  /** What is found holds until a connection or a profile changes: any of them may take a name, or another place below it. */
+  readonly #found = new BoundedMap<string, readonly string[]>(maxNames);
+
   constructor(
     private readonly deps: {
       readonly store: Store;
       readonly access: AccessControl;
+      readonly changes: Changes;
     },
-  ) {}
+  ) {
+    deps.changes.on("connections", () => this.#found.clear());
+    deps.changes.on("provider", () => this.#found.clear());
+  }
 
   /**
    * The id as it was given, whether it exists or not; that of a name only when the caller may see it.
@@ -35,12 +48,23 @@ export class ConnectionNames {
   }
 
   find(name: ConnectionName, permissions: Permissions): string | undefined {
-    const parts = this.partsOf(name);
-    if (!parts) return undefined;
-    for (const id of this.deps.store.idsNamed(parts)) {
+    for (const id of this.#idsOf(name)) {
       if (!permissions.isRestricted || this.deps.access.visible(permissions, id)) return id;
     }
     return undefined;
+  }
+
+  #idsOf(name: ConnectionName): Iterable<string> {
+    const key = JSON.stringify([name.providerName, name.userId, name.label]);
+    const found = this.#found.get(key);
+    if (found) return found;
+    const parts = this.partsOf(name);
+    if (!parts) return [];
+    const ids = [...take(this.deps.store.idsNamed(parts), maxIds + 1)];
+    if (ids.length > maxIds) return this.deps.store.idsNamed(parts);
+    // A caller can make up names without end.
+    if (ids.length > 0) this.#found.set(key, ids);
+    return ids;
   }
 
   /** Undefined when there is no such provider. */
@@ -50,5 +74,13 @@ export class ConnectionNames {
     if (!/^[a-z0-9-]{1,63}$/.test(name)) return undefined;
     const providerId = this.deps.store.findProviderIdByName(name);
     return providerId === undefined ? undefined : { providerId, userId, label };
+  }
+}
+
+function* take<T>(items: Iterable<T>, count: number): Generator<T> {
+  let left = count;
+  for (const item of items) {
+    if (left-- === 0) return;
+    yield item;
   }
 }

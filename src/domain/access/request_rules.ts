@@ -69,6 +69,12 @@ export class RequestRules {
     return this.#asked({ principal, connection, request: shown, rule, policyDigest, use, signal });
   }
 
+  /** Whether anything goes by the requests of this caller to a provider of this name. Where nothing does, a token for one need not show it. */
+  looksAt(principal: Identity, providerName: string): boolean {
+    const { requestRules } = this.deps.access.permissionsFor(principal);
+    return requestRules.some(({ providers }) => providers?.has(providerName) ?? true);
+  }
+
   /** What decides, for the record. */
   #ruleOf({ rule, verdict }: Ruling): Use {
     if (rule?.line === 0) return { rule: "restriction" };

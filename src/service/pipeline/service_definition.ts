@@ -135,15 +135,21 @@ async function* validated(
 
 /** Compiles the rules of a message when it is first checked. Loaded for the first call. */
 let validator: Validator | undefined;
+/** Messages that a part of this daemon sends again and again. They are frozen, with all that is in them. */
+const valid = new WeakSet<Message>();
 
 /** @throws InvalidArgument */
 function checkRules(descriptor: DescMessage, request: Message): void {
+  if (valid.has(request)) return;
   const malformed = malformedFields(descriptor, request);
   if (malformed.length > 0) throw new InvalidArgument(malformed);
   validator ??= createValidator();
   const result = validator.validate(descriptor, request);
   if (result.kind === "error") throw result.error;
-  if (result.kind === "valid") return;
+  if (result.kind === "valid") {
+    if (Object.isFrozen(request)) valid.add(request);
+    return;
+  }
   throw new InvalidArgument(
     result.violations.map((violation) => ({
       field: violation.field.length === 0 ? wholeOf(descriptor, violation) : pathToString(violation.field),

@@ -25,7 +25,7 @@ test("a service account sees and requests the connections with its label alone",
   const { store, access } = engine;
   access.setPolicy(readPolicy(policy));
   const permissions = access.permissionsFor(mailer);
-  const names = new ConnectionNames({ store, access });
+  const names = new ConnectionNames({ store, access, changes: engine.changes });
   const gate = new RequestGate({ access, names, store, mcpNames: { find: () => undefined } });
   const name = { providerName: "op", userId: "team" };
   const seen = [own, others].map((each) => access.visible(permissions, each.id)?.connectionId);

@@ -2,7 +2,6 @@ import { create, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
 import type { CallOptions } from "@connectrpc/connect";
 import { callFailure } from "../../../src/cli/shell/call_failure.js";
 import type { DaemonSession } from "../../../src/cli/shell/daemon_command.js";
-import { ConnectionNames } from "../../../src/domain/access/connection_names.js";
 import type { AskApprovers } from "../../../src/domain/access/request_rules.js";
 import { readPolicy } from "../../../src/ext/policy/policy_document.js";
 import { TokenService } from "../../../src/gen/nexus/v1/token_pb.js";
@@ -147,13 +146,12 @@ export function sessionFor(engine: Engine, principal: Principal, more: object = 
 
 /** A call of the token service, in this process. */
 export async function callToken(
-  { access, rules, tokens, acquirer, store }: Engine,
+  { access, rules, tokens, acquirer, names }: Engine,
   method: DescMethodUnary,
   request: Record<string, unknown>,
   principal: Principal,
   trace?: CallerTrace,
 ): Promise<Message> {
-  const names = new ConnectionNames({ access, store });
   const parts = { access, rules, tokens, acquirer, names };
   const { methods } = tokenService(parts as unknown as Parameters<typeof tokenService>[0]);
   const rpc = methods.find(({ descriptor }) => descriptor === method);

@@ -1,6 +1,5 @@
 import { create } from "@bufbuild/protobuf";
 import { beforeAll, describe, expect, it } from "vitest";
-import { ConnectionNames } from "../../../src/domain/access/connection_names.js";
 import { authorizationService } from "../../../src/ext/envoy/authorization_service.js";
 import { authorizeRoute } from "../../../src/ext/envoy/authorize_route.js";
 import { deniedResponse, routeFields } from "../../../src/ext/envoy/check_message.js";
@@ -57,8 +56,7 @@ describe("external authorization under rules of requests", () => {
   });
 
   async function check(request: CheckRequest, called: CallContext): Promise<CheckResponse> {
-    const { access, tokens, store, clock, apiNonces, rejected } = engine;
-    const names = new ConnectionNames({ access, store });
+    const { tokens, clock, apiNonces, rejected, names } = engine;
     const authorizer = new ProxyAuthorizer({ tokens, clock, apiNonces, rejected, names });
     const [method] = authorizationService({ authorizer }).methods;
     if (method?.kind !== "unary") throw new Error("no Check");

@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { AccessControl } from "../../../domain/access/access_control.js";
+import type { RequestRules } from "../../../domain/access/request_rules.js";
 import {
   type EgressSession as EgressSessionMessage,
   EgressSessionSchema,
@@ -40,6 +41,7 @@ export interface CallerSessionsDeps
   readonly services: Parameters<typeof inProcessSession>[0];
   readonly store: Store;
   readonly access: AccessControl;
+  readonly rules: Pick<RequestRules, "looksAt">;
   /** Whose connections are used where neither the caller nor its restriction names a user. */
   readonly user: string | undefined;
   readonly metrics: EgressMetrics;
@@ -98,13 +100,14 @@ export class CallerSessions {
   }
 
   #open(principal: Principal, userId: string, forget: () => void): CallerSession {
-    const { services, clock, authority, dialer, network, access } = this.deps;
+    const { services, clock, authority, dialer, network, access, rules } = this.deps;
     const upstream = new Upstream(dialer);
     const credentials = new Credentials({
       session: inProcessSession(services, { ...principal, isProxied: true }),
       userId,
       waitsForConsent: false,
       onConsent: () => undefined,
+      isJudged: (providerName) => rules.looksAt(principal, providerName),
     });
     const record = new SessionRecord({
       ...{ ...this.deps, principal, userId, sessionId: credentials.sessionId },

@@ -36,7 +36,17 @@ export async function openListener({
       make: (place) => {
         const metrics: EgressMetrics = new EgressMetrics(resources.metrics, () => sessions.size);
         const sessions: CallerSessions = new CallerSessions({
-          ...{ authority, dialer, network, user, clock, store, access: domain.access, metrics },
+          ...{
+            authority,
+            dialer,
+            network,
+            user,
+            clock,
+            store,
+            access: domain.access,
+            rules: domain.rules,
+            metrics,
+          },
           log: options.log,
           services: servicesAt("egress"),
         });

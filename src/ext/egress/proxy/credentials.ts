@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { authorize } from "../../../cli/credentials/authorized_request.js";
@@ -11,7 +12,14 @@ import {
 } from "../../../cli/credentials/shown_request.js";
 import { CommandFailure } from "../../../cli/shell/command_failure.js";
 import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
-import { type ConsentRequired, RejectionOutcome, type Token } from "../../../gen/nexus/v1/token_pb.js";
+import {
+  type AcquireTokenRequest,
+  AcquireTokenRequestSchema,
+  type ConsentRequired,
+  RejectionOutcome,
+  ShownRequestSchema,
+  type Token,
+} from "../../../gen/nexus/v1/token_pb.js";
 import { BoundedMap } from "../../../runtime/bounded_map.js";
 import { StrategyError } from "../../../strategies/apply_strategy.js";
 import { AwsChunks } from "../../../strategies/aws_chunks.js";
@@ -41,6 +49,10 @@ const watchBookmarkMs = 30_000;
 const ofSignature = /^x-amz-(date|content-sha256)$/;
 /** A session has few credentials at a time, and the forms of each are many. */
 const maxMasks = 8;
+/** Of one session; a daemon has fewer providers in use. */
+const maxMessages = 64;
+/** Instead of a request that no rule goes by. */
+const unshown = { method: "UNSHOWN", url: "https://unshown.invalid/" };
 
 /** A request of the program for an API. The credential of some strategies is made of all of it. */
 export interface OwnRequest {
@@ -67,6 +79,8 @@ export class Credentials {
   /** By which the daemon knows the requests of one session. */
   readonly sessionId = randomBytes(9).toString("base64url");
   readonly #masks = new BoundedMap<string, Mask>(maxMasks);
+  /** What asks for the token of a route without a request. */
+  readonly #messages = new BoundedMap<string, AcquireTokenRequest>(maxMessages);
 
   constructor(
     private readonly deps: {
@@ -76,6 +90,8 @@ export class Credentials {
       readonly waitsForConsent: boolean;
       /** A person must act: shown once for each link. */
       readonly onConsent: (providerName: string, link: string) => void;
+      /** Whether a rule goes by requests to this provider now. Absent where that is not known: each request is shown. */
+      readonly isJudged?: (providerName: string) => boolean;
     },
   ) {}
 
@@ -89,13 +105,25 @@ export class Credentials {
     route: Route,
     { origin, method, target, headers, body, repeats = false }: OwnRequest,
     wholeBody: () => Promise<Uint8Array | undefined>,
-    stop = new AbortController(),
+    signal = (): AbortSignal => new AbortController().signal,
   ): Promise<Token> {
+    const { isJudged = () => true } = this.deps;
+    const { traceparent } = headers;
+    if (!repeats && !isJudged(route.providerName)) {
+      const asking = asked(this.#token(route, this.#messageOf(route), traceparent, signal));
+      await asking.catch(() => undefined);
+      // A rule that came while the token was waited for has not seen the request.
+      if (!isJudged(route.providerName)) return await asking;
+    }
     const show = (bytes: Uint8Array | undefined): ShownRequestInit => {
       const shown = showRequest(method, `https://${authorityOf(origin)}${target}`, headers, bytes);
       return { ...shown, session: this.sessionId, repeats };
     };
-    const ask = (bytes: Uint8Array | undefined) => this.#token(route, show(bytes), stop);
+    const ask = (bytes: Uint8Array | undefined) => {
+      const { providerName, label } = route;
+      const init = { providerName, userId: this.deps.userId, label, request: show(bytes) };
+      return this.#token(route, init, traceparent, signal);
+    };
     try {
       return await ask(body);
     } catch (error) {
@@ -107,22 +135,38 @@ export class Credentials {
     throw new Problem(413, "body-too-long", detail);
   }
 
-  async #token(route: Route, request: ShownRequestInit, stop: AbortController): Promise<Token> {
-    const { session, waitsForConsent, userId } = this.deps;
-    const { providerName, label } = route;
-    const { traceparent } = request.headers ?? {};
+  /** Frozen, so that it is checked once: see `service_definition.ts`. */
+  #messageOf({ providerName, label }: NamedRoute): AcquireTokenRequest {
+    const key = `${providerName}\n${label}`;
+    const known = this.#messages.get(key);
+    if (known) return known;
+    const request = create(ShownRequestSchema, { ...unshown, session: this.sessionId });
+    const init = { providerName, userId: this.deps.userId, label, request };
+    const message = create(AcquireTokenRequestSchema, init);
+    for (const part of [request.headers, request, message.scopes, message]) Object.freeze(part);
+    this.#messages.set(key, message);
+    return message;
+  }
+
+  async #token(
+    { providerName }: Route,
+    request: MessageInitShape<typeof AcquireTokenRequestSchema>,
+    traceparent: string | undefined,
+    signal: () => AbortSignal,
+  ): Promise<Token> {
+    const { session, waitsForConsent } = this.deps;
     const headers = traceparent === undefined ? {} : { traceparent };
     for (let waitMs = 0; ; waitMs = longestWaitMs) {
-      const wait = waitMs === 0 ? {} : { wait: durationFromMs(waitMs) };
+      const wait = durationFromMs(waitMs);
       const { result } = await session.call(
         `read the token of ${providerName}`,
         session.daemon.tokens.acquireToken,
-        { providerName, userId, label, request, ...wait },
+        waitMs === 0 ? request : { ...request, wait },
         {
           ...{ timeoutMs: waitMs + answerTimeoutMs, headers },
           // Made where somebody waits for it.
           get signal() {
-            return stop.signal;
+            return signal();
           },
         },
       );

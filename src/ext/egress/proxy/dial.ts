@@ -19,6 +19,7 @@ import {
   type WebProxySettings,
   webProxyFor,
 } from "../../../outbound/web_proxy.js";
+import type { BoundedMap } from "../../../runtime/bounded_map.js";
 import type { Clock } from "../../../runtime/clock.js";
 import { Descriptors } from "../../../server/sockets/descriptors.js";
 
@@ -32,6 +33,12 @@ export interface Origin {
 const connectTimeoutMs = 10_000;
 /** A quiet stream whose server is gone without a word ends some time after it. Its program sees a living proxy, and would wait for ever. */
 const keepAliveMs = 30_000;
+
+/** A resumed connection shows no certificate: as often the host must prove itself anew. */
+const longestProofMs = 60 * 60_000;
+
+/** What resumes TLS with a host and port (RFC 8446 section 2.2), and when it proved itself by its certificate. */
+export type TlsSessions = BoundedMap<string, { readonly session: Buffer; readonly provedAtMs: number }>;
 
 /** Opens connections to servers. A server of TLS is believed when it proves to be the host by one of the roots. */
 export class Dialer {
@@ -114,12 +121,18 @@ export class Dialer {
   }
 
   /**
-   * Whatever NODE_TLS_REJECT_UNAUTHORIZED says, the host must prove itself.
+   * Whatever NODE_TLS_REJECT_UNAUTHORIZED says, the host must prove itself: with its certificate, or by a session of a connection on which it has.
    *
+   * @param sessions of one caller: nothing of a caller is seen from another's connection
    * @throws the error of the socket or of TLS; `ETIMEDOUT`
    */
-  async tls(origin: Origin, alpn: readonly string[]): Promise<TLSSocket> {
-    const { host } = origin;
+  async tls(origin: Origin, alpn: readonly string[], sessions?: TlsSessions): Promise<TLSSocket> {
+    const { host, port } = origin;
+    const key = `${host} ${port} ${alpn}`;
+    const nowMs = this.clock.monotonicMs();
+    const known = sessions?.get(key);
+    const { session, provedAtMs } =
+      known && nowMs - known.provedAtMs < longestProofMs ? known : { session: undefined, provedAtMs: nowMs };
     const socket = connectTls({
       socket: await this.plain(origin),
       host,
@@ -127,7 +140,13 @@ export class Dialer {
       ALPNProtocols: [...alpn],
       secureContext: this.#secureContext,
       rejectUnauthorized: true,
+      ...(session && { session }),
     });
+    const keep = (next: Buffer): void => {
+      const proved = socket.isSessionReused() ? provedAtMs : nowMs;
+      if (socket.authorized) sessions?.set(key, { session: next, provedAtMs: proved });
+    };
+    if (sessions) socket.on("session", keep);
     return await opened(socket, "secureConnect", this.clock);
   }
 }

@@ -51,7 +51,8 @@ interface Parts extends SessionDeps {
 
 /** One request to an API with the credential put in, and the answer as it comes. */
 export class Exchange {
-  readonly #stop = new AbortController();
+  /** Made where somebody waits for it. */
+  #stop: AbortController | undefined;
   readonly #body: RequestBody;
   /** Of the program, for the API. */
   readonly #headers: Fields;
@@ -82,7 +83,7 @@ export class Exchange {
     this.#isOver = true;
     this.#body.release();
     this.#end?.();
-    if (!this.response.headersSent) this.#stop.abort(over);
+    if (!this.response.headersSent) this.#stop?.abort(over);
   }
 
   async #plain(): Promise<UpstreamAnswer> {
@@ -119,7 +120,14 @@ export class Exchange {
 
   #token(route: Route, repeats = false): Promise<Token> {
     const own = { ...this.#own(this.#body.isEmpty ? nothing : undefined), repeats };
-    return this.parts.credentials.token(route, own, () => this.#body.whole(maxSignedBytes), this.#stop);
+    const signal = (): AbortSignal => this.#signal();
+    return this.parts.credentials.token(route, own, () => this.#body.whole(maxSignedBytes), signal);
+  }
+
+  #signal(): AbortSignal {
+    this.#stop ??= new AbortController();
+    if (this.#isOver) this.#stop.abort(over);
+    return this.#stop.signal;
   }
 
   async #send(route: Route, token: Token, nonce = ""): Promise<Answer> {

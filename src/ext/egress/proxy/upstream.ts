@@ -10,8 +10,9 @@ import {
 import { Agent, request as requestTls } from "node:https";
 import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
+import { BoundedMap } from "../../../runtime/bounded_map.js";
 import { framed } from "../injection/request_fields.js";
-import { type Dialer, type Origin, timedOut } from "./dial.js";
+import { type Dialer, type Origin, type TlsSessions, timedOut } from "./dial.js";
 import type { RequestBody } from "./request_body.js";
 
 export interface UpstreamRequest {
@@ -40,6 +41,8 @@ export interface UpstreamAnswer {
   trailers(): Readonly<Record<string, string>>;
 }
 
+/** Of TLS, to resume: one for each API of a caller, some 2 KB each. */
+const maxSessions = 32;
 /** Of the open connections that wait for another request. */
 const maxIdleSockets = 32;
 /**
@@ -74,10 +77,11 @@ interface SharedConnection {
  */
 export class Upstream {
   readonly #shared = new Map<string, Set<Promise<SharedConnection | undefined>>>();
+  readonly #sessions: TlsSessions = new BoundedMap(maxSessions);
   readonly #agent: DialingAgent;
 
   constructor(private readonly dialer: Dialer) {
-    this.#agent = new DialingAgent(dialer);
+    this.#agent = new DialingAgent(dialer, this.#sessions);
   }
 
   /** @throws the error of the socket, of TLS or of the stream */
@@ -89,7 +93,7 @@ export class Upstream {
   /** An upgrade, which has no body, over a connection of its own that nobody gets afterwards. Not sent yet. */
   upgrade({ host, port }: Origin, method: string, path: string, headers: OutgoingHttpHeaders): ClientRequest {
     const { "content-length": _, ...fields } = headers;
-    const agent = new DialingAgent(this.dialer, { keepAlive: false });
+    const agent = new DialingAgent(this.dialer, this.#sessions, { keepAlive: false });
     return requestTls({ host, port, method, path, headers: fields, agent, setHost: false });
   }
 
@@ -152,7 +156,7 @@ export class Upstream {
   }
 
   async #open(origin: Origin, onOver: () => void): Promise<SharedConnection | undefined> {
-    const socket = await this.dialer.tls(origin, ["h2", "http/1.1"]);
+    const socket = await this.dialer.tls(origin, ["h2", "http/1.1"], this.#sessions);
     if (socket.alpnProtocol !== "h2") {
       socket.destroy();
       return undefined;
@@ -224,6 +228,7 @@ function answerOfStream(stream: ClientHttp2Stream): Promise<UpstreamAnswer> {
 class DialingAgent extends Agent {
   constructor(
     private readonly dialer: Dialer,
+    private readonly sessions: TlsSessions,
     { keepAlive = true } = {},
   ) {
     super({ keepAlive, maxFreeSockets: maxIdleSockets, scheduling: "lifo", timeout: idleMs });
@@ -231,12 +236,13 @@ class DialingAgent extends Agent {
 
   /** What a server sends before it is asked belongs to no request: its connection is not used again. */
   override keepSocketAlive(socket: Socket): boolean {
-    socket.once("readable", unasked);
+    // It flows already: to listen for "readable" would cost as much as a tenth of a request.
+    socket.once("data", unasked).once("end", unasked);
     return super.keepSocketAlive(socket) as unknown as boolean;
   }
 
   override reuseSocket(socket: Socket, request: ClientRequest): void {
-    socket.off("readable", unasked);
+    socket.off("data", unasked).off("end", unasked);
     super.reuseSocket(socket, request);
   }
 
@@ -249,7 +255,7 @@ class DialingAgent extends Agent {
     { host, port }: { host?: string | null; port?: number | string | null },
     callback?: (error: Error | null, socket: Socket) => void,
   ): undefined {
-    this.dialer.tls({ host: host ?? "", port: Number(port) }, ["http/1.1"]).then(
+    this.dialer.tls({ host: host ?? "", port: Number(port) }, ["http/1.1"], this.sessions).then(
       (open) => callback?.(null, open),
       (error) => callback?.(error, undefined as never),
     );

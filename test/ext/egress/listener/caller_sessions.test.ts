@@ -20,10 +20,10 @@ const minuteMs = 60_000;
 const world = perTest(() => {
   const engine = new Engine();
   engine.access.setPolicy(policyOf("[]"));
-  const { store, access, clock } = engine;
+  const { store, access, rules, clock } = engine;
   const none = {} as CallerSessionsDeps["authority"] & CallerSessionsDeps["dialer"];
   const sessions: CallerSessions = new CallerSessions({
-    ...{ services: [], store, access, clock, user: undefined, log: silentLog },
+    ...{ services: [], store, access, rules, clock, user: undefined, log: silentLog },
     ...{ authority: none, dialer: none, network: "open" as const, maxSessions: 2 },
     metrics: new EgressMetrics(new Metrics({ version: "1" }), () => sessions.size),
   });

@@ -1,8 +1,14 @@
+import { EventEmitter, once } from "node:events";
 import { create } from "@bufbuild/protobuf";
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
+import type { DaemonSession } from "../../../../src/cli/shell/daemon_command.js";
 import { Credentials } from "../../../../src/ext/egress/proxy/credentials.js";
 import { routeOf } from "../../../../src/ext/egress/proxy/routes.js";
 import { ProviderSchema } from "../../../../src/gen/nexus/v1/provider_pb.js";
+import {
+  type AcquireTokenRequest,
+  AcquireTokenResponseSchema,
+} from "../../../../src/gen/nexus/v1/token_pb.js";
 import type { Connection } from "../../../../src/model/connections/connection.js";
 import {
   agent,
@@ -25,7 +31,7 @@ describe("the requests of a program under rules", () => {
     connection = await engine.connected();
   });
 
-  async function send(name: RequestName, principal = proxy, whole?: () => undefined) {
+  async function send(name: RequestName, principal = proxy, whole?: () => undefined, knowsRules = false) {
     const { userId, providerName } = connection;
     engine.rules.askApprovers = nobodyAgrees;
     const credentials = new Credentials({
@@ -34,6 +40,7 @@ describe("the requests of a program under rules", () => {
         userId,
         waitsForConsent: false,
         onConsent: () => undefined,
+        ...(knowsRules && { isJudged: (name: string) => engine.rules.looksAt(principal, name) }),
       },
     });
     const { method, target, headers, body } = requests[name];
@@ -46,6 +53,14 @@ describe("the requests of a program under rules", () => {
     engine.access.setPolicy(policyOf(rules));
     expect(await wordFor(send(request))).toBe(expected);
   });
+
+  it.each(cellsOf("all"))(
+    "$rules, $request: $expected, where the proxy knows whether a rule goes by it",
+    async ({ rules, request, expected }) => {
+      engine.access.setPolicy(policyOf(rules));
+      expect(await wordFor(send(request, proxy, undefined, true))).toBe(expected);
+    },
+  );
 
   it("are answered 403 with the line of the rule", async () => {
     engine.access.setPolicy(policyOf("[{ then: deny, because: not today }]"));
@@ -63,5 +78,55 @@ describe("the requests of a program under rules", () => {
   it("are answered 413 when a rule goes by a body that is too long", async () => {
     engine.access.setPolicy(policyOf("[{ then: ask }]"));
     await expect(send("write", proxy, () => undefined)).rejects.toMatchObject({ status: 413 });
+  });
+});
+
+describe("the token of a request that no rule goes by", () => {
+  const token = create(AcquireTokenResponseSchema, { result: { case: "token", value: {} } });
+  const route = routeOf(create(ProviderSchema, { name: "acme" }), "");
+  const own = { origin: { host: "api.example", port: 443 }, method: "DELETE", target: "/v1/a", headers: {} };
+
+  function asking(isJudged: () => boolean) {
+    const shown: AcquireTokenRequest[] = [];
+    const waiting = new EventEmitter();
+    const session = {
+      daemon: { tokens: { acquireToken: undefined } },
+      call: async (_doing: string, _method: unknown, request: AcquireTokenRequest) => {
+        shown.push(request);
+        await once(waiting, "go");
+        return token;
+      },
+    } as unknown as DaemonSession;
+    const onConsent = () => undefined;
+    const credentials = new Credentials({
+      session,
+      userId: "ada",
+      waitsForConsent: false,
+      onConsent,
+      isJudged,
+    });
+    const ask = () => credentials.token(route, own, async () => undefined);
+    return { shown, ask, answer: () => waiting.emit("go") };
+  }
+
+  it("is asked for by one frozen message that shows none", async () => {
+    const { shown, ask, answer } = asking(() => false);
+    const both = [ask(), ask()];
+    answer();
+    await Promise.all(both);
+    expect(new Set(shown).size).toBe(1);
+    expect(shown[0]).toMatchObject({ providerName: "acme", userId: "ada", request: { method: "UNSHOWN" } });
+    expect([shown[0], shown[0]?.request].every(Object.isFrozen)).toBe(true);
+  });
+
+  it("is asked for again with the request where a rule came meanwhile", async () => {
+    let isJudged = false;
+    const { shown, ask, answer } = asking(() => isJudged);
+    const asked = ask();
+    isJudged = true;
+    answer();
+    await vi.waitFor(() => expect(shown[1]?.request?.method).toBe("DELETE"));
+    answer();
+    await asked;
   });
 });

@@ -112,3 +112,32 @@ describe("a kept connection of HTTP/1.1 that breaks off amid a request", () => {
     expect(seen.filter((line) => line === `${method} /v1/second`).length).toBe(times);
   });
 });
+
+describe("TLS to an API", () => {
+  const reused: boolean[] = [];
+  const closing = (socket: TLSSocket): void => {
+    reused.push(socket.isSessionReused());
+    socket.once("data", () => void socket.end("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nok"));
+  };
+
+  it("is resumed for the next connection of a caller, until the certificate is an hour old", async () => {
+    reused.length = 0;
+    const send = await serverOf("http/1.1", closing);
+    for (const _ of ["first", "second", "third"]) expect(await send("/v1/1")).toBe("200 ok");
+    clock.advance(3_600_000);
+    for (const _ of ["fourth", "fifth"]) expect(await send("/v1/1")).toBe("200 ok");
+    expect(reused).toEqual([false, true, true, false, true]);
+  });
+
+  it("is not resumed with what another caller got", async () => {
+    reused.length = 0;
+    const issuer = new Authority();
+    const server = createTlsServer(issuer.issueServer({ dns: [host] }), closing);
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    onTestFinished(() => void server.close());
+    const { port } = server.address() as AddressInfo;
+    for (const send of [senderTo(port, issuer.pem, false), senderTo(port, issuer.pem, false)])
+      expect(await send("/v1/1")).toBe("200 ok");
+    expect(reused).toEqual([false, false]);
+  });
+});
