@@ -22,6 +22,8 @@ export class ApiStandIn {
   /** Instead of `respond`, with the body as it comes. */
   serve: ((request: IncomingMessage, response: ServerResponse) => void) | undefined;
   refusesUpgrades = false;
+  /** What an upgrade with this key gets, instead of being refused or made. */
+  upgradesWith: (key: unknown) => string | undefined = () => undefined;
   /** Has both ways of a WebSocket. */
   upgraded: (socket: Duplex) => void = (socket) => void socket.pipe(socket);
 
@@ -44,6 +46,8 @@ export class ApiStandIn {
     const sockets = new Set<Socket>();
     server.on("connection", (socket: Socket) => sockets.add(socket));
     server.on("upgrade", ({ headers }, socket) => {
+      const answer = api.upgradesWith(headers["x-api-key"]);
+      if (answer !== undefined) return void socket.end(answer);
       if (api.refusesUpgrades) {
         const why = `not for you, ${headers["x-api-key"]}`;
         const chunk = `${why.length.toString(16)}\r\n${why}\r\n0\r\n\r\n`;

@@ -201,7 +201,10 @@ function atOnce(socket: Socket | null): void {
 }
 
 /** Undefined where the API does not refuse the credential. */
-function refusalIn({ status, headers }: UpstreamAnswer): Refusal | undefined {
+export function refusalIn({
+  status,
+  headers,
+}: Pick<UpstreamAnswer, "status" | "headers">): Refusal | undefined {
   const wwwAuthenticate = [headers["www-authenticate"] ?? []].flat().join(", ").slice(0, 8_192);
   if (!refusesCredential(status, wwwAuthenticate)) return undefined;
   return { status, wwwAuthenticate, dpopNonce: String(headers["dpop-nonce"] ?? "") };

@@ -7,12 +7,11 @@ import { canonicalHost } from "../../../outbound/address_judge.js";
 import { BoundedMap } from "../../../runtime/bounded_map.js";
 import { limitPipelining, releaseConnection } from "../../../server/listen/pipelining.js";
 import type { Leaf } from "../../../server/tls/authority.js";
-import { ofEnd } from "../injection/request_fields.js";
 import type { Origin } from "./dial.js";
-import { Exchange, type SessionDeps, traceOf } from "./exchange.js";
+import { Exchange, type SessionDeps } from "./exchange.js";
 import { type Incoming, judge } from "./judge.js";
 import { type Outgoing, Problem } from "./problem.js";
-import { joined, pump } from "./pump.js";
+import { Upgrade } from "./upgrade.js";
 import { authorityOf, windowBytes } from "./upstream.js";
 
 /** Of a request line and its fields, as Node's own default. */
@@ -157,40 +156,13 @@ export class EgressSession {
   }
 
   async #upgrade(origin: Origin, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    const { credentials, upstream, uses, record } = this.deps;
     try {
       const route = judge(origin, request, this.deps);
       if (!route) throw new Problem(403, "no-provider", `no provider of this session has ${request.url}`);
-      refuseUnsafeUpgrade(request);
-      const { method = "GET", url: target = "/" } = request;
-      const own = { origin, method, target, headers: ofEnd(request.headers), body: new Uint8Array() };
-      const token = await credentials.token(route, own, async () => own.body);
-      const release = uses.begin(route, () => socket.destroy());
-      if (socket.destroyed) return release();
-      socket.once("close", release);
-      const { mask, path, headers } = await credentials.put(own, token, route);
-      const { upgrade = "websocket" } = request.headers;
-      const sent = upstream.upgrade(origin, method, path, { ...headers, connection: "upgrade", upgrade });
-      socket.once("close", () => sent.destroy());
-      sent.on("error", () => socket.end(cutOff.message11));
-      sent.once("response", (answer) => {
-        record?.answered(route, answer.statusCode ?? 502, traceOf(request));
-        // Its body comes as the parser read it, and is over when this connection is.
-        socket.write(mask.line(headOf(answer, /^(connection|transfer-encoding|keep-alive)$/i)));
-        answer.once("close", () => answer.complete || socket.destroy());
-        pump(answer, socket, mask.filter(answer.headers));
-      });
-      sent.once("upgrade", (answer, there, first) => {
-        record?.answered(route, 101, traceOf(request));
-        socket.write(mask.line(headOf(answer)));
-        socket.write(first);
-        there.write(head);
-        joined(socket, there);
-      });
-      sent.end();
+      await new Upgrade({ ...this.deps, origin, route, socket, head }, request).run();
     } catch (error) {
       const problem = error instanceof Problem ? error : cutOff;
-      record?.refused(problem.kind);
+      this.deps.record?.refused(problem.kind);
       socket.end(problem.message11);
     }
   }
@@ -205,29 +177,3 @@ function unexpected(expected: string): Problem {
 }
 
 const cutOff = new Problem(502, "broken-off", "the connection to the API broke off: send the request again");
-
-/**
- * The program and the API must agree where an upgrade begins, and what is behind it must be no further requests: nobody would judge those.
- *
- * @throws Problem
- */
-function refuseUnsafeUpgrade({ headers }: IncomingMessage): void {
-  const { upgrade = "", "transfer-encoding": coding, "content-length": length = "0" } = headers;
-  if (coding !== undefined || Number(length) !== 0)
-    throw new Problem(
-      400,
-      "upgrade-with-body",
-      "a request to upgrade the connection may have no body: send it without one",
-    );
-  if (!/(^|[,\s])(h2c|http\/|tls\/)/i.test(upgrade)) return;
-  const detail = `an upgrade to ${upgrade} is refused: inside a tunnel, HTTP/2 is chosen by ALPN`;
-  throw new Problem(400, "upgrade-refused", detail);
-}
-
-/** A status line and the fields as they came, but for those in `left`. */
-function headOf({ statusCode, statusMessage, rawHeaders }: IncomingMessage, left?: RegExp): string {
-  const lines = [`HTTP/1.1 ${statusCode} ${statusMessage}`];
-  for (let at = 0; at < rawHeaders.length; at += 2)
-    if (!left?.test(rawHeaders[at] ?? "")) lines.push(`${rawHeaders[at]}: ${rawHeaders[at + 1]}`);
-  return `${[...lines, ...(left ? ["connection: close"] : [])].join("\r\n")}\r\n\r\n`;
-}

@@ -10,7 +10,7 @@ import { setImmediate } from "node:timers/promises";
 import type { TLSSocket } from "node:tls";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { perTest } from "../../../lifetimes.js";
-import { canary, EgressWorld } from "./egress_world.js";
+import { canary, EgressWorld, tokenOf } from "./egress_world.js";
 
 const chunk = Buffer.alloc(64 * 1024, "x");
 const wholeBytes = 48 * 1024 * 1024;
@@ -312,6 +312,33 @@ it("a refused WebSocket has the whole answer, and its connection ends", async ()
   const [answer] = (await once(sent, "response")) as [IncomingMessage];
   expect([answer.statusCode, await text(answer)]).toEqual([403, `not for you, ${"*".repeat(canary.length)}`]);
   if (!socket.closed) await once(socket, "close");
+});
+
+describe("a WebSocket whose credential the API refuses", () => {
+  const stale = "stale-key-5e6f7a8b";
+  const unauthorized = "HTTP/1.1 401 Unauthorized\r\ncontent-length: 5\r\nconnection: close\r\n\r\nstale";
+
+  it("is asked for once more with the fresh one", async () => {
+    egress.acquired = [tokenOf(stale), tokenOf(canary, 2n)];
+    egress.api.upgradesWith = (key) => (key === stale ? unauthorized : undefined);
+    const socket = await webSocket();
+    socket.resume().write("ping");
+    expect(String((await once(socket, "data"))[0])).toBe("ping");
+    expect(egress.reported).toMatchObject([{ status: 401, revision: 1n }]);
+    expect(egress.acquiredFor).toMatchObject([{}, { request: { repeats: true } }]);
+    socket.destroy();
+  });
+
+  it("has the second answer, whatever that is", async () => {
+    egress.acquired = [tokenOf(stale), tokenOf(stale, 2n)];
+    egress.api.upgradesWith = () => unauthorized;
+    const socket = await egress.tls("api.localhost", ["http/1.1"]);
+    const headers = { connection: "Upgrade", upgrade: "websocket", host: `api.localhost:${egress.port}` };
+    const sent = requestTls({ createConnection: () => socket, path: "/v1/live", headers }).end();
+    const [answer] = (await once(sent, "response")) as [IncomingMessage];
+    expect([answer.statusCode, await text(answer)]).toEqual([401, "stale"]);
+    expect(egress.reported.length).toBe(1);
+  });
 });
 
 describe("a tunnel that nobody looks into", () => {
