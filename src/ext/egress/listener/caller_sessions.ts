@@ -9,7 +9,6 @@ import {
 import type { Principal } from "../../../model/access/principal.js";
 import { type NexusError, Unavailable } from "../../../model/errors.js";
 import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
-import { BoundedMap } from "../../../runtime/bounded_map.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
 import type { Store } from "../../../store/store.js";
@@ -20,13 +19,16 @@ import type { SessionDeps } from "../proxy/exchange.js";
 import { OpenUses } from "../proxy/open_uses.js";
 import { Problem } from "../proxy/problem.js";
 import { type Route, Routes, routeOf } from "../proxy/routes.js";
-import { EgressSession } from "../proxy/session.js";
+import { EgressSession, type StandIn, type StandIns } from "../proxy/session.js";
 import { Upstream } from "../proxy/upstream.js";
+import { FairMap } from "./fair_map.js";
 import { inProcessSession } from "./in_process_session.js";
 import { type EgressMetrics, SessionRecord } from "./session_record.js";
 
-/** Of all callers together: some 50 KB each, with the servers of a few hosts. */
-const defaultMaxSessions = 5_000;
+/** Of all callers together, and of one that acts for many users: some 50 KB each. */
+const defaultMaxSessions = { ofOne: 1_000, ofAll: 5_000 };
+/** Servers of APIs' names, likewise: some 80 KB each. */
+const maxStandIns = { ofOne: 128, ofAll: 1_024 };
 /** A session without a connection ends after it; what the others did is recorded. */
 const idleMs = 60_000;
 /** How old what is known of the profiles may be. */
@@ -47,7 +49,7 @@ export interface CallerSessionsDeps
   readonly metrics: EgressMetrics;
   readonly clock: Clock;
   readonly log: Log;
-  readonly maxSessions?: number;
+  readonly maxSessions?: typeof defaultMaxSessions;
 }
 
 interface CallerSession {
@@ -59,13 +61,14 @@ interface CallerSession {
 
 /** The sessions of callers of the egress listener: one for each caller and user while there are connections. */
 export class CallerSessions {
-  readonly #sessions: BoundedMap<string, CallerSession>;
+  readonly #sessions: FairMap<string, CallerSession>;
+  readonly #standIns = new FairMap<string, StandIn>(maxStandIns);
   readonly #bodies = new BodyBudget(maxHeldByAll);
   #routes: readonly (readonly [ProviderProfile, Route])[] = [];
   #readAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly deps: CallerSessionsDeps) {
-    this.#sessions = new BoundedMap(deps.maxSessions ?? defaultMaxSessions);
+    this.#sessions = new FairMap(deps.maxSessions ?? defaultMaxSessions);
   }
 
   /** @param user as the caller names it, or empty @throws Problem; Unauthenticated and PermissionDenied for a caller that may use no credential */
@@ -76,14 +79,15 @@ export class CallerSessions {
       const detail = "whose connections? name the user in the URL of the proxy: http://USER:KEY@host:port";
       throw new Problem(407, "no-user", detail);
     }
-    const key = [principal.name, userId, principal.expiresAtMs].join("\n");
-    const known = this.#sessions.get(key);
+    const { name, expiresAtMs } = principal;
+    const key = `${userId}\n${expiresAtMs}`;
+    const known = this.#sessions.get(name, key);
     if (known) return known.session;
     const opened = this.#open(principal, userId, () => {
       // Another one may have its place.
-      if (this.#sessions.get(key) === opened) this.#sessions.delete(key);
+      if (this.#sessions.get(name, key) === opened) this.#sessions.delete(name, key);
     });
-    void this.#sessions.set(key, opened)?.end();
+    void this.#sessions.set(name, key, opened)?.end();
     return opened.session;
   }
 
@@ -134,7 +138,8 @@ export class CallerSessions {
     );
     const bodies = new BodyBudget(maxHeldByCaller, this.#bodies);
     const own = { authority, upstream, bodies, network, record, methods: undefined, paths: undefined };
-    const session: EgressSession = new EgressSession({ ...own, credentials, uses, routes });
+    const standIns = this.#standInsOf(principal, credentials.sessionId);
+    const session: EgressSession = new EgressSession({ ...own, credentials, uses, routes }, standIns);
     const look = (): void => {
       if (session.isIdle) return void end();
       void record.flush();
@@ -150,6 +155,18 @@ export class CallerSessions {
       ...(principal.expiresAtMs !== undefined && { until: timestampFromMs(principal.expiresAtMs) }),
     };
     return { session, end, listed: () => create(EgressSessionSchema, { ...about, ...record.listed }) };
+  }
+
+  #standInsOf({ name }: Principal, sessionId: string): StandIns {
+    const all = this.#standIns;
+    const own = `${sessionId} `;
+    return {
+      get: (authority) => all.get(name, own + authority),
+      set: (authority, standIn) => void all.set(name, own + authority, standIn),
+      clear: () => {
+        for (const key of all.keysOf(name)) if (key.startsWith(own)) all.delete(name, key);
+      },
+    };
   }
 
   #routesOf({ name }: Principal): Route[] {

@@ -27,19 +27,29 @@ const maxStreams = 250;
 const maxStandIns = 64;
 
 /** A server of one API's name. */
-interface StandIn {
+export interface StandIn {
   readonly server: Http2SecureServer;
   leaf: Leaf;
 }
 
+/** Those of one session, by the authority of the API. One may make room for another at any time. */
+export interface StandIns {
+  get(authority: string): StandIn | undefined;
+  set(authority: string, standIn: StandIn): void;
+  clear(): void;
+}
+
 /** Who is behind requests, what they may do, and the tunnels that are open for it. */
 export class EgressSession {
-  readonly #standIns = new BoundedMap<string, StandIn>(maxStandIns);
   readonly #sockets = new Set<Duplex>();
   readonly #http2 = new Set<ServerHttp2Session>();
   #isClosed = false;
 
-  constructor(readonly deps: SessionDeps) {}
+  /** @param standIns a share of what all sessions of a daemon have */
+  constructor(
+    readonly deps: SessionDeps,
+    private readonly standIns: StandIns = new BoundedMap<string, StandIn>(maxStandIns),
+  ) {}
 
   get isIdle(): boolean {
     return this.#sockets.size + this.#http2.size === 0;
@@ -71,6 +81,7 @@ export class EgressSession {
   close(): void {
     this.#isClosed = true;
     this.deps.uses.close();
+    this.standIns.clear();
     for (const session of this.#http2) session.close();
     for (const socket of this.#sockets) socket.destroy();
   }
@@ -83,10 +94,10 @@ export class EgressSession {
   async terminate(socket: Socket, origin: Origin): Promise<void> {
     const leaf = await this.deps.authority.leafFor(origin.host);
     const key = authorityOf(origin);
-    let standIn = this.#standIns.get(key);
+    let standIn = this.standIns.get(key);
     if (!standIn) {
       standIn = { server: this.#serverOf(origin, leaf), leaf };
-      this.#standIns.set(key, standIn);
+      this.standIns.set(key, standIn);
     } else if (standIn.leaf !== leaf) {
       standIn.leaf = leaf;
       standIn.server.setSecureContext(leaf);

@@ -98,7 +98,8 @@ export class Upgrade {
       socket.write(mask.line(headOf(answer)));
       socket.write(first);
       there.write(head);
-      return joined(socket, there);
+      joined(socket, there);
+      return;
     }
     // Its body comes as the parser read it, and is over when this connection is.
     socket.write(mask.line(headOf(answer, /^(connection|transfer-encoding|keep-alive)$/i)));

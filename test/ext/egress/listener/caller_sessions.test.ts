@@ -8,9 +8,10 @@ import {
 import { EgressMetrics } from "../../../../src/ext/egress/listener/session_record.js";
 import type { Dialer } from "../../../../src/ext/egress/proxy/dial.js";
 import { EgressProxy } from "../../../../src/ext/egress/proxy/proxy.js";
+import { EgressSession } from "../../../../src/ext/egress/proxy/session.js";
 import { Unauthenticated } from "../../../../src/model/errors.js";
 import { Metrics } from "../../../../src/telemetry/metrics.js";
-import { agent, policyOf } from "../../../domain/access/rule_cells.js";
+import { agent, policyOf, proxy } from "../../../domain/access/rule_cells.js";
 import { Engine } from "../../../domain/engine.js";
 import { perTest } from "../../../lifetimes.js";
 import { silentLog } from "../../../silent_log.js";
@@ -24,7 +25,7 @@ const world = perTest(() => {
   const none = {} as CallerSessionsDeps["authority"] & CallerSessionsDeps["dialer"];
   const sessions: CallerSessions = new CallerSessions({
     ...{ services: [], store, access, rules, clock, user: undefined, log: silentLog },
-    ...{ authority: none, dialer: none, network: "open" as const, maxSessions: 2 },
+    ...{ authority: none, dialer: none, network: "open" as const, maxSessions: { ofOne: 2, ofAll: 3 } },
     metrics: new EgressMetrics(new Metrics({ version: "1" }), () => sessions.size),
   });
   return { engine, sessions, close: () => engine.close() };
@@ -94,4 +95,25 @@ it("keeps no session of a caller that ends while it is opened", async () => {
   const late = new PassThrough();
   session.hold(late);
   expect([sessions.size, late.destroyed]).toEqual([0, true]);
+});
+
+it("makes room for a caller's users among its own sessions, and else among those of the caller that has the most", async () => {
+  const { sessions } = world;
+  const held = sessions.of(proxy, "ada");
+  for (const user of ["ada", "bob", "cyd", "dan"]) sessions.of(agent, user);
+  expect([sessions.of(proxy, "ada"), sessions.size]).toEqual([held, 3]);
+  sessions.of(proxy, "bob");
+  expect([sessions.of(proxy, "ada"), sessions.size]).toEqual([held, 3]);
+  // Two of the proxy's: it makes room itself, for what it used longest ago.
+  sessions.of(proxy, "cyd");
+  expect(sessions.list().map(({ principal }) => principal)).toEqual(["jwt:proxy", "jwt:proxy", "jwt:agent"]);
+  await setImmediate();
+});
+
+it("gives the servers of APIs' names up with their session", async () => {
+  const { sessions } = world;
+  const standIns = { get: vi.fn(), set: vi.fn(), clear: vi.fn() };
+  const { deps } = sessions.of(agent, "ada");
+  new EgressSession(deps, standIns).close();
+  expect(standIns.clear).toHaveBeenCalledOnce();
 });
