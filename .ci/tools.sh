@@ -78,8 +78,8 @@ install_openssl() { apt_programs openssl:openssl curl:curl; }
 install_h2load() { apt_programs h2load:nghttp2-client; }
 install_go() { apt_programs go:golang-go; }
 install_egress_clients() {
-  apt_programs python3:python3 go:golang-go git:git curl:curl bwrap:bubblewrap wget:wget javac:default-jdk-headless mvn:maven kubectl:kubernetes-client gh:gh cargo:cargo-web certutil:libnss3-tools &&
-    apt_python_venv
+  apt_programs python3:python3 go:golang-go git:git curl:curl bwrap:bubblewrap wget:wget javac:default-jdk-headless mvn:maven kubectl:kubernetes-client gh:gh cargo:cargo-web certutil:libnss3-tools php:php-cli &&
+    apt_python_venv && { php --ri curl >/dev/null 2>&1 || apt_install php-curl; }
 }
 # Debian's Go and Rust may be older than the lock files ask for: the suite says so then.
 install_toolchains() {

@@ -1,3 +1,4 @@
+import { dirname, join } from "node:path";
 import type { Catalogue } from "../../catalogue/catalogue.js";
 import { placeholder } from "./injection/request_fields.js";
 import type { Route } from "./proxy/routes.js";
@@ -8,7 +9,7 @@ const proxyVariables = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"];
 const local = ["localhost", "127.0.0.1", "::1"];
 /** Variables by which runtimes find the certificates that they trust, by what reads them. */
 const bundleVariables = [
-  "SSL_CERT_FILE", // OpenSSL, Go, Ruby, Rust
+  "SSL_CERT_FILE", // OpenSSL, Go, Ruby, Rust, streams of PHP
   "REQUESTS_CA_BUNDLE", // Python requests, botocore
   "HTTPLIB2_CA_CERTS", // Python httplib2
   "PERL_LWP_SSL_CA_FILE",
@@ -22,6 +23,11 @@ const bundleVariables = [
   "NODE_EXTRA_CA_CERTS",
   "DENO_CERT",
 ];
+/** Curl in PHP reads no variable: what a file of settings beside the bundle says. PHP's streams read that of OpenSSL. */
+export function phpSettings(bundle: string): { readonly file: string; readonly text: string } {
+  return { file: join(dirname(bundle), "php.ini"), text: `curl.cainfo="${bundle}"\n` };
+}
+
 /**
  * What `nexusd` takes from its environment: the program has no business with the daemon. AWS_CA_BUNDLE would name other certificates, and
  * stops Go's SDK of AWS in programs with a client of their own, as rclone. Those who read it read another variable, too.
@@ -55,6 +61,8 @@ export function programEnvironment(
     no_proxy: direct,
     NODE_USE_ENV_PROXY: "1",
     ...Object.fromEntries(bundleVariables.map((name) => [name, bundle])),
+    // An empty folder in it stands for the one that PHP was built for.
+    PHP_INI_SCAN_DIR: `${own["PHP_INI_SCAN_DIR"] ?? ""}:${dirname(bundle)}`,
     ...placeholders,
   };
 }

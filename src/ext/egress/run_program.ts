@@ -22,7 +22,7 @@ import { Authority } from "../../server/tls/authority.js";
 import { cleanEnvironment } from "./isolation/clean_environment.js";
 import { type Isolation, isolated } from "./isolation/isolation.js";
 import { isolatedPort } from "./isolation/relay.js";
-import { placeholdersFor, programEnvironment } from "./program_environment.js";
+import { phpSettings, placeholdersFor, programEnvironment } from "./program_environment.js";
 import { ProgramProxy } from "./program_proxy.js";
 import { BodyBudget, maxHeldByCaller } from "./proxy/body_budget.js";
 import { Credentials, isRefused } from "./proxy/credentials.js";
@@ -146,6 +146,8 @@ async function ran(shell: Shell, argv: readonly string[], flags: RunFlags, parts
   const { proxy, authority, roots, folder } = parts;
   const bundle = join(folder, "bundle.pem");
   writeFileSync(bundle, `${roots}\n${authority.pem}`);
+  const php = phpSettings(bundle);
+  writeFileSync(php.file, php.text);
   const catalogue = await Catalogue.open(undefined);
   const placeholders = placeholdersFor(parts.routes.all, flags.placeholder ?? {}, catalogue);
   const environmentWith = (env: NodeJS.ProcessEnv, url: URL): NodeJS.ProcessEnv =>

@@ -1,6 +1,10 @@
 import { expect, it } from "vitest";
 import { Catalogue } from "../../../src/catalogue/catalogue.js";
-import { placeholdersFor, programEnvironment } from "../../../src/ext/egress/program_environment.js";
+import {
+  phpSettings,
+  placeholdersFor,
+  programEnvironment,
+} from "../../../src/ext/egress/program_environment.js";
 import { routeOf } from "../../../src/ext/egress/proxy/routes.js";
 
 it("gives the tools of a provider a placeholder without being asked, and what was asked for", async () => {
@@ -24,6 +28,14 @@ it("names the certificates of the session to each runtime, and to none in a way 
   const bundles = ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "HTTPLIB2_CA_CERTS", "PERL_LWP_SSL_CA_FILE"];
   expect(env).toMatchObject({ LANG: "C", ...Object.fromEntries(bundles.map((name) => [name, "b.pem"])) });
   expect(Object.keys(env)).not.toEqual(expect.arrayContaining([expect.stringMatching(/^(AWS_CA|NEXUS_)/)]));
+});
+
+it("names the certificates to curl of PHP in a file of settings, beside those of the user", () => {
+  const proxy = new URL("http://127.0.0.1:1");
+  const scanned = (own: NodeJS.ProcessEnv) =>
+    programEnvironment(own, proxy, "/s/b.pem", {})["PHP_INI_SCAN_DIR"];
+  expect([scanned({}), scanned({ PHP_INI_SCAN_DIR: "/own" })]).toEqual([":/s", "/own:/s"]);
+  expect(phpSettings("/s/b.pem")).toEqual({ file: "/s/php.ini", text: 'curl.cainfo="/s/b.pem"\n' });
 });
 
 it("knows further hosts of the APIs of common templates", async () => {

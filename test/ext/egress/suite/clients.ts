@@ -196,6 +196,24 @@ export const egressClients: readonly EgressClient[] = [
       return [join(folder, "node_modules/.bin/deno"), "run", "--allow-all", "--no-check", file];
     },
   },
+  {
+    name: "PHP curl",
+    also: ["HTTP/2"],
+    command: () => {
+      execFileSync("php", ["--ri", "curl"], { stdio: "pipe" });
+      return ["php", join(import.meta.dirname, "programs/curl.php")];
+    },
+  },
+  {
+    // It knows no proxy.
+    name: "PHP streams, isolated",
+    prints: "the API got the key",
+    flags: () => ["--isolate"],
+    command: () => {
+      execFileSync("php", ["--version"], { stdio: "pipe" });
+      return ["php", "-r", "echo file_get_contents($argv[2]);", "--"];
+    },
+  },
   { name: "Go net/http, gorilla", also: ["HTTP/2", "WebSocket"], command: () => go("http.go") },
   { name: "grpc-go", speaks: "gRPC", command: () => go("grpc.go") },
   { name: "Chromium", also: ["HTTP/2", "WebSocket"], command: browser },
