@@ -4,7 +4,7 @@ import { InvalidArgument } from "../../model/errors.js";
 import type { JsonObject, JsonValue } from "../../model/json.js";
 import { parseRfc3339 } from "../../model/rfc3339.js";
 import type { Call } from "../../service/pipeline/rpc_call.js";
-import { alias, answer, idOf, type QueryParameter, type Route } from "./route.js";
+import { alias, answer, idOf, type QueryParameter, type Route, routeOf } from "./route.js";
 
 const defaultLimit = 50;
 const maxLimit = 1000;
@@ -31,9 +31,7 @@ const query: Readonly<Record<string, QueryParameter>> = {
   },
 };
 
-const list: Route = {
-  method: "GET",
-  path: "/v1/audit",
+const list = routeOf(AuditService.method.listAuditEvents, {
   operationId: "listAuditEvents",
   summary: "Lists audit events, the newest first",
   tag: "audit",
@@ -44,10 +42,10 @@ const list: Route = {
     const { events, nextPageToken } = await listEvents(call, request.query);
     return answer({ events: events.map(eventJson), next_page_token: nextPageToken });
   },
-};
+});
 
 /** As the Nexus broker answers it: a bare list of its rows. The token of the next page is in a header. */
-const brokerList: Route = alias(list, "/audit", {
+const brokerList = alias(list, {
   success: {
     status: 200,
     schema: "AuditRows",

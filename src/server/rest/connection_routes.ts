@@ -1,11 +1,9 @@
 import { ConnectionService } from "../../gen/nexus/v1/connection_pb.js";
 import { statusOf } from "../../service/messages/connection_message.js";
 import { checkConnection, requestConnection } from "./gateway_calls.js";
-import { alias, answer, idOf, type Route, readFields } from "./route.js";
+import { alias, answer, idOf, type Route, readFields, routeOf } from "./route.js";
 
-const request: Route = {
-  method: "POST",
-  path: "/v1/request-connection",
+const request = routeOf(ConnectionService.method.requestConnection, {
   operationId: "requestConnection",
   summary: "Starts a consent, and answers the URL that a person must open",
   tag: "connections",
@@ -24,11 +22,9 @@ const request: Route = {
     const { authUrl, state, scopes, providerId, connectionId } = await requestConnection(call, wanted);
     return answer({ authUrl, state, scopes, provider_id: providerId, connection_id: connectionId });
   },
-};
+});
 
-const confirm: Route = {
-  method: "POST",
-  path: "/v1/confirm-connection",
+const confirm = routeOf(ConnectionService.method.confirmConnection, {
   operationId: "confirmConnection",
   summary: "Makes the credential of a consent with require_confirmation readable",
   tag: "connections",
@@ -47,11 +43,9 @@ const confirm: Route = {
     if (!status) throw new Error("a confirmed connection without a status");
     return answer({ connection_id: connection.id, status });
   },
-};
+});
 
-const check: Route = {
-  method: "GET",
-  path: "/v1/check-connection/{id}",
+const check = routeOf(ConnectionService.method.getConnection, {
   operationId: "checkConnection",
   summary: "Reads the state of a connection",
   tag: "connections",
@@ -60,11 +54,9 @@ const check: Route = {
   async handle({ params }, call) {
     return answer({ ...(await checkConnection(call, idOf(params["id"]))) });
   },
-};
+});
 
-const captureSchema: Route = {
-  method: "GET",
-  path: "/v1/capture-schema",
+const captureSchema = routeOf(ConnectionService.method.getCaptureSchema, {
   operationId: "getCaptureSchema",
   summary: "Reads which fields to ask a person for",
   tag: "capture",
@@ -83,11 +75,9 @@ const captureSchema: Route = {
     });
     return answer({ provider_name: providerName, schema: schema ?? {} });
   },
-};
+});
 
-const captureCredential: Route = {
-  method: "POST",
-  path: "/v1/capture-credential",
+const captureCredential = routeOf(ConnectionService.method.captureCredential, {
   operationId: "captureCredential",
   summary: "Completes a connection of a static type; a state is good for one credential",
   tag: "capture",
@@ -108,10 +98,10 @@ const captureCredential: Route = {
       redirect_url: captured.redirectUrl,
     });
   },
-};
+});
 
 /** As the Nexus broker answers it: it sends the browser on, where there is a return URL. */
-const captureInBroker: Route = alias(captureCredential, "/auth/capture-credential", {
+const captureInBroker = alias(captureCredential, {
   success: { ...captureCredential.success, mayRedirect: true },
   async handle(request, call) {
     const captured = await captureCredential.handle(request, call);
@@ -126,7 +116,7 @@ export const connectionRoutes: readonly Route[] = [
   check,
   captureSchema,
   captureCredential,
-  alias(request, "/auth/consent-spec", { body: "ConsentSpecRequest" }),
-  alias(captureSchema, "/auth/capture-schema"),
+  alias(request, { body: "ConsentSpecRequest" }),
+  alias(captureSchema),
   captureInBroker,
 ];

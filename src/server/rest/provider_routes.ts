@@ -8,11 +8,9 @@ import { RestRefusal } from "../../service/pipeline/rest_error.js";
 import type { Call } from "../../service/pipeline/rpc_call.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
 import { authTypeOf, draftMessage, mentioned, metadataJson, profileJson } from "./provider_json.js";
-import { alias, answer, idOf, type RestRequest, type Route, readFields } from "./route.js";
+import { alias, answer, idOf, type RestRequest, type Route, readFields, routeOf } from "./route.js";
 
-const create: Route = {
-  method: "POST",
-  path: "/v1/providers",
+const create = routeOf(ProviderService.method.createProvider, {
   operationId: "createProvider",
   summary: "Registers a provider profile",
   tag: "providers",
@@ -30,11 +28,9 @@ const create: Route = {
     const notes = [...(note === undefined ? [] : [note]), ...created.warnings];
     return answer({ id: registered.id, message: ["Provider profile created", ...notes].join("; ") }, 201);
   },
-};
+});
 
-const listMetadata: Route = {
-  method: "GET",
-  path: "/v1/providers",
+const listMetadata = routeOf(ProviderService.method.listProviders, {
   operationId: "listProviders",
   summary: "Lists the profiles, grouped by type and name",
   tag: "providers",
@@ -48,11 +44,9 @@ const listMetadata: Route = {
     }
     return answer(groups);
   },
-};
+});
 
-const get: Route = {
-  method: "GET",
-  path: "/v1/providers/{id}",
+const get = routeOf(ProviderService.method.getProvider, {
   operationId: "getProvider",
   summary: "Reads a profile, without its secret",
   tag: "providers",
@@ -61,11 +55,9 @@ const get: Route = {
   async handle({ params }, call) {
     return answer(profileJson(await readProvider(call, idOf(params["id"]))));
   },
-};
+});
 
-const replace: Route = {
-  method: "PUT",
-  path: "/v1/providers/{id}",
+const replace = routeOf(ProviderService.method.updateProvider, {
   operationId: "updateProvider",
   summary: "Changes the fields of a profile that are present, and no others",
   tag: "providers",
@@ -73,13 +65,11 @@ const replace: Route = {
   success: { status: 200, schema: "Provider" },
   errors: [404, 409],
   handle: change,
-};
+});
 
-const patch: Route = { ...replace, method: "PATCH", operationId: "patchProvider" };
+const patch = routeOf(replace.rpc, { ...replace, operationId: "patchProvider" });
 
-const remove: Route = {
-  method: "DELETE",
-  path: "/v1/providers/{id}",
+const remove = routeOf(ProviderService.method.deleteProvider, {
   operationId: "deleteProvider",
   summary: "Deletes a profile; its connections stay, without a provider",
   tag: "providers",
@@ -92,9 +82,9 @@ const remove: Route = {
     const message = `Provider profile deleted; connections left without a provider: ${remainingConnections}`;
     return answer({ message, orphaned_connections: remainingConnections });
   },
-};
+});
 
-const listNames: Route = alias(listMetadata, "/providers", {
+const listNames = alias(listMetadata, {
   summary: "Lists the profiles by id and name",
   success: { status: 200, schema: "ProviderNames" },
   async handle(_request, call) {
@@ -102,9 +92,8 @@ const listNames: Route = alias(listMetadata, "/providers", {
   },
 });
 
-const getByName: Route = {
+const getByName = routeOf(get.rpc, {
   ...get,
-  path: "/providers/by-name/{name}",
   operationId: "getProviderByName",
   summary: "Reads a profile by its name, without its secret",
   async handle({ params }, call) {
@@ -113,11 +102,10 @@ const getByName: Route = {
     });
     return answer(profileJson(stored(provider)));
   },
-};
+});
 
-const removeByName: Route = {
+const removeByName = routeOf(remove.rpc, {
   ...remove,
-  path: "/providers/by-name/{name}",
   operationId: "deleteProviderByName",
   summary: "Deletes a profile by its name; its connections stay",
   async handle(request, call) {
@@ -126,25 +114,25 @@ const removeByName: Route = {
     });
     return await remove.handle({ ...request, params: { id: stored(provider).id } }, call);
   },
-};
+});
 
 export const providerRoutes: readonly Route[] = [
   create,
   listMetadata,
-  { ...listMetadata, path: "/v1/providers/metadata", operationId: "listProviderMetadata" },
+  routeOf(listMetadata.rpc, { ...listMetadata, operationId: "listProviderMetadata" }),
   get,
   replace,
   patch,
   remove,
-  alias(create, "/providers"),
+  alias(create),
   listNames,
-  alias(listMetadata, "/providers/metadata", { operationId: "listProviderMetadataAlias" }),
+  alias(listMetadata, { operationId: "listProviderMetadataAlias" }),
   getByName,
   removeByName,
-  alias(get, "/providers/{id}"),
-  alias(replace, "/providers/{id}"),
-  alias(patch, "/providers/{id}"),
-  alias(remove, "/providers/{id}"),
+  alias(get),
+  alias(replace),
+  alias(patch),
+  alias(remove),
 ];
 
 /** Somebody else may change the profile between our read and our write: then both are done again, so many times. */

@@ -1,7 +1,9 @@
+import type { DescMethod } from "@bufbuild/protobuf";
 import { type FieldViolation, InvalidArgument } from "../../model/errors.js";
 import type { JsonObject, JsonValue } from "../../model/json.js";
 import { JsonFields } from "../../model/json_fields.js";
 import type { RestAnswer } from "../../service/pipeline/rest_error.js";
+import { rpcName, rpcOptions } from "../../service/pipeline/rpc_access.js";
 import type { Call } from "../../service/pipeline/rpc_call.js";
 import type document from "./openapi.json";
 
@@ -21,13 +23,20 @@ export interface RestRequest {
 /** A schema of `openapi.json`, which says all that no table of the code says. */
 export type SchemaName = keyof typeof document.components.schemas;
 
-export type RestMethod = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+const methods = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
+export type RestMethod = (typeof methods)[number];
 
 /** One row of the table: what is served, and what the OpenAPI document says of it. */
-export interface Route {
+export interface Route extends Operation {
+  /** Undefined where no RPC answers. */
+  readonly rpc?: DescMethod;
   readonly method: RestMethod;
   /** A segment `{name}` takes any text; one that is spelled out goes before it. */
   readonly path: string;
+}
+
+/** A route without its place. */
+export interface Operation {
   readonly operationId: string;
   readonly summary: string;
   readonly tag: "providers" | "connections" | "tokens" | "capture" | "audit" | "health" | "document";
@@ -59,15 +68,29 @@ export function answer(body: JsonValue, status: 200 | 201 = 200): RestAnswer {
   return { status, body };
 }
 
+/** What answers requests of REST by an RPC. */
+export interface RpcRoute extends Route {
+  readonly rpc: DescMethod;
+}
+
+/**
+ * An operation at the method and the path that the options of its RPC give it.
+ *
+ * @throws Error when they give it none
+ */
+export function routeOf(rpc: DescMethod, operation: Operation): RpcRoute {
+  const { operationId } = operation;
+  const found = rpcOptions(rpc)?.rest.find((each) => each.operation === operationId);
+  const method = methods.find((each) => each === found?.method);
+  if (!found || !method) throw new Error(`${rpcName(rpc)} has no request of REST called ${operationId}`);
+  return { ...operation, rpc, method, path: found.path };
+}
+
 /** The same route at the path of the Nexus broker. */
-export function alias(route: Route, path: string, change: Partial<Route> = {}): Route {
-  return {
-    ...route,
-    path,
-    operationId: `${route.operationId}Alias`,
-    summary: `${route.summary} (alias)`,
-    ...change,
-  };
+export function alias(route: RpcRoute, change: Partial<Operation> = {}): RpcRoute {
+  const { operationId, summary } = route;
+  const own = { operationId: `${operationId}Alias`, summary: `${summary} (alias)` };
+  return routeOf(route.rpc, { ...route, ...own, ...change });
 }
 
 /**

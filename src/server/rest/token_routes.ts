@@ -1,15 +1,14 @@
 import { ConnectionService } from "../../gen/nexus/v1/connection_pb.js";
 import { ProviderService } from "../../gen/nexus/v1/provider_pb.js";
+import { TokenService } from "../../gen/nexus/v1/token_pb.js";
 import { preconditionOf, RestRefusal } from "../../service/pipeline/rest_error.js";
 import type { Call } from "../../service/pipeline/rpc_call.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
 import { getToken, refreshConnection } from "./gateway_calls.js";
 import { authTypeOf } from "./provider_json.js";
-import { alias, answer, idOf, type Route } from "./route.js";
+import { alias, answer, idOf, type Route, routeOf } from "./route.js";
 
-const get: Route = {
-  method: "GET",
-  path: "/v1/token/{id}",
+const get = routeOf(TokenService.method.getToken, {
   operationId: "getToken",
   summary: "Reads the current token of a connection",
   tag: "tokens",
@@ -18,11 +17,9 @@ const get: Route = {
   async handle({ params, nowMs }, call) {
     return answer(await getToken(call, idOf(params["id"]), nowMs));
   },
-};
+});
 
-const refresh: Route = {
-  method: "POST",
-  path: "/v1/refresh/{id}",
+const refresh = routeOf(TokenService.method.refreshToken, {
   operationId: "refreshConnection",
   summary: "Refreshes now, and reads the new token",
   tag: "tokens",
@@ -43,14 +40,9 @@ const refresh: Route = {
       throw error;
     }
   },
-};
+});
 
-export const tokenRoutes: readonly Route[] = [
-  get,
-  refresh,
-  alias(get, "/connections/{id}/token"),
-  alias(refresh, "/connections/{id}/refresh"),
-];
+export const tokenRoutes: readonly Route[] = [get, refresh, alias(get), alias(refresh)];
 
 /** Whether the connection's provider is of a static type; not known any more once it is deleted. */
 async function isStatic(call: Call, connectionId: string): Promise<boolean> {

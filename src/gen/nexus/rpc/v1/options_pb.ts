@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/rpc/v1/options.proto.
  */
 export const file_nexus_rpc_v1_options: GenFile = /*@__PURE__*/
-  fileDesc("ChpuZXh1cy9ycGMvdjEvb3B0aW9ucy5wcm90bxIMbmV4dXMucnBjLnYxIqIBCgNScGMSDgoGYWN0aW9uGAEgASgJEigKCHJlc291cmNlGAIgASgOMhYubmV4dXMucnBjLnYxLlJlc291cmNlEg4KBndyaXRlcxgDIAEoCBINCgV3YWl0cxgEIAEoCBIeCgNodWIYBSABKA4yES5uZXh1cy5ycGMudjEuSHViEiIKBXNwb2tlGAYgASgOMhMubmV4dXMucnBjLnYxLlNwb2tlKsgBCghSZXNvdXJjZRIYChRSRVNPVVJDRV9VTlNQRUNJRklFRBAAEhEKDVJFU09VUkNFX05PTkUQARIVChFSRVNPVVJDRV9QUk9WSURFUhACEhcKE1JFU09VUkNFX0NPTk5FQ1RJT04QAxIgChxSRVNPVVJDRV9BQ1FVSVJFRF9DT05ORUNUSU9OEAQSIQodUkVTT1VSQ0VfUkVRVUVTVEVEX0NPTk5FQ1RJT04QBRIaChZSRVNPVVJDRV9BVVRIT1JJWkFUSU9OEAYqTQoDSHViEhMKD0hVQl9VTlNQRUNJRklFRBAAEgsKB0hVQl9BTlkQARIUChBIVUJfQU5ZX1JFQ09SREVEEAISDgoKSFVCX0xFQURFUhADKk0KBVNwb2tlEhUKEVNQT0tFX1VOU1BFQ0lGSUVEEAASDgoKU1BPS0VfU0VMRhABEg4KClNQT0tFX0NPUFkQAhINCglTUE9LRV9IVUIQAzpFCgNycGMSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxioiwMgASgLMhEubmV4dXMucnBjLnYxLlJwY1IDcnBjQk8KEGRldi5uZXh1cy5ycGMudjFQAVo5Z2l0aHViLmNvbS9uZXh1c2QvbmV4dXNkL2NsaWVudHMvZ28vbmV4dXNycGN2MTtuZXh1c3JwY3YxYgZwcm90bzM", [file_google_protobuf_descriptor]);
+  fileDesc("ChpuZXh1cy9ycGMvdjEvb3B0aW9ucy5wcm90bxIMbmV4dXMucnBjLnYxIssBCgNScGMSDgoGYWN0aW9uGAEgASgJEigKCHJlc291cmNlGAIgASgOMhYubmV4dXMucnBjLnYxLlJlc291cmNlEg4KBndyaXRlcxgDIAEoCBINCgV3YWl0cxgEIAEoCBIeCgNodWIYBSABKA4yES5uZXh1cy5ycGMudjEuSHViEiIKBXNwb2tlGAYgASgOMhMubmV4dXMucnBjLnYxLlNwb2tlEicKBHJlc3QYByADKAsyGS5uZXh1cy5ycGMudjEuUmVzdFJlcXVlc3QiPgoLUmVzdFJlcXVlc3QSEQoJb3BlcmF0aW9uGAEgASgJEg4KBm1ldGhvZBgCIAEoCRIMCgRwYXRoGAMgASgJKsgBCghSZXNvdXJjZRIYChRSRVNPVVJDRV9VTlNQRUNJRklFRBAAEhEKDVJFU09VUkNFX05PTkUQARIVChFSRVNPVVJDRV9QUk9WSURFUhACEhcKE1JFU09VUkNFX0NPTk5FQ1RJT04QAxIgChxSRVNPVVJDRV9BQ1FVSVJFRF9DT05ORUNUSU9OEAQSIQodUkVTT1VSQ0VfUkVRVUVTVEVEX0NPTk5FQ1RJT04QBRIaChZSRVNPVVJDRV9BVVRIT1JJWkFUSU9OEAYqTQoDSHViEhMKD0hVQl9VTlNQRUNJRklFRBAAEgsKB0hVQl9BTlkQARIUChBIVUJfQU5ZX1JFQ09SREVEEAISDgoKSFVCX0xFQURFUhADKk0KBVNwb2tlEhUKEVNQT0tFX1VOU1BFQ0lGSUVEEAASDgoKU1BPS0VfU0VMRhABEg4KClNQT0tFX0NPUFkQAhINCglTUE9LRV9IVUIQAzpFCgNycGMSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxioiwMgASgLMhEubmV4dXMucnBjLnYxLlJwY1IDcnBjQk8KEGRldi5uZXh1cy5ycGMudjFQAVo5Z2l0aHViLmNvbS9uZXh1c2QvbmV4dXNkL2NsaWVudHMvZ28vbmV4dXNycGN2MTtuZXh1c3JwY3YxYgZwcm90bzM", [file_google_protobuf_descriptor]);
 
 /**
  * One RPC, described once: who may call it, for what, and which daemon carries it out.
@@ -65,6 +65,13 @@ export type Rpc = Message<"nexus.rpc.v1.Rpc"> & {
    * @generated from field: nexus.rpc.v1.Spoke spoke = 6;
    */
   spoke: Spoke;
+
+  /**
+   * The requests of REST that the `http` listener answers by this RPC.
+   *
+   * @generated from field: repeated nexus.rpc.v1.RestRequest rest = 7;
+   */
+  rest: RestRequest[];
 };
 
 /**
@@ -73,6 +80,41 @@ export type Rpc = Message<"nexus.rpc.v1.Rpc"> & {
  */
 export const RpcSchema: GenMessage<Rpc> = /*@__PURE__*/
   messageDesc(file_nexus_rpc_v1_options, 0);
+
+/**
+ * A request of REST.
+ *
+ * @generated from message nexus.rpc.v1.RestRequest
+ */
+export type RestRequest = Message<"nexus.rpc.v1.RestRequest"> & {
+  /**
+   * Its `operationId` in `/openapi.json`.
+   *
+   * @generated from field: string operation = 1;
+   */
+  operation: string;
+
+  /**
+   * `GET`, `POST`, `PUT`, `PATCH`, or `DELETE`.
+   *
+   * @generated from field: string method = 2;
+   */
+  method: string;
+
+  /**
+   * The path. A segment `{name}` takes any text; one that is spelled out goes before it.
+   *
+   * @generated from field: string path = 3;
+   */
+  path: string;
+};
+
+/**
+ * Describes the message nexus.rpc.v1.RestRequest.
+ * Use `create(RestRequestSchema)` to create a new message.
+ */
+export const RestRequestSchema: GenMessage<RestRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_rpc_v1_options, 1);
 
 /**
  * The resource that a request names, and the fields that name it.
