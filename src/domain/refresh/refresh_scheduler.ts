@@ -66,8 +66,8 @@ export class RefreshScheduler {
     this.#stopped = false;
     this.#jumps.measureMs();
     this.#calmSinceMonotonicMs = this.deps.clock.monotonicMs();
-    const { jumpMs: backMs, sinceMs } = jumpSinceLastRun(this.deps.store, this.deps.clock);
-    if (backMs < 0) this.#setBack(backMs, sinceMs);
+    const { jumpMs: backMs, later } = jumpSinceLastRun(this.deps.store, this.deps.clock);
+    if (backMs < 0) this.#setBack(backMs, this.deps.clock.nowMs(), later);
     this.#tick();
   }
 
@@ -241,8 +241,8 @@ export class RefreshScheduler {
     if (jumpedMs < 0) this.#setBack(jumpedMs, this.deps.clock.nowMs() - maxSleepMs - 1_000);
   }
 
-  #setBack(backMs: number, sinceMs: number): void {
-    this.#run("", shiftDueTimes(this.deps.store, this.deps.clock, backMs, sinceMs));
+  #setBack(backMs: number, sinceMs: number, later?: ReadonlySet<string>): void {
+    this.#run("", shiftDueTimes(this.deps.store, this.deps.clock, backMs, sinceMs, later));
   }
 
   /** Sets the timer again: to be called when a probe has become due earlier. */

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import type { Connection } from "../../../src/model/connections/connection.js";
 import { GrantFailure } from "../../../src/oauth/failure.js";
 import { perTest } from "../../lifetimes.js";
 import { Engine, hourMs, tokenSet } from "../engine.js";
@@ -164,6 +165,45 @@ describe("RefreshScheduler", () => {
     engine.scheduler.start();
     await engine.until(id, ({ expiresAtMs }) => (expiresAtMs ?? 0) <= engine.clock.nowMs() + hourMs);
     expect(engine.get(laterId).expiresAtMs).toBe(expiresAtMs);
+  });
+
+  it.each([
+    { name: "by as much as it was set back", jumpMs: 24 * hourMs, downMs: 5 * 60_000, later: 2 },
+    { name: "behind hundreds of changes", jumpMs: 24 * hourMs, downMs: 0, later: 600 },
+  ])("finds at its start that it was set back before a crash, $name", async ({ jumpMs, downMs, later }) => {
+    const profile = await engine.provider("op");
+    const { id, expiresAtMs = 0 } = await engine.connection(profile);
+    engine.clock.jump(-jumpMs);
+    engine.clock.advance(5_000);
+    const latest: Connection[] = [];
+    for (let count = 0; count < later; count++) latest.push(await engine.connection(profile));
+    // Of work that found nothing to do, which keeps its time.
+    const { id: oldId } = latest.pop() as Connection;
+    const updatedAtMs = engine.clock.nowMs() - 48 * hourMs;
+    await engine.store.commit((tx) => tx.putConnection({ ...engine.get(oldId), updatedAtMs }));
+    // As at a crash: nobody looks at the clock any more.
+    await engine.scheduler.stop();
+    engine.clock.advance(downMs);
+    engine.scheduler.start();
+    await engine.until(id, (connection) => (connection.expiresAtMs ?? 0) < expiresAtMs);
+    const movedMs = expiresAtMs - (engine.get(id).expiresAtMs ?? 0);
+    expect(jumpMs - movedMs).toBeLessThanOrEqual(10_000);
+    expect(movedMs).toBeLessThanOrEqual(jumpMs);
+    for (const { id: laterId, expiresAtMs } of latest)
+      expect(engine.get(laterId).expiresAtMs).toBe(expiresAtMs);
+  });
+
+  it("takes changes that were committed late for no jump", async () => {
+    const profile = await engine.provider("op");
+    const { id, expiresAtMs } = await engine.connection(profile);
+    const late = await engine.connection(profile);
+    const updatedAtMs = engine.clock.nowMs() - 150_000;
+    await engine.store.commit((tx) => tx.putConnection({ ...engine.get(late.id), updatedAtMs }));
+    await engine.scheduler.stop();
+    engine.scheduler.start();
+    // Waits for what the start does.
+    await engine.scheduler.stop();
+    expect(engine.get(id).expiresAtMs).toBe(expiresAtMs);
   });
 
   it("keeps a refresh token alive that would die before the access token", async () => {
