@@ -2,6 +2,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { describe, expect, it } from "vitest";
+import { ConnectionStatus } from "../../../../src/gen/nexus/v1/connection_pb.js";
 import { AuthType } from "../../../../src/gen/nexus/v1/provider_pb.js";
 import type { WatchTokensResponse } from "../../../../src/gen/nexus/v1/token_pb.js";
 import { DaemonProcess } from "../../../daemon/daemon_process.js";
@@ -259,6 +260,47 @@ describe("a database that lost commits", () => {
       for (const hub of hubs.all) await expect.poll(() => revisionAt(hub), { timeout: 60_000 }).toBe(newest);
       await refreshed((await hubs.leader()).clients, (newest ?? 0n) + 1n);
       expect(await postgres.query("SELECT name FROM nexus.lease WHERE name <> 'leader'")).toEqual([]);
+    } finally {
+      await hubs.close();
+      await provider.stop();
+    }
+  }, 300_000);
+
+  it("a token that no copy has newer after `nexusd fleet restored` may have been used, and ends in outcome_unknown", async (context) => {
+    needs(context, "postgresql");
+    const provider = await startOpenIdProvider({ redirectUris: [], accessTokenTtlSeconds: 3_600 });
+    const hubs = await Hubs.start({ count: 1, environment: shortLease });
+    try {
+      const { postgres } = hubs;
+      const [hub] = hubs.all as [HubProcess];
+      const { connections, tokens } = hub.clients;
+      await hubs.leader();
+      await hubs.balance(hub);
+      await registeredAt(provider, hub.clients);
+      const connectionId = await consented(hub.clients, requestOf("op"), new Browser());
+      const shown = async () => (await connections.getConnection({ connectionId })).connection;
+      postgres.kill();
+      const kept = postgres.saved();
+      await postgres.start();
+      const revision = async () => (await tokens.refreshToken({ connectionId })).token?.revision ?? 0n;
+      await expect
+        .poll(() => revision().catch(() => 0n), { timeout: 60_000, interval: 1_000 })
+        .toBeGreaterThan(1n);
+      await hub.daemon.kill("SIGTERM");
+
+      postgres.kill();
+      postgres.restore(kept);
+      await postgres.start();
+      const restored = () => hubs.command("fleet", "restored").catch(String);
+      await expect.poll(restored, { timeout: 60_000, interval: 1_000 }).toContain("start all of them");
+      rmSync(hub.environment["NEXUS_DATA_DIR"] ?? "", { recursive: true });
+      await hub.start();
+      await hubs.leader();
+      await expect.poll(async () => (await shown())?.problem?.reason).toBe("restored");
+
+      await expect(tokens.refreshToken({ connectionId })).rejects.toThrow();
+      const lost = await shown();
+      expect([lost?.status, lost?.problem?.reason]).toEqual([ConnectionStatus.ATTENTION, "outcome_unknown"]);
     } finally {
       await hubs.close();
       await provider.stop();

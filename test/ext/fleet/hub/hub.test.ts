@@ -14,7 +14,7 @@ const bed = aFleetBed();
 const proxy = aProxyTo(bed);
 
 /** A hub of a new fleet, behind the proxy, by a clock of the test. */
-async function aHub() {
+async function aHub(end: () => Promise<void> = async () => undefined) {
   const clock = new ManualClock(Date.now());
   const first = Store.open({ folder: temporaryFolder(), nowMs: clock.nowMs() });
   const entries = [...first.raw(rawEntries)];
@@ -36,7 +36,7 @@ async function aHub() {
     onEnded: (error) => void ended.push(error),
   });
   onTestFinished(() => hub.close());
-  hub.start({ begin: async () => undefined, end: async () => undefined });
+  hub.start({ begin: async () => undefined, end });
   return { hub, clock, ended };
 }
 
@@ -52,4 +52,38 @@ test("a hub leads at once when the answer that gave it the lease was lost", asyn
   expect([hub.holder?.fence, ended]).toEqual([1n, []]);
   // Much less than the lease, and than others wait after an outage.
   expect(clock.monotonicMs()).toBeLessThan(3_000);
+});
+
+test("a hub that ends gives the lease back after ten seconds, whatever a provider takes", async () => {
+  let rested = (): void => undefined;
+  const end = () =>
+    new Promise<void>((resolve) => {
+      rested = resolve;
+    });
+  const { hub, clock } = await aHub(end);
+  await expect
+    .poll(() => {
+      clock.advance(50);
+      return hub.role;
+    })
+    .toBe("leader");
+  const isFree = async (): Promise<boolean | undefined> => {
+    const [lease] = await bed.postgres.query<{ free: boolean }>(
+      "SELECT until < clock_timestamp() AS free FROM nexus.lease WHERE name = 'leader'",
+    );
+    return lease?.free;
+  };
+  const resigned = hub.resign();
+  let isResigned = false;
+  void resigned.then(() => {
+    isResigned = true;
+  });
+  clock.advance(9_900);
+  for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+  expect(await isFree()).toBe(false);
+  clock.advance(100);
+  await expect.poll(isFree).toBe(true);
+  expect([hub.role, hub.maySend(), isResigned]).toEqual(["resigned", false, false]);
+  rested();
+  await resigned;
 });
