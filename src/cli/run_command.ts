@@ -90,11 +90,11 @@ and then nexusd token github. Flags and examples: nexusd <command> --help
 `;
 }
 
-/** `version` alone is what many programs call it, and `help token` is `token --help`. */
+/** `version` is what many programs call it, and `help token` is `token --help`. */
 function withFlag(args: readonly string[]): readonly string[] {
   const [word, ...rest] = args;
   if (word === "help" && rest.length > 0) return [...rest, "--help"];
-  return rest.length === 0 && word === "version" ? ["--version"] : args;
+  return word === "version" ? ["--version"] : args;
 }
 
 /** `foo --help` where there is no command `foo`: the words alone, which are refused, rather than the help of what stands above them. */

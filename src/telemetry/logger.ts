@@ -45,18 +45,35 @@ function prettyStream(sink: DestinationStream, { isTTY, columns = 80 }: LoggerOp
     write: (line) => {
       const short = onOneLine(line);
       const fits = stripVTControlCharacters(short).trimEnd().length <= columns;
-      sink.write(fits ? short : `${withoutFields(line)}${fieldLines(line)}`);
+      sink.write(fits ? short : `${withoutFields(line)}${fieldLines(line, columns)}`);
     },
   };
 }
 
+/** On a narrower terminal the words of a field are not broken into lines of their own. */
+const narrowest = 30;
+
 /** The fields of a line, one below the other. Control characters in them stay escaped, as in JSON. */
-function fieldLines(line: string): string {
+function fieldLines(line: string, columns: number): string {
   const { level: _, time: __, message: ___, ...fields } = JSON.parse(line) as Record<string, unknown>;
   const width = Math.max(0, ...Object.keys(fields).map((name) => name.length));
   return Object.entries(fields)
-    .map(([name, value]) => `    ${name.padEnd(width)}  ${fieldText(value)}\n`)
+    .map(([name, value]) => {
+      const lines = wordLines(fieldText(value), Math.max(narrowest, columns - width - 6));
+      return `    ${name.padEnd(width)}  ${lines.join(`\n${" ".repeat(width + 6)}`)}\n`;
+    })
     .join("");
+}
+
+/** Broken between words; a longer word stays whole, to be copied. */
+function wordLines(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const last = lines.at(-1);
+    if (last === undefined || last.length + 1 + word.length > width) lines.push(word);
+    else lines[lines.length - 1] = `${last} ${word}`;
+  }
+  return lines;
 }
 
 function fieldText(value: unknown): string {

@@ -41,8 +41,8 @@ describe("nexusd", () => {
     expect(lines.filter((line) => line.length > 80)).toEqual([]);
   });
 
-  it.each(["--version", "version"])("prints its version for %s", async (word) => {
-    const shell = await ended(0, [word], fakeShell());
+  it.each(["--version", "version", "version --json"])("prints its version for %s", async (words) => {
+    const shell = await ended(0, words.split(" "), fakeShell());
     expect(shell.out()).toBe(`${readVersion()}\n`);
   });
 

@@ -74,6 +74,8 @@ describe("nexusd keys and nexusd policy", () => {
     const made = await nexusd("keys", "create", "ci", "--user", "*", "--output", file);
     expect(made.code).toBe(1);
     expect(() => statSync(file)).toThrow("ENOENT");
+    const untimely = await nexusd("keys", "create", "late", "--user", "*", "--expires", "yesterday");
+    expect([untimely.code, untimely.err()]).toEqual([2, expect.stringContaining("is not a time: write 90d")]);
     const unrestricted = await nexusd("keys", "create", "unconfined", "--output", file);
     expect([unrestricted.code, unrestricted.err()]).toEqual([
       2,

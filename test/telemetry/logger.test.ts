@@ -78,6 +78,16 @@ describe("createLogger", () => {
       "",
     ]);
     lines.length = 0;
+    log.error(
+      { reason: "the folder is in use: stop that nexusd first, or choose another folder than this" },
+      "no",
+    );
+    expect(stripVTControlCharacters(lines.join("")).split("\n").slice(1)).toEqual([
+      "    reason  the folder is in use: stop that nexusd first, or choose another",
+      "            folder than this",
+      "",
+    ]);
+    lines.length = 0;
     log.info({ n: 3 }, "short");
     expect(stripVTControlCharacters(lines.join(""))).toMatch(/INFO: short \{"n":3\}\n$/);
   });

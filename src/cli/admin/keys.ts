@@ -1,6 +1,6 @@
 import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
-import { Command, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import type {
   CreateApiKeyResponse,
   Role as RoleNumber,
@@ -9,6 +9,7 @@ import type {
 import { type Role, roles } from "../../model/access/access_table.js";
 import { readingMethods } from "../../model/access/reading_requests.js";
 import { describeRestriction, restrictionFrom } from "../../model/access/scope_restriction.js";
+import { parseDurationText } from "../../model/json_fields.js";
 import { connectionArgument, findConnection } from "../connections/connection_key.js";
 import { restrictedProvider } from "../providers/provider_key.js";
 import { withStep } from "../shell/call_failure.js";
@@ -164,7 +165,11 @@ function rotateCommand(shell: Shell): Command {
 function parseWhen(text: string): (nowMs: number) => number {
   const timeMs = parseTimeMs(text);
   if (timeMs !== undefined) return () => timeMs;
-  const durationMs = parseDurationMs(text);
+  const durationMs = parseDurationText(text);
+  if (durationMs === undefined)
+    throw new InvalidArgumentError(
+      `${JSON.stringify(text)} is not a time: write 90d, 12h, or 2027-01-31T00:00:00Z.`,
+    );
   return (nowMs) => nowMs + durationMs;
 }
 

@@ -170,6 +170,10 @@ async function announce(
   if (answer.userCode === "") {
     const purpose = answer.redirectUri === "" ? "enter the key" : "consent";
     shell.stdout.write(`Open this URL in a browser to ${purpose}:\n\n  ${printable(answer.authUrl)}\n\n`);
+    if (answer.redirectUri === "" && !shell.stdin.isTTY)
+      shell.stdout.write(
+        "A script gives the key to nexusd connections import PROVIDER --file FILE (- for standard input).\n",
+      );
   } else {
     const page = printable(answer.verificationUri);
     shell.stdout.write(

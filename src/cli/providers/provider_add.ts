@@ -8,7 +8,7 @@ import { type DaemonFlags, type DaemonSession, daemonCommand } from "../shell/da
 import { addNotes } from "../shell/help.js";
 import { collectPair } from "../shell/option_values.js";
 import type { Shell } from "../shell/shell.js";
-import { shellWord } from "../shell/text.js";
+import { printable, shellWord } from "../shell/text.js";
 import {
   clientSecretOf,
   createClient,
@@ -60,6 +60,10 @@ export function providerAddCommand(shell: Shell, connectNow: ConnectNow): Comman
     strategyOfFlags("oauth2", flags);
     if (name !== undefined && (await isOwn(session, name, flags)))
       return await createClient(session, flags.name ?? name, flags);
+    if (name !== undefined && /^https?:\/\//i.test(name))
+      throw usageFailure(
+        `${printable(name)} is a URL: for an MCP server, nexusd connect ${shellWord(name)}; for another provider, nexusd provider add NAME --issuer ${shellWord(name)}`,
+      );
     const wantsTemplate = name === undefined;
     if (wantsTemplate && !shell.stdin.isTTY) {
       throw usageFailure("name a template: nexusd provider templates lists them");

@@ -17,6 +17,7 @@ import { readWebProxies } from "../../config/config.js";
 import { SettingReader } from "../../config/setting_reader.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { readingMethods } from "../../model/access/reading_requests.js";
+import { didYouMean } from "../../model/suggestions.js";
 import type { WebProxySettings } from "../../outbound/web_proxy.js";
 import { Authority } from "../../server/tls/authority.js";
 import { cleanEnvironment } from "./isolation/clean_environment.js";
@@ -257,7 +258,11 @@ async function routesOf(
   const routes = allow.map(({ providerName, label }) => {
     const provider = list.find(({ name }) => name === providerName);
     const named = `--allow ${printable(providerName)}`;
-    if (!provider) throw usageFailure(`${named}: there is no such provider: nexusd provider list`);
+    if (!provider) {
+      const names = list.map(({ name }) => name);
+      const hint = didYouMean(providerName, names) ?? "nexusd provider list";
+      throw usageFailure(`${named}: there is no such provider: ${hint}`);
+    }
     const route = routeOf(provider, label);
     if (route.places.length > 0) return route;
     throw usageFailure(

@@ -141,6 +141,8 @@ describe("connect", () => {
     await playWith(uri, [pending, active]);
     const shell = await ended(0, ["connect", "github", "--no-open"], shellOf());
     expect(shell.out()).toContain(`Open this URL in a browser to ${purpose}:\n`);
+    // What is piped in is not read.
+    expect(shell.out().includes("nexusd connections import PROVIDER --file FILE")).toBe(uri === "");
   });
 
   it.each([[[]], [["--json"]]])("warns when no refresh token came: %j", async (more) => {

@@ -217,6 +217,14 @@ describe("provider add of a name that is no template's", () => {
     expect(request).toMatchObject({ template: "gitlab", provider: { issuer: "https://i.example" } });
   });
 
+  it("leads from the URL of an MCP server to the command that takes it", async () => {
+    const { code, shell } = await add(["https://mcp.example.com/mcp"]);
+    expect([code, shell.err()]).toEqual([
+      2,
+      expect.stringContaining("for an MCP server, nexusd connect https://mcp.example.com/mcp; for another"),
+    ]);
+  });
+
   it("refuses an issuer beside a template's own endpoints, unless both are replaced", async () => {
     const { code, request, shell } = await add(["github", ...ofIssuer]);
     expect([code, request]).toEqual([2, undefined]);

@@ -63,6 +63,8 @@ describe("nexusd run", () => {
   it("says what to do about a provider that it cannot use", async () => {
     const unknown = await world.run(["--allow", "nobody"], {});
     expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringContaining("provider list")]);
+    const misspelt = await world.run(["--allow", "acem"], {});
+    expect([misspelt.code, misspelt.stderr]).toEqual([2, expect.stringContaining("did you mean acme")]);
   });
 
   it("with --isolate leads nowhere but to the proxy", async (context) => {
