@@ -264,7 +264,6 @@ export const namedExtensions: Readonly<Record<string, readonly string[]>> = {
     "config/rows/daemon_settings.ts",
     "model/access/access_table.ts",
     "model/errors.ts",
-    "server/listen/http_listener.ts",
   ],
   egress: [
     "cli/admin/keys.ts",

@@ -6,6 +6,7 @@ import { createGrpcTransport } from "@connectrpc/connect-node";
 import { type Clients, clientsOver } from "../../src/cli/shell/client.js";
 import { type Config, loadConfig } from "../../src/config/config.js";
 import { Daemon } from "../../src/daemon/daemon.js";
+import type { DaemonExtension } from "../../src/daemon/extension.js";
 import type { DaemonOptions } from "../../src/daemon/resources.js";
 import { extensions } from "../../src/ext/extensions.js";
 import type { TokenService, WatchTokensResponse } from "../../src/gen/nexus/v1/token_pb.js";
@@ -96,8 +97,11 @@ export class Place {
     return this.startWith({ config, environment, clock });
   }
 
-  /** Starts a daemon of other settings, which logs to the lines of this one. */
-  startWith(options: Pick<DaemonOptions, "config" | "environment" | "clock">): Promise<Daemon> {
+  /** Starts a daemon of other settings, or of other extensions, which logs to the lines of this one. */
+  startWith(
+    options: Pick<DaemonOptions, "config" | "environment" | "clock">,
+    known: readonly DaemonExtension[] = extensions,
+  ): Promise<Daemon> {
     const given = {
       ...options,
       linkClock: new SystemClock(),
@@ -115,7 +119,7 @@ export class Place {
         throw error;
       },
     };
-    return Daemon.start(given, extensions);
+    return Daemon.start(given, known);
   }
 }
 

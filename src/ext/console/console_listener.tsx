@@ -89,6 +89,7 @@ export class ConsoleListener implements Listener {
       ...this.#options,
       listen,
       listener: "console",
+      isForBrowsers: true,
       answer: (request, body) => this.#answer(request, body),
       maxBodyBytes: ({ method }) => (method === "POST" ? maxFormBytes : 0),
       internalError: noticePage("internalError"),

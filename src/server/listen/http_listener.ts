@@ -19,6 +19,8 @@ export interface Answer {
 export interface HttpListenerOptions extends ListenerPlace {
   readonly listener: string;
   readonly listen: ListenAddress;
+  /** Whether people open its pages, and no probe or program does. */
+  readonly isForBrowsers?: true;
   /** @param body what `maxBodyBytes` lets through; empty otherwise */
   answer(request: IncomingMessage, body: Buffer | "too_large"): Promise<Answer>;
   /** How long a body is wanted, 0 for none; default none ever. */
@@ -72,9 +74,7 @@ export class HttpListener {
     );
     this.#server = server;
     const isPageTls =
-      (options.listener === "browser" || options.listener === "console") &&
-      options.listen.kind === "tcp" &&
-      options.tls !== undefined;
+      options.isForBrowsers === true && options.listen.kind === "tcp" && options.tls !== undefined;
     this.#transport = isPageTls ? { "strict-transport-security": "max-age=31536000" } : {};
     const tls = options.listen.kind === "tcp" ? options.tls : undefined;
     const sockets = tls?.createServer(["http/1.1"], (socket) => void server.emit("connection", socket));

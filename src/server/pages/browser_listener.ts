@@ -24,6 +24,7 @@ export function browserListener(options: BrowserListenerOptions): Listener {
   return new HttpListener({
     ...options,
     listener: "browser",
+    isForBrowsers: true,
     answer: (request, body) => browsers.answer(request, body),
     maxBodyBytes: ({ method, url }) =>
       method === "POST" && formPaths.has(splitTarget(url)?.path ?? "") ? maxFormBytes : 0,
