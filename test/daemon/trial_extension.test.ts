@@ -4,6 +4,7 @@ import { expect, it, onTestFinished } from "vitest";
 import { ExtensionSettings, loadConfig } from "../../src/config/config.js";
 import { addresses } from "../../src/config/kinds/address_kinds.js";
 import { text } from "../../src/config/kinds/setting_kinds.js";
+import type { Daemon } from "../../src/daemon/daemon.js";
 import type { Core, DaemonExtension, RunningExtension } from "../../src/daemon/extension.js";
 import { extensions } from "../../src/ext/extensions.js";
 import { SystemClock } from "../../src/runtime/clock.js";
@@ -60,12 +61,14 @@ async function opened({ options, resources: { store } }: Core): Promise<RunningE
     listeners: () => ({
       name: "trial",
       make: (place) =>
-        places.map((listen) => new HttpListener({ ...place, listen, listener: "trial", answer, internalError })),
+        places.map(
+          (listen) => new HttpListener({ ...place, listen, listener: "trial", answer, internalError }),
+        ),
     }),
   };
 }
 
-const known = [...extensions, trial];
+const known: readonly DaemonExtension[] = [...extensions, trial];
 const configOf = (environment: NodeJS.ProcessEnv) => loadConfig(environment, {}, { isTTY: false }, known);
 
 async function read(url: string): Promise<string> {
@@ -80,25 +83,30 @@ it("an extension has a setting, a listener, a table, and an audit event, of whic
     ...{ ...place.environment, NEXUS_TRIAL_LISTEN: address },
     NEXUS_TRIAL_GREETING: "good morning",
   };
-  const start = async () => {
-    const daemon = await place.startWith(
-      { config: configOf(environment), environment, clock: new SystemClock() },
-      known,
-    );
-    onTestFinished(() => daemon.stop());
-    return daemon;
+  let running: Daemon | undefined;
+  const start = async (
+    config = configOf(environment),
+    its: readonly DaemonExtension[] = known,
+  ): Promise<Daemon> => {
+    running = await place.startWith({ config, environment, clock: new SystemClock() }, its);
+    return running;
   };
+  const stop = async (): Promise<void> => {
+    await running?.stop();
+    running = undefined;
+  };
+  onTestFinished(stop);
   const first = await start();
   expect(first.listeners.addresses["trial"]).toEqual([address]);
   expect(await read(`http://${address}`)).toBe("good morning 1");
   expect(await read(`http://${address}`)).toBe("good morning 2");
-  await first.stop();
+  await stop();
 
   // Also over a start of a program that has no such extension.
-  const other = await place.start(new SystemClock());
+  await start(place.config, extensions);
   const { events } = await place.clients().audit.listAuditEvents({ eventType: "trial.noted" });
   expect(events.map(({ principal }) => principal)).toEqual(["anyone", "anyone"]);
-  await other.stop();
+  await stop();
 
   await start();
   expect(await read(`http://${address}`)).toBe("good morning 3");
