@@ -6,7 +6,7 @@ export interface ApiReads {
   readonly paths?: readonly string[];
   /** GET writes too, except at these paths. */
   readonly isClosed?: true;
-  /** A parameter of the query names what a request does, by GET too: it reads where its value is one of these. */
+  /** A parameter of the query, in lower case, names what a request does, by GET too: it reads where its value is one of these. */
   readonly action?: { readonly parameter: string; readonly reads: RegExp };
 }
 
@@ -63,6 +63,7 @@ export const apiReads: readonly ApiReads[] = [
   { hosts: ["api.github.com"], paths: ["/markdown", "/markdown/raw"] },
   {
     hosts: ["*.googleapis.com"],
+    action: { parameter: "$httpmethod", reads: /^get$/i },
     paths: [
       "/calendar/v3/freeBusy",
       "/v4/spreadsheets/*:getByDataFilter",

@@ -79,6 +79,7 @@ it.each([
   ["POST https://api.github.com/markdown", true],
   ["POST https://api.linear.app/graphql", false],
   ["POST https://gmail.googleapis.com/batch/gmail/v1", false],
+  ["GET https://gmail.googleapis.com/gmail/v1/users/me/messages/1?$httpMethod=DELETE", false],
   ["POST https://analyticsdata.googleapis.com/v1beta/properties/1:runReport", true],
   ["POST https://analyticsdata.googleapis.com/v1beta/properties/1%3ArunReport", undefined],
   ["POST https://graph.microsoft.com/v1.0/$batch", false],

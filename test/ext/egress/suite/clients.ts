@@ -217,7 +217,7 @@ export const egressClients: readonly EgressClient[] = [
   { name: "Go net/http, gorilla", also: ["HTTP/2", "WebSocket"], command: () => go("http.go") },
   { name: "grpc-go", speaks: "gRPC", command: () => go("grpc.go") },
   { name: "Chromium", also: ["HTTP/2", "WebSocket"], command: browser },
-  { name: "Rust reqwest", also: ["HTTP/2"], command: reqwest },
+  { name: "Rust reqwest", also: ["HTTP/2"], command: () => [join(rust("reqwest"), "client")] },
   {
     name: "cargo",
     prints: 'name = "acme-package"',
@@ -313,6 +313,22 @@ export const egressClients: readonly EgressClient[] = [
     (folder) => join(folder, "node_modules/bun/bin/bun.exe"),
   ),
   {
+    name: "Rust hyper, isolated",
+    prints: "the API got the key\n HTTP/2.0",
+    flags: () => ["--isolate", "--share", rust("hyper")],
+    command: () => [join(rust("hyper"), "around")],
+  },
+  {
+    name: "yarn, isolated",
+    prints: "the API got the key",
+    flags: () => ["--isolate", "--share", nodeWith("@yarnpkg/cli-dist@4")],
+    command: () => {
+      const yarn = join(nodeWith("@yarnpkg/cli-dist@4"), "node_modules/@yarnpkg/cli-dist/bin/yarn.js");
+      const script = `mkdir -p y && cd y && echo '{}' >package.json && touch yarn.lock && YARN_ENABLE_TELEMETRY=0 YARN_NPM_REGISTRY_SERVER="$2/npm" node ${yarn} npm info acme-package --fields description`;
+      return ["sh", "-c", script, "yarn"];
+    },
+  },
+  {
     name: "Java URLConnection, isolated",
     prints: "the API got the key",
     flags: () => ["--isolate", "--share", javaClasses("Plain.java")],
@@ -393,14 +409,14 @@ export function go(source: string): readonly string[] {
   return [join(folder, "client")];
 }
 
-/** Some hundred crates, of the versions of its lock file. */
-function reqwest(): readonly string[] {
-  const at = join(import.meta.dirname, "programs/reqwest");
+/** Some hundred crates, of the versions of its lock file. @returns where its programs are */
+function rust(crate: string): string {
+  const at = join(import.meta.dirname, "programs", crate);
   const sources = ["Cargo.lock", "src/main.rs"].map((name) => readFileSync(join(at, name), "utf8"));
-  const folder = installed("reqwest", sources.join(""), (target) =>
+  const folder = installed(crate, sources.join(""), (target) =>
     ran(at, "cargo", ["build", "--locked", "--quiet"], { CARGO_TARGET_DIR: target }),
   );
-  return [join(folder, "debug/client")];
+  return join(folder, "debug");
 }
 
 function java(): readonly string[] {
