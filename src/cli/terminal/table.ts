@@ -9,12 +9,14 @@ const stateTitles = ["STATUS", "STATE"];
 const neverCut = ["ID", "KEY", "NAME", "TIME", "EVENT", "CONNECTION", ...stateTitles];
 /** Commands take the beginning of an id that is this long, and of no other one. */
 const shortestId = 4;
+/** A longer id is shown whole for a reason: who approves a request must not mean another. */
+const longestShortened = 8;
 /** These give way when no other can. */
 const cutLast = ["PROBLEM"];
 
 /**
- * Columns as wide as their widest cell, two spaces between, no spaces at the end. On a screen that is too narrow ids are shortened first, as
- * far as each still names one row. Then the widest columns give way, and what they lose is marked.
+ * Columns as wide as their widest cell, two spaces between, no spaces at the end. On a screen that is too narrow the beginnings
+ * of ids are shortened first, as far as each still names one row. Then the widest columns give way, and what they lose is marked.
  *
  * @param given cells without control characters
  */
@@ -55,6 +57,7 @@ function withShortIds(
   if (tooWide <= 0 || at < 0) return rows;
   const ids = rows.map((cells) => cells[at] ?? "");
   const longest = Math.max(0, ...ids.map((id) => id.length));
+  if (longest > longestShortened) return rows;
   const beginnings = (length: number): number => new Set(ids.map((id) => id.slice(0, length))).size;
   let length = Math.max(shortestId, longest - tooWide);
   while (length < longest && beginnings(length) < beginnings(longest)) length++;

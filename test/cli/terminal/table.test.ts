@@ -42,6 +42,9 @@ describe("a table", () => {
       "5f0c1b  ada.lovelace@example.…",
       "9a9a9a  ada.lovelace@example.…",
     ]);
+    const whole = [["58c2bc679901a2b3", "ada.lovelace@example.com"]];
+    const held = layoutTable(["ID", "USER"], whole, { ...plainScreen, columns: 30 });
+    expect(held).toContain("58c2bc679901a2b3  ada.lovelac…");
     const [, first] = layoutTable(["ID", "USER"], users.slice(1), { ...plainScreen, columns: 30 }).split(
       "\n",
     );
