@@ -218,7 +218,7 @@ function placeOf(
   { limits, clock, descriptors, onFull, onUnexpected, sockets, tlsOf }: ListenersOptions,
   name: string,
 ): Place {
-  const bounds = { limits, clock, descriptors, onFull };
+  const bounds = { limits, clock, descriptors, isNeeded: name === "ops", onFull };
   return { setting: `NEXUS_${name.toUpperCase()}_LISTEN`, tls: tlsOf(name), bounds, sockets, onUnexpected };
 }
 

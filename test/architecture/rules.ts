@@ -294,7 +294,6 @@ export const namedExtensions: Readonly<Record<string, readonly string[]>> = {
     "model/errors.ts",
     "outbound/network_words.ts",
     "server/api/api_listener.ts",
-    "server/listen/listener_limits.ts",
     "service/forwarding/on_behalf.ts",
     "service/forwarding/wire_status.ts",
     "service/pipeline/call_guard.ts",

@@ -13,6 +13,8 @@ export interface ListenerLimits {
   readonly clock: Clock;
   /** None is kept back without it. */
   readonly descriptors?: Descriptors | undefined;
+  /** Over it, other daemons go on, or an operator looks: half of what is kept back is for it too, as for the Unix sockets. */
+  readonly isNeeded?: boolean;
   /** Notified of each socket that was closed because the listener, or the process, has as many as it may. */
   onFull(listener: string, of: FullOf): void;
 }
@@ -25,9 +27,6 @@ export function limitsOf(bounds: ListenerLimits | undefined): Limits {
 /** How long a connection lives at a listener of callers with credentials when it never showed one. */
 const unauthenticatedLifeMs = 30_000;
 
-/** Over these, other hubs go on, and an operator looks: as over the Unix sockets. */
-const neededNames = ["fleet", "ops"];
-
 /** @param isForCallers whether those who connect show credentials; otherwise they never do */
 export function guardOf(
   bounds: ListenerLimits | undefined,
@@ -35,7 +34,7 @@ export function guardOf(
   isForCallers: boolean,
 ): SocketGuard | undefined {
   if (!bounds) return undefined;
-  const { limits, clock, descriptors, onFull } = bounds;
+  const { limits, clock, descriptors, isNeeded, onFull } = bounds;
   const { maxConnections } = limits;
   return new SocketGuard({
     maxConnections,
@@ -46,8 +45,7 @@ export function guardOf(
     unauthenticatedLifeMs: isForCallers ? unauthenticatedLifeMs : undefined,
     clock,
     isReserved:
-      descriptors &&
-      ((socket, isOfUnix) => descriptors.isReserved(socket, isOfUnix || neededNames.includes(listener))),
+      descriptors && ((socket, isOfUnix) => descriptors.isReserved(socket, isOfUnix || isNeeded === true)),
     onFull: (of) => onFull(listener, of),
   });
 }

@@ -36,6 +36,7 @@ export function fleetListener(options: FleetListenerOptions): Listener {
     },
     clock,
     descriptors: Descriptors.ofProcess(),
+    isNeeded: true,
     onFull: () => undefined,
   };
   return new ApiListener({
