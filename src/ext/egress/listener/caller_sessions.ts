@@ -44,6 +44,8 @@ export interface CallerSessionsDeps
   readonly store: Store;
   readonly access: AccessControl;
   readonly rules: Pick<RequestRules, "looksAt">;
+  /** Of a daemon that is not alone: whether it decides by itself. Elsewhere, rules may hold that it does not know. */
+  readonly fleet?: { readonly leads: boolean } | undefined;
   /** Whose connections are used where neither the caller nor its restriction names a user. */
   readonly user: string | undefined;
   readonly metrics: EgressMetrics;
@@ -104,14 +106,14 @@ export class CallerSessions {
   }
 
   #open(principal: Principal, userId: string, forget: () => void): CallerSession {
-    const { services, clock, authority, dialer, network, access, rules } = this.deps;
+    const { services, clock, authority, dialer, network, access, rules, fleet } = this.deps;
     const upstream = new Upstream(dialer);
     const credentials = new Credentials({
       session: inProcessSession(services, { ...principal, isProxied: true }),
       userId,
       waitsForConsent: false,
       onConsent: () => undefined,
-      isJudged: (providerName) => rules.looksAt(principal, providerName),
+      isJudged: (providerName) => fleet?.leads === false || rules.looksAt(principal, providerName),
     });
     const record = new SessionRecord({
       ...{ ...this.deps, principal, userId, sessionId: credentials.sessionId },

@@ -45,6 +45,7 @@ export async function openListener({
             store,
             access: domain.access,
             rules: domain.rules,
+            fleet: domain.guard.fleet,
             metrics,
           },
           log: options.log,

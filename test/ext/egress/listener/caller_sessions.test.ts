@@ -1,5 +1,6 @@
 import { PassThrough } from "node:stream";
 import { setImmediate } from "node:timers/promises";
+import { create, type Message } from "@bufbuild/protobuf";
 import { expect, it, vi } from "vitest";
 import {
   CallerSessions,
@@ -8,7 +9,14 @@ import {
 import { EgressMetrics } from "../../../../src/ext/egress/listener/session_record.js";
 import type { Dialer } from "../../../../src/ext/egress/proxy/dial.js";
 import { EgressProxy } from "../../../../src/ext/egress/proxy/proxy.js";
+import { routeOf } from "../../../../src/ext/egress/proxy/routes.js";
 import { EgressSession } from "../../../../src/ext/egress/proxy/session.js";
+import { ProviderSchema } from "../../../../src/gen/nexus/v1/provider_pb.js";
+import {
+  type AcquireTokenRequest,
+  AcquireTokenResponseSchema,
+  TokenService,
+} from "../../../../src/gen/nexus/v1/token_pb.js";
 import { Unauthenticated } from "../../../../src/model/errors.js";
 import { Metrics } from "../../../../src/telemetry/metrics.js";
 import { agent, policyOf, proxy } from "../../../domain/access/rule_cells.js";
@@ -23,12 +31,13 @@ const world = perTest(() => {
   engine.access.setPolicy(policyOf("[]"));
   const { store, access, rules, clock } = engine;
   const none = {} as CallerSessionsDeps["authority"] & CallerSessionsDeps["dialer"];
-  const sessions: CallerSessions = new CallerSessions({
+  const deps: CallerSessionsDeps = {
     ...{ services: [], store, access, rules, clock, user: undefined, log: silentLog },
     ...{ authority: none, dialer: none, network: "open" as const, maxSessions: { ofOne: 2, ofAll: 3 } },
     metrics: new EgressMetrics(new Metrics({ version: "1" }), () => sessions.size),
-  });
-  return { engine, sessions, close: () => engine.close() };
+  };
+  const sessions: CallerSessions = new CallerSessions(deps);
+  return { engine, deps, sessions, close: () => engine.close() };
 });
 
 it("keeps the newer session of a caller when one that made room for others ends", async () => {
@@ -116,4 +125,34 @@ it("gives the servers of APIs' names up with their session", async () => {
   const { deps } = sessions.of(agent, "ada");
   new EgressSession(deps, standIns).close();
   expect(standIns.clear).toHaveBeenCalledOnce();
+});
+
+it.each([
+  ["no rule", "[]", undefined, "UNSHOWN"],
+  ["no rule, at the leader of a fleet", "[]", { leads: true }, "UNSHOWN"],
+  ["no rule that it knows, where another hub decides", "[]", { leads: false }, "DELETE"],
+  ["a rule for another provider", "[{ providers: [other], then: deny }]", undefined, "UNSHOWN"],
+  ["a rule for the provider", "[{ providers: [acme, other], then: allow }]", undefined, "DELETE"],
+  ["a rule for every provider", "[{ then: allow }]", undefined, "DELETE"],
+])("shows a request where there is %s, or not", async (_, rules, fleet, expected) => {
+  const { engine, sessions } = world;
+  engine.access.setPolicy(policyOf(rules));
+  const shown: unknown[] = [];
+  const acquire = {
+    ...{ kind: "unary" as const, descriptor: TokenService.method.acquireToken },
+    call: (message: Message) => {
+      shown.push((message as AcquireTokenRequest).request?.method);
+      return create(AcquireTokenResponseSchema, { result: { case: "token", value: {} } });
+    },
+  };
+  const services = [{ descriptor: TokenService, methods: [acquire] }];
+  const own = new CallerSessions({ ...world.deps, services, fleet });
+  const { credentials } = own.of(agent, "ada").deps;
+  const route = routeOf(create(ProviderSchema, { name: "acme" }), "");
+  const origin = { host: "api.example", port: 443 };
+  const request = { origin, method: "DELETE", target: "/v1/a", headers: {} };
+  await credentials.token(route, request, async () => undefined);
+  expect(shown).toEqual([expected]);
+  await own.close();
+  await sessions.close();
 });
