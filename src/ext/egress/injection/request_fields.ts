@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Token } from "../../../gen/nexus/v1/token_pb.js";
+import { overriddenBy } from "../../../model/access/canonical_request.js";
 import { hashHeader, isPresigned } from "../../../strategies/aws_sigv4.js";
 
 /** By their names in lower case; what came several times is joined. */
@@ -12,6 +13,10 @@ export const ofConnection =
 const ofFrame = /^(content-length|host)$/;
 /** Where a program may have put a credential of its own: it is none of the API's business. */
 const ofCaller = /^(authorization|dpop|cookie|x-api-key|x-amz-(date|security-token|content-sha256))$/;
+/** What says how a message is read, kept or answered must stand before its body (RFC 9110 section 6.5.1). */
+const notBehindBody =
+  /^(content-(encoding|type|range|location|disposition|language)|if-.*|accept.*|x-amz-.*|x-forwarded-.*|forwarded|range|max-forwards|cache-control|pragma)$/;
+const maxTrailers = 32;
 const mark = "nexusd-puts-in-the-credential-of-";
 
 /**
@@ -40,6 +45,32 @@ export function ofEnd(headers: IncomingHttpHeaders): Fields {
     if (!ofConnection.test(name) && (!named.includes(name) || ofFrame.test(name)))
       kept[name] = typeof value === "string" ? value : value.join(", ");
   if (headers["te"] === "trailers") kept["te"] = "trailers";
+  return kept;
+}
+
+/**
+ * Those that a program has announced to send behind its body. None of them is one that is judged, put in, or read before the body.
+ *
+ * @param announced the field `Trailer` of its request
+ * @param headers what goes before the body
+ */
+export function trailerNames(announced: string | undefined, headers: Readonly<Fields>): string[] {
+  const names = announced?.toLowerCase().split(/\s*,\s*/) ?? [];
+  const isOwn = (name: string): boolean =>
+    /^[\w-]+$/.test(name) &&
+    ![ofConnection, ofFrame, ofCaller, notBehindBody].some((one) => one.test(name)) &&
+    overriddenBy(name) === undefined &&
+    headers[name] === undefined;
+  return [...new Set(names.filter(isOwn))].slice(0, maxTrailers);
+}
+
+/** Of what came behind a body, what goes on. */
+export function passedTrailers(given: IncomingHttpHeaders, names: readonly string[]): Fields {
+  const kept: Fields = {};
+  for (const name of names) {
+    const text = [given[name] ?? []].flat().join(", ");
+    if (text !== "" && !text.includes(mark)) kept[name] = text;
+  }
   return kept;
 }
 

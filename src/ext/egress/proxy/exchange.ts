@@ -1,4 +1,4 @@
-import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Token } from "../../../gen/nexus/v1/token_pb.js";
 import { refusesCredential } from "../../../model/credentials/refusal.js";
@@ -8,7 +8,13 @@ import type { Authority } from "../../../server/tls/authority.js";
 import { StrategyError } from "../../../strategies/apply_strategy.js";
 import { streamedBody } from "../injection/aws_body.js";
 import type { Mask } from "../injection/mask.js";
-import { type Fields, ofConnection, ofEnd, withoutPlaceholders } from "../injection/request_fields.js";
+import {
+  type Fields,
+  ofConnection,
+  ofEnd,
+  trailerNames,
+  withoutPlaceholders,
+} from "../injection/request_fields.js";
 import type { BodyBudget } from "./body_budget.js";
 import type { Credentials, Refusal } from "./credentials.js";
 import type { Origin } from "./dial.js";
@@ -22,6 +28,9 @@ import { authorityOf, over, type Upstream, type UpstreamAnswer } from "./upstrea
 
 /** Of a body that a credential is made of: an HMAC, or an AWS signature where the program declares no hash of its own. */
 const maxSignedBytes = 8 * 1024 * 1024;
+
+/** Of answers before the answer; an API could send them without end. */
+const maxHints = 8;
 
 /** What was done for a session; nothing of it may throw. */
 export interface EgressRecord {
@@ -59,6 +68,7 @@ export class Exchange {
   /** Ends what was sent. */
   #end: (() => void) | undefined;
   #isOver = false;
+  #hints = 0;
 
   constructor(
     private readonly parts: Parts,
@@ -141,11 +151,24 @@ export class Exchange {
     const put = await this.parts.credentials.put(this.#own(whole), token, route, nonce);
     const { path, headers, mask, chunks } = put;
     this.#body.through = chunks;
-    const answer = await this.#reach(path, headers);
+    const answer = await this.#reach(path, headers, mask);
     return { ...answer, headers: mask.fields(answer.headers), mask };
   }
 
-  async #reach(path: string, headers: Fields): Promise<UpstreamAnswer> {
+  /** Names what the program will need, while the API prepares its answer (RFC 8297). */
+  #hint({ link }: IncomingHttpHeaders, mask: Mask | undefined): void {
+    const { response, request } = this;
+    const isUnknown = request.httpVersion === "1.0" || response.headersSent || this.#isOver;
+    if (link === undefined || isUnknown || this.#hints++ >= maxHints) return;
+    try {
+      const links = [link].flat().map((one) => mask?.line(one) ?? one);
+      (response as ServerResponse).writeEarlyHints({ link: links });
+    } catch {
+      // Node takes fewer forms than there are; the answer itself has them too.
+    }
+  }
+
+  async #reach(path: string, headers: Fields, mask?: Mask): Promise<UpstreamAnswer> {
     const { upstream, origin } = this.parts;
     const { method = "GET", httpVersionMajor } = this.request;
     const onSent = (end: () => void): void => {
@@ -154,7 +177,9 @@ export class Exchange {
     };
     const isHttp2 = httpVersionMajor === 2;
     const isOver = (): boolean => this.#isOver;
-    const sent = { method, path, headers, body: this.#body, isHttp2, isOver, onSent };
+    const onEarlyHints = (fields: IncomingHttpHeaders): void => this.#hint(fields, mask);
+    const sent = { method, path, headers, body: this.#body, isHttp2, isOver, onSent, onEarlyHints };
+    this.#body.trailerNames = trailerNames(this.request.headers.trailer, headers);
     try {
       return await upstream.send(origin, sent);
     } catch (error) {

@@ -1,8 +1,9 @@
 import { once } from "node:events";
-import type { IncomingMessage } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
 import type { Readable, Writable } from "node:stream";
 import type { Filter } from "../injection/mask.js";
+import { type Fields, passedTrailers } from "../injection/request_fields.js";
 import type { BodyBudget } from "./body_budget.js";
 import { Problem } from "./problem.js";
 import { pump } from "./pump.js";
@@ -30,21 +31,40 @@ export class RequestBody {
   through: Filter | undefined;
   /** What `through` threw: the request was cut off. */
   fault: unknown;
+  #trailerNames: readonly string[] = [];
 
   /** @param announced its length in bytes, 0 for none; undefined where only its end shows it */
   constructor(
-    private readonly source: Readable,
+    private readonly source: Readable & { readonly trailers?: IncomingHttpHeaders },
     private readonly announced: number | undefined,
     private readonly budget?: BodyBudget,
   ) {}
 
-  /** In bytes; undefined where it is not known yet. */
+  /** In bytes; undefined where it is not known yet, and where something may go behind it, which takes chunks. */
   get length(): number | undefined {
-    return this.#hasEnded ? this.#bytes : this.announced;
+    return this.trailerNames.length > 0 ? undefined : this.#known;
   }
 
   get isEmpty(): boolean {
-    return this.length === 0;
+    return this.#known === 0;
+  }
+
+  get #known(): number | undefined {
+    return this.#hasEnded ? this.#bytes : this.announced;
+  }
+
+  /** What may go on behind it: of a body whose length is not announced, and that is not empty. */
+  get trailerNames(): readonly string[] {
+    return this.isEmpty ? [] : this.#trailerNames;
+  }
+
+  set trailerNames(names: readonly string[]) {
+    this.#trailerNames = this.announced === undefined ? names : [];
+  }
+
+  /** Complete when it has ended. */
+  get trailers(): Fields {
+    return passedTrailers(this.source.trailers ?? {}, this.trailerNames);
   }
 
   /** Whether all of it is at hand. */
@@ -65,12 +85,18 @@ export class RequestBody {
     this.#hasEnded = source.readableEnded;
   }
 
-  /** The stream at first, what was kept afterwards. @param cutOff called where it breaks off */
-  into(sink: Writable, cutOff: () => void): void {
+  /**
+   * The stream at first, what was kept afterwards.
+   *
+   * @param cutOff called where it breaks off
+   * @param atEnd called before the sink ends
+   */
+  into(sink: Writable, cutOff: () => void, atEnd?: () => void): void {
     if (this.isEmpty) return void sink.end();
     const { change, last } = this.#changed(cutOff);
     if (this.#isRead) {
       const all = Buffer.concat([change(Buffer.concat(this.#kept)), last() ?? nothing]);
+      if (this.fault === undefined) atEnd?.();
       return void (this.fault === undefined && sink.end(all));
     }
     this.#isRead = true;
@@ -80,7 +106,7 @@ export class RequestBody {
     this.source.once("close", () => this.#hasEnded || cutOff());
     // A program may send all of it before it reads an answer that came early: the rest goes nowhere.
     sink.once("close", () => this.source.resume());
-    pump(this.source, sink, { change: (chunk) => change(this.#keep(chunk)), last });
+    pump(this.source, sink, { change: (chunk) => change(this.#keep(chunk)), last }, atEnd);
   }
 
   /** @param cutOff called where `through` throws; nothing comes of what is read afterwards */

@@ -28,6 +28,8 @@ export interface UpstreamRequest {
   readonly isOver: () => boolean;
   /** Called with what ends it, at once and again when it is sent once more. */
   readonly onSent: (end: () => void) => void;
+  /** Called with each answer before the answer (103). */
+  readonly onEarlyHints?: (fields: IncomingHttpHeaders) => void;
 }
 
 export interface UpstreamAnswer {
@@ -130,13 +132,19 @@ export class Upstream {
   #requested(
     shared: SharedConnection,
     origin: Origin,
-    { method, path, headers, body, isOver, onSent }: UpstreamRequest,
+    { method, path, headers, body, isOver, onSent, onEarlyHints }: UpstreamRequest,
   ) {
     if (isOver()) throw over;
     this.#ping(shared);
-    const { host: _, "transfer-encoding": __, ...fields } = framed(headers, body.length);
+    const { host: _, "transfer-encoding": __, ...fields } = withBody(headers, body);
     const head = { ":method": method, ":path": path, ":scheme": "https", ":authority": authorityOf(origin) };
-    const stream = shared.session.request({ ...head, ...fields }, { endStream: body.isEmpty });
+    const waitForTrailers = body.trailerNames.length > 0;
+    const stream = shared.session.request(
+      { ...head, ...fields },
+      { endStream: body.isEmpty, waitForTrailers },
+    );
+    if (waitForTrailers) stream.once("wantTrailers", () => stream.sendTrailers(body.trailers));
+    stream.on("headers", (given) => given[":status"] === 103 && onEarlyHints?.(given));
     shared.streams++;
     const end = (): void => stream.close(constants.NGHTTP2_CANCEL);
     onSent(end);
@@ -179,12 +187,13 @@ export class Upstream {
     const { method, path, body, onSent } = request;
     if (mostlyEmpty.includes(method) && request.isHttp2) await body.begun();
     if (request.isOver()) throw over;
-    const headers = framed(request.headers, body.length);
+    const headers = withBody(request.headers, body);
     const to = { host, port, method, path, headers, agent: this.#agent };
     const sent = requestTls({ ...to, setHost: false, maxHeaderSize: maxAnswerHeaderBytes });
     const end = (): void => void sent.destroy(over);
     onSent(end);
-    body.into(sent, end);
+    body.into(sent, end, () => sent.addTrailers(body.trailers));
+    sent.on("information", (given) => given.statusCode === 103 && request.onEarlyHints?.(given.headers));
     // Without waiting for the first part of the body.
     if (!body.isEmpty) setImmediate(() => sent.destroyed || sent.flushHeaders());
     return new Promise((resolve, reject) => {
@@ -198,6 +207,11 @@ export class Upstream {
       });
     });
   }
+}
+
+function withBody(headers: UpstreamRequest["headers"], { length, trailerNames }: RequestBody) {
+  const fields = framed(headers, length);
+  return trailerNames.length === 0 ? fields : { ...fields, trailer: trailerNames.join(", ") };
 }
 
 function answerOf(answer: IncomingMessage): UpstreamAnswer {

@@ -2,7 +2,7 @@ import { text } from "node:stream/consumers";
 import { describe, expect, it } from "vitest";
 import { Mask } from "../../../../src/ext/egress/injection/mask.js";
 import { perTest } from "../../../lifetimes.js";
-import { canary, EgressWorld } from "../proxy/egress_world.js";
+import { canary, EgressWorld, tokenIn } from "../proxy/egress_world.js";
 
 const secret = 'sk-live/"7f&+9c2b7e01';
 const mask = new Mask([secret]);
@@ -40,6 +40,17 @@ describe("an answer that repeats the credential", () => {
     expect(answer.headers["x-echo"]).toBe(`key=${"*".repeat(canary.length)}`);
     expect(answer.trailers).toMatchObject({ "x-end": "*".repeat(canary.length) });
     expect(answer.body).toMatch(/^\{"key":"\*+","basic":"[\w+/=]{4,6}\*+[\w+/=]{0,4}"\}$/);
+  });
+
+  it("hides it in the query that the API repeats", async () => {
+    egress.acquired = [tokenIn({ case: "queryParam", value: { paramName: "key" } }, secret)];
+    egress.respond = ({ path }, response) => response.writeHead(404, { location: path }).end(`no ${path}`);
+    const { headers, body } = await egress.ask("/v1/a?b=1");
+    const shown = /^\/v1\/a\?b=1&key=\*+$/;
+    expect([headers["location"], body.slice(3)]).toEqual([
+      expect.stringMatching(shown),
+      expect.stringMatching(shown),
+    ]);
   });
 
   it("hides it where the API does not change the protocol", async () => {
