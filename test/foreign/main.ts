@@ -146,6 +146,7 @@ async function playMcp(foreign: ForeignMcpServer): Promise<void> {
     });
     if (connectionId === "") return;
     await check("refresh", () => scenario.checkRefresh("ada", connectionId));
+    if (foreign.endsGrants) await check("revoked there", () => scenario.checkEnded("ada", connectionId));
     await check("lost client", () => scenario.checkLostClient("ada", connectionId));
     await check("old link", () => scenario.checkOldLink("bea"));
   } finally {

@@ -1,3 +1,4 @@
+import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { Browser } from "../fakes/browser.js";
 import { eventually } from "./eventually.js";
 import type { Person } from "./foreign_server.js";
@@ -26,6 +27,22 @@ export class McpScenario {
   async checkRefresh(person: Person, connectionId: string): Promise<void> {
     const { token } = await this.sidecar.tokens.refreshToken({ connectionId });
     equal(token?.revision, 2n, "the revision");
+    await this.#isServed(person);
+  }
+
+  /** The server says of the refresh token that it is dead, in its own words: the person is asked again, and nobody else. */
+  async checkEnded(person: Person, connectionId: string): Promise<void> {
+    await fetch(new URL("/end", this.url), { method: "POST" });
+    equal(
+      await codeOf(this.sidecar.tokens.refreshToken({ connectionId })),
+      "FailedPrecondition",
+      "a refresh",
+    );
+    const { connection } = await this.sidecar.connections.getConnection({ connectionId });
+    equal(connection?.status, ConnectionStatus.ATTENTION, "the status");
+    const link = await this.#link(person);
+    equal(link.connectionId, connectionId, "the connection");
+    await this.#consent(link.authUrl);
     await this.#isServed(person);
   }
 

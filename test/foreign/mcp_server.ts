@@ -6,6 +6,8 @@ import { type Command, download, run, ServerProcess } from "./server_process.js"
 /** An MCP server that a team elsewhere wrote, with its own authorization server: it registers clients, and keeps all in memory. */
 export interface ForeignMcpServer {
   readonly name: string;
+  /** It ends all grants when it is asked to by `POST /end`. */
+  readonly endsGrants?: boolean;
   /** Names what is not on this machine and cannot be installed without root. */
   missing(): readonly string[];
   /** Installs what needs no root. Nothing else runs meanwhile. */
@@ -75,4 +77,5 @@ export const mcpServers: readonly ForeignMcpServer[] = [
   byPython("fastmcp", "fastmcp"),
   byNode("workers-oauth-provider", "worker.mjs"),
   byNode("better-auth", "better_auth.mjs"),
+  { ...byNode("@jmondi/oauth2-server", "jmondi.mjs"), endsGrants: true },
 ];
