@@ -16,3 +16,15 @@ export function fullJitterMs(backoff: Backoff, failures: number, random: number)
   const ceilingMs = Math.min(backoff.maxMs, backoff.baseMs * 2 ** Math.min(failures - 1, 40));
   return Math.round(ceilingMs * random);
 }
+
+/** Full jitter may draw 0; nobody is asked again sooner than this. */
+const minRetryMs = 1_000;
+
+/**
+ * Delay before attempt number `failures + 1`, a second at least.
+ *
+ * @param askedMs what the other side asks for, in milliseconds: no less than that
+ */
+export function retryDelayMs(backoff: Backoff, failures: number, random: number, askedMs = 0): number {
+  return Math.max(minRetryMs, askedMs, fullJitterMs(backoff, failures, random));
+}

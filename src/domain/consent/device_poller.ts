@@ -6,7 +6,7 @@ import type { ProviderProfile } from "../../model/providers/provider_profile.js"
 import { GrantFailure, UnusableGrant } from "../../oauth/failure.js";
 import type { DevicePollOutcome } from "../../oauth/grants/device_grant.js";
 import type { Changes } from "../../runtime/changes.js";
-import { delay, type Timer } from "../../runtime/clock.js";
+import { DueTimes, type DueWork, DueWorker } from "../../runtime/due_worker.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { AuthorizationSecret } from "../../store/records/secret_codec.js";
 import { takeRequest } from "../connections/state/connection_change.js";
@@ -22,7 +22,7 @@ const slowDownMs = 5_000;
 /** A server that does not answer is asked less and less often, up to this. */
 const maxBackoffMs = 60_000;
 /** An answer that is under way when the daemon stops may be the only one with the token: it is waited for so long. */
-const stopPatienceMs = 5_000;
+const stopMs = 5_000;
 
 interface DevicePollerDeps extends ConsentKeeperDeps {
   readonly changes: Changes;
@@ -30,13 +30,6 @@ interface DevicePollerDeps extends ConsentKeeperDeps {
   readonly grants: Pick<TokenEndpointClient, "pollDevice">;
   /** Shared with the refresher: one token request per connection. */
   readonly locks: KeyedMutex<string>;
-}
-
-/** A request that is being waited for. */
-interface Watched {
-  timer: Timer | undefined;
-  /** Requests in a row that came to nothing. */
-  failures: number;
 }
 
 /** A device authorization as it is stored. */
@@ -52,16 +45,28 @@ interface Polled {
  * goes on with it. The end of a request is due work of its connection.
  */
 export class DevicePoller {
-  readonly #watched = new Map<string, Watched>();
+  readonly #times = new DueTimes();
+  /** Requests in a row that came to nothing, by the key of the pending authorization. */
+  readonly #failures = new Map<string, number>();
   readonly #keeper: ConsentKeeper;
   readonly #ending: ConsentEnding;
-  readonly #cut = new AbortController();
-  readonly #running = new Set<Promise<void>>();
-  #isStopping = false;
+  readonly #worker: DueWorker<DueWork>;
 
   constructor(private readonly deps: DevicePollerDeps) {
     this.#keeper = new ConsentKeeper(deps);
     this.#ending = new ConsentEnding(deps);
+    const { clock, log } = deps;
+    this.#worker = new DueWorker({
+      ...{ clock, stopMs, isMonotonic: true },
+      // Each server has said how often it is to be asked.
+      ...{ atMost: Number.POSITIVE_INFINITY, atMostIn: () => Number.POSITIVE_INFINITY },
+      next: (nowMs) => this.#times.next(nowMs),
+      run: ({ key }, signal) => this.#poll(key, signal),
+      onError: (error, { key }) => {
+        log.error({ err: error }, "device authorization failed");
+        this.#forget(key);
+      },
+    });
   }
 
   /** Goes on with what the last process asked. */
@@ -72,53 +77,45 @@ export class DevicePoller {
   /** Waits for the person of a request that is stored. @param key of the pending authorization */
   watch(key: string): void {
     const pending = this.deps.store.getAuthorization(key);
-    if (pending?.deviceIntervalMs === undefined || this.#isStopping) return;
-    const watched: Watched = { timer: undefined, failures: 0 };
-    this.#watched.set(key, watched);
-    this.#schedule(key, watched, pending.deviceIntervalMs);
+    if (pending?.deviceIntervalMs === undefined) return;
+    this.#askIn(key, pending.deviceIntervalMs);
+    this.#worker.start();
   }
 
   /** Asks no more. What is under way may end; what does not is cut off and stays in the store. */
   async stop(): Promise<void> {
-    this.#isStopping = true;
-    for (const { timer } of this.#watched.values()) timer?.cancel();
-    const over = new AbortController();
-    const ended = Promise.all(this.#running).finally(() => over.abort());
-    await Promise.race([ended, delay(this.deps.clock, stopPatienceMs, over.signal)]);
-    this.#cut.abort();
-    await ended;
+    await this.#worker.stop();
   }
 
-  #schedule(key: string, watched: Watched, waitMs: number): void {
-    watched.timer = this.deps.clock.setTimer(waitMs, () => {
-      const run = this.#poll(key, watched)
-        .catch((error: unknown) => {
-          this.deps.log.error({ err: error }, "device authorization failed");
-          this.#watched.delete(key);
-        })
-        .finally(() => this.#running.delete(run));
-      this.#running.add(run);
-    });
+  #askIn(key: string, waitMs: number): void {
+    this.#times.delete(key);
+    this.#times.put(key, this.deps.clock.monotonicMs() + waitMs);
   }
 
-  async #poll(key: string, watched: Watched): Promise<void> {
+  #forget(key: string): void {
+    this.#times.delete(key);
+    this.#failures.delete(key);
+  }
+
+  async #poll(key: string, signal: AbortSignal): Promise<void> {
     const polled = this.#polled(key);
-    if (!polled) return void this.#watched.delete(key);
+    if (!polled) return this.#forget(key);
     const { pending } = polled;
     const { connectionId } = pending;
     const outcome = await this.deps.locks
-      .run(connectionId, async () => (this.#isStopping ? "failed" : await this.#ask(polled)))
+      .run(connectionId, async () => (this.#worker.isOpen ? await this.#ask(polled, signal) : "failed"))
       .catch((error: unknown) => {
         this.deps.log.error({ connectionId, err: error }, "a look at a device authorization failed");
         return "failed" as const;
       });
-    if (this.#isStopping) return;
-    if (outcome === "over") return void this.#watched.delete(key);
+    if (!this.#worker.isOpen) return;
+    if (outcome === "over") return this.#forget(key);
     const intervalMs = pending.deviceIntervalMs ?? 0;
-    watched.failures = outcome === "failed" ? watched.failures + 1 : 0;
+    const failures = outcome === "failed" ? (this.#failures.get(key) ?? 0) + 1 : 0;
+    this.#failures.set(key, failures);
     const slowerMs = outcome === "slow_down" ? slowDownMs : 0;
-    const backoffMs = Math.max(intervalMs, Math.min(maxBackoffMs, intervalMs * 2 ** watched.failures));
-    this.#schedule(key, watched, backoffMs + slowerMs);
+    const backoffMs = Math.max(intervalMs, Math.min(maxBackoffMs, intervalMs * 2 ** failures));
+    this.#askIn(key, backoffMs + slowerMs);
   }
 
   /** Undefined when the request is over, or cannot be answered any more. */
@@ -139,13 +136,13 @@ export class DevicePoller {
   }
 
   /** One request, and what it comes to; none where one before brought the tokens, and no commit took them. */
-  async #ask(polled: Polled): Promise<"pending" | "slow_down" | "failed" | "over"> {
+  async #ask(polled: Polled, signal: AbortSignal): Promise<"pending" | "slow_down" | "failed" | "over"> {
     const { key, pending, profile } = polled;
     const { spool, store } = this.deps;
     await spool.settle(pending.connectionId);
     if (!store.getAuthorization(key)) return "over";
     try {
-      const outcome = await this.#send(polled);
+      const outcome = await this.#send(polled, signal);
       if (outcome.kind === "slow_down") await this.#slowDown(key);
       if (outcome.kind !== "granted") return outcome.kind;
       const consented = { pending, profile, tokenSet: outcome.tokenSet, metadata: {} };
@@ -162,7 +159,7 @@ export class DevicePoller {
     }
   }
 
-  async #send({ profile, secret }: Polled): Promise<DevicePollOutcome> {
+  async #send({ profile, secret }: Polled, signal: AbortSignal): Promise<DevicePollOutcome> {
     const { servers, grants } = this.deps;
     const expectsIdToken = secret.nonce !== undefined;
     const server = await servers.resolve(profile, expectsIdToken);
@@ -173,7 +170,7 @@ export class DevicePoller {
       deviceCode: secret.device?.deviceCode ?? "",
       expectsIdToken,
       dpopKey: secret.dpopKey,
-      signal: this.#cut.signal,
+      signal,
     });
   }
 

@@ -6,9 +6,10 @@ import type {
 } from "../../model/connections/revocation.js";
 import { DataLoss, NexusError } from "../../model/errors.js";
 import type { RevocationOutcome } from "../../oauth/grants/revocation.js";
-import { type Backoff, fullJitterMs } from "../../runtime/backoff.js";
+import { type Backoff, retryDelayMs } from "../../runtime/backoff.js";
 import type { Changes } from "../../runtime/changes.js";
-import { delay, type Timer } from "../../runtime/clock.js";
+import { delay } from "../../runtime/clock.js";
+import { type DueWork, DueWorker } from "../../runtime/due_worker.js";
 import { revocationPlace } from "../credentials/associated_data.js";
 import type { VaultParts } from "../credentials/parts.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
@@ -21,11 +22,7 @@ import type { RevocationQueue } from "./revocation_queue.js";
  */
 const giveUpAfterMs = 7 * 24 * 60 * 60_000;
 const retryBackoff: Backoff = { baseMs: 5_000, maxMs: 60 * 60_000 };
-/** Full jitter may draw 0; a provider is not asked again sooner than this. */
-const minRetryMs = 1_000;
-/** The queue is looked at this often even when nothing is due. */
-const maxSleepMs = 30_000;
-/** Anyone who ends a connection waits so long to learn what the provider says. */
+/** A caller that ends a connection waits so long for what the provider responds. */
 const answerWaitMs = 2_000;
 const maxRunning = 16;
 /** Requests at one provider at a time: one that hangs must not hold up the others. */
@@ -38,14 +35,7 @@ const tokenExpired = "token_expired";
  * restart goes on with it, and an attempt whose end was not stored is repeated, which is safe.
  */
 export class Revoker {
-  /** What is under way. */
-  readonly #running = new Map<
-    string,
-    { readonly connectionId: string; readonly providerId: string; readonly ended: Promise<void> }
-  >();
-  readonly #stop = new AbortController();
-  #timer: Timer | undefined;
-  #started = false;
+  readonly #worker: DueWorker<DueRevocation & DueWork>;
 
   constructor(
     private readonly deps: VaultParts & {
@@ -56,6 +46,19 @@ export class Revoker {
       readonly random: () => number;
     },
   ) {
+    const { clock, log, store } = deps;
+    this.#worker = new DueWorker({
+      ...{ clock, atMost: maxRunning, atMostIn: () => perProvider, stopMs: 0 },
+      next: () =>
+        store.revocations.due(2 * perProvider).map((due) => {
+          return { ...due, key: due.id, lane: due.providerId, dueAtMs: due.nextAttemptMs };
+        }),
+      run: async ({ id }, signal) => {
+        const revocation = store.revocations.get(id);
+        if (revocation) await this.#attempt(revocation, signal);
+      },
+      onError: (error, { id }) => log.error({ err: error, revocationId: id }, "revocation failed"),
+    });
     // Few commits put a token into the queue.
     deps.changes.on("connections", () => {
       if (deps.revocations.consumeDirtyFlag()) this.wake();
@@ -63,81 +66,39 @@ export class Revoker {
   }
 
   start(): void {
-    this.#started = true;
-    this.wake();
+    this.#worker.start();
   }
 
   /** Looks at the queue. */
   wake(): void {
-    if (!this.#started || this.#stop.signal.aborted) return;
-    const nowMs = this.deps.clock.nowMs();
-    const entries = this.deps.store.revocations.due(2 * perProvider);
-    this.#fill(entries.filter(({ nextAttemptMs }) => nextAttemptMs <= nowMs));
-    this.#timer?.cancel();
-    // What had no room is looked at when something ends.
-    const nextMs = Math.min(...entries.map((each) => each.nextAttemptMs).filter((atMs) => atMs > nowMs));
-    this.#timer = this.deps.clock.setTimer(Math.min(maxSleepMs, nextMs - nowMs), () => this.wake());
+    this.#worker.wake();
   }
 
   /** Cuts off what is under way: it stays in the queue. */
   async stop(): Promise<void> {
-    this.#stop.abort();
-    this.#timer?.cancel();
-    await Promise.all([...this.#running.values()].map(({ ended }) => ended));
+    await this.#worker.stop();
   }
 
   /** Resolves when the attempts under way for a connection are over and stored, after 2 s at the latest. */
   async attempted(connectionId: string): Promise<void> {
-    const mine = [...this.#running.values()].filter((running) => running.connectionId === connectionId);
+    const { revocations } = this.deps.store;
+    const mine = this.#worker.running(({ id }) => revocations.get(id)?.connectionId === connectionId);
     if (mine.length === 0) return;
     const over = new AbortController();
-    const ended = Promise.all(mine.map((running) => running.ended)).finally(() => over.abort());
+    const ended = Promise.all(mine).finally(() => over.abort());
     await Promise.race([ended, delay(this.deps.clock, answerWaitMs, over.signal)]);
   }
 
-  /** A second request at a provider comes after the first at each other one, and so on: however many hang, the others have room. */
-  #fill(due: readonly DueRevocation[]): void {
-    for (let there = 0; there < perProvider; there++) {
-      for (const { id, providerId } of due) {
-        if (this.#running.size >= maxRunning) return;
-        if (this.#running.has(id) || this.#runningAt(providerId) !== there) continue;
-        const revocation = this.deps.store.revocations.get(id);
-        if (revocation) this.#run(revocation);
-      }
-    }
-  }
-
-  #runningAt(providerId: string): number {
-    let count = 0;
-    for (const running of this.#running.values()) if (running.providerId === providerId) count++;
-    return count;
-  }
-
-  #run(revocation: PendingRevocation): void {
-    const { id, connectionId, providerId } = revocation;
-    const ended = this.#attempt(revocation)
-      .catch((error: unknown) => this.deps.log.error({ err: error, revocationId: id }, "revocation failed"))
-      .finally(() => {
-        this.#running.delete(id);
-        this.wake();
-      });
-    this.#running.set(id, { connectionId, providerId, ended });
-  }
-
-  async #attempt(revocation: PendingRevocation): Promise<void> {
-    const outcome = await this.#ask(revocation);
-    if (this.#stop.signal.aborted && outcome.kind === "retry") return;
+  async #attempt(revocation: PendingRevocation, signal: AbortSignal): Promise<void> {
+    const outcome = await this.#ask(revocation, signal);
+    if (signal.aborted && outcome.kind === "retry") return;
     if (outcome.kind !== "retry") return await this.#finish(revocation, outcome);
     const nowMs = this.deps.clock.nowMs();
     if (nowMs - revocation.createdAtMs >= giveUpAfterMs) {
       return await this.#finish(revocation, { kind: "refused", reason: outcome.reason });
     }
     const attempts = revocation.attempts + 1;
-    const delayMs = Math.max(
-      minRetryMs,
-      outcome.retryAfterMs ?? 0,
-      fullJitterMs(retryBackoff, attempts, this.deps.random()),
-    );
+    const delayMs = retryDelayMs(retryBackoff, attempts, this.deps.random(), outcome.retryAfterMs);
     const { connectionId, providerId } = revocation;
     this.deps.log.warn(
       { connectionId, providerId, reason: outcome.reason, attempts },
@@ -152,7 +113,7 @@ export class Revoker {
     });
   }
 
-  async #ask(revocation: PendingRevocation): Promise<RevocationOutcome> {
+  async #ask(revocation: PendingRevocation, signal: AbortSignal): Promise<RevocationOutcome> {
     const { tokenExpiresAtMs } = revocation;
     if (tokenExpiresAtMs !== undefined && this.deps.clock.nowMs() >= tokenExpiresAtMs) {
       return { kind: "refused", reason: tokenExpired };
@@ -165,7 +126,6 @@ export class Revoker {
       const endpoint = profile.oauth2.revocationUrl || server.revocationEndpoint;
       if (endpoint === undefined) return { kind: "refused", reason: "no_revocation_endpoint" };
       const { tokenTypeHint } = revocation;
-      const { signal } = this.#stop;
       const boundTo = revocation.binding;
       return await this.deps.grants.revoke({
         server,

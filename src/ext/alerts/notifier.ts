@@ -1,9 +1,10 @@
 import { setMaxListeners } from "node:events";
 import { newId } from "../../model/ids.js";
 import { problemMessages } from "../../model/problem_reason.js";
-import { type Backoff, fullJitterMs } from "../../runtime/backoff.js";
+import { type Backoff, retryDelayMs } from "../../runtime/backoff.js";
 import type { Changes } from "../../runtime/changes.js";
-import { type Clock, delay, type Timer } from "../../runtime/clock.js";
+import type { Clock } from "../../runtime/clock.js";
+import { type DueWork, DueWorker } from "../../runtime/due_worker.js";
 import type { Log } from "../../runtime/log.js";
 import type { Store } from "../../store/store.js";
 import type { ConsentLinks } from "./consent_links.js";
@@ -14,7 +15,6 @@ import { type DueLine, outboxIn, outboxOf } from "./outbox/notification_queue.js
 import type { Delivery, NotificationMessage, Receiver } from "./receiver.js";
 
 const backoff: Backoff = { baseMs: 2_000, maxMs: 5 * 60_000 };
-const minPauseMs = 1_000;
 
 /** Receivers that could not be reached: they are asked by one notification at a time, less and less often. */
 class ReceiverPauses {
@@ -37,11 +37,7 @@ class ReceiverPauses {
 
   failed(receiver: string, retryAfterMs: number | undefined): void {
     const failures = (this.#failing.get(receiver)?.failures ?? 0) + 1;
-    const waitMs = Math.max(
-      minPauseMs,
-      retryAfterMs ?? 0,
-      fullJitterMs(backoff, failures, this.deps.random()),
-    );
+    const waitMs = retryDelayMs(backoff, failures, this.deps.random(), retryAfterMs);
     this.#failing.set(receiver, { failures, untilMs: this.deps.clock.nowMs() + waitMs });
   }
 }
@@ -49,22 +45,22 @@ class ReceiverPauses {
 /** A receiver that takes nothing for so long is not notified any more. */
 const giveUpAfterMs = 24 * 60 * 60_000;
 const retryBackoff: Backoff = { baseMs: 5_000, maxMs: 30 * 60_000 };
-/** Full jitter may draw 0; a receiver is not asked again sooner than this. */
-const minRetryMs = 1_000;
-const maxSleepMs = 30_000;
 const perReceiver = 4;
 const batch = 256;
 /** What is being sent when the daemon stops may end by itself for so long. */
-const stopPatienceMs = 2_000;
+const stopMs = 2_000;
+
+/** What is sent next; without a line, what has become due for the outbox. */
+interface Due extends DueWork {
+  readonly line: DueLine | undefined;
+}
 
 /** Sends what is in the outbox: in order per receiver and subject, again and again for a day. A dead receiver holds up no other. */
 export class Notifier {
-  readonly #running = new Map<string, { readonly receiver: string; readonly ended: Promise<void> }>();
+  readonly #worker: DueWorker<Due>;
   readonly #pauses: ReceiverPauses;
-  readonly #cut = new AbortController();
-  #timer: Timer | undefined;
-  #isOpen = false;
-  #isTelling = false;
+  /** Of tests, which are not in the outbox. */
+  readonly #ended = new AbortController();
 
   constructor(
     private readonly deps: {
@@ -80,9 +76,19 @@ export class Notifier {
       readonly onOutcome: (outcome: "taken" | "failed" | "given_up") => void;
     },
   ) {
+    const { clock, log } = deps;
+    // A test goes to all receivers at once.
+    setMaxListeners(0, this.#ended.signal);
     this.#pauses = new ReceiverPauses(deps);
-    // What is sent to all receivers at a time.
-    setMaxListeners(0, this.#cut.signal);
+    this.#worker = new DueWorker({
+      ...{ clock, stopMs, atMost: Number.POSITIVE_INFINITY },
+      // While nobody knows whether it is back, one asks.
+      atMostIn: (receiver) => (this.#pauses.isFailing(receiver) ? 1 : perReceiver),
+      next: () => this.#next(),
+      run: (due, signal) => (due.line === undefined ? this.#putExpiries() : this.#attempt(due.line, signal)),
+      onError: (error, { line }) =>
+        log.error({ err: error, receiver: line?.receiver }, "a notification failed"),
+    });
     // Most commits put nothing into the outbox, and are announced to watchers while this is asked.
     deps.changes.on("connections", () => {
       if (deps.outbox.consumeDirtyFlag()) this.wake();
@@ -90,38 +96,18 @@ export class Notifier {
   }
 
   start(): void {
-    if (this.deps.receivers().length === 0) return;
-    this.#isOpen = true;
-    this.wake();
+    if (this.deps.receivers().length > 0) this.#worker.start();
   }
 
   /** Looks at the outbox. */
   wake(): void {
-    if (!this.#isOpen) return;
-    const nowMs = this.deps.clock.nowMs();
-    let sleepMs = this.#tellExpiries(nowMs);
-    for (const due of outboxIn(this.deps.store).due(2 * perReceiver)) {
-      const key = keyOf(due);
-      if (this.#running.has(key)) continue;
-      const atMs = Math.max(due.nextAttemptMs, this.#pauses.untilMs(due.receiver));
-      if (atMs > nowMs) sleepMs = Math.min(sleepMs, atMs - nowMs);
-      else if (this.#hasRoom(due.receiver)) this.#run(key, due);
-    }
-    this.#timer?.cancel();
-    this.#timer = this.deps.clock.setTimer(sleepMs, () => this.wake());
+    this.#worker.wake();
   }
 
   /** What is being sent may end; what does not is cut off and stays in the outbox. */
   async stop(): Promise<void> {
-    this.#isOpen = false;
-    this.#timer?.cancel();
-    const over = new AbortController();
-    const ended = Promise.all([...this.#running.values()].map((each) => each.ended)).finally(() =>
-      over.abort(),
-    );
-    await Promise.race([ended, delay(this.deps.clock, stopPatienceMs, over.signal)]);
-    this.#cut.abort();
-    await ended;
+    await this.#worker.stop();
+    this.#ended.abort();
   }
 
   /** Sends a test to each receiver, or to one, outside of the outbox. */
@@ -142,55 +128,31 @@ export class Notifier {
     return await Promise.all(
       receivers.map(async (receiver) => {
         const message = messageOf(event, this.deps.clock.nowMs(), undefined);
-        return { receiver: receiver.name, delivery: await receiver.send(message, this.#cut.signal) };
+        return { receiver: receiver.name, delivery: await receiver.send(message, this.#ended.signal) };
       }),
     );
   }
 
-  #tellExpiries(nowMs: number): number {
-    const { store, outbox, log } = this.deps;
-    const plans = plannedIn(store);
-    const due = plans.dueExpiries(nowMs, batch);
-    if (due.length > 0 && !this.#isTelling) {
-      this.#isTelling = true;
-      void store
-        .commit((tx) => {
-          for (const { connectionId } of due) outbox.expiring(tx, connectionId);
-        })
-        .catch((error: unknown) =>
-          log.error({ err: error }, "a notification could not be put into the outbox"),
-        )
-        .finally(() => {
-          this.#isTelling = false;
-          this.wake();
-        });
+  /** The first of each receiver and subject, and the tokens that are about to expire. */
+  *#next(): Generator<Due> {
+    const { store } = this.deps;
+    const expiryMs = plannedIn(store).nextExpiryMs;
+    if (expiryMs !== undefined) yield { key: "expiries", lane: "", dueAtMs: expiryMs, line: undefined };
+    for (const line of outboxIn(store).due(2 * perReceiver)) {
+      const dueAtMs = Math.max(line.nextAttemptMs, this.#pauses.untilMs(line.receiver));
+      yield { key: keyOf(line), lane: line.receiver, dueAtMs, line };
     }
-    const nextMs = due.length > 0 ? undefined : plans.nextExpiryMs;
-    return nextMs === undefined ? maxSleepMs : Math.min(maxSleepMs, Math.max(0, nextMs - nowMs));
   }
 
-  #hasRoom(receiver: string): boolean {
-    let there = 0;
-    for (const each of this.#running.values()) if (each.receiver === receiver) there++;
-    // While nobody knows whether it is back, one asks.
-    return there < (this.#pauses.isFailing(receiver) ? 1 : perReceiver);
+  async #putExpiries(): Promise<void> {
+    const { store, outbox, clock } = this.deps;
+    const due = plannedIn(store).dueExpiries(clock.nowMs(), batch);
+    await store.commit((tx) => {
+      for (const { connectionId } of due) outbox.expiring(tx, connectionId);
+    });
   }
 
-  #run(key: string, due: DueLine): void {
-    const ended = this.#attempt(due)
-      .catch((error: unknown) => {
-        // It stays in the outbox; what is wrong with this program must not make it run hot.
-        this.#pauses.failed(due.receiver, undefined);
-        this.deps.log.error({ err: error, receiver: due.receiver }, "notification failed");
-      })
-      .finally(() => {
-        this.#running.delete(key);
-        this.wake();
-      });
-    this.#running.set(key, { receiver: due.receiver, ended });
-  }
-
-  async #attempt(due: DueLine): Promise<void> {
+  async #attempt(due: DueLine, signal: AbortSignal): Promise<void> {
     const { store, log } = this.deps;
     const receiver = this.deps.receivers().find(({ name }) => name === due.receiver);
     const notification = outboxIn(store).first(due);
@@ -199,23 +161,23 @@ export class Notifier {
       log.warn({ receiver: due.receiver }, "notification dropped");
       return await this.#over(due);
     }
-    const delivery = await this.#sent(receiver, notification);
+    const delivery = await this.#sent(receiver, notification, signal);
     if (delivery.kind !== "failed") {
       this.#pauses.answered(due.receiver);
       this.deps.onOutcome(delivery.kind === "taken" ? "taken" : "given_up");
       return await this.#over(due);
     }
     // Cut off by the end of the daemon: it says nothing about the receiver.
-    if (this.#cut.signal.aborted) return;
+    if (signal.aborted) return;
     if (delivery.isUnreachable) this.#pauses.failed(due.receiver, delivery.retryAfterMs);
     else this.#pauses.answered(due.receiver);
     await this.#failed(due, notification, delivery);
   }
 
   /** One that this program cannot send is put off like one that is not taken: the others of its receiver do not wait for it. */
-  async #sent(receiver: Receiver, notification: PendingNotification): Promise<Delivery> {
+  async #sent(receiver: Receiver, notification: PendingNotification, signal: AbortSignal): Promise<Delivery> {
     try {
-      return await receiver.send(await this.#messageOf(notification), this.#cut.signal);
+      return await receiver.send(await this.#messageOf(notification), signal);
     } catch (error) {
       this.deps.log.error({ err: error, receiver: receiver.name }, "notification could not be sent");
       return { kind: "failed", reason: "internal", retryAfterMs: undefined, isUnreachable: false };
@@ -246,7 +208,7 @@ export class Notifier {
     }
     log.warn({ receiver, type, notificationId: id, reason, attempts }, "notification not taken yet");
     this.deps.onOutcome("failed");
-    const waitMs = Math.max(minRetryMs, retryAfterMs ?? 0, fullJitterMs(retryBackoff, attempts, random()));
+    const waitMs = retryDelayMs(retryBackoff, attempts, random(), retryAfterMs);
     await store.commit((tx) => outboxOf(tx).putOff(due, { ...notification, attempts }, nowMs + waitMs));
   }
 

@@ -1,5 +1,6 @@
-import { type Backoff, fullJitterMs } from "../../../runtime/backoff.js";
-import type { Clock, Timer } from "../../../runtime/clock.js";
+import { type Backoff, retryDelayMs } from "../../../runtime/backoff.js";
+import type { Clock } from "../../../runtime/clock.js";
+import { DueTimes, type DueWork, DueWorker } from "../../../runtime/due_worker.js";
 import type { Log } from "../../../runtime/log.js";
 
 export interface ReconcileQueueDeps {
@@ -16,39 +17,37 @@ const backoff: Backoff = { baseMs: 1_000, maxMs: 120_000 };
 
 /** Reconciles each object that was named, one at a time for each, and again after a failure. */
 export class ReconcileQueue {
-  readonly #waiting = new Set<string>();
-  readonly #running = new Map<string, Promise<void>>();
-  readonly #timers = new Map<string, Timer>();
+  readonly #times = new DueTimes();
   readonly #failures = new Map<string, number>();
-  #isStopped = false;
+  readonly #worker: DueWorker<DueWork>;
 
-  constructor(private readonly deps: ReconcileQueueDeps) {}
+  constructor(private readonly deps: ReconcileQueueDeps) {
+    const { clock, log } = deps;
+    this.#worker = new DueWorker({
+      ...{ clock, stopMs: 0, isMonotonic: true },
+      ...{ atMost: maxRunning, atMostIn: () => maxRunning },
+      next: (nowMs) => this.#times.next(nowMs),
+      run: ({ key }) => this.#reconcile(key),
+      onError: (error, { key }) =>
+        log.error({ err: error, object: key }, "an object could not be reconciled"),
+    });
+  }
 
+  /** At once, also where the object waits for another attempt. */
   add(key: string): void {
-    this.#waiting.add(key);
-    this.#begin();
+    this.#later(key, 0);
+    this.#worker.start();
   }
 
   /** Resolves when nothing of it runs. */
   async stop(): Promise<void> {
-    this.#isStopped = true;
-    for (const timer of this.#timers.values()) timer.cancel();
-    await Promise.all(this.#running.values());
+    await this.#worker.stop();
   }
 
-  #begin(): void {
-    for (const key of this.#waiting) {
-      if (this.#isStopped || this.#running.size >= maxRunning) return;
-      if (this.#running.has(key)) continue;
-      this.#waiting.delete(key);
-      this.#timers.get(key)?.cancel();
-      this.#timers.delete(key);
-      this.#running.set(key, this.#run(key));
-    }
-  }
-
-  async #run(key: string): Promise<void> {
+  async #reconcile(key: string): Promise<void> {
     const { reconcile, random, log } = this.deps;
+    // What is added from now on is a change that this attempt may not see.
+    this.#times.delete(key);
     try {
       const againMs = await reconcile(key);
       this.#failures.delete(key);
@@ -60,18 +59,11 @@ export class ReconcileQueue {
         { object: key, reason: (error as Error).message },
         "an object could not be reconciled: trying again",
       );
-      this.#later(key, fullJitterMs(backoff, failures, random()));
+      this.#later(key, retryDelayMs(backoff, failures, random()));
     }
-    this.#running.delete(key);
-    this.#begin();
   }
 
   #later(key: string, delayMs: number): void {
-    if (this.#isStopped) return;
-    this.#timers.get(key)?.cancel();
-    this.#timers.set(
-      key,
-      this.deps.clock.setTimer(delayMs, () => this.add(key)),
-    );
+    this.#times.put(key, this.deps.clock.monotonicMs() + delayMs);
   }
 }
