@@ -216,7 +216,7 @@ export const doors: Readonly<Record<string, string>> = {
   outbound:
     "address_judge json_response network_words outbound outbound_address outbound_exchange outbound_socket provider_networks provider_reach proxy_tunnel retry_after socket_ready web_proxy",
   runtime:
-    "at_most_each_minute backoff bounded_map changes clock keyed_mutex log refused_call secret single_flight steady_sessions stream_sink",
+    "at_most_each_minute backoff bounded_map changes clock due_worker keyed_mutex log refused_call secret single_flight steady_sessions stream_sink",
   server: "listeners",
   "server/api": "api_listener",
   "server/callers": "api_key binding_cookie caller_trace",
