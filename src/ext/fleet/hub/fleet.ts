@@ -283,7 +283,12 @@ export class Fleet implements ListenersHub, DomainHub {
     if (this.hub.role !== "follower" || this.hub.leader === undefined) return "";
     const late = new AbortController();
     const timer = this.options.clock.setTimer(askLeaderMs, () => late.abort());
-    const asked = this.#calls.hand(late.signal, (client, options) => client.reach({ origins: [] }, options));
+    const uncounted = (): void => undefined;
+    const asked = this.#calls.hand(
+      late.signal,
+      (client, options) => client.reach({ origins: [] }, options),
+      uncounted,
+    );
     const answer = await asked.catch(() => "here" as const).finally(() => timer.cancel());
     return answer === "here" ? "" : answer.writeTrouble;
   }

@@ -102,15 +102,22 @@ export class LeaderCalls implements Leader, LeadingRefresher {
     );
   }
 
-  /** For what hubs hand over, to which no position belongs. @throws Unavailable, or the reason of `signal` */
+  /**
+   * For what hubs hand over, to which no position belongs.
+   *
+   * @param onForwarded called as that of the others; nothing is counted for a question that nobody asked this hub
+   * @throws Unavailable, or the reason of `signal`
+   */
   async hand<T extends object>(
     signal: AbortSignal,
     send: (client: FleetClient, options: { readonly signal: AbortSignal }) => Promise<T>,
+    onForwarded = this.deps.onForwarded,
   ): Promise<T | "here"> {
-    return await this.#ask(signal, async (client, options) => ({
+    const sent: Send<T & { readonly position: bigint }> = async (client, options) => ({
       ...(await send(client, options)),
       position: 0n,
-    }));
+    });
+    return await this.#ask(signal, sent, onForwarded);
   }
 
   readonly limited = <T>(work: Promise<T>) => this.#writeLimit.within(work);
@@ -124,15 +131,16 @@ export class LeaderCalls implements Leader, LeadingRefresher {
   async #ask<T extends { readonly position: bigint }>(
     signal: AbortSignal,
     send: Send<T>,
+    onForwarded = this.deps.onForwarded,
   ): Promise<T | "here"> {
-    const { leader, leaderChanged, clock, onForwarded } = this.deps;
+    const { leader, leaderChanged, clock } = this.deps;
     const startedMs = clock.monotonicMs();
     const untilMs = startedMs + answerTimeoutMs;
     for (;;) {
       signal.throwIfAborted();
       const address = leader();
       if (address === "here") return address;
-      const answer = address && (await this.#try(address, startedMs, signal, send));
+      const answer = address && (await this.#try(address, startedMs, signal, send, onForwarded));
       if (answer) {
         onForwarded?.("ok");
         await this.#applied(answer.position);
@@ -152,6 +160,7 @@ export class LeaderCalls implements Leader, LeadingRefresher {
     startedMs: number,
     signal: AbortSignal,
     send: Send<T>,
+    onForwarded: LeaderCallsDeps["onForwarded"],
   ): Promise<T | undefined> {
     try {
       const client = await this.#opened(address, startedMs + answerTimeoutMs);
@@ -161,7 +170,7 @@ export class LeaderCalls implements Leader, LeadingRefresher {
       if (error instanceof HubUnreachable || isNotLeader(error) || isRefused(error)) return undefined;
       signal.throwIfAborted();
       if (!(error instanceof ConnectError)) throw error;
-      this.deps.onForwarded?.("lost");
+      onForwarded?.("lost");
       throw lost(error);
     }
   }

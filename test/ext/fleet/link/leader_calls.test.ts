@@ -238,6 +238,17 @@ describe("a request that waits for an approval at a hub that is killed", () => {
 });
 
 describe("a request that is forwarded", () => {
+  it("is counted, but not a question of this hub itself", async () => {
+    const hub = await world.hub();
+    world.leads(hub.address);
+    const ask = (onForwarded?: () => void) =>
+      world.calls.hand(signal, (client, options) => client.reach({ origins: [] }, options), onForwarded);
+    expect(await ask(() => undefined)).toMatchObject({ writeTrouble: "" });
+    expect(world.forwarded).toEqual([]);
+    await ask();
+    expect(world.forwarded).toEqual(["ok"]);
+  });
+
   it("says whether its caller has waited", async () => {
     const hub = await world.hub();
     world.leads(hub.address);
