@@ -46,7 +46,16 @@ export async function applyStrategy<Body extends RequestBody = RequestBody>(
   credentials: Credentials,
   options: ApplyOptions = {},
 ): Promise<AuthorizedRequest<Body>> {
-  const known = strategyOfShape(strategy);
+  return await applyKnown(request, strategyOfShape(strategy), credentials, options);
+}
+
+/** As `applyStrategy`, of a strategy that `strategyOfShape` returned. @throws StrategyError */
+export async function applyKnown<Body extends RequestBody = RequestBody>(
+  request: ApiRequest<Body>,
+  known: Strategy,
+  credentials: Credentials,
+  options: ApplyOptions,
+): Promise<AuthorizedRequest<Body>> {
   const own = copied(request);
   switch (known.kind) {
     case "oauth2":
