@@ -23,7 +23,9 @@ execFileSync(
 const inStrategies = (name) => `strategies/${name}`;
 /** Files of src/, whose imports name one another. */
 const copied = [
-  ...["api_request", "apply_strategy", "aws_sigv4", "credential_fields", "query"].map(inStrategies),
+  ...["api_request", "apply_strategy", "aws_sigv4", "credential_fields", "known_strategy", "query"].map(
+    inStrategies,
+  ),
   ...["strategy_error", "strategy_shapes"].map(inStrategies),
   "model/credentials/strategy",
   "model/credentials/strategy_config",

@@ -6,12 +6,12 @@ import type { Strategy as StrategyMessage } from "../../gen/nexus/v1/strategy_pb
 import type { Token } from "../../gen/nexus/v1/token_pb.js";
 import {
   type AuthorizedRequest,
-  applyKnown,
   type applyStrategy,
   type BodyHash,
   type Strategy,
   StrategyError,
 } from "../../strategies/apply_strategy.js";
+import { applyKnown } from "../../strategies/known_strategy.js";
 import { strategyOfShape } from "../../strategies/strategy_shapes.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import type { DaemonSession } from "../shell/daemon_command.js";

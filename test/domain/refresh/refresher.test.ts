@@ -353,7 +353,8 @@ describe("Refresher", () => {
   });
 
   it("retries without sending anything when discovery cannot be had", async () => {
-    const profile = await engine.provider("op", { enableDiscovery: true, issuer: "https://op.example" });
+    const discovered = { enableDiscovery: true, issuer: "https://op.example", authUrl: "", tokenUrl: "" };
+    const profile = await engine.provider("op", discovered);
     const { id } = await engine.connection(profile);
     expect(await engine.refresher.refresh(id)).toBe("retry");
     expect(engine.sent).toHaveLength(0);
