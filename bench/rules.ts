@@ -47,7 +47,11 @@ function nanosecondsOf(list: readonly string[], given: typeof asking | undefined
   const permissions = new Permissions([], { text: "", line: 0 }, policy);
   const all = () => permissions;
   const access = { policy, permissionsOf: all, permissionsFor: all, factsOf: () => connection };
-  const judged = new RequestRules({ access: access as never, clock: new SystemClock() });
+  const judged = new RequestRules({
+    access: access as never,
+    clock: new SystemClock(),
+    approver: () => undefined,
+  });
   const run = (times: number): void => {
     for (let at = 0; at < times; at++)
       if (judged.admit(principal, "c", given) instanceof Promise) throw new Error("not allowed");

@@ -73,15 +73,18 @@ export class Daemon {
     const adminKey = loadAdminKey(config, log, resources);
     for (const [name, path] of Object.entries(config.clientKeyFiles))
       tellOfOpenSecret("NEXUS_SIGNING_KEY_FILES", name, path, log);
-    const domain = wireDomain({ ...options, ...grantsOf(known), hub }, resources);
+    const extensions: RunningExtension[] = [];
+    const approver = () => extensions.find((each) => each.approver)?.approver;
+    const domain = wireDomain({ ...options, ...grantsOf(known), hub, approver }, resources);
     const environment = options.environment ?? processEnvironment();
     const keepProfiles = known.find((each) => each.keepProfiles)?.keepProfiles;
     const settings = allSettings(known);
-    const core = { options, resources, domain, templates, environment, settings, keepProfiles };
+    const approvalUrl = (link: string) => extensions.find((each) => each.approvalUrl)?.approvalUrl?.(link);
+    const core = { options, resources, domain, templates, environment, settings, approvalUrl, keepProfiles };
     if (config.access.policyFile !== undefined && !known.some(({ keepsPolicy }) => keepsPolicy))
       throw new StartRefused("NEXUS_POLICY_FILE is set, and this build of nexusd reads no policy files");
     const opened = await Promise.all(known.map((each) => each.open?.(core)));
-    const extensions = opened.filter((each) => each !== undefined);
+    extensions.push(...opened.filter((each) => each !== undefined));
     observe(resources, domain, clock);
     hub?.observe();
     const made = await makeListeners(options, resources, domain, { adminKey, templates, hub, extensions });
@@ -105,7 +108,8 @@ export class Daemon {
     if (!hub) await this.#startExtensions(false);
     try {
       const term = { begin: () => this.#beginTerm(), end: () => this.#rest() };
-      await hub?.open({ domain, services, pages, term });
+      const approver = extensions.find((each) => each.approver)?.approver;
+      await hub?.open({ domain, services, pages, term, approver });
       await this.listeners.open();
     } catch (error) {
       // Without a database a commit of its reign waits until `close`.

@@ -1,3 +1,4 @@
+import type { AskApprovers } from "../domain/access/request_rules.js";
 import type { BrowserPages } from "../server/pages/browser_pages.js";
 import type { BoundService } from "../service/pipeline/bound_service.js";
 import type { DomainHub, ListenersHub } from "./hub/hub_interfaces.js";
@@ -21,6 +22,8 @@ export interface DaemonHub extends ListenersHub, DomainHub {
     readonly services: readonly BoundService[];
     readonly pages: BrowserPages;
     readonly term: LeaderTerm;
+    /** Who is asked about held requests by this daemon alone. */
+    readonly approver: AskApprovers | undefined;
   }): Promise<void>;
   resign(): Promise<void>;
   /** The process ends at once. @param isDiskFailed since its store could not be written */

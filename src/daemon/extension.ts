@@ -2,6 +2,7 @@ import type { Catalogue } from "../catalogue/catalogue.js";
 import type { Config, ExtensionSettings } from "../config/config.js";
 import type { Setting } from "../config/settings.js";
 import type { AuthenticateOptions } from "../domain/access/authenticate.js";
+import type { AskApprovers } from "../domain/access/request_rules.js";
 import type { FollowOutcome } from "../domain/consent/consent_types.js";
 import type { OpenMcpServers } from "../domain/providers/mcp_servers.js";
 import type { GrantTypeRow } from "../domain/token_endpoint/grant_type.js";
@@ -36,6 +37,8 @@ export interface Core {
   readonly environment: NodeJS.ProcessEnv;
   /** All that the daemon knows. */
   readonly settings: readonly Setting[];
+  /** The page for approvers that a link of a held request leads to; undefined where no browser reaches one. */
+  readonly approvalUrl: (link: string) => string | undefined;
   /** Of the extension that reads manifests; undefined where there is none. */
   readonly keepProfiles?: KeepProfiles | undefined;
 }
@@ -75,6 +78,10 @@ export interface RunningExtension {
   listeners?(ground: PagesGround): ExtensionListeners;
   /** What the `http` listeners answer beside calls, by the services that they serve. */
   routes?(services: readonly BoundService[], onUnexpected: OnUnexpected): Routes;
+  /** Asks people about requests that a rule holds. */
+  readonly approver?: AskApprovers;
+  /** See `Core.approvalUrl`. */
+  approvalUrl?(link: string): string | undefined;
   /** Where a link below `/c/` leads. */
   followLink?(code: string): Promise<FollowOutcome>;
   /** Runs at each hub of a fleet, also where another one leads. */

@@ -1,3 +1,4 @@
+import type { AskApprovers } from "../domain/access/request_rules.js";
 import { CredentialReader, TokenCache } from "../domain/credentials/credential_reader.js";
 import { CredentialVault } from "../domain/credentials/credential_vault.js";
 import { CredentialWriter } from "../domain/credentials/credential_writer.js";
@@ -33,6 +34,8 @@ export type DomainOptions = Pick<
   readonly mcpServers?: OpenMcpServers | undefined;
   /** What makes the daemon a hub of a fleet. */
   readonly hub?: DomainHub | undefined;
+  /** Who is asked about held requests. */
+  readonly approver?: () => AskApprovers | undefined;
 };
 export type DomainResources = Pick<Resources, "store" | "opened" | "spoolFile" | "metrics">;
 export type Shared = ReturnType<typeof sharedParts>;

@@ -5,7 +5,7 @@ import { ApiKeys } from "../domain/access/api_keys.js";
 import { ConnectionNames } from "../domain/access/connection_names.js";
 import { DeniedAccessAudit } from "../domain/access/denied_access_audit.js";
 import { RequestGate } from "../domain/access/request_gate.js";
-import { RequestRules } from "../domain/access/request_rules.js";
+import { type AskApprovers, RequestRules } from "../domain/access/request_rules.js";
 import { SeenIds } from "../domain/access/seen_ids.js";
 import { StreamRegistry } from "../domain/access/stream_registry.js";
 import { VisibleConnections } from "../domain/access/visible_connections.js";
@@ -39,7 +39,10 @@ export type Domain = ReturnType<typeof wireDomain>;
 export function wireDomain(options: DomainOptions, resources: DomainResources) {
   const shared = sharedParts(options, resources);
   const { hub, readAudit, clock, log } = shared;
-  const access = accessParts(shared);
+  const access = accessParts(shared, () => {
+    const own = options.approver?.();
+    return own && (options.hub?.approver?.(own) ?? own);
+  });
   const refresh = refreshParts(shared, resources);
   const providers = providerParts(shared, options.mcpServers);
   const tokens = tokenParts(shared, refresh, access.rules, options.downscoping);
@@ -65,7 +68,7 @@ export function wireDomain(options: DomainOptions, resources: DomainResources) {
   };
 }
 
-function accessParts(shared: Shared) {
+function accessParts(shared: Shared, approver: () => AskApprovers | undefined) {
   const { store, fleet, changes, clock, log } = shared;
   const keys = new ApiKeys({ store, changes, clock, log });
   const access = new AccessControl({ store, changes, clock, keys });
@@ -81,7 +84,7 @@ function accessParts(shared: Shared) {
     guard: { access, gate: new RequestGate({ access, names, store, mcpNames }), deniedAccess, fleet },
     explainer: new AccessExplainer({ access, store }),
     seen: new VisibleConnections({ store }),
-    rules: new RequestRules({ access, clock }),
+    rules: new RequestRules({ access, clock, approver }),
     streams: new StreamRegistry({ clock }),
   };
 }

@@ -1,7 +1,7 @@
 import { AccessControl } from "../../src/domain/access/access_control.js";
 import { ConnectionNames } from "../../src/domain/access/connection_names.js";
 import { RequestGate } from "../../src/domain/access/request_gate.js";
-import { RequestRules } from "../../src/domain/access/request_rules.js";
+import { type AskApprovers, RequestRules } from "../../src/domain/access/request_rules.js";
 import { ConnectionImporter } from "../../src/domain/connections/connection_importer.js";
 import { Connections } from "../../src/domain/connections/connections.js";
 import { ImportRecovery } from "../../src/domain/connections/import_recovery.js";
@@ -68,6 +68,8 @@ export class WiredDomain {
   readonly access: AccessControl;
   readonly names: ConnectionNames;
   readonly rules: RequestRules;
+  /** Asked about requests that a rule holds. */
+  approver: AskApprovers | undefined;
   readonly downscoped: Downscoping;
   readonly rejected: RejectedTokens;
   readonly acquirer: TokenAcquirer;
@@ -189,7 +191,7 @@ export class WiredDomain {
     const { maxRejectionsPerHour = 12 } = options;
     const limit = new RefreshLimit({ clock, maxRejectionsPerHour });
     const access = new AccessControl({ ...shared, keys: { find: () => undefined } as never });
-    const rules = new RequestRules({ access, clock });
+    const rules = new RequestRules({ access, clock, approver: () => this.approver });
     this.access = access;
     this.rules = rules;
     this.tokens = new Tokens({

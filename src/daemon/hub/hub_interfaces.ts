@@ -1,3 +1,4 @@
+import type { AskApprovers } from "../../domain/access/request_rules.js";
 import type { CredentialReaderDeps } from "../../domain/credentials/credential_reader.js";
 import type { Refresher, Refreshes } from "../../domain/refresh/refresher.js";
 import type { TokenAcquirerDeps } from "../../domain/tokens/acquire/token_acquirer.js";
@@ -30,6 +31,8 @@ export interface DomainHub {
   readonly sending: { maySend(): boolean };
   /** The same way out to providers, whose outcomes this hub notes. Undefined at a spoke, which calls none. */
   watched?(outbound: OutboundFetch): OutboundFetch;
+  /** Asks at the hub that leads. Undefined where each asks by itself. */
+  approver?(own: AskApprovers): AskApprovers;
   /** Refreshes at the hub that leads. */
   refresher(own: Refresher): Refreshes;
   /** Of a spoke, whose connections are copies of a hub's: what the copy does not have is a hub's to do. */

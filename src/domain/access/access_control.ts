@@ -61,8 +61,7 @@ export class AccessControl {
   readonly #views = new WeakMap<object, View>();
   #policy: Policy | undefined;
   #grants: Policy | undefined;
-  /** Whether an administrator stopped this principal, whatever proves who it is. */
-  isStopped: (name: string) => boolean = () => false;
+  #stopped: ReadonlySet<string> = new Set();
 
   constructor(private readonly deps: AccessControlDeps) {
     deps.changes.on("principalEnded", (name) => {
@@ -96,6 +95,14 @@ export class AccessControl {
     else this.#grants = policy;
     this.#permissions.clear();
     for (const holds of [...this.#holds.values()]) for (const hold of [...holds]) this.#judge(hold);
+  }
+
+  /** Principals that an administrator stopped, whatever proves who they are. What those do that were stopped or let go since is ended. */
+  setStopped(names: ReadonlySet<string>): void {
+    const before = this.#stopped;
+    this.#stopped = names;
+    for (const name of new Set([...before, ...names]))
+      if (before.has(name) !== names.has(name)) this.deps.changes.emit("principalEnded", name);
   }
 
   /** What this principal may do, whether or not its key or token is still valid. */
@@ -238,7 +245,7 @@ export class AccessControl {
   #compile(name: string): Permissions {
     if (name === "owner" || name === "admin")
       return new Permissions([ofDataFolder], ofDataFolder.place, this.#policy);
-    if (this.isStopped(name)) return new Permissions([], place(stopped(name)));
+    if (this.#stopped.has(name)) return new Permissions([], place(stopped(name)));
     const bound = this.#grants?.ruleFor(name) ?? this.#policy?.ruleFor(name);
     if (!name.startsWith("key:")) {
       const why = this.#policy
@@ -269,7 +276,7 @@ export class AccessControl {
 
   /** Why this principal may not call any more: its API key has ended, or it was stopped. */
   #endOf(name: string): Unauthenticated | undefined {
-    if (this.isStopped(name)) return new Unauthenticated(stopped(name));
+    if (this.#stopped.has(name)) return new Unauthenticated(stopped(name));
     if (!name.startsWith("key:")) return undefined;
     const record = this.deps.keys.find(name.slice("key:".length));
     return record && isLive(record, this.deps.clock.nowMs()) ? undefined : ended(record);

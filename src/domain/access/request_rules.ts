@@ -37,12 +37,14 @@ export type AskApprovers = (held: HeldRequest) => Promise<NexusError | { readonl
  * is for. Every place that gives a token away asks here.
  */
 export class RequestRules {
-  /** Set by what asks people. Without it, what would be asked is denied. */
-  askApprovers: AskApprovers | undefined;
-  /** Set by what has pages for approvers: the URL that a link of a request makes; undefined where no browser reaches it. */
-  approvalUrl: ((link: string) => string | undefined) | undefined;
-
-  constructor(private readonly deps: { readonly access: AccessControl; readonly clock: Clock }) {}
+  constructor(
+    private readonly deps: {
+      readonly access: AccessControl;
+      readonly clock: Clock;
+      /** Undefined where nobody is asked: what would be, is denied. */
+      readonly approver: () => AskApprovers | undefined;
+    },
+  ) {}
 
   /**
    * @returns for the record, when the caller may have the token at once; else a promise that resolves when it may, and rejects with
@@ -115,8 +117,9 @@ export class RequestRules {
 
   async #asked(held: HeldRequest): Promise<Use> {
     const { principal, connection, request, use = {} } = held;
-    const answer = this.askApprovers
-      ? await this.askApprovers(held)
+    const ask = this.deps.approver();
+    const answer = ask
+      ? await ask(held)
       : new PermissionDenied(`${wordsOf(held.rule)} has a person asked, and this daemon asks nobody`);
     if (answer instanceof NexusError) throw refusedBy(answer, use);
     // The rules, and what the caller may, can have changed while it waited.

@@ -53,18 +53,18 @@ export const approvals: Extension = {
       make: stopCommand,
     },
   ],
-  open: async ({ options: { clock }, resources: { store }, domain: { access, changes, rules } }) => {
+  open: async ({ options: { clock }, resources: { store }, domain: { access, changes }, approvalUrl }) => {
     const [{ Approvals }, { Stops }, { approvalService }] = await Promise.all([
       import("./approvals.js"),
       import("./stops.js"),
       import("./approval_service.js"),
     ]);
-    const held = new Approvals({
-      ...{ store, access, changes, clock },
-      urlOf: (link) => rules.approvalUrl?.(link),
-    });
-    rules.askApprovers = (request) => held.ask(request);
+    const held = new Approvals({ store, access, changes, clock, urlOf: approvalUrl });
     const stops = new Stops({ store, access, changes, clock });
-    return { services: [approvalService(held, stops)], stop: async () => held.stop() };
+    return {
+      services: [approvalService(held, stops)],
+      approver: (request) => held.ask(request),
+      stop: async () => held.stop(),
+    };
   },
 };

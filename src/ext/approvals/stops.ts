@@ -27,7 +27,6 @@ export class Stops {
       readonly clock: Clock;
     },
   ) {
-    deps.access.isStopped = (name) => this.#stops.has(name);
     this.#read();
     deps.changes.on("followed", () => this.#read());
   }
@@ -61,15 +60,12 @@ export class Stops {
     this.#read();
   }
 
-  /** Ends what the principals do that were stopped since. */
   #read(): void {
     const bytes = this.deps.store.raw(({ meta }) => meta.getBinary(key)) ?? new Uint8Array();
     if (Buffer.compare(bytes, this.#bytes) === 0) return;
-    const before = this.#stops;
     this.#bytes = bytes;
     this.#stops = decoded(bytes);
-    for (const name of new Set([...before.keys(), ...this.#stops.keys()]))
-      if (before.has(name) !== this.#stops.has(name)) this.deps.changes.emit("principalEnded", name);
+    this.deps.access.setStopped(new Set(this.#stops.keys()));
   }
 }
 

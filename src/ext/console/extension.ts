@@ -47,15 +47,16 @@ async function opened(core: Core): Promise<RunningExtension> {
   const { consoleService } = await import("./sessions/console_service.js");
   const { ConsoleSessions } = await import("./sessions/console_sessions.js");
   const { approvalsPath } = await import("./sessions/console_url.js");
-  const { access, changes, rules } = domain;
+  const { access, changes } = domain;
   const sessions = new ConsoleSessions({ store: resources.store, changes, clock });
   let opened: readonly ConsoleListener[] = [];
   const origin = () => opened.map(({ url }) => url).find((url) => url !== undefined);
-  rules.approvalUrl = (link) => {
+  const approvalUrl = (link: string) => {
     const url = origin();
     return url === undefined ? undefined : `${url}${approvalsPath}/${link}`;
   };
   const common = {
+    approvalUrl,
     services: [consoleService({ sessions, origin })],
     opsPages: { "/status": statusOf(core, origin) },
   };

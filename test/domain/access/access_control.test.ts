@@ -86,7 +86,7 @@ test("a call ends with the proof of its caller, to the millisecond, and never on
 test("a call of a principal that was stopped after it was admitted ends at once, with the reason", () => {
   bind({ userIds: ["ada"] });
   const admitted = access.admit(spoke, "token.read");
-  access.isStopped = () => true;
+  access.setStopped(new Set([spoke.name]));
   const end = vi.fn();
   access.hold(spoke, "token.read", admitted, end, false);
   expect(end.mock.calls).toMatchObject([[{ message: expect.stringContaining("was stopped") }]]);

@@ -83,7 +83,7 @@ describe("a token under rules of requests", () => {
       reason: "SHOW_BODY",
     });
     const held: HeldRequest[] = [];
-    engine.rules.askApprovers = async (one) => {
+    engine.approver = async (one) => {
       held.push(one);
       return { approver: "owner" };
     };
@@ -93,7 +93,7 @@ describe("a token under rules of requests", () => {
     expect(held).toMatchObject([
       { ...asked, principal: proxy, connection: { connectionId: id }, rule: { line: 6 }, policyDigest },
     ]);
-    engine.rules.askApprovers = async () => new PermissionDenied("no");
+    engine.approver = async () => new PermissionDenied("no");
     await expect(get(proxy, asking("POST"))).rejects.toThrow("no");
   });
 
@@ -103,7 +103,7 @@ describe("a token under rules of requests", () => {
     ["the binding of the caller went", undefined, "permission denied: requires token.read"],
   ])("is judged again after a yes when %s meanwhile", async (_, after, ending) => {
     policy(reading);
-    engine.rules.askApprovers = async () => {
+    engine.approver = async () => {
       engine.access.setPolicy(after);
       return { approver: "owner" };
     };

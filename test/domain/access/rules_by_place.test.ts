@@ -31,7 +31,7 @@ describe("the calls of the daemon under rules of requests", () => {
     shown?: RequestName,
   ): Promise<unknown> {
     const { id, userId, providerName } = connection;
-    engine.rules.askApprovers = nobodyAgrees;
+    engine.approver = nobodyAgrees;
     const which = method === getToken ? { connectionId: id } : { providerName, userId };
     return callToken(engine, method, { ...which, ...(shown && { request: shownOf(shown) }) }, principal);
   }

@@ -43,7 +43,7 @@ describe("the use of a credential goes on record", () => {
     "of $name with user, session, rule, approver and trace, in the log and in the span",
     async (method) => {
       engine.access.setPolicy(asks);
-      engine.rules.askApprovers = async () => ({ approver: "key:boss" });
+      engine.approver = async () => ({ approver: "key:boss" });
       const onBehalfOf = { name: "key:claude", restrictions: [] };
       expect(await use(method, { ...proxy, onBehalfOf }, "run-1")).toMatchObject({
         ...{ type: "token_retrieved", principal: "jwt:proxy", agent: "key:claude", userId: "ada" },
@@ -60,7 +60,7 @@ describe("the use of a credential goes on record", () => {
 
   it.each([getToken, acquireToken])("of $name that is refused with the rule", async (method) => {
     engine.access.setPolicy(asks);
-    engine.rules.askApprovers = async () => new PermissionDenied("no");
+    engine.approver = async () => new PermissionDenied("no");
     expect(await use(method, proxy, "run-1")).toMatchObject({
       ...{ type: "token_retrieval_failed", userId: "ada", session: "run-1", rule: line, traceId },
     });

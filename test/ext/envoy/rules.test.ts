@@ -52,7 +52,7 @@ describe("external authorization under rules of requests", () => {
   let id = "";
   beforeAll(async () => {
     id = (await engine.connected()).id;
-    engine.rules.askApprovers = nobodyAgrees;
+    engine.approver = nobodyAgrees;
   });
 
   async function check(request: CheckRequest, called: CallContext): Promise<CheckResponse> {
@@ -226,12 +226,12 @@ describe("external authorization under rules of requests", () => {
   ])("shows approvers that a route leads upstream over %s", async (scheme, isPlain) => {
     engine.access.setPolicy(policyOf("[{ then: ask }]"));
     const asked: unknown[] = [];
-    engine.rules.askApprovers = (held) => {
+    engine.approver = (held) => {
       asked.push(held.request.isPlain);
       return nobodyAgrees(held);
     };
     await wordFor(envoy("write", true, proxy, { [routeFields.upstreamScheme]: scheme }));
-    engine.rules.askApprovers = nobodyAgrees;
+    engine.approver = nobodyAgrees;
     expect(asked).toEqual([isPlain]);
   });
 

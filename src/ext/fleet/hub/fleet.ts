@@ -2,6 +2,7 @@ import type { LeaderTerm } from "../../../daemon/daemon_hub.js";
 import type { DomainHub, ListenersHub } from "../../../daemon/hub/hub_interfaces.js";
 import type { DaemonOptions, Resources } from "../../../daemon/resources.js";
 import type { Domain } from "../../../daemon/wire_domain.js";
+import type { AskApprovers } from "../../../domain/access/request_rules.js";
 import type { Refresher } from "../../../domain/refresh/refresher.js";
 import { FailedPrecondition, NotLeader, StoreFailed } from "../../../model/errors.js";
 import type { OutboundFetch } from "../../../outbound/outbound.js";
@@ -143,6 +144,7 @@ export class Fleet implements ListenersHub, DomainHub {
   readonly lacking = (keyId: string) => this.#standing.lacking(keyId);
   readonly sending = { maySend: () => this.hub.maySend() };
   readonly watched = (outbound: OutboundFetch) => this.#reach.watched(outbound);
+  readonly approver = (own: AskApprovers) => ledApprovals(own, this.#calls, this.options.settings.address);
   readonly refresher = (own: Refresher) => ledRefresher(own, this.#calls);
   readonly catchUp = () => this.hub.catchUp.toNow();
   readonly led = (service: ServiceDefinition) => ledService(service, this.#calls);
@@ -181,21 +183,19 @@ export class Fleet implements ListenersHub, DomainHub {
     readonly services: readonly BoundService[];
     readonly pages: BrowserPages;
     readonly term: LeaderTerm;
+    readonly approver: AskApprovers | undefined;
   }): Promise<void> {
-    const { domain, services, pages, term } = parts;
+    const { domain, services, pages, term, approver } = parts;
     const { config, settings, clock, log } = this.options;
     const { fleet, opened } = this.resources;
     this.#domain = domain;
-    const { rules } = domain;
-    const { askApprovers } = rules;
-    if (askApprovers) rules.askApprovers = ledApprovals(askApprovers, this.#calls, settings.address);
     const service = fleetService({
       isLeader: () => this.leads,
       services,
       refresh: (connectionId, isDemanded, options) =>
         domain.engine.refresher.refresh(connectionId, isDemanded ? "demand" : "due", options),
       page: async (request) => pageOf(await pages.answer(visitOf(request))),
-      hold: heldForOthers(askApprovers, domain.access),
+      hold: heldForOthers(approver, domain.access),
       appendAudit: async (source, entries, via) => {
         await fleet.store.commit((tx) => importOutbox(tx, source, entries, via));
         return entries.at(-1)?.sequence ?? 0n;

@@ -53,8 +53,7 @@ it("keeps the newer session of a caller when one that made room for others ends"
 });
 
 function stop(): void {
-  world.engine.access.isStopped = (name) => name === agent.name;
-  world.engine.changes.emit("principalEnded", agent.name);
+  world.engine.access.setStopped(new Set([agent.name]));
 }
 
 it("ends the session and the tunnels of a caller that is stopped, and opens no other one", async () => {

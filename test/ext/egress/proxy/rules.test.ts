@@ -33,7 +33,7 @@ describe("the requests of a program under rules", () => {
 
   async function send(name: RequestName, principal = proxy, whole?: () => undefined, knowsRules = false) {
     const { userId, providerName } = connection;
-    engine.rules.askApprovers = nobodyAgrees;
+    engine.approver = nobodyAgrees;
     const credentials = new Credentials({
       ...{
         session: sessionFor(engine, principal),

@@ -50,7 +50,7 @@ describe("call_api under rules of requests", () => {
     await new Promise<void>((ready) => void api.listen(0, "127.0.0.1", ready));
     apiBaseUrl = `http://127.0.0.1:${(api.address() as AddressInfo).port}`;
     await engine.connected();
-    engine.rules.askApprovers = nobodyAgrees;
+    engine.approver = nobodyAgrees;
   });
   afterAll(() => void api.close());
 
