@@ -198,15 +198,15 @@ export class Daemon {
     if (!isStuck) domain.spool.save();
     this.listeners.stopServing();
     const stopped = domain.engine.stop().catch(() => undefined);
-    const patience = new Promise<void>((resolve) => setDeadline(clock, abandonMs, resolve));
-    await Promise.race([Promise.all([store.settled(), stopped]), patience]);
+    const deadline = new Promise<void>((resolve) => setDeadline(clock, abandonMs, resolve));
+    await Promise.race([Promise.all([store.settled(), stopped]), deadline]);
     await hub?.drainOutbox();
     if (isStuck) domain.spool.save();
     return await Promise.race([store.settled().then(() => true), delay(clock, 1).then(() => false)]);
   }
 
   /**
-   * Says goodbye to watchers, lets calls and refreshes under way end and be stored, and closes. What takes longer than
+   * Tells watchers to reconnect, lets calls and refreshes under way end and be stored, and closes. What takes longer than
    * `drainTimeoutMs` is cut off; a refresh that is cut off finds its intent at the next start.
    */
   async stop(): Promise<void> {

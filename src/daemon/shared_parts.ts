@@ -76,7 +76,7 @@ export function sharedParts(options: DomainOptions, { store, opened }: DomainRes
     ...{ grants, grantTypes, sources, writer, tracing, clock, random, log },
     reader: new CredentialReader({
       ...{ vault, clock, cache: new TokenCache(changes) },
-      store: options.hub?.elsewhere?.withoutProfiles(store) ?? store,
+      store: options.hub?.hubOnlyParts?.withoutProfiles(store) ?? store,
     }),
     revocations: new RevocationQueue({ vault, clock }),
     mcpNames: new McpServerNames({ store }),

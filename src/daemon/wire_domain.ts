@@ -50,7 +50,7 @@ export function wireDomain(options: DomainOptions, resources: DomainResources) {
   const connections = connectionParts(shared, refresh, providers);
   const acquiring = {
     ...{ ...shared, ...access, ...access.guard, ...tokens, ...connections },
-    ...shared.fleet?.elsewhere?.links,
+    ...shared.fleet?.hubOnlyParts?.links,
     making: new KeyedMutex<string>(),
   };
   return {
@@ -136,8 +136,8 @@ function rejectionParts(
   const rejected = new RejectedTokens({ store, clock, reader, refresher, limit, apiNonces, mcp, stepUps });
   const injecting = {
     apiNonces,
-    tokens: fleet?.elsewhere?.unboundTokens(tokens) ?? tokens,
-    rejected: fleet?.elsewhere?.reports ?? rejected,
+    tokens: fleet?.hubOnlyParts?.unboundTokens(tokens) ?? tokens,
+    rejected: fleet?.hubOnlyParts?.reports ?? rejected,
   };
   return { rejected, injecting };
 }

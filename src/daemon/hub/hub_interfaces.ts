@@ -12,7 +12,7 @@ import type { FleetControl } from "../../service/services/fleet_control_service.
 import type { MemberStatus } from "../../service/services/status_service.js";
 
 /** What a spoke has instead of the parts that only a hub has. */
-export interface Elsewhere {
+export interface HubOnlyParts {
   /** What makes links and connections. */
   readonly links: Pick<TokenAcquirerDeps, "requests" | "unattended">;
   /** What acts on a report. */
@@ -36,7 +36,7 @@ export interface DomainHub {
   /** Refreshes at the hub that leads. */
   refresher(own: Refresher): Refreshes;
   /** Of a spoke, whose connections are copies of a hub's: what the copy does not have is a hub's to do. */
-  readonly elsewhere?: Elsewhere;
+  readonly hubOnlyParts?: HubOnlyParts;
   following(): true | string;
   /** Brings the copy of this hub to where the fleet is now, as far as the database can be asked. */
   catchUp(): Promise<void>;

@@ -3,7 +3,7 @@ import type { RefreshOptions, RefreshOutcome } from "./refresh_outcome.js";
 import type { Refreshes } from "./refresher.js";
 
 /** For so long a caller without a deadline of its own waits: less than the 30 s after which most clients give a call up. */
-const patienceMs = 25_000;
+const awaitedMs = 25_000;
 
 /**
  * Refreshes for a caller, who does not wait for as long as a token request may take.
@@ -16,7 +16,7 @@ export function awaitedRefresh(
   options: RefreshOptions = {},
 ): Promise<RefreshOutcome> {
   return new Promise((resolve, reject) => {
-    const timer = clock.setTimer(patienceMs, () => resolve("retry"));
+    const timer = clock.setTimer(awaitedMs, () => resolve("retry"));
     refresher
       .refresh(connectionId, "demand", options)
       .finally(() => timer.cancel())

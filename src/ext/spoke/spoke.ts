@@ -23,8 +23,8 @@ import type { Vault } from "../../vault/vault.js";
 import { Copies } from "./copies/copies.js";
 import { CopyClock, maxSilenceMs } from "./copies/copy_clock.js";
 import { type CopyPosition, CopyPositionFile } from "./copy_position.js";
-import { elsewhere } from "./elsewhere.js";
 import { forwardedService } from "./forwarded_service.js";
+import { hubOnlyParts } from "./hub_only_parts.js";
 import { OwnReads } from "./own_reads.js";
 import { HubLinks } from "./upstream/hub_link.js";
 import { IdentityFiles } from "./upstream/identity_files.js";
@@ -65,7 +65,7 @@ export interface SpokeDomain {
 /** What makes a daemon a spoke: its connections are copies of what its identity may see at a hub. */
 export class Spoke implements ListenersHub, DomainHub {
   readonly leads = false;
-  readonly elsewhere = elsewhere;
+  readonly hubOnlyParts = hubOnlyParts;
   /** Nothing is sent to providers from here. */
   readonly sending = { maySend: () => false };
   readonly #links: HubLinks;

@@ -19,7 +19,7 @@ import { callerTrace } from "../callers/caller_trace.js";
 import type { Response } from "../listen/http_message.js";
 import type { OnUnexpected } from "../listen/listener.js";
 import { type ListenerLimits, limitsOf } from "../listen/listener_limits.js";
-import { type ReadPatience, resetResponse, untilUnread } from "../listen/unread_stream.js";
+import { type ReadDeadline, resetResponse, untilUnread } from "../listen/unread_stream.js";
 import { toConnectError, toWireError } from "./wire_answer.js";
 
 const principalKey: ContextKey<Principal> = createContextKey(anyone, { description: "who acts" });
@@ -39,7 +39,7 @@ export function routeServices(options: {
 }): ConnectRouter["handlers"] {
   const { services, onUnexpected, bounds } = options;
   const limits = limitsOf(bounds);
-  const patience = bounds && { clock: bounds.clock, timeoutMs: limits.streamReadTimeoutMs };
+  const readDeadline = bounds && { clock: bounds.clock, timeoutMs: limits.streamReadTimeoutMs };
   const router = createConnectRouter({
     acceptCompression: [],
     // The library's default is 4 GiB.
@@ -50,7 +50,7 @@ export function routeServices(options: {
   for (const { descriptor, methods } of services) {
     const bound = methods.map((method) => [
       method.descriptor.localName,
-      bind(method, onUnexpected, patience),
+      bind(method, onUnexpected, readDeadline),
     ]);
     router.service(descriptor, Object.fromEntries(bound));
   }
@@ -71,7 +71,7 @@ type Implementation = (
 function bind(
   method: BoundMethod,
   onUnexpected: OnUnexpected,
-  patience: ReadPatience | undefined,
+  readDeadline: ReadDeadline | undefined,
 ): Implementation {
   const answer = (error: unknown, signal: AbortSignal): ConnectError => {
     // The reason of the signal is the library's own: it says whether the caller left or its deadline passed.
@@ -97,7 +97,7 @@ function bind(
     const response = values.get(responseKey);
     try {
       const messages = drawn<Message>((sink) => open(request, callContext(context), sink), signal);
-      yield* untilUnread(messages, patience, () => response && resetResponse(response));
+      yield* untilUnread(messages, readDeadline, () => response && resetResponse(response));
     } catch (error) {
       throw answer(error, signal);
     }

@@ -7,7 +7,7 @@ import type { StreamSink, StreamSource } from "../../runtime/stream_sink.js";
 import { frameOf, sharedFrame } from "../../service/messages/shared_message.js";
 import type { CallContext, CallMetadata } from "../../service/pipeline/bound_service.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
-import { breakStream, type ReadPatience, resetStream } from "../listen/unread_stream.js";
+import { breakStream, type ReadDeadline, resetStream } from "../listen/unread_stream.js";
 import { headersOf, metadataOf, trailersOf } from "./grpc_fields.js";
 import { RequestReader } from "./request_reader.js";
 import type { Frame } from "./request_stream.js";
@@ -19,7 +19,7 @@ type GrpcStream = ServerHttp2Stream & { [callKey]?: GrpcCall };
 const withTrailers = { waitForTrailers: true, sendDate: false } as const;
 const ended = { endStream: true, sendDate: false } as const;
 
-/** Why the signal of a call aborts, made once: a `DOMException` with its stack is dear, and no call has anything to add to it. */
+/** Why the signal of a call aborts, made once: a `DOMException` with its stack costs much, and no call has anything to add to it. */
 const leftReason = new DOMException("the caller left", "AbortError");
 
 export interface GrpcCallOptions {
@@ -33,7 +33,7 @@ export interface GrpcCallOptions {
   /** The error that a caller gets when a stream ends. */
   readonly toWire: (error: unknown) => WireError;
   /** For clients that do not read; without it they are waited for. */
-  readonly patience: ReadPatience | undefined;
+  readonly readDeadline: ReadDeadline | undefined;
   /** The stream is closed, by either side. */
   readonly onClose: (stream: ServerHttp2Stream) => void;
 }
@@ -146,7 +146,7 @@ export class GrpcCall implements CallContext, StreamSink<Message> {
     this.guard(() => {
       this.#respondOnce();
       this.stream.end(frame);
-      this.#startPatience();
+      this.#startReadDeadline();
     });
   }
 
@@ -158,20 +158,20 @@ export class GrpcCall implements CallContext, StreamSink<Message> {
     if (!this.#isUnread) {
       this.#isUnread = true;
       this.stream.once("drain", onDrain);
-      this.#startPatience();
+      this.#startReadDeadline();
     }
     return false;
   }
 
-  #startPatience(): void {
-    const { patience } = this.#options;
-    this.#unread ??= patience?.clock.setTimer(patience.timeoutMs, () => resetStream(this.stream));
+  #startReadDeadline(): void {
+    const { readDeadline } = this.#options;
+    this.#unread ??= readDeadline?.clock.setTimer(readDeadline.timeoutMs, () => resetStream(this.stream));
   }
 
   /** The status goes behind what was written, and is waited for as long as a message: its stream has given its place back already. */
   #endStream(): void {
     this.stream.end();
-    this.#startPatience();
+    this.#startReadDeadline();
   }
 
   drained(): void {
@@ -207,7 +207,7 @@ export class GrpcCall implements CallContext, StreamSink<Message> {
         return;
       }
       this.stream.respond({ ...headersOf(this.#metadata), ...trailersOf(error, this.#metadata) }, ended);
-      this.#startPatience();
+      this.#startReadDeadline();
       this.#refuseRest();
     });
   }

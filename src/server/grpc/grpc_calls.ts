@@ -113,7 +113,7 @@ export class GrpcCalls {
       },
       onBroken: (error) => onUnexpected(error, name),
       toWire: (error) => toWireError(error, neverAborted, name, onUnexpected),
-      patience: { clock, timeoutMs: limits.streamReadTimeoutMs },
+      readDeadline: { clock, timeoutMs: limits.streamReadTimeoutMs },
       onClose: (stream) => resets.closed(stream),
     };
   }

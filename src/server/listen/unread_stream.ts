@@ -3,7 +3,7 @@ import type { Clock } from "../../runtime/clock.js";
 import { isHttp2, type Response } from "./http_message.js";
 
 /** How long a stream waits for a client that does not read what was sent. */
-export interface ReadPatience {
+export interface ReadDeadline {
   readonly clock: Clock;
   readonly timeoutMs: number;
 }
@@ -14,11 +14,11 @@ export interface ReadPatience {
  */
 export async function* untilUnread<T>(
   source: AsyncIterable<T>,
-  patience: ReadPatience | undefined,
+  readDeadline: ReadDeadline | undefined,
   reset: () => void,
 ): AsyncGenerator<T, void> {
   for await (const message of source) {
-    const timer = patience?.clock.setTimer(patience.timeoutMs, reset);
+    const timer = readDeadline?.clock.setTimer(readDeadline.timeoutMs, reset);
     try {
       yield message;
     } finally {

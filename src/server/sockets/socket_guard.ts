@@ -6,7 +6,7 @@ import { addressKey } from "./address_key.js";
 const silenceMs = 10_000;
 
 /** Time a connection of a crowd has to show its credential before a newer one may take its place: TLS with a thousand of them takes a second or two. */
-const crowdPatienceMs = 5_000;
+const crowdGraceMs = 5_000;
 /** Where no address holds more of the places of unauthenticated callers than this, a crowd came and not one flood. */
 const crowdShare = 1 / 10;
 
@@ -131,7 +131,7 @@ export class SocketGuard {
     const withIt = (this.#unauthenticated.get(address)?.size ?? 0) + 1;
     if (withIt < most) return false;
     const [, sinceMs = 0] = this.#oldest() ?? [];
-    const isYoung = this.#options.clock.monotonicMs() - sinceMs < crowdPatienceMs;
+    const isYoung = this.#options.clock.monotonicMs() - sinceMs < crowdGraceMs;
     return isYoung && most <= maxUnauthenticated * crowdShare;
   }
 

@@ -91,7 +91,7 @@ export class WatchHub {
     for (const subscriber of this.#toAll) visit(subscriber);
   }
 
-  /** Asks every stream to say goodbye and end; resolves when the last one has. */
+  /** Asks every stream to send a drain and end; resolves when the last one has. */
   async drain(): Promise<void> {
     this.#draining = true;
     const empty = new Promise<void>((resolve) => (this.size === 0 ? resolve() : this.#drained.add(resolve)));

@@ -133,7 +133,7 @@ export class WatchStream implements Subscriber, StreamSource, FanoutStream, Book
   /** Does what is due and was not possible before. */
   #settle(): void {
     if (this.#isOver || this.#opening) return;
-    if (this.#followers.hub.draining) this.#sayGoodbye();
+    if (this.#followers.hub.draining) this.#sendDrain();
     else if (!this.#hasRoom) return;
     else if (this.#bookmark) this.#sendBookmark(this.#bookmark);
     else if (this.#pending) this.#catchUp(this.#pending);
@@ -162,7 +162,7 @@ export class WatchStream implements Subscriber, StreamSource, FanoutStream, Book
     this.#pending = undefined;
   }
 
-  #sayGoodbye(): void {
+  #sendDrain(): void {
     this.#send({ kind: "drain", reconnectDelayMs: this.#followers.reconnectDelayMs() });
     if (this.#finish()) this.#sink.end();
   }

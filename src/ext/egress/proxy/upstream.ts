@@ -63,7 +63,7 @@ const idleMs = 30_000;
 const idempotent = ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"];
 /** Servers of HTTP/1.1 may refuse chunks in one of these, and a stream of HTTP/2 may end in an empty frame. */
 const mostlyEmpty = ["GET", "HEAD", "OPTIONS", "DELETE"];
-/** Made once: a stack is dear. */
+/** Made once: a stack costs much. */
 export const over = new Error("the request is over");
 
 /** A connection of HTTP/2, and the streams that are open or about to be. */

@@ -1,4 +1,4 @@
-import type { Elsewhere } from "../../daemon/hub/hub_interfaces.js";
+import type { HubOnlyParts } from "../../daemon/hub/hub_interfaces.js";
 import { needsProof } from "../../model/credentials/strategy.js";
 import { NotLeader } from "../../model/errors.js";
 
@@ -8,7 +8,7 @@ const never = (): never => {
 };
 
 /** The hub alone knows its allowlist of return URLs, and how each connection's token is sent. */
-export const elsewhere: Elsewhere = {
+export const hubOnlyParts: HubOnlyParts = {
   links: {
     requests: { request: never, openRequest: never, pendingLink: never, checkReturnUrl: () => undefined },
     unattended: { profileFor: never, connect: never },
