@@ -220,7 +220,7 @@ export class Daemon {
     const closed = this.listeners.close(force.signal);
     const atRest = hub ? hub.resign() : this.#rest();
     const others = this.#extensions(true).map((each) => each.stop?.());
-    await Promise.race([Promise.all([domain.hub.drain(), atRest, ...others]), deadline]);
+    await Promise.race([Promise.all([domain.subscribers.drain(), atRest, ...others]), deadline]);
     await closed;
     timer.cancel();
     domain.spool.save();
@@ -275,9 +275,13 @@ function loadAdminKey({ access, dataDir }: Config, log: Log, { newKeys }: Resour
 }
 
 /** Gauges are read when they are scraped. */
-function observe({ metrics, store, tls }: Resources, { hub, engine, spool }: Domain, clock: Clock): void {
+function observe(
+  { metrics, store, tls }: Resources,
+  { subscribers, engine, spool }: Domain,
+  clock: Clock,
+): void {
   metrics.observe(() => store.countByStatus(), {
-    nexus_watch_subscribers: () => hub.size,
+    nexus_watch_subscribers: () => subscribers.size,
     nexus_refresh_queue_lag_seconds: () => engine.lagMs() / 1000,
     nexus_refreshes_running: () => engine.load.running,
     nexus_refreshes_waiting: () => engine.load.waiting,

@@ -15,7 +15,7 @@ import { KeyFiles } from "../domain/token_endpoint/key_files.js";
 import { TokenEndpointClient } from "../domain/token_endpoint/token_endpoint_client.js";
 import type { OpenDownscoping } from "../domain/tokens/downscoping.js";
 import { ReadAudit } from "../domain/tokens/read_audit.js";
-import { WatchHub } from "../domain/tokens/watch/watch_hub.js";
+import { Subscribers } from "../domain/tokens/watch/subscribers.js";
 import { noTracing } from "../model/tracing.js";
 import { fetchDiscoveryDocument, fetchServerMetadata } from "../oauth/discovery.js";
 import { createOutboundFetch } from "../outbound/outbound.js";
@@ -82,7 +82,7 @@ export function sharedParts(options: DomainOptions, { store, opened }: DomainRes
     mcpNames: new McpServerNames({ store }),
     readAudit: new ReadAudit({ store, clock, log }),
     downscopedAudit: new ReadAudit({ store, clock, log, maxEntries: maxDownscopedReads }),
-    hub: new WatchHub({ changes }),
+    subscribers: new Subscribers({ changes }),
     fleet: options.hub,
     /** One token request per connection. */
     locks: new KeyedMutex<string>(),

@@ -38,7 +38,7 @@ export type Domain = ReturnType<typeof wireDomain>;
 /** Every part of the domain, wired; nothing runs yet. */
 export function wireDomain(options: DomainOptions, resources: DomainResources) {
   const shared = sharedParts(options, resources);
-  const { hub, readAudit, clock, log } = shared;
+  const { subscribers, readAudit, clock, log } = shared;
   const access = accessParts(shared, () => {
     const own = options.approver?.();
     return own && (options.hub?.approver?.(own) ?? own);
@@ -46,7 +46,7 @@ export function wireDomain(options: DomainOptions, resources: DomainResources) {
   const refresh = refreshParts(shared, resources);
   const providers = providerParts(shared, options.mcpServers);
   const tokens = tokenParts(shared, refresh, access.rules, options.downscoping);
-  resources.store.observe(new WatchedReads({ hub, readAudit, clock, log }));
+  resources.store.observe(new WatchedReads({ subscribers, readAudit, clock, log }));
   const connections = connectionParts(shared, refresh, providers);
   const acquiring = {
     ...{ ...shared, ...access, ...access.guard, ...tokens, ...connections },
@@ -151,7 +151,7 @@ function tokenParts(
 ) {
   const {
     config,
-    hub,
+    subscribers,
     readAudit,
     downscopedAudit,
     fleet,
@@ -169,7 +169,7 @@ function tokenParts(
   const limit = new RefreshLimit({ clock, maxRejectionsPerHour: config.limits.maxRejectionsPerHour });
   const tokens = new Tokens({ store, reader, readAudit, clock, refresher, limit, rules, tracing });
   return {
-    hub,
+    subscribers,
     reader: shared.reader,
     readAudit,
     downscopedAudit,
@@ -190,7 +190,7 @@ function tokenParts(
     limit,
     proofs: new TokenProofs({ tokens, clock }),
     watch: new TokenWatch({
-      hub,
+      subscribers,
       random,
       store,
       reader,
@@ -198,17 +198,17 @@ function tokenParts(
       clock,
       seen: new SeenIds({ store, changes }),
     }),
-    connectionWatch: new ConnectionWatch({ store, hub }),
+    connectionWatch: new ConnectionWatch({ store, subscribers }),
   };
 }
 
 /** What the operator asks of the daemon itself. */
 function operationParts(shared: Shared, { engine }: RefreshParts, { opened }: DomainResources) {
-  const { store, clock, hub, fleet } = shared;
+  const { store, clock, subscribers, fleet } = shared;
   return {
     audit: new AuditReader({ store }),
     expiries: new ExpiryCounter({ store, clock }),
-    status: new StatusReader({ store, hub, clock, fleet, engine, version: readVersion() }),
+    status: new StatusReader({ store, subscribers, clock, fleet, engine, version: readVersion() }),
     keyring: new Keyring({ ...shared, ring: opened.vault, source: opened.source }),
   };
 }

@@ -196,7 +196,7 @@ export const doors: Readonly<Record<string, string>> = {
   "domain/token_endpoint": "client_keys grant_type grant_types issuer_metadata token_endpoint_client",
   "domain/tokens": "demanded_refresh downscoping read_audit token_proofs tokens",
   "domain/tokens/report": "rejected_tokens",
-  "domain/tokens/watch": "conflating_subscriber watch_hub",
+  "domain/tokens/watch": "conflating_subscriber subscribers",
   model:
     "errors header_name ids json json_fields json_object limits listen_address problem_reason quantity_text suggestions template_search tracing",
   "model/access":

@@ -2,9 +2,9 @@ import { setImmediate as turn } from "node:timers/promises";
 import { expect } from "vitest";
 import { SeenIds } from "../../src/domain/access/seen_ids.js";
 import { ReadAudit } from "../../src/domain/tokens/read_audit.js";
+import { Subscribers } from "../../src/domain/tokens/watch/subscribers.js";
 import { TokenWatch } from "../../src/domain/tokens/watch/token_watch.js";
 import type { WatchEvent, WatchPosition } from "../../src/domain/tokens/watch/watch_event.js";
-import { WatchHub } from "../../src/domain/tokens/watch/watch_hub.js";
 import type { Principal } from "../../src/model/access/principal.js";
 import { Changes } from "../../src/runtime/changes.js";
 import type { StreamSink, StreamSource } from "../../src/runtime/stream_sink.js";
@@ -120,7 +120,7 @@ export class WatchWorld {
   readonly #clients: readonly Client[];
   readonly #store: Store = openStore();
   readonly #clock = new ManualClock(nowMs);
-  readonly #hub = new WatchHub({ changes: new Changes() });
+  readonly #subscribers = new Subscribers({ changes: new Changes() });
   readonly #watch: TokenWatch;
   #policy = 0;
   #revision = 0n;
@@ -134,7 +134,7 @@ export class WatchWorld {
     const record = (change: (tx: Transaction) => void): Promise<void> => this.#record(change);
     const readAudit = new ReadAudit({ store: { record }, clock: this.#clock, log: silentLog, maxEntries: 4 });
     const seen = new SeenIds({ store, changes: new Changes() });
-    const shared = { store, hub: this.#hub, clock: this.#clock, seen };
+    const shared = { store, subscribers: this.#subscribers, clock: this.#clock, seen };
     this.#watch = new TokenWatch({ ...shared, reader, readAudit, random: () => 0.5 });
     store.onCommitted((changes) => {
       // Not read from the store: what is in it may be newer, and not announced yet.
@@ -142,7 +142,7 @@ export class WatchWorld {
       for (const { connectionId, revision: changedAt } of changes) {
         this.facts.set(connectionId, { changedAt, revision: written?.get(connectionId) });
       }
-      this.#hub.announce(changes);
+      this.#subscribers.announce(changes);
     });
     this.#clients = ["owner", "owner", "key:restricted", "key:restricted"].map(
       (name) => new Client(this, { name, kind: "key", origin: "unix" }),
@@ -156,9 +156,9 @@ export class WatchWorld {
     this.#clock.advance(10_000);
     for (const { source, reportedReason } of this.#clients)
       if (source) expect(reportedReason).toBe("bookmark");
-    await this.#hub.drain();
+    await this.#subscribers.drain();
     expect(this.#clients.filter(({ source }) => source)).toEqual([]);
-    expect([this.#hub.size, this.#clock.pending]).toEqual([0, 0]);
+    expect([this.#subscribers.size, this.#clock.pending]).toEqual([0, 0]);
     await this.#store.close();
     for (const violation of this.#violations) throw violation;
   }

@@ -34,7 +34,7 @@ import { RefreshLimit } from "../../src/domain/tokens/refresh_limit.js";
 import { RejectedTokens } from "../../src/domain/tokens/report/rejected_tokens.js";
 import { StepUps } from "../../src/domain/tokens/report/step_ups.js";
 import { Tokens } from "../../src/domain/tokens/tokens.js";
-import { WatchHub } from "../../src/domain/tokens/watch/watch_hub.js";
+import { Subscribers } from "../../src/domain/tokens/watch/subscribers.js";
 import { extensions } from "../../src/ext/extensions.js";
 import { owner } from "../../src/model/access/principal.js";
 import { defaultLimits } from "../../src/model/limits.js";
@@ -74,7 +74,7 @@ export class WiredDomain {
   readonly rejected: RejectedTokens;
   readonly acquirer: TokenAcquirer;
   readonly apiNonces = new DpopNonces();
-  readonly hub = new WatchHub({ changes: this.changes });
+  readonly subscribers = new Subscribers({ changes: this.changes });
   readonly connections: Connections;
   readonly requests: ConnectionRequests;
   readonly importer: ConnectionImporter;
@@ -208,7 +208,15 @@ export class WiredDomain {
     this.names = names;
     const mcpNames = new McpServerNames({ store });
     const acquiring = {
-      ...{ access, names, clock, hub: this.hub, reader: this.reader, store, tokens: this.tokens },
+      ...{
+        access,
+        names,
+        clock,
+        subscribers: this.subscribers,
+        reader: this.reader,
+        store,
+        tokens: this.tokens,
+      },
       ...{ requests: this.requests, unattended: this.unattended, fleet: options.fleet },
       gate: new RequestGate({ access, names, store, mcpNames }),
       sources,

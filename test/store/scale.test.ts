@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { StatusReader } from "../../src/domain/operations/status_reader.js";
-import { WatchHub } from "../../src/domain/tokens/watch/watch_hub.js";
+import { Subscribers } from "../../src/domain/tokens/watch/subscribers.js";
 import { Changes } from "../../src/runtime/changes.js";
 import { Store } from "../../src/store/store.js";
 import { ManualClock } from "../fakes/manual_clock.js";
@@ -39,7 +39,7 @@ const idle = {
     lagMs: () => 0,
     load: { running: 0, waiting: 0 },
   },
-  hub: new WatchHub({ changes: new Changes() }),
+  subscribers: new Subscribers({ changes: new Changes() }),
   clock: new ManualClock(nowMs),
   version: "1",
 };

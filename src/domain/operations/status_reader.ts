@@ -9,7 +9,7 @@ import { dueAction } from "../../model/refresh/refresh_policy.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { DueEntry, Store } from "../../store/store.js";
 import type { RefreshEngine } from "../refresh/refresh_engine.js";
-import type { WatchHub } from "../tokens/watch/watch_hub.js";
+import type { Subscribers } from "../tokens/watch/subscribers.js";
 
 /** Entries of the queue that are looked at for refreshes: it also holds ends of tokens and of requests. */
 const maxLooks = 256;
@@ -26,7 +26,7 @@ export class StatusReader {
     private readonly deps: {
       readonly store: Store;
       readonly engine: Pick<RefreshEngine, "failingProviders" | "health" | "lagMs" | "load">;
-      readonly hub: WatchHub;
+      readonly subscribers: Subscribers;
       readonly clock: Clock;
       readonly version: string;
       /** Of a hub or a spoke; `following` is true, or what is wrong with its copy. */
@@ -45,7 +45,7 @@ export class StatusReader {
   /** What `/readyz` answers. */
   checks(): ReadinessChecks {
     return {
-      serving: this.deps.hub.draining ? "the daemon is ending" : true,
+      serving: this.deps.subscribers.draining ? "the daemon is ending" : true,
       refreshing: this.deps.engine.health(),
       storing: this.deps.store.isFailed ? "the store takes no more writes" : true,
       ...(this.deps.fleet && { following: this.deps.fleet.following() }),
@@ -66,7 +66,7 @@ export class StatusReader {
       startedAtMs: this.#startedAtMs,
       uptimeMs: this.deps.clock.monotonicMs() - this.#startedMonotonicMs,
       connections,
-      subscribers: this.deps.hub.size,
+      subscribers: this.deps.subscribers.size,
       refreshesRunning: running,
       refreshesWaiting: waiting,
       refreshLagMs: this.deps.engine.lagMs(),
@@ -81,7 +81,7 @@ export class StatusReader {
   }
 
   #stateOf(checks: ReadinessChecks, needsPerson: boolean): DaemonState {
-    if (this.deps.hub.draining) return "draining";
+    if (this.deps.subscribers.draining) return "draining";
     if (!Object.values(checks).every((check) => check === true)) return "not_ready";
     return needsPerson ? "attention" : "ready";
   }

@@ -8,9 +8,9 @@ import { SecretStreams } from "./secret_stream.js";
 
 export function openEnvoy({ options, resources: { store }, domain }: Core, prefix: string): RunningExtension {
   const { clock, log } = options;
-  const { rules, names, hub, reader, readAudit, injecting } = domain;
+  const { rules, names, subscribers, reader, readAudit, injecting } = domain;
   const source = new SecretSource({ store, reader, names, readAudit, log, prefix });
-  const secrets = new SecretStreams({ source, hub, clock, log });
+  const secrets = new SecretStreams({ source, subscribers, clock, log });
   const authorizer = new ProxyAuthorizer({ ...injecting, names, clock });
   return {
     services: [secretDiscoveryService({ secrets, rules }), authorizationService({ authorizer })],

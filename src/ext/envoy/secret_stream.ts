@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { ConflatingSubscriber } from "../../domain/tokens/watch/conflating_subscriber.js";
-import type { WatchHub } from "../../domain/tokens/watch/watch_hub.js";
+import type { Subscribers } from "../../domain/tokens/watch/subscribers.js";
 import { InvalidArgument } from "../../model/errors.js";
 import type { Clock, Timer } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
@@ -24,7 +24,7 @@ export class SecretStreams {
   constructor(
     private readonly deps: {
       readonly source: SecretSource;
-      readonly hub: WatchHub;
+      readonly subscribers: Subscribers;
       readonly clock: Clock;
       readonly log: Log;
     },
@@ -42,7 +42,7 @@ export class SecretStreams {
 
   /**
    * Answers at once with what is named and was not sent before, then whenever one of them is another one. A refused answer is logged
-   * and not sent again. Ends soon after `signal` aborts, the requests end, or the hub drains.
+   * and not sent again. Ends soon after `signal` aborts, the requests end, or the daemon drains.
    *
    * @throws InvalidArgument, Unavailable
    */
@@ -61,7 +61,7 @@ export class SecretStreams {
     const incoming = new SecretRequests(requests, wake);
     signal.addEventListener("abort", wake);
     try {
-      while (!signal.aborted && !this.deps.hub.draining && !incoming.ended) {
+      while (!signal.aborted && !this.deps.subscribers.draining && !incoming.ended) {
         const request = incoming.take();
         if (request) {
           // The proxy has not seen the newest answer yet: it will acknowledge that one too, with all the names it wants then.
@@ -69,7 +69,7 @@ export class SecretStreams {
           if (request.refusal) this.#logRefusal(request.refusal, names, sent);
           names = namesOf(request.names);
           for (const name of sent.keys()) if (!names.includes(name)) sent.delete(name);
-          this.deps.hub.unsubscribe(subscriber);
+          this.deps.subscribers.unsubscribe(subscriber);
           subscriber = this.#subscribe(names, caller);
           due = new Set(names);
         }
@@ -101,7 +101,7 @@ export class SecretStreams {
     } finally {
       timer?.cancel();
       signal.removeEventListener("abort", wake);
-      this.deps.hub.unsubscribe(subscriber);
+      this.deps.subscribers.unsubscribe(subscriber);
     }
   }
 
@@ -119,7 +119,7 @@ export class SecretStreams {
       userId: undefined,
       sees: (change) => view.seesChange(change),
     });
-    this.deps.hub.subscribe(subscriber);
+    this.deps.subscribers.subscribe(subscriber);
     return subscriber;
   }
 

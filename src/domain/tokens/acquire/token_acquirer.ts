@@ -14,7 +14,7 @@ import type { CurrentToken } from "../../credentials/credential_reader.js";
 import type { TokenSources } from "../../token_endpoint/grant_types.js";
 import type { Tokens } from "../tokens.js";
 import { ConflatingSubscriber } from "../watch/conflating_subscriber.js";
-import type { WatchHub } from "../watch/watch_hub.js";
+import type { Subscribers } from "../watch/subscribers.js";
 import {
   type ConsentReason,
   Decider,
@@ -256,16 +256,16 @@ function changedSince(last: Outcome, now: Outcome): boolean {
 const linkOf = ({ link }: LinkAnswer) => link.device?.userCode ?? link.authUrl;
 
 interface NewsWaitDeps {
-  readonly hub: WatchHub;
+  readonly subscribers: Subscribers;
   readonly clock: Clock;
 }
 
 /**
  * Calls `look` at once, and again whenever a connection of the name has changed, until it answers true, the time is over, the signal
- * aborts or the hub drains. What changes while it looks is looked at too.
+ * aborts or the daemon drains. What changes while it looks is looked at too.
  */
 async function waitForChange(
-  { hub, clock }: NewsWaitDeps,
+  { subscribers, clock }: NewsWaitDeps,
   name: NameParts,
   { waitMs, signal }: { readonly waitMs: number; readonly signal: AbortSignal },
   look: () => Promise<boolean>,
@@ -277,9 +277,9 @@ async function waitForChange(
     sees: () => true,
   });
   let isTimeOver = false;
-  const isOver = (): boolean => isTimeOver || signal.aborted || hub.draining;
+  const isOver = (): boolean => isTimeOver || signal.aborted || subscribers.draining;
   const wake = (): void => subscriber.wake();
-  hub.subscribe(subscriber);
+  subscribers.subscribe(subscriber);
   const timer = clock.setTimer(waitMs, () => {
     isTimeOver = true;
     wake();
@@ -292,7 +292,7 @@ async function waitForChange(
       if (!isOver()) await subscriber.changed();
     }
   } finally {
-    hub.unsubscribe(subscriber);
+    subscribers.unsubscribe(subscriber);
     timer.cancel();
     signal.removeEventListener("abort", wake);
   }

@@ -1,4 +1,4 @@
-import type { Subscriber, WatchFilter } from "./watch_hub.js";
+import type { Subscriber, WatchFilter } from "./subscribers.js";
 
 /**
  * A watcher that waits. It holds which connections changed, never what they changed to: one pending slot per connection, and the

@@ -3,7 +3,7 @@ import { Unavailable } from "../../../model/errors.js";
 import type { StreamSink, StreamSource } from "../../../runtime/stream_sink.js";
 import type { Store } from "../../../store/store.js";
 import type { View } from "../../access/access_control.js";
-import type { Subscriber, WatchFilter, WatchHub } from "./watch_hub.js";
+import type { Subscriber, Subscribers, WatchFilter } from "./subscribers.js";
 
 /** What is known of a connection now; it is gone, or out of sight, when there is none. */
 export interface ConnectionEvent {
@@ -20,7 +20,7 @@ export interface WatchedConnections {
 
 export interface ConnectionWatchDeps {
   readonly store: Pick<Store, "getConnection">;
-  readonly hub: WatchHub;
+  readonly subscribers: Subscribers;
 }
 
 /** Streams of connections without what is sealed: nothing is read that the audit log would have to hold. */
@@ -53,7 +53,7 @@ class ConnectionStream implements Subscriber, StreamSource {
 
   start(connectionIds: readonly string[]): void {
     // Subscribed before anything is read: what changes meanwhile is pending, not lost.
-    this.deps.hub.subscribe(this);
+    this.deps.subscribers.subscribe(this);
     for (const id of connectionIds) this.#pending.add(id);
     this.#settle();
   }
@@ -76,12 +76,12 @@ class ConnectionStream implements Subscriber, StreamSource {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#pending.clear();
-    this.deps.hub.unsubscribe(this);
+    this.deps.subscribers.unsubscribe(this);
   }
 
   #settle(): void {
     if (this.#isOver) return;
-    if (this.deps.hub.draining) {
+    if (this.deps.subscribers.draining) {
       this.#end(new Unavailable("the daemon is ending: connect again"));
       return;
     }

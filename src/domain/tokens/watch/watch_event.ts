@@ -1,7 +1,7 @@
 import type { Principal } from "../../../model/access/principal.js";
 import type { View } from "../../access/access_control.js";
 import type { ConnectionView } from "../../credentials/credential_reader.js";
-import type { WatchFilter } from "./watch_hub.js";
+import type { WatchFilter } from "./subscribers.js";
 
 /** A place in the history of the store. */
 export interface WatchPosition {

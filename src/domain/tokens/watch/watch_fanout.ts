@@ -5,8 +5,8 @@ import type { Log } from "../../../runtime/log.js";
 import type { Transaction, WriteObserver } from "../../../store/transaction.js";
 import type { View } from "../../access/access_control.js";
 import type { ReadAudit } from "../read_audit.js";
+import type { Subscribers } from "./subscribers.js";
 import type { WatchEvent } from "./watch_event.js";
-import type { WatchHub } from "./watch_hub.js";
 import type { OpeningDeps } from "./watch_opening.js";
 
 /** A stream that follows, as a delivery sees it. None of its methods throws. */
@@ -139,7 +139,7 @@ const maxReadersWithin = 64;
 export class WatchedReads implements WriteObserver {
   constructor(
     private readonly deps: {
-      readonly hub: WatchHub;
+      readonly subscribers: Subscribers;
       readonly readAudit: ReadAudit;
       readonly clock: Clock;
       readonly log: Log;
@@ -147,12 +147,12 @@ export class WatchedReads implements WriteObserver {
   ) {}
 
   connection(tx: Transaction, before: Connection | undefined, after: Connection | undefined): void {
-    const { hub, readAudit, clock, log } = this.deps;
+    const { subscribers, readAudit, clock, log } = this.deps;
     if (!before || !after || !isNextRevision(before, after) || !hasUsableToken(after, clock.nowMs())) return;
     const { id: connectionId, userId, providerId, label, dueAtMs } = after;
     try {
       const change = { connectionId, userId, providerId, label, dueAtMs };
-      const readers = hub.readersOf(change, maxReadersWithin);
+      const readers = subscribers.readersOf(change, maxReadersWithin);
       readAudit.recordWithin(tx, readers, connectionId, after.credentialRevision);
     } catch (error) {
       // The commit holds a token, and goes on: the delivery puts on record what is not.

@@ -3,13 +3,13 @@ import { pumpRuns, type StreamSink, type StreamSource } from "../../../runtime/s
 import type { BookmarkMember, TimerWheel } from "../../../runtime/timer_wheel.js";
 import type { View } from "../../access/access_control.js";
 import { readerOf } from "../read_audit.js";
+import type { Subscriber, Subscribers, WatchFilter } from "./subscribers.js";
 import type { WatchEvent, WatchOptions, WatchPosition } from "./watch_event.js";
 import type { FanoutStream, WatchFanout } from "./watch_fanout.js";
-import type { Subscriber, WatchFilter, WatchHub } from "./watch_hub.js";
 
 /** What all streams that follow share. */
 export interface Followers {
-  readonly hub: WatchHub;
+  readonly subscribers: Subscribers;
   readonly fanout: WatchFanout;
   readonly bookmarks: TimerWheel;
   position(view: View): WatchPosition;
@@ -133,7 +133,7 @@ export class WatchStream implements Subscriber, StreamSource, FanoutStream, Book
   /** Does what is due and was not possible before. */
   #settle(): void {
     if (this.#isOver || this.#opening) return;
-    if (this.#followers.hub.draining) this.#sendDrain();
+    if (this.#followers.subscribers.draining) this.#sendDrain();
     else if (!this.#hasRoom) return;
     else if (this.#bookmark) this.#sendBookmark(this.#bookmark);
     else if (this.#pending) this.#catchUp(this.#pending);
@@ -192,7 +192,7 @@ export class WatchStream implements Subscriber, StreamSource, FanoutStream, Book
     this.#isOver = true;
     this.#opening = undefined;
     this.#pending = undefined;
-    this.#followers.hub.unsubscribe(this);
+    this.#followers.subscribers.unsubscribe(this);
     if (this.#slot > 0) this.#followers.bookmarks.delete(this, this.#slot);
     return true;
   }

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { StatusReader } from "../../../../src/domain/operations/status_reader.js";
-import { WatchHub } from "../../../../src/domain/tokens/watch/watch_hub.js";
+import { Subscribers } from "../../../../src/domain/tokens/watch/subscribers.js";
 import type { DaemonStatus } from "../../../../src/model/connections/daemon_status.js";
 import type { ProviderProfile } from "../../../../src/model/providers/provider_profile.js";
 import { GrantFailure, type GrantFailureFields } from "../../../../src/oauth/failure.js";
@@ -23,7 +23,7 @@ describe("the status of the engine", () => {
     reader = new StatusReader({
       store,
       engine: scheduler,
-      hub: new WatchHub({ changes: new Changes() }),
+      subscribers: new Subscribers({ changes: new Changes() }),
       clock,
       version: "1",
     });

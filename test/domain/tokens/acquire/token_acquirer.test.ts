@@ -165,7 +165,7 @@ describe("TokenAcquirer", () => {
       void world.finish(stateOf(shown.authUrl));
       await exchange.sent;
       const waiting = world.link();
-      await expect.poll(() => world.hub.size).toBe(1);
+      await expect.poll(() => world.subscribers.size).toBe(1);
       world.clock.advance(140_000);
       expect((await waiting).authUrl).not.toBe(shown.authUrl);
       expect((await waiting).reason).not.toBe("access_denied");
@@ -219,7 +219,7 @@ describe("TokenAcquirer", () => {
     exchange.answer();
     expect((await finished).kind).toBe("done");
     expect(await waiting).toMatchObject({ kind: "token", token: { revision: 2n } });
-    expect(world.hub.size).toBe(0);
+    expect(world.subscribers.size).toBe(0);
   });
 
   it("makes one link for all who waited for an exchange that came to nothing", async () => {
@@ -228,7 +228,7 @@ describe("TokenAcquirer", () => {
     void world.finish(stateOf(authUrl));
     await exchange.sent;
     const waiting = [world.link(), world.link(), world.link()];
-    await expect.poll(() => world.hub.size).toBe(3);
+    await expect.poll(() => world.subscribers.size).toBe(3);
     world.clock.advance(140_000);
     const links = await Promise.all(waiting);
     expect(new Set(links.map((link) => link.authUrl)).size).toBe(1);
@@ -360,7 +360,7 @@ describe("TokenAcquirer", () => {
     const finished = await world.finish(first.state);
     if (finished.kind !== "return") throw new Error(finished.kind);
     const waits = world.acquire({ scopes: ["write"], waitMs: 60_000 });
-    await expect.poll(() => world.hub.size).toBe(1);
+    await expect.poll(() => world.subscribers.size).toBe(1);
     const code = new URL(finished.location).searchParams.get("completion_code") ?? "";
     await world.confirmer.confirm(first.connectionId, code, owner);
     expect(await waits).toMatchObject({ kind: "consent", reason: "scopes_missing", isNew: true });
@@ -373,7 +373,7 @@ describe("TokenAcquirer", () => {
     expect(next).toMatchObject({ connectionId: shown.connectionId, reason: "access_denied" });
     expect(next.authUrl).not.toBe(shown.authUrl);
     const waiting = world.link({ waitMs: 60_000 });
-    await expect.poll(() => world.hub.size).toBe(1);
+    await expect.poll(() => world.subscribers.size).toBe(1);
     world.clock.advance(60_000);
     expect((await waiting).authUrl).toBe(next.authUrl);
   });
@@ -383,12 +383,12 @@ describe("TokenAcquirer", () => {
     const controller = new AbortController();
     const left = world.acquire({ waitMs: 60_000 }, controller.signal);
     const waiting = Array.from({ length: 100 }, () => world.acquire({ waitMs: 60_000 }));
-    await expect.poll(() => world.hub.size).toBe(101);
+    await expect.poll(() => world.subscribers.size).toBe(101);
     controller.abort();
     expect((await left).kind).toBe("consent");
     await world.finish(stateOf(authUrl));
     expect(new Set((await Promise.all(waiting)).map(({ kind }) => kind))).toEqual(new Set(["token"]));
-    expect(world.hub.size).toBe(0);
+    expect(world.subscribers.size).toBe(0);
   });
 });
 
@@ -409,7 +409,7 @@ describe("TokenAcquirer of a fleet", () => {
     const { authUrl } = await world.link();
     world.fleet.leads = false;
     const waiting = failure(world.acquire(wait));
-    await expect.poll(() => world.hub.size).toBe(1);
+    await expect.poll(() => world.subscribers.size).toBe(1);
     await world.deny(authUrl);
     expect(await waiting).toEqual(new NotLeader(true));
   });
@@ -422,7 +422,7 @@ describe("TokenAcquirer of a fleet", () => {
     void world.finish(stateOf(first.link.authUrl));
     await exchange.sent;
     const waiting = world.acquire(wait, undefined, true);
-    await expect.poll(() => world.hub.size).toBe(1);
+    await expect.poll(() => world.subscribers.size).toBe(1);
     world.clock.advance(140_000);
     const again = await waiting;
     expect(again).toMatchObject({ kind: "consent", link: { connectionId: first.link.connectionId } });

@@ -3,7 +3,7 @@ import {
   type ConnectionEvent,
   ConnectionWatch,
 } from "../../../../src/domain/tokens/watch/connection_watch.js";
-import { WatchHub } from "../../../../src/domain/tokens/watch/watch_hub.js";
+import { Subscribers } from "../../../../src/domain/tokens/watch/subscribers.js";
 import type { Connection } from "../../../../src/model/connections/connection.js";
 import { Unavailable } from "../../../../src/model/errors.js";
 import { newId } from "../../../../src/model/ids.js";
@@ -14,12 +14,12 @@ import { aConnection, seesAll } from "../../../samples.js";
 
 class Watched {
   readonly changes = new Changes();
-  readonly hub = new WatchHub({ changes: this.changes });
+  readonly subscribers = new Subscribers({ changes: this.changes });
   readonly stored = new Map<string, Connection>();
   readonly events: ConnectionEvent[] = [];
   readonly ends: unknown[] = [];
   readonly watch = new ConnectionWatch({
-    hub: this.hub,
+    subscribers: this.subscribers,
     store: { getConnection: (id) => this.stored.get(id) },
   });
   /** Whether the reader has room after each message. */
@@ -124,19 +124,19 @@ describe("a stream of connections", () => {
     expect(watched.told).toEqual([[connection.id, undefined]]);
   });
 
-  it("leaves the hub when its reader leaves, and sends nothing more", () => {
+  it("leaves the subscribers when its reader leaves, and sends nothing more", () => {
     const connection = watched.put({});
     const source = watched.open(connection.id);
-    expect(watched.hub.size).toBe(1);
+    expect(watched.subscribers.size).toBe(1);
     source.cancel();
     source.resume();
     watched.announce(connection);
-    expect([watched.hub.size, watched.events.length, watched.ends]).toEqual([0, 1, []]);
+    expect([watched.subscribers.size, watched.events.length, watched.ends]).toEqual([0, 1, []]);
   });
 
   it("ends when the daemon does", async () => {
     watched.open(watched.put({}).id);
-    await watched.hub.drain();
+    await watched.subscribers.drain();
     expect(watched.ends).toEqual([expect.any(Unavailable)]);
   });
 });

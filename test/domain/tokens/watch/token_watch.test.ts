@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { SeenIds } from "../../../../src/domain/access/seen_ids.js";
 import { ReadAudit } from "../../../../src/domain/tokens/read_audit.js";
+import { Subscribers } from "../../../../src/domain/tokens/watch/subscribers.js";
 import { TokenWatch } from "../../../../src/domain/tokens/watch/token_watch.js";
 import type { WatchEvent } from "../../../../src/domain/tokens/watch/watch_event.js";
-import { WatchHub } from "../../../../src/domain/tokens/watch/watch_hub.js";
 import { admin, at, owner, type Principal } from "../../../../src/model/access/principal.js";
 import { Unavailable } from "../../../../src/model/errors.js";
 import { Changes } from "../../../../src/runtime/changes.js";
@@ -37,7 +37,7 @@ class Got implements StreamSink<WatchEvent> {
 describe("TokenWatch", () => {
   let store: Store;
   const clock = perTest(() => new ManualClock(nowMs));
-  const hub = perTest(() => new WatchHub({ changes: new Changes() }));
+  const subscribers = perTest(() => new Subscribers({ changes: new Changes() }));
   let watch: TokenWatch;
   let seen: SeenIds;
   let readAudit: ReadAudit;
@@ -57,8 +57,8 @@ describe("TokenWatch", () => {
     reader = storeReader(store);
     readAudit = new ReadAudit({ store: recording, clock, log: silentLog });
     seen = new SeenIds({ store, changes: new Changes() });
-    watch = new TokenWatch({ store, reader, hub, readAudit, clock, seen, random: () => 0.5 });
-    store.onCommitted((changes) => hub.announce(changes));
+    watch = new TokenWatch({ store, reader, subscribers, readAudit, clock, seen, random: () => 0.5 });
+    store.onCommitted((changes) => subscribers.announce(changes));
     await change("c1", 1n);
   });
   afterEach(() => store.close());
@@ -119,7 +119,7 @@ describe("TokenWatch", () => {
     const stream = await opened();
     const changed = change("c1", 2n);
     store.onCommitted((changes) => {
-      hub.announce(changes);
+      subscribers.announce(changes);
       clock.advance(6_000);
     });
     await changed;
@@ -130,7 +130,7 @@ describe("TokenWatch", () => {
     const stream = await opened();
     let next = 0;
     store.onCommitted((changes) => {
-      hub.announce(changes);
+      subscribers.announce(changes);
       if (next === 40) clock.advance(6_000);
       if (next < 400) void change(`c${next++}`, 2n);
     });
@@ -148,22 +148,22 @@ describe("TokenWatch", () => {
     await expect
       .poll(() => streams.map(({ reportedReason }) => reportedReason))
       .toEqual([["unavailable"], ["unavailable"]]);
-    expect(hub.size).toBe(0);
+    expect(subscribers.size).toBe(0);
   });
 
   it("sends nothing more to a reader that left while its read was put on record", async () => {
     const [gone, here] = [await opened(), await opened()];
     const changed = change("c1", 2n);
     store.onCommitted((changes) => {
-      hub.announce(changes);
+      subscribers.announce(changes);
       gone.source.cancel();
     });
     await changed;
     await expect.poll(() => here.reportedReason).toEqual(["r2"]);
     expect(gone.reportedReason).toEqual([]);
-    expect(hub.size).toBe(1);
+    expect(subscribers.size).toBe(1);
     here.source.cancel();
-    expect([hub.size, clock.pending]).toEqual([0, 0]);
+    expect([subscribers.size, clock.pending]).toEqual([0, 0]);
   });
 
   it("takes a commit that changes very many connections in portions", async () => {
@@ -217,15 +217,15 @@ describe("TokenWatch", () => {
       mark: (id: string) => void blind.marked.push(id),
       wake: () => undefined,
     };
-    hub.subscribe(blind);
+    subscribers.subscribe(blind);
     await change("c1", 3n);
     await expect
       .poll(() => streams.map(({ reportedReason }) => reportedReason))
       .toEqual([["r2", "r3"], ["end"], ["r2", "r3"]]);
     // Whether it may see the connection is judged again when that is read.
     expect(blind.marked).toEqual(["c1"]);
-    hub.unsubscribe(blind);
-    expect(hub.size).toBe(2);
+    subscribers.unsubscribe(blind);
+    expect(subscribers.size).toBe(2);
   });
 
   /** The store, and how many changes were read of it. */
@@ -258,7 +258,15 @@ describe("TokenWatch", () => {
     });
     const counting = countingChanges();
     const ids = new SeenIds({ store: counting.store, changes: new Changes() });
-    const shared = { store: counting.store, hub, clock, seen: ids, random: () => 0.5, reader, readAudit };
+    const shared = {
+      store: counting.store,
+      subscribers,
+      clock,
+      seen: ids,
+      random: () => 0.5,
+      reader,
+      readAudit,
+    };
     const few = new TokenWatch(shared);
     const view = {
       ...seesAll,
@@ -298,7 +306,7 @@ describe("TokenWatch", () => {
       if (event.kind === "removed") sent.push(event.connectionId);
       if (event.kind === "state") sent.push(event.view.connection.id);
     };
-    const shared = { store: counting.store, hub, clock, seen, random: () => 0.5, reader, readAudit };
+    const shared = { store: counting.store, subscribers, clock, seen, random: () => 0.5, reader, readAudit };
     const rest = { userId: undefined, bookmarkIntervalMs: 5_000, view: seesAll, position };
     new TokenWatch(shared).open(
       { ...rest, connectionIds: new Set(named), principal: at(owner, "unix") },
@@ -334,7 +342,7 @@ describe("TokenWatch", () => {
     };
     const position = { epoch: store.epoch, revision: 0n };
     const all = { connectionIds: undefined, userId: undefined, bookmarkIntervalMs: 5_000, view: seesAll };
-    const shared = { store: aging, hub, clock, seen, random: () => 0.5 };
+    const shared = { store: aging, subscribers, clock, seen, random: () => 0.5 };
     new TokenWatch({ ...shared, reader, readAudit }).open(
       { ...all, position, principal: at(owner, "unix") },
       got,
@@ -346,19 +354,19 @@ describe("TokenWatch", () => {
 
   it("drains subscribers of no connection at all too", async () => {
     const filter = { connectionIds: new Set<string>(), userId: undefined, sees: () => true };
-    const subscriber = { filter, mark: () => undefined, wake: () => hub.unsubscribe(subscriber) };
-    hub.subscribe(subscriber);
-    await hub.drain();
-    expect(hub.size).toBe(0);
+    const subscriber = { filter, mark: () => undefined, wake: () => subscribers.unsubscribe(subscriber) };
+    subscribers.subscribe(subscriber);
+    await subscribers.drain();
+    expect(subscribers.size).toBe(0);
   });
 
-  it("says goodbye to every stream when the hub drains, to one without room too", async () => {
+  it("ends every stream with a drain when the daemon drains, to one without room too", async () => {
     const streams = [await opened(), await opened()];
     const [slow] = streams;
     if (slow) slow.hasRoom = false;
     await change("c1", 2n);
     await expect.poll(() => slow?.reportedReason).toEqual(["r2"]);
-    await hub.drain();
+    await subscribers.drain();
     expect(streams.map(({ reportedReason }) => reportedReason)).toEqual([
       ["r2", "drain", "end"],
       ["r2", "drain", "end"],

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { SeenIds } from "../../../../src/domain/access/seen_ids.js";
+import { Subscribers } from "../../../../src/domain/tokens/watch/subscribers.js";
 import { TokenWatch } from "../../../../src/domain/tokens/watch/token_watch.js";
-import { WatchHub } from "../../../../src/domain/tokens/watch/watch_hub.js";
 import { at, owner } from "../../../../src/model/access/principal.js";
 import { Unavailable } from "../../../../src/model/errors.js";
 import { Changes } from "../../../../src/runtime/changes.js";
@@ -19,12 +19,12 @@ function watchFrom(
   epoch = store.epoch,
 ): { reportedReason: string[]; clock: ManualClock } {
   const clock = new ManualClock(nowMs);
-  const hub = new WatchHub({ changes: new Changes() });
-  store.onCommitted((changes) => hub.announce(changes));
+  const subscribers = new Subscribers({ changes: new Changes() });
+  store.onCommitted((changes) => subscribers.announce(changes));
   const reader = storeReader(store);
   const readAudit = { read: () => undefined, announce: () => undefined };
   const seen = new SeenIds({ store, changes: new Changes() });
-  const watch = new TokenWatch({ store, reader, hub, readAudit, clock, seen, random: () => 0.5 });
+  const watch = new TokenWatch({ store, reader, subscribers, readAudit, clock, seen, random: () => 0.5 });
   const reportedReason: string[] = [];
   const rest = { connectionIds: undefined, userId: undefined, bookmarkIntervalMs: 5_000, view: seesAll };
   watch.open(

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { SeenIds } from "../../../../src/domain/access/seen_ids.js";
 import { ReadAudit } from "../../../../src/domain/tokens/read_audit.js";
+import { Subscribers } from "../../../../src/domain/tokens/watch/subscribers.js";
 import { TokenWatch } from "../../../../src/domain/tokens/watch/token_watch.js";
 import type { WatchEvent } from "../../../../src/domain/tokens/watch/watch_event.js";
 import { WatchedReads } from "../../../../src/domain/tokens/watch/watch_fanout.js";
-import { WatchHub } from "../../../../src/domain/tokens/watch/watch_hub.js";
 import { admin, at, owner, type Principal } from "../../../../src/model/access/principal.js";
 import type { Connection } from "../../../../src/model/connections/connection.js";
 import { Changes } from "../../../../src/runtime/changes.js";
@@ -20,7 +20,7 @@ import { storeReader } from "../store_reader.js";
 
 /** Streams of a store, whose reads are put on record in the commits that they follow. */
 class Watched {
-  readonly hub = new WatchHub({ changes: new Changes() });
+  readonly subscribers = new Subscribers({ changes: new Changes() });
   readonly readAudit: ReadAudit;
   /** What had to become durable for reads alone. */
   records = 0;
@@ -36,11 +36,18 @@ class Watched {
     };
     this.readAudit = new ReadAudit({ store: { record }, clock, log: silentLog });
     const reader = storeReader(store);
-    const parts = { store, reader, hub: this.hub, readAudit: this.readAudit, clock, log: silentLog };
+    const parts = {
+      store,
+      reader,
+      subscribers: this.subscribers,
+      readAudit: this.readAudit,
+      clock,
+      log: silentLog,
+    };
     const seen = new SeenIds({ store, changes: new Changes() });
     this.#watch = new TokenWatch({ ...parts, seen, random: () => 0.5 });
     store.observe(new WatchedReads(parts));
-    store.onCommitted((changes) => this.hub.announce(changes));
+    store.onCommitted((changes) => this.subscribers.announce(changes));
   }
 
   /** @returns what it got, and where it leaves */
@@ -99,7 +106,7 @@ describe("the reads of watchers", () => {
     let onRecord: string[] = [];
     watched.store.onCommitted((changes) => {
       onRecord = watched.told(2n);
-      watched.hub.announce(changes);
+      watched.subscribers.announce(changes);
     });
     watched.records = 0;
     await watched.put("c1", 2n);
@@ -130,7 +137,7 @@ describe("the reads of watchers", () => {
     const stream = await watched.opened(owner);
     watched.store.onCommitted((changes) => {
       stream.source.cancel();
-      watched.hub.announce(changes);
+      watched.subscribers.announce(changes);
     });
     await watched.put("c1", 2n);
     expect(stream.reportedReason).toEqual([]);
@@ -188,7 +195,7 @@ describe("the reads of watchers", () => {
     let within = 0;
     watched.store.onCommitted((changes) => {
       within = watched.told(2n).length;
-      watched.hub.announce(changes);
+      watched.subscribers.announce(changes);
     });
     watched.records = 0;
     await watched.put("c1", 2n);

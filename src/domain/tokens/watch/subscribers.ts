@@ -19,7 +19,7 @@ export interface Subscriber {
   readonly filter: WatchFilter;
   /** The connection changed: its newest state is to be read. */
   mark(connectionId: string): void;
-  /** The hub drains. */
+  /** Streams end, and come back later. */
   wake(): void;
   /** Who reads the newest state of a connection as soon as it is marked, while `isReading`; absent where nobody does. */
   readonly reader?: string;
@@ -28,7 +28,7 @@ export interface Subscriber {
 }
 
 /** Which watcher needs which change. Nothing secret passes through it: a change says "look again". */
-export class WatchHub {
+export class Subscribers {
   readonly #subscribers = new Set<Subscriber>();
   readonly #byConnection = new Map<string, Set<Subscriber>>();
   readonly #byName = new Map<string, Set<Subscriber>>();
