@@ -80,6 +80,11 @@ export class FleetDatabase {
     }
   }
 
+  /** See `Connector.lacking`. */
+  get lacking(): ReadonlyMap<string, Error> {
+    return this.connector.lacking;
+  }
+
   /** For how long no statement of the feed was answered: how old the replica may be. */
   get silentMs(): number {
     return this.options.clock.monotonicMs() - this.#lastContactMs;

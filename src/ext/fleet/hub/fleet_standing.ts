@@ -5,7 +5,7 @@ import { FleetRole, type FleetStatusSchema } from "../../../gen/nexus/v1/status_
 import type { Metrics } from "../../../telemetry/metrics.js";
 import type { Vault } from "../../../vault/vault.js";
 import { limitsLayout } from "../database/connection/layouts.js";
-import { commitWaitSentence, longCommitMs, reasonOf } from "../database/log/commit_wait.js";
+import { commitWaitSentence, fewConnectionsSentence, longCommitMs } from "../database/log/commit_wait.js";
 import type { FleetConfig } from "./fleet_settings.js";
 import type { Heartbeat } from "./heartbeat.js";
 import type { Hub } from "./hub.js";
@@ -125,15 +125,11 @@ export class FleetStanding {
     ];
   }
 
-  /** Over other connections the database answers: it, or a pooler before it, has too few of them. */
   #withoutLease(): string[] {
     const { hub, heartbeat } = this.parts;
     const { leaseFailure } = hub;
     if (leaseFailure === undefined || heartbeat.silentMs >= silentMs) return [];
-    return [
-      `the database gives this hub no connection for the lease (${reasonOf(leaseFailure)}): ` +
-        "a hub needs four; raise pool_size of PgBouncer, max_connections, or the CONNECTION LIMIT of the role",
-    ];
+    return [fewConnectionsSentence("lease", leaseFailure)];
   }
 
   lackedKeys(): string[] {
@@ -160,9 +156,13 @@ export class FleetStanding {
       (address) =>
         `two hubs announce the address ${address}, so the others reach one of them only: give each its own NEXUS_FLEET_ADDRESS`,
     );
+    const lacking = [...(this.parts.hub.database?.lacking ?? [])].map(([purpose, error]) =>
+      fewConnectionsSentence(purpose, error),
+    );
     return [
       ...written,
       ...shared,
+      ...lacking,
       ...(refusal === undefined ? [] : [refusal]),
       ...watch.warnings(),
       ...known,

@@ -2,11 +2,16 @@ import type { Clock } from "../../../../runtime/clock.js";
 import { type DatabaseAddress, parseDatabaseUrl } from "./database_url.js";
 import { FleetRefused, FleetUnreachable, transactionPooling } from "./fleet_error.js";
 import { type Probe, probe } from "./probe.js";
-import { placeOf, Session } from "./session.js";
+import { placeOf, Session, serverErrorIn } from "./session.js";
+
+/** SQLSTATE. */
+const tooManyConnections = "53300";
 
 /** Opens sessions with the primary, whichever of the hosts that is. */
 export class Connector {
   readonly #address: DatabaseAddress;
+  /** Purposes for which the server, or a pooler before it, has no connection left, with the last error. */
+  readonly lacking = new Map<string, Error>();
 
   /** @throws FleetRefused when the URL cannot be used */
   constructor(
@@ -33,6 +38,7 @@ export class Connector {
         session = await open();
         const probed = await probe(session, this.clock);
         if (probed.pid !== session.pid) await refuseTransactionPooling(session, open);
+        this.lacking.delete(purpose);
         return { session, probe: probed };
       } catch (error) {
         session?.close();
@@ -44,7 +50,9 @@ export class Connector {
     }
     if (refusal) throw refusal;
     const [cause] = failures;
-    throw new FleetUnreachable(failures.map(({ message }) => message).join("; "), { cause });
+    const failure = new FleetUnreachable(failures.map(({ message }) => message).join("; "), { cause });
+    if (serverErrorIn(failure)?.code === tooManyConnections) this.lacking.set(purpose, failure);
+    throw failure;
   }
 }
 

@@ -212,6 +212,12 @@ function passwordFor(
   );
 }
 
+/** What the server reported, beneath the errors that say where. */
+export function serverErrorIn(error: unknown): (Error & { readonly code: string }) | undefined {
+  for (let each = error; each instanceof Error; each = each.cause) if (isOfServer(each)) return each;
+  return undefined;
+}
+
 export function placeOf({ host, port, isSocket }: DatabaseHost): string {
   return isSocket ? host : `${host}:${port}`;
 }

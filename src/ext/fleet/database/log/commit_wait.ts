@@ -29,6 +29,14 @@ export function commitWaitSentence({ waitedMs, error }: CommitWait): string {
   return `the database has not committed for ${seconds} s, and nothing is written meanwhile: ${reasonOf(error)}`;
 }
 
+/** For an operator, where the database answers over other connections: it, or a pooler before it, has too few of them. */
+export function fewConnectionsSentence(purpose: string, error: unknown): string {
+  return (
+    `the database gives this hub no connection for the ${purpose} (${reasonOf(error)}): ` +
+    "a hub needs four; raise pool_size of PgBouncer, max_connections, or the CONNECTION LIMIT of the role"
+  );
+}
+
 /** What the database reported, with its SQLSTATE and what to do about it. */
 export function reasonOf(error: unknown): string {
   if (!isOfServer(error)) return error instanceof Error ? error.message : String(error);
