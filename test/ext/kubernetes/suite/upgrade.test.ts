@@ -72,7 +72,7 @@ describe.each(["single", "fleet"])("a release of the form %s", (form) => {
   });
 
   afterAll(async () => {
-    await helm(namespace, "uninstall", "nexusd");
+    await helm(namespace, "uninstall", "nexusd", "--no-hooks");
   });
 
   it("keeps its keys, its volumes, its custom resources and a grant over an upgrade from the previous chart", {
@@ -106,7 +106,7 @@ describe.each(["single", "fleet"])("a release of the form %s", (form) => {
     const isDefinition = ({ kind }: KubernetesObject) => kind === "CustomResourceDefinition";
     await applyAll(admin, rendered().objects.filter(isDefinition));
     const upgraded = helm(namespace, "upgrade", "nexusd", chart, "-f", values);
-    if (form === "fleet") await finishJob();
+    if (form === "fleet") await finishJob("nexusd-migrate");
     await upgraded;
 
     expect(await Promise.all(secrets.map((name) => dataOf(namespace, name)))).toEqual(before);
@@ -141,7 +141,7 @@ describe.each(["single", "fleet"])("a release of the form %s", (form) => {
 
   it("has the same keys after it was uninstalled and installed again", async () => {
     const before = await dataOf(namespace, "nexusd-keys");
-    await helm(namespace, "uninstall", "nexusd");
+    await uninstall();
     expect(await admin.find(at("v1", "secrets", namespace, "nexusd-tls"))).toBeUndefined();
     await helm(namespace, "install", "nexusd", chart, "-f", values);
     expect(await dataOf(namespace, "nexusd-keys")).toEqual(before);
@@ -154,9 +154,14 @@ describe.each(["single", "fleet"])("a release of the form %s", (form) => {
     return (await admin.get<Configuration>(webhook)).webhooks;
   }
 
-  /** What the controller of Jobs does when the pod of the migration has ended. */
-  async function finishJob(): Promise<void> {
-    const job = at("batch/v1", "jobs", namespace, "nexusd-migrate");
+  /** With the Job that releases the custom resources. */
+  async function uninstall(): Promise<void> {
+    await Promise.all([helm(namespace, "uninstall", "nexusd"), finishJob("nexusd-uninstall")]);
+  }
+
+  /** What the controller of Jobs does when the pod of a Job has ended. */
+  async function finishJob(name: string): Promise<void> {
+    const job = at("batch/v1", "jobs", namespace, name);
     await expect.poll(async () => await admin.find(job)).toBeDefined();
     const now = new Date().toISOString().replace(/\.\d+/, "");
     const condition = { status: "True", lastTransitionTime: now, lastProbeTime: now };
