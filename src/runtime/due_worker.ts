@@ -106,9 +106,9 @@ export class DueWorker<W extends DueWork> {
   #fill(due: readonly W[]): void {
     const { atMost, atMostIn } = this.options;
     const waiting = [...due];
+    const counts = this.#counts();
     while (this.#running.size < atMost) {
       let chosen: { readonly at: number; readonly there: number } | undefined;
-      const counts = this.#counts();
       for (const [at, { lane }] of waiting.entries()) {
         const there = counts.get(lane) ?? 0;
         if (there < atMostIn(lane) && there < (chosen?.there ?? Number.POSITIVE_INFINITY))
@@ -116,7 +116,10 @@ export class DueWorker<W extends DueWork> {
         if (chosen?.there === 0) break;
       }
       if (!chosen) return;
-      for (const work of waiting.splice(chosen.at, 1)) this.#begin(work);
+      for (const work of waiting.splice(chosen.at, 1)) {
+        counts.set(work.lane, chosen.there + 1);
+        this.#begin(work);
+      }
     }
   }
 
