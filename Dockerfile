@@ -16,6 +16,8 @@ RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY scripts/ scripts/
 COPY src/ src/
+# `nexusd version` prints it: docker build --build-arg NEXUS_BUILD_COMMIT=$(git rev-parse HEAD) .
+ARG NEXUS_BUILD_COMMIT
 RUN npm run build \
   && npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 # Node keeps compiled code for the very Node that compiled it: the one of the second stage, where this folder is read-only.

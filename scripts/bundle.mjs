@@ -1,5 +1,6 @@
 // Bundles what is shipped: the program in dist/bundle, whose chunks are read when they are first needed, and the library `nexusd/strategies`.
 
+import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -51,6 +52,15 @@ export async function bundle(root, folder) {
     allowOverwrite: true,
   });
   writeContents(root, folder, [program, library]);
+  writeFileSync(join(folder, "bundle/commit.txt"), `${commitOf(root)}\n`);
+}
+
+/** What `nexusd version` prints: the commit of the checkout, or what NEXUS_BUILD_COMMIT says where there is none, as in an image's build. */
+function commitOf(root) {
+  const given = process.env.NEXUS_BUILD_COMMIT;
+  if (given) return given;
+  const { status, stdout } = spawnSync("git", ["rev-parse", "HEAD"], { cwd: root, encoding: "utf8" });
+  return status === 0 ? stdout.trim() : "unknown";
 }
 
 /** Which packages the bundle holds, and under which licenses. */

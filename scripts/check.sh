@@ -44,6 +44,7 @@ step "types" tsc --noEmit
 step "proto format" buf format --diff --exit-code --path proto/nexus
 step "buf lint" buf lint
 step "buf breaking" no_breaking_change
+step "versions" node scripts/versions.mjs --check
 step "generated code" generated_code_is_current
 step "architecture" vitest run test/architecture
 step "report" tsx test/architecture/report.ts "$(base_commit || true)"

@@ -4,7 +4,7 @@ go 1.25.0
 
 replace github.com/nexusd/nexusd/clients/go => ../../clients/go
 
-require github.com/nexusd/nexusd/clients/go v0.1.0
+require github.com/nexusd/nexusd/clients/go v1.0.0-rc.1
 
 require (
 	golang.org/x/net v0.53.0 // indirect

@@ -1,6 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { ConfigError } from "../config/setting_reader.js";
-import { readVersion } from "../config/version.js";
+import { readProgramVersion, readVersion } from "../config/version.js";
 import { exitCodes } from "../daemon/exit_codes.js";
 import { CommandFailure } from "./shell/command_failure.js";
 import { addDaemonFlags } from "./shell/daemon_command.js";
@@ -33,7 +33,11 @@ export async function runOneOf(
     ...process,
     stderr: { ...process.stderr, write: (text: string) => process.stderr.write(typed(text)) },
   };
-  const program: Command = buildProgram(rows, shell);
+  const program: Command = buildProgram(rows, shell).version(
+    args[0] === "version" ? programVersion(args.includes("--json")) : readVersion(),
+    "--version",
+    "print the version",
+  );
   for (const make of hidden) program.addCommand(make(shell), { hidden: true });
   bind(program, shell, typed);
   try {
@@ -52,7 +56,7 @@ export async function runOneOf(
 }
 
 function buildProgram(rows: readonly CommandRow[], shell: Shell): Command {
-  const program = new Command("nexusd").version(readVersion(), "--version", "print the version");
+  const program = new Command("nexusd");
   for (const { make, summary, examples } of rows) {
     const command = make(shell).summary(summary);
     if (command.description() === "") command.description(summary);
@@ -90,7 +94,14 @@ and then nexusd token github. Flags and examples: nexusd <command> --help
 `;
 }
 
-/** `version` is what many programs call it, and `help token` is `token --help`. */
+/** What `nexusd version` prints: lines to paste into a report. */
+function programVersion(isJson: boolean): string {
+  const { version, commit, node, platform } = readProgramVersion();
+  if (isJson) return JSON.stringify({ version, commit, node, platform });
+  return `nexusd ${version}\ncommit   ${commit}\nNode     ${node}\nplatform ${platform}`;
+}
+
+/** `version` prints more than `--version`, and `help token` is `token --help`. */
 function withFlag(args: readonly string[]): readonly string[] {
   const [word, ...rest] = args;
   if (word === "help" && rest.length > 0) return [...rest, "--help"];

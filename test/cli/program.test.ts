@@ -41,9 +41,24 @@ describe("nexusd", () => {
     expect(lines.filter((line) => line.length > 80)).toEqual([]);
   });
 
-  it.each(["--version", "version", "version --json"])("prints its version for %s", async (words) => {
-    const shell = await ended(0, words.split(" "), fakeShell());
+  it("prints its version for --version", async () => {
+    const shell = await ended(0, ["--version"], fakeShell());
     expect(shell.out()).toBe(`${readVersion()}\n`);
+  });
+
+  it("prints what a report must name for version", async () => {
+    const shell = await ended(0, ["version"], fakeShell());
+    const { platform, arch, version: node } = process;
+    expect(shell.out()).toBe(
+      `nexusd ${readVersion()}\ncommit   unknown\nNode     ${node}\nplatform ${platform}-${arch}\n`,
+    );
+  });
+
+  it("prints the same as one object for version --json", async () => {
+    const shell = await ended(0, ["version", "--json"], fakeShell());
+    const { platform, arch, version: node } = process;
+    const expected = { version: readVersion(), commit: "unknown", node, platform: `${platform}-${arch}` };
+    expect(JSON.parse(shell.out())).toEqual(expected);
   });
 
   it.each([[["fly"]], [["token", "--shiny"]], [["connections", "list", "extra"]]])(

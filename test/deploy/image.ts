@@ -114,7 +114,9 @@ function runStage(instructions: readonly Instruction[], stage: Stage): void {
       mkdirSync(join(stage.root, workdir), { recursive: true });
     } else if (word === "COPY") copy(rest, workdir, stage);
     else if (word === "RUN") run(rest, workdir, stage.root);
-    else if (!["ENV", "LABEL", "VOLUME", "EXPOSE", "USER", "HEALTHCHECK", "ENTRYPOINT", "CMD"].includes(word))
+    else if (
+      !["ARG", "ENV", "LABEL", "VOLUME", "EXPOSE", "USER", "HEALTHCHECK", "ENTRYPOINT", "CMD"].includes(word)
+    )
       throw new Error(`${word} is not known here`);
   }
 }

@@ -6,7 +6,7 @@ replace github.com/nexusd/nexusd/clients/go => ../
 
 require (
 	github.com/aws/aws-sdk-go-v2 v1.48.0
-	github.com/nexusd/nexusd/clients/go v0.1.0
+	github.com/nexusd/nexusd/clients/go v1.0.0-rc.1
 	google.golang.org/grpc v1.82.0
 	google.golang.org/protobuf v1.36.12
 )

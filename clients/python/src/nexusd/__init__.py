@@ -36,7 +36,7 @@ from nexusd.tokens import (
     WatchEvent,
 )
 
-__version__ = "0.1.0"
+__version__ = "1.0.0rc1"
 
 __all__ = [
     "AsyncNexus",

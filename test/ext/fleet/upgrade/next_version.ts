@@ -1,10 +1,11 @@
 import { copyFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { readVersion } from "../../../../src/config/version.js";
 import { buildEdited, type Edit } from "../real/edited_build.js";
 
 /** What the sources of a version that there is not have instead of this one's. */
 const edits: readonly Edit[] = [
-  ["package.json", '"version": "0.1.0"', '"version": "0.2.0"'],
+  ["package.json", `"version": "${readVersion()}"`, '"version": "99.0.0"'],
   [
     "src/ext/fleet/database/connection/layouts.ts",
     "  { expand: [], contract: [] },\n];",

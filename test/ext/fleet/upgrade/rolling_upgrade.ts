@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { readVersion } from "../../../../src/config/version.js";
 import { DaemonProcess } from "../../../daemon/daemon_process.js";
 import { RealFleet } from "../real/real_fleet.js";
 import type { RealHub } from "../real/real_hub.js";
@@ -71,7 +72,7 @@ export class RollingUpgrade {
     await sleep(togetherMs);
     await this.#leadsOneOf(two, three);
     await sleep(togetherMs);
-    await this.#refused(["--contract"], "(layout 2, version 0.1.0)");
+    await this.#refused(["--contract"], `(layout 2, version ${readVersion()})`);
     await this.#replace(two);
     await this.#leadsOneOf(three);
     await sleep(togetherMs);
