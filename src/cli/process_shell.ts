@@ -4,7 +4,7 @@ import { createInterface } from "node:readline";
 import { Writable } from "node:stream";
 import type { Option } from "@clack/prompts";
 import { processEnvironment } from "../config/environment.js";
-import { exitCodes } from "../daemon/exit_codes.js";
+import { exitCodes } from "../core/exit_codes.js";
 import { SystemClock } from "../runtime/clock.js";
 import { CommandFailure, usageFailure } from "./shell/command_failure.js";
 import { programName } from "./shell/program_name.js";

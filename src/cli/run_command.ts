@@ -1,7 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { ConfigError } from "../config/setting_reader.js";
 import { readProgramVersion, readVersion } from "../config/version.js";
-import { exitCodes } from "../daemon/exit_codes.js";
+import { exitCodes } from "../core/exit_codes.js";
 import { CommandFailure } from "./shell/command_failure.js";
 import { addDaemonFlags } from "./shell/daemon_command.js";
 import { helpWidth } from "./shell/help.js";

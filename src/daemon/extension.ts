@@ -1,6 +1,7 @@
 import type { Catalogue } from "../catalogue/catalogue.js";
 import type { Config, ExtensionSettings } from "../config/config.js";
 import type { Setting } from "../config/settings.js";
+import { type ExitCode, exitCodes } from "../core/exit_codes.js";
 import type { AuthenticateOptions } from "../domain/access/authenticate.js";
 import type { AskApprovers } from "../domain/access/request_rules.js";
 import type { FollowOutcome } from "../domain/consent/consent_types.js";
@@ -20,7 +21,6 @@ import type { BoundService } from "../service/pipeline/bound_service.js";
 import type { ServiceDefinition } from "../service/pipeline/service_definition.js";
 import type { ExtensionTable } from "../store/lmdb/table.js";
 import type { DaemonHub } from "./daemon_hub.js";
-import { type ExitCode, exitCodes } from "./exit_codes.js";
 import type { DaemonClocks, DaemonOptions, Joined, Opening, Resources } from "./resources.js";
 import type { Domain } from "./wire_domain.js";
 

@@ -1,6 +1,7 @@
 import { CatalogueError } from "../catalogue/catalogue_error.js";
 import type { Config } from "../config/config.js";
 import { processEnvironment } from "../config/environment.js";
+import { type ExitCode, endAtOnce, exitCodes } from "../core/exit_codes.js";
 import { delay, SystemClock } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import { ListenerError } from "../server/listen/listener.js";
@@ -18,7 +19,6 @@ import { createLogger } from "../telemetry/logger.js";
 import { KeyError } from "../vault/key_file.js";
 import { SecretFileOpen } from "../vault/secret_file.js";
 import { Daemon } from "./daemon.js";
-import { type ExitCode, endAtOnce, exitCodes } from "./exit_codes.js";
 import { type DaemonExtension, type OpenTracing, type ServiceManager, StartRefused } from "./extension.js";
 import type { DaemonClocks } from "./resources.js";
 

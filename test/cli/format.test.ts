@@ -11,7 +11,7 @@ import {
   printable,
 } from "../../src/cli/shell/text.js";
 import { readVersion } from "../../src/config/version.js";
-import { exitCodes } from "../../src/daemon/exit_codes.js";
+import { exitCodes } from "../../src/core/exit_codes.js";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { formatDuration } from "../../src/model/quantity_text.js";
 import { startMs } from "./fake_shell.js";

@@ -6,7 +6,7 @@ import { run } from "../../src/cli/program.js";
 import { programName } from "../../src/cli/shell/program_name.js";
 import { allSettings, commandGroup } from "../../src/config/settings.js";
 import { readVersion } from "../../src/config/version.js";
-import { exitCodeMeanings, exitCodes } from "../../src/daemon/exit_codes.js";
+import { exitCodeMeanings, exitCodes } from "../../src/core/exit_codes.js";
 import { extensions } from "../../src/ext/extensions.js";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { perTest } from "../lifetimes.js";

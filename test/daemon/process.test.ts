@@ -430,7 +430,7 @@ describe("log format", () => {
 });
 
 describe("an exit that hangs", () => {
-  const module = pathToFileURL(join(import.meta.dirname, "../../dist/daemon/exit_codes.js")).href;
+  const module = pathToFileURL(join(import.meta.dirname, "../../dist/core/exit_codes.js")).href;
 
   it("a process whose exit would never return ends all the same, with its code where Node.js can", () => {
     const script = `import { endAtOnce } from ${JSON.stringify(module)};

@@ -1,7 +1,7 @@
 import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { exitCodes } from "../../src/daemon/exit_codes.js";
+import { exitCodes } from "../../src/core/exit_codes.js";
 import { needs } from "../needs.js";
 import { DaemonProcess } from "./daemon_process.js";
 import { Place } from "./harness.js";

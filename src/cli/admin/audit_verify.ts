@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError } from "commander";
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 import type { VerifyAuditLogResponse } from "../../gen/nexus/v1/audit_pb.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { type DaemonFlags, daemonCommand } from "../shell/daemon_command.js";

@@ -1,7 +1,7 @@
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Command } from "commander";
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 import type { ApiKey } from "../../gen/nexus/v1/access_pb.js";
 import { formatDuration } from "../../model/quantity_text.js";
 import type { Timer } from "../../runtime/clock.js";

@@ -1,4 +1,4 @@
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 import type { Connection } from "../../gen/nexus/v1/connection_pb.js";
 import { type ConnectionName, namePath, parseNamePath } from "../../model/connections/connection_name.js";
 import { isId } from "../../model/ids.js";

@@ -1,4 +1,4 @@
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
 import { type CredentialField, credentialFields } from "../../model/credentials/credential_fields.js";
 import type { JsonValue } from "../../model/json.js";

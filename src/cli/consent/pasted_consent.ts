@@ -1,4 +1,4 @@
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 import type { ConnectionServiceRequestConnectionResponse as Request } from "../../gen/nexus/v1/connection_pb.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import { sendToApi } from "../shell/http_request.js";

@@ -1,5 +1,5 @@
 import type { Message } from "@bufbuild/protobuf";
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 import type { ConnectionName } from "../../gen/nexus/v1/connection_pb.js";
 import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
 import type { Strategy as StrategyMessage } from "../../gen/nexus/v1/strategy_pb.js";

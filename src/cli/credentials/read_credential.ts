@@ -1,6 +1,6 @@
 import { durationFromMs, type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
 import type { Token } from "../../gen/nexus/v1/token_pb.js";
 import { canonicalName } from "../../model/providers/provider_profile.js";

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { exitCodeMeanings, exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodeMeanings, exitCodes } from "../../core/exit_codes.js";
 import type { Shell } from "../shell/shell.js";
 
 export function exitCodesCommand(shell: Shell): Command {

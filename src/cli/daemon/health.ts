@@ -2,7 +2,7 @@ import type { RequestOptions } from "node:http";
 import { Command } from "commander";
 import { loadOpsListener, type OpsListenerConfig } from "../../config/client_config.js";
 import { ConfigError } from "../../config/setting_reader.js";
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 import { formatListenAddress, type ListenAddress } from "../../model/listen_address.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { ask } from "../shell/listener_probe.js";

@@ -1,6 +1,6 @@
 import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import { Command, InvalidArgumentError } from "commander";
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 import { ConnectionStatus } from "../../gen/nexus/v1/connection_pb.js";
 import { DaemonState, type FailingProvider, type GetStatusResponse } from "../../gen/nexus/v1/status_pb.js";
 import { namePath } from "../../model/connections/connection_name.js";

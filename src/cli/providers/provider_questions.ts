@@ -1,4 +1,4 @@
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 import type { ProviderTemplate } from "../../gen/nexus/v1/provider_pb.js";
 import { needsNoSecret } from "../../model/clients/client_proof.js";
 import { canonicalName } from "../../model/providers/provider_profile.js";

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 import type { Provider, ProviderTemplate } from "../../gen/nexus/v1/provider_pb.js";
 import { canonicalName, grantTypes } from "../../model/providers/provider_profile.js";
 import { didYouMean } from "../../model/suggestions.js";

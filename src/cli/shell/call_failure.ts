@@ -1,5 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { type ExitCode, exitCodes } from "../../daemon/exit_codes.js";
+import { type ExitCode, exitCodes } from "../../core/exit_codes.js";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { formatDuration } from "../../model/quantity_text.js";
 import { CommandFailure } from "./command_failure.js";

@@ -1,4 +1,4 @@
-import { type ExitCode, exitCodes } from "../../daemon/exit_codes.js";
+import { type ExitCode, exitCodes } from "../../core/exit_codes.js";
 
 /** Ends the command: `message` goes to standard error (an empty one prints nothing), `exitCode` to the caller. Whatever a command calls may throw it. */
 export class CommandFailure extends Error {

@@ -1,4 +1,4 @@
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 import { CommandFailure, usageFailure } from "./command_failure.js";
 import type { Shell } from "./shell.js";
 

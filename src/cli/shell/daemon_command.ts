@@ -2,7 +2,7 @@ import type { Message } from "@bufbuild/protobuf";
 import { type CallOptions, ConnectError } from "@connectrpc/connect";
 import type { Command } from "commander";
 import { ApiKeyMissing, type ClientConfig, loadClientConfig } from "../../config/client_config.js";
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 import { type Terminal, withProgress } from "../terminal/progress.js";
 import { screenOf } from "../terminal/screen.js";
 import { callFailure, isOtherProtocol } from "./call_failure.js";

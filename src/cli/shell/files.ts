@@ -1,6 +1,6 @@
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, unlinkSync, writeSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 import { DocumentError, formatViolations } from "../../document/document_error.js";
 import { CommandFailure, usageFailure } from "./command_failure.js";
 import { printable } from "./text.js";

@@ -6,7 +6,7 @@ import {
   STATUS_CODES,
 } from "node:http";
 import { request as requestSecure } from "node:https";
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 import type { AuthorizedRequest } from "../../strategies/apply_strategy.js";
 import { CommandFailure } from "./command_failure.js";
 

@@ -5,7 +5,7 @@ import { CommandFailure } from "../../cli/shell/command_failure.js";
 import { type DaemonFlags, daemonCommand } from "../../cli/shell/daemon_command.js";
 import type { Shell } from "../../cli/shell/shell.js";
 import { formatTable, jsonLine } from "../../cli/shell/text.js";
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 import {
   type TestReceiversResponse,
   TestReceiversResponseSchema,

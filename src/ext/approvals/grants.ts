@@ -16,7 +16,7 @@ import { addNotes } from "../../cli/shell/help.js";
 import { collect, parseDurationMs, parseTimeMs } from "../../cli/shell/option_values.js";
 import type { Shell } from "../../cli/shell/shell.js";
 import { formatAge, printable, shellWord } from "../../cli/shell/text.js";
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 import { type ApiKey, Role } from "../../gen/nexus/v1/access_pb.js";
 import { readingMethods } from "../../model/access/reading_requests.js";
 import { describeRestriction, restrictionFrom } from "../../model/access/scope_restriction.js";

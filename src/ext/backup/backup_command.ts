@@ -9,7 +9,7 @@ import { whyNot } from "../../cli/shell/files.js";
 import type { Shell } from "../../cli/shell/shell.js";
 import { formatFields, formatTime } from "../../cli/shell/text.js";
 import { withProgress } from "../../cli/terminal/progress.js";
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 import type { BackupSummary, CreateBackupResponse } from "../../gen/nexus/v1/backup_pb.js";
 import { formatBytes } from "../../model/quantity_text.js";
 

@@ -6,7 +6,7 @@ import type { Shell } from "../../cli/shell/shell.js";
 import { formatFields } from "../../cli/shell/text.js";
 import { withProgress } from "../../cli/terminal/progress.js";
 import { loadConfig } from "../../config/config.js";
-import { type ExitCode, exitCodes } from "../../daemon/exit_codes.js";
+import { type ExitCode, exitCodes } from "../../core/exit_codes.js";
 import { tablesOf } from "../../daemon/extension.js";
 import type { RestoreReport } from "./restore.js";
 

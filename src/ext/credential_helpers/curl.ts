@@ -27,7 +27,7 @@ import { collect } from "../../cli/shell/option_values.js";
 import type { Credential, Shell } from "../../cli/shell/shell.js";
 import { printable } from "../../cli/shell/text.js";
 import { readVersion } from "../../config/version.js";
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 
 interface CurlFlags extends DaemonFlags, DataFlags {
   readonly request?: string;

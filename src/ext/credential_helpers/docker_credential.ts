@@ -10,7 +10,7 @@ import { addAddressFlags, type DaemonSession, withDaemon } from "../../cli/shell
 import { addNotes } from "../../cli/shell/help.js";
 import type { Shell } from "../../cli/shell/shell.js";
 import { printable } from "../../cli/shell/text.js";
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 import { loginOf } from "./login.js";
 import { collectHost, credentialNameFor, type HelperFlags, hostsOf, type Site, siteOf } from "./site.js";
 

@@ -16,7 +16,7 @@ import { addNotes } from "../../cli/shell/help.js";
 import { parseDurationMs } from "../../cli/shell/option_values.js";
 import type { Shell } from "../../cli/shell/shell.js";
 import { printable } from "../../cli/shell/text.js";
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 
 interface ExecFlags extends DaemonFlags {
   readonly env?: readonly Variable[];

@@ -7,7 +7,7 @@ import { addAddressFlags, type DaemonSession, withDaemon } from "../../cli/shell
 import { addNotes } from "../../cli/shell/help.js";
 import type { Credential, Shell } from "../../cli/shell/shell.js";
 import { printable } from "../../cli/shell/text.js";
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 import { type Login, loginOf } from "./login.js";
 import {
   collectHost,

@@ -15,7 +15,7 @@ import type { Shell } from "../../cli/shell/shell.js";
 import { printable } from "../../cli/shell/text.js";
 import { readWebProxies } from "../../config/config.js";
 import { SettingReader } from "../../config/setting_reader.js";
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 import { readingMethods } from "../../model/access/reading_requests.js";
 import { didYouMean } from "../../model/suggestions.js";
 import type { WebProxySettings } from "../../outbound/web_proxy.js";

@@ -1,4 +1,4 @@
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 import { type Membership, StartRefused } from "../../daemon/extension.js";
 import type { DaemonOptions, Opening } from "../../daemon/resources.js";
 import { SystemClock } from "../../runtime/clock.js";
@@ -26,7 +26,7 @@ export async function joinFleet(
   refuseCopies(store.folder);
   const fleet = await openFleet({ config, vault, clock, log, store }).catch((error: unknown) => {
     if (error instanceof FleetRefused || error instanceof FleetUnreachable)
-      throw new StartRefused(error.message, exitCodes.fleetNotUsable, { cause: error });
+      throw new StartRefused(error.message, exitCodes.sharedStoreNotUsable, { cause: error });
     throw error;
   });
   const checkedClock = options.clock instanceof CheckedClock ? options.clock : undefined;

@@ -10,7 +10,7 @@ import {
 } from "../../cli/shell/daemon_command.js";
 import type { Shell } from "../../cli/shell/shell.js";
 import { formatFields, formatTable } from "../../cli/shell/text.js";
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 import { GetKeyringResponseSchema, type Keyring, KeySource } from "../../gen/nexus/v1/keyring_pb.js";
 import { delay } from "../../runtime/clock.js";
 

@@ -9,7 +9,7 @@ import { keepLease } from "../../cli/admin/lease.js";
 import { callTimeoutMs, type Daemon } from "../../cli/shell/client.js";
 import { CommandFailure } from "../../cli/shell/command_failure.js";
 import type { DaemonSession } from "../../cli/shell/daemon_command.js";
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 import type { Restriction } from "../../gen/nexus/v1/access_pb.js";
 import { formatListenAddress, type ListenAddress } from "../../model/listen_address.js";
 import type { Clock } from "../../runtime/clock.js";

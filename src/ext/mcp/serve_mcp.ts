@@ -16,7 +16,7 @@ import {
 import type { Shell } from "../../cli/shell/shell.js";
 import { printable } from "../../cli/shell/text.js";
 import { readVersion } from "../../config/version.js";
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 import { isLocalAddress, type ListenAddress } from "../../model/listen_address.js";
 import { McpHttpServer, restrictionsOfCaller, sessionOfCaller } from "./http_server.js";
 import { MessageLines } from "./message_lines.js";

@@ -3,7 +3,7 @@ import { type DaemonFlags, withDaemon } from "../../cli/shell/daemon_command.js"
 import { readText } from "../../cli/shell/files.js";
 import type { Shell } from "../../cli/shell/shell.js";
 import { printable } from "../../cli/shell/text.js";
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 import { Secret } from "../../runtime/secret.js";
 import { ConnectionImport } from "./connection_import.js";
 import { NexusBroker } from "./nexus_broker.js";

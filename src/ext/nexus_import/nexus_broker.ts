@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { CommandFailure } from "../../cli/shell/command_failure.js";
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 import type { JsonObject, JsonValue } from "../../model/json.js";
 import { isJsonObject } from "../../model/json_fields.js";
 import type { Secret } from "../../runtime/secret.js";

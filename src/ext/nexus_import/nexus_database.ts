@@ -1,6 +1,6 @@
 import { Client } from "pg";
 import { CommandFailure } from "../../cli/shell/command_failure.js";
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 import type { JsonObject } from "../../model/json.js";
 
 /** A connection of Nexus, as its table has it. */

@@ -2,7 +2,7 @@ import { allProviders } from "../../cli/providers/provider_key.js";
 import { printWarnings } from "../../cli/providers/provider_words.js";
 import { CommandFailure } from "../../cli/shell/command_failure.js";
 import type { DaemonSession } from "../../cli/shell/daemon_command.js";
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
 import type { JsonObject, JsonValue } from "../../model/json.js";
 import { contractKeys, profileOfContract } from "../../model/providers/contract_profile.js";

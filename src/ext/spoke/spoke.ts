@@ -1,7 +1,7 @@
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { Config } from "../../config/config.js";
 import { readVersion } from "../../config/version.js";
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 import { StartRefused } from "../../daemon/extension.js";
 import type { DomainHub, ListenersHub } from "../../daemon/hub/hub_interfaces.js";
 import type { AccessControl } from "../../domain/access/access_control.js";
@@ -193,7 +193,7 @@ export class Spoke implements ListenersHub, DomainHub {
     await Promise.race([contact, delay(clock, hasCopy ? catchUpMs : firstCopyMs)]);
     const { trouble } = this.#follower;
     if (trouble === undefined && isConnected()) return;
-    if (!hasCopy && trouble?.isRefusal) throw new StartRefused(trouble.text, exitCodes.fleetNotUsable);
+    if (!hasCopy && trouble?.isRefusal) throw new StartRefused(trouble.text, exitCodes.sharedStoreNotUsable);
     log.warn({ hub: this.#links.url, hasCopy, reason: trouble?.text }, "starts without a word from a hub");
   }
 

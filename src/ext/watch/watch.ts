@@ -6,7 +6,7 @@ import { CommandFailure } from "../../cli/shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../../cli/shell/daemon_command.js";
 import type { Shell } from "../../cli/shell/shell.js";
 import { screenOf } from "../../cli/terminal/screen.js";
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../core/exit_codes.js";
 import type { Timer } from "../../runtime/clock.js";
 import { LivePanel, WatchView, watchJson } from "./watch_view.js";
 

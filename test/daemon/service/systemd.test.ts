@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { parse } from "yaml";
 import { loadConfig } from "../../../src/config/config.js";
-import { exitCodes } from "../../../src/daemon/exit_codes.js";
+import { exitCodes } from "../../../src/core/exit_codes.js";
 import { needs } from "../../needs.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 import { DaemonProcess } from "../daemon_process.js";

@@ -7,7 +7,7 @@ import { SettingOptions } from "../../../cli/shell/setting_options.js";
 import type { Shell } from "../../../cli/shell/shell.js";
 import { formatFields } from "../../../cli/shell/text.js";
 import { allSettings } from "../../../config/settings.js";
-import { type ExitCode, exitCodes } from "../../../daemon/exit_codes.js";
+import { type ExitCode, exitCodes } from "../../../core/exit_codes.js";
 import { tablesOf } from "../../../daemon/extension.js";
 import type { Migration } from "../database/migrations.js";
 import { loadFleetStoreConfig } from "../hub/fleet_settings.js";
@@ -23,8 +23,8 @@ const storeSettings = [
 
 /** What can be wrong, by the name of the error, and how the command ends then. */
 const exitCodeOf: Readonly<Record<string, ExitCode>> = {
-  FleetRefused: exitCodes.fleetNotUsable,
-  FleetUnreachable: exitCodes.fleetNotUsable,
+  FleetRefused: exitCodes.sharedStoreNotUsable,
+  FleetUnreachable: exitCodes.sharedStoreNotUsable,
   DataFolderInUse: exitCodes.dataFolderInUse,
   DataFolderUnusable: exitCodes.usage,
   StoreFailed: exitCodes.storeNotWritten,

@@ -1,6 +1,6 @@
 import { CommandFailure } from "../../../cli/shell/command_failure.js";
 import type { Shell } from "../../../cli/shell/shell.js";
-import { exitCodes } from "../../../daemon/exit_codes.js";
+import { exitCodes } from "../../../core/exit_codes.js";
 import { counted } from "../../../model/quantity_text.js";
 import { KubernetesApi, KubernetesError } from "../api/kubernetes_api.js";
 import { apiVersion, type CustomObject, finalizer } from "./custom_objects.js";

@@ -12,7 +12,7 @@ import { readText, usable } from "../../../cli/shell/files.js";
 import type { Shell } from "../../../cli/shell/shell.js";
 import { printable, shellWord } from "../../../cli/shell/text.js";
 import { withProgress } from "../../../cli/terminal/progress.js";
-import { driftExitCode, exitCodes } from "../../../daemon/exit_codes.js";
+import { driftExitCode, exitCodes } from "../../../core/exit_codes.js";
 import { DocumentError, type DocumentViolation } from "../../../document/document_error.js";
 import { GrantTypes, grantViolations } from "../../../domain/token_endpoint/grant_types.js";
 import type { JsonObject, JsonValue } from "../../../model/json.js";

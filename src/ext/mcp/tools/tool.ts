@@ -2,7 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { CommandFailure, usageFailure } from "../../../cli/shell/command_failure.js";
 import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
 import { printable } from "../../../cli/shell/text.js";
-import { exitCodes } from "../../../daemon/exit_codes.js";
+import { exitCodes } from "../../../core/exit_codes.js";
 import type { Restriction } from "../../../gen/nexus/v1/access_pb.js";
 import {
   CompiledRestriction,

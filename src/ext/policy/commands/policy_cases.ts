@@ -4,7 +4,7 @@ import { CommandFailure, usageFailure } from "../../../cli/shell/command_failure
 import { readText, usable } from "../../../cli/shell/files.js";
 import type { Shell } from "../../../cli/shell/shell.js";
 import { printable } from "../../../cli/shell/text.js";
-import { exitCodes } from "../../../daemon/exit_codes.js";
+import { exitCodes } from "../../../core/exit_codes.js";
 import { readYaml, type YamlDocument } from "../../../document/yaml_document.js";
 import { Permissions } from "../../../model/access/permissions.js";
 import type { Policy } from "../../../model/access/policy.js";

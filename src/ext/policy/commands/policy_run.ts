@@ -7,7 +7,7 @@ import { readText, usable } from "../../../cli/shell/files.js";
 import type { Shell } from "../../../cli/shell/shell.js";
 import { formatFields, jsonLine, printable } from "../../../cli/shell/text.js";
 import { ConfigError } from "../../../config/setting_reader.js";
-import { exitCodes } from "../../../daemon/exit_codes.js";
+import { exitCodes } from "../../../core/exit_codes.js";
 import {
   AccessVerdict,
   type ExplainAccessResponse,

@@ -8,7 +8,7 @@ export const exitCodes = {
   storeDamaged: 12,
   listenerNotOpened: 13,
   storeNotWritten: 14,
-  fleetNotUsable: 15,
+  sharedStoreNotUsable: 15,
   notReachable: 20,
   consentFailed: 21,
   attentionNeeded: 22,
@@ -30,14 +30,14 @@ export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> 
   storeDamaged: "serve, restore: the store, or the backup, is damaged, or of a newer version",
   listenerNotOpened: "serve: a listener cannot be opened",
   storeNotWritten: "serve: the store could not be written, and the daemon stopped",
-  fleetNotUsable:
-    "serve, fleet: the database of the fleet cannot be reached or used; serve: the hub refuses this spoke",
+  sharedStoreNotUsable:
+    "the store that hubs share cannot be reached or used; serve: a hub refuses this daemon",
   notReachable: "the daemon cannot be reached",
   consentFailed: "consent was denied, failed, or was not given in time",
   attentionNeeded:
     "the connection has no usable token until a user acts; status --check: something needs attention",
   apiError: "curl --fail: the API answered with a status of 400 or more",
-  followsAgain: "serve: the hub no longer leads its fleet: start it again",
+  followsAgain: "serve: the hub no longer leads: start it again",
 };
 
 /**
