@@ -9,6 +9,7 @@ import { exitCodesCommand } from "./daemon/exit_codes.js";
 import { healthCommand } from "./daemon/health.js";
 import { serveCommand } from "./daemon/serve.js";
 import { statusCommand } from "./daemon/status.js";
+import { versionCommand } from "./daemon/version.js";
 import { providerCommand } from "./providers/provider.js";
 import type { CommandRow, MakeCommand, Shell } from "./shell/shell.js";
 
@@ -95,6 +96,7 @@ const table: Readonly<Record<CommandRow["group"], readonly Row[]>> = {
       "--ops-listen 127.0.0.1:9090",
     ],
     ["exit-codes", "list what each exit code means", exitCodesCommand, ""],
+    ["version", "print the version, the commit, Node, and the platform", versionCommand, ""],
   ],
 };
 

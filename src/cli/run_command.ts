@@ -1,6 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { ConfigError } from "../config/setting_reader.js";
-import { readProgramVersion, readVersion } from "../config/version.js";
+import { readVersion } from "../config/version.js";
 import { exitCodes } from "../core/exit_codes.js";
 import { CommandFailure } from "./shell/command_failure.js";
 import { addDaemonFlags } from "./shell/daemon_command.js";
@@ -33,11 +33,7 @@ export async function runOneOf(
     ...process,
     stderr: { ...process.stderr, write: (text: string) => process.stderr.write(typed(text)) },
   };
-  const program: Command = buildProgram(rows, shell).version(
-    args[0] === "version" ? programVersion(args.includes("--json")) : readVersion(),
-    "--version",
-    "print the version",
-  );
+  const program: Command = buildProgram(rows, shell);
   for (const make of hidden) program.addCommand(make(shell), { hidden: true });
   bind(program, shell, typed);
   try {
@@ -56,7 +52,7 @@ export async function runOneOf(
 }
 
 function buildProgram(rows: readonly CommandRow[], shell: Shell): Command {
-  const program = new Command("nexusd");
+  const program = new Command("nexusd").version(readVersion(), "--version", "print the version");
   for (const { make, summary, examples } of rows) {
     const command = make(shell).summary(summary);
     if (command.description() === "") command.description(summary);
@@ -94,18 +90,10 @@ and then nexusd token github. Flags and examples: nexusd <command> --help
 `;
 }
 
-/** What `nexusd version` prints: lines to paste into a report. */
-function programVersion(isJson: boolean): string {
-  const { version, commit, node, platform } = readProgramVersion();
-  if (isJson) return JSON.stringify({ version, commit, node, platform });
-  return `nexusd ${version}\ncommit   ${commit}\nNode     ${node}\nplatform ${platform}`;
-}
-
-/** `version` prints more than `--version`, and `help token` is `token --help`. */
+/** `help token` is `token --help`. */
 function withFlag(args: readonly string[]): readonly string[] {
   const [word, ...rest] = args;
-  if (word === "help" && rest.length > 0) return [...rest, "--help"];
-  return word === "version" ? ["--version"] : args;
+  return word === "help" && rest.length > 0 ? [...rest, "--help"] : args;
 }
 
 /** `foo --help` where there is no command `foo`: the words alone, which are refused, rather than the help of what stands above them. */

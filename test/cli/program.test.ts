@@ -50,7 +50,7 @@ describe("nexusd", () => {
     const shell = await ended(0, ["version"], fakeShell());
     const { platform, arch, version: node } = process;
     expect(shell.out()).toBe(
-      `nexusd ${readVersion()}\ncommit   unknown\nNode     ${node}\nplatform ${platform}-${arch}\n`,
+      `nexusd   ${readVersion()}\ncommit   unknown\nNode     ${node}\nplatform ${platform}-${arch}\n`,
     );
   });
 
