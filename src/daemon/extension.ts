@@ -66,7 +66,7 @@ export interface PagesGround {
 
 /** What an extension runs in a daemon. */
 export interface RunningExtension {
-  /** What it serves at every listener of calls; each RPC has its options in its proto, or an `rpcRow` where the proto is not ours. */
+  /** What it serves at every listener of calls. Each RPC has its options in its proto; one of a proto that is not ours, in its definition. */
   readonly services?: readonly ServiceDefinition[];
   /** What it serves at every listener of calls to those who show no credential. */
   readonly openServices?: MakeOpenServices;

@@ -330,7 +330,6 @@ export const namedExtensions: Readonly<Record<string, readonly string[]>> = {
     "domain/operations/key_check.ts",
     "domain/operations/keyring.ts",
     "model/access/access_table.ts",
-    "service/pipeline/call_guard.ts",
   ],
   manifest: [
     "config/rows/daemon_settings.ts",

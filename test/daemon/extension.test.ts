@@ -3,7 +3,6 @@ import { createClient } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { Daemon } from "../../src/daemon/daemon.js";
 import { FleetService, ReachResponseSchema } from "../../src/gen/nexus/fleet/v1/fleet_pb.js";
-import { rpcRow } from "../../src/service/pipeline/rpc_access.js";
 import { defineService } from "../../src/service/pipeline/service_definition.js";
 import { ManualClock } from "../fakes/manual_clock.js";
 import { silentLog } from "../silent_log.js";
@@ -19,11 +18,14 @@ const optionsOf = ({ config, environment }: Place) => ({
 
 test("an extension adds a service with its access, and counts", async () => {
   const place = await Place.make();
-  rpcRow(FleetService.method.reach, "self.read");
-  const service = defineService(FleetService, {
+  const implementation = {
     ...{ call: never, refresh: never, page: never, appendAudit: never, hold: never },
     reach: () => create(ReachResponseSchema, { mayLead: true }),
-  });
+  };
+  const described = Object.fromEntries(
+    FleetService.methods.map(({ localName }) => [localName, { action: "self.read" as const }]),
+  );
+  const service = defineService(FleetService, implementation, { described });
   const daemon = await Daemon.start(optionsOf(place), [
     {
       name: "trial",

@@ -20,7 +20,7 @@ const limits: Readonly<Record<string, number>> = {
   consent: 7,
   "acquire a token": 8,
   "watch tokens": 7,
-  "forward a call in a fleet": 9,
+  "forward a call in a fleet": 8,
   "hold a request for a person": 10,
 };
 

@@ -1,11 +1,12 @@
-import { Authorization, type CheckResponse } from "../../gen/envoy/service/auth/v3/external_auth_pb.js";
-import { toWireError } from "../../service/pipeline/error_table.js";
-import { rpcRow } from "../../service/pipeline/rpc_access.js";
 import {
-  defineService,
-  type RemoteRpc,
-  type ServiceDefinition,
-} from "../../service/pipeline/service_definition.js";
+  Authorization,
+  type CheckRequest,
+  type CheckResponse,
+} from "../../gen/envoy/service/auth/v3/external_auth_pb.js";
+import { Spoke } from "../../gen/nexus/rpc/v1/options_pb.js";
+import { toWireError } from "../../service/pipeline/error_table.js";
+import type { RpcDescription } from "../../service/pipeline/rpc_access.js";
+import { defineService, type ServiceDefinition } from "../../service/pipeline/service_definition.js";
 import { WireError } from "../../service/pipeline/wire_error.js";
 import {
   connectionOfRoute,
@@ -42,18 +43,20 @@ export function authorizationService(options: {
         return okResponse(await authorizer.authorize(key, proxied, principal, context));
       },
     },
-    { answerError: deniedResponse, remote: { check: remoteCheck } },
+    { answerError: deniedResponse, described: { check } },
   );
 }
 
-rpcRow(Authorization.method.check, "token.read", (request) => {
-  const key = connectionOfRoute(request);
-  return key && "name" in key
-    ? { kind: "named", name: key.name }
-    : { kind: "connection", connectionId: key?.id ?? "" };
-});
-
-const remoteCheck: RemoteRpc = {
+/** The contract of Envoy has no options of ours. */
+const check: RpcDescription = {
+  action: "token.read",
+  asked: (request) => {
+    const key = connectionOfRoute(request as CheckRequest);
+    return key && "name" in key
+      ? { kind: "named", name: key.name }
+      : { kind: "connection", connectionId: key?.id ?? "" };
+  },
+  spoke: Spoke.COPY,
   shows: (answer) => {
     const { dynamicMetadata } = answer as CheckResponse;
     const id = dynamicMetadata?.[metadataFields.connectionId];

@@ -11,7 +11,7 @@ import { SecretDiscoveryService } from "../../gen/envoy/service/secret/v3/sds_pb
 import { InvalidArgument } from "../../model/errors.js";
 import { pump } from "../../runtime/stream_sink.js";
 import type { StreamContext } from "../../service/pipeline/bound_service.js";
-import { filteredStream, rpcRow } from "../../service/pipeline/rpc_access.js";
+import type { RpcDescription } from "../../service/pipeline/rpc_access.js";
 import { defineService, type ServiceDefinition } from "../../service/pipeline/service_definition.js";
 import type { SecretRequest } from "./secret_requests.js";
 import type { SecretCaller } from "./secret_source.js";
@@ -19,9 +19,8 @@ import type { SecretAnswer, SecretStreams } from "./secret_stream.js";
 
 const typeUrl = `type.googleapis.com/${SecretSchema.typeName}`;
 
-// What is not within the caller's restriction is as what does not exist: an empty secret.
-rpcRow(SecretDiscoveryService.method.fetchSecrets, "token.read");
-filteredStream(SecretDiscoveryService.method.streamSecrets, "token.read");
+/** What is not within the caller's restriction is as what does not exist: an empty secret. */
+const filtered: RpcDescription = { action: "token.read" };
 
 /** Envoy's secret discovery: connections as generic secrets. `DeltaSecrets` is not served. */
 export function secretDiscoveryService(options: {
@@ -33,18 +32,22 @@ export function secretDiscoveryService(options: {
     principal,
     view: rules.tokenView(principal),
   });
-  return defineService(SecretDiscoveryService, {
-    async fetchSecrets(request, context) {
-      return discoveryResponse(await secrets.fetch(secretRequest(request).names, callerOf(context)));
-    },
+  return defineService(
+    SecretDiscoveryService,
+    {
+      async fetchSecrets(request, context) {
+        return discoveryResponse(await secrets.fetch(secretRequest(request).names, callerOf(context)));
+      },
 
-    streamSecrets(requests, context, sink) {
-      return pump(async function* (signal) {
-        const answers = secrets.stream(secretRequests(requests), callerOf(context), signal);
-        for await (const answer of answers) yield discoveryResponse(answer);
-      }, sink);
+      streamSecrets(requests, context, sink) {
+        return pump(async function* (signal) {
+          const answers = secrets.stream(secretRequests(requests), callerOf(context), signal);
+          for await (const answer of answers) yield discoveryResponse(answer);
+        }, sink);
+      },
     },
-  });
+    { described: { fetchSecrets: filtered, streamSecrets: filtered } },
+  );
 }
 
 async function* secretRequests(requests: AsyncIterable<DiscoveryRequest>): AsyncGenerator<SecretRequest> {

@@ -5,7 +5,6 @@ import type { Principal } from "../../model/access/principal.js";
 import { NotFound, NotLeader, Unavailable } from "../../model/errors.js";
 import { orElse } from "../../service/forwarding/or_else.js";
 import type { CallContext } from "../../service/pipeline/bound_service.js";
-import { rpcOptions } from "../../service/pipeline/rpc_access.js";
 import type { DefinedMethod, ServiceDefinition } from "../../service/pipeline/service_definition.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
 
@@ -15,16 +14,6 @@ export interface UpstreamHub {
   call(method: DescMethodUnary, request: Message, caller: Principal, signal: AbortSignal): Promise<Message>;
   /** Resolves when the copy has what the answer rests on, or does not get it in time, and the caller's read of a token is on record. */
   answered(method: DefinedMethod, request: Message, answer: Message, caller: Principal): Promise<void>;
-}
-
-/** Whether a hub is asked whatever the copy holds. */
-export function isForwarded(method: DefinedMethod["descriptor"]): boolean {
-  return rpcOptions(method)?.spoke === Spoke.HUB;
-}
-
-/** Whether a hub is asked when the copy is not enough; of all else a spoke has records of its own. */
-function mayBeForwarded({ descriptor, remote }: DefinedMethod): boolean {
-  return rpcOptions(descriptor)?.spoke === Spoke.COPY || remote !== undefined;
 }
 
 type UnaryMethod = DefinedMethod & { readonly kind: "unary" };
@@ -43,8 +32,9 @@ function forwardedCall(method: UnaryMethod, hub: UpstreamHub): UnaryMethod["call
     await hub.answered(method, request, answer, principal);
     return answer;
   };
-  if (isForwarded(method.descriptor)) return forward;
-  if (!mayBeForwarded(method)) return method.call;
+  const { spoke } = method.rpc ?? {};
+  if (spoke === Spoke.HUB) return forward;
+  if (spoke !== Spoke.COPY) return method.call;
   /** While no hub answers, a caller that wished for a longer life gets the token that there is. */
   const withoutWish = (request: Message, context: CallContext) => async (refusal: unknown) => {
     const { minTtl } = request as Partial<TokenServiceGetTokenRequest>;

@@ -18,7 +18,6 @@ import { Unavailable } from "../../model/errors.js";
 import type { Changes } from "../../runtime/changes.js";
 import { type Clock, delay } from "../../runtime/clock.js";
 import { statusOf } from "../../service/messages/connection_message.js";
-import { rpcOptions } from "../../service/pipeline/rpc_access.js";
 import type { DefinedMethod } from "../../service/pipeline/service_definition.js";
 import type { Store } from "../../store/store.js";
 
@@ -69,12 +68,12 @@ export class OwnReads {
    */
   async answered(method: DefinedMethod, request: Message, answer: Message, caller: Principal): Promise<void> {
     const { descriptor } = method;
-    if (descriptor.parent === ProviderService && rpcOptions(descriptor)?.writes === true) {
+    if (descriptor.parent === ProviderService && method.rpc?.writes === true) {
       const taken = this.deps.takeProviders().catch(() => undefined);
       await Promise.race([taken, delay(this.deps.clock, timeoutMs)]);
       return;
     }
-    const shown: Shown = method.remote?.shows(answer) ?? shownIn(request, answer);
+    const shown: Shown = method.rpc?.shows?.(answer) ?? shownIn(request, answer);
     const connectionOf = (): string | undefined =>
       shown.connection?.id || shown.connectionId || this.#asked(request, caller);
     await this.#copied(shown, descriptor === ConnectionService.method.deleteConnection, connectionOf);

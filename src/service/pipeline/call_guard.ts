@@ -6,7 +6,7 @@ import type { Permissions } from "../../model/access/permissions.js";
 import type { Principal } from "../../model/access/principal.js";
 import { type NexusError, NotFound, PermissionDenied } from "../../model/errors.js";
 import type { StreamContext } from "./bound_service.js";
-import { type RpcAccess, rpcAccess } from "./rpc_access.js";
+import { type RpcDescription, rpcName } from "./rpc_access.js";
 import type { DefinedMethod } from "./service_definition.js";
 
 export interface Guard {
@@ -23,21 +23,21 @@ interface Refusal {
   readonly asked?: Asked;
 }
 
-/** An RPC without a row is the admin's alone. */
-const adminOnly: RpcAccess = { action: "keyring.manage", asked: undefined };
-
 /**
  * The policy in front of one RPC: the role, before anything of the request is looked at; then the connection or provider that it names,
  * for a restricted caller. A call ends when its caller does.
  */
 export class CallGuard {
-  readonly #rpc: RpcAccess;
+  readonly #rpc: RpcDescription;
 
+  /** @throws Error for an RPC that nothing describes: it is not served */
   constructor(
     private readonly method: DefinedMethod,
     private readonly guard: Guard,
   ) {
-    this.#rpc = rpcAccess(method.descriptor) ?? adminOnly;
+    const { rpc, descriptor } = method;
+    if (!rpc) throw new Error(`${rpcName(descriptor)} has no options: its proto must say who may call it`);
+    this.#rpc = rpc;
   }
 
   /**

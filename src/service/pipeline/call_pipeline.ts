@@ -101,7 +101,7 @@ export class CallPipeline {
     method: DefinedMethod & { kind: "unary" },
     answerError: ServiceDefinition["answerError"],
   ): BoundMethod {
-    const { validate, isWait, ...served } = method;
+    const { validate, isWait, rpc: _, ...served } = method;
     const guard = new CallGuard(method, this.deps.guard);
     const refuse = (error: unknown, request: Message): Message => {
       const wireError = toWireError(withAskedProvider(error, request));

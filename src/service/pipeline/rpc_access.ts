@@ -1,43 +1,25 @@
-import {
-  type DescMessage,
-  type DescMethod,
-  type DescMethodBiDiStreaming,
-  type DescMethodServerStreaming,
-  type DescMethodUnary,
-  type DescService,
-  getOption,
-  hasOption,
-  type Message,
-  type MessageShape,
-} from "@bufbuild/protobuf";
+import { type DescMethod, getOption, hasOption, type Message } from "@bufbuild/protobuf";
 import type { Asked } from "../../domain/access/request_gate.js";
 import { Resource, type Rpc, rpc as rpcOption } from "../../gen/nexus/rpc/v1/options_pb.js";
 import { type Action, isAction } from "../../model/access/access_table.js";
 import type { ConnectionName } from "../../model/connections/connection_name.js";
 import type { ProviderKey } from "../../model/providers/provider_profile.js";
 
-/** What an RPC is to the policy. */
-export interface RpcAccess {
+type RpcOptions = Omit<Rpc, keyof Message | "action" | "resource">;
+
+/**
+ * One RPC, described once: all that happens around its service, and the daemon that carries it out, follow from it. The options that are
+ * left out are as those of an RPC that the daemon that is called carries out, and that writes nothing.
+ */
+export interface RpcDescription extends Readonly<Partial<RpcOptions>> {
   readonly action: Action;
   /** What a request asks for; undefined where the answer is filtered, or the RPC is of no resource. */
-  readonly asked: ((request: Message) => Asked) | undefined;
-}
-
-/** RPCs of protos that are not ours, by their names. */
-const foreign = new Map<string, RpcAccess>();
-
-/** What an RPC of a proto that is not ours is to the policy. Those of `nexus.v1` have it in their options. */
-export function rpcRow<I extends DescMessage>(
-  method: DescMethodUnary<I, DescMessage> | DescMethodServerStreaming<I, DescMessage>,
-  action: Action,
-  asked?: (request: MessageShape<I>) => Asked,
-): void {
-  foreign.set(rpcName(method), { action, asked: asked as RpcAccess["asked"] });
-}
-
-/** An RPC whose requests are a stream: what it answers must be filtered. */
-export function filteredStream(method: DescMethodBiDiStreaming, action: Action): void {
-  foreign.set(rpcName(method), { action, asked: undefined });
+  readonly asked?: ((request: Message) => Asked) | undefined;
+  /** The connection and the revision of the token that an answer shows, where no field of ours has them. */
+  shows?(answer: Message): {
+    readonly connectionId: string | undefined;
+    readonly revision: bigint | undefined;
+  };
 }
 
 /** The options of an RPC (`nexus/rpc/v1/options.proto`); undefined for one that has none. */
@@ -45,13 +27,14 @@ export function rpcOptions(method: DescMethod): Rpc | undefined {
   return hasOption(method, rpcOption) ? getOption(method, rpcOption) : undefined;
 }
 
-/** Undefined for an RPC without options or row: it is the admin's alone. */
-export function rpcAccess(method: DescMethod): RpcAccess | undefined {
+/** What its options say of an RPC; undefined where they are missing, or leave the action or the resource open. */
+export function describedRpc(method: DescMethod): RpcDescription | undefined {
   const options = rpcOptions(method);
-  if (options === undefined) return foreign.get(rpcName(method));
+  if (options === undefined) return undefined;
   const { action, resource } = options;
   // A typing error in a proto opens nothing.
-  return isAction(action) && resource in asked ? { action, asked: asked[resource] } : undefined;
+  if (!isAction(action) || !(resource in asked)) return undefined;
+  return { ...options, action, asked: asked[resource] };
 }
 
 /**
@@ -60,13 +43,17 @@ export function rpcAccess(method: DescMethod): RpcAccess | undefined {
  * @param rpc `TokenService/GetToken`, with or without its package
  */
 export function actionOfRpc(
-  services: readonly { readonly descriptor: DescService }[],
+  services: readonly { readonly methods: readonly DescribedMethod[] }[],
   rpc: string,
 ): Action | undefined {
   const full = rpc.startsWith("nexus.v1.") ? rpc : `nexus.v1.${rpc}`;
-  const methods = services.flatMap(({ descriptor }) => descriptor.methods);
-  const method = methods.find((each) => rpcName(each) === full);
-  return method && rpcAccess(method)?.action;
+  const methods = services.flatMap((service) => service.methods);
+  return methods.find(({ descriptor }) => rpcName(descriptor) === full)?.rpc?.action;
+}
+
+interface DescribedMethod {
+  readonly descriptor: DescMethod;
+  readonly rpc?: RpcDescription | undefined;
 }
 
 /** `nexus.v1.TokenService/GetToken` */
@@ -90,7 +77,7 @@ interface NamingFields {
     | { case: undefined; value?: undefined };
 }
 
-const asked: Readonly<Partial<Record<Resource, RpcAccess["asked"]>>> = {
+const asked: Readonly<Partial<Record<Resource, RpcDescription["asked"]>>> = {
   [Resource.NONE]: undefined,
   [Resource.PROVIDER]: named(({ key }) => ({
     kind: "provider",

@@ -15,7 +15,7 @@ import { InvalidArgument } from "../../model/errors.js";
 import { inWords } from "../../model/pattern_words.js";
 import type { StreamSink, StreamSource } from "../../runtime/stream_sink.js";
 import type { Answer, BoundMethod, CallContext, MessageSink, StreamContext } from "./bound_service.js";
-import { rpcOptions } from "./rpc_access.js";
+import { describedRpc, type RpcDescription } from "./rpc_access.js";
 import { malformedFields } from "./well_formed.js";
 import type { WireError } from "./wire_error.js";
 
@@ -43,18 +43,10 @@ type WithRules<M> = M extends unknown
       validate(request: Message): void;
       /** Whether the caller of a unary RPC means to wait: then it has a place among the streams. */
       isWait?(request: Message): boolean;
-      readonly remote?: RemoteRpc;
+      /** Absent where the callers are not judged: hubs, of which the listener knows that they are. */
+      readonly rpc?: RpcDescription | undefined;
     }
   : never;
-
-/** What a spoke must know of an RPC that is no part of the contract, to ask its hub for it. */
-export interface RemoteRpc {
-  /** The connection and the revision of the token that an answer shows. */
-  shows(answer: Message): {
-    readonly connectionId: string | undefined;
-    readonly revision: bigint | undefined;
-  };
-}
 
 /** A service without what happens around its calls, which `CallPipeline` adds. */
 export interface ServiceDefinition {
@@ -71,23 +63,22 @@ type BidiCall = (requests: AsyncIterable<Message>, context: StreamContext, sink:
 
 export interface DefinitionOptions {
   readonly answerError?: ServiceDefinition["answerError"];
-  /** By their local names, as in `DefinedMethod`. */
-  readonly remote?: Readonly<Record<string, RemoteRpc>>;
+  /** RPCs of a proto that is not ours, by their local names. Those of ours have options. */
+  readonly described?: Readonly<Record<string, RpcDescription>>;
 }
 
 /** Puts the rules declared in the proto beside every RPC of an implementation. */
 export function defineService<S extends DescService>(
   descriptor: S,
   implementation: ServiceImplementation<S>,
-  { remote = {}, answerError }: DefinitionOptions = {},
+  { described = {}, answerError }: DefinitionOptions = {},
 ): ServiceDefinition {
   const methods = descriptor.methods.map((method): DefinedMethod => {
     const call: unknown = Reflect.get(implementation, method.localName);
     if (typeof call !== "function") throw new Error(`${method.name} is not implemented`);
     const defined = defineMethod(method, call.bind(implementation));
-    const known = remote[method.localName];
-    const waits = rpcOptions(method)?.waits === true;
-    return { ...defined, ...(waits && { isWait: hasWait }), ...(known && { remote: known }) };
+    const rpc = described[method.localName] ?? describedRpc(method);
+    return { ...defined, rpc, ...(rpc?.waits === true && { isWait: hasWait }) };
   });
   return { descriptor, methods, ...(answerError && { answerError }) };
 }

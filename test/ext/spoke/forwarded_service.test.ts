@@ -1,7 +1,8 @@
 import { create, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
-import { forwardedService, isForwarded, type UpstreamHub } from "../../../src/ext/spoke/forwarded_service.js";
+import { forwardedService, type UpstreamHub } from "../../../src/ext/spoke/forwarded_service.js";
 import { Authorization } from "../../../src/gen/envoy/service/auth/v3/external_auth_pb.js";
+import { Spoke } from "../../../src/gen/nexus/rpc/v1/options_pb.js";
 import { AccessService } from "../../../src/gen/nexus/v1/access_pb.js";
 import { AuditService } from "../../../src/gen/nexus/v1/audit_pb.js";
 import { ConnectionService } from "../../../src/gen/nexus/v1/connection_pb.js";
@@ -17,7 +18,7 @@ import {
 import type { Principal } from "../../../src/model/access/principal.js";
 import { DataLoss, FailedPrecondition, NotFound, NotLeader, Unavailable } from "../../../src/model/errors.js";
 import type { CallContext } from "../../../src/service/pipeline/bound_service.js";
-import { rpcName } from "../../../src/service/pipeline/rpc_access.js";
+import { describedRpc, rpcName } from "../../../src/service/pipeline/rpc_access.js";
 import type { DefinedMethod } from "../../../src/service/pipeline/service_definition.js";
 import { codes, WireError } from "../../../src/service/pipeline/wire_error.js";
 
@@ -46,9 +47,7 @@ class World implements UpstreamHub {
     const method: DefinedMethod = {
       kind: "unary",
       descriptor,
-      ...(descriptor === check && {
-        remote: { shows: () => ({ connectionId: undefined, revision: undefined }) },
-      }),
+      rpc: descriptor === check ? { action: "token.read", spoke: Spoke.COPY } : describedRpc(descriptor),
       validate: () => undefined,
       call: (asked) => {
         this.steps.push("here");
@@ -139,7 +138,7 @@ describe("a spoke", () => {
     const unary = [TokenService, ConnectionService, ProviderService, StatusService].flatMap(({ methods }) =>
       methods.filter(({ methodKind }) => methodKind === "unary"),
     );
-    const own = unary.filter((method) => !isForwarded(method)).map(rpcName);
+    const own = unary.filter((method) => describedRpc(method)?.spoke !== Spoke.HUB).map(rpcName);
     expect(own).toEqual([
       "nexus.v1.TokenService/AcquireToken",
       "nexus.v1.TokenService/GetToken",

@@ -11,6 +11,7 @@ import { PermissionDenied, Unavailable } from "../../../src/model/errors.js";
 import { newId } from "../../../src/model/ids.js";
 import type { Use } from "../../../src/model/tracing.js";
 import { Changes } from "../../../src/runtime/changes.js";
+import { describedRpc } from "../../../src/service/pipeline/rpc_access.js";
 import { ManualClock } from "../../fakes/manual_clock.js";
 
 const agent: Principal = { name: "key:ci", kind: "key" };
@@ -44,8 +45,9 @@ class World {
   /** @returns whether the answer waits for the copy, which has it then */
   async waits(descriptor: DescMethodUnary, request: object, answer: object): Promise<boolean> {
     const isRemote = descriptor.parent.typeName === Authorization.typeName;
-    const remote = { shows: () => ({ connectionId: id, revision: 7n }) };
-    const method = { kind: "unary", descriptor, ...(isRemote && { remote }) } as never;
+    const shows = () => ({ connectionId: id, revision: 7n });
+    const rpc = isRemote ? { action: "token.read", shows } : describedRpc(descriptor);
+    const method = { kind: "unary", descriptor, rpc } as never;
     const messages: [Message, Message] = [
       create(descriptor.input, request as never),
       create(descriptor.output, answer as never),

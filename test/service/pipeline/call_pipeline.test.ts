@@ -2,6 +2,7 @@ import { create, type Message } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { AccessControl } from "../../../src/domain/access/access_control.js";
 import { RequestGate } from "../../../src/domain/access/request_gate.js";
+import { FleetService } from "../../../src/gen/nexus/fleet/v1/fleet_pb.js";
 import {
   TokenService,
   TokenServiceGetTokenRequestSchema,
@@ -17,6 +18,7 @@ import { drawn } from "../../../src/runtime/stream_sink.js";
 import type { BoundMethod } from "../../../src/service/pipeline/bound_service.js";
 import { CallPipeline } from "../../../src/service/pipeline/call_pipeline.js";
 import { toWireError } from "../../../src/service/pipeline/error_table.js";
+import { describedRpc } from "../../../src/service/pipeline/rpc_access.js";
 import type { DefinedMethod } from "../../../src/service/pipeline/service_definition.js";
 import { ManualClock } from "../../fakes/manual_clock.js";
 import { perTest } from "../../lifetimes.js";
@@ -34,6 +36,7 @@ class World {
   answer: Promise<Message> = Promise.resolve(create(TokenServiceGetTokenRequestSchema));
   readonly changes = new Changes();
   readonly access: AccessControl;
+  readonly pipeline: CallPipeline;
   readonly #methods: readonly BoundMethod[];
 
   constructor() {
@@ -60,6 +63,7 @@ class World {
       {
         kind: "unary",
         descriptor: TokenService.method.getToken,
+        rpc: describedRpc(TokenService.method.getToken),
         validate,
         call: async () => {
           validate();
@@ -70,6 +74,7 @@ class World {
       {
         kind: "server_streaming",
         descriptor: TokenService.method.watchTokens,
+        rpc: describedRpc(TokenService.method.watchTokens),
         validate,
         open: (_, __, sink) => {
           this.called.push("WatchTokens");
@@ -86,7 +91,8 @@ class World {
           void this.denied.push(`${name} ${action} ${id}`.trim()),
       },
     };
-    this.#methods = new CallPipeline({ guard }).bind({ descriptor: TokenService, methods }).methods;
+    this.pipeline = new CallPipeline({ guard });
+    this.#methods = this.pipeline.bind({ descriptor: TokenService, methods }).methods;
   }
 
   getToken(principal: Principal, id = connectionId): Promise<unknown> {
@@ -132,6 +138,16 @@ describe("the policy in the pipeline of a call", () => {
     expect(await world.getToken(ci, nowhere)).toBe("3 min_ttl: is bad");
     expect(await world.getToken(ci, "x".repeat(10_000))).toBe("3 min_ttl: is bad");
     expect([world.called, world.denied]).toEqual([[], [`key:ci token.read ${nowhere}`]]);
+  });
+
+  it("serves no RPC that has no options", () => {
+    const { reach } = FleetService.method;
+    const rpc = describedRpc(reach);
+    const call = () => Promise.reject(new Error("not called"));
+    const method = { kind: "unary" as const, descriptor: reach, rpc, validate: () => undefined, call };
+    expect(() => world.pipeline.bind({ descriptor: FleetService, methods: [method] })).toThrow(
+      "nexus.fleet.v1.FleetService/Reach has no options: its proto must say who may call it",
+    );
   });
 
   it("cuts a call that is under way when its key is revoked", async () => {

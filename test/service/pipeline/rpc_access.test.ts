@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { Hub, Resource, Spoke } from "../../../src/gen/nexus/rpc/v1/options_pb.js";
 import { TokenService } from "../../../src/gen/nexus/v1/token_pb.js";
 import { accessTable, roles } from "../../../src/model/access/access_table.js";
-import { actionOfRpc, rpcAccess, rpcName, rpcOptions } from "../../../src/service/pipeline/rpc_access.js";
+import { actionOfRpc, describedRpc, rpcName, rpcOptions } from "../../../src/service/pipeline/rpc_access.js";
 
 const folder = new URL("../../../src/gen/nexus/v1/", import.meta.url);
 
@@ -99,7 +99,7 @@ describe("the options of RPCs", () => {
     const undecided = methods.filter((method) => {
       const options = rpcOptions(method);
       return (
-        !options || rpcAccess(method) === undefined || !options.resource || !options.hub || !options.spoke
+        !options || describedRpc(method) === undefined || !options.resource || !options.hub || !options.spoke
       );
     });
     expect(undecided.map(rpcName)).toEqual([]);
@@ -145,7 +145,7 @@ describe("the table of RPCs", () => {
     const methods = (await services()).flatMap((service) => service.methods);
     expect(methods.length).toBeGreaterThan(25);
     const rows = methods.map((method) => {
-      const action = rpcAccess(method)?.action;
+      const action = describedRpc(method)?.action;
       const may = roles.flatMap((role) => {
         const permission = action ? accessTable[action][role] : "denied";
         return permission === "denied" ? [] : [permission === "restricted" ? `(${role})` : role];
@@ -158,7 +158,8 @@ describe("the table of RPCs", () => {
   });
 
   it("knows an RPC by its short name", () => {
-    const served = [{ descriptor: TokenService }];
+    const methods = TokenService.methods.map((descriptor) => ({ descriptor, rpc: describedRpc(descriptor) }));
+    const served = [{ methods }];
     expect(actionOfRpc(served, "TokenService/GetToken")).toBe("token.read");
     expect(actionOfRpc(served, "nexus.v1.TokenService/GetToken")).toBe("token.read");
     expect(actionOfRpc(served, "TokenService/Nothing")).toBeUndefined();

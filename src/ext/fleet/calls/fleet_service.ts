@@ -70,7 +70,7 @@ function bound({ descriptor, methods }: ServiceDefinition, { isLeader }: FleetPa
     descriptor,
     methods: methods.map((method): BoundMethod => {
       if (method.kind !== "unary") throw new Error(`${method.descriptor.name} is no unary RPC`);
-      const { validate, isWait: _, ...served } = method;
+      const { validate, isWait: _, rpc: __, ...served } = method;
       const isOfLeader = method.descriptor !== FleetService.method.reach;
       const call = async (request: Message, context: CallContext): Promise<Message> => {
         try {

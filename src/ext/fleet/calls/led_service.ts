@@ -6,7 +6,7 @@ import { FailedPrecondition, NotFound, NotLeader } from "../../../model/errors.j
 import { orElse } from "../../../service/forwarding/or_else.js";
 import { bytesOf } from "../../../service/forwarding/wire_status.js";
 import type { CallContext } from "../../../service/pipeline/bound_service.js";
-import { rpcName, rpcOptions } from "../../../service/pipeline/rpc_access.js";
+import { rpcName } from "../../../service/pipeline/rpc_access.js";
 import type { DefinedMethod, ServiceDefinition } from "../../../service/pipeline/service_definition.js";
 
 /** Whether the caller of an RPC waits for a person. */
@@ -68,9 +68,8 @@ function refuseLimits({ descriptor }: UnaryMethod, request: Message): void {
 }
 
 function ledCall(method: UnaryMethod, leader: Leader): UnaryMethod["call"] {
-  const { descriptor } = method;
-  const hub = rpcOptions(descriptor)?.hub;
-  if (hub === Hub.ANY_RECORDED)
+  const { descriptor, rpc } = method;
+  if (rpc?.hub === Hub.ANY_RECORDED)
     return (request, context) => leader.recorded().then(() => method.call(request, context));
   // A request to an API that is shown to the rules may be held there until a person answers.
   const mayWait = (request: Message): boolean =>
@@ -96,7 +95,7 @@ function ledCall(method: UnaryMethod, leader: Leader): UnaryMethod["call"] {
       const answer = method.call(request, context);
       return answer instanceof Promise && !mayWait(request) ? leader.limited(answer) : answer;
     }
-    if (hub === Hub.LEADER) return forward(request, context);
+    if (rpc?.hub === Hub.LEADER) return forward(request, context);
     return orElse(
       () => method.call(request, context),
       (error) => askLeader(error, request, context),

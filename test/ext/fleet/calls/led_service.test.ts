@@ -8,6 +8,7 @@ import { TokenService } from "../../../../src/gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../../../src/model/access/principal.js";
 import { AlreadyExists, NotFound, NotLeader } from "../../../../src/model/errors.js";
 import type { CallContext } from "../../../../src/service/pipeline/bound_service.js";
+import { describedRpc } from "../../../../src/service/pipeline/rpc_access.js";
 import type { DefinedMethod } from "../../../../src/service/pipeline/service_definition.js";
 
 const agent: Principal = { name: "key:ci", kind: "key" };
@@ -60,6 +61,7 @@ class World implements Leader {
     const method: DefinedMethod = {
       kind: "unary",
       descriptor,
+      rpc: describedRpc(descriptor),
       validate: () => undefined,
       isWait: () => this.isWait,
       call: () => {

@@ -261,7 +261,7 @@ export const SpokeSchema: GenEnum<Spoke> = /*@__PURE__*/
   enumDesc(file_nexus_rpc_v1_options, 2);
 
 /**
- * Every RPC of `nexus.v1` has it. An RPC without it is the admin's alone.
+ * Every RPC of `nexus.v1` has it. An RPC without it is not served.
  *
  * @generated from extension: nexus.rpc.v1.Rpc rpc = 50600;
  */
