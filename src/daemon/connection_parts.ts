@@ -12,7 +12,7 @@ import { CaptureFormFlow } from "../domain/consent/form/capture_form.js";
 import { ConsentHolder, PendingConsents } from "../domain/consent/pending_consents.js";
 import { UnknownStateAudit } from "../domain/consent/unknown_state_audit.js";
 import { DiscoveryTrial } from "../domain/providers/discovery_trial.js";
-import { noMcpServers, type OpenMcpServers } from "../domain/providers/mcp_servers.js";
+import { noMcpLookup, type OpenMcpLookup } from "../domain/providers/mcp_lookup.js";
 import { ProviderRegistry } from "../domain/providers/provider_registry.js";
 import { CredentialTrial } from "../domain/providers/static/credential_probe.js";
 import type { TokenSpool } from "../domain/refresh/journal/token_spool.js";
@@ -31,7 +31,7 @@ export interface RefreshParts {
 export type ProviderParts = ReturnType<typeof providerParts>;
 
 /** Profiles, and how those of MCP servers are made. */
-export function providerParts(shared: Shared, mcpServers: OpenMcpServers | undefined) {
+export function providerParts(shared: Shared, mcpLookup: OpenMcpLookup | undefined) {
   const { config, changes, networks, assertionFiles, keyFiles, store, vault, grantTypes } = shared;
   const { clock, clientKeys, servers, outbound, log } = shared;
   const onChanged = (providerId: string): void => void changes.emit("provider", providerId);
@@ -48,7 +48,7 @@ export function providerParts(shared: Shared, mcpServers: OpenMcpServers | undef
     onChanged,
   });
   changes.on("followed", ({ providerIds }) => registry.followed(providerIds));
-  const mcp = mcpServers?.({
+  const mcp = mcpLookup?.({
     store,
     registry,
     names: shared.mcpNames,
@@ -60,7 +60,7 @@ export function providerParts(shared: Shared, mcpServers: OpenMcpServers | undef
     clock,
     log,
   });
-  return { registry, mcp: mcp ?? noMcpServers };
+  return { registry, mcp: mcp ?? noMcpLookup };
 }
 
 /** What makes connections, and ends them. */

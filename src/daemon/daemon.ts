@@ -248,7 +248,7 @@ function grantsOf(extensions: readonly DaemonExtension[]) {
   return {
     grantTypes: extensions.flatMap(({ grantTypes = [] }) => grantTypes),
     downscoping: extensions.find(({ downscoping }) => downscoping)?.downscoping,
-    mcpServers: extensions.find(({ mcpServers }) => mcpServers)?.mcpServers,
+    mcpLookup: extensions.find(({ mcpLookup }) => mcpLookup)?.mcpLookup,
   };
 }
 

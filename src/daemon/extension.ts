@@ -5,7 +5,7 @@ import { type ExitCode, exitCodes } from "../core/exit_codes.js";
 import type { AuthenticateOptions } from "../domain/access/authenticate.js";
 import type { AskApprovers } from "../domain/access/request_rules.js";
 import type { FollowOutcome } from "../domain/consent/consent_types.js";
-import type { OpenMcpServers } from "../domain/providers/mcp_servers.js";
+import type { OpenMcpLookup } from "../domain/providers/mcp_lookup.js";
 import type { GrantTypeRow } from "../domain/token_endpoint/grant_type.js";
 import type { OpenDownscoping } from "../domain/tokens/downscoping.js";
 import type { JsonObject } from "../model/json.js";
@@ -145,7 +145,7 @@ export interface DaemonExtension {
   /** Makes tokens that may do less than their connection's. Called when the first is asked for. */
   readonly downscoping?: OpenDownscoping;
   /** Makes providers of MCP servers. */
-  readonly mcpServers?: OpenMcpServers;
+  readonly mcpLookup?: OpenMcpLookup;
   readonly keepProfiles?: KeepProfiles;
   /** Whether it keeps the policy what the file of the settings says: without one that does, a daemon with such a file does not start. */
   readonly keepsPolicy?: boolean;

@@ -3,8 +3,8 @@ import { CredentialReader, TokenCache } from "../domain/credentials/credential_r
 import { CredentialVault } from "../domain/credentials/credential_vault.js";
 import { CredentialWriter } from "../domain/credentials/credential_writer.js";
 import { namingLog } from "../domain/operations/naming_log.js";
+import type { OpenMcpLookup } from "../domain/providers/mcp_lookup.js";
 import { McpServerNames } from "../domain/providers/mcp_server_names.js";
-import type { OpenMcpServers } from "../domain/providers/mcp_servers.js";
 import { RevocationQueue } from "../domain/revocation/revocation_queue.js";
 import { AssertionFiles } from "../domain/token_endpoint/assertion_files.js";
 import { ClientKeys } from "../domain/token_endpoint/client_keys.js";
@@ -31,7 +31,7 @@ export type DomainOptions = Pick<
   /** Grant types beside those of the core. */
   readonly grantTypes?: readonly GrantTypeRow[];
   readonly downscoping?: OpenDownscoping | undefined;
-  readonly mcpServers?: OpenMcpServers | undefined;
+  readonly mcpLookup?: OpenMcpLookup | undefined;
   /** What makes the daemon a hub of a fleet. */
   readonly hub?: DomainHub | undefined;
   /** Who is asked about held requests. */

@@ -44,7 +44,7 @@ export function wireDomain(options: DomainOptions, resources: DomainResources) {
     return own && (options.hub?.approver?.(own) ?? own);
   });
   const refresh = refreshParts(shared, resources);
-  const providers = providerParts(shared, options.mcpServers);
+  const providers = providerParts(shared, options.mcpLookup);
   const tokens = tokenParts(shared, refresh, access.rules, options.downscoping);
   resources.store.observe(new WatchedReads({ subscribers, readAudit, clock, log }));
   const connections = connectionParts(shared, refresh, providers);

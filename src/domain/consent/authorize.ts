@@ -9,7 +9,7 @@ import type { Changes } from "../../runtime/changes.js";
 import { takeRequest } from "../connections/state/connection_change.js";
 import { hashState } from "../credentials/credential_vault.js";
 import type { VaultParts } from "../credentials/parts.js";
-import type { McpServers } from "../providers/mcp_servers.js";
+import type { McpLookup } from "../providers/mcp_lookup.js";
 import type { RevocationQueue } from "../revocation/revocation_queue.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import { type PushedLocation, PushedRequests } from "../token_endpoint/pushed_requests.js";
@@ -31,7 +31,7 @@ export interface AuthorizeDeps extends VaultParts {
   readonly servers: Pick<IssuerMetadata, "resolve">;
   readonly grants: Pick<TokenEndpointClient, "pushAuthorization">;
   readonly revocations: RevocationQueue;
-  readonly mcp?: McpServers | undefined;
+  readonly mcp?: McpLookup | undefined;
   readonly changes: Changes;
 }
 

@@ -5,7 +5,7 @@ import type { InvalidResponse } from "../../oauth/authorization_response.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { shownIssuer } from "../../oauth/discovery.js";
 import type { GrantFailure } from "../../oauth/failure.js";
-import type { McpServers } from "../providers/mcp_servers.js";
+import type { McpLookup } from "../providers/mcp_lookup.js";
 import { refusedClientAdvice } from "../token_endpoint/refused_client.js";
 
 /** Why a consent came to nothing, and what more the problem of the connection says: the end of a sentence. */
@@ -84,7 +84,7 @@ export async function refusedExchange(
   failure: GrantFailure,
   profile: ProviderProfile,
   redirectUri: string,
-  mcp: McpServers | undefined,
+  mcp: McpLookup | undefined,
 ): Promise<ReturnType<typeof exchangeFailure>> {
   const problem = exchangeFailure(failure, profile, redirectUri);
   const now =
@@ -100,7 +100,7 @@ export async function refusedPush(
   failure: GrantFailure,
   profile: ProviderProfile,
   redirectUri: string,
-  mcp: McpServers | undefined,
+  mcp: McpLookup | undefined,
 ): Promise<ConsentProblem> {
   const { type, reason, detail } = await refusedExchange(failure, profile, redirectUri, mcp);
   return { reason: reason === type ? "authorization_failed" : reason, detail };

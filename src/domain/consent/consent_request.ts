@@ -24,7 +24,7 @@ import {
   refuseTakenLabel,
 } from "../connections/state/quotas.js";
 import { type CredentialVault, hashState } from "../credentials/credential_vault.js";
-import type { McpServers } from "../providers/mcp_servers.js";
+import type { McpLookup } from "../providers/mcp_lookup.js";
 import { profileNamed, profileOf, refuseRevoked, scopesFor } from "../providers/requested_profile.js";
 import { connectionKey } from "../token_endpoint/dpop_keys.js";
 import { type IssuerMetadata, refuseWithoutAuthorization } from "../token_endpoint/issuer_metadata.js";
@@ -100,7 +100,7 @@ export class ConnectionRequests {
       readonly store: Store;
       readonly vault: CredentialVault;
       readonly servers: IssuerMetadata;
-      readonly mcp?: McpServers;
+      readonly mcp?: McpLookup;
       readonly devices?: DeviceRequests;
       readonly pending: PendingConsents;
       readonly clock: Clock;

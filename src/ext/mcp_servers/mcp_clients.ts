@@ -1,6 +1,6 @@
 import { registrationPlace } from "../../domain/credentials/associated_data.js";
 import type { CredentialVault } from "../../domain/credentials/credential_vault.js";
-import type { GivenClient } from "../../domain/providers/mcp_servers.js";
+import type { GivenClient } from "../../domain/providers/mcp_lookup.js";
 import type { ReservedProfile } from "../../domain/providers/provider_registry.js";
 import { jwksPath } from "../../model/clients/client_key.js";
 import type { ClientRegistration } from "../../model/credentials/client_registration.js";

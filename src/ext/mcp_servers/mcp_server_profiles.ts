@@ -1,4 +1,4 @@
-import type { McpOccasion, McpParts, McpProfileRequest } from "../../domain/providers/mcp_servers.js";
+import type { McpOccasion, McpParts, McpProfileRequest } from "../../domain/providers/mcp_lookup.js";
 import { daemon, type Principal } from "../../model/access/principal.js";
 import { AlreadyExists, FailedPrecondition, InvalidArgument, NexusError } from "../../model/errors.js";
 import { canonicalMcpServerUrl } from "../../model/mcp/mcp_server_url.js";

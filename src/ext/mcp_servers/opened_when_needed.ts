@@ -1,26 +1,26 @@
 import type {
+  McpLookup,
   McpOccasion,
   McpParts,
   McpProfileRequest,
-  McpServers,
-} from "../../domain/providers/mcp_servers.js";
+} from "../../domain/providers/mcp_lookup.js";
 import type { Principal } from "../../model/access/principal.js";
 import { canonicalName, type ProviderProfile } from "../../model/providers/provider_profile.js";
 import { redirectPathOfMetadata } from "./client_metadata.js";
 
 /** What is opened: asked about profiles that it may concern, and no others. */
 export interface McpProfiles {
-  profileOf: McpServers["profileOf"];
-  followed: McpServers["followed"];
-  deleted: McpServers["deleted"];
-  /** See `McpServers.suspended`. */
+  profileOf: McpLookup["profileOf"];
+  followed: McpLookup["followed"];
+  deleted: McpLookup["deleted"];
+  /** See `McpLookup.suspended`. */
   suspended(profile: ProviderProfile): Promise<boolean>;
   /** The Client ID Metadata Document of the profile with this redirect path. */
   clientDocument(redirectPath: string): object | undefined;
 }
 
 /** Opens the profiles when the first one of an MCP server needs them. */
-export class OpenedWhenNeeded implements McpServers {
+export class OpenedWhenNeeded implements McpLookup {
   #opened: Promise<McpProfiles> | undefined;
 
   constructor(

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import type { AccessControl } from "../../domain/access/access_control.js";
 import type { DiscoveryTrial } from "../../domain/providers/discovery_trial.js";
-import type { McpProfileRequest, McpServers } from "../../domain/providers/mcp_servers.js";
+import type { McpLookup, McpProfileRequest } from "../../domain/providers/mcp_lookup.js";
 import type { ProviderRegistry } from "../../domain/providers/provider_registry.js";
 import {
   type CreateProviderRequest,
@@ -41,7 +41,7 @@ import {
 interface Options {
   readonly registry: ProviderRegistry;
   readonly trial: DiscoveryTrial;
-  readonly mcp: McpServers;
+  readonly mcp: McpLookup;
   readonly templates: Templates;
   /** Without a trailing slash. */
   readonly publicUrl: string;

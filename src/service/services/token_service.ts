@@ -4,8 +4,8 @@ import type { AccessControl } from "../../domain/access/access_control.js";
 import type { ConnectionNames } from "../../domain/access/connection_names.js";
 import type { Asking, RequestRules } from "../../domain/access/request_rules.js";
 import type { ConnectionView, CurrentToken } from "../../domain/credentials/credential_reader.js";
+import type { McpLookup } from "../../domain/providers/mcp_lookup.js";
 import type { McpServerNames } from "../../domain/providers/mcp_server_names.js";
-import type { McpServers } from "../../domain/providers/mcp_servers.js";
 import type { Acquired, AcquireRequest, TokenAcquirer } from "../../domain/tokens/acquire/token_acquirer.js";
 import { type Downscoping, isDownscoped, type TokenTarget } from "../../domain/tokens/downscoping.js";
 import type { RejectedTokens, RejectionOutcome } from "../../domain/tokens/report/rejected_tokens.js";
@@ -51,7 +51,7 @@ interface Deps {
   readonly watch: TokenWatch;
   readonly access: AccessControl;
   readonly rules: RequestRules;
-  readonly mcp: McpServers;
+  readonly mcp: McpLookup;
   readonly mcpNames: McpServerNames;
   readonly names: ConnectionNames;
   /** Of a hub: whether it acts itself. */

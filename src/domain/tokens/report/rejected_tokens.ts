@@ -10,7 +10,7 @@ import {
   type TokenChallenge,
 } from "../../../oauth/resource/authentication_challenge.js";
 import type { Store } from "../../../store/store.js";
-import type { McpServers } from "../../providers/mcp_servers.js";
+import type { McpLookup } from "../../providers/mcp_lookup.js";
 import type { LinkAnswer } from "../acquire/decision.js";
 import { DemandedRefresh, type DemandedRefreshDeps } from "../demanded_refresh.js";
 import type { RefreshLimit } from "../refresh_limit.js";
@@ -47,7 +47,7 @@ export interface RejectedTokensDeps extends DemandedRefreshDeps {
   /** Takes the nonces that APIs ask for, by connection. */
   readonly apiNonces: DpopNonces;
   /** An MCP server that refuses a token may have another authorization server by now. */
-  readonly mcp?: McpServers;
+  readonly mcp?: McpLookup;
 }
 
 /** What is done about a report that is not a late one. */

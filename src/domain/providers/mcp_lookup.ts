@@ -30,7 +30,7 @@ export interface McpProfileRequest {
 export type McpOccasion = "consent_requested" | "browser_sent" | "client_refused" | "token_refused";
 
 /** Makes the profiles of MCP servers, and brings them in line with their servers. Other profiles are left as they are. */
-export interface McpServers {
+export interface McpLookup {
   /**
    * The profile of a server: the one that exists, looked up again, or with `request` and where there is none, a new one.
    *
@@ -55,7 +55,7 @@ export interface McpServers {
 }
 
 /** Existing profiles are used as they are. */
-export const noMcpServers: McpServers = {
+export const noMcpLookup: McpLookup = {
   profileOf: async () => {
     throw new Unimplemented(
       "this build of nexusd does not look up MCP servers: create the provider with its endpoints and a client",
@@ -77,4 +77,4 @@ export interface McpParts extends VaultParts {
   readonly publicUrl: string;
 }
 
-export type OpenMcpServers = (parts: McpParts) => McpServers;
+export type OpenMcpLookup = (parts: McpParts) => McpLookup;
