@@ -2,15 +2,7 @@ import { ConnectionImporter } from "../domain/connections/connection_importer.js
 import { Connections } from "../domain/connections/connections.js";
 import { ImportRecovery } from "../domain/connections/import_recovery.js";
 import { UnattendedConnector } from "../domain/connections/unattended_connector.js";
-import { ConnectionCompleter } from "../domain/consent/callback.js";
-import { ConsentConfirmation } from "../domain/consent/confirmation.js";
-import { ConnectionRequests } from "../domain/consent/consent_request.js";
-import { DevicePoller } from "../domain/consent/device_poller.js";
-import { DeviceRequests } from "../domain/consent/device_request.js";
-import { CredentialCapture } from "../domain/consent/form/capture.js";
-import { CaptureFormFlow } from "../domain/consent/form/capture_form.js";
-import { ConsentHolder, PendingConsents } from "../domain/consent/pending_consents.js";
-import { UnknownStateAudit } from "../domain/consent/unknown_state_audit.js";
+import { openConsents } from "../domain/consent/consent.js";
 import { DiscoveryTrial } from "../domain/providers/discovery_trial.js";
 import { noMcpLookup, type OpenMcpLookup } from "../domain/providers/mcp_lookup.js";
 import { ProviderRegistry } from "../domain/providers/provider_registry.js";
@@ -69,48 +61,10 @@ export function connectionParts(
   { spool, revoker, engine }: RefreshParts,
   { mcp }: ProviderParts,
 ) {
-  const { config, store, changes, vault, clock, log, outbound, writer, locks, servers, grants, revocations } =
-    shared;
-  const unknownStateAudit = new UnknownStateAudit({ store, clock, log });
-  const onAccepted = (providerId: string): void => void changes.emit("clientAccepted", providerId);
-  const userInfo = new UserInfoClient({ outbound, clock, log, apply: applyStrategy });
-  const consents = { ...shared, ...config.consent, spool, userInfo, onAccepted, mcp };
-  const poller = new DevicePoller(consents);
-  const devices = new DeviceRequests({ grants, poller });
-  const pending = new PendingConsents({ vault, revocations, clock });
+  const { config, store, vault, writer, servers, grants, sources, clock, random, log, outbound } = shared;
+  const { pending, revocations } = shared;
   const revocationAttempted = (connectionId: string): Promise<void> => revoker.attempted(connectionId);
-  return {
-    discoveryTrial: new DiscoveryTrial({ servers, clock }),
-    connections: new Connections({ store, pending, revocations, revocationAttempted, clock }),
-    requests: new ConnectionRequests({
-      store,
-      vault,
-      servers,
-      pending,
-      clock,
-      publicUrl: config.publicUrl,
-      allowedReturnOrigins: config.allowedReturnOrigins,
-      requireConfirmation: config.consent.requireConfirmation,
-      limits: config.limits,
-      mcp,
-      devices,
-    }),
-    unattended: new UnattendedConnector({ store, clock, refresher: engine.refresher, limits: config.limits }),
-    ...importParts(shared, spool),
-    confirmer: new ConsentConfirmation({ store, vault, writer, revocations, locks, clock, log }),
-    consent: new ConnectionCompleter({ ...consents, unknownStateAudit }),
-    unknownStateAudit,
-    poller,
-  };
-}
-
-/** What takes credentials that are there already: from a form, or from another program. */
-function importParts(shared: Shared, spool: TokenSpool) {
-  const { config, store, vault, writer, servers, grants, sources, locks, clock, random, log, outbound } =
-    shared;
   const trial = new CredentialTrial({ apply: applyStrategy, outbound });
-  const holder = new ConsentHolder({ vault, clock });
-  const capture = new CredentialCapture({ store, writer, locks, clock, log, holder, trial });
   const importer = new ConnectionImporter({
     store,
     vault,
@@ -125,9 +79,32 @@ function importParts(shared: Shared, spool: TokenSpool) {
     limits: config.limits,
   });
   return {
+    discoveryTrial: new DiscoveryTrial({ servers, clock }),
+    connections: new Connections({ store, pending, revocations, revocationAttempted, clock }),
+    unattended: new UnattendedConnector({ store, clock, refresher: engine.refresher, limits: config.limits }),
     importer,
     recovery: new ImportRecovery({ store, clock, random, log, importer }),
-    capture,
-    captureForm: new CaptureFormFlow({ capture, vault, clock, log }),
+    ...openConsents({
+      store,
+      vault,
+      clock,
+      log,
+      changes: shared.changes,
+      pending,
+      writer,
+      revocations,
+      spool,
+      locks: shared.locks,
+      servers,
+      grants,
+      userInfo: new UserInfoClient({ outbound, clock, log, apply: applyStrategy }),
+      trial,
+      mcp,
+      publicUrl: config.publicUrl,
+      allowedReturnOrigins: config.allowedReturnOrigins,
+      requireConfirmation: config.consent.requireConfirmation,
+      refusesOtherAccounts: config.consent.refusesOtherAccounts,
+      limits: config.limits,
+    }),
   };
 }

@@ -1,4 +1,5 @@
 import type { AskApprovers } from "../domain/access/request_rules.js";
+import { PendingConsents } from "../domain/consent/pending_consents.js";
 import { CredentialReader, TokenCache } from "../domain/credentials/credential_reader.js";
 import { CredentialVault } from "../domain/credentials/credential_vault.js";
 import { CredentialWriter } from "../domain/credentials/credential_writer.js";
@@ -71,6 +72,7 @@ export function sharedParts(options: DomainOptions, { store, opened }: DomainRes
     ...{ ...proofs, clock, sources, servers },
     outbound: options.hub?.watched?.(outbound) ?? outbound,
   });
+  const revocations = new RevocationQueue({ vault, clock });
   return {
     ...{ config, networks, outbound, store, vault, servers, changes, clientKeys, assertionFiles, keyFiles },
     ...{ grants, grantTypes, sources, writer, tracing, clock, random, log },
@@ -78,7 +80,8 @@ export function sharedParts(options: DomainOptions, { store, opened }: DomainRes
       ...{ vault, clock, cache: new TokenCache(changes) },
       store: options.hub?.hubOnlyParts?.withoutProfiles(store) ?? store,
     }),
-    revocations: new RevocationQueue({ vault, clock }),
+    revocations,
+    pending: new PendingConsents({ vault, revocations, clock }),
     mcpNames: new McpServerNames({ store }),
     readAudit: new ReadAudit({ store, clock, log }),
     downscopedAudit: new ReadAudit({ store, clock, log, maxEntries: maxDownscopedReads }),

@@ -94,6 +94,7 @@ function refreshParts(shared: Shared, { spoolFile, metrics }: DomainResources) {
   const {
     vault,
     revocations,
+    pending,
     clock,
     store,
     log,
@@ -118,7 +119,7 @@ function refreshParts(shared: Shared, { spoolFile, metrics }: DomainResources) {
     history,
     engine: new RefreshEngine({
       ...{ store, vault, writer, servers, grants, revocations, locks, changes, clock, random, log, sources },
-      ...{ tracing, spool, metrics, onEnded },
+      ...{ pending, tracing, spool, metrics, onEnded },
     }),
     revoker: new Revoker({ store, vault, servers, grants, revocations, changes, clock, random, log }),
   };

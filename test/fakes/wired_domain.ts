@@ -6,18 +6,18 @@ import { ConnectionImporter } from "../../src/domain/connections/connection_impo
 import { Connections } from "../../src/domain/connections/connections.js";
 import { ImportRecovery } from "../../src/domain/connections/import_recovery.js";
 import { UnattendedConnector } from "../../src/domain/connections/unattended_connector.js";
-import { ConnectionCompleter } from "../../src/domain/consent/callback.js";
-import { ConsentConfirmation } from "../../src/domain/consent/confirmation.js";
-import { ConnectionRequests } from "../../src/domain/consent/consent_request.js";
-import { DevicePoller } from "../../src/domain/consent/device_poller.js";
-import { DeviceRequests } from "../../src/domain/consent/device_request.js";
+import type { ConnectionCompleter } from "../../src/domain/consent/callback.js";
+import type { ConsentConfirmation } from "../../src/domain/consent/confirmation.js";
+import { type Consents, openConsents } from "../../src/domain/consent/consent.js";
+import type { ConnectionRequests } from "../../src/domain/consent/consent_request.js";
+import type { DevicePoller } from "../../src/domain/consent/device_poller.js";
 import { PendingConsents } from "../../src/domain/consent/pending_consents.js";
-import { UnknownStateAudit } from "../../src/domain/consent/unknown_state_audit.js";
 import { CredentialReader, TokenCache } from "../../src/domain/credentials/credential_reader.js";
 import { CredentialVault } from "../../src/domain/credentials/credential_vault.js";
 import { CredentialWriter } from "../../src/domain/credentials/credential_writer.js";
 import { McpServerNames } from "../../src/domain/providers/mcp_server_names.js";
 import { ProviderRegistry } from "../../src/domain/providers/provider_registry.js";
+import type { CredentialTrial } from "../../src/domain/providers/static/credential_probe.js";
 import { TokenSpool } from "../../src/domain/refresh/journal/token_spool.js";
 import { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";
 import type { RefreshMetrics, RefreshOutcome } from "../../src/domain/refresh/refresh_outcome.js";
@@ -76,6 +76,7 @@ export class WiredDomain {
   readonly apiNonces = new DpopNonces();
   readonly subscribers = new Subscribers({ changes: this.changes });
   readonly connections: Connections;
+  readonly consents: Consents;
   readonly requests: ConnectionRequests;
   readonly importer: ConnectionImporter;
   readonly recovery: ImportRecovery;
@@ -85,6 +86,9 @@ export class WiredDomain {
   readonly confirmer: ConsentConfirmation;
   readonly spool: TokenSpool;
   readonly providers: ProviderRegistry;
+
+  /** Answers whether a provider takes the fields of a static type. */
+  onTrial: CredentialTrial["try"] = () => Promise.resolve(undefined);
 
   /** The caller emits `connections` at commits, and starts `engine`. */
   constructor(options: {
@@ -132,12 +136,14 @@ export class WiredDomain {
     const cache = options.isCached ? new TokenCache(this.changes) : undefined;
     this.reader = new CredentialReader({ ...shared, ...(cache && { cache }) });
     const revocations = new RevocationQueue(shared);
+    const pending = new PendingConsents({ ...shared, revocations });
     const refusesOtherAccounts = true;
     const spool = new TokenSpool({ ...shared, file: options.spoolFile, revocations, refusesOtherAccounts });
     this.spool = spool;
     this.engine = new RefreshEngine({
       ...shared,
       revocations,
+      pending,
       spool,
       writer,
       servers,
@@ -152,35 +158,30 @@ export class WiredDomain {
       ...{ ...shared, networks: loopbackNetworks, grantTypes, onChanged },
     });
     this.changes.on("followed", ({ providerIds }) => this.providers.followed(providerIds));
-    const publicUrl = "http://localhost:8080";
-    const unknownStateAudit = new UnknownStateAudit(shared);
-    const entry = { ...shared, servers, revocations, spool };
-    const allowedReturnOrigins = ["https://app.example"];
-    const onAccepted = (providerId: string): void => void this.changes.emit("clientAccepted", providerId);
-    const userInfo = new UserInfoClient({ ...shared, outbound, apply: applyStrategy });
-    const consents = { ...entry, writer, locks, userInfo, refusesOtherAccounts, onAccepted };
-    const pollDevice: TokenEndpointClient["pollDevice"] = (request) =>
-      grants.pollDevice?.(request) ?? Promise.reject(new Error("no device is authorized here"));
-    this.poller = new DevicePoller({ ...consents, grants: { pollDevice } });
-    const authorizeDevice: TokenEndpointClient["authorizeDevice"] = (request) =>
-      grants.authorizeDevice?.(request) ?? Promise.reject(new Error("no device is authorized here"));
-    const devices = new DeviceRequests({ grants: { authorizeDevice }, poller: this.poller });
-    const pending = new PendingConsents(entry);
-    this.connections = new Connections({ ...entry, pending });
-    this.requests = new ConnectionRequests({ ...entry, pending, publicUrl, allowedReturnOrigins, devices });
-    const checkFields = () => Promise.reject(new Error("nothing is checked here"));
-    this.importer = new ConnectionImporter({ ...entry, writer, grants, sources, checkFields });
-    this.recovery = new ImportRecovery({ ...shared, importer: this.importer });
-    this.unattended = new UnattendedConnector({ ...shared, refresher: this.engine.refresher });
-    this.completer = new ConnectionCompleter({
-      ...consents,
+    const notHere = (what: string) => () => Promise.reject(new Error(what));
+    this.consents = openConsents({
+      ...{ ...shared, servers, revocations, pending, spool, writer, locks, refusesOtherAccounts },
+      publicUrl: "http://localhost:8080",
+      allowedReturnOrigins: ["https://app.example"],
+      userInfo: new UserInfoClient({ ...shared, outbound, apply: applyStrategy }),
+      trial: { try: (profile, fields) => this.onTrial(profile, fields) },
       grants: {
         exchangeCode: (request) => grants.exchangeCode(request),
-        pushAuthorization: () => Promise.reject(new Error("nothing is pushed here")),
+        pushAuthorization: notHere("nothing is pushed here"),
+        pollDevice: grants.pollDevice?.bind(grants) ?? notHere("no device is authorized here"),
+        authorizeDevice: grants.authorizeDevice?.bind(grants) ?? notHere("no device is authorized here"),
       },
-      unknownStateAudit,
     });
-    this.confirmer = new ConsentConfirmation({ ...entry, writer, locks });
+    this.requests = this.consents.requests;
+    this.completer = this.consents.consent;
+    this.poller = this.consents.poller;
+    this.confirmer = this.consents.confirmer;
+    this.connections = new Connections({ ...shared, pending, revocations });
+    const checkFields = () => Promise.reject(new Error("nothing is checked here"));
+    const importing = { ...shared, writer, servers, grants, sources, spool, checkFields };
+    this.importer = new ConnectionImporter(importing);
+    this.recovery = new ImportRecovery({ ...shared, importer: this.importer });
+    this.unattended = new UnattendedConnector({ ...shared, refresher: this.engine.refresher });
     // The audit of reads is no part of what most of these domains are tested for.
     const readAudit = options.isAudited
       ? new ReadAudit(shared)

@@ -5,16 +5,14 @@ import { FailedPrecondition, Unavailable } from "../../model/errors.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { DiscoveryFailure } from "../../oauth/discovery.js";
-import type { Changes } from "../../runtime/changes.js";
 import { takeRequest } from "../connections/state/connection_change.js";
 import { hashState } from "../credentials/credential_vault.js";
 import type { VaultParts } from "../credentials/parts.js";
 import type { McpLookup } from "../providers/mcp_lookup.js";
-import type { RevocationQueue } from "../revocation/revocation_queue.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import { type PushedLocation, PushedRequests } from "../token_endpoint/pushed_requests.js";
 import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
-import { ConsentEnding } from "./consent_ending.js";
+import type { ConsentEnding } from "./consent_ending.js";
 import { refusedPush } from "./consent_problem.js";
 import {
   asking,
@@ -30,9 +28,8 @@ import { requestedProfile, unknownRequest } from "./pending_consents.js";
 export interface AuthorizeDeps extends VaultParts {
   readonly servers: Pick<IssuerMetadata, "resolve">;
   readonly grants: Pick<TokenEndpointClient, "pushAuthorization">;
-  readonly revocations: RevocationQueue;
+  readonly ending: ConsentEnding;
   readonly mcp?: McpLookup | undefined;
-  readonly changes: Changes;
 }
 
 /** A step has answered the browser: the others are not taken. */
@@ -56,11 +53,9 @@ export async function untilAnswered<Outcome>(
 
 /** From the link to the provider, or to the user's no on the page before it. Nothing is used up but by that. */
 export class Authorize {
-  protected readonly ending: ConsentEnding;
   readonly #pushes: PushedRequests;
 
   constructor(private readonly options: AuthorizeDeps) {
-    this.ending = new ConsentEnding(options);
     this.#pushes = new PushedRequests(options);
   }
 
@@ -75,9 +70,9 @@ export class Authorize {
       const binding = { name: bindingName(stateHash), value, maxAgeSeconds };
       if (profile.authType !== "oauth2") return { kind: "capture", binding };
       const server = await this.resolve(profile);
-      if ("kind" in server) return this.ending.unstarted(profile.id, server);
+      if ("kind" in server) return this.options.ending.unstarted(profile.id, server);
       if (server.authorizationEndpoint === "")
-        return this.ending.unstarted(profile.id, { kind: "provider_misconfigured" });
+        return this.options.ending.unstarted(profile.id, { kind: "provider_misconfigured" });
       const connection = this.options.store.getConnection(pending.connectionId);
       if (pending.isStepUp && connection && !agreed(binding)) {
         const asked = { ...askedScopes(connection, pending.scopes), ...asking(pending, profile, connection) };
@@ -85,7 +80,7 @@ export class Authorize {
       }
       const pushed = await this.#pushes.locate(stateHash, { server, profile, pending, state, secret });
       if (pushed.kind === "push_refused") return await this.#refused(state, pushed, binding);
-      if (pushed.kind !== "location") return this.ending.unstarted(profile.id, pushed);
+      if (pushed.kind !== "location") return this.options.ending.unstarted(profile.id, pushed);
       return { kind: "redirect", location: pushed.location, binding };
     };
     return (await untilAnswered(steps)) as StartOutcome;
@@ -102,7 +97,7 @@ export class Authorize {
     const problem = await refusedPush(failure, profile, pending.redirectUri, this.options.mcp);
     const word = failure.oauthError ?? problem.reason;
     const ended = { pending, ...problem, word, type: "oauth_error", actor: browser } as const;
-    const returned = returnRefused(pending, profile, await this.ending.end(ended));
+    const returned = returnRefused(pending, profile, await this.options.ending.end(ended));
     if (returned.kind === "return") return { kind: "redirect", location: returned.location, binding };
     return returned as ConsentFailure;
   }
@@ -126,7 +121,7 @@ export class Authorize {
       if (!pending) return unknownRequest(state, this.options.clock.nowMs());
       const actor = at(browser, from?.origin, from?.via);
       const ended = { pending, reason: "access_denied", type: "oauth_error", actor } as const;
-      const returned = returnRefused(pending, profile, await this.ending.end(ended));
+      const returned = returnRefused(pending, profile, await this.options.ending.end(ended));
       return returned.kind === "return" ? returned : { kind: "declined", ...namedProvider(profile) };
     });
   }

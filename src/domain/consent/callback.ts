@@ -14,19 +14,15 @@ import { refusalWords } from "../token_endpoint/refused_client.js";
 import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
 import { Answered, Authorize, type AuthorizeDeps, untilAnswered } from "./authorize.js";
 import type { EndedConsent } from "./consent_ending.js";
-import {
-  ConsentKeeper,
-  type ConsentKeeperDeps,
-  ConsentSuperseded,
-  type KeptConsent,
-} from "./consent_keeper.js";
+import type { ConsentKeeper, KeptConsent } from "./consent_keeper.js";
 import { errorResponse, invalidResponse, refusedExchange } from "./consent_problem.js";
 import { bindingName, returnGiven, returnRefused, sameText } from "./consent_result.js";
 import type { ConsentFailure, ConsentFlow, FinishOutcome } from "./consent_types.js";
 import { requestedProfile, unknownRequest } from "./pending_consents.js";
 import type { UnknownStateAudit } from "./unknown_state_audit.js";
 
-interface ConsentFlowDeps extends ConsentKeeperDeps, AuthorizeDeps {
+interface ConsentFlowDeps extends AuthorizeDeps {
+  readonly keeper: ConsentKeeper;
   readonly grants: Pick<TokenEndpointClient, "exchangeCode" | "pushAuthorization">;
   readonly unknownStateAudit: UnknownStateAudit;
   /** Shared with the refresher: one token request per connection. */
@@ -47,11 +43,8 @@ interface Answer extends Callback {
 
 /** Brings a user's consent home: from `/auth/start` over the provider to `/auth/callback`. */
 export class ConnectionCompleter extends Authorize implements ConsentFlow {
-  readonly #keeper: ConsentKeeper;
-
   constructor(private readonly deps: ConsentFlowDeps) {
     super(deps);
-    this.#keeper = new ConsentKeeper(deps);
   }
 
   async finish(
@@ -172,32 +165,31 @@ export class ConnectionCompleter extends Authorize implements ConsentFlow {
     const { error: word } = response;
     log.info({ ...placeOf(pending), error: word }, "consent not given");
     const problem = errorResponse(word, pending.redirectUri);
-    const refused = await this.ending.end({ pending, ...problem, word, type: "oauth_error", actor });
+    const refused = await this.deps.ending.end({ pending, ...problem, word, type: "oauth_error", actor });
     throw new Answered(returnRefused(pending, profile, refused));
   }
 
   /** The exchange and its commit, alone for this connection. */
   async #exchangeCode(
-    { pending, actor }: Answer,
+    { pending, state, actor }: Answer,
     { codeVerifier, nonce, dpopKey }: AuthorizationSecret,
     profile: ProviderProfile,
     server: AuthorizationServer,
     params: URLSearchParams,
   ): Promise<KeptConsent> {
-    const { locks, grants, mcp, log } = this.deps;
+    const { keeper, locks, grants, mcp, log } = this.deps;
     const { redirectUri, connectionId } = pending;
     const request = { server, profile, params, redirectUri, codeVerifier, nonce, dpopKey };
     try {
       const kept = await locks.run(connectionId, async () => {
         const tokenSet = await grants.exchangeCode(request);
         const metadata = callbackMetadata(params, profile.oauth2.callbackMetadata);
-        return await this.#keeper.keep({ pending, profile, tokenSet, metadata }, actor);
+        const key = hashState(state);
+        return await keeper.keep({ way: "code", key, pending, profile, tokenSet, metadata, actor });
       });
-      const isActive = kept.completionCode === undefined;
-      log.info(placeOf(pending), isActive ? "connection is active" : "consent waits for its confirmation");
+      if (!kept) throw new Answered({ kind: "unknown_request" });
       return kept;
     } catch (error) {
-      if (error instanceof ConsentSuperseded) throw new Answered({ kind: "unknown_request" });
       if (!(error instanceof GrantFailure)) throw error;
       const { reason, detail, type } = await refusedExchange(error, profile, redirectUri, mcp);
       const details = { reason, failure: error.message, description: refusalWords(error) };
@@ -205,7 +197,7 @@ export class ConnectionCompleter extends Authorize implements ConsentFlow {
       const dropped =
         error instanceof UnusableGrant ? { grant: error, binding: grantBinding(profile) } : undefined;
       const word = error.oauthError ?? reason;
-      const refused = await this.ending.end({ pending, reason, detail, word, type, actor, dropped });
+      const refused = await this.deps.ending.end({ pending, reason, detail, word, type, actor, dropped });
       // Applications know the words of the audit events.
       const told = reason === "account_changed" ? reason : type;
       throw new Answered(returnRefused(pending, profile, refused, told));
@@ -214,7 +206,7 @@ export class ConnectionCompleter extends Authorize implements ConsentFlow {
 
   /** @param outcome what the browser gets instead of the reason */
   async #end(ended: EndedConsent, outcome?: ConsentFailure): Promise<never> {
-    const refused = await this.ending.end(ended);
+    const refused = await this.deps.ending.end(ended);
     throw new Answered(outcome ?? refused);
   }
 }

@@ -48,30 +48,33 @@ export class ConsentEnding {
 
   /** One commit. A connection that is active, or was requested again, stays as it is. */
   async end(ended: EndedConsent): Promise<RefusedConsent> {
+    this.deps.changes.emit("consentFailed", ended.pending.providerId, ended.reason);
+    return await this.deps.store.commit((tx) => this.endIn(tx, ended));
+  }
+
+  /** In one transaction, after the pending authorization was taken. */
+  endIn(tx: Transaction, ended: EndedConsent): RefusedConsent {
     const { pending, reason, type, actor, detail, word = reason } = ended;
     const { connectionId, providerId } = pending;
     const nowMs = this.deps.clock.nowMs();
-    this.deps.changes.emit("consentFailed", providerId, reason);
-    return await this.deps.store.commit((tx) => {
-      const connection = tx.getConnection(connectionId);
-      if (connection && connection.pendingStateHash === undefined) {
-        const status = reason === "consent_expired" ? "expired" : "failed";
-        const change = consentEnded(connection, status, reason, nowMs, detail);
-        const stepUp = isRefusal(reason) ? stepUpAnswered(connection) : {};
-        tx.putConnection(changeConnection(connection, { ...change, ...stepUp }, nowMs));
-      }
-      const event = { timeMs: nowMs, connectionId, providerId };
-      tx.appendAudit({ ...event, type, ...by(actor), reason: word });
-      const grant = this.#drop(tx, ended);
-      const givenUp = grant === undefined ? undefined : whyKept[grant];
-      if (givenUp !== undefined) {
-        tx.appendAudit({ ...event, type: "revocation_given_up", principal: daemon.name, reason: givenUp });
-      }
-      const profile = tx.getProvider(providerId);
-      const provider = profile ? namedProvider(profile) : { providerName: connection?.providerName ?? "" };
-      const expected = reason === "account_changed" ? connection?.account : undefined;
-      return { kind: "refused", reason, word, ...provider, detail, grant, connectionId, expected };
-    });
+    const connection = tx.getConnection(connectionId);
+    if (connection && connection.pendingStateHash === undefined) {
+      const status = reason === "consent_expired" ? "expired" : "failed";
+      const change = consentEnded(connection, status, reason, nowMs, detail);
+      const stepUp = isRefusal(reason) ? stepUpAnswered(connection) : {};
+      tx.putConnection(changeConnection(connection, { ...change, ...stepUp }, nowMs));
+    }
+    const event = { timeMs: nowMs, connectionId, providerId };
+    tx.appendAudit({ ...event, type, ...by(actor), reason: word });
+    const grant = this.#drop(tx, ended);
+    const givenUp = grant === undefined ? undefined : whyKept[grant];
+    if (givenUp !== undefined) {
+      tx.appendAudit({ ...event, type: "revocation_given_up", principal: daemon.name, reason: givenUp });
+    }
+    const profile = tx.getProvider(providerId);
+    const provider = profile ? namedProvider(profile) : { providerName: connection?.providerName ?? "" };
+    const expected = reason === "account_changed" ? connection?.account : undefined;
+    return { kind: "refused", reason, word, ...provider, detail, grant, connectionId, expected };
   }
 
   /**

@@ -1,63 +1,210 @@
 import { by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
-import { type PendingAuthorization, requesterOf } from "../../model/connections/authorization.js";
+import {
+  authorizationLifetimeMs,
+  type HeldCredential,
+  type PendingAuthorization,
+  requesterOf,
+} from "../../model/connections/authorization.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
 import { type Account, isOtherAccount } from "../../model/credentials/account.js";
 import type { SealedCredential, TokenSet } from "../../model/credentials/credential.js";
 import { unlessDataLoss } from "../../model/errors.js";
+import { newToken } from "../../model/ids.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { UnusableGrant } from "../../oauth/failure.js";
+import type { Changes } from "../../runtime/changes.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { Transaction } from "../../store/transaction.js";
-import { consentGiven, takeRequest } from "../connections/state/connection_change.js";
-import type { CredentialVault } from "../credentials/credential_vault.js";
+import { changeConnection, consentGiven, takeRequest } from "../connections/state/connection_change.js";
 import type { Composed, CredentialWriter } from "../credentials/credential_writer.js";
 import type { VaultParts } from "../credentials/parts.js";
 import type { TokenSpool } from "../refresh/journal/token_spool.js";
 import type { RevocationQueue } from "../revocation/revocation_queue.js";
 import type { UserInfoClient } from "../token_endpoint/user_info_client.js";
-import { ConsentHolder, mayTakePlace, PendingConsents } from "./pending_consents.js";
+import { hashCompletionCode, mayTakePlace, type PendingConsents } from "./pending_consents.js";
+import { type Way, ways } from "./ways.js";
 
-/** What a code was exchanged for, and whose. */
-export interface Consented {
+type HeldTokenSet = Extract<HeldCredential, { kind: "token_set" }>;
+
+/** A consent that was given. */
+interface Consent {
+  readonly way: Way;
+  /** Of the pending authorization in the store. */
+  readonly key: string;
   readonly pending: PendingAuthorization;
+  /** As it was when the credential came. */
   readonly profile: ProviderProfile;
+  readonly actor: Principal;
+}
+
+/** With the credential that it brought. */
+export interface Granted extends Consent {
+  readonly credential: HeldCredential;
+}
+
+/** With what a token endpoint answered. */
+export interface Exchanged extends Consent {
+  readonly way: "code" | "device";
   readonly tokenSet: TokenSet;
   /** Of the authorization response. */
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** From a consent that was given to the next revision of its connection. */
-export class ConsentWriter {
-  constructor(
-    private readonly deps: { readonly vault: CredentialVault; readonly writer: CredentialWriter },
-  ) {}
+/** What the commit of a consent has written. */
+export interface Committed {
+  readonly connection: Connection;
+  /** When the credential waits for its confirmation; only its hash is stored. */
+  readonly completionCode: string | undefined;
+}
 
-  /** The token set becomes the next revision of `connection`, which the caller has read in `tx`. */
-  write(tx: Transaction, connection: Connection, consented: Consented, receivedAtMs: number): Connection {
-    const stored = tx.getCredential(connection.id);
-    return this.deps.writer.put(tx, this.compose(connection, stored, consented, receivedAtMs));
+/** What a consent brought. */
+export interface KeptConsent {
+  /** When the credential waits for its confirmation. */
+  readonly completionCode: string | undefined;
+  /** As it was before. */
+  readonly connection: Connection | undefined;
+  readonly scopes: readonly string[];
+  readonly account: Account | undefined;
+  /** It is another than before. */
+  readonly isOther: boolean;
+}
+
+export interface ConsentKeeperDeps extends VaultParts {
+  readonly pending: PendingConsents;
+  readonly writer: CredentialWriter;
+  readonly revocations: RevocationQueue;
+  /** Holds a token set until it is durable. */
+  readonly spool: TokenSpool;
+  readonly userInfo: Pick<UserInfoClient, "accountOf">;
+  /** Whether a connection stays as it was when another account consents than before. */
+  readonly refusesOtherAccounts: boolean;
+  /** Told when a provider has accepted the client of its profile. */
+  readonly changes: Changes;
+}
+
+/** The commit of a consent, whichever way it came. */
+export class ConsentKeeper {
+  constructor(private readonly deps: ConsentKeeperDeps) {}
+
+  /**
+   * Asks whose a token set is, and commits it; until that is durable, the spool has it. The caller holds the mutex of the connection.
+   *
+   * @returns undefined if nobody waits for it any more: it is revoked
+   * @throws UnusableGrant for another account where that is refused
+   */
+  async keep({ tokenSet, metadata, ...exchanged }: Exchanged): Promise<KeptConsent | undefined> {
+    const { store, spool, userInfo, refusesOtherAccounts, changes, clock } = this.deps;
+    const { pending, profile } = exchanged;
+    const { connectionId } = pending;
+    let credential: HeldTokenSet = {
+      kind: "token_set",
+      tokenSet,
+      binding: grantBinding(profile),
+      callbackMetadata: metadata,
+      receivedAtMs: clock.nowMs(),
+    };
+    this.#spool(exchanged, () => credential);
+    const account = await userInfo.accountOf(profile, tokenSet);
+    credential = { ...credential, tokenSet: { ...tokenSet, account } };
+    const connection = store.getConnection(connectionId);
+    const isOther = isOtherAccount(connection?.account, account);
+    if (isOther && refusesOtherAccounts) {
+      spool.release(connectionId);
+      const why = { kind: "rejected", reason: "account_changed" } as const;
+      throw new UnusableGrant(why, credential.tokenSet, tokenSet.subject);
+    }
+    const committed = await spool.commit(connectionId, (tx) =>
+      this.commit(tx, { ...exchanged, credential }, isOther),
+    );
+    changes.emit("clientAccepted", profile.id);
+    if (!committed) return undefined;
+    const scopes = tokenSet.scopes ?? pending.scopes;
+    return { completionCode: committed.completionCode, connection, scopes, account, isOther };
   }
 
-  /** What `write` writes. @param receivedAtMs when the token set came: its lifetimes count from there */
-  compose(
+  /**
+   * In one transaction: takes the pending authorization, unless that was done before; makes the credential the next revision of its connection,
+   * or holds it until it is confirmed; and records it.
+   *
+   * @param isOther another account than before consented
+   * @returns undefined if nobody waits for it any more: a token set is revoked
+   */
+  commit(tx: Transaction, granted: Granted, isOther = false): Committed | undefined {
+    const { way, key, pending, actor } = granted;
+    const { connectionId, providerId } = pending;
+    const { log, clock } = this.deps;
+    const { takes, audit: type } = ways[way];
+    const nowMs = clock.nowMs();
+    const isTaken = takes === "before_exchange" || takeRequest(tx, key, nowMs) !== undefined;
+    const connection = tx.getConnection(connectionId);
+    const newer = connection?.pendingStateHash ? tx.getAuthorization(connection.pendingStateHash) : undefined;
+    const isHeld = pending.requireConfirmation && !pending.held;
+    const isReplaced = newer && mayTakePlace(pending, newer.requireConfirmation, requesterOf(newer));
+    if (!isTaken || (isHeld && isReplaced)) return this.#drop(tx, granted, "request_replaced");
+    if (!connection || connection.status === "revoked") return this.#drop(tx, granted, "connection_ended");
+    const event = { timeMs: nowMs, type, ...by(actor), connectionId, providerId };
+    tx.whenDurable(() =>
+      log.info(
+        { connectionId, providerId },
+        isHeld ? "consent waits for its confirmation" : "connection is active",
+      ),
+    );
+    if (!isHeld) {
+      const written = this.#write(tx, connection, granted);
+      const reason = isOther ? "account_changed" : undefined;
+      tx.appendAudit({ ...event, revision: written.credentialRevision, reason });
+      return { connection: written, completionCode: undefined };
+    }
+    // A request that was made during the exchange, and must not take the place of what waits.
+    if (newer) this.deps.pending.end(tx, connection, "goes_on");
+    tx.appendAudit({ ...event, reason: "awaiting_confirmation" });
+    return this.#hold(tx, connection, granted);
+  }
+
+  /** Should the store fail for good. What waits for its confirmation is not worth it: its person is still there. */
+  #spool(consent: Consent, credential: () => HeldTokenSet): void {
+    const { store, spool } = this.deps;
+    const { way, key, pending } = consent;
+    const { connectionId, requireConfirmation } = pending;
+    const connection = store.getConnection(connectionId);
+    if (requireConfirmation || !connection || connection.status === "revoked") return;
+    const stored = store.getCredential(connectionId);
+    const attempt = ways[way].takes === "in_commit" ? key : undefined;
+    spool.hold(connectionId, () => ({
+      grant: "consent",
+      ...this.#compose(connection, stored, consent, credential()),
+      attempt,
+    }));
+  }
+
+  /** The next revision of `connection`, which was read in `tx`. */
+  #write(tx: Transaction, connection: Connection, granted: Granted): Connection {
+    const { writer } = this.deps;
+    const { profile, credential } = granted;
+    if (credential.kind === "token_set") {
+      const stored = tx.getCredential(connection.id);
+      return writer.put(tx, this.#compose(connection, stored, granted, credential));
+    }
+    const given = withConsent(connection, granted, connection.metadata);
+    return writer.writeFields(tx, given, profile, credential);
+  }
+
+  /** What `#write` writes of a token set. */
+  #compose(
     connection: Connection,
     stored: SealedCredential | undefined,
-    { pending, profile, tokenSet, metadata }: Consented,
-    receivedAtMs: number,
+    consent: Consent,
+    { tokenSet, callbackMetadata, ...credential }: HeldTokenSet,
   ): Composed {
-    const granted = consentGiven(connection, {
-      ...connection,
-      providerId: profile.id,
-      providerName: profile.name,
-      requestedScopes: pending.scopes,
-      consentedScopes: pending.scopes,
-      metadata,
-    });
+    const { profile } = consent;
+    const given = withConsent(connection, consent, callbackMetadata);
     const refreshToken =
       tokenSet.refreshToken ?? this.#keptRefreshToken(connection, stored, profile, tokenSet);
-    return this.deps.writer.compose(granted, profile, { ...tokenSet, refreshToken }, undefined, receivedAtMs);
+    // Its lifetimes count from when it came. The clock may have been set back since.
+    const receivedAtMs = Math.min(credential.receivedAtMs, this.deps.clock.nowMs());
+    return this.deps.writer.compose(given, profile, { ...tokenSet, refreshToken }, undefined, receivedAtMs);
   }
 
   /**
@@ -79,141 +226,60 @@ export class ConsentWriter {
     if (credential?.dpopKey && isKeyLost) return undefined;
     return isOurs ? credential?.refreshToken : undefined;
   }
-}
-
-export interface ConsentKeeperDeps extends VaultParts {
-  readonly writer: CredentialWriter;
-  readonly revocations: RevocationQueue;
-  /** Holds a token set until it is durable. */
-  readonly spool: TokenSpool;
-  readonly userInfo: Pick<UserInfoClient, "accountOf">;
-  /** Whether a connection stays as it was when another account consents than before. */
-  readonly refusesOtherAccounts: boolean;
-  /** Called when a provider has accepted the client of its profile. */
-  readonly onAccepted: (providerId: string) => void;
-}
-
-/** What a consent brought. */
-export interface KeptConsent {
-  /** When the credential waits for its confirmation. */
-  readonly completionCode: string | undefined;
-  /** As it was before. */
-  readonly connection: Connection | undefined;
-  readonly scopes: readonly string[];
-  readonly account: Account | undefined;
-  /** It is another than before. */
-  readonly isOther: boolean;
-}
-
-/** Stores what a consent brought, and whose it is. */
-export class ConsentKeeper {
-  readonly #consents: ConsentWriter;
-  readonly #holder: ConsentHolder;
-  readonly #requests: PendingConsents;
-
-  constructor(private readonly deps: ConsentKeeperDeps) {
-    this.#consents = new ConsentWriter(deps);
-    this.#holder = new ConsentHolder(deps);
-    this.#requests = new PendingConsents(deps);
-  }
 
   /**
-   * One commit. The caller holds the mutex of the connection.
+   * Puts the credential aside, sealed, until it is confirmed. Nothing that the connection holds is touched: its own credential serves on.
    *
-   * @param device key of the pending authorization of a device, which that commit takes
-   * @throws ConsentSuperseded, and UnusableGrant for another account where that is refused
+   * @param connection read in `tx`, without a pending authorization
    */
-  async keep(granted: Consented, actor: Principal, device?: string): Promise<KeptConsent> {
-    const { store, spool, userInfo, refusesOtherAccounts, onAccepted, clock } = this.deps;
-    const receivedAtMs = clock.nowMs();
-    const { pending, profile } = granted;
-    const { connectionId } = pending;
-    let consented = granted;
-    this.#hold(() => consented, receivedAtMs, device);
-    const account = await userInfo.accountOf(profile, granted.tokenSet);
-    consented = { ...granted, tokenSet: { ...granted.tokenSet, account } };
-    const connection = store.getConnection(connectionId);
-    const isOther = isOtherAccount(connection?.account, account);
-    if (isOther && refusesOtherAccounts) {
-      spool.release(connectionId);
-      const why = { kind: "rejected", reason: "account_changed" } as const;
-      throw new UnusableGrant(why, consented.tokenSet, consented.tokenSet.subject);
-    }
-    const stored = await spool.commit(connectionId, (tx) =>
-      device === undefined || takeRequest(tx, device, clock.nowMs())
-        ? this.#keep(tx, consented, receivedAtMs, { actor, isOther })
-        : this.#drop(tx, consented, actor, "request_replaced"),
+  #hold(tx: Transaction, connection: Connection, { pending, credential: held }: Granted): Committed {
+    const nowMs = this.deps.clock.nowMs();
+    const completionCode = newToken();
+    const key = hashCompletionCode(completionCode);
+    const expiresAtMs = nowMs + authorizationLifetimeMs;
+    const nothing = { codeVerifier: "", nonce: undefined, browserBinding: "", state: "" };
+    const waits = { ...pending, expiresAtMs, held: true, failedConfirmations: 0 };
+    const sealed = this.deps.vault.sealAuthorization(key, waits, { ...nothing, held });
+    tx.putAuthorization(key, { ...waits, sealed });
+    const wasOver = connection.status === "failed" || connection.status === "expired";
+    const waiting = changeConnection(
+      connection,
+      {
+        ...(wasOver ? { status: "pending", problem: undefined } : {}),
+        pendingStateHash: key,
+        requestExpiresAtMs: expiresAtMs,
+        awaitingConfirmation: true,
+      },
+      nowMs,
     );
-    onAccepted(profile.id);
-    if (stored === "superseded") throw new ConsentSuperseded();
-    const scopes = granted.tokenSet.scopes ?? pending.scopes;
-    return { completionCode: stored.completionCode, connection, scopes, account, isOther };
+    tx.putConnection(waiting);
+    return { completionCode, connection: waiting };
   }
 
-  /** For spool, should the store fail for good. What waits for its confirmation is not worth it: its person is still there. */
-  #hold(consented: () => Consented, receivedAtMs: number, device: string | undefined): void {
-    const { store, spool } = this.deps;
-    const { connectionId, requireConfirmation } = consented().pending;
-    const connection = store.getConnection(connectionId);
-    if (requireConfirmation || !connection || connection.status === "revoked") return;
-    const stored = store.getCredential(connectionId);
-    spool.hold(connectionId, () => ({
-      grant: "consent",
-      ...this.#consents.compose(connection, stored, consented(), receivedAtMs),
-      attempt: device,
-    }));
-  }
-
-  #keep(
-    tx: Transaction,
-    consented: Consented,
-    receivedAtMs: number,
-    { actor, isOther }: { readonly actor: Principal; readonly isOther: boolean },
-  ): "superseded" | { readonly completionCode: string | undefined } {
-    const { pending, profile, tokenSet, metadata } = consented;
-    const { connectionId, providerId } = pending;
-    const event = { timeMs: this.deps.clock.nowMs(), ...by(actor), connectionId, providerId };
-    const connection = tx.getConnection(connectionId);
-    const isEnded = !connection || connection.status === "revoked";
-    const newer = connection?.pendingStateHash ? tx.getAuthorization(connection.pendingStateHash) : undefined;
-    const isReplaced = newer && mayTakePlace(pending, newer.requireConfirmation, requesterOf(newer));
-    if (isEnded || (pending.requireConfirmation && isReplaced)) {
-      return this.#drop(tx, consented, actor, isEnded ? "connection_ended" : "request_replaced");
-    }
-    if (!pending.requireConfirmation) {
-      const written = this.#consents.write(tx, connection, consented, receivedAtMs);
-      const otherAccount = isOther ? { reason: "account_changed" } : {};
-      const revision = written.credentialRevision;
-      tx.appendAudit({ ...event, type: "oauth_flow_completed", revision, ...otherAccount });
-      return { completionCode: undefined };
-    }
-    // A request that was made during the exchange, and must not take the place of what waits.
-    if (newer) this.#requests.end(tx, connection, "goes_on");
-    const { completionCode } = this.#holder.hold(tx, connection, pending, {
-      kind: "token_set",
-      tokenSet,
-      binding: grantBinding(profile),
-      callbackMetadata: metadata,
-      receivedAtMs,
-    });
-    tx.appendAudit({ ...event, type: "oauth_flow_completed", reason: "awaiting_confirmation" });
-    return { completionCode };
-  }
-
-  /** Nobody waits for it any more: it is revoked. */
-  #drop(
-    tx: Transaction,
-    { pending, profile, tokenSet }: Consented,
-    actor: Principal,
-    reason: "connection_ended" | "request_replaced",
-  ): "superseded" {
+  /** Nobody waits for it any more: a token set is revoked. */
+  #drop(tx: Transaction, granted: Granted, reason: "connection_ended" | "request_replaced"): undefined {
+    const { pending, credential, actor } = granted;
+    if (credential.kind !== "token_set") return;
     const { connectionId, providerId } = pending;
     const event = { timeMs: this.deps.clock.nowMs(), ...by(actor), connectionId, providerId };
     tx.appendAudit({ ...event, type: "token_storage_failed", reason });
-    this.deps.revocations.enqueue(tx, { ...event, revision: 0n, binding: grantBinding(profile) }, tokenSet);
-    return "superseded";
+    const place = { connectionId, providerId, revision: 0n, binding: credential.binding };
+    this.deps.revocations.enqueue(tx, place, credential.tokenSet);
   }
 }
 
-/** The connection was revoked or deleted, or its consent was requested again, while its token was being fetched. */
-export class ConsentSuperseded extends Error {}
+/** The connection with what its user has consented to. It may be for another profile than before. */
+function withConsent(
+  connection: Connection,
+  { pending: { scopes }, profile }: Consent,
+  metadata: Readonly<Record<string, string>>,
+): Connection {
+  return consentGiven(connection, {
+    ...connection,
+    providerId: profile.id,
+    providerName: profile.name,
+    requestedScopes: scopes,
+    consentedScopes: scopes,
+    metadata,
+  });
+}

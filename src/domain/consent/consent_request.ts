@@ -100,8 +100,8 @@ export class ConnectionRequests {
       readonly store: Store;
       readonly vault: CredentialVault;
       readonly servers: IssuerMetadata;
-      readonly mcp?: McpLookup;
-      readonly devices?: DeviceRequests;
+      readonly mcp?: McpLookup | undefined;
+      readonly devices: DeviceRequests;
       readonly pending: PendingConsents;
       readonly clock: Clock;
       /** Without a trailing slash. */
@@ -136,7 +136,7 @@ export class ConnectionRequests {
     const codeVerifier = newCodeVerifier();
     const dpopKey = server && this.#dpopKey(profile, server, existing);
     const asked = { server, profile, scopes, codeVerifier };
-    const device = isDevice ? await this.deps.devices?.authorize(asked) : undefined;
+    const device = isDevice ? await this.deps.devices.authorize(asked) : undefined;
 
     const nowMs = this.deps.clock.nowMs();
     const expiresAtMs = nowMs + (device?.expiresInMs ?? authorizationLifetimeMs);
@@ -160,7 +160,7 @@ export class ConnectionRequests {
     });
     const answered = { scopes, providerId: profile.id, connectionId, expiresAtMs };
     if (device) {
-      this.deps.devices?.watch(stateHash);
+      this.deps.devices.watch(stateHash);
       return { ...answered, authUrl: "", state: "", redirectUri: undefined, device: shownOf(device.secret) };
     }
     const authUrl = this.#authUrl(state);

@@ -5,16 +5,17 @@ import { DataLoss, NexusError } from "../../model/errors.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { GrantFailure, UnusableGrant } from "../../oauth/failure.js";
 import type { DevicePollOutcome } from "../../oauth/grants/device_grant.js";
-import type { Changes } from "../../runtime/changes.js";
 import { DueTimes, type DueWork, DueWorker } from "../../runtime/due_worker.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { AuthorizationSecret } from "../../store/records/secret_codec.js";
 import { takeRequest } from "../connections/state/connection_change.js";
+import type { VaultParts } from "../credentials/parts.js";
+import type { TokenSpool } from "../refresh/journal/token_spool.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import { refusalWords } from "../token_endpoint/refused_client.js";
 import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
-import { ConsentEnding } from "./consent_ending.js";
-import { ConsentKeeper, type ConsentKeeperDeps, ConsentSuperseded } from "./consent_keeper.js";
+import type { ConsentEnding } from "./consent_ending.js";
+import type { ConsentKeeper } from "./consent_keeper.js";
 import { exchangeFailure } from "./consent_problem.js";
 
 /** RFC 8628 section 3.5: what `slow_down` adds, for the rest of the flow. */
@@ -24,8 +25,10 @@ const maxBackoffMs = 60_000;
 /** An answer that is under way when the daemon stops may be the only one with the token: it is waited for so long. */
 const stopMs = 5_000;
 
-interface DevicePollerDeps extends ConsentKeeperDeps {
-  readonly changes: Changes;
+interface DevicePollerDeps extends VaultParts {
+  readonly keeper: ConsentKeeper;
+  readonly ending: ConsentEnding;
+  readonly spool: TokenSpool;
   readonly servers: IssuerMetadata;
   readonly grants: Pick<TokenEndpointClient, "pollDevice">;
   /** Shared with the refresher: one token request per connection. */
@@ -48,13 +51,9 @@ export class DevicePoller {
   readonly #times = new DueTimes();
   /** Requests in a row that came to nothing, by the key of the pending authorization. */
   readonly #failures = new Map<string, number>();
-  readonly #keeper: ConsentKeeper;
-  readonly #ending: ConsentEnding;
   readonly #worker: DueWorker<DueWork>;
 
   constructor(private readonly deps: DevicePollerDeps) {
-    this.#keeper = new ConsentKeeper(deps);
-    this.#ending = new ConsentEnding(deps);
     const { clock, log } = deps;
     this.#worker = new DueWorker({
       ...{ clock, stopMs, isMonotonic: true },
@@ -138,20 +137,17 @@ export class DevicePoller {
   /** One request, and what it comes to; none where one before brought the tokens, and no commit took them. */
   async #ask(polled: Polled, signal: AbortSignal): Promise<"pending" | "slow_down" | "failed" | "over"> {
     const { key, pending, profile } = polled;
-    const { spool, store } = this.deps;
+    const { keeper, spool, store } = this.deps;
     await spool.settle(pending.connectionId);
     if (!store.getAuthorization(key)) return "over";
     try {
       const outcome = await this.#send(polled, signal);
       if (outcome.kind === "slow_down") await this.#slowDown(key);
       if (outcome.kind !== "granted") return outcome.kind;
-      const consented = { pending, profile, tokenSet: outcome.tokenSet, metadata: {} };
-      await this.#keeper.keep(consented, daemon, key);
-      const { connectionId, providerId } = pending;
-      this.deps.log.info({ connectionId, providerId }, "connection is active");
+      const { tokenSet } = outcome;
+      await keeper.keep({ way: "device", key, pending, profile, tokenSet, metadata: {}, actor: daemon });
       return "over";
     } catch (error) {
-      if (error instanceof ConsentSuperseded) return "over";
       if (error instanceof GrantFailure) return await this.#failed(polled, error);
       // The server cannot be resolved at the moment, or another hub leads.
       if (error instanceof NexusError) return "failed";
@@ -193,7 +189,7 @@ export class DevicePoller {
     const dropped =
       failure instanceof UnusableGrant ? { grant: failure, binding: grantBinding(profile) } : undefined;
     const word = failure.oauthError ?? reason;
-    await this.#ending.end({ pending, reason, type, detail, word, actor: daemon, dropped });
+    await this.deps.ending.end({ pending, reason, type, detail, word, actor: daemon, dropped });
     return "over";
   }
 

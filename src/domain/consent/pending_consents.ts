@@ -1,19 +1,14 @@
 import { createHash } from "node:crypto";
 import type { Identity, Principal } from "../../model/access/principal.js";
-import {
-  authorizationLifetimeMs,
-  type HeldCredential,
-  isRequester,
-  type PendingAuthorization,
-} from "../../model/connections/authorization.js";
+import { isRequester, type PendingAuthorization } from "../../model/connections/authorization.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { FailedPrecondition } from "../../model/errors.js";
-import { isExpiredState, newToken } from "../../model/ids.js";
+import { isExpiredState } from "../../model/ids.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
-import { changeConnection } from "../connections/state/connection_change.js";
+import { takeRequest } from "../connections/state/connection_change.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { QueuedRevocation, RevocationQueue } from "../revocation/revocation_queue.js";
 import type { ConsentFailure } from "./consent_types.js";
@@ -38,7 +33,7 @@ export class PendingConsents {
   end(tx: Transaction, connection: Connection, fate: "goes_on" | "ends"): QueuedRevocation {
     const key = connection.pendingStateHash;
     if (key === undefined) return "not_needed";
-    const pending = tx.takeAuthorization(key);
+    const pending = takeRequest(tx, key, this.deps.clock.nowMs());
     return pending?.held ? this.#release(tx, connection, key, pending, fate) : "not_needed";
   }
 
@@ -103,47 +98,6 @@ export function requestedProfile(
 /** A link of which nothing is stored any more. */
 export function unknownRequest(state: string, nowMs: number): ConsentFailure {
   return { kind: isExpiredState(state, nowMs) ? "expired" : "unknown_request" };
-}
-
-/** Puts what a consent brought aside, sealed, until it is confirmed. */
-export class ConsentHolder {
-  constructor(private readonly deps: { readonly vault: CredentialVault; readonly clock: Clock }) {}
-
-  /**
-   * Nothing that the connection holds is touched: its own credential serves on.
-   *
-   * @param connection read in `tx`, without a pending request
-   * @param pending the request that was answered, no longer stored
-   * @returns the completion code; only its hash is stored
-   */
-  hold(
-    tx: Transaction,
-    connection: Connection,
-    pending: PendingAuthorization,
-    held: HeldCredential,
-  ): { readonly completionCode: string; readonly connection: Connection } {
-    const nowMs = this.deps.clock.nowMs();
-    const completionCode = newToken();
-    const key = hashCompletionCode(completionCode);
-    const expiresAtMs = nowMs + authorizationLifetimeMs;
-    const nothing = { codeVerifier: "", nonce: undefined, browserBinding: "", state: "" };
-    const waits = { ...pending, expiresAtMs, held: true, failedConfirmations: 0 };
-    const sealed = this.deps.vault.sealAuthorization(key, waits, { ...nothing, held });
-    tx.putAuthorization(key, { ...waits, sealed });
-    const wasOver = connection.status === "failed" || connection.status === "expired";
-    const waiting = changeConnection(
-      connection,
-      {
-        ...(wasOver ? { status: "pending", problem: undefined } : {}),
-        pendingStateHash: key,
-        requestExpiresAtMs: expiresAtMs,
-        awaitingConfirmation: true,
-      },
-      nowMs,
-    );
-    tx.putConnection(waiting);
-    return { completionCode, connection: waiting };
-  }
 }
 
 /** Never the hash of a `state`, so that neither can be used as the other. */

@@ -15,7 +15,7 @@ import type { PendingConsents } from "../consent/pending_consents.js";
 /** Does what is due of a connection and is not a refresh. */
 export function settleDue(
   store: Store,
-  requests: PendingConsents,
+  pending: PendingConsents,
   connectionId: string,
   nowMs: number,
 ): Promise<void> {
@@ -24,7 +24,7 @@ export function settleDue(
     if (!connection) return;
     const action = dueAction(connection, nowMs);
     if (action === "expire_request") {
-      requests.end(tx, connection, "goes_on");
+      pending.end(tx, connection, "goes_on");
       const reason = connection.awaitingConfirmation ? "confirmation_expired" : "consent_expired";
       const change = consentEnded(connection, "expired", reason, nowMs);
       tx.putConnection(changeConnection(connection, change, nowMs));

@@ -5,7 +5,7 @@ import type { ProviderProfile } from "../../model/providers/provider_profile.js"
 import { noTracing, type Tracing } from "../../model/tracing.js";
 import type { Changes } from "../../runtime/changes.js";
 import { unlessUnreadable } from "../../store/records/unreadable.js";
-import { PendingConsents } from "../consent/pending_consents.js";
+import type { PendingConsents } from "../consent/pending_consents.js";
 import { FailingProviders } from "./limits/failing_providers.js";
 import { ProviderConcurrency } from "./limits/provider_concurrency.js";
 import { ProviderSuspensions } from "./limits/provider_suspensions.js";
@@ -29,6 +29,7 @@ export class RefreshEngine {
   constructor(
     private readonly deps: Omit<RefresherDeps, OwnParts> & {
       readonly changes: Changes;
+      readonly pending: PendingConsents;
       /** None by default. */
       readonly tracing?: Tracing;
     },
@@ -48,12 +49,10 @@ export class RefreshEngine {
       outcomes,
       failing,
     });
-    const requests = new PendingConsents(deps);
     this.#scheduler = new RefreshScheduler({
       ...deps,
       concurrency,
       suspensions,
-      requests,
       refresher: this.refresher,
     });
     const { changes } = deps;

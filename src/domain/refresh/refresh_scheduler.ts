@@ -56,7 +56,7 @@ export class RefreshScheduler {
       readonly refresher: Refresher;
       readonly suspensions: ProviderSuspensions;
       readonly concurrency: ProviderConcurrency<RefreshOutcome>;
-      readonly requests: PendingConsents;
+      readonly pending: PendingConsents;
     },
   ) {
     this.#jumps = new ClockJumps(deps.clock);
@@ -151,7 +151,7 @@ export class RefreshScheduler {
     this.#dispatched.set(id, { dueAtMs, expiresAtMs, sinceMonotonicMs: this.deps.clock.monotonicMs() });
     const work = isRefresh
       ? this.deps.refresher.refresh(id, "due").then(() => undefined)
-      : settleDue(this.deps.store, this.deps.requests, id, this.deps.clock.nowMs());
+      : settleDue(this.deps.store, this.deps.pending, id, this.deps.clock.nowMs());
     this.#run(id, work, () => {
       this.#dispatched.delete(id);
       if (!this.#stopped) this.#lookAgain(id, dueAtMs);

@@ -1,6 +1,7 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { describe, expect, it } from "vitest";
 import { ConnectionCompleter } from "../../../src/domain/consent/callback.js";
+import { ConsentEnding } from "../../../src/domain/consent/consent_ending.js";
 import { UnknownStateAudit } from "../../../src/domain/consent/unknown_state_audit.js";
 import { RevocationQueue } from "../../../src/domain/revocation/revocation_queue.js";
 import type { TokenSet } from "../../../src/model/credentials/credential.js";
@@ -44,16 +45,14 @@ describe("ConnectionCompleter", () => {
   ])("tells a provider that %s from the others, when a link is opened", async (_what, failure, kind) => {
     await engine.provider("op");
     const { state } = await engine.request();
-    const { store, vault, clock, writer, spool, changes } = engine;
-    const shared = { store, vault, clock, writer, spool, changes, log: silentLog };
+    const { store, vault, clock, changes } = engine;
+    const shared = { store, vault, clock, changes, log: silentLog };
     const completer = new ConnectionCompleter({
       ...shared,
       servers: { resolve: () => Promise.reject(failure) },
-      revocations: new RevocationQueue(shared),
+      keeper: engine.consents.keeper,
+      ending: new ConsentEnding({ ...shared, revocations: new RevocationQueue(shared) }),
       grants: { exchangeCode: engine.exchangeCode, pushAuthorization: () => Promise.reject(failure) },
-      userInfo: { accountOf: () => Promise.resolve(undefined) },
-      refusesOtherAccounts: true,
-      onAccepted: () => undefined,
       unknownStateAudit: new UnknownStateAudit(shared),
       locks: new KeyedMutex(),
     });

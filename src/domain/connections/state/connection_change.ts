@@ -132,7 +132,7 @@ export function takeRequest(tx: Transaction, key: string, nowMs: number): Pendin
 }
 
 /** The request is over with a credential, unless a newer one is pending. */
-export function requestOver(connection: Connection): Partial<Connection> {
+function requestOver(connection: Connection): Partial<Connection> {
   if (connection.pendingStateHash !== undefined) return {};
-  return { requestExpiresAtMs: undefined, refusedConsent: undefined };
+  return { requestExpiresAtMs: undefined, awaitingConfirmation: undefined, refusedConsent: undefined };
 }

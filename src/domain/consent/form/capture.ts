@@ -9,15 +9,14 @@ import type { ProviderProfile } from "../../../model/providers/provider_profile.
 import type { KeyedMutex } from "../../../runtime/keyed_mutex.js";
 import type { Secret } from "../../../runtime/secret.js";
 import type { Transaction } from "../../../store/transaction.js";
-import { requestOver } from "../../connections/state/connection_change.js";
 import { hashState } from "../../credentials/credential_vault.js";
 import type { CredentialWriter } from "../../credentials/credential_writer.js";
 import type { StoreParts } from "../../credentials/parts.js";
 import type { CredentialTrial } from "../../providers/static/credential_probe.js";
 import { schemaOf } from "../../providers/static/credential_schema.js";
 import { checkCredential } from "../../providers/static/credential_values.js";
+import type { Committed, ConsentKeeper } from "../consent_keeper.js";
 import { returnLocation, successOf } from "../consent_result.js";
-import type { ConsentHolder } from "../pending_consents.js";
 
 /** A pending request of a static type. */
 export interface CaptureRequest {
@@ -40,7 +39,7 @@ export class CredentialCapture {
   constructor(
     private readonly deps: StoreParts & {
       readonly writer: CredentialWriter;
-      readonly holder: ConsentHolder;
+      readonly keeper: ConsentKeeper;
       readonly trial: Pick<CredentialTrial, "try">;
       /** Of connections: one credential is tried and written at a time. */
       readonly locks: KeyedMutex<string>;
@@ -84,11 +83,6 @@ export class CredentialCapture {
       const credential = await this.#tried(request.profile, fields, pending.connectionId, principal);
       const { connection, completionCode } = await this.deps.store.commit((tx) =>
         this.#complete(tx, request, credential, principal),
-      );
-      const isActive = completionCode === undefined;
-      this.deps.log.info(
-        { connectionId: connection.id, providerId: profile.id },
-        isActive ? "connection is active" : "consent waits for its confirmation",
       );
       const { returnUrl } = pending;
       const redirectUrl = returnUrl && returnLocation(returnUrl, pending, profile, successOf(completionCode));
@@ -138,30 +132,18 @@ export class CredentialCapture {
   /** Takes the state and writes the credential in one commit: of any number of callers one gets here. */
   #complete(
     tx: Transaction,
-    { stateHash, profile }: CaptureRequest,
-    credential: StaticCredential,
-    principal: Principal,
-  ): { readonly connection: Connection; readonly completionCode?: string } {
-    const pending = tx.takeAuthorization(stateHash);
+    { stateHash: key, profile }: CaptureRequest,
+    tried: StaticCredential,
+    actor: Principal,
+  ): Committed {
+    const pending = tx.getAuthorization(key);
     if (!pending) throw new NotFound("request");
     this.#judge(pending, tx.getProvider(pending.providerId));
-    const before = tx.getConnection(pending.connectionId);
-    if (!before || before.status === "revoked") throw new NotFound("request");
-    const isNewest = before.pendingStateHash === stateHash;
-    const ended: Connection = isNewest ? { ...before, pendingStateHash: undefined } : before;
-    const nowMs = this.deps.clock.nowMs();
-    const event = { timeMs: nowMs, ...by(principal), connectionId: before.id, providerId: profile.id };
-    if (pending.requireConfirmation) {
-      // The place for what waits is that of the newest request.
-      if (ended.pendingStateHash !== undefined) throw new NotFound("request");
-      const held = { kind: "fields", ...credential, receivedAtMs: nowMs } as const;
-      tx.appendAudit({ ...event, type: "credential_captured", reason: "awaiting_confirmation" });
-      return this.deps.holder.hold(tx, ended, pending, held);
-    }
-    const asked = { ...ended, requestedScopes: [], ...requestOver(ended) };
-    const connection = this.deps.writer.writeFields(tx, asked, profile, credential);
-    tx.appendAudit({ ...event, type: "credential_captured" });
-    return { connection };
+    const credential = { kind: "fields", ...tried, receivedAtMs: this.deps.clock.nowMs() } as const;
+    const granted = { way: "form", key, pending, profile, credential, actor } as const;
+    const committed = this.deps.keeper.commit(tx, granted);
+    if (!committed) throw new NotFound("request");
+    return committed;
   }
 
   #judge(pending: PendingAuthorization, profile: ProviderProfile | undefined): ProviderProfile {

@@ -1,12 +1,9 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { CredentialCapture } from "../../../../src/domain/consent/form/capture.js";
-import { ConsentHolder } from "../../../../src/domain/consent/pending_consents.js";
+import type { CredentialCapture } from "../../../../src/domain/consent/form/capture.js";
 import { owner } from "../../../../src/model/access/principal.js";
 import { Aborted, FailedPrecondition, NotFound, Unavailable } from "../../../../src/model/errors.js";
 import type { ProviderProfile } from "../../../../src/model/providers/provider_profile.js";
-import { KeyedMutex } from "../../../../src/runtime/keyed_mutex.js";
 import { perTest } from "../../../lifetimes.js";
-import { silentLog } from "../../../silent_log.js";
 import { Engine } from "../../engine.js";
 import { profileOf } from "../../static_profile.js";
 
@@ -20,11 +17,8 @@ describe("a capture and its record", () => {
   beforeEach(async () => {
     profile = await engine.provider("acme", profileOf());
     onTrial = async () => {};
-    const { store, vault, writer, clock } = engine;
-    const trial = { try: () => onTrial().then(() => undefined) };
-    const holder = new ConsentHolder({ vault, clock });
-    const locks = new KeyedMutex<string>();
-    capture = new CredentialCapture({ store, writer, holder, trial, locks, clock, log: silentLog });
+    engine.onTrial = () => onTrial().then(() => undefined);
+    capture = engine.consents.capture;
   });
 
   const request = (connectionId?: string) =>
@@ -96,5 +90,41 @@ describe("a capture and its record", () => {
     expect(engine.get(first.connectionId).requestExpiresAtMs).toBe(second.expiresAtMs);
     await capture.capture(second.state, { api_key: "k3" }, owner);
     expect(engine.get(first.connectionId).credentialRevision).toBe(3n);
+  });
+
+  it("take a connection to the provider that was registered again under the name of its own", async () => {
+    const { state, connectionId } = await request();
+    await capture.capture(state, { api_key: "k" }, owner);
+    await engine.store.commit((tx) => tx.deleteProvider(profile.id));
+    profile = await engine.provider("acme", profileOf());
+    await capture.capture((await request(connectionId)).state, { api_key: "k2" }, owner);
+    expect(engine.get(connectionId)).toMatchObject({ providerId: profile.id, credentialRevision: 2n });
+    await capture.replace(connectionId, { api_key: "k3" }, owner);
+    expect(engine.get(connectionId).credentialRevision).toBe(3n);
+  });
+
+  it("wait for their confirmation with all that was entered", async () => {
+    const asked = {
+      provider: { id: profile.id },
+      returnUrl: "https://app.example/",
+      requireConfirmation: true,
+    };
+    const { state, connectionId } = await engine.request(asked);
+    const { redirectUrl = "" } = await capture.capture(state, { api_key: "k" }, owner);
+    expect(engine.get(connectionId)).toMatchObject({ status: "pending", awaitingConfirmation: true });
+    const code = new URL(redirectUrl).searchParams.get("completion_code") ?? "";
+    await engine.confirmer.confirm(connectionId, code, owner);
+    expect(engine.get(connectionId)).toMatchObject({
+      status: "active",
+      credentialRevision: 1n,
+      awaitingConfirmation: undefined,
+      pendingStateHash: undefined,
+      requestExpiresAtMs: undefined,
+    });
+    expect(events().map(([type]) => type)).toEqual([
+      "connection.confirmed",
+      "credential_captured",
+      "connection.requested",
+    ]);
   });
 });

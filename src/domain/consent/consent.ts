@@ -1,0 +1,82 @@
+import type { Limits } from "../../model/limits.js";
+import type { Changes } from "../../runtime/changes.js";
+import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
+import type { CredentialWriter } from "../credentials/credential_writer.js";
+import type { VaultParts } from "../credentials/parts.js";
+import type { McpLookup } from "../providers/mcp_lookup.js";
+import type { CredentialTrial } from "../providers/static/credential_probe.js";
+import type { TokenSpool } from "../refresh/journal/token_spool.js";
+import type { RevocationQueue } from "../revocation/revocation_queue.js";
+import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
+import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
+import type { UserInfoClient } from "../token_endpoint/user_info_client.js";
+import { ConnectionCompleter } from "./callback.js";
+import { ConsentConfirmation } from "./confirmation.js";
+import { ConsentEnding } from "./consent_ending.js";
+import { ConsentKeeper } from "./consent_keeper.js";
+import { ConnectionRequests } from "./consent_request.js";
+import { DevicePoller } from "./device_poller.js";
+import { DeviceRequests } from "./device_request.js";
+import { CredentialCapture } from "./form/capture.js";
+import { CaptureFormFlow } from "./form/capture_form.js";
+import type { PendingConsents } from "./pending_consents.js";
+import { UnknownStateAudit } from "./unknown_state_audit.js";
+
+export interface ConsentDeps extends VaultParts {
+  readonly changes: Changes;
+  readonly pending: PendingConsents;
+  readonly writer: CredentialWriter;
+  readonly revocations: RevocationQueue;
+  /** Holds a token set until it is durable. */
+  readonly spool: TokenSpool;
+  /** Shared with the refresher: one token request per connection, and one credential is written at a time. */
+  readonly locks: KeyedMutex<string>;
+  readonly servers: IssuerMetadata;
+  readonly grants: Pick<
+    TokenEndpointClient,
+    "exchangeCode" | "pushAuthorization" | "authorizeDevice" | "pollDevice"
+  >;
+  readonly userInfo: Pick<UserInfoClient, "accountOf">;
+  readonly trial: Pick<CredentialTrial, "try">;
+  readonly mcp?: McpLookup | undefined;
+  /** Without a trailing slash. */
+  readonly publicUrl: string;
+  readonly allowedReturnOrigins: readonly string[];
+  /** Every consent is to be confirmed, whatever the request says. */
+  readonly requireConfirmation?: boolean;
+  /** Whether a connection stays as it was when another account consents than before. */
+  readonly refusesOtherAccounts: boolean;
+  readonly limits?: Limits;
+}
+
+/** Consents: requested, given in one of the ways of `ways.ts`, and committed or ended. */
+export interface Consents {
+  readonly requests: ConnectionRequests;
+  readonly keeper: ConsentKeeper;
+  readonly consent: ConnectionCompleter;
+  readonly unknownStateAudit: UnknownStateAudit;
+  readonly capture: CredentialCapture;
+  readonly captureForm: CaptureFormFlow;
+  readonly poller: DevicePoller;
+  readonly confirmer: ConsentConfirmation;
+}
+
+export function openConsents(deps: ConsentDeps): Consents {
+  const ending = new ConsentEnding(deps);
+  const keeper = new ConsentKeeper(deps);
+  const ways = { ...deps, ending, keeper };
+  const unknownStateAudit = new UnknownStateAudit(deps);
+  const poller = new DevicePoller(ways);
+  const devices = new DeviceRequests({ grants: deps.grants, poller });
+  const capture = new CredentialCapture(ways);
+  return {
+    requests: new ConnectionRequests({ ...deps, devices }),
+    keeper,
+    consent: new ConnectionCompleter({ ...ways, unknownStateAudit }),
+    unknownStateAudit,
+    capture,
+    captureForm: new CaptureFormFlow({ ...deps, capture }),
+    poller,
+    confirmer: new ConsentConfirmation(ways),
+  };
+}
