@@ -10,7 +10,7 @@ import type { ConnectionCompleter } from "../../src/domain/consent/callback.js";
 import type { ConsentConfirmation } from "../../src/domain/consent/confirmation.js";
 import { type Consents, openConsents } from "../../src/domain/consent/consent.js";
 import type { ConnectionRequests } from "../../src/domain/consent/consent_request.js";
-import type { DevicePoller } from "../../src/domain/consent/device_poller.js";
+import type { DevicePoller } from "../../src/domain/consent/device.js";
 import { PendingConsents } from "../../src/domain/consent/pending_consents.js";
 import { CredentialReader, TokenCache } from "../../src/domain/credentials/credential_reader.js";
 import { CredentialVault } from "../../src/domain/credentials/credential_vault.js";

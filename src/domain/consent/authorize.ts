@@ -13,16 +13,19 @@ import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import { type PushedLocation, PushedRequests } from "../token_endpoint/pushed_requests.js";
 import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
 import type { ConsentEnding } from "./consent_ending.js";
-import { refusedPush } from "./consent_problem.js";
 import {
   asking,
+  type BrowserBinding,
   bindingName,
+  type ConsentFailure,
+  type FinishOutcome,
   formTokenOf,
   namedProvider,
+  refusedPush,
   returnRefused,
+  type StartOutcome,
   sameText,
-} from "./consent_result.js";
-import type { BrowserBinding, ConsentFailure, FinishOutcome, StartOutcome } from "./consent_types.js";
+} from "./consent_outcomes.js";
 import { requestedProfile, unknownRequest } from "./pending_consents.js";
 
 export interface AuthorizeDeps extends VaultParts {

@@ -15,9 +15,18 @@ import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_clien
 import { Answered, Authorize, type AuthorizeDeps, untilAnswered } from "./authorize.js";
 import type { EndedConsent } from "./consent_ending.js";
 import type { ConsentKeeper, KeptConsent } from "./consent_keeper.js";
-import { errorResponse, invalidResponse, refusedExchange } from "./consent_problem.js";
-import { bindingName, returnGiven, returnRefused, sameText } from "./consent_result.js";
-import type { ConsentFailure, ConsentFlow, FinishOutcome } from "./consent_types.js";
+import {
+  bindingName,
+  type ConsentFailure,
+  type ConsentFlow,
+  errorResponse,
+  type FinishOutcome,
+  invalidResponse,
+  refusedExchange,
+  returnGiven,
+  returnRefused,
+  sameText,
+} from "./consent_outcomes.js";
 import { requestedProfile, unknownRequest } from "./pending_consents.js";
 import type { UnknownStateAudit } from "./unknown_state_audit.js";
 

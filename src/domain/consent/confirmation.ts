@@ -15,7 +15,7 @@ import type { Transaction } from "../../store/transaction.js";
 import type { VaultParts } from "../credentials/parts.js";
 import type { ConsentEnding } from "./consent_ending.js";
 import type { ConsentKeeper } from "./consent_keeper.js";
-import { sameText } from "./consent_result.js";
+import { sameText } from "./consent_outcomes.js";
 import { hashCompletionCode, type PendingConsents } from "./pending_consents.js";
 
 /** Wrong codes that end a consent: 256 bits are not guessed, so anyone who is wrong has mixed something up, or is up to something. */

@@ -15,10 +15,8 @@ import { ConsentConfirmation } from "./confirmation.js";
 import { ConsentEnding } from "./consent_ending.js";
 import { ConsentKeeper } from "./consent_keeper.js";
 import { ConnectionRequests } from "./consent_request.js";
-import { DevicePoller } from "./device_poller.js";
-import { DeviceRequests } from "./device_request.js";
-import { CredentialCapture } from "./form/capture.js";
-import { CaptureFormFlow } from "./form/capture_form.js";
+import { DevicePoller, DeviceRequests } from "./device.js";
+import { CaptureFormFlow, CredentialCapture } from "./form.js";
 import type { PendingConsents } from "./pending_consents.js";
 import { UnknownStateAudit } from "./unknown_state_audit.js";
 

@@ -11,8 +11,12 @@ import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
 import { changeConnection, consentEnded } from "../connections/state/connection_change.js";
 import type { RevocationQueue } from "../revocation/revocation_queue.js";
-import { namedProvider } from "./consent_result.js";
-import type { ConsentFailure, DroppedGrant, RefusedConsent } from "./consent_types.js";
+import {
+  type ConsentFailure,
+  type DroppedGrant,
+  namedProvider,
+  type RefusedConsent,
+} from "./consent_outcomes.js";
 
 /** How a consent came to nothing. */
 export interface EndedConsent {

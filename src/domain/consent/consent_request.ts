@@ -28,7 +28,7 @@ import type { McpLookup } from "../providers/mcp_lookup.js";
 import { profileNamed, profileOf, refuseRevoked, scopesFor } from "../providers/requested_profile.js";
 import { connectionKey } from "../token_endpoint/dpop_keys.js";
 import { type IssuerMetadata, refuseWithoutAuthorization } from "../token_endpoint/issuer_metadata.js";
-import { type DeviceRequests, refuseForDevice, shownOf } from "./device_request.js";
+import { type DeviceRequests, refuseForDevice, shownOf } from "./device.js";
 import type { PendingConsents } from "./pending_consents.js";
 
 /** A request for consent. */

@@ -11,7 +11,7 @@ import type { Transaction } from "../../store/transaction.js";
 import { takeRequest } from "../connections/state/connection_change.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { QueuedRevocation, RevocationQueue } from "../revocation/revocation_queue.js";
-import type { ConsentFailure } from "./consent_types.js";
+import type { ConsentFailure } from "./consent_outcomes.js";
 
 /** Ends requests for consent, with what they hold. */
 export class PendingConsents {

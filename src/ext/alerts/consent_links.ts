@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from "node:crypto";
+import type { FollowOutcome } from "../../domain/consent/consent_outcomes.js";
 import type {
   ConnectionRequest,
   PendingLink,
   RequestedConnection,
 } from "../../domain/consent/consent_request.js";
-import type { FollowOutcome } from "../../domain/consent/consent_types.js";
 import { daemon } from "../../model/access/principal.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { DataLoss, NexusError } from "../../model/errors.js";

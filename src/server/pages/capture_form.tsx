@@ -1,9 +1,8 @@
-import type { CaptureError, CaptureForm } from "../../domain/consent/consent_types.js";
+import type { CaptureError, CaptureForm } from "../../domain/consent/consent_outcomes.js";
 import { type CaptureField, formTokenField } from "../../domain/providers/static/capture_field.js";
 import type { Answer } from "../listen/http_listener.js";
 import { type Field, Input, Select } from "../views/fields.js";
-import type { View } from "../views/view.js";
-import { Facts } from "../views/view.js";
+import { Facts, type View } from "../views/view.js";
 import { askerFacts, type DescribeProvider, ReturnSentence } from "./page_words.js";
 import { personPage, safeHeaders } from "./pages.js";
 

@@ -8,7 +8,7 @@ import type { Connections } from "../../domain/connections/connections.js";
 import type { UnattendedConnector } from "../../domain/connections/unattended_connector.js";
 import type { ConsentConfirmation } from "../../domain/consent/confirmation.js";
 import type { ConnectionRequests } from "../../domain/consent/consent_request.js";
-import type { CredentialCapture } from "../../domain/consent/form/capture.js";
+import type { CredentialCapture } from "../../domain/consent/form.js";
 import type { Tokens } from "../../domain/tokens/tokens.js";
 import type { ConnectionWatch } from "../../domain/tokens/watch/connection_watch.js";
 import {

@@ -1,9 +1,11 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import { DeviceRequests } from "../../../src/domain/consent/device.js";
 import type { TokenSet } from "../../../src/model/credentials/credential.js";
 import { NotLeader } from "../../../src/model/errors.js";
 import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
-import { GrantFailure } from "../../../src/oauth/failure.js";
+import { GrantFailure, type GrantFailureFields } from "../../../src/oauth/failure.js";
 import { StoreFailed } from "../../../src/store/lmdb/store_error.js";
+import { aProfile } from "../../samples.js";
 import { tokenSet } from "../engine.js";
 import { spooledEngine } from "../spooled_engine.js";
 
@@ -95,4 +97,25 @@ describe("a device consent whose commit fails", () => {
     await look();
     await engine.until(id, ({ status }) => status === "failed");
   });
+});
+
+it.each<[what: string, fields: GrantFailureFields, words: string]>([
+  [
+    "refused",
+    { kind: "client", oauthError: "unauthorized_client", httpStatus: 400 },
+    "the provider refuses the client or what it asks for (unauthorized_client 400)",
+  ],
+  ["too much", { kind: "transient", httpStatus: 429 }, "the provider did not process the request (429)"],
+  ["lost", { kind: "ambiguous" }, "the request was sent and no answer came back"],
+])("a device authorization that is %s is not called a token request", async (_what, fields, words) => {
+  const devices = new DeviceRequests({
+    grants: { authorizeDevice: () => Promise.reject(new GrantFailure(fields)) },
+    poller: { watch: () => {} },
+  });
+  const oauth2 = { ...plainOAuth2, deviceAuthorizationUrl: "https://op.example/device" };
+  const profile = aProfile({ name: "op", oauth2 });
+  const server = { metadata: { issuer: "https://op.example" } } as never;
+  await expect(devices.authorize({ server, profile, scopes: [], codeVerifier: "v" })).rejects.toThrow(
+    `op gives no device code: ${words}`,
+  );
 });

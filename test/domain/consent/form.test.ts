@@ -1,11 +1,11 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { CredentialCapture } from "../../../../src/domain/consent/form/capture.js";
-import { owner } from "../../../../src/model/access/principal.js";
-import { Aborted, FailedPrecondition, NotFound, Unavailable } from "../../../../src/model/errors.js";
-import type { ProviderProfile } from "../../../../src/model/providers/provider_profile.js";
-import { perTest } from "../../../lifetimes.js";
-import { Engine } from "../../engine.js";
-import { profileOf } from "../../static_profile.js";
+import type { CredentialCapture } from "../../../src/domain/consent/form.js";
+import { owner } from "../../../src/model/access/principal.js";
+import { Aborted, FailedPrecondition, NotFound, Unavailable } from "../../../src/model/errors.js";
+import type { ProviderProfile } from "../../../src/model/providers/provider_profile.js";
+import { perTest } from "../../lifetimes.js";
+import { Engine } from "../engine.js";
+import { profileOf } from "../static_profile.js";
 
 describe("a capture and its record", () => {
   const engine = perTest(() => new Engine());

@@ -1,22 +1,48 @@
-import { by } from "../../../model/access/audit_event.js";
-import type { Principal } from "../../../model/access/principal.js";
-import type { PendingAuthorization } from "../../../model/connections/authorization.js";
-import type { Connection } from "../../../model/connections/connection.js";
-import type { StaticCredential } from "../../../model/credentials/credential.js";
-import { Aborted, FailedPrecondition, NotFound, type PreconditionReason } from "../../../model/errors.js";
-import type { JsonObject, JsonValue } from "../../../model/json.js";
-import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
-import type { KeyedMutex } from "../../../runtime/keyed_mutex.js";
-import type { Secret } from "../../../runtime/secret.js";
-import type { Transaction } from "../../../store/transaction.js";
-import { hashState } from "../../credentials/credential_vault.js";
-import type { CredentialWriter } from "../../credentials/credential_writer.js";
-import type { StoreParts } from "../../credentials/parts.js";
-import type { CredentialTrial } from "../../providers/static/credential_probe.js";
-import { schemaOf } from "../../providers/static/credential_schema.js";
-import { checkCredential } from "../../providers/static/credential_values.js";
-import type { Committed, ConsentKeeper } from "../consent_keeper.js";
-import { returnLocation, successOf } from "../consent_result.js";
+import { by } from "../../model/access/audit_event.js";
+import { at, browser, type Principal, type Provenance } from "../../model/access/principal.js";
+import type { PendingAuthorization } from "../../model/connections/authorization.js";
+import type { Connection } from "../../model/connections/connection.js";
+import type { StaticCredential } from "../../model/credentials/credential.js";
+import {
+  Aborted,
+  DataLoss,
+  FailedPrecondition,
+  InvalidArgument,
+  NotFound,
+  type PreconditionReason,
+  Unavailable,
+} from "../../model/errors.js";
+import { isExpiredState } from "../../model/ids.js";
+import type { JsonObject, JsonValue } from "../../model/json.js";
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
+import type { Log } from "../../runtime/log.js";
+import type { Secret } from "../../runtime/secret.js";
+import type { Transaction } from "../../store/transaction.js";
+import { type CredentialVault, hashState } from "../credentials/credential_vault.js";
+import type { CredentialWriter } from "../credentials/credential_writer.js";
+import type { StoreParts } from "../credentials/parts.js";
+import { captureFields, enteredValues, generalViolations } from "../providers/static/capture_fields.js";
+import type { CredentialTrial } from "../providers/static/credential_probe.js";
+import { schemaOf } from "../providers/static/credential_schema.js";
+import { checkCredential } from "../providers/static/credential_values.js";
+import type { Committed, ConsentKeeper } from "./consent_keeper.js";
+import {
+  asking,
+  bindingName,
+  type CaptureError,
+  type CaptureFlow,
+  type CaptureForm,
+  type CaptureFormOutcome,
+  type CaptureSchemaOutcome,
+  type ConsentFailure,
+  formTokenOf,
+  returnLocation,
+  type SubmitOutcome,
+  sameText,
+  successOf,
+} from "./consent_outcomes.js";
 
 /** A pending request of a static type. */
 export interface CaptureRequest {
@@ -201,4 +227,116 @@ function replaceable(connection: Connection, profile: ProviderProfile | undefine
 
 function deleted(): FailedPrecondition {
   return new FailedPrecondition("PROVIDER_DELETED", "the provider of this connection was deleted");
+}
+
+type Cookies = (name: string) => string | undefined;
+type Found = { readonly kind: "found"; readonly request: CaptureRequest; readonly formToken: string };
+
+/** The form of `/auth/capture`: who may see it, and what is wrong with it. */
+export class CaptureFormFlow implements CaptureFlow {
+  constructor(
+    private readonly deps: {
+      readonly capture: CredentialCapture;
+      readonly vault: CredentialVault;
+      readonly clock: Clock;
+      readonly log: Log;
+    },
+  ) {}
+
+  async form(state: string, cookie: Cookies): Promise<CaptureFormOutcome> {
+    const found = this.#find(state, cookie);
+    if (found.kind !== "found") return found;
+    return { kind: "form", form: formOf(found, undefined) };
+  }
+
+  schema(state: string): CaptureSchemaOutcome {
+    try {
+      return { kind: "schema", ...this.deps.capture.schema(state) };
+    } catch (thrown) {
+      const judged = this.#judge(thrown, state);
+      if (typeof judged === "string") throw thrown;
+      return judged;
+    }
+  }
+
+  async submit(
+    state: string,
+    values: URLSearchParams,
+    formToken: string,
+    cookie: Cookies,
+    from: Provenance | undefined,
+  ): Promise<SubmitOutcome> {
+    const found = this.#find(state, cookie);
+    if (found.kind !== "found") return found;
+    const { pending, profile } = found.request;
+    const context = { connectionId: pending.connectionId, providerId: profile.id };
+    if (!sameText(formToken, found.formToken)) {
+      this.deps.log.warn(context, "capture form without its token");
+      return { kind: "foreign_form" };
+    }
+    const entered = enteredValues(profile, values);
+    try {
+      const { redirectUrl, connection } = await this.deps.capture.capture(
+        state,
+        entered,
+        at(browser, from?.origin, from?.via),
+      );
+      if (redirectUrl !== undefined) return { kind: "return", location: redirectUrl };
+      return { kind: "done", ...asking(pending, profile, connection), account: connection.account };
+    } catch (thrown) {
+      const judged = this.#judge(thrown, state);
+      if (typeof judged !== "string") return judged;
+      if (judged === "not_asked") {
+        this.deps.log.warn({ ...context, error: (thrown as Error).message }, "credential not tried");
+      }
+      return { kind: "form", error: judged, form: formOf(found, { entered, thrown }) };
+    }
+  }
+
+  #find(state: string, cookie: Cookies): Found | ConsentFailure {
+    try {
+      const request = this.deps.capture.find(state);
+      const { connectionId, providerId } = request.pending;
+      const { browserBinding } = this.deps.vault.openAuthorization(request.stateHash, request.pending);
+      if (!sameText(cookie(bindingName(request.stateHash)) ?? "", browserBinding)) {
+        this.deps.log.warn({ connectionId, providerId }, "capture form from another browser");
+        return { kind: "foreign_form" };
+      }
+      return { kind: "found", request, formToken: formTokenOf(browserBinding, request.stateHash) };
+    } catch (thrown) {
+      if (thrown instanceof DataLoss) return { kind: "unknown_request" };
+      const judged = this.#judge(thrown, state);
+      if (typeof judged === "string") throw thrown;
+      return judged;
+    }
+  }
+
+  /** What ends the matter, or what the form itself can show. @throws what is an error of ours */
+  #judge(thrown: unknown, state: string): ConsentFailure | CaptureError {
+    if (thrown instanceof InvalidArgument) return "invalid";
+    if (thrown instanceof Unavailable) return "not_asked";
+    if (thrown instanceof NotFound) {
+      return { kind: isExpiredState(state, this.deps.clock.nowMs()) ? "expired" : "unknown_request" };
+    }
+    if (!(thrown instanceof FailedPrecondition)) throw thrown;
+    if (thrown.reason === "CREDENTIAL_REJECTED") return "rejected";
+    return { kind: thrown.reason === "PROVIDER_DELETED" ? "provider_changed" : "unknown_request" };
+  }
+}
+
+function formOf(
+  { request: { pending, profile, connection }, formToken }: Found,
+  failed: { readonly entered: Readonly<Record<string, string>>; readonly thrown: unknown } | undefined,
+): CaptureForm {
+  const thrown = failed?.thrown;
+  const violations = thrown instanceof InvalidArgument ? thrown.violations : [];
+  const { title, description } = profile.credentialSchema ?? {};
+  return {
+    ...asking(pending, profile, connection),
+    title: typeof title === "string" ? title : "",
+    description: typeof description === "string" ? description : "",
+    fields: captureFields(profile, failed?.entered, violations),
+    violations: generalViolations(profile, violations),
+    formToken,
+  };
 }
