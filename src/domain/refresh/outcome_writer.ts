@@ -17,8 +17,8 @@ import { movedGrant } from "../connections/state/grant_rebinding.js";
 import type { StoreParts } from "../credentials/parts.js";
 import { refusalWords, refusedClientAdvice } from "../token_endpoint/refused_client.js";
 import { isSame } from "./journal/refresh_intent.js";
-import type { ProviderSuspensions } from "./limits/provider_suspensions.js";
-import { type Answer, afterRefusal, answerOf, outcomeOf } from "./outcomes.js";
+import { type Answer, answerOf, outcomeOf } from "./outcomes.js";
+import type { ProviderHealth } from "./provider_health.js";
 import type { RefreshOutcome } from "./refresh_outcome.js";
 
 /** One attempt to refresh: the connection as it was read, and its intent before this attempt. */
@@ -54,7 +54,7 @@ interface Written {
 export class OutcomeWriter {
   constructor(
     private readonly deps: StoreParts & {
-      readonly suspensions: ProviderSuspensions;
+      readonly health: ProviderHealth;
       /** Uniform in [0, 1). */
       readonly random: () => number;
     },
@@ -73,7 +73,7 @@ export class OutcomeWriter {
     const { connection, profile, isProbe } = attempt;
     const outcome = outcomeOf(stateOf(attempt), answer);
     const suspend = (tx: Transaction) =>
-      outcome === "suspend" && this.deps.suspensions.suspend(tx, profile, connection.id, isProbe);
+      outcome === "suspend" && this.deps.health.suspend(tx, profile, connection.id, isProbe);
     const written = await this.#write(connection, (current, nowMs, tx) => {
       const ended = { ...attempt, current, nowMs, tx, failure };
       suspend(tx);
@@ -98,7 +98,7 @@ export class OutcomeWriter {
   #written(ended: Ended, outcome: ReturnType<typeof outcomeOf>, movedFrom: string): Written {
     const { current, profile, nowMs, failure } = ended;
     const { id: connectionId } = current;
-    const { log, random, suspensions } = this.deps;
+    const { log, random, health } = this.deps;
     switch (outcome) {
       case "detach": {
         const words = "the profile names another client, issuer or token endpoint: consent is needed again";
@@ -116,7 +116,7 @@ export class OutcomeWriter {
       case "refuse_client":
         return this.#refused(ended);
       case "refuse_grant": {
-        const refused = suspensions.refusedAgain(current, profile, failure?.httpStatus ?? 0);
+        const refused = health.refusals(current, profile, failure?.httpStatus ?? 0);
         const isOver = policy.isRefusedForGood(refused);
         return isOver ? this.#over(ended, "refresh_refused", { refused }) : this.#retry(ended, { refused });
       }
@@ -136,16 +136,13 @@ export class OutcomeWriter {
   /** It waits with all others, or by itself; where the provider goes on accepting others, its grant is given up. */
   #refused(ended: Ended): Written {
     const { current, profile, earlier, isProbe, nowMs, failure, tx } = ended;
-    const { log, random, suspensions } = this.deps;
+    const { log, random, health } = this.deps;
     const advice = failure?.isClientRejected ? `; ${refusedClientAdvice(profile)}` : "";
     const detail = `${failure?.message}${advice}`;
     const context = { connectionId: current.id, providerId: profile.id, failure: detail };
     const details = { ...context, description: failure && refusalWords(failure) };
-    const refused = suspensions.refusedAgain(current, profile, failure?.httpStatus ?? 0);
-    const speaks = afterRefusal(suspensions.going(tx, profile), current.id, refused);
-    if (speaks === "of_the_first") suspensions.suspect(tx, profile, current.id);
-    const isSuspended = speaks === "of_all";
-    if (isSuspended) suspensions.suspend(tx, profile, current.id, isProbe);
+    const httpStatus = failure?.httpStatus ?? 0;
+    const { refused, isSuspended } = health.clientRefused(tx, current, profile, httpStatus, isProbe);
     if (!isSuspended && policy.isRefusedAlone(refused) && !isUnattended(profile)) {
       log.warn(details, "the provider refuses this grant alone: consent is needed again");
       return over(ended, earlier ? "outcome_unknown" : "reauth_required", {});

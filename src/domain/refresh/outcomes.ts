@@ -1,7 +1,5 @@
-import type { Refusals } from "../../model/connections/connection.js";
 import { DataLoss } from "../../model/errors.js";
 import type { ProblemReason } from "../../model/problem_reason.js";
-import type { Suspension } from "../../model/providers/suspension.js";
 import { GrantFailure } from "../../oauth/failure.js";
 import { IdentityRequired } from "../../oauth/grants/identity_required.js";
 
@@ -107,20 +105,4 @@ export function failureOf(error: unknown): GrantFailure {
   if (error instanceof GrantFailure) return error;
   if (error instanceof DataLoss) return new GrantFailure({ kind: "client" });
   throw error;
-}
-
-/**
- * Of which connections a refusal of the client speaks. Some servers (Gitea, Forgejo) refuse the client for one dead refresh token, so it
- * takes two connections, and none accepted between them, to speak of all.
- *
- * @param going the suspension of the provider for this version of its profile
- */
-export function afterRefusal(
-  going: Suspension | undefined,
-  connectionId: string,
-  { alone }: Refusals,
-): "of_all" | "of_the_first" | "of_one" {
-  if (going === undefined) return alone > 0 ? "of_one" : "of_the_first";
-  const isSecond = going.probeConnectionId !== connectionId && alone === 0;
-  return !going.unconfirmed || isSecond ? "of_all" : "of_one";
 }

@@ -14,10 +14,8 @@ import { connectionKey, refreshKey } from "../token_endpoint/dpop_keys.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
 import type { TokenSpool } from "./journal/token_spool.js";
-import type { FailingProviders } from "./limits/failing_providers.js";
-import type { ProviderConcurrency } from "./limits/provider_concurrency.js";
-import type { ProviderSuspensions } from "./limits/provider_suspensions.js";
 import type { Attempt, OutcomeWriter } from "./outcome_writer.js";
+import type { ProviderHealth } from "./provider_health.js";
 import type { GrantBasis, RefreshMetrics, RefreshOutcome } from "./refresh_outcome.js";
 
 /** What refreshes are made with. */
@@ -27,10 +25,8 @@ export interface RefresherDeps extends VaultParts {
   readonly grants: Pick<TokenEndpointClient, "refresh">;
   /** Shared with consents: one token request per connection. */
   readonly locks: KeyedMutex<string>;
-  readonly concurrency: ProviderConcurrency<RefreshOutcome>;
-  readonly suspensions: ProviderSuspensions;
+  readonly health: ProviderHealth;
   readonly outcomes: OutcomeWriter;
-  readonly failing: FailingProviders;
   /** Takes the token of a refresh that came too late, and of a consent that was not confirmed. */
   readonly revocations: RevocationQueue;
   /** Holds a token set until it is durable. */
@@ -63,7 +59,7 @@ export async function prepareRefresh(
   attempt: Attempt,
 ): Promise<PreparedRefresh | RefreshOutcome> {
   const { profile, connection } = attempt;
-  const { store, vault, servers, outcomes, failing } = deps;
+  const { store, vault, servers, outcomes, health } = deps;
   const isMinted = isUnattended(profile);
   const credential = isMinted ? undefined : await heldCredential(deps, attempt);
   if (typeof credential === "string") return credential;
@@ -77,7 +73,7 @@ export async function prepareRefresh(
     if (!(error instanceof NexusError)) throw error;
     const kind = error instanceof FailedPrecondition ? "client" : "transient";
     const failure = new GrantFailure({ kind, refusal: error.message });
-    failing.grantFailed(profile.id, failure);
+    health.notSent(profile.id, failure);
     return await outcomes.failed(attempt, failure);
   }
 }

@@ -8,9 +8,7 @@ import type { StoreParts } from "../credentials/parts.js";
 import { ClockJumps, jumpSinceLastRun, shiftDueTimes } from "./clock_skew.js";
 import { announceExpiry, settleDue } from "./due_work.js";
 import { waitsUntilMs } from "./journal/refresh_intent.js";
-import type { ProviderConcurrency } from "./limits/provider_concurrency.js";
-import type { ProviderSuspensions } from "./limits/provider_suspensions.js";
-import type { RefreshOutcome } from "./refresh_outcome.js";
+import type { ProviderHealth } from "./provider_health.js";
 import type { Refresher } from "./refresher.js";
 
 /** The queue is looked at this often even when nothing is due: a machine that slept, or a clock that was set, is noticed. */
@@ -54,8 +52,7 @@ export class RefreshScheduler {
   constructor(
     private readonly deps: StoreParts & {
       readonly refresher: Refresher;
-      readonly suspensions: ProviderSuspensions;
-      readonly concurrency: ProviderConcurrency<RefreshOutcome>;
+      readonly health: ProviderHealth;
       readonly pending: PendingConsents;
     },
   ) {
@@ -103,7 +100,7 @@ export class RefreshScheduler {
     if (connection?.dueAtMs === undefined || this.#deferred.has(connection.id)) return undefined;
     const dispatched = this.#dispatched.get(connection.id);
     const waitedMs = monotonicMs - (dispatched?.sinceMonotonicMs ?? this.#calmSinceMonotonicMs);
-    if (waitedMs < stuckMs || !this.deps.concurrency.hasRoom(connection.providerId)) return undefined;
+    if (waitedMs < stuckMs || !this.deps.health.hasRoom(connection.providerId)) return undefined;
     return `due work has not moved for ${Math.round(waitedMs / 1000)} s although there is room for it`;
   }
 
@@ -215,10 +212,10 @@ export class RefreshScheduler {
   }
 
   #probe(nowMs: number): void {
-    const dueMs = this.#probing ? undefined : this.deps.suspensions.nextDueMs();
+    const dueMs = this.#probing ? undefined : this.deps.health.nextProbeMs();
     if (dueMs === undefined || dueMs > nowMs) return;
     this.#probing = true;
-    const work = this.deps.suspensions.takeProbes().then((ids) => {
+    const work = this.deps.health.takeProbes().then((ids) => {
       // Whether the provider accepts the client again shows in the suspension, not here.
       for (const id of ids)
         this.#run(
@@ -255,8 +252,7 @@ export class RefreshScheduler {
       this.#nextExpiryMs,
       this.deps.store.nextDueMs(this.#mark) ?? Number.POSITIVE_INFINITY,
     );
-    if (!this.#probing)
-      nextMs = Math.min(nextMs, this.deps.suspensions.nextDueMs() ?? Number.POSITIVE_INFINITY);
+    if (!this.#probing) nextMs = Math.min(nextMs, this.deps.health.nextProbeMs() ?? Number.POSITIVE_INFINITY);
     this.#armedMs = nextMs;
     this.#timer = this.deps.clock.setTimer(nextMs - nowMs, () => this.#tick());
   }

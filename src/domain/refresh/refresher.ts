@@ -5,18 +5,16 @@ import type { Credential, TokenSet } from "../../model/credentials/credential.js
 import { isUnattended } from "../../model/providers/grant_type.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { isRefreshable } from "../../model/refresh/refresh_policy.js";
-import type { GrantFailure } from "../../oauth/failure.js";
 import type { Renewed } from "../../oauth/grants/renewal.js";
 import { isDetached } from "../connections/state/grant_rebinding.js";
 import type { Composed } from "../credentials/credential_writer.js";
 import { auditOf, type InvalidAnswer, invalidAnswerChange, invalidAnswerOf } from "./invalid_answer.js";
 import { isSame, waitsUntilMs, writeIntent } from "./journal/refresh_intent.js";
-import { AnswersLost, ConcurrencyClosed } from "./limits/provider_concurrency.js";
-import type { Answered, RefreshPriority } from "./limits/provider_queue.js";
 import type { Attempt } from "./outcome_writer.js";
 import { failureOf } from "./outcomes.js";
 import type { RefreshOptions, RefreshOutcome } from "./refresh_outcome.js";
 import { prepareRefresh, type RefresherDeps } from "./refresh_preparation.js";
+import type { RefreshPriority } from "./request_slots.js";
 
 /** An answer that holds a token set. */
 interface Success {
@@ -47,30 +45,24 @@ export class Refresher {
     priority: RefreshPriority = "demand",
     options: RefreshOptions = {},
   ): Promise<RefreshOutcome> {
-    const { concurrency, locks, store, sources } = this.deps;
+    const { health, locks, store, sources } = this.deps;
     const connection = store.getConnection(connectionId);
     if (connection === undefined) return "not_refreshable";
-    const { providerId, refreshIntent, credentialRevision } = connection;
+    const { refreshIntent, credentialRevision } = connection;
     const isLastSend = refreshIntent?.credentialRevision === credentialRevision && refreshIntent.sends > 0;
     // Not in its own place: places that wait for each other are never free.
     const found = sources?.toRenew(connectionId);
     const basisId = found && (await found);
     if (basisId !== undefined) await this.refresh(basisId, priority);
-    try {
-      const perform = () => locks.run(connectionId, () => this.#perform(connectionId, options));
-      return await concurrency.run(providerId, connectionId, priority, perform, isLastSend);
-    } catch (error) {
-      if (error instanceof ConcurrencyClosed) return "stopped";
-      if (error instanceof AnswersLost) return "retry";
-      throw error;
-    }
+    const perform = () => locks.run(connectionId, () => this.#perform(connectionId, options));
+    return await health.refresh(connection, priority, perform, isLastSend);
   }
 
   async #perform(
     connectionId: string,
     { isProbe = false, onlyRevision }: RefreshOptions,
   ): Promise<RefreshOutcome> {
-    const { store, outcomes, suspensions, spool } = this.deps;
+    const { store, outcomes, health, spool } = this.deps;
     const settled = await spool.settle(connectionId);
     const connection = store.getConnection(connectionId);
     if (settled === "stored" && connection) return outcomeOf(connection.problem);
@@ -79,7 +71,7 @@ export class Refresher {
 
     const profile = store.getProvider(connection.providerId);
     if (!profile) return await outcomes.providerDeleted(connection);
-    if (!isProbe && suspensions.of(profile)) {
+    if (!isProbe && health.suspension(profile)) {
       const { problem, refreshIntent: earlier } = connection;
       if (problem?.reason === "misconfigured" && problem.retryAtMs === undefined) return "suspended";
       return await outcomes.record({ connection, profile, earlier, isProbe }, "held");
@@ -102,7 +94,7 @@ export class Refresher {
 
   async #attempt(attempt: Attempt): Promise<RefreshOutcome> {
     const { connection, profile } = attempt;
-    const { grants, outcomes, failing, concurrency, clock, metrics } = this.deps;
+    const { grants, outcomes, health, clock, metrics } = this.deps;
     const startedMs = clock.monotonicMs();
     const count = (result: "success" | "failure", reason: string): void =>
       metrics.refreshed(profile.name, result, reason, clock.monotonicMs() - startedMs);
@@ -136,20 +128,14 @@ export class Refresher {
       const marked = marking === undefined ? connection : await marking;
       if (!marked) return "superseded";
       const failure = failureOf(error);
-      if (concurrency.note(profile.id, answeredBy(failure)))
-        this.deps.log.warn(
-          { providerId: profile.id, failure: failure.message },
-          "a provider's answers are lost: its refreshes wait behind one at a time",
-        );
+      health.failed(profile.id, failure);
       count("failure", failure.kind);
-      failing.grantFailed(profile.id, failure);
-      if (failure.kind === "invalid_grant") this.#accepted(profile);
+      if (failure.kind === "invalid_grant") health.accepted(profile);
       return await outcomes.failed({ ...attempt, connection: marked }, failure);
     }
     // Nothing was asked: it would have been sent with a mark.
     const marked = (await marking) ?? connection;
-    concurrency.note(profile.id, "answered");
-    failing.forget(profile.id);
+    health.answered(profile.id);
     const { tokenSet } = result;
     const receivedMonotonicMs = clock.monotonicMs();
     const invalidAnswer = invalidAnswerOf(result, connection, clock.nowMs(), this.deps.random());
@@ -157,7 +143,7 @@ export class Refresher {
     const outcome = await this.#write({ ...success, receivedMonotonicMs });
     if (invalidAnswer !== undefined) count("failure", invalidAnswer.reason);
     else if (outcome === "refreshed") count("success", "");
-    this.#accepted(profile);
+    health.accepted(profile);
     return outcome;
   }
 
@@ -199,20 +185,6 @@ export class Refresher {
     log.info({ connectionId, revision: stored.credentialRevision.toString() }, "token refreshed");
     return "refreshed";
   }
-
-  /** The provider knows the client: a suspension is over, and what waits for it is woken in the background. */
-  #accepted(profile: ProviderProfile): void {
-    const { suspensions, log } = this.deps;
-    const failed = (error: unknown): void =>
-      log.error({ providerId: profile.id, error }, "connections were not woken");
-    suspensions.accepted(profile).catch(failed);
-  }
-}
-
-/** A success that cannot be used may have redeemed the refresh token anyway. */
-function answeredBy({ kind, httpStatus }: GrantFailure): Answered {
-  if (kind === "ambiguous" || kind === "rejected") return "lost";
-  return httpStatus !== undefined || kind === "client" ? "answered" : "unsent";
 }
 
 /** Of a token set that is stored. @param problem of it, or of its connection with it */

@@ -1,15 +1,12 @@
 import { describe, expect, it } from "vitest";
 import {
   type Answer,
-  afterRefusal,
   answerOf,
   answers,
   failureOf,
   outcomeOf,
 } from "../../../src/domain/refresh/outcomes.js";
-import type { Refusals } from "../../../src/model/connections/connection.js";
 import { DataLoss } from "../../../src/model/errors.js";
-import type { Suspension } from "../../../src/model/providers/suspension.js";
 import { GrantFailure, type GrantFailureFields } from "../../../src/oauth/failure.js";
 import { IdentityRequired } from "../../../src/oauth/grants/identity_required.js";
 
@@ -63,16 +60,4 @@ it("takes a client secret that cannot be opened for an error of the profile, and
 
 it("tells a sign-in at the identity provider from a grant that is over", () => {
   expect(answerOf(new IdentityRequired("connect corp again"))).toBe("identity_required");
-});
-
-it("takes two refused connections, and none accepted between them, to speak of all", () => {
-  const alone = (times: number): Refusals => ({ alone: times }) as Refusals;
-  const going = (unconfirmed: boolean): Suspension =>
-    ({ unconfirmed, probeConnectionId: "one" }) as Suspension;
-  expect(afterRefusal(undefined, "one", alone(0))).toBe("of_the_first");
-  expect(afterRefusal(undefined, "one", alone(1))).toBe("of_one");
-  expect(afterRefusal(going(true), "one", alone(0))).toBe("of_one");
-  expect(afterRefusal(going(true), "two", alone(0))).toBe("of_all");
-  expect(afterRefusal(going(true), "two", alone(1))).toBe("of_one");
-  expect(afterRefusal(going(false), "two", alone(1))).toBe("of_all");
 });

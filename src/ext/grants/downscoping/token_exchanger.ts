@@ -1,7 +1,3 @@
-import {
-  ConcurrencyClosed,
-  ConcurrencyCrowded,
-} from "../../../domain/refresh/limits/provider_concurrency.js";
 import { GrantMoved } from "../../../domain/token_endpoint/token_endpoint_client.js";
 import type { DownscopingParts, TokenTarget } from "../../../domain/tokens/downscoping.js";
 import type { Connection } from "../../../model/connections/connection.js";
@@ -81,8 +77,6 @@ function requestOf({
 function judged(error: unknown, target: TokenTarget): unknown {
   if (error instanceof GrantFailure) return exchangeError(error, target);
   if (error instanceof GrantMoved) return new FailedPrecondition("PROVIDER_CHANGED", error.message);
-  if (error instanceof ConcurrencyClosed) return new Unavailable("the daemon is stopping", 1_000);
-  if (error instanceof ConcurrencyCrowded) return new Unavailable(error.message, 1_000);
   // A client secret that cannot be opened is an error of the profile.
   if (error instanceof DataLoss)
     return new FailedPrecondition("PROVIDER_MISCONFIGURED", error.message, error);

@@ -1,4 +1,4 @@
-import { ProviderConcurrency } from "../../../domain/refresh/limits/provider_concurrency.js";
+import { RequestSlots } from "../../../domain/refresh/request_slots.js";
 import type { GrantParts, RefreshRequest } from "../../../domain/token_endpoint/grant_type.js";
 import type { TokenSet } from "../../../model/credentials/credential.js";
 import { NexusError } from "../../../model/errors.js";
@@ -29,10 +29,10 @@ const leadMs = 10_000;
  */
 export class IdentityAssertions {
   readonly #held = new BoundedMap<string, Held>(maxHeld);
-  readonly #places: ProviderConcurrency<Secret>;
+  readonly #slots: RequestSlots<Secret>;
 
   constructor(private readonly deps: GrantParts & { readonly subjects: IdentitySubjects }) {
-    this.#places = new ProviderConcurrency(deps.clock);
+    this.#slots = new RequestSlots(deps.clock);
   }
 
   /** The one at hand while it lives, else another. @throws GrantFailure, of class `IdentityRequired` where the user must act */
@@ -51,7 +51,7 @@ export class IdentityAssertions {
 
   async #fresh(request: RefreshRequest, subject: IdentitySubject): Promise<Secret> {
     const key = keyOf(request, subject);
-    return await this.#places.run(subject.profile.id, key, "demand", async () => {
+    return await this.#slots.refresh(subject.profile.id, key, "demand", async () => {
       try {
         const { tokenSet } = await this.#ask(request, subject);
         this.#held.set(key, {

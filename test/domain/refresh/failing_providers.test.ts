@@ -1,12 +1,12 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { StatusReader } from "../../../../src/domain/operations/status_reader.js";
-import { Subscribers } from "../../../../src/domain/tokens/watch/subscribers.js";
-import type { DaemonStatus } from "../../../../src/model/connections/daemon_status.js";
-import type { ProviderProfile } from "../../../../src/model/providers/provider_profile.js";
-import { GrantFailure, type GrantFailureFields } from "../../../../src/oauth/failure.js";
-import { Changes } from "../../../../src/runtime/changes.js";
-import { perTest } from "../../../lifetimes.js";
-import { Engine, hourMs, startMs, tokenSet } from "../../engine.js";
+import { StatusReader } from "../../../src/domain/operations/status_reader.js";
+import { Subscribers } from "../../../src/domain/tokens/watch/subscribers.js";
+import type { DaemonStatus } from "../../../src/model/connections/daemon_status.js";
+import type { ProviderProfile } from "../../../src/model/providers/provider_profile.js";
+import { GrantFailure, type GrantFailureFields } from "../../../src/oauth/failure.js";
+import { Changes } from "../../../src/runtime/changes.js";
+import { perTest } from "../../lifetimes.js";
+import { Engine, hourMs, startMs, tokenSet } from "../engine.js";
 
 const windowMs = 56 * 60_000;
 

@@ -1,8 +1,11 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { ProviderProfile } from "../../../../src/model/providers/provider_profile.js";
-import { GrantFailure } from "../../../../src/oauth/failure.js";
-import { perTest } from "../../../lifetimes.js";
-import { Engine, hourMs, tokenSet } from "../../engine.js";
+import { afterRefusal } from "../../../src/domain/refresh/provider_health.js";
+import type { Refusals } from "../../../src/model/connections/connection.js";
+import type { ProviderProfile } from "../../../src/model/providers/provider_profile.js";
+import type { Suspension } from "../../../src/model/providers/suspension.js";
+import { GrantFailure } from "../../../src/oauth/failure.js";
+import { perTest } from "../../lifetimes.js";
+import { Engine, hourMs, tokenSet } from "../engine.js";
 
 const refusal = new GrantFailure({ kind: "client", oauthError: "invalid_client", httpStatus: 401 });
 const size = 5;
@@ -230,4 +233,16 @@ describe("a provider that blames the client for one dead refresh token, as Gitea
     if (!stored) throw new Error("no credential");
     return stored;
   }
+});
+
+it("takes two refused connections, and none accepted between them, to speak of all", () => {
+  const alone = (times: number): Refusals => ({ alone: times }) as Refusals;
+  const going = (unconfirmed: boolean): Suspension =>
+    ({ unconfirmed, probeConnectionId: "one" }) as Suspension;
+  expect(afterRefusal(undefined, "one", alone(0))).toBe("of_the_first");
+  expect(afterRefusal(undefined, "one", alone(1))).toBe("of_one");
+  expect(afterRefusal(going(true), "one", alone(0))).toBe("of_one");
+  expect(afterRefusal(going(true), "two", alone(0))).toBe("of_all");
+  expect(afterRefusal(going(true), "two", alone(1))).toBe("of_one");
+  expect(afterRefusal(going(false), "two", alone(1))).toBe("of_all");
 });
