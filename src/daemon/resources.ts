@@ -5,7 +5,7 @@ import { processEnvironment } from "../config/environment.js";
 import { readVersion } from "../config/version.js";
 import { adoptPrimary, openKeyCheck } from "../domain/operations/key_check.js";
 import type { Tracing } from "../model/tracing.js";
-import type { OutboundFetch } from "../outbound/outbound.js";
+import type { OutboundFetch } from "../outbound/outbound_fetch.js";
 import { type Clock, delay } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import { ListenerTls } from "../server/tls/tls_listener.js";

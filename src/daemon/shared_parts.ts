@@ -19,7 +19,7 @@ import { ReadAudit } from "../domain/tokens/read_audit.js";
 import { Subscribers } from "../domain/tokens/watch/subscribers.js";
 import { noTracing } from "../model/tracing.js";
 import { fetchDiscoveryDocument, fetchServerMetadata } from "../oauth/discovery.js";
-import { createOutboundFetch } from "../outbound/outbound.js";
+import { createOutboundFetch } from "../outbound/outbound_fetch.js";
 import { Changes } from "../runtime/changes.js";
 import { KeyedMutex } from "../runtime/keyed_mutex.js";
 import type { DomainHub } from "./hub/hub_interfaces.js";

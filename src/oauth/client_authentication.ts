@@ -8,7 +8,7 @@ import {
 import { plainOAuth2 } from "../model/providers/profile_fields.js";
 import type { OAuth2Options } from "../model/providers/profile_settings.js";
 import type { TokenEndpointAuthMethod } from "../model/providers/provider_profile.js";
-import type { OutboundFetch } from "../outbound/outbound.js";
+import type { OutboundFetch } from "../outbound/outbound_fetch.js";
 import { type Clock, SystemClock } from "../runtime/clock.js";
 import type { Secret } from "../runtime/secret.js";
 import {

@@ -1,5 +1,5 @@
 import { networkWords } from "../outbound/network_words.js";
-import { OutboundError, type OutboundFetch } from "../outbound/outbound.js";
+import { OutboundError, type OutboundFetch } from "../outbound/outbound_fetch.js";
 import type { OutboundResponse } from "../outbound/outbound_exchange.js";
 
 export type DiscoveryError =

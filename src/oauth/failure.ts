@@ -1,7 +1,7 @@
 import * as oauth from "oauth4webapi";
 import type { TokenSet } from "../model/credentials/credential.js";
 import { type NetworkWords, networkWords } from "../outbound/network_words.js";
-import { OutboundError } from "../outbound/outbound.js";
+import { OutboundError } from "../outbound/outbound_fetch.js";
 import { parseRetryAfterMs } from "../outbound/retry_after.js";
 import { Secret } from "../runtime/secret.js";
 import { boundToken, dpopCodes } from "./dpop/dpop_words.js";

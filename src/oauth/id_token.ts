@@ -3,7 +3,7 @@ import { type Account, accountOf, accountSource, standardClaims } from "../model
 import { issuerOfTenant } from "../model/credentials/tenant_issuer.js";
 import { formatDuration } from "../model/quantity_text.js";
 import { jsonResponse } from "../outbound/json_response.js";
-import type { OutboundFetch } from "../outbound/outbound.js";
+import type { OutboundFetch } from "../outbound/outbound_fetch.js";
 import { type Clock, SystemClock } from "../runtime/clock.js";
 import type { AuthorizationServer } from "./authorization_server.js";
 import { clientMetadata, type OAuthClient } from "./client_authentication.js";

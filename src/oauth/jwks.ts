@@ -1,5 +1,5 @@
 import { parseJsonObject } from "../model/json_object.js";
-import { OutboundError, type OutboundFetch } from "../outbound/outbound.js";
+import { OutboundError, type OutboundFetch } from "../outbound/outbound_fetch.js";
 import type { Clock } from "../runtime/clock.js";
 import { SingleFlight } from "../runtime/single_flight.js";
 

@@ -2,7 +2,7 @@ import { tokenHeaderViolation } from "../model/header_name.js";
 import { parseJsonObject } from "../model/json_object.js";
 import { maxMetadataValues, metadataText, namesSecret } from "../model/providers/connection_metadata.js";
 import type { OAuth2Options } from "../model/providers/profile_settings.js";
-import type { OutboundRequest } from "../outbound/outbound.js";
+import type { OutboundRequest } from "../outbound/outbound_fetch.js";
 import { sentResource } from "./resource_parameter.js";
 
 /** What a profile declares about both token requests and their answers. */

@@ -2,7 +2,7 @@ import type * as oauth from "oauth4webapi";
 import type { TokenSet } from "../model/credentials/credential.js";
 import { parseJsonObject } from "../model/json_object.js";
 import { jsonResponse, withoutEchoes } from "../outbound/json_response.js";
-import type { OutboundFetch, OutboundRequest } from "../outbound/outbound.js";
+import type { OutboundFetch, OutboundRequest } from "../outbound/outbound_fetch.js";
 import { Secret } from "../runtime/secret.js";
 import type { DpopRequests } from "./dpop/dpop_requests.js";
 import { boundToken, unboundToken } from "./dpop/dpop_words.js";

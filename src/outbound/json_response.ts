@@ -1,4 +1,4 @@
-import type { OutboundRequest } from "./outbound.js";
+import type { OutboundRequest } from "./outbound_fetch.js";
 
 interface JsonResponseInit {
   readonly status?: number;

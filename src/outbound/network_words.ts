@@ -1,4 +1,4 @@
-import type { OutboundError } from "./outbound.js";
+import type { OutboundError } from "./outbound_fetch.js";
 
 /** How a provider could not be reached, as the end of a sentence, with what to do. `isClock`: the clock of this machine is the first suspect. */
 export interface NetworkWords {

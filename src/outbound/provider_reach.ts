@@ -1,5 +1,5 @@
 import type { Clock } from "../runtime/clock.js";
-import { createOutboundFetch, OutboundError, type OutboundFetch } from "./outbound.js";
+import { createOutboundFetch, OutboundError, type OutboundFetch } from "./outbound_fetch.js";
 import type { ProviderNetworks } from "./provider_networks.js";
 import type { WebProxySettings } from "./web_proxy.js";
 

@@ -6,7 +6,7 @@
  */
 
 import { owner } from "../../src/model/access/principal.js";
-import { createOutboundFetch, type OutboundFetch } from "../../src/outbound/outbound.js";
+import { createOutboundFetch, type OutboundFetch } from "../../src/outbound/outbound_fetch.js";
 import { SystemClock } from "../../src/runtime/clock.js";
 import { lockDataFolder } from "../../src/store/files/data_folder.js";
 import { SpoolFile } from "../../src/store/files/spool_file.js";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { owner } from "../../src/model/access/principal.js";
-import { createOutboundFetch } from "../../src/outbound/outbound.js";
+import { createOutboundFetch } from "../../src/outbound/outbound_fetch.js";
 import { SystemClock } from "../../src/runtime/clock.js";
 import { Secret } from "../../src/runtime/secret.js";
 import { SpoolFile } from "../../src/store/files/spool_file.js";

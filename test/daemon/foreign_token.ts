@@ -4,7 +4,7 @@ import { fromDiscoveryDocument } from "../../src/oauth/authorization_server.js";
 import { fetchDiscoveryDocument } from "../../src/oauth/discovery.js";
 import { exchangeCode } from "../../src/oauth/grants/code_exchange.js";
 import { newCodeVerifier } from "../../src/oauth/pkce.js";
-import { createOutboundFetch } from "../../src/outbound/outbound.js";
+import { createOutboundFetch } from "../../src/outbound/outbound_fetch.js";
 import { SystemClock } from "../../src/runtime/clock.js";
 import { Secret } from "../../src/runtime/secret.js";
 import { Browser, consent } from "../fakes/browser.js";

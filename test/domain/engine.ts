@@ -13,7 +13,7 @@ import type { ProviderProfile } from "../../src/model/providers/provider_profile
 import { GrantFailure, type GrantFailureFields } from "../../src/oauth/failure.js";
 import type { DevicePollOutcome } from "../../src/oauth/grants/device_grant.js";
 import type { Renewed } from "../../src/oauth/grants/renewal.js";
-import type { OutboundFetch } from "../../src/outbound/outbound.js";
+import type { OutboundFetch } from "../../src/outbound/outbound_fetch.js";
 import { Secret } from "../../src/runtime/secret.js";
 import type { SpoolFile } from "../../src/store/files/spool_file.js";
 import { Store, type StoreOptions } from "../../src/store/store.js";

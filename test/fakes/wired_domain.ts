@@ -41,7 +41,7 @@ import { defaultLimits } from "../../src/model/limits.js";
 import type { ProviderSettings } from "../../src/model/providers/provider_profile.js";
 import { noTracing, type Tracing } from "../../src/model/tracing.js";
 import { DpopNonces } from "../../src/oauth/dpop/dpop_nonces.js";
-import type { OutboundFetch } from "../../src/outbound/outbound.js";
+import type { OutboundFetch } from "../../src/outbound/outbound_fetch.js";
 import { Changes } from "../../src/runtime/changes.js";
 import type { Clock } from "../../src/runtime/clock.js";
 import { KeyedMutex } from "../../src/runtime/keyed_mutex.js";

@@ -7,7 +7,7 @@ import {
   fetchServerMetadata,
   metadataUrls,
 } from "../../src/oauth/discovery.js";
-import { createOutboundFetch, OutboundError } from "../../src/outbound/outbound.js";
+import { createOutboundFetch, OutboundError } from "../../src/outbound/outbound_fetch.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
 import { perTest } from "../lifetimes.js";
 import { hangUp, json, type Script, startScriptedServer } from "./scripted_server.js";

@@ -2,7 +2,7 @@ import { inspect } from "node:util";
 import * as oauth from "oauth4webapi";
 import { describe, expect, test } from "vitest";
 import { classify, GrantFailure } from "../../src/oauth/failure.js";
-import { OutboundError } from "../../src/outbound/outbound.js";
+import { OutboundError } from "../../src/outbound/outbound_fetch.js";
 
 const nowMs = Date.UTC(2026, 0, 1, 12, 0, 0);
 const canary = "canary-4711";

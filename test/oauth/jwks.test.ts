@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { beforeEach, describe, expect, test } from "vitest";
 import { JwksUnavailable, KeySet, processJwks } from "../../src/oauth/jwks.js";
-import { OutboundError, type OutboundFetch } from "../../src/outbound/outbound.js";
+import { OutboundError, type OutboundFetch } from "../../src/outbound/outbound_fetch.js";
 import { ManualClock } from "../fakes/manual_clock.js";
 import { perTest } from "../lifetimes.js";
 

@@ -2,7 +2,7 @@ import { describe, expect, it, test } from "vitest";
 import { processAuthorizationResponse } from "../../src/oauth/authorization_response.js";
 import { fromDiscoveryDocument } from "../../src/oauth/authorization_server.js";
 import { IdTokenError, processIdToken, verifySignature } from "../../src/oauth/id_token.js";
-import { createOutboundFetch } from "../../src/outbound/outbound.js";
+import { createOutboundFetch } from "../../src/outbound/outbound_fetch.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
 import { ManualClock } from "../fakes/manual_clock.js";
 import { perTest } from "../lifetimes.js";

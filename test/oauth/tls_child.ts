@@ -1,7 +1,7 @@
 import { readWebProxies } from "../../src/config/config.js";
 import { SettingReader } from "../../src/config/setting_reader.js";
 import { networkWords } from "../../src/outbound/network_words.js";
-import { createOutboundFetch, OutboundError } from "../../src/outbound/outbound.js";
+import { createOutboundFetch, OutboundError } from "../../src/outbound/outbound_fetch.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
 
 /** Posts to each URL of its arguments and prints what came of it: the authorities that it trusts, and proxies, come by its environment. */

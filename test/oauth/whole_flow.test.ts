@@ -12,7 +12,7 @@ import { fetchDiscoveryDocument } from "../../src/oauth/discovery.js";
 import { exchangeCode } from "../../src/oauth/grants/code_exchange.js";
 import { refresh } from "../../src/oauth/grants/refresh_grant.js";
 import { newCodeVerifier } from "../../src/oauth/pkce.js";
-import { createOutboundFetch } from "../../src/outbound/outbound.js";
+import { createOutboundFetch } from "../../src/outbound/outbound_fetch.js";
 import { SystemClock } from "../../src/runtime/clock.js";
 import { Secret } from "../../src/runtime/secret.js";
 import { Browser, consent } from "../fakes/browser.js";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { withoutEchoes } from "../../src/outbound/json_response.js";
-import type { OutboundRequest } from "../../src/outbound/outbound.js";
+import type { OutboundRequest } from "../../src/outbound/outbound_fetch.js";
 
 const request = (form: Record<string, string>, authorization?: string): OutboundRequest => ({
   method: "POST",

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { networkWords } from "../../src/outbound/network_words.js";
-import { OutboundError, type OutboundPhase, type OutboundReason } from "../../src/outbound/outbound.js";
+import { OutboundError, type OutboundPhase, type OutboundReason } from "../../src/outbound/outbound_fetch.js";
 
 test.each<[OutboundReason, OutboundPhase, string]>([
   [

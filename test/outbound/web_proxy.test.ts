@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
 import { networkWords } from "../../src/outbound/network_words.js";
-import { createOutboundFetch, type OutboundError } from "../../src/outbound/outbound.js";
+import { createOutboundFetch, type OutboundError } from "../../src/outbound/outbound_fetch.js";
 import {
   noWebProxies,
   readExceptions,

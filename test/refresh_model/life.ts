@@ -1,7 +1,7 @@
 import type { Refresher } from "../../src/domain/refresh/refresher.js";
 import { ledRefresher } from "../../src/ext/fleet/calls/led_refresher.js";
 import type { ReplicaStore } from "../../src/ext/fleet/replication/replica_store.js";
-import { OutboundError, type OutboundFetch } from "../../src/outbound/outbound.js";
+import { OutboundError, type OutboundFetch } from "../../src/outbound/outbound_fetch.js";
 import type { Clock } from "../../src/runtime/clock.js";
 import type { SpoolFile } from "../../src/store/files/spool_file.js";
 import type { Store } from "../../src/store/store.js";

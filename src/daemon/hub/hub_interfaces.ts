@@ -4,7 +4,7 @@ import type { Refresher, Refreshes } from "../../domain/refresh/refresher.js";
 import type { TokenAcquirerDeps } from "../../domain/tokens/acquire/token_acquirer.js";
 import type { RejectedTokens } from "../../domain/tokens/report/rejected_tokens.js";
 import type { Tokens } from "../../domain/tokens/tokens.js";
-import type { OutboundFetch } from "../../outbound/outbound.js";
+import type { OutboundFetch } from "../../outbound/outbound_fetch.js";
 import type { Answer } from "../../server/listen/http_listener.js";
 import type { BrowserPages, BrowserRequest } from "../../server/pages/browser_pages.js";
 import type { ServiceDefinition } from "../../service/pipeline/service_definition.js";

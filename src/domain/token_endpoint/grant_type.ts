@@ -10,7 +10,7 @@ import type {
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import type { MintedToken } from "../../oauth/grants/minted_token.js";
 import type { Renewal, Renewed } from "../../oauth/grants/renewal.js";
-import type { OutboundRequest } from "../../outbound/outbound.js";
+import type { OutboundRequest } from "../../outbound/outbound_fetch.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { Store } from "../../store/store.js";

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { StartRefused } from "../../daemon/extension.js";
 import { DocumentError, formatViolations } from "../../document/document_error.js";
-import type { OutboundFetch } from "../../outbound/outbound.js";
+import type { OutboundFetch } from "../../outbound/outbound_fetch.js";
 import type { Clock } from "../../runtime/clock.js";
 import { sendToCommand } from "./command.js";
 import type { Receiver } from "./receiver.js";

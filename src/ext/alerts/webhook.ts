@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import { OutboundError, type OutboundFetch } from "../../outbound/outbound.js";
+import { OutboundError, type OutboundFetch } from "../../outbound/outbound_fetch.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Delivery, NotificationMessage } from "./receiver.js";
 import { readWebhookSecrets } from "./webhook_secrets.js";

@@ -4,7 +4,7 @@ import type { TokenEndpointAuthMethod } from "../../model/providers/provider_pro
 import { type AuthorizationRequest, authorizationUrl } from "../../oauth/authorization_request.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { jsonResponse } from "../../outbound/json_response.js";
-import { OutboundError, type OutboundFetch, type OutboundRequest } from "../../outbound/outbound.js";
+import { OutboundError, type OutboundFetch, type OutboundRequest } from "../../outbound/outbound_fetch.js";
 import type { OutboundResponse } from "../../outbound/outbound_exchange.js";
 import { Secret } from "../../runtime/secret.js";
 import type { ClientMetadata } from "./client_metadata.js";

@@ -10,7 +10,7 @@ import type { ProviderProfile, TokenEndpointAuthMethod } from "../../model/provi
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { newCodeVerifier } from "../../oauth/pkce.js";
 import { networkWords } from "../../outbound/network_words.js";
-import { OutboundError, type OutboundFetch } from "../../outbound/outbound.js";
+import { OutboundError, type OutboundFetch } from "../../outbound/outbound_fetch.js";
 import { parseRetryAfterMs } from "../../outbound/retry_after.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";

@@ -4,7 +4,7 @@ import type { ProviderProfile } from "../../model/providers/provider_profile.js"
 import { type AuthorizationServer, manualAuthorizationServer } from "../../oauth/authorization_server.js";
 import { DiscoveryFailure } from "../../oauth/discovery.js";
 import { networkWords } from "../../outbound/network_words.js";
-import { OutboundError, type OutboundFetch } from "../../outbound/outbound.js";
+import { OutboundError, type OutboundFetch } from "../../outbound/outbound_fetch.js";
 import {
   fetchResourceMetadata,
   type ProtectedResource,

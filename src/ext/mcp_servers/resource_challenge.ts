@@ -1,6 +1,6 @@
 import { parseChallenges } from "../../oauth/resource/authentication_challenge.js";
-import type { OutboundFetch } from "../../outbound/outbound.js";
-import { OutboundError } from "../../outbound/outbound.js";
+import type { OutboundFetch } from "../../outbound/outbound_fetch.js";
+import { OutboundError } from "../../outbound/outbound_fetch.js";
 
 /** What a protected resource says to a request without a token (RFC 6750 section 3, RFC 9728 section 5.1). */
 export interface ResourceChallenge {

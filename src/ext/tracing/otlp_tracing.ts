@@ -19,7 +19,7 @@ import {
 } from "@opentelemetry/resources";
 import { BasicTracerProvider, BatchSpanProcessor } from "@opentelemetry/sdk-trace-base";
 import type { CallerTrace, Span, SpanAttributes, SpanStart, Tracing } from "../../model/tracing.js";
-import type { OutboundFetch } from "../../outbound/outbound.js";
+import type { OutboundFetch } from "../../outbound/outbound_fetch.js";
 import { atMostEachMinute } from "../../runtime/at_most_each_minute.js";
 import { type Clock, delay } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";

@@ -2,7 +2,7 @@ import * as oauth from "oauth4webapi";
 import { parseJsonObject } from "../../model/json_object.js";
 import { plainOAuth2 } from "../../model/providers/profile_fields.js";
 import { jsonResponse } from "../../outbound/json_response.js";
-import type { OutboundRequest } from "../../outbound/outbound.js";
+import type { OutboundRequest } from "../../outbound/outbound_fetch.js";
 import type { OutboundResponse } from "../../outbound/outbound_exchange.js";
 import { clientAuthentication, clientMetadata } from "../client_authentication.js";
 import { classify, GrantFailure } from "../failure.js";

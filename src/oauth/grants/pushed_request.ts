@@ -1,7 +1,7 @@
 import * as oauth from "oauth4webapi";
 import { parseJsonObject } from "../../model/json_object.js";
 import { jsonResponse } from "../../outbound/json_response.js";
-import type { OutboundRequest } from "../../outbound/outbound.js";
+import type { OutboundRequest } from "../../outbound/outbound_fetch.js";
 import { clientAuthentication, clientMetadata } from "../client_authentication.js";
 import { classify } from "../failure.js";
 import { normaliseTokenResponse } from "../token_response.js";

@@ -2,7 +2,7 @@ import * as oauth from "oauth4webapi";
 import type { TokenSet } from "../../model/credentials/credential.js";
 import { plainOAuth2 } from "../../model/providers/profile_fields.js";
 import type { OAuth2Options } from "../../model/providers/profile_settings.js";
-import type { OutboundFetch } from "../../outbound/outbound.js";
+import type { OutboundFetch } from "../../outbound/outbound_fetch.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { AuthorizationServer } from "../authorization_server.js";
 import { clientAuthentication, clientMetadata, type OAuthClient } from "../client_authentication.js";

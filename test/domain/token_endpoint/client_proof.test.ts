@@ -8,7 +8,7 @@ import type { ProviderProfile, ProviderSettings } from "../../../src/model/provi
 import { processAuthorizationResponse } from "../../../src/oauth/authorization_response.js";
 import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
 import { clientCredentials } from "../../../src/oauth/grants/minted_token.js";
-import type { OutboundFetch, OutboundRequest } from "../../../src/outbound/outbound.js";
+import type { OutboundFetch, OutboundRequest } from "../../../src/outbound/outbound_fetch.js";
 import { SystemClock } from "../../../src/runtime/clock.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { Vault } from "../../../src/vault/vault.js";

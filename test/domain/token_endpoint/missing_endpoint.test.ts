@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { CredentialVault } from "../../../src/domain/credentials/credential_vault.js";
 import { TokenEndpointClient } from "../../../src/domain/token_endpoint/token_endpoint_client.js";
 import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
-import { OutboundError } from "../../../src/outbound/outbound.js";
+import { OutboundError } from "../../../src/outbound/outbound_fetch.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { Vault } from "../../../src/vault/vault.js";
 import { coreSources } from "../../fakes/core_sources.js";

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { UserInfoClient } from "../../../src/domain/token_endpoint/user_info_client.js";
 import type { Strategy } from "../../../src/model/credentials/strategy.js";
-import type { OutboundFetch } from "../../../src/outbound/outbound.js";
+import type { OutboundFetch } from "../../../src/outbound/outbound_fetch.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { applyStrategy } from "../../../src/strategies/apply_strategy.js";
 import { ManualClock } from "../../fakes/manual_clock.js";

@@ -8,7 +8,7 @@ import { DocumentError, formatViolations } from "../../../src/document/document_
 import type { NotificationMessage } from "../../../src/ext/alerts/receiver.js";
 import { openReceivers, ReceiversError } from "../../../src/ext/alerts/receivers.js";
 import { readReceivers } from "../../../src/ext/alerts/receivers_document.js";
-import { createOutboundFetch } from "../../../src/outbound/outbound.js";
+import { createOutboundFetch } from "../../../src/outbound/outbound_fetch.js";
 import { publicNetworks } from "../../../src/outbound/provider_networks.js";
 import { SystemClock } from "../../../src/runtime/clock.js";
 import { perTest } from "../../lifetimes.js";

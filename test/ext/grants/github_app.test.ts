@@ -3,7 +3,7 @@ import { jwtVerify } from "jose";
 import { describe, expect, test } from "vitest";
 import { downscopedInstallation, githubApp } from "../../../src/ext/grants/github_app.js";
 import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
-import { createOutboundFetch } from "../../../src/outbound/outbound.js";
+import { createOutboundFetch } from "../../../src/outbound/outbound_fetch.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";
 import { ManualClock } from "../../fakes/manual_clock.js";

@@ -6,7 +6,7 @@ import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
 import type { OAuth2Options } from "../../../src/model/providers/profile_settings.js";
 import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
 import type { OAuthClient } from "../../../src/oauth/client_authentication.js";
-import { createOutboundFetch } from "../../../src/outbound/outbound.js";
+import { createOutboundFetch } from "../../../src/outbound/outbound_fetch.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";
 import { ManualClock } from "../../fakes/manual_clock.js";

@@ -9,7 +9,7 @@ import {
 } from "../../../src/ext/mcp_servers/client_registration.js";
 import { unpublishedAuthorizationServer } from "../../../src/ext/mcp_servers/mcp_discovery.js";
 import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
-import { createOutboundFetch } from "../../../src/outbound/outbound.js";
+import { createOutboundFetch } from "../../../src/outbound/outbound_fetch.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";
 import { perTest } from "../../lifetimes.js";

@@ -5,7 +5,7 @@ import {
   unpublishedAuthorizationServer,
 } from "../../../src/ext/mcp_servers/mcp_discovery.js";
 import { Unavailable } from "../../../src/model/errors.js";
-import { createOutboundFetch } from "../../../src/outbound/outbound.js";
+import { createOutboundFetch } from "../../../src/outbound/outbound_fetch.js";
 import { Engine } from "../../domain/engine.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";
 import { perTest } from "../../lifetimes.js";

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { McpDiscovery } from "../../../src/ext/mcp_servers/mcp_discovery.js";
 import { Unavailable } from "../../../src/model/errors.js";
 import type { AuthorizationServer } from "../../../src/oauth/authorization_server.js";
-import type { OutboundFetch } from "../../../src/outbound/outbound.js";
+import type { OutboundFetch } from "../../../src/outbound/outbound_fetch.js";
 
 const mcpServerUrl = "https://mcp.example/mcp";
 const own = "https://own.example";

@@ -1,6 +1,6 @@
 import { describe, expect, it, test } from "vitest";
 import { askForChallenge, challengeOf } from "../../../src/ext/mcp_servers/resource_challenge.js";
-import { createOutboundFetch } from "../../../src/outbound/outbound.js";
+import { createOutboundFetch } from "../../../src/outbound/outbound_fetch.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";
 import { perTest } from "../../lifetimes.js";
 import { json, type Script, startScriptedServer } from "../../oauth/scripted_server.js";

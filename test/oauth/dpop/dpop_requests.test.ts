@@ -6,7 +6,7 @@ import { newDpopKey } from "../../../src/oauth/dpop/dpop_key.js";
 import { DpopNonces } from "../../../src/oauth/dpop/dpop_nonces.js";
 import type { GrantFailure } from "../../../src/oauth/failure.js";
 import { type RefreshGrant, refresh } from "../../../src/oauth/grants/refresh_grant.js";
-import { createOutboundFetch } from "../../../src/outbound/outbound.js";
+import { createOutboundFetch } from "../../../src/outbound/outbound_fetch.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";
 import { ManualClock } from "../../fakes/manual_clock.js";

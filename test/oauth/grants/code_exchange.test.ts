@@ -9,7 +9,7 @@ import {
 import type { OAuthClient } from "../../../src/oauth/client_authentication.js";
 import { GrantFailure } from "../../../src/oauth/failure.js";
 import { type CodeExchange, exchangeCode } from "../../../src/oauth/grants/code_exchange.js";
-import { createOutboundFetch } from "../../../src/outbound/outbound.js";
+import { createOutboundFetch } from "../../../src/outbound/outbound_fetch.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";
 import { ManualClock } from "../../fakes/manual_clock.js";

@@ -3,7 +3,7 @@ import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
 import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
 import { authorizeDevice } from "../../../src/oauth/grants/device_authorization.js";
 import { pollDevice } from "../../../src/oauth/grants/device_grant.js";
-import { createOutboundFetch } from "../../../src/outbound/outbound.js";
+import { createOutboundFetch } from "../../../src/outbound/outbound_fetch.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";
 import { ManualClock } from "../../fakes/manual_clock.js";

@@ -5,7 +5,7 @@ import { manualAuthorizationServer } from "../../../src/oauth/authorization_serv
 import { GrantFailure } from "../../../src/oauth/failure.js";
 import { type RefreshGrant, refresh } from "../../../src/oauth/grants/refresh_grant.js";
 import type { Renewed } from "../../../src/oauth/grants/renewal.js";
-import { createOutboundFetch } from "../../../src/outbound/outbound.js";
+import { createOutboundFetch } from "../../../src/outbound/outbound_fetch.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";
 import { ManualClock } from "../../fakes/manual_clock.js";

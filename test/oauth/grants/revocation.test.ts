@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
 import type { OAuthClient } from "../../../src/oauth/client_authentication.js";
 import { processRevocation, type RevocationOutcome, revoke } from "../../../src/oauth/grants/revocation.js";
-import { createOutboundFetch } from "../../../src/outbound/outbound.js";
+import { createOutboundFetch } from "../../../src/outbound/outbound_fetch.js";
 import { SystemClock } from "../../../src/runtime/clock.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";

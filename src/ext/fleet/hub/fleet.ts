@@ -5,7 +5,7 @@ import type { Domain } from "../../../daemon/wire_domain.js";
 import type { AskApprovers } from "../../../domain/access/request_rules.js";
 import type { Refresher } from "../../../domain/refresh/refresher.js";
 import { FailedPrecondition, NotLeader, StoreFailed } from "../../../model/errors.js";
-import type { OutboundFetch } from "../../../outbound/outbound.js";
+import type { OutboundFetch } from "../../../outbound/outbound_fetch.js";
 import { canReachAny, ProviderReach } from "../../../outbound/provider_reach.js";
 import { delay, setDeadline } from "../../../runtime/clock.js";
 import type { Answer } from "../../../server/listen/http_listener.js";

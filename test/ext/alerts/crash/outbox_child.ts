@@ -10,7 +10,7 @@ import { Notifier } from "../../../../src/ext/alerts/notifier.js";
 import { outboxIn } from "../../../../src/ext/alerts/outbox/notification_queue.js";
 import { alertTables } from "../../../../src/ext/alerts/outbox/tables.js";
 import { openReceivers } from "../../../../src/ext/alerts/receivers.js";
-import { createOutboundFetch } from "../../../../src/outbound/outbound.js";
+import { createOutboundFetch } from "../../../../src/outbound/outbound_fetch.js";
 import { Changes } from "../../../../src/runtime/changes.js";
 import { type Clock, SystemClock, type Timer } from "../../../../src/runtime/clock.js";
 import { lockDataFolder } from "../../../../src/store/files/data_folder.js";
