@@ -213,6 +213,19 @@ describe("the checker refuses", () => {
     expect(findBreaches(cycle)).toEqual(["store/: cycle: store -> store/inner -> store"]);
   });
 
+  test("none where a door stands before its folder, whose files it only passes on", () => {
+    const room = {
+      "store/store.ts": `export { b } from "./inner/b.js";`,
+      "store/inner/b.ts": `import "../a.js";`,
+      "store/a.ts": ``,
+    };
+
+    expect(findBreaches(room)).toEqual([]);
+    expect(findBreaches({ ...room, "store/store.ts": `import { b } from "./inner/b.js"; b();` })).toEqual([
+      "store/: cycle: store -> store/inner -> store",
+    ]);
+  });
+
   test("a folder that holds too much, and does not count what lies deeper", () => {
     const many = Object.fromEntries(
       Array.from({ length: 26 }, (_, n) => [`store/${n < 13 ? "" : "deep/"}f${n}.ts`, ""]),

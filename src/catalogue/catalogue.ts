@@ -5,6 +5,8 @@ import type { ProviderTemplate } from "../model/providers/provider_template.js";
 import { type CatalogueEntry, templateOf } from "./catalogue_entry.js";
 import { instantiate, type VariableValues } from "./instantiate.js";
 
+export { CatalogueError } from "./catalogue_error.js";
+
 /** The templates of well-known providers: the built-in ones, and over them those of a file of the user. */
 export class Catalogue {
   readonly #own: readonly ProviderTemplate[];

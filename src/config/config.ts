@@ -12,6 +12,22 @@ import type { ListenerRow } from "./rows/listener_settings.js";
 import { SettingReader } from "./setting_reader.js";
 import { allListeners, allSettings, type Flags } from "./settings.js";
 
+export { addresses, origin, webUrlViolation } from "./kinds/address_kinds.js";
+export { keyCommand } from "./kinds/key_kinds.js";
+export {
+  age,
+  count,
+  itemsOf,
+  type Kind,
+  path,
+  type SettingGroups,
+  text,
+  toggle,
+} from "./kinds/setting_kinds.js";
+export { ConfigError, SettingReader } from "./setting_reader.js";
+export { allSettings, commandGroup, defaultOf, type Flags, type Setting } from "./settings.js";
+export { readVersion } from "./version.js";
+
 /** What the daemon runs with, checked and frozen; the table in `settings.ts` says the meaning and the default of each. Paths are absolute. */
 export type Config = ReturnType<typeof loadConfig>;
 

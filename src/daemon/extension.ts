@@ -24,6 +24,9 @@ import type { DaemonHub } from "./daemon_hub.js";
 import type { DaemonClocks, DaemonOptions, Joined, Opening, Resources } from "./resources.js";
 import type { Domain } from "./wire_domain.js";
 
+/** See `DaemonExtension.tables`. */
+export { ExtensionTable } from "../store/lmdb/table.js";
+
 /**
  * A daemon that is wired, with no listener open yet: what an extension builds on. `resources.store.observe` shows it what transactions
  * write, `resources.metrics` takes its gauges and counters.

@@ -1,6 +1,6 @@
 import { networkWords } from "../outbound/network_words.js";
-import { OutboundError, type OutboundFetch } from "../outbound/outbound_fetch.js";
 import type { OutboundResponse } from "../outbound/outbound_exchange.js";
+import { OutboundError, type OutboundFetch } from "../outbound/outbound_fetch.js";
 
 export type DiscoveryError =
   | "forbidden"

@@ -43,6 +43,44 @@ import {
 } from "./store_record.js";
 import type { Transaction, WriteObserver } from "./transaction.js";
 
+export type { CommitParts, Commits, Ran } from "./commits.js";
+export { lockDataFolder } from "./files/data_folder.js";
+export { copyFileName, refuseCopies } from "./files/refuse_copies.js";
+export { syncFolder } from "./files/sync_folder.js";
+export { firstOfEach } from "./indexes/due_keys.js";
+export { countEntry, countOf, forgetCounts } from "./indexes/numbers.js";
+export { type SealedEntry, type SealedKind, sealedKinds } from "./indexes/sealed_walk.js";
+export {
+  ABORT,
+  type Databases,
+  decodeCount,
+  encodeCount,
+  keyedByBytes,
+  keyValueToBuffer,
+  lmdbNames,
+  nothing,
+  openDatabases,
+  openRawTables,
+  openRoot,
+  openTable,
+  tableNames,
+} from "./lmdb/databases.js";
+export { checkStoreFile, markClosed, markOpen } from "./lmdb/file_check.js";
+export { DataFolderUnusable, StoreDamaged } from "./lmdb/store_error.js";
+export { StoreFailure } from "./lmdb/store_failure.js";
+export { ExtensionTable, type Key, type Table } from "./lmdb/table.js";
+export type { Recording } from "./recording.js";
+export { decodeAuditRecord, eventOf, toAuditRecord } from "./records/audit_codec.js";
+export { connectionEncoder, decodeConnection } from "./records/connection_codec.js";
+export { encodeTime, fieldsOf } from "./records/field_codec.js";
+export { type CommittedChange, decodeChange } from "./records/log_codec.js";
+export { fromSealedMessage, toSealedMessage } from "./records/sealed_codec.js";
+export { encodeSpooled } from "./records/spool_codec.js";
+export { unlessUnreadable } from "./records/unreadable.js";
+export { replicaKey } from "./replica_mark.js";
+export { forms } from "./store_record.js";
+export { Transaction, type WriteObserver } from "./transaction.js";
+
 const fileName = "daemon-id";
 
 /**

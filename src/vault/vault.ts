@@ -3,6 +3,11 @@ import { DataLoss } from "../model/errors.js";
 import { encodePlace, layout } from "./place_encoding.js";
 import { SealingKey } from "./sealing_key.js";
 
+export { digestOf, matchesDigest } from "./api_key.js";
+export { KeyError } from "./key_file.js";
+export { KeyRingSource } from "./key_source.js";
+export { readSecretFile } from "./secret_file.js";
+
 /** A change of the ring that would leave something without its key. */
 export class RingError extends Error {
   override readonly name = "RingError";

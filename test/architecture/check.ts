@@ -167,18 +167,19 @@ function importsOfFiles(sources: Map<string, Source>): Map<string, Set<string>> 
 /** What the files of each folder import from other folders: a folder stands for those right in it. */
 function importsOfFolders(sources: Map<string, Source>): Map<string, Set<string>> {
   const folders = new Map<string, Set<string>>();
+  const placeOf = (path: string) => (standsAlone(path, sources.get(path)) ? path : dirname(path));
   for (const [path, targets] of importsOfFiles(sources)) {
-    const folder = folderOf(path);
-    const imported = folders.get(folder) ?? new Set();
-    folders.set(folder, imported);
-    for (const target of targets) if (folderOf(target) !== folder) imported.add(folderOf(target));
+    const place = placeOf(path);
+    const imported = folders.get(place) ?? new Set();
+    folders.set(place, imported);
+    for (const target of targets) if (placeOf(target) !== place) imported.add(placeOf(target));
   }
   return folders;
 }
 
-/** `extension.ts` wires its folder, and stands for itself. */
-function folderOf(path: string): string {
-  return /^ext\/[^/]+\/extension\.ts$/.test(path) ? path : dirname(path);
+/** `extension.ts` wires its folder, and a door shows what is in it: neither is one of the files that stand behind it. */
+function standsAlone(path: string, source: Source | undefined): boolean {
+  return /^ext\/[^/]+\/extension\.ts$/.test(path) || source?.isDoor === true;
 }
 
 /** One path for each place that can reach itself, shortest way round, each cycle once. */

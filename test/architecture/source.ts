@@ -9,6 +9,8 @@ export type Source = {
   uses: { thing: OwnedThing; text: string; line: number }[];
   /** Every function, method and arrow function. */
   functions: { line: number; lines: number }[];
+  /** Whether it holds nothing but what it passes on from other files. */
+  isDoor: boolean;
   lines: number;
 };
 
@@ -26,6 +28,7 @@ export function readSource(path: string, text: string): Source {
     privateMembers: [],
     uses: [],
     functions: [],
+    isDoor: isDoor(program.body),
     lines: lineAt(text.trimEnd().length),
   };
   for (const node of nodesOf(program as unknown as Node)) {
@@ -43,6 +46,12 @@ export function readSource(path: string, text: string): Source {
     }
   }
   return source;
+}
+
+function isDoor(body: readonly { readonly type: string }[]): boolean {
+  const passesOn = ["ExportNamedDeclaration", "ExportAllDeclaration"];
+  const isPassed = (node: object) => "source" in node && node.source !== null;
+  return body.length > 0 && body.every((node) => passesOn.includes(node.type) && isPassed(node));
 }
 
 const things: [OwnedThing, string[]][] = [

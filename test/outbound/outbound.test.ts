@@ -2,8 +2,12 @@ import { createServer, Socket } from "node:net";
 import { inspect } from "node:util";
 import { gzipSync } from "node:zlib";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { createOutboundFetch, OutboundError, type OutboundRequest } from "../../src/outbound/outbound_fetch.js";
 import type { OutboundResponse } from "../../src/outbound/outbound_exchange.js";
+import {
+  createOutboundFetch,
+  OutboundError,
+  type OutboundRequest,
+} from "../../src/outbound/outbound_fetch.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
 import { ManualClock } from "../fakes/manual_clock.js";
 import { perTest } from "../lifetimes.js";

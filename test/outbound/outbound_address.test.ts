@@ -1,7 +1,7 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { createOutboundFetch, OutboundError } from "../../src/outbound/outbound_fetch.js";
 import { AddressRefused, type Lookup, OutboundTarget } from "../../src/outbound/outbound_address.js";
+import { createOutboundFetch, OutboundError } from "../../src/outbound/outbound_fetch.js";
 import { openSocket } from "../../src/outbound/outbound_socket.js";
 import { type ProviderNetworks, publicNetworks } from "../../src/outbound/provider_networks.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";

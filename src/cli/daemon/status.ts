@@ -14,7 +14,6 @@ import type { Shell } from "../shell/shell.js";
 import { formatFields, formatStatus, formatTable, jsonLine, printable, shortId } from "../shell/text.js";
 import { type Screen, screenOf } from "../terminal/screen.js";
 import { formatActivity } from "./activity.js";
-import { fleetFields, spokeFields } from "./fleet_text.js";
 
 interface StatusFlags extends DaemonFlags {
   readonly check?: boolean;
@@ -108,8 +107,7 @@ function formatDaemon(status: GetStatusResponse, names: Names, shell: Shell): st
       ["up", formatDuration(durationMsOf(status.uptime))],
       ["store", formatBytes(Number(status.storeBytes))],
       ["subscribers", formatCount(status.subscribers)],
-      ...(status.fleet ? fleetFields(status.fleet) : []),
-      ...(status.spoke ? spokeFields(status.spoke) : []),
+      ...shell.extensions.flatMap(({ statusFields }) => statusFields?.(status) ?? []),
       ["refreshing", `${status.refreshesRunning} running, ${status.refreshesWaiting} waiting${late}`],
     ],
     screen,

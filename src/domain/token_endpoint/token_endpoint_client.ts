@@ -22,8 +22,8 @@ import { type PushedRequest, pushAuthorizationRequest } from "../../oauth/grants
 import type { Renewal, Renewed } from "../../oauth/grants/renewal.js";
 import { type Revocation, type RevocationOutcome, revoke } from "../../oauth/grants/revocation.js";
 import { codeChallenge } from "../../oauth/pkce.js";
-import { OutboundError, type OutboundFetch, type OutboundRequest } from "../../outbound/outbound_fetch.js";
 import type { OutboundResponse } from "../../outbound/outbound_exchange.js";
+import { OutboundError, type OutboundFetch, type OutboundRequest } from "../../outbound/outbound_fetch.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";

@@ -5,8 +5,8 @@ import type { ProviderProfile } from "../../model/providers/provider_profile.js"
 import { userInfoUrl } from "../../model/providers/user_info.js";
 import { dpopProof } from "../../oauth/dpop/dpop_proof.js";
 import { hasStandardSubject, readUserInfo } from "../../oauth/resource/user_info.js";
-import { OutboundError, type OutboundFetch } from "../../outbound/outbound_fetch.js";
 import type { OutboundResponse } from "../../outbound/outbound_exchange.js";
+import { OutboundError, type OutboundFetch } from "../../outbound/outbound_fetch.js";
 import { type Clock, setDeadline } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { ApplyStrategy } from "../providers/static/credential_probe.js";

@@ -1,6 +1,4 @@
-import type { Changes, WaitingRequest } from "../../runtime/changes.js";
-import { type Clock, delay } from "../../runtime/clock.js";
-import type { Log } from "../../runtime/log.js";
+import { type Changes, type Clock, delay, type Log, type WaitingRequest } from "../../runtime/runtime.js";
 import { messageOf } from "./notifier.js";
 import type { NotificationMessage, Receiver } from "./receiver.js";
 

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import type { Clock } from "../../runtime/clock.js";
+import type { Clock } from "../../runtime/runtime.js";
 import type { Delivery, NotificationMessage } from "./receiver.js";
 
 /** As long as a webhook may take. */

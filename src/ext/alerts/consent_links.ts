@@ -5,11 +5,10 @@ import type {
   PendingLink,
   RequestedConnection,
 } from "../../domain/consent/consent_request.js";
-import { daemon } from "../../model/access/principal.js";
-import type { Connection } from "../../model/connections/connection.js";
-import { DataLoss, NexusError } from "../../model/errors.js";
-import type { Clock } from "../../runtime/clock.js";
-import type { Log } from "../../runtime/log.js";
+import { daemon } from "../../model/access/access.js";
+import type { Connection } from "../../model/connections/connections.js";
+import { DataLoss, NexusError } from "../../model/model.js";
+import type { Clock, Log } from "../../runtime/runtime.js";
 import type { Store } from "../../store/store.js";
 import type { NotificationType, NotifiedEvent } from "./outbox/notification.js";
 import { type ConsentLink, plannedIn, plansOf } from "./outbox/notification_plans.js";

@@ -1,4 +1,4 @@
-import type { Extension } from "../../cli/shell/shell.js";
+import type { Extension } from "../../cli/kit.js";
 import { notifyCommand } from "./notify.js";
 import { notifySettings } from "./notify_settings.js";
 import { alertTables } from "./outbox/tables.js";

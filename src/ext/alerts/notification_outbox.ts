@@ -1,9 +1,8 @@
-import type { Connection } from "../../model/connections/connection.js";
-import { newId } from "../../model/ids.js";
-import type { Suspension } from "../../model/providers/suspension.js";
-import type { Clock } from "../../runtime/clock.js";
-import type { Log } from "../../runtime/log.js";
-import type { Transaction, WriteObserver } from "../../store/transaction.js";
+import type { Connection } from "../../model/connections/connections.js";
+import { newId } from "../../model/model.js";
+import type { Suspension } from "../../model/providers/providers.js";
+import type { Clock, Log } from "../../runtime/runtime.js";
+import type { Transaction, WriteObserver } from "../../store/store.js";
 import { isEnding } from "./consent_links.js";
 import type { NotificationType, NotifiedEvent } from "./outbox/notification.js";
 import { plansOf } from "./outbox/notification_plans.js";

@@ -1,11 +1,14 @@
 import { setMaxListeners } from "node:events";
-import { newId } from "../../model/ids.js";
-import { problemMessages } from "../../model/problem_reason.js";
-import { type Backoff, retryDelayMs } from "../../runtime/backoff.js";
-import type { Changes } from "../../runtime/changes.js";
-import type { Clock } from "../../runtime/clock.js";
-import { type DueWork, DueWorker } from "../../runtime/due_worker.js";
-import type { Log } from "../../runtime/log.js";
+import { newId, problemMessages } from "../../model/model.js";
+import {
+  type Backoff,
+  type Changes,
+  type Clock,
+  type DueWork,
+  DueWorker,
+  type Log,
+  retryDelayMs,
+} from "../../runtime/runtime.js";
 import type { Store } from "../../store/store.js";
 import type { ConsentLinks } from "./consent_links.js";
 import type { NotificationOutbox } from "./notification_outbox.js";

@@ -1,10 +1,14 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Command } from "commander";
-import { CommandFailure } from "../../cli/shell/command_failure.js";
-import { type DaemonFlags, daemonCommand } from "../../cli/shell/daemon_command.js";
-import type { Shell } from "../../cli/shell/shell.js";
-import { formatTable, jsonLine } from "../../cli/shell/text.js";
+import {
+  CommandFailure,
+  type DaemonFlags,
+  daemonCommand,
+  formatTable,
+  jsonLine,
+  type Shell,
+} from "../../cli/kit.js";
 import { exitCodes } from "../../core/exit_codes.js";
 import {
   type TestReceiversResponse,

@@ -1,7 +1,13 @@
-import { ExtensionSettings } from "../../config/config.js";
-import { webUrlViolation } from "../../config/kinds/address_kinds.js";
-import { keyCommand } from "../../config/kinds/key_kinds.js";
-import { age, type Kind, path, type SettingGroups, toggle } from "../../config/kinds/setting_kinds.js";
+import {
+  age,
+  ExtensionSettings,
+  type Kind,
+  keyCommand,
+  path,
+  type SettingGroups,
+  toggle,
+  webUrlViolation,
+} from "../../config/config.js";
 
 /** Where a webhook is. Its path may hold a secret. */
 const webhookUrl: Kind<string> = {

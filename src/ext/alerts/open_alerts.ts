@@ -1,10 +1,10 @@
 import { create } from "@bufbuild/protobuf";
 import type { Core, RunningExtension } from "../../daemon/extension.js";
 import { tellOfOpenSecret } from "../../daemon/open_vault.js";
-import { withoutVariablesOf } from "../../document/named_variables.js";
+import { withoutVariablesOf } from "../../document/document.js";
 import { NotificationService, TestReceiversResponseSchema } from "../../gen/nexus/v1/notification_pb.js";
-import { NotFound } from "../../model/errors.js";
-import { defineService, type ServiceDefinition } from "../../service/pipeline/service_definition.js";
+import { NotFound } from "../../model/model.js";
+import { defineService, type ServiceDefinition } from "../../service/service.js";
 import { ApprovalNotices } from "./approval_notices.js";
 import { ConsentLinks } from "./consent_links.js";
 import { NotificationOutbox } from "./notification_outbox.js";

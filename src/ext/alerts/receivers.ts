@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { StartRefused } from "../../daemon/extension.js";
-import { DocumentError, formatViolations } from "../../document/document_error.js";
-import type { OutboundFetch } from "../../outbound/outbound_fetch.js";
-import type { Clock } from "../../runtime/clock.js";
+import { DocumentError, formatViolations } from "../../document/document.js";
+import type { OutboundFetch } from "../../outbound/outbound.js";
+import type { Clock } from "../../runtime/runtime.js";
 import { sendToCommand } from "./command.js";
 import type { Receiver } from "./receiver.js";
 import { type ReceiverSpec, readReceivers } from "./receivers_document.js";

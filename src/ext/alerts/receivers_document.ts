@@ -1,7 +1,12 @@
-import { DocumentError, type DocumentViolation } from "../../document/document_error.js";
-import { type Path, readYaml, unknownKeys, type YamlDocument } from "../../document/yaml_document.js";
-import type { JsonObject, JsonValue } from "../../model/json.js";
-import { isJsonObject } from "../../model/json_fields.js";
+import {
+  DocumentError,
+  type DocumentViolation,
+  type Path,
+  readYaml,
+  unknownKeys,
+  type YamlDocument,
+} from "../../document/document.js";
+import { isJsonObject, type JsonObject, type JsonValue } from "../../model/model.js";
 import { type NotificationType, notificationTypes } from "./outbox/notification.js";
 
 /** Where a receiver is, as the settings or the file say it. */

@@ -1,6 +1,6 @@
 import { createHmac } from "node:crypto";
-import { OutboundError, type OutboundFetch } from "../../outbound/outbound_fetch.js";
-import type { Clock } from "../../runtime/clock.js";
+import { OutboundError, type OutboundFetch } from "../../outbound/outbound.js";
+import type { Clock } from "../../runtime/runtime.js";
 import type { Delivery, NotificationMessage } from "./receiver.js";
 import { readWebhookSecrets } from "./webhook_secrets.js";
 

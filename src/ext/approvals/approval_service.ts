@@ -10,10 +10,9 @@ import {
   ListStopsResponseSchema,
   StopPrincipalResponseSchema,
 } from "../../gen/nexus/v1/approval_pb.js";
-import type { Extent } from "../../model/access/rules.js";
-import { InvalidArgument, NotFound } from "../../model/errors.js";
-import { shownRequestOf } from "../../service/messages/shown_request.js";
-import { defineService, type ServiceDefinition } from "../../service/pipeline/service_definition.js";
+import type { Extent } from "../../model/access/access.js";
+import { InvalidArgument, NotFound } from "../../model/model.js";
+import { defineService, type ServiceDefinition, shownRequestOf } from "../../service/service.js";
 import { type Approvals, schemeOf, type Waiting } from "./approvals.js";
 import type { Stops } from "./stops.js";
 

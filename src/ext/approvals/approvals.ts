@@ -1,14 +1,16 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import type { AccessControl } from "../../domain/access/access_control.js";
 import type { AskApprovers, HeldRequest } from "../../domain/access/request_rules.js";
-import { type AuditEvent, by } from "../../model/access/audit_event.js";
-import { daemon, type Principal } from "../../model/access/principal.js";
-import type { ShownRequest } from "../../model/access/request_facts.js";
-import type { Extent } from "../../model/access/rules.js";
-import { Aborted, InvalidArgument, NotFound, PermissionDenied, Unavailable } from "../../model/errors.js";
-import { BoundedMap } from "../../runtime/bounded_map.js";
-import type { Changes } from "../../runtime/changes.js";
-import type { Clock } from "../../runtime/clock.js";
+import {
+  type AuditEvent,
+  by,
+  daemon,
+  type Extent,
+  type Principal,
+  type ShownRequest,
+} from "../../model/access/access.js";
+import { Aborted, InvalidArgument, NotFound, PermissionDenied, Unavailable } from "../../model/model.js";
+import { BoundedMap, type Changes, type Clock } from "../../runtime/runtime.js";
 import type { Store } from "../../store/store.js";
 
 /** How long a person has. */

@@ -1,20 +1,22 @@
 import { Code } from "@connectrpc/connect";
 import { Command, Option } from "commander";
-import { ambiguousId } from "../../cli/providers/provider_key.js";
-import { withStep } from "../../cli/shell/call_failure.js";
-import { usageFailure } from "../../cli/shell/command_failure.js";
-import { confirm } from "../../cli/shell/confirm.js";
 import {
+  addNotes,
+  ambiguousId,
   type ConfirmedFlags,
+  confirm,
   type DaemonFlags,
   type DaemonSession,
   daemonCommand,
-} from "../../cli/shell/daemon_command.js";
-import { addNotes } from "../../cli/shell/help.js";
-import type { Shell } from "../../cli/shell/shell.js";
-import { formatAge, formatFields, printable } from "../../cli/shell/text.js";
+  formatAge,
+  formatFields,
+  printable,
+  type Shell,
+  usageFailure,
+  withStep,
+} from "../../cli/kit.js";
 import type { HeldRequest } from "../../gen/nexus/v1/approval_pb.js";
-import { extents } from "../../model/access/rules.js";
+import { extents } from "../../model/access/access.js";
 
 const notes =
   "A rule of the policy file with `then: ask` holds a request until somebody decides, for 180 seconds at most. Read all of it: an approval applies to exactly this request. Characters outside printable ASCII are shown as \\u{...}. Lines of the body begin with a | (or > where a long line goes on).";

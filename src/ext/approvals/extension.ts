@@ -1,4 +1,4 @@
-import type { Extension } from "../../cli/shell/shell.js";
+import type { Extension } from "../../cli/kit.js";
 import { approvalsCommand } from "./approvals_command.js";
 import { grantCommand, grantsCommand, revokeCommand } from "./grants.js";
 import { stopCommand } from "./stop_command.js";

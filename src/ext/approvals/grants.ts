@@ -1,26 +1,34 @@
 import { randomBytes } from "node:crypto";
 import { durationFromMs, timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { Command, InvalidArgumentError } from "commander";
-import { endOf, leaseHelp, leaseText, lifeText } from "../../cli/admin/lease.js";
-import { findProvider, providerArgument } from "../../cli/providers/provider_key.js";
-import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
-import { confirm } from "../../cli/shell/confirm.js";
 import {
+  addNotes,
+  CommandFailure,
   type ConfirmedFlags,
+  collect,
+  confirm,
   type DaemonFlags,
   type DaemonSession,
   daemonCommand,
-} from "../../cli/shell/daemon_command.js";
-import { NewSecretFile } from "../../cli/shell/files.js";
-import { addNotes } from "../../cli/shell/help.js";
-import { collect, parseDurationMs, parseTimeMs } from "../../cli/shell/option_values.js";
-import type { Shell } from "../../cli/shell/shell.js";
-import { formatAge, printable, shellWord } from "../../cli/shell/text.js";
+  endOf,
+  findProvider,
+  formatAge,
+  leaseHelp,
+  leaseText,
+  lifeText,
+  NewSecretFile,
+  parseDurationMs,
+  parseTimeMs,
+  printable,
+  providerArgument,
+  type Shell,
+  shellWord,
+  usageFailure,
+} from "../../cli/kit.js";
 import { exitCodes } from "../../core/exit_codes.js";
 import { type ApiKey, Role } from "../../gen/nexus/v1/access_pb.js";
-import { readingMethods } from "../../model/access/reading_requests.js";
-import { describeRestriction, restrictionFrom } from "../../model/access/scope_restriction.js";
-import { parseDurationText } from "../../model/json_fields.js";
+import { describeRestriction, readingMethods, restrictionFrom } from "../../model/access/access.js";
+import { parseDurationText } from "../../model/model.js";
 
 interface GrantFlags extends DaemonFlags {
   readonly until?: (nowMs: number) => number;

@@ -1,10 +1,14 @@
 import { Command, InvalidArgumentError } from "commander";
-import { usageFailure } from "../../cli/shell/command_failure.js";
-import { confirm } from "../../cli/shell/confirm.js";
-import { type ConfirmedFlags, daemonCommand } from "../../cli/shell/daemon_command.js";
-import { addNotes } from "../../cli/shell/help.js";
-import type { Shell } from "../../cli/shell/shell.js";
-import { formatAge, printable } from "../../cli/shell/text.js";
+import {
+  addNotes,
+  type ConfirmedFlags,
+  confirm,
+  daemonCommand,
+  formatAge,
+  printable,
+  type Shell,
+  usageFailure,
+} from "../../cli/kit.js";
 import { endKeys } from "./grants.js";
 
 interface StopFlags extends ConfirmedFlags {

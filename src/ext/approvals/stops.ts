@@ -1,13 +1,10 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { AccessControl } from "../../domain/access/access_control.js";
 import { type StopRecord, StopRecordSchema, StopsRecordSchema } from "../../gen/nexus/store/v1/records_pb.js";
-import { by } from "../../model/access/audit_event.js";
-import type { Principal } from "../../model/access/principal.js";
-import { FailedPrecondition } from "../../model/errors.js";
-import type { Changes } from "../../runtime/changes.js";
-import type { Clock } from "../../runtime/clock.js";
-import type { Store } from "../../store/store.js";
-import { forms } from "../../store/store_record.js";
+import { by, type Principal } from "../../model/access/access.js";
+import { FailedPrecondition } from "../../model/model.js";
+import type { Changes, Clock } from "../../runtime/runtime.js";
+import { forms, type Store } from "../../store/store.js";
 
 /** In database `meta`. All stops are one record, so that a hub that follows notices at little cost that one came or went. */
 const key = "stops";

@@ -2,16 +2,21 @@ import { createHash } from "node:crypto";
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { Command } from "commander";
-import { callFailure } from "../../cli/shell/call_failure.js";
-import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
-import { type DaemonFlags, daemonCommand } from "../../cli/shell/daemon_command.js";
-import { whyNot } from "../../cli/shell/files.js";
-import type { Shell } from "../../cli/shell/shell.js";
-import { formatFields, formatTime } from "../../cli/shell/text.js";
-import { withProgress } from "../../cli/terminal/progress.js";
+import {
+  CommandFailure,
+  callFailure,
+  type DaemonFlags,
+  daemonCommand,
+  formatFields,
+  formatTime,
+  type Shell,
+  usageFailure,
+  whyNot,
+  withProgress,
+} from "../../cli/kit.js";
 import { exitCodes } from "../../core/exit_codes.js";
 import type { BackupSummary, CreateBackupResponse } from "../../gen/nexus/v1/backup_pb.js";
-import { formatBytes } from "../../model/quantity_text.js";
+import { formatBytes } from "../../model/model.js";
 
 interface BackupFlags extends DaemonFlags {
   readonly force?: boolean;

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import type { SealedRecord } from "../../model/credentials/credential.js";
+import type { SealedRecord } from "../../model/credentials/credentials.js";
 
 /**
  * A backup is a block of text, filled up with spaces to 4096 bytes, and the bytes of a store's file behind it. The text has two lines: a

@@ -1,12 +1,10 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { CredentialVault } from "../../domain/credentials/credential_vault.js";
-import { by } from "../../model/access/audit_event.js";
-import type { Principal } from "../../model/access/principal.js";
-import type { AssociatedData } from "../../model/credentials/credential.js";
-import { Aborted, FailedPrecondition } from "../../model/errors.js";
-import type { Clock } from "../../runtime/clock.js";
-import type { Log } from "../../runtime/log.js";
+import { by, type Principal } from "../../model/access/access.js";
+import type { AssociatedData } from "../../model/credentials/credentials.js";
+import { Aborted, FailedPrecondition } from "../../model/model.js";
+import type { Clock, Log } from "../../runtime/runtime.js";
 import { Store, storeFileName } from "../../store/store.js";
 import type { Vault } from "../../vault/vault.js";
 import {

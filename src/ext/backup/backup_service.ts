@@ -7,8 +7,8 @@ import {
   BackupSummarySchema,
   CreateBackupResponseSchema,
 } from "../../gen/nexus/v1/backup_pb.js";
-import { pump } from "../../runtime/stream_sink.js";
-import { defineService, type ServiceDefinition } from "../../service/pipeline/service_definition.js";
+import { pump } from "../../runtime/runtime.js";
+import { defineService, type ServiceDefinition } from "../../service/service.js";
 import { type Backup, BackupMaker } from "./backup_maker.js";
 
 export function openBackups({ options, resources }: Core): RunningExtension {

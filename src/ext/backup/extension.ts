@@ -1,4 +1,4 @@
-import type { Extension } from "../../cli/shell/shell.js";
+import type { Extension } from "../../cli/kit.js";
 import { backupCommand } from "./backup_command.js";
 import { restoreCommand } from "./restore_command.js";
 

@@ -14,18 +14,14 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../../config/config.js";
-import { withoutVariablesOf } from "../../document/named_variables.js";
+import { withoutVariablesOf } from "../../document/document.js";
 import { CredentialVault } from "../../domain/credentials/credential_vault.js";
 import { openKeyCheck } from "../../domain/operations/key_check.js";
-import { owner } from "../../model/access/principal.js";
-import { DataLoss } from "../../model/errors.js";
-import type { Clock } from "../../runtime/clock.js";
-import { lockDataFolder } from "../../store/files/data_folder.js";
-import { syncFolder } from "../../store/files/sync_folder.js";
-import { Store, type StoreOptions, storeFileName } from "../../store/store.js";
-import { KeyError } from "../../vault/key_file.js";
-import { KeyRingSource } from "../../vault/key_source.js";
-import { Vault } from "../../vault/vault.js";
+import { owner } from "../../model/access/access.js";
+import { DataLoss } from "../../model/model.js";
+import type { Clock } from "../../runtime/runtime.js";
+import { lockDataFolder, Store, type StoreOptions, storeFileName, syncFolder } from "../../store/store.js";
+import { KeyError, KeyRingSource, Vault } from "../../vault/vault.js";
 import {
   BackupDamaged,
   type BackupHeader,

@@ -1,10 +1,6 @@
 import { resolve } from "node:path";
 import { Command } from "commander";
-import { CommandFailure } from "../../cli/shell/command_failure.js";
-import { SettingOptions } from "../../cli/shell/setting_options.js";
-import type { Shell } from "../../cli/shell/shell.js";
-import { formatFields } from "../../cli/shell/text.js";
-import { withProgress } from "../../cli/terminal/progress.js";
+import { CommandFailure, formatFields, SettingOptions, type Shell, withProgress } from "../../cli/kit.js";
 import { loadConfig } from "../../config/config.js";
 import { type ExitCode, exitCodes } from "../../core/exit_codes.js";
 import { tablesOf } from "../../daemon/extension.js";

@@ -1,7 +1,5 @@
 import { markRestored, type RestoredCounts } from "../../domain/operations/restored_records.js";
-import { forgetCounts } from "../../store/indexes/numbers.js";
-import type { Store } from "../../store/store.js";
-import type { Transaction } from "../../store/transaction.js";
+import { forgetCounts, type Store, type Transaction } from "../../store/store.js";
 
 export type { RestoredCounts };
 

@@ -1,7 +1,6 @@
 import type { CredentialVault } from "../../domain/credentials/credential_vault.js";
 import { sealedPages, sealedPlaceOf } from "../../domain/operations/sealed_records.js";
-import { type SealedKind, sealedKinds } from "../../store/indexes/sealed_walk.js";
-import type { Store } from "../../store/store.js";
+import { type SealedKind, type Store, sealedKinds } from "../../store/store.js";
 
 /** What opening every record found. */
 export interface SealedVerdict {

@@ -6,9 +6,8 @@ import {
   ListClientKeysResponseSchema,
   RotateClientKeysResponseSchema,
 } from "../../gen/nexus/v1/client_key_pb.js";
-import { clientKeyTypes, jwksPath } from "../../model/clients/client_key.js";
-import { present, timestampOf } from "../../service/messages/timestamps.js";
-import { defineService, type ServiceDefinition } from "../../service/pipeline/service_definition.js";
+import { clientKeyTypes, jwksPath } from "../../model/credentials/credentials.js";
+import { defineService, present, type ServiceDefinition, timestampOf } from "../../service/service.js";
 
 /** @param publicUrl without a trailing slash */
 export function clientKeyService(clientKeys: ClientKeys, publicUrl: string): ServiceDefinition {

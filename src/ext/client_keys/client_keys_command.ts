@@ -1,11 +1,16 @@
 import { Command, Option } from "commander";
-import { confirm } from "../../cli/shell/confirm.js";
-import { type ConfirmedFlags, daemonCommand } from "../../cli/shell/daemon_command.js";
-import { addNotes } from "../../cli/shell/help.js";
-import type { Shell } from "../../cli/shell/shell.js";
-import { formatFields, formatTable, formatTime } from "../../cli/shell/text.js";
+import {
+  addNotes,
+  type ConfirmedFlags,
+  confirm,
+  daemonCommand,
+  formatFields,
+  formatTable,
+  formatTime,
+  type Shell,
+} from "../../cli/kit.js";
 import type { ClientKey } from "../../gen/nexus/v1/client_key_pb.js";
-import { type ClientKeyType, clientKeyTypes } from "../../model/clients/client_key.js";
+import { type ClientKeyType, clientKeyTypes } from "../../model/credentials/credentials.js";
 
 export function clientKeysCommand(shell: Shell): Command {
   return new Command("client-keys")

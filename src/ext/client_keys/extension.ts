@@ -1,4 +1,4 @@
-import type { Extension } from "../../cli/shell/shell.js";
+import type { Extension } from "../../cli/kit.js";
 import { clientKeysCommand } from "./client_keys_command.js";
 
 /** The list and the rotation of the keys by which the daemon proves at providers who it is, and `nexusd client-keys`. */

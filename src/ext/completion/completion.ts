@@ -1,11 +1,17 @@
 import { Argument, Command } from "commander";
-import { allProviders, listTemplates } from "../../cli/providers/provider_key.js";
-import { type DaemonFlags, type DaemonSession, withDaemon } from "../../cli/shell/daemon_command.js";
-import { addNotes } from "../../cli/shell/help.js";
-import type { Shell } from "../../cli/shell/shell.js";
-import { formatStatus, printable } from "../../cli/shell/text.js";
-import { namePath } from "../../model/connections/connection_name.js";
-import { delay } from "../../runtime/clock.js";
+import {
+  addNotes,
+  allProviders,
+  type DaemonFlags,
+  type DaemonSession,
+  formatStatus,
+  listTemplates,
+  printable,
+  type Shell,
+  withDaemon,
+} from "../../cli/kit.js";
+import { namePath } from "../../model/connections/connections.js";
+import { delay } from "../../runtime/runtime.js";
 import { type Candidate, type Completion, completionOf } from "./candidates.js";
 import { filesMark, type ShellName, scripts, shells } from "./scripts.js";
 

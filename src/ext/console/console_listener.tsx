@@ -1,26 +1,10 @@
 import type { IncomingMessage } from "node:http";
-import type { Permissions } from "../../model/access/permissions.js";
-import { at } from "../../model/access/principal.js";
-import type { ListenAddress } from "../../model/listen_address.js";
-import type { Clock } from "../../runtime/clock.js";
-import { BindingCookie } from "../../server/callers/binding_cookie.js";
-import { type Answer, HttpListener, splitTarget } from "../../server/listen/http_listener.js";
-import type { Listener, ListenerPlace, OnUnexpected } from "../../server/listen/listener.js";
-import { limitsOf } from "../../server/listen/listener_limits.js";
-import {
-  hostOf,
-  hostsOf,
-  isEmbedded,
-  isForm,
-  isOwnFetch,
-  isOwnForm,
-  isPrefetch,
-} from "../../server/pages/browser_request.js";
-import type { DescribeProvider } from "../../server/pages/page_words.js";
-import { addressKey } from "../../server/sockets/address_key.js";
-import type { BoundService } from "../../service/pipeline/bound_service.js";
-import { RateLimiter } from "../../service/pipeline/rate_limiter.js";
-import { callerOf } from "../../service/pipeline/rpc_call.js";
+import { at, type Permissions } from "../../model/access/access.js";
+import type { ListenAddress } from "../../model/model.js";
+import type { Clock } from "../../runtime/runtime.js";
+import { type Answer, addressKey, BindingCookie, HttpListener, type Listener, type ListenerPlace, limitsOf, type OnUnexpected, splitTarget } from "../../server/kit.js";
+import { type DescribeProvider, hostOf, hostsOf, isEmbedded, isForm, isOwnFetch, isOwnForm, isPrefetch } from "../../server/pages/kit.js";
+import { type BoundService, callerOf, RateLimiter } from "../../service/service.js";
 import { consoleError, Problem } from "./kit/forms.js";
 import * as kit from "./kit/page.js";
 import { pathWith } from "./kit/parts.js";

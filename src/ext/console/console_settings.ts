@@ -1,6 +1,4 @@
-import { ExtensionSettings } from "../../config/config.js";
-import { addresses, origin } from "../../config/kinds/address_kinds.js";
-import type { SettingGroups } from "../../config/kinds/setting_kinds.js";
+import { addresses, ExtensionSettings, origin, type SettingGroups } from "../../config/config.js";
 
 const groups = {
   Console: {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Extension } from "../../cli/shell/shell.js";
+import type { Extension } from "../../cli/kit.js";
 import type { Core, RunningExtension } from "../../daemon/extension.js";
 import type { ConsoleListener } from "./console_listener.js";
 import { consoleSettings } from "./console_settings.js";

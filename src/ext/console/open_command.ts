@@ -1,8 +1,13 @@
 import { Command } from "commander";
-import { forwardingCommand, isLocalUrl, isOverSsh } from "../../cli/consent/remote_machine.js";
-import { type DaemonFlags, daemonCommand } from "../../cli/shell/daemon_command.js";
-import type { Shell } from "../../cli/shell/shell.js";
-import { printable } from "../../cli/shell/text.js";
+import {
+  type DaemonFlags,
+  daemonCommand,
+  forwardingCommand,
+  isLocalUrl,
+  isOverSsh,
+  printable,
+  type Shell,
+} from "../../cli/kit.js";
 
 interface OpenFlags extends DaemonFlags {
   readonly print?: boolean;

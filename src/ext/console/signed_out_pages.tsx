@@ -1,5 +1,5 @@
-import type { Answer } from "../../server/listen/http_listener.js";
-import type { View } from "../../server/views/view.js";
+import type { Answer } from "../../server/kit.js";
+import type { View } from "../../server/pages/kit.js";
 import { plainPage } from "./kit/page.js";
 
 export const newLink = (

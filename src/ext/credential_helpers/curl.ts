@@ -1,32 +1,33 @@
 import { Command } from "commander";
-import { connectionArgument } from "../../cli/connections/connection_key.js";
 import {
-  apiUrl,
-  checkHeaders,
-  type DataFlags,
-  parseMethod,
-  readBody,
-} from "../../cli/credentials/api_arguments.js";
-import {
+  type ApiAnswer,
   type ApiRequest,
-  apiBaseUrlOf,
-  authorize,
-  wantedNonce,
-} from "../../cli/credentials/authorized_request.js";
-import { parseCredentialName, providerOf, readCredential } from "../../cli/credentials/read_credential.js";
-import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
-import {
   addAddressFlags,
+  addNotes,
+  apiBaseUrlOf,
+  apiUrl,
+  authorize,
+  CommandFailure,
+  type Credential,
+  checkHeaders,
+  collect,
+  connectionArgument,
   type DaemonFlags,
   type DaemonSession,
+  type DataFlags,
+  parseCredentialName,
+  parseMethod,
+  printable,
+  providerOf,
+  readBody,
+  readCredential,
+  type Shell,
+  sendToApi,
+  usageFailure,
+  wantedNonce,
   withDaemon,
-} from "../../cli/shell/daemon_command.js";
-import { addNotes } from "../../cli/shell/help.js";
-import { type ApiAnswer, sendToApi } from "../../cli/shell/http_request.js";
-import { collect } from "../../cli/shell/option_values.js";
-import type { Credential, Shell } from "../../cli/shell/shell.js";
-import { printable } from "../../cli/shell/text.js";
-import { readVersion } from "../../config/version.js";
+} from "../../cli/kit.js";
+import { readVersion } from "../../config/config.js";
 import { exitCodes } from "../../core/exit_codes.js";
 
 interface CurlFlags extends DaemonFlags, DataFlags {

@@ -1,15 +1,17 @@
 import { Command } from "commander";
 import {
+  addAddressFlags,
+  addNotes,
+  CommandFailure,
   credentialArgument,
+  type DaemonSession,
   parseCredentialName,
+  printable,
   providerOf,
   readCredential,
-} from "../../cli/credentials/read_credential.js";
-import { CommandFailure } from "../../cli/shell/command_failure.js";
-import { addAddressFlags, type DaemonSession, withDaemon } from "../../cli/shell/daemon_command.js";
-import { addNotes } from "../../cli/shell/help.js";
-import type { Shell } from "../../cli/shell/shell.js";
-import { printable } from "../../cli/shell/text.js";
+  type Shell,
+  withDaemon,
+} from "../../cli/kit.js";
 import { exitCodes } from "../../core/exit_codes.js";
 import { loginOf } from "./login.js";
 import { collectHost, credentialNameFor, type HelperFlags, hostsOf, type Site, siteOf } from "./site.js";

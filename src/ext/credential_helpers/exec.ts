@@ -1,21 +1,20 @@
 import { Command, Option } from "commander";
 import {
+  addAddressFlags,
+  addNotes,
+  CommandFailure,
   credentialArgument,
   credentialValue,
-  parseCredentialName,
-  readCredential,
-} from "../../cli/credentials/read_credential.js";
-import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
-import {
-  addAddressFlags,
   type DaemonFlags,
   type DaemonSession,
+  parseCredentialName,
+  parseDurationMs,
+  printable,
+  readCredential,
+  type Shell,
+  usageFailure,
   withDaemon,
-} from "../../cli/shell/daemon_command.js";
-import { addNotes } from "../../cli/shell/help.js";
-import { parseDurationMs } from "../../cli/shell/option_values.js";
-import type { Shell } from "../../cli/shell/shell.js";
-import { printable } from "../../cli/shell/text.js";
+} from "../../cli/kit.js";
 import { exitCodes } from "../../core/exit_codes.js";
 
 interface ExecFlags extends DaemonFlags {

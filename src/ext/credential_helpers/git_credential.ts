@@ -1,12 +1,19 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { Command } from "commander";
-import { withKey } from "../../cli/connections/connection_key.js";
-import { credentialArgument, readCredential } from "../../cli/credentials/read_credential.js";
-import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
-import { addAddressFlags, type DaemonSession, withDaemon } from "../../cli/shell/daemon_command.js";
-import { addNotes } from "../../cli/shell/help.js";
-import type { Credential, Shell } from "../../cli/shell/shell.js";
-import { printable } from "../../cli/shell/text.js";
+import {
+  addAddressFlags,
+  addNotes,
+  CommandFailure,
+  type Credential,
+  credentialArgument,
+  type DaemonSession,
+  printable,
+  readCredential,
+  type Shell,
+  usageFailure,
+  withDaemon,
+  withKey,
+} from "../../cli/kit.js";
 import { exitCodes } from "../../core/exit_codes.js";
 import { type Login, loginOf } from "./login.js";
 import {

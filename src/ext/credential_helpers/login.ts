@@ -1,6 +1,5 @@
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { credentialValue } from "../../cli/credentials/read_credential.js";
-import type { Credential } from "../../cli/shell/shell.js";
+import { type Credential, credentialValue } from "../../cli/kit.js";
 
 /** What HTTP Basic carries (RFC 7617 section 2). */
 export interface Login {

@@ -1,10 +1,14 @@
-import { parseCredentialName, providerOf } from "../../cli/credentials/read_credential.js";
-import { allProviders } from "../../cli/providers/provider_key.js";
-import { usageFailure } from "../../cli/shell/command_failure.js";
-import type { DaemonFlags, DaemonSession } from "../../cli/shell/daemon_command.js";
-import { printable } from "../../cli/shell/text.js";
+import {
+  allProviders,
+  type DaemonFlags,
+  type DaemonSession,
+  parseCredentialName,
+  printable,
+  providerOf,
+  usageFailure,
+} from "../../cli/kit.js";
 import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
-import { isLoopbackHost } from "../../model/providers/provider_profile.js";
+import { isLoopbackHost } from "../../model/providers/providers.js";
 
 /** The flags of a credential helper. */
 export interface HelperFlags extends DaemonFlags {

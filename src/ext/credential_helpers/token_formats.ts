@@ -1,10 +1,16 @@
-import { credentialValue } from "../../cli/credentials/read_credential.js";
-import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
-import type { Credential, FormatContext, TokenFormat } from "../../cli/shell/shell.js";
-import { formatTime, printable } from "../../cli/shell/text.js";
+import {
+  CommandFailure,
+  type Credential,
+  credentialValue,
+  type FormatContext,
+  formatTime,
+  printable,
+  type TokenFormat,
+  usageFailure,
+} from "../../cli/kit.js";
 import { exitCodes } from "../../core/exit_codes.js";
 import type { Token } from "../../gen/nexus/v1/token_pb.js";
-import { applyStrategy, StrategyError } from "../../strategies/apply_strategy.js";
+import { applyStrategy, StrategyError } from "../../strategies/strategies.js";
 import { loginOf } from "./login.js";
 
 /** What other programs read. */

@@ -1,4 +1,4 @@
-import type { Extension } from "../../cli/shell/shell.js";
+import type { Extension } from "../../cli/kit.js";
 import { egressSettings } from "./proxy/egress_settings.js";
 import { runCommand } from "./run.js";
 import { sessionsCommand } from "./sessions/sessions_command.js";

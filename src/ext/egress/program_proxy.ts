@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import { digestOf, matchesDigest } from "../../vault/api_key.js";
+import { digestOf, matchesDigest } from "../../vault/vault.js";
 import { OtherHosts } from "./other_hosts.js";
 import type { Dialer } from "./proxy/dial.js";
 import { Problem } from "./proxy/problem.js";

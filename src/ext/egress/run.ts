@@ -1,10 +1,15 @@
 import { Command, InvalidArgumentError, Option } from "commander";
-import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
-import { addAddressFlags } from "../../cli/shell/daemon_command.js";
-import { addNotes } from "../../cli/shell/help.js";
-import { collect, collectPair, parseDurationMs } from "../../cli/shell/option_values.js";
-import type { Shell } from "../../cli/shell/shell.js";
-import { canonicalName } from "../../model/providers/provider_profile.js";
+import {
+  addAddressFlags,
+  addNotes,
+  CommandFailure,
+  collect,
+  collectPair,
+  parseDurationMs,
+  type Shell,
+  usageFailure,
+} from "../../cli/kit.js";
+import { canonicalName } from "../../model/providers/providers.js";
 import { type EgressNetwork, egressNetwork } from "./proxy/egress_settings.js";
 import type { NamedRoute } from "./proxy/routes.js";
 import type { RunFlags } from "./run_program.js";

@@ -3,23 +3,23 @@ import { tmpdir, userInfo } from "node:os";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Catalogue } from "../../catalogue/catalogue.js";
-import { keepLease } from "../../cli/admin/lease.js";
-import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
 import {
+  CommandFailure,
   clientConfigOf,
   type DaemonFlags,
   type DaemonSession,
+  keepLease,
+  printable,
+  type Shell,
+  usageFailure,
   withDaemon,
-} from "../../cli/shell/daemon_command.js";
-import type { Shell } from "../../cli/shell/shell.js";
-import { printable } from "../../cli/shell/text.js";
-import { readWebProxies } from "../../config/config.js";
-import { SettingReader } from "../../config/setting_reader.js";
+} from "../../cli/kit.js";
+import { readWebProxies, SettingReader } from "../../config/config.js";
 import { exitCodes } from "../../core/exit_codes.js";
-import { readingMethods } from "../../model/access/reading_requests.js";
-import { didYouMean } from "../../model/suggestions.js";
-import type { WebProxySettings } from "../../outbound/web_proxy.js";
-import { Authority } from "../../server/tls/authority.js";
+import { readingMethods } from "../../model/access/access.js";
+import { didYouMean } from "../../model/model.js";
+import type { WebProxySettings } from "../../outbound/outbound.js";
+import { Authority } from "../../server/kit.js";
 import { cleanEnvironment } from "./isolation/clean_environment.js";
 import { type Isolation, isolated } from "./isolation/isolation.js";
 import { isolatedPort } from "./isolation/relay.js";

@@ -4,10 +4,13 @@ import {
   type CheckResponse,
 } from "../../gen/envoy/service/auth/v3/external_auth_pb.js";
 import { Spoke } from "../../gen/nexus/rpc/v1/options_pb.js";
-import { toWireError } from "../../service/pipeline/error_table.js";
-import type { RpcDescription } from "../../service/pipeline/rpc_access.js";
-import { defineService, type ServiceDefinition } from "../../service/pipeline/service_definition.js";
-import { WireError } from "../../service/pipeline/wire_error.js";
+import {
+  defineService,
+  type RpcDescription,
+  type ServiceDefinition,
+  toWireError,
+  WireError,
+} from "../../service/service.js";
 import {
   connectionOfRoute,
   deniedResponse,

@@ -6,22 +6,21 @@ import {
   type CheckResponse,
   type OkHttpResponse,
 } from "../../gen/envoy/service/auth/v3/external_auth_pb.js";
-import { overriddenBy } from "../../model/access/canonical_request.js";
-import type { Principal } from "../../model/access/principal.js";
-import { headerNameViolation } from "../../model/header_name.js";
-import { unauthenticatedMessage } from "../../server/callers/api_key.js";
-import { callerTrace } from "../../server/callers/caller_trace.js";
-import { answerJson, writeJson } from "../../server/connect/json_answer.js";
+import { overriddenBy, type Principal } from "../../model/access/access.js";
+import { headerNameViolation } from "../../model/model.js";
 import {
+  answerJson,
   answerOrDestroy,
+  callerTrace,
+  type OnUnexpected,
   pathOf,
   type Request,
   type Response,
   type Routes,
-} from "../../server/listen/http_message.js";
-import type { OnUnexpected } from "../../server/listen/listener.js";
-import type { BoundService } from "../../service/pipeline/bound_service.js";
-import { WireError } from "../../service/pipeline/wire_error.js";
+  unauthenticatedMessage,
+  writeJson,
+} from "../../server/kit.js";
+import { type BoundService, WireError } from "../../service/service.js";
 import { metadataFields, routeFields } from "./check_message.js";
 
 export interface AuthorizeRouteOptions {

@@ -7,9 +7,8 @@ import {
   type CheckResponse,
   CheckResponseSchema,
 } from "../../gen/envoy/service/auth/v3/external_auth_pb.js";
-import { shownUrl } from "../../model/access/request_facts.js";
-import { restError } from "../../service/pipeline/rest_error.js";
-import { codes, type WireError } from "../../service/pipeline/wire_error.js";
+import { shownUrl } from "../../model/access/access.js";
+import { codes, restError, type WireError } from "../../service/service.js";
 import { parseConnectionPath } from "./injected_secret.js";
 import type { ProxiedRequest } from "./proxied_request.js";
 import type { Authorized, RefusedInjection } from "./proxy_authorizer.js";

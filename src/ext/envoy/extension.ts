@@ -1,4 +1,4 @@
-import type { Extension } from "../../cli/shell/shell.js";
+import type { Extension } from "../../cli/kit.js";
 import { proxySettings } from "./proxy_settings.js";
 
 /** Credentials that a proxy adds: Envoy's secret discovery and external authorization, and forward auth over HTTP. */

@@ -1,9 +1,9 @@
 import type { ConnectionKey } from "../../domain/access/connection_names.js";
 import type { CurrentToken } from "../../domain/credentials/credential_reader.js";
-import { parseNamePath } from "../../model/connections/connection_name.js";
-import { needsProof, type StrategyKind } from "../../model/credentials/strategy.js";
-import { isId } from "../../model/ids.js";
-import { applyStrategy, StrategyError } from "../../strategies/apply_strategy.js";
+import { parseNamePath } from "../../model/connections/connections.js";
+import { needsProof, type StrategyKind } from "../../model/credentials/credentials.js";
+import { isId } from "../../model/model.js";
+import { applyStrategy, StrategyError } from "../../strategies/strategies.js";
 
 /**
  * What of a credential a proxy gets as a secret:

@@ -1,8 +1,14 @@
-import { needsProof, type Strategy } from "../../model/credentials/strategy.js";
-import { PermissionDenied } from "../../model/errors.js";
-import { applyStrategy, type Credentials, StrategyError } from "../../strategies/apply_strategy.js";
-import { hashHeader, isPresigned } from "../../strategies/aws_sigv4.js";
-import { cutUrl, parameterName } from "../../strategies/query.js";
+import { needsProof, type Strategy } from "../../model/credentials/credentials.js";
+import { PermissionDenied } from "../../model/model.js";
+import {
+  applyStrategy,
+  type Credentials,
+  cutUrl,
+  hashHeader,
+  isPresigned,
+  parameterName,
+  StrategyError,
+} from "../../strategies/strategies.js";
 
 /** A request that stands at a proxy, as far as the proxy shows it. */
 export interface ProxiedRequest {

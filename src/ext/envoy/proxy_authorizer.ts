@@ -4,13 +4,17 @@ import type { Asking } from "../../domain/access/request_rules.js";
 import type { RejectedToken, RejectedTokens } from "../../domain/tokens/report/rejected_tokens.js";
 import { proofOf } from "../../domain/tokens/token_proofs.js";
 import type { Tokens } from "../../domain/tokens/tokens.js";
-import { echoesRequest } from "../../model/access/canonical_request.js";
-import type { Principal } from "../../model/access/principal.js";
-import { maxShownBytes, type ShownRequest, shownHeaders } from "../../model/access/request_facts.js";
-import { NotFound, PermissionDenied } from "../../model/errors.js";
-import type { DpopNonces } from "../../oauth/dpop/dpop_nonces.js";
-import type { Clock } from "../../runtime/clock.js";
-import { callerTrace } from "../../server/callers/caller_trace.js";
+import {
+  echoesRequest,
+  maxShownBytes,
+  type Principal,
+  type ShownRequest,
+  shownHeaders,
+} from "../../model/access/access.js";
+import { NotFound, PermissionDenied } from "../../model/model.js";
+import type { DpopNonces } from "../../oauth/oauth.js";
+import type { Clock } from "../../runtime/runtime.js";
+import { callerTrace } from "../../server/kit.js";
 import { type Injection, inject, type ProxiedRequest } from "./proxied_request.js";
 
 /** What a proxy puts in, and of which credential it is made. */

@@ -1,5 +1,4 @@
-import { ExtensionSettings } from "../../config/config.js";
-import { type SettingGroups, text, toggle } from "../../config/kinds/setting_kinds.js";
+import { ExtensionSettings, type SettingGroups, text, toggle } from "../../config/config.js";
 
 const groups = {
   Proxies: {

@@ -8,11 +8,14 @@ import {
   DiscoveryResponseSchema,
 } from "../../gen/envoy/service/discovery/v3/discovery_pb.js";
 import { SecretDiscoveryService } from "../../gen/envoy/service/secret/v3/sds_pb.js";
-import { InvalidArgument } from "../../model/errors.js";
-import { pump } from "../../runtime/stream_sink.js";
-import type { StreamContext } from "../../service/pipeline/bound_service.js";
-import type { RpcDescription } from "../../service/pipeline/rpc_access.js";
-import { defineService, type ServiceDefinition } from "../../service/pipeline/service_definition.js";
+import { InvalidArgument } from "../../model/model.js";
+import { pump } from "../../runtime/runtime.js";
+import {
+  defineService,
+  type RpcDescription,
+  type ServiceDefinition,
+  type StreamContext,
+} from "../../service/service.js";
 import type { SecretRequest } from "./secret_requests.js";
 import type { SecretCaller } from "./secret_source.js";
 import type { SecretAnswer, SecretStreams } from "./secret_stream.js";

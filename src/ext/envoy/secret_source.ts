@@ -2,11 +2,11 @@ import type { View } from "../../domain/access/access_control.js";
 import type { ConnectionNames } from "../../domain/access/connection_names.js";
 import type { CredentialReader, CurrentToken } from "../../domain/credentials/credential_reader.js";
 import type { ReadAudit } from "../../domain/tokens/read_audit.js";
-import type { Principal } from "../../model/access/principal.js";
-import type { NameParts } from "../../model/connections/connection_name.js";
-import type { Log } from "../../runtime/log.js";
+import type { Principal } from "../../model/access/access.js";
+import type { NameParts } from "../../model/connections/connections.js";
+import type { Log } from "../../runtime/runtime.js";
 import type { Store } from "../../store/store.js";
-import { StrategyError } from "../../strategies/apply_strategy.js";
+import { StrategyError } from "../../strategies/strategies.js";
 import { parseSecretName, type SecretKind, type SecretName, secretValue } from "./injected_secret.js";
 
 /** Who asks for secrets, and what it may see: what it may not see is to it as what does not exist. */

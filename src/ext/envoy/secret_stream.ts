@@ -1,9 +1,8 @@
 import { createHash } from "node:crypto";
 import { ConflatingSubscriber } from "../../domain/tokens/watch/conflating_subscriber.js";
 import type { Subscribers } from "../../domain/tokens/watch/subscribers.js";
-import { InvalidArgument } from "../../model/errors.js";
-import type { Clock, Timer } from "../../runtime/clock.js";
-import type { Log } from "../../runtime/log.js";
+import { InvalidArgument } from "../../model/model.js";
+import type { Clock, Log, Timer } from "../../runtime/runtime.js";
 import { type SecretRequest, SecretRequests } from "./secret_requests.js";
 import type { SecretCaller, SecretSource, SecretState } from "./secret_source.js";
 

@@ -1,5 +1,6 @@
-import type { Extension } from "../../cli/shell/shell.js";
+import type { Extension } from "../../cli/kit.js";
 import { fleetCommand } from "./commands/fleet.js";
+import { fleetFields } from "./commands/fleet_text.js";
 import { fleetSettings } from "./hub/fleet_settings.js";
 
 declare module "../../model/access/audit_event.js" {
@@ -22,6 +23,7 @@ export const fleet: Extension = {
       make: fleetCommand,
     },
   ],
+  statusFields: (status) => (status.fleet ? fleetFields(status.fleet) : []),
   clocks: async (config) => {
     if (fleetSettings.of(config) === undefined) return undefined;
     const { hubClocks } = await import("./join_fleet.js");

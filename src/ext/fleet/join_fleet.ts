@@ -1,8 +1,8 @@
 import { exitCodes } from "../../core/exit_codes.js";
 import { type Membership, StartRefused } from "../../daemon/extension.js";
 import type { DaemonOptions, Opening } from "../../daemon/resources.js";
-import { SystemClock } from "../../runtime/clock.js";
-import { refuseCopies } from "../../store/files/refuse_copies.js";
+import { SystemClock } from "../../runtime/runtime.js";
+import { refuseCopies } from "../../store/store.js";
 import { CheckedClock } from "./database/checked_clock.js";
 import { FleetRefused, FleetUnreachable } from "./database/connection/fleet_error.js";
 import { maxClockOffsetMs } from "./database/verdict.js";

@@ -1,14 +1,18 @@
 import { SignJWT } from "jose";
 import type { GrantType } from "../../domain/token_endpoint/grant_type.js";
-import { parseJsonObject } from "../../model/json_object.js";
-import { plainOAuth2 } from "../../model/providers/profile_fields.js";
-import { signingKeyOf } from "../../oauth/client_assertion.js";
-import { keySourceOf } from "../../oauth/client_authentication.js";
-import { GrantFailure } from "../../oauth/failure.js";
-import { type MintedToken, mint } from "../../oauth/grants/minted_token.js";
-import type { Renewal } from "../../oauth/grants/renewal.js";
-import { normaliseTokenResponse, type TokenAnswer } from "../../oauth/token_response.js";
-import { jsonResponse } from "../../outbound/json_response.js";
+import { parseJsonObject } from "../../model/model.js";
+import { plainOAuth2 } from "../../model/providers/providers.js";
+import {
+  GrantFailure,
+  keySourceOf,
+  type MintedToken,
+  mint,
+  normaliseTokenResponse,
+  type Renewal,
+  signingKeyOf,
+  type TokenAnswer,
+} from "../../oauth/oauth.js";
+import { jsonResponse } from "../../outbound/outbound.js";
 
 /**
  * GitHub Apps: the App signs a JWT for each request, and gets a token of its installation. `token_url` names the installation.

@@ -1,14 +1,20 @@
 import { randomBytes } from "node:crypto";
 import { type JWTPayload, SignJWT } from "jose";
 import type { GrantType } from "../../domain/token_endpoint/grant_type.js";
-import { hasSecretBesideJwt } from "../../model/clients/client_proof.js";
-import { plainOAuth2 } from "../../model/providers/profile_fields.js";
-import { hasIssuer } from "../../oauth/authorization_server.js";
-import { signingKeyOf } from "../../oauth/client_assertion.js";
-import { clientAuthentication, keySourceOf, type OAuthClient } from "../../oauth/client_authentication.js";
-import { type MintedToken, mint, sendGrantRequest } from "../../oauth/grants/minted_token.js";
-import type { Renewal } from "../../oauth/grants/renewal.js";
-import type { TokenAnswer } from "../../oauth/token_response.js";
+import { hasSecretBesideJwt } from "../../model/credentials/credentials.js";
+import { plainOAuth2 } from "../../model/providers/providers.js";
+import {
+  clientAuthentication,
+  hasIssuer,
+  keySourceOf,
+  type MintedToken,
+  mint,
+  type OAuthClient,
+  type Renewal,
+  sendGrantRequest,
+  signingKeyOf,
+  type TokenAnswer,
+} from "../../oauth/oauth.js";
 
 /** Service accounts: a JWT that the client signs, or that stands in a file, is the grant. */
 export const jwtBearerType: GrantType = {

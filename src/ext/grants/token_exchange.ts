@@ -1,16 +1,16 @@
 import type { TokenTarget } from "../../domain/tokens/downscoping.js";
-import type { Identity } from "../../model/access/principal.js";
-import { plainOAuth2 } from "../../model/providers/profile_fields.js";
-import type { OAuth2Options } from "../../model/providers/profile_settings.js";
+import type { Identity } from "../../model/access/access.js";
+import { type OAuth2Options, plainOAuth2 } from "../../model/providers/providers.js";
 import {
   clientCredentials,
   type MintedToken,
   mint,
+  noAccessToken,
+  type Renewal,
   sendGrantRequest,
-} from "../../oauth/grants/minted_token.js";
-import type { Renewal } from "../../oauth/grants/renewal.js";
-import { noAccessToken, type TokenAnswer } from "../../oauth/token_response.js";
-import { Secret } from "../../runtime/secret.js";
+  type TokenAnswer,
+} from "../../oauth/oauth.js";
+import { Secret } from "../../runtime/runtime.js";
 import { signedByClient } from "./jwt_bearer.js";
 
 const grantType = "urn:ietf:params:oauth:grant-type:token-exchange";

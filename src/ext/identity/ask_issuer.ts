@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { get as getPlain, type IncomingMessage } from "node:http";
 import { get as getSecure, type RequestOptions } from "node:https";
-import { isLoopbackHost } from "../../model/providers/provider_profile.js";
-import type { Clock } from "../../runtime/clock.js";
+import { isLoopbackHost } from "../../model/providers/providers.js";
+import type { Clock } from "../../runtime/runtime.js";
 
 export interface AskIssuerOptions {
   readonly clock: Clock;

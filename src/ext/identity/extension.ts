@@ -1,4 +1,4 @@
-import type { Extension } from "../../cli/shell/shell.js";
+import type { Extension } from "../../cli/kit.js";
 import { jwtSettings } from "./jwt_settings.js";
 
 /** Callers that show a JWT of one issuer (`NEXUS_JWT_ISSUER`), as the pods of a Kubernetes cluster do. */

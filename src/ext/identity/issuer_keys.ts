@@ -6,10 +6,8 @@ import {
   type JSONWebKeySet,
   type JWSHeaderParameters,
 } from "jose";
-import { Unavailable } from "../../model/errors.js";
-import type { Clock } from "../../runtime/clock.js";
-import type { Log } from "../../runtime/log.js";
-import { SingleFlight } from "../../runtime/single_flight.js";
+import { Unavailable } from "../../model/model.js";
+import { type Clock, type Log, SingleFlight } from "../../runtime/runtime.js";
 import { type AskIssuer, IssuerError } from "./ask_issuer.js";
 
 /** Where the keys that sign the tokens are published. */

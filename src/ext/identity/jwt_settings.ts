@@ -1,7 +1,11 @@
-import { ExtensionSettings } from "../../config/config.js";
-import { path, type SettingGroups, text } from "../../config/kinds/setting_kinds.js";
-import type { SettingReader } from "../../config/setting_reader.js";
-import { isLoopbackHost } from "../../model/providers/provider_profile.js";
+import {
+  ExtensionSettings,
+  path,
+  type SettingGroups,
+  type SettingReader,
+  text,
+} from "../../config/config.js";
+import { isLoopbackHost } from "../../model/providers/providers.js";
 
 const groups = {
   "JSON Web Tokens": {

@@ -1,10 +1,8 @@
 import { createHash } from "node:crypto";
 import { errors, type JWTPayload, jwtVerify } from "jose";
-import type { Principal } from "../../model/access/principal.js";
-import { NexusError } from "../../model/errors.js";
-import { BoundedMap } from "../../runtime/bounded_map.js";
-import type { Clock } from "../../runtime/clock.js";
-import type { Log } from "../../runtime/log.js";
+import type { Principal } from "../../model/access/access.js";
+import { NexusError } from "../../model/model.js";
+import { BoundedMap, type Clock, type Log } from "../../runtime/runtime.js";
 import { createAskIssuer } from "./ask_issuer.js";
 import { IssuerKeys } from "./issuer_keys.js";
 import type { JwtConfig } from "./jwt_settings.js";

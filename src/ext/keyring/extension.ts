@@ -1,4 +1,4 @@
-import type { Extension } from "../../cli/shell/shell.js";
+import type { Extension } from "../../cli/kit.js";
 import { keyringCommand } from "./keyring_command.js";
 
 declare module "../../model/access/audit_event.js" {

@@ -1,9 +1,8 @@
 import type { VaultParts } from "../../domain/credentials/parts.js";
 import { sealedPages } from "../../domain/operations/sealed_records.js";
-import { by } from "../../model/access/audit_event.js";
-import { daemon } from "../../model/access/principal.js";
-import { DataLoss } from "../../model/errors.js";
-import type { SealedEntry, SealedKind } from "../../store/indexes/sealed_walk.js";
+import { by, daemon } from "../../model/access/access.js";
+import { DataLoss } from "../../model/model.js";
+import type { SealedEntry, SealedKind } from "../../store/store.js";
 import type { Vault } from "../../vault/vault.js";
 import { resealers } from "./reseal.js";
 

@@ -1,18 +1,20 @@
 import { create } from "@bufbuild/protobuf";
 import { Command, InvalidArgumentError } from "commander";
-import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
-import { confirm } from "../../cli/shell/confirm.js";
 import {
+  CommandFailure,
   type ConfirmedFlags,
+  confirm,
   type DaemonFlags,
   type DaemonSession,
   daemonCommand,
-} from "../../cli/shell/daemon_command.js";
-import type { Shell } from "../../cli/shell/shell.js";
-import { formatFields, formatTable } from "../../cli/shell/text.js";
+  formatFields,
+  formatTable,
+  type Shell,
+  usageFailure,
+} from "../../cli/kit.js";
 import { exitCodes } from "../../core/exit_codes.js";
 import { GetKeyringResponseSchema, type Keyring, KeySource } from "../../gen/nexus/v1/keyring_pb.js";
-import { delay } from "../../runtime/clock.js";
+import { delay } from "../../runtime/runtime.js";
 
 /** How often a rotation is asked how far it is. */
 const progressIntervalMs = 1_000;

@@ -2,12 +2,10 @@ import type { VaultParts } from "../../domain/credentials/parts.js";
 import { sealKeyCheck } from "../../domain/operations/key_check.js";
 import { type Keyring, keySourceFailure } from "../../domain/operations/keyring.js";
 import { sealedPages, sealedPlaceOf } from "../../domain/operations/sealed_records.js";
-import { type AuditEvent, type AuditEventType, by } from "../../model/access/audit_event.js";
-import type { Principal } from "../../model/access/principal.js";
-import { FailedPrecondition, NotFound } from "../../model/errors.js";
-import type { Changes } from "../../runtime/changes.js";
-import type { KeyRingSource } from "../../vault/key_source.js";
-import type { Vault } from "../../vault/vault.js";
+import { type AuditEvent, type AuditEventType, by, type Principal } from "../../model/access/access.js";
+import { FailedPrecondition, NotFound } from "../../model/model.js";
+import type { Changes } from "../../runtime/runtime.js";
+import type { KeyRingSource, Vault } from "../../vault/vault.js";
 import type { KeyRotation } from "./key_rotation.js";
 
 /** One key, as people see it: never the key itself. */

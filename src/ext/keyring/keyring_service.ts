@@ -10,7 +10,7 @@ import {
   RetireKeyResponseSchema,
   RotateKeyringResponseSchema,
 } from "../../gen/nexus/v1/keyring_pb.js";
-import { defineService, type ServiceDefinition } from "../../service/pipeline/service_definition.js";
+import { defineService, type ServiceDefinition } from "../../service/service.js";
 import { KeyRotation } from "./key_rotation.js";
 import { KeyringManager, type KeyringState } from "./keyring_manager.js";
 

@@ -8,9 +8,8 @@ import {
   revocationPlace,
 } from "../../domain/credentials/associated_data.js";
 import type { CredentialVault } from "../../domain/credentials/credential_vault.js";
-import { DataLoss } from "../../model/errors.js";
-import type { SealedKind } from "../../store/indexes/sealed_walk.js";
-import type { Transaction } from "../../store/transaction.js";
+import { DataLoss } from "../../model/model.js";
+import type { SealedKind, Transaction } from "../../store/store.js";
 
 /**
  * Each seals one record again with the primary key, in the transaction that reads it. It is not announced, since nothing changes for callers.

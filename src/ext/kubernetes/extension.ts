@@ -1,7 +1,6 @@
 import { Command, InvalidArgumentError, Option } from "commander";
-import { addNotes } from "../../cli/shell/help.js";
-import type { Extension, Shell } from "../../cli/shell/shell.js";
-import { type ListenAddress, parseListenAddress } from "../../model/listen_address.js";
+import { addNotes, type Extension, type Shell } from "../../cli/kit.js";
+import { type ListenAddress, parseListenAddress } from "../../model/model.js";
 import type { InjectorFlags } from "./injector/run_injector.js";
 import { kubernetesSettings } from "./kubernetes_settings.js";
 import type { ReleaseFlags } from "./resources/release_resources.js";

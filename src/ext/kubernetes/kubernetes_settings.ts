@@ -1,6 +1,11 @@
-import { ExtensionSettings } from "../../config/config.js";
-import { itemsOf, type Kind, path, type SettingGroups } from "../../config/kinds/setting_kinds.js";
-import type { SettingReader } from "../../config/setting_reader.js";
+import {
+  ExtensionSettings,
+  itemsOf,
+  type Kind,
+  path,
+  type SettingGroups,
+  type SettingReader,
+} from "../../config/config.js";
 
 const namespaces: Kind<readonly string[]> = {
   argument: "namespace,...",

@@ -1,5 +1,5 @@
-import type { ProviderSettings } from "../../model/providers/provider_profile.js";
-import type { Secret } from "../../runtime/secret.js";
+import type { ProviderSettings } from "../../model/providers/providers.js";
+import type { Secret } from "../../runtime/runtime.js";
 import type { Plan, PlannedChange, ProfileUpdate } from "./plan.js";
 
 /** Where a plan is carried out. */

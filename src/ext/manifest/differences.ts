@@ -1,16 +1,16 @@
 import { isDeepStrictEqual } from "node:util";
-import { strategyConfig } from "../../model/credentials/strategy_config.js";
-import type { JsonObject, JsonValue } from "../../model/json.js";
-import { isJsonObject } from "../../model/json_fields.js";
-import { withoutStrategy } from "../../model/providers/contract_strategy.js";
+import { strategyConfig } from "../../model/credentials/credentials.js";
+import { isJsonObject, type JsonObject, type JsonValue } from "../../model/model.js";
 import {
+  isEmptyJson,
   oauth2Fields,
   type ProfileField,
+  type ProviderSettings,
   profileFields,
+  settingJson,
   settingOf,
-} from "../../model/providers/profile_fields.js";
-import { isEmptyJson, settingJson } from "../../model/providers/profile_json.js";
-import type { ProviderSettings } from "../../model/providers/provider_profile.js";
+  withoutStrategy,
+} from "../../model/providers/providers.js";
 
 /** What stands instead of a secret. */
 export const mask = "********";

@@ -1,4 +1,4 @@
-import type { Extension } from "../../cli/shell/shell.js";
+import type { Extension } from "../../cli/kit.js";
 import { manifestCommand } from "./commands/manifest_command.js";
 
 /** Providers as a file: `nexusd manifest plan`, `apply` and `export`, and `nexusd serve --providers`. */

@@ -1,21 +1,23 @@
 import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator } from "@bufbuild/protovalidate";
-import { DocumentError, type DocumentViolation } from "../../document/document_error.js";
 import {
+  DocumentError,
+  type DocumentViolation,
   meantKeys,
   type Path,
   readYaml,
   unknownKeys,
   type YamlDocument,
-} from "../../document/yaml_document.js";
+} from "../../document/document.js";
 import { ProviderSchema } from "../../gen/nexus/v1/provider_pb.js";
-import type { FieldViolation } from "../../model/errors.js";
-import type { JsonObject, JsonValue } from "../../model/json.js";
-import { isJsonObject } from "../../model/json_fields.js";
-import { contractKeys } from "../../model/providers/contract_profile.js";
-import { profileMessage } from "../../model/providers/profile_fields.js";
-import { type ProviderSettings, providerViolations } from "../../model/providers/provider_profile.js";
-import type { Secret } from "../../runtime/secret.js";
+import { type FieldViolation, isJsonObject, type JsonObject, type JsonValue } from "../../model/model.js";
+import {
+  contractKeys,
+  type ProviderSettings,
+  profileMessage,
+  providerViolations,
+} from "../../model/providers/providers.js";
+import type { Secret } from "../../runtime/runtime.js";
 import { draftOf, type ManifestTemplates, templateKeys } from "./template_profile.js";
 import { expandVariables, type Variables } from "./variables.js";
 

@@ -1,10 +1,14 @@
 import { StartRefused } from "../../daemon/extension.js";
-import { DocumentError, formatViolations } from "../../document/document_error.js";
-import { FileUnreadable, type KeepableFile, KeptFile } from "../../document/kept_file.js";
-import { NexusError } from "../../model/errors.js";
-import type { ProviderProfile } from "../../model/providers/provider_profile.js";
-import type { Clock } from "../../runtime/clock.js";
-import type { Log } from "../../runtime/log.js";
+import {
+  DocumentError,
+  FileUnreadable,
+  formatViolations,
+  type KeepableFile,
+  KeptFile,
+} from "../../document/document.js";
+import { NexusError } from "../../model/model.js";
+import type { ProviderProfile } from "../../model/providers/providers.js";
+import type { Clock, Log } from "../../runtime/runtime.js";
 import { applyPlan } from "./apply.js";
 import { type Manifest, readManifest } from "./manifest.js";
 import { type Plan, type PlannedChange, planOf } from "./plan.js";

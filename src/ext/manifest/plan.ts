@@ -1,9 +1,7 @@
-import { DocumentError, type DocumentViolation } from "../../document/document_error.js";
-import type { JsonValue } from "../../model/json.js";
-import { isJsonObject } from "../../model/json_fields.js";
-import { profileOfContract } from "../../model/providers/contract_profile.js";
-import type { ProviderSettings } from "../../model/providers/provider_profile.js";
-import type { Secret } from "../../runtime/secret.js";
+import { DocumentError, type DocumentViolation } from "../../document/document.js";
+import { isJsonObject, type JsonValue } from "../../model/model.js";
+import { type ProviderSettings, profileOfContract } from "../../model/providers/providers.js";
+import type { Secret } from "../../runtime/runtime.js";
 import { type Difference, differencesOf, mask } from "./differences.js";
 import type { Manifest, ManifestProfile } from "./manifest.js";
 

@@ -1,9 +1,9 @@
 import type { KeepProfiles } from "../../daemon/extension.js";
-import { DocumentError, type DocumentViolation } from "../../document/document_error.js";
-import { daemon, type Principal } from "../../model/access/principal.js";
-import { InvalidArgument } from "../../model/errors.js";
-import type { ProviderProfile, ProviderSettings } from "../../model/providers/provider_profile.js";
-import type { Secret } from "../../runtime/secret.js";
+import { DocumentError, type DocumentViolation } from "../../document/document.js";
+import { daemon, type Principal } from "../../model/access/access.js";
+import { InvalidArgument } from "../../model/model.js";
+import type { ProviderProfile, ProviderSettings } from "../../model/providers/providers.js";
+import type { Secret } from "../../runtime/runtime.js";
 import { applyPlan, type ProfileTarget } from "./apply.js";
 import { type Manifest, readManifest } from "./manifest.js";
 import { type CurrentProfile, planOf } from "./plan.js";

@@ -1,15 +1,21 @@
-import { type FieldViolation, InvalidArgument, NotFound } from "../../model/errors.js";
-import type { JsonObject } from "../../model/json.js";
-import { isJsonObject, isTextMap } from "../../model/json_fields.js";
+import {
+  type FieldViolation,
+  InvalidArgument,
+  isJsonObject,
+  isTextMap,
+  type JsonObject,
+  NotFound,
+} from "../../model/model.js";
 import {
   changeOfContract,
   contractOfProfile,
+  optionsConfig,
   type ProfileDraft,
+  type ProviderSettings,
   profileOfContract,
-} from "../../model/providers/contract_profile.js";
-import { strategyParams, withoutStrategy } from "../../model/providers/contract_strategy.js";
-import { optionsConfig } from "../../model/providers/profile_json.js";
-import type { ProviderSettings } from "../../model/providers/provider_profile.js";
+  strategyParams,
+  withoutStrategy,
+} from "../../model/providers/providers.js";
 
 /** The catalogue, as far as a manifest needs it. */
 export interface ManifestTemplates {

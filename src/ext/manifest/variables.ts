@@ -1,5 +1,4 @@
-import { reference } from "../../document/named_variables.js";
-import type { Expansion } from "../../document/yaml_document.js";
+import { type Expansion, reference } from "../../document/document.js";
 
 /** The variables that a manifest may name. */
 export type Variables = Readonly<Record<string, string | undefined>>;

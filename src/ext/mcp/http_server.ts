@@ -5,16 +5,12 @@ import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { keepLease } from "../../cli/admin/lease.js";
-import { callTimeoutMs, type Daemon } from "../../cli/shell/client.js";
-import { CommandFailure } from "../../cli/shell/command_failure.js";
-import type { DaemonSession } from "../../cli/shell/daemon_command.js";
+import { CommandFailure, callTimeoutMs, type Daemon, type DaemonSession, keepLease } from "../../cli/kit.js";
 import { exitCodes } from "../../core/exit_codes.js";
 import type { Restriction } from "../../gen/nexus/v1/access_pb.js";
-import { formatListenAddress, type ListenAddress } from "../../model/listen_address.js";
-import type { Clock } from "../../runtime/clock.js";
-import { limitPipelining } from "../../server/listen/pipelining.js";
-import { noteCredential, SocketGuard } from "../../server/sockets/socket_guard.js";
+import { formatListenAddress, type ListenAddress } from "../../model/model.js";
+import type { Clock } from "../../runtime/runtime.js";
+import { limitPipelining, noteCredential, SocketGuard } from "../../server/kit.js";
 import { HttpSessions } from "./http_sessions.js";
 import {
   type AuthInfo,

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Clock } from "../../runtime/clock.js";
+import type { Clock } from "../../runtime/runtime.js";
 import { type AuthInfo, type McpServer, WebStandardStreamableHTTPServerTransport } from "./tools/sdk.js";
 
 interface Session {

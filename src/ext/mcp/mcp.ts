@@ -1,11 +1,6 @@
 import { Command, InvalidArgumentError } from "commander";
-import { usageFailure } from "../../cli/shell/command_failure.js";
-import { addAddressFlags } from "../../cli/shell/daemon_command.js";
-import { addNotes } from "../../cli/shell/help.js";
-import { collect } from "../../cli/shell/option_values.js";
-import type { Shell } from "../../cli/shell/shell.js";
-import { printable } from "../../cli/shell/text.js";
-import { type ListenAddress, parseListenAddress } from "../../model/listen_address.js";
+import { addAddressFlags, addNotes, collect, printable, type Shell, usageFailure } from "../../cli/kit.js";
+import { type ListenAddress, parseListenAddress } from "../../model/model.js";
 import type { McpServing } from "./serve_mcp.js";
 import { defaultMaxAnswerBytes, type McpPolicy } from "./tools/mcp_policy.js";
 

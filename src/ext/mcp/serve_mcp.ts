@@ -2,22 +2,23 @@ import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { pipeline } from "node:stream";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { keepLease } from "../../cli/admin/lease.js";
-import { findProvider } from "../../cli/providers/provider_key.js";
-import { connectDaemon } from "../../cli/shell/client.js";
-import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
 import {
+  CommandFailure,
   clientConfigOf,
+  connectDaemon,
   type DaemonFlags,
   type DaemonSession,
+  findProvider,
+  keepLease,
+  printable,
+  type Shell,
   sessionOf,
+  usageFailure,
   withDaemon,
-} from "../../cli/shell/daemon_command.js";
-import type { Shell } from "../../cli/shell/shell.js";
-import { printable } from "../../cli/shell/text.js";
-import { readVersion } from "../../config/version.js";
+} from "../../cli/kit.js";
+import { readVersion } from "../../config/config.js";
 import { exitCodes } from "../../core/exit_codes.js";
-import { isLocalAddress, type ListenAddress } from "../../model/listen_address.js";
+import { isLocalAddress, type ListenAddress } from "../../model/model.js";
 import { McpHttpServer, restrictionsOfCaller, sessionOfCaller } from "./http_server.js";
 import { MessageLines } from "./message_lines.js";
 import { type ApiToolDeps, addApiTool } from "./tools/api_tool.js";

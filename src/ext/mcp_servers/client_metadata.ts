@@ -1,5 +1,8 @@
-import { isLoopbackHost, type TokenEndpointAuthMethod } from "../../model/providers/provider_profile.js";
-import { redirectPathPrefix } from "../../model/providers/redirect_path.js";
+import {
+  isLoopbackHost,
+  redirectPathPrefix,
+  type TokenEndpointAuthMethod,
+} from "../../model/providers/providers.js";
 
 /** The metadata of the daemon as a client (RFC 7591 section 2, OpenID Connect Registration 1.0 section 2). */
 export interface ClientMetadata {

@@ -1,12 +1,15 @@
 import * as oauth from "oauth4webapi";
-import { parseJsonObject } from "../../model/json_object.js";
-import type { TokenEndpointAuthMethod } from "../../model/providers/provider_profile.js";
-import { type AuthorizationRequest, authorizationUrl } from "../../oauth/authorization_request.js";
-import type { AuthorizationServer } from "../../oauth/authorization_server.js";
-import { jsonResponse } from "../../outbound/json_response.js";
-import { OutboundError, type OutboundFetch, type OutboundRequest } from "../../outbound/outbound_fetch.js";
-import type { OutboundResponse } from "../../outbound/outbound_exchange.js";
-import { Secret } from "../../runtime/secret.js";
+import { parseJsonObject } from "../../model/model.js";
+import type { TokenEndpointAuthMethod } from "../../model/providers/providers.js";
+import { type AuthorizationRequest, type AuthorizationServer, authorizationUrl } from "../../oauth/oauth.js";
+import {
+  jsonResponse,
+  OutboundError,
+  type OutboundFetch,
+  type OutboundRequest,
+  type OutboundResponse,
+} from "../../outbound/outbound.js";
+import { Secret } from "../../runtime/runtime.js";
 import type { ClientMetadata } from "./client_metadata.js";
 
 /** A client as the authorization server knows it (RFC 7591 section 3.2.1). */

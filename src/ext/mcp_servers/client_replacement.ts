@@ -1,7 +1,7 @@
 import type { ProviderRegistry } from "../../domain/providers/provider_registry.js";
-import type { Principal } from "../../model/access/principal.js";
-import type { ProviderProfile } from "../../model/providers/provider_profile.js";
-import type { Log } from "../../runtime/log.js";
+import type { Principal } from "../../model/access/access.js";
+import type { ProviderProfile } from "../../model/providers/providers.js";
+import type { Log } from "../../runtime/runtime.js";
 import type { Store } from "../../store/store.js";
 import type { McpClients, ProfileClient } from "./mcp_clients.js";
 import type { DiscoveredMcpServer } from "./mcp_discovery.js";

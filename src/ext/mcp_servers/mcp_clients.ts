@@ -2,19 +2,17 @@ import { registrationPlace } from "../../domain/credentials/associated_data.js";
 import type { CredentialVault } from "../../domain/credentials/credential_vault.js";
 import type { GivenClient } from "../../domain/providers/mcp_lookup.js";
 import type { ReservedProfile } from "../../domain/providers/provider_registry.js";
-import { jwksPath } from "../../model/clients/client_key.js";
-import type { ClientRegistration } from "../../model/credentials/client_registration.js";
-import { DataLoss, FailedPrecondition, Unavailable } from "../../model/errors.js";
-import { newToken } from "../../model/ids.js";
-import type { ProviderProfile, TokenEndpointAuthMethod } from "../../model/providers/provider_profile.js";
-import type { AuthorizationServer } from "../../oauth/authorization_server.js";
-import { newCodeVerifier } from "../../oauth/pkce.js";
-import { networkWords } from "../../outbound/network_words.js";
-import { OutboundError, type OutboundFetch } from "../../outbound/outbound_fetch.js";
-import { parseRetryAfterMs } from "../../outbound/retry_after.js";
-import type { Clock } from "../../runtime/clock.js";
-import type { Log } from "../../runtime/log.js";
-import type { Secret } from "../../runtime/secret.js";
+import { type ClientRegistration, jwksPath } from "../../model/credentials/credentials.js";
+import { DataLoss, FailedPrecondition, newToken, Unavailable } from "../../model/model.js";
+import type { ProviderProfile, TokenEndpointAuthMethod } from "../../model/providers/providers.js";
+import { type AuthorizationServer, newCodeVerifier } from "../../oauth/oauth.js";
+import {
+  networkWords,
+  OutboundError,
+  type OutboundFetch,
+  parseRetryAfterMs,
+} from "../../outbound/outbound.js";
+import type { Clock, Log, Secret } from "../../runtime/runtime.js";
 import {
   type ClientMetadata,
   clientMetadata,

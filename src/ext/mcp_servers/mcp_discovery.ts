@@ -1,10 +1,8 @@
 import type { IssuerMetadata } from "../../domain/token_endpoint/issuer_metadata.js";
-import { FailedPrecondition, type NexusError, Unavailable } from "../../model/errors.js";
-import type { ProviderProfile } from "../../model/providers/provider_profile.js";
-import { type AuthorizationServer, manualAuthorizationServer } from "../../oauth/authorization_server.js";
-import { DiscoveryFailure } from "../../oauth/discovery.js";
-import { networkWords } from "../../outbound/network_words.js";
-import { OutboundError, type OutboundFetch } from "../../outbound/outbound_fetch.js";
+import { FailedPrecondition, type NexusError, Unavailable } from "../../model/model.js";
+import type { ProviderProfile } from "../../model/providers/providers.js";
+import { type AuthorizationServer, DiscoveryFailure, manualAuthorizationServer } from "../../oauth/oauth.js";
+import { networkWords, OutboundError, type OutboundFetch } from "../../outbound/outbound.js";
 import {
   fetchResourceMetadata,
   type ProtectedResource,

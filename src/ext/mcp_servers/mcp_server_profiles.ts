@@ -1,12 +1,9 @@
 import type { McpOccasion, McpParts, McpProfileRequest } from "../../domain/providers/mcp_lookup.js";
-import { daemon, type Principal } from "../../model/access/principal.js";
-import { AlreadyExists, FailedPrecondition, InvalidArgument, NexusError } from "../../model/errors.js";
-import { canonicalMcpServerUrl } from "../../model/mcp/mcp_server_url.js";
-import type { ProviderProfile } from "../../model/providers/provider_profile.js";
-import { judgeHost } from "../../outbound/address_judge.js";
-import type { ProviderNetworks } from "../../outbound/provider_networks.js";
-import { BoundedMap } from "../../runtime/bounded_map.js";
-import { KeyedMutex } from "../../runtime/keyed_mutex.js";
+import { daemon, type Principal } from "../../model/access/access.js";
+import { AlreadyExists, FailedPrecondition, InvalidArgument, NexusError } from "../../model/model.js";
+import { canonicalMcpServerUrl, type ProviderProfile } from "../../model/providers/providers.js";
+import { judgeHost, type ProviderNetworks } from "../../outbound/outbound.js";
+import { BoundedMap, KeyedMutex } from "../../runtime/runtime.js";
 import { ClientReplacement } from "./client_replacement.js";
 import { type ClientDocument, McpClients, type ProfileClient } from "./mcp_clients.js";
 import { boundIssuer, type DiscoveredMcpServer, issuerOf, McpDiscovery } from "./mcp_discovery.js";

@@ -1,5 +1,4 @@
-import { profileFields } from "../../model/providers/profile_fields.js";
-import type { ProviderSettings } from "../../model/providers/provider_profile.js";
+import { type ProviderSettings, profileFields } from "../../model/providers/providers.js";
 import type { ProfileClient } from "./mcp_clients.js";
 import type { DiscoveredMcpServer } from "./mcp_discovery.js";
 

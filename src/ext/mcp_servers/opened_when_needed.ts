@@ -4,8 +4,8 @@ import type {
   McpParts,
   McpProfileRequest,
 } from "../../domain/providers/mcp_lookup.js";
-import type { Principal } from "../../model/access/principal.js";
-import { canonicalName, type ProviderProfile } from "../../model/providers/provider_profile.js";
+import type { Principal } from "../../model/access/access.js";
+import { canonicalName, type ProviderProfile } from "../../model/providers/providers.js";
 import { redirectPathOfMetadata } from "./client_metadata.js";
 
 /** What is opened: asked about profiles that it may concern, and no others. */

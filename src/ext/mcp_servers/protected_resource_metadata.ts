@@ -1,6 +1,6 @@
-import { parseJsonObject } from "../../model/json_object.js";
-import { isLoopbackHost } from "../../model/providers/provider_profile.js";
-import type { OutboundFetch } from "../../outbound/outbound_fetch.js";
+import { parseJsonObject } from "../../model/model.js";
+import { isLoopbackHost } from "../../model/providers/providers.js";
+import type { OutboundFetch } from "../../outbound/outbound.js";
 import { scopeTokens } from "./resource_challenge.js";
 
 /** What is used of a document of RFC 9728 section 2. */

@@ -1,6 +1,5 @@
-import { parseChallenges } from "../../oauth/resource/authentication_challenge.js";
-import type { OutboundFetch } from "../../outbound/outbound_fetch.js";
-import { OutboundError } from "../../outbound/outbound_fetch.js";
+import { parseChallenges } from "../../oauth/oauth.js";
+import { OutboundError, type OutboundFetch } from "../../outbound/outbound.js";
 
 /** What a protected resource says to a request without a token (RFC 6750 section 3, RFC 9728 section 5.1). */
 export interface ResourceChallenge {

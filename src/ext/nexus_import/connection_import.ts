@@ -1,7 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { isNotFound } from "../../cli/providers/provider_key.js";
-import type { DaemonSession } from "../../cli/shell/daemon_command.js";
+import { type DaemonSession, isNotFound } from "../../cli/kit.js";
 import type { ImportConnectionRequestSchema } from "../../gen/nexus/v1/connection_pb.js";
 import { BrokerRefused, type NexusBroker, type NexusGrant } from "./nexus_broker.js";
 import type { NexusConnection } from "./nexus_database.js";

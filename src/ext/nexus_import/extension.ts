@@ -1,7 +1,5 @@
 import { Command } from "commander";
-import { addDaemonFlags } from "../../cli/shell/daemon_command.js";
-import { addNotes } from "../../cli/shell/help.js";
-import type { Extension, Shell } from "../../cli/shell/shell.js";
+import { addDaemonFlags, addNotes, type Extension, type Shell } from "../../cli/kit.js";
 import type { ImportFlags } from "./import_run.js";
 
 /** Moves providers, connections and grants of a Nexus into the daemon: `nexusd import nexus`. */

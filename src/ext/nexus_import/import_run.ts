@@ -1,10 +1,14 @@
-import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
-import { type DaemonFlags, withDaemon } from "../../cli/shell/daemon_command.js";
-import { readText } from "../../cli/shell/files.js";
-import type { Shell } from "../../cli/shell/shell.js";
-import { printable } from "../../cli/shell/text.js";
+import {
+  CommandFailure,
+  type DaemonFlags,
+  printable,
+  readText,
+  type Shell,
+  usageFailure,
+  withDaemon,
+} from "../../cli/kit.js";
 import { exitCodes } from "../../core/exit_codes.js";
-import { Secret } from "../../runtime/secret.js";
+import { Secret } from "../../runtime/runtime.js";
 import { ConnectionImport } from "./connection_import.js";
 import { NexusBroker } from "./nexus_broker.js";
 import { readNexusDatabase } from "./nexus_database.js";

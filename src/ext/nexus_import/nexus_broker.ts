@@ -1,11 +1,10 @@
 import type { IncomingMessage } from "node:http";
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
-import { CommandFailure } from "../../cli/shell/command_failure.js";
+import { CommandFailure } from "../../cli/kit.js";
 import { exitCodes } from "../../core/exit_codes.js";
-import type { JsonObject, JsonValue } from "../../model/json.js";
-import { isJsonObject } from "../../model/json_fields.js";
-import type { Secret } from "../../runtime/secret.js";
+import { isJsonObject, type JsonObject, type JsonValue } from "../../model/model.js";
+import type { Secret } from "../../runtime/runtime.js";
 
 /** A grant that the broker opened. */
 export type NexusGrant =

@@ -1,7 +1,7 @@
 import { Client } from "pg";
-import { CommandFailure } from "../../cli/shell/command_failure.js";
+import { CommandFailure } from "../../cli/kit.js";
 import { exitCodes } from "../../core/exit_codes.js";
-import type { JsonObject } from "../../model/json.js";
+import type { JsonObject } from "../../model/model.js";
 
 /** A connection of Nexus, as its table has it. */
 export interface NexusConnection {

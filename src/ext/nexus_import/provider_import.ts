@@ -1,12 +1,8 @@
-import { allProviders } from "../../cli/providers/provider_key.js";
-import { printWarnings } from "../../cli/providers/provider_words.js";
-import { CommandFailure } from "../../cli/shell/command_failure.js";
-import type { DaemonSession } from "../../cli/shell/daemon_command.js";
+import { allProviders, CommandFailure, type DaemonSession, printWarnings } from "../../cli/kit.js";
 import { exitCodes } from "../../core/exit_codes.js";
 import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
-import type { JsonObject, JsonValue } from "../../model/json.js";
-import { contractKeys, profileOfContract } from "../../model/providers/contract_profile.js";
-import { profileMessage } from "../../model/providers/profile_fields.js";
+import type { JsonObject, JsonValue } from "../../model/model.js";
+import { contractKeys, profileMessage, profileOfContract } from "../../model/providers/providers.js";
 import type { Outcome } from "./outcome.js";
 
 /** A provider of Nexus, and what it is in the daemon. */

@@ -1,7 +1,6 @@
 import { parse } from "@bufbuild/cel";
 import type { Expr } from "@bufbuild/cel-spec/cel/expr/syntax_pb.js";
-import { type FactName, factKinds } from "../../model/access/request_facts.js";
-import type { Condition } from "../../model/access/rules.js";
+import { type Condition, type FactName, factKinds } from "../../model/access/access.js";
 import {
   bool,
   both,

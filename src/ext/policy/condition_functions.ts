@@ -1,5 +1,5 @@
 import { RE2JS } from "re2js";
-import type { Fact, FactName, Facts, factKinds } from "../../model/access/request_facts.js";
+import type { Fact, FactName, Facts, factKinds } from "../../model/access/access.js";
 
 export type Kind = (typeof factKinds)[FactName] | "bool" | "list";
 export type Value = Fact | boolean | ReadonlySet<unknown> | undefined;

@@ -1,6 +1,6 @@
-import type { Extension } from "../../cli/shell/shell.js";
+import type { Extension } from "../../cli/kit.js";
 import type { Core } from "../../daemon/extension.js";
-import { daemon } from "../../model/access/principal.js";
+import { daemon } from "../../model/access/access.js";
 import { policyCommand } from "./commands/policy.js";
 import type { PolicyReloader } from "./policy_reloader.js";
 

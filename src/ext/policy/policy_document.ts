@@ -1,11 +1,22 @@
 import { createHash } from "node:crypto";
-import { DocumentError, type DocumentViolation } from "../../document/document_error.js";
-import { type Path, readYaml, unknownKeys, type YamlDocument } from "../../document/yaml_document.js";
-import { type Role, roles } from "../../model/access/access_table.js";
-import { Policy, type PolicyBinding, principalPrefixes } from "../../model/access/policy.js";
-import { type Restriction, restrictionViolations } from "../../model/access/scope_restriction.js";
-import type { JsonObject, JsonValue } from "../../model/json.js";
-import { isJsonObject } from "../../model/json_fields.js";
+import {
+  DocumentError,
+  type DocumentViolation,
+  type Path,
+  readYaml,
+  unknownKeys,
+  type YamlDocument,
+} from "../../document/document.js";
+import {
+  Policy,
+  type PolicyBinding,
+  principalPrefixes,
+  type Restriction,
+  type Role,
+  restrictionViolations,
+  roles,
+} from "../../model/access/access.js";
+import { isJsonObject, type JsonObject, type JsonValue } from "../../model/model.js";
 import { readRules, rulesKeys } from "./rules_document.js";
 
 /** A file beyond this is not read: it would be looked at on every change in its folder. */

@@ -1,9 +1,13 @@
 import { type RunningExtension, StartRefused } from "../../daemon/extension.js";
-import { DocumentError, formatViolations } from "../../document/document_error.js";
-import { FileUnreadable, type KeepableFile, KeptFile } from "../../document/kept_file.js";
-import type { Policy } from "../../model/access/policy.js";
-import type { Clock } from "../../runtime/clock.js";
-import type { Log } from "../../runtime/log.js";
+import {
+  DocumentError,
+  FileUnreadable,
+  formatViolations,
+  type KeepableFile,
+  KeptFile,
+} from "../../document/document.js";
+import type { Policy } from "../../model/access/access.js";
+import type { Clock, Log } from "../../runtime/runtime.js";
 import { readPolicy } from "./policy_document.js";
 
 /**

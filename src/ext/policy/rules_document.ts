@@ -1,9 +1,19 @@
-import type { DocumentViolation } from "../../document/document_error.js";
-import { type Path, unknownKeys, type YamlDocument } from "../../document/yaml_document.js";
-import { type FactName, factKinds } from "../../model/access/request_facts.js";
-import { type Extent, extents, isEncoded, type Rule, verdicts } from "../../model/access/rules.js";
-import type { JsonObject, JsonValue } from "../../model/json.js";
-import { isJsonObject } from "../../model/json_fields.js";
+import {
+  type DocumentViolation,
+  type Path,
+  unknownKeys,
+  type YamlDocument,
+} from "../../document/document.js";
+import {
+  type Extent,
+  extents,
+  type FactName,
+  factKinds,
+  isEncoded,
+  type Rule,
+  verdicts,
+} from "../../model/access/access.js";
+import { isJsonObject, type JsonObject, type JsonValue } from "../../model/model.js";
 import { ConditionError, compileCondition } from "./condition.js";
 
 /** Each is asked of each request. */

@@ -1,4 +1,4 @@
-import type { Extension } from "../../cli/shell/shell.js";
+import type { Extension } from "../../cli/kit.js";
 
 /** gRPC server reflection, v1 and v1alpha, at every listener of calls. */
 export const reflection: Extension = {

@@ -16,11 +16,9 @@ import {
   type ServerReflectionResponseSchema,
 } from "../../gen/grpc/reflection/v1/reflection_pb.js";
 import { ServerReflection as ServerReflectionAlpha } from "../../gen/grpc/reflection/v1alpha/reflection_pb.js";
-import { pump, type StreamSource } from "../../runtime/stream_sink.js";
-import type { OpenServices } from "../../server/listeners.js";
-import { OpenStreams } from "../../server/standard/open_streams.js";
-import type { BoundService, MessageSink } from "../../service/pipeline/bound_service.js";
-import { codes } from "../../service/pipeline/wire_error.js";
+import { pump, type StreamSource } from "../../runtime/runtime.js";
+import { type OpenServices, OpenStreams } from "../../server/kit.js";
+import { type BoundService, codes, type MessageSink } from "../../service/service.js";
 
 type Request = ServerReflectionRequest["messageRequest"];
 type Answer = NonNullable<MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]>;

@@ -1,9 +1,7 @@
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { JsonValue } from "../../model/json.js";
-import { isJsonObject } from "../../model/json_fields.js";
-import { copyFileName } from "../../store/files/refuse_copies.js";
-import { syncFolder } from "../../store/files/sync_folder.js";
+import { isJsonObject, type JsonValue } from "../../model/model.js";
+import { copyFileName, syncFolder } from "../../store/store.js";
 
 /** Up to where a spoke has what its hubs send, and when one of them last sent a message. */
 export interface CopyPosition {

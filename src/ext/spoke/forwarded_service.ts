@@ -1,12 +1,16 @@
 import type { DescMethodUnary, Message } from "@bufbuild/protobuf";
 import { Spoke } from "../../gen/nexus/rpc/v1/options_pb.js";
 import type { TokenServiceGetTokenRequest } from "../../gen/nexus/v1/token_pb.js";
-import type { Principal } from "../../model/access/principal.js";
-import { NotFound, NotLeader, Unavailable } from "../../model/errors.js";
-import { orElse } from "../../service/forwarding/or_else.js";
-import type { CallContext } from "../../service/pipeline/bound_service.js";
-import type { DefinedMethod, ServiceDefinition } from "../../service/pipeline/service_definition.js";
-import { codes, WireError } from "../../service/pipeline/wire_error.js";
+import type { Principal } from "../../model/access/access.js";
+import { NotFound, NotLeader, Unavailable } from "../../model/model.js";
+import {
+  type CallContext,
+  codes,
+  type DefinedMethod,
+  orElse,
+  type ServiceDefinition,
+  WireError,
+} from "../../service/service.js";
 
 /** The hub of a spoke, as the services of the spoke know it. */
 export interface UpstreamHub {

@@ -1,6 +1,6 @@
 import type { HubOnlyParts } from "../../daemon/hub/hub_interfaces.js";
-import { needsProof } from "../../model/credentials/strategy.js";
-import { NotLeader } from "../../model/errors.js";
+import { needsProof } from "../../model/credentials/credentials.js";
+import { NotLeader } from "../../model/model.js";
 
 /** What a spoke does not do itself: the services have a hub do it then. */
 const never = (): never => {

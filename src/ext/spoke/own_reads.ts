@@ -12,13 +12,11 @@ import {
   type Token,
   TokenService,
 } from "../../gen/nexus/v1/token_pb.js";
-import type { Principal } from "../../model/access/principal.js";
-import type { ConnectionName } from "../../model/connections/connection_name.js";
-import { Unavailable } from "../../model/errors.js";
-import type { Changes } from "../../runtime/changes.js";
-import { type Clock, delay } from "../../runtime/clock.js";
-import { statusOf } from "../../service/messages/connection_message.js";
-import type { DefinedMethod } from "../../service/pipeline/service_definition.js";
+import type { Principal } from "../../model/access/access.js";
+import type { ConnectionName } from "../../model/connections/connections.js";
+import { Unavailable } from "../../model/model.js";
+import { type Changes, type Clock, delay } from "../../runtime/runtime.js";
+import { connectionStatusOf, type DefinedMethod } from "../../service/service.js";
 import type { Store } from "../../store/store.js";
 
 /** The stream of the hub brings in milliseconds what its answer rests on. */
@@ -101,7 +99,7 @@ export class OwnReads {
       const id = connectionOf();
       const copied = id === undefined ? undefined : this.deps.store.getConnection(id);
       if (isDeleted || !copied) return isDeleted && !copied;
-      const isOfStatus = connection === undefined || copied.status === statusOf(connection.status);
+      const isOfStatus = connection === undefined || copied.status === connectionStatusOf(connection.status);
       return copied.credentialRevision >= revision && isOfStatus;
     });
   }

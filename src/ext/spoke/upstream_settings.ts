@@ -1,7 +1,11 @@
-import { ExtensionSettings } from "../../config/config.js";
-import { type Kind, path, type SettingGroups } from "../../config/kinds/setting_kinds.js";
-import type { SettingReader } from "../../config/setting_reader.js";
-import { isLoopbackHost } from "../../model/providers/provider_profile.js";
+import {
+  ExtensionSettings,
+  type Kind,
+  path,
+  type SettingGroups,
+  type SettingReader,
+} from "../../config/config.js";
+import { isLoopbackHost } from "../../model/providers/providers.js";
 
 /** Of one spoke: those of a fleet. */
 const maxUrls = 16;

@@ -1,6 +1,5 @@
 import type { ServiceManager } from "../../daemon/extension.js";
-import type { Clock } from "../../runtime/clock.js";
-import type { Log } from "../../runtime/log.js";
+import type { Clock, Log } from "../../runtime/runtime.js";
 
 /** Nobody wants to know. */
 const silent: ServiceManager = { ready: () => {}, stopping: () => {} };

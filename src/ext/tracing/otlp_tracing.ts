@@ -18,11 +18,9 @@ import {
   resourceFromAttributes,
 } from "@opentelemetry/resources";
 import { BasicTracerProvider, BatchSpanProcessor } from "@opentelemetry/sdk-trace-base";
-import type { CallerTrace, Span, SpanAttributes, SpanStart, Tracing } from "../../model/tracing.js";
-import type { OutboundFetch } from "../../outbound/outbound_fetch.js";
-import { atMostEachMinute } from "../../runtime/at_most_each_minute.js";
-import { type Clock, delay } from "../../runtime/clock.js";
-import type { Log } from "../../runtime/log.js";
+import type { CallerTrace, Span, SpanAttributes, SpanStart, Tracing } from "../../model/model.js";
+import type { OutboundFetch } from "../../outbound/outbound.js";
+import { atMostEachMinute, type Clock, delay, type Log } from "../../runtime/runtime.js";
 import { tracedOutbound } from "./traced_outbound.js";
 
 /** What the receiver gets at the end, beside the 4 s of the drain. */

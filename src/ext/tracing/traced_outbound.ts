@@ -1,5 +1,5 @@
-import type { Span, Tracing } from "../../model/tracing.js";
-import { OutboundError, type OutboundFetch } from "../../outbound/outbound_fetch.js";
+import type { Span, Tracing } from "../../model/model.js";
+import { OutboundError, type OutboundFetch } from "../../outbound/outbound.js";
 
 /**
  * Each request to a provider as a span, by https://opentelemetry.io/docs/specs/semconv/http/http-spans/. `url.full` is left out, since

@@ -1,5 +1,4 @@
-import { ExtensionSettings } from "../../config/config.js";
-import { type SettingGroups, text } from "../../config/kinds/setting_kinds.js";
+import { ExtensionSettings, type SettingGroups, text } from "../../config/config.js";
 
 const groups = {
   Traces: {

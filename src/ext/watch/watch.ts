@@ -1,13 +1,18 @@
 import { Command } from "commander";
-import { connectionArgument, foundConnection } from "../../cli/connections/connection_key.js";
-import { readTokenStream } from "../../cli/connections/token_stream.js";
-import { callFailure } from "../../cli/shell/call_failure.js";
-import { CommandFailure } from "../../cli/shell/command_failure.js";
-import { addDaemonFlags, type DaemonFlags, withDaemon } from "../../cli/shell/daemon_command.js";
-import type { Shell } from "../../cli/shell/shell.js";
-import { screenOf } from "../../cli/terminal/screen.js";
+import {
+  addDaemonFlags,
+  CommandFailure,
+  callFailure,
+  connectionArgument,
+  type DaemonFlags,
+  foundConnection,
+  readTokenStream,
+  type Shell,
+  screenOf,
+  withDaemon,
+} from "../../cli/kit.js";
 import { exitCodes } from "../../core/exit_codes.js";
-import type { Timer } from "../../runtime/clock.js";
+import type { Timer } from "../../runtime/runtime.js";
 import { LivePanel, WatchView, watchJson } from "./watch_view.js";
 
 interface WatchFlags extends DaemonFlags {

@@ -6,17 +6,17 @@ import {
   formatTable,
   jsonLine,
   printable,
+  type Screen,
   shortId,
-} from "../../cli/shell/text.js";
-import type { Screen } from "../../cli/terminal/screen.js";
+} from "../../cli/kit.js";
 import { ConnectionStatus } from "../../gen/nexus/v1/connection_pb.js";
 import {
   type TokenState,
   type WatchTokensResponse,
   WatchTokensResponseSchema,
 } from "../../gen/nexus/v1/token_pb.js";
-import { namePath } from "../../model/connections/connection_name.js";
-import { formatDuration } from "../../model/quantity_text.js";
+import { namePath } from "../../model/connections/connections.js";
+import { formatDuration } from "../../model/model.js";
 
 interface Seen {
   /** As commands take it. */

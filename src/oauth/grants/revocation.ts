@@ -1,8 +1,8 @@
 import * as oauth from "oauth4webapi";
 import type { TokenTypeHint } from "../../model/connections/revocation.js";
 import { parseJsonObject } from "../../model/json_object.js";
-import { OutboundError } from "../../outbound/outbound_fetch.js";
 import type { OutboundResponse } from "../../outbound/outbound_exchange.js";
+import { OutboundError } from "../../outbound/outbound_fetch.js";
 import { parseRetryAfterMs } from "../../outbound/retry_after.js";
 import type { Secret } from "../../runtime/secret.js";
 import { clientAuthentication, clientMetadata } from "../client_authentication.js";

@@ -1,5 +1,5 @@
 import { ConnectionService } from "../../gen/nexus/v1/connection_pb.js";
-import { statusOf } from "../../service/messages/connection_message.js";
+import { connectionStatusOf } from "../../service/messages/connection_message.js";
 import { checkConnection, requestConnection } from "./gateway_calls.js";
 import { alias, answer, idOf, type Route, readFields, routeOf } from "./route.js";
 
@@ -39,7 +39,7 @@ const confirm = routeOf(ConnectionService.method.confirmConnection, {
         completionCode: fields.text("completion_code"),
       })),
     );
-    const status = connection && statusOf(connection.status);
+    const status = connection && connectionStatusOf(connection.status);
     if (!status) throw new Error("a confirmed connection without a status");
     return answer({ connection_id: connection.id, status });
   },

@@ -16,7 +16,7 @@ import type { ConnectionStatus } from "../../model/connections/connection.js";
 import { strategyConfig } from "../../model/credentials/strategy_config.js";
 import type { JsonObject } from "../../model/json.js";
 import { strategyOf } from "../../model/providers/strategy_message.js";
-import { statusOf } from "../../service/messages/connection_message.js";
+import { connectionStatusOf } from "../../service/messages/connection_message.js";
 import type { BoundService } from "../../service/pipeline/bound_service.js";
 import { type Call, callerOf } from "../../service/pipeline/rpc_call.js";
 import { defineService, type ServiceDefinition } from "../../service/pipeline/service_definition.js";
@@ -57,7 +57,7 @@ export async function checkConnection(
   const { connection } = await call(ConnectionService.method.getConnection, {
     connectionId: idOf(connectionId),
   });
-  const state = connection && statusOf(connection.status);
+  const state = connection && connectionStatusOf(connection.status);
   if (!state) throw new Error("a connection without a status");
   return { status: state === "active" || state === "pending" ? state : "failed", state };
 }

@@ -27,7 +27,7 @@ export const statusMessages = Object.fromEntries(
   connectionStatuses.map((status, index) => [status, index + 1]),
 ) as Readonly<Record<ConnectionStatus, Status>>;
 
-export function statusOf(message: Status): ConnectionStatus | undefined {
+export function connectionStatusOf(message: Status): ConnectionStatus | undefined {
   return connectionStatuses[message - 1];
 }
 

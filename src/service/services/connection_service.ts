@@ -34,8 +34,8 @@ import { Secret } from "../../runtime/secret.js";
 import { connectionKey } from "../messages/connection_key.js";
 import {
   connectionMessage,
+  connectionStatusOf,
   statusMessages,
-  statusOf,
   watchConnectionsMessage,
 } from "../messages/connection_message.js";
 import { decodePageToken, encodePageToken, pageSize } from "../messages/page_token.js";
@@ -111,7 +111,7 @@ class ConnectionRpcs implements Rpcs {
       limit: pageSize(request.pageSize),
       userId: request.userId || undefined,
       providerId: request.providerId || undefined,
-      status: statusOf(request.status),
+      status: connectionStatusOf(request.status),
       idPrefix: request.idPrefix,
       search: request.search,
     };

@@ -5,7 +5,11 @@ import {
   ResourceMetadataRejected,
   resourceMetadataUrls,
 } from "../../../src/ext/mcp_servers/protected_resource_metadata.js";
-import { createOutboundFetch, OutboundError, type OutboundFetch } from "../../../src/outbound/outbound_fetch.js";
+import {
+  createOutboundFetch,
+  OutboundError,
+  type OutboundFetch,
+} from "../../../src/outbound/outbound_fetch.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";
 import { perTest } from "../../lifetimes.js";
 import { json, type Script, startScriptedServer } from "../../oauth/scripted_server.js";

@@ -6,8 +6,8 @@ import type { ProviderProfile, ProviderSettings } from "../../../model/providers
 import { isLoopbackHost } from "../../../model/providers/provider_profile.js";
 import { userInfoUrl } from "../../../model/providers/user_info.js";
 import { readUserInfo } from "../../../oauth/resource/user_info.js";
-import { OutboundError, type OutboundFetch } from "../../../outbound/outbound_fetch.js";
 import type { OutboundResponse } from "../../../outbound/outbound_exchange.js";
+import { OutboundError, type OutboundFetch } from "../../../outbound/outbound_fetch.js";
 import type { Secret } from "../../../runtime/secret.js";
 import { checkCredential } from "./credential_values.js";
 

@@ -1,6 +1,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { NotificationRecordSchema } from "../../../gen/nexus/store/v1/records_pb.js";
-import { encodeTime, fieldsOf } from "../../../store/records/field_codec.js";
+import { encodeTime, fieldsOf } from "../../../store/store.js";
 import { type NotificationType, notificationTypes, type PendingNotification } from "./notification.js";
 
 export function encodeNotification(notification: PendingNotification): Uint8Array {

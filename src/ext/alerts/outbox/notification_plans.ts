@@ -1,9 +1,14 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ConsentLinkRecordSchema } from "../../../gen/nexus/store/v1/records_pb.js";
-import { type Databases, decodeCount, encodeCount, nothing } from "../../../store/lmdb/databases.js";
-import { unlessUnreadable } from "../../../store/records/unreadable.js";
-import type { Store } from "../../../store/store.js";
-import type { Transaction } from "../../../store/transaction.js";
+import {
+  type Databases,
+  decodeCount,
+  encodeCount,
+  nothing,
+  type Store,
+  type Transaction,
+  unlessUnreadable,
+} from "../../../store/store.js";
 import type { NotificationType } from "./notification.js";
 import { notificationTypeOf } from "./notification_codec.js";
 import { consentLinks, expiries, expiriesDue } from "./tables.js";

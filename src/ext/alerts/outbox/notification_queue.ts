@@ -1,9 +1,13 @@
-import { firstOfEach } from "../../../store/indexes/due_keys.js";
-import { countEntry, countOf } from "../../../store/indexes/numbers.js";
-import { type Databases, nothing } from "../../../store/lmdb/databases.js";
-import { unlessUnreadable } from "../../../store/records/unreadable.js";
-import type { Store } from "../../../store/store.js";
-import type { Transaction } from "../../../store/transaction.js";
+import {
+  countEntry,
+  countOf,
+  type Databases,
+  firstOfEach,
+  nothing,
+  type Store,
+  type Transaction,
+  unlessUnreadable,
+} from "../../../store/store.js";
 import type { PendingNotification } from "./notification.js";
 import { subjectOf } from "./notification.js";
 import { decodeNotification, encodeNotification } from "./notification_codec.js";

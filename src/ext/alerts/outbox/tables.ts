@@ -1,4 +1,4 @@
-import { ExtensionTable } from "../../../store/lmdb/table.js";
+import { ExtensionTable } from "../../../daemon/extension.js";
 
 const gone = { isEmptyAfterRestore: true } as const;
 

@@ -1,7 +1,7 @@
 import { type Connection, ConnectionService, ConnectionStatus } from "../../../gen/nexus/v1/connection_pb.js";
-import { accountText } from "../../../model/credentials/account.js";
-import type { Answer } from "../../../server/listen/http_listener.js";
-import { Facts, Monogram, type View } from "../../../server/views/view.js";
+import { accountText } from "../../../model/credentials/credentials.js";
+import type { Answer } from "../../../server/kit.js";
+import { Facts, Monogram, type View } from "../../../server/pages/kit.js";
 import { CopyButton, Id } from "../kit/copy.js";
 import { Ask } from "../kit/forms.js";
 import { consolePage, PostForm } from "../kit/page.js";

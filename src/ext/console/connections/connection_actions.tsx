@@ -2,9 +2,9 @@ import {
   ConnectionService,
   type ConnectionServiceRequestConnectionResponse as Requested,
 } from "../../../gen/nexus/v1/connection_pb.js";
-import { counted } from "../../../model/quantity_text.js";
-import type { Answer } from "../../../server/listen/http_listener.js";
-import { Input, Select } from "../../../server/views/fields.js";
+import { counted } from "../../../model/model.js";
+import type { Answer } from "../../../server/kit.js";
+import { Input, Select } from "../../../server/pages/kit.js";
 import { CopyButton } from "../kit/copy.js";
 import { consoleError, fieldsOf, formErrors, formPage, type Sent } from "../kit/forms.js";
 import { consolePage, seeOther } from "../kit/page.js";

@@ -1,8 +1,8 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Connection } from "../../../gen/nexus/v1/connection_pb.js";
-import { accountText } from "../../../model/credentials/account.js";
-import { counted } from "../../../model/quantity_text.js";
-import { Monogram } from "../../../server/views/view.js";
+import { accountText } from "../../../model/credentials/credentials.js";
+import { counted } from "../../../model/model.js";
+import { Monogram } from "../../../server/pages/kit.js";
 import { Chip, Moment, None, type Row } from "../kit/parts.js";
 import { adviceOf, stateWord } from "../kit/words.js";
 

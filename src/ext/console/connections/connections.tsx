@@ -1,8 +1,8 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Connection } from "../../../gen/nexus/v1/connection_pb.js";
 import type { GetStatusResponse } from "../../../gen/nexus/v1/status_pb.js";
-import { formatCount } from "../../../model/quantity_text.js";
-import type { Answer } from "../../../server/listen/http_listener.js";
+import { formatCount } from "../../../model/model.js";
+import type { Answer } from "../../../server/kit.js";
 import { Ask } from "../kit/forms.js";
 import { consolePage, PostForm } from "../kit/page.js";
 import { type Column, Empty, Go, LiveMark, pathWith, Search, Table, Tabs } from "../kit/parts.js";

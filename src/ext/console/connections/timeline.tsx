@@ -1,7 +1,7 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { AuditEvent } from "../../../gen/nexus/v1/audit_pb.js";
 import type { Connection } from "../../../gen/nexus/v1/connection_pb.js";
-import { counted } from "../../../model/quantity_text.js";
+import { counted } from "../../../model/model.js";
 import { isoOf, Moment, pathWith, type Tone, utcOf } from "../kit/parts.js";
 import { findEvents } from "../kit/queries.js";
 import type { PageRequest } from "../kit/request.js";

@@ -1,7 +1,7 @@
 import type { AuditEvent } from "../../../gen/nexus/v1/audit_pb.js";
 import { ConnectionService } from "../../../gen/nexus/v1/connection_pb.js";
-import { counted } from "../../../model/quantity_text.js";
-import type { View } from "../../../server/views/view.js";
+import { counted } from "../../../model/model.js";
+import type { View } from "../../../server/pages/kit.js";
 import { Moment, pathWith, Table } from "./parts.js";
 import { allProviders } from "./queries.js";
 import type { PageRequest } from "./request.js";

@@ -1,4 +1,4 @@
-import type { View } from "../../../server/views/view.js";
+import type { View } from "../../../server/pages/kit.js";
 
 /** A text to be copied; without scripts it is selected by hand. */
 export function CopyField({

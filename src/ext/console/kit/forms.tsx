@@ -1,9 +1,7 @@
-import type { JsonValue } from "../../../model/json.js";
-import { isJsonObject } from "../../../model/json_fields.js";
-import type { Answer } from "../../../server/listen/http_listener.js";
-import type { Field } from "../../../server/views/fields.js";
-import type { Children, View } from "../../../server/views/view.js";
-import { restError } from "../../../service/pipeline/rest_error.js";
+import { isJsonObject, type JsonValue } from "../../../model/model.js";
+import type { Answer } from "../../../server/kit.js";
+import type { Children, Field, View } from "../../../server/pages/kit.js";
+import { restError } from "../../../service/service.js";
 import { consolePage, PostForm } from "./page.js";
 import { Go } from "./parts.js";
 import type { PageRequest } from "./request.js";

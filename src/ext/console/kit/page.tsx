@@ -1,9 +1,8 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { readVersion } from "../../../config/version.js";
-import type { Answer } from "../../../server/listen/http_listener.js";
-import { baseStyle } from "../../../server/views/tokens.js";
-import { type Children, document, type View } from "../../../server/views/view.js";
+import { readVersion } from "../../../config/config.js";
+import type { Answer } from "../../../server/kit.js";
+import { baseStyle, type Children, document, type View } from "../../../server/pages/kit.js";
 import type { PageRequest } from "./request.js";
 import { notices } from "./words.js";
 

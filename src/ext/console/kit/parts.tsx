@@ -1,6 +1,6 @@
 import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
-import { formatDuration } from "../../../model/quantity_text.js";
-import type { Children, View } from "../../../server/views/view.js";
+import { formatDuration } from "../../../model/model.js";
+import type { Children, View } from "../../../server/pages/kit.js";
 
 /** How long ago or in how long, which the script counts on; the moment itself is its title. */
 export function Moment(props: {

@@ -1,9 +1,9 @@
 import type { DescService } from "@bufbuild/protobuf";
 import { denied } from "../../../domain/access/access_control.js";
-import type { Action } from "../../../model/access/access_table.js";
-import type { Answer } from "../../../server/listen/http_listener.js";
-import type { DescribeProvider } from "../../../server/pages/page_words.js";
-import type { Call } from "../../../service/pipeline/rpc_call.js";
+import type { Action } from "../../../model/access/access.js";
+import type { Answer } from "../../../server/kit.js";
+import type { DescribeProvider } from "../../../server/pages/kit.js";
+import type { Call } from "../../../service/service.js";
 import type { ConsoleSession } from "../sessions/console_sessions.js";
 
 /** A setting of the daemon as its page shows it. */

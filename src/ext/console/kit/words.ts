@@ -1,7 +1,6 @@
 import { Role } from "../../../gen/nexus/v1/access_pb.js";
 import { type Connection, ConnectionStatus, type Problem } from "../../../gen/nexus/v1/connection_pb.js";
-import type { ConnectionStatus as StateName } from "../../../model/connections/connection.js";
-import type { FailingReason } from "../../../model/connections/daemon_status.js";
+import type { FailingReason, ConnectionStatus as StateName } from "../../../model/connections/connections.js";
 import type { Tone } from "./parts.js";
 
 /** What a page says after an action, by the word in its address: nobody can put words of their own there. */

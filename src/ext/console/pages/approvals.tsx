@@ -1,8 +1,7 @@
 import { ApprovalService, type HeldRequest } from "../../../gen/nexus/v1/approval_pb.js";
-import { NotFound } from "../../../model/errors.js";
-import { formatBytes } from "../../../model/quantity_text.js";
-import type { Answer } from "../../../server/listen/http_listener.js";
-import { Facts } from "../../../server/views/view.js";
+import { formatBytes, NotFound } from "../../../model/model.js";
+import type { Answer } from "../../../server/kit.js";
+import { Facts } from "../../../server/pages/kit.js";
 import { consolePage, PostForm, seeOther } from "../kit/page.js";
 import { Empty, Go, Moment, Table } from "../kit/parts.js";
 import type { PageRequest } from "../kit/request.js";

@@ -1,6 +1,6 @@
 import { durationMs, type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { ActivityInterval, GetActivityResponse } from "../../../gen/nexus/v1/status_pb.js";
-import { formatCount } from "../../../model/quantity_text.js";
+import { formatCount } from "../../../model/model.js";
 import { isoOf, Table, utcOf } from "../kit/parts.js";
 
 const dayMs = 24 * 60 * 60_000;

@@ -1,8 +1,8 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { AccessService, Role } from "../../../gen/nexus/v1/access_pb.js";
-import { InvalidArgument } from "../../../model/errors.js";
-import type { Answer } from "../../../server/listen/http_listener.js";
-import { Area, Input, Select } from "../../../server/views/fields.js";
+import { InvalidArgument } from "../../../model/model.js";
+import type { Answer } from "../../../server/kit.js";
+import { Area, Input, Select } from "../../../server/pages/kit.js";
 import { CopyField } from "../kit/copy.js";
 import { fieldsOf, formErrors, formPage, type Sent } from "../kit/forms.js";
 import { consolePage, seeOther } from "../kit/page.js";

@@ -1,8 +1,8 @@
 import { parseArgs } from "node:util";
-import { commandGroup, defaultOf, type Setting } from "../../../config/settings.js";
+import { commandGroup, defaultOf, type Setting } from "../../../config/config.js";
 import { NotificationService } from "../../../gen/nexus/v1/notification_pb.js";
-import type { Answer } from "../../../server/listen/http_listener.js";
-import { Facts } from "../../../server/views/view.js";
+import type { Answer } from "../../../server/kit.js";
+import { Facts } from "../../../server/pages/kit.js";
 import { consolePage, PostForm } from "../kit/page.js";
 import { Chip, type Row, Table, Tabs } from "../kit/parts.js";
 import { type PageRequest, refuseUnless, type ShownSetting } from "../kit/request.js";

@@ -5,13 +5,11 @@ import {
   type ProviderTemplate,
   TokenEndpointAuthMethod,
 } from "../../../gen/nexus/v1/provider_pb.js";
-import { hasPrivateKey } from "../../../model/clients/client_proof.js";
-import { NotFound } from "../../../model/errors.js";
-import { isConsented } from "../../../model/providers/grant_type.js";
-import { profileSettings } from "../../../model/providers/profile_fields.js";
-import type { Answer } from "../../../server/listen/http_listener.js";
-import { Area, Input } from "../../../server/views/fields.js";
-import type { View } from "../../../server/views/view.js";
+import { hasPrivateKey } from "../../../model/credentials/credentials.js";
+import { NotFound } from "../../../model/model.js";
+import { isConsented, profileSettings } from "../../../model/providers/providers.js";
+import type { Answer } from "../../../server/kit.js";
+import { Area, Input, type View } from "../../../server/pages/kit.js";
 import { CopyField } from "../kit/copy.js";
 import { fieldsOf, formErrors, formPage, type MakeField, type Sent } from "../kit/forms.js";
 import { seeOther } from "../kit/page.js";

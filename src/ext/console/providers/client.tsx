@@ -5,20 +5,11 @@ import {
   TokenEndpointAuthMethod,
   type UpdateProviderRequestSchema,
 } from "../../../gen/nexus/v1/provider_pb.js";
-import {
-  grantedByFile,
-  hasPrivateKey,
-  hasSecretBesideJwt,
-  provesByFile,
-  provesByTls,
-  signsByKeyFile,
-} from "../../../model/clients/client_proof.js";
-import { InvalidArgument } from "../../../model/errors.js";
-import { profileSettings } from "../../../model/providers/profile_fields.js";
-import { counted } from "../../../model/quantity_text.js";
-import type { Answer } from "../../../server/listen/http_listener.js";
-import { Area, Input } from "../../../server/views/fields.js";
-import type { View } from "../../../server/views/view.js";
+import { grantedByFile, hasPrivateKey, hasSecretBesideJwt, provesByFile, provesByTls, signsByKeyFile } from "../../../model/credentials/credentials.js";
+import { counted, InvalidArgument } from "../../../model/model.js";
+import { profileSettings } from "../../../model/providers/providers.js";
+import type { Answer } from "../../../server/kit.js";
+import { Area, Input, type View } from "../../../server/pages/kit.js";
 import { fieldsOf, formErrors, formPage, type MakeField, type Sent } from "../kit/forms.js";
 import { seeOther } from "../kit/page.js";
 import { displayName } from "../kit/queries.js";

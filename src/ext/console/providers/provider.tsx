@@ -1,10 +1,10 @@
 import { ConnectionService, ConnectionStatus } from "../../../gen/nexus/v1/connection_pb.js";
 import { type Provider, ProviderService } from "../../../gen/nexus/v1/provider_pb.js";
 import type { FailingProvider } from "../../../gen/nexus/v1/status_pb.js";
-import type { FailingReason } from "../../../model/connections/daemon_status.js";
-import { counted } from "../../../model/quantity_text.js";
-import type { Answer } from "../../../server/listen/http_listener.js";
-import { Facts, Monogram, type View } from "../../../server/views/view.js";
+import type { FailingReason } from "../../../model/connections/connections.js";
+import { counted } from "../../../model/model.js";
+import type { Answer } from "../../../server/kit.js";
+import { Facts, Monogram, type View } from "../../../server/pages/kit.js";
 import { auditTable } from "../kit/audit_table.js";
 import { CopyField, Id } from "../kit/copy.js";
 import { Ask } from "../kit/forms.js";

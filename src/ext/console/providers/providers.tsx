@@ -1,11 +1,10 @@
 import { type Connection, ConnectionStatus } from "../../../gen/nexus/v1/connection_pb.js";
 import { AuthType, type Provider, ProviderService } from "../../../gen/nexus/v1/provider_pb.js";
 import type { FailingProvider, GetStatusResponse } from "../../../gen/nexus/v1/status_pb.js";
-import { isConsented, isUnattended } from "../../../model/providers/grant_type.js";
-import { profileSettings } from "../../../model/providers/profile_fields.js";
-import { formatCount } from "../../../model/quantity_text.js";
-import type { Answer } from "../../../server/listen/http_listener.js";
-import { Monogram, type View } from "../../../server/views/view.js";
+import { formatCount } from "../../../model/model.js";
+import { isConsented, isUnattended, profileSettings } from "../../../model/providers/providers.js";
+import type { Answer } from "../../../server/kit.js";
+import { Monogram, type View } from "../../../server/pages/kit.js";
 import { maxSorted } from "../connections/connections.js";
 import { consolePage } from "../kit/page.js";
 import { Chip, Empty, Go, Moment, pathWith, type Row, Search, Table } from "../kit/parts.js";

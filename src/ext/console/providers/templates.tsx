@@ -1,9 +1,7 @@
 import { ProviderService, type ProviderTemplate } from "../../../gen/nexus/v1/provider_pb.js";
-import { counted } from "../../../model/quantity_text.js";
-import { searchTemplates } from "../../../model/template_search.js";
-import type { Answer } from "../../../server/listen/http_listener.js";
-import { isWebUrl } from "../../../server/pages/page_words.js";
-import { Monogram } from "../../../server/views/view.js";
+import { counted, searchTemplates } from "../../../model/model.js";
+import type { Answer } from "../../../server/kit.js";
+import { isWebUrl, Monogram } from "../../../server/pages/kit.js";
 import { consolePage } from "../kit/page.js";
 import { Chip, pathWith, Search, Tabs } from "../kit/parts.js";
 import { allProviders } from "../kit/queries.js";

@@ -1,8 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { ConsoleService, CreateConsoleLinkResponseSchema } from "../../../gen/nexus/v1/console_pb.js";
-import { FailedPrecondition } from "../../../model/errors.js";
-import { defineService, type ServiceDefinition } from "../../../service/pipeline/service_definition.js";
+import { FailedPrecondition } from "../../../model/model.js";
+import { defineService, type ServiceDefinition } from "../../../service/service.js";
 import type { ConsoleSessions } from "./console_sessions.js";
 import { consoleLink } from "./console_url.js";
 

@@ -1,12 +1,7 @@
 import { hash, randomBytes } from "node:crypto";
-import type { AuditEventType } from "../../../model/access/audit_event.js";
-import { by } from "../../../model/access/audit_event.js";
-import { at, type Principal } from "../../../model/access/principal.js";
-import { ResourceExhausted } from "../../../model/errors.js";
-import { BoundedMap } from "../../../runtime/bounded_map.js";
-import type { Changes } from "../../../runtime/changes.js";
-import type { Clock } from "../../../runtime/clock.js";
-import { Secret } from "../../../runtime/secret.js";
+import { type AuditEventType, at, by, type Principal } from "../../../model/access/access.js";
+import { ResourceExhausted } from "../../../model/model.js";
+import { BoundedMap, type Changes, type Clock, Secret } from "../../../runtime/runtime.js";
 import type { Store } from "../../../store/store.js";
 
 /** A person who asked for a link is at the keyboard. */

@@ -1,4 +1,4 @@
-import type { ListenAddress } from "../../../model/listen_address.js";
+import type { ListenAddress } from "../../../model/model.js";
 
 /** Addresses of every interface: a browser of this machine comes by loopback. */
 const everywhere = ["0.0.0.0", "::"];

@@ -1,11 +1,9 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import type { DaemonState, DaemonStatus } from "../../../model/connections/daemon_status.js";
-import { counted, formatBytes, formatCount, formatDuration } from "../../../model/quantity_text.js";
-import type { Answer } from "../../../server/listen/http_listener.js";
-import { safeHeaders } from "../../../server/pages/pages.js";
-import { baseStyle } from "../../../server/views/tokens.js";
-import { CheckMark, document, type View } from "../../../server/views/view.js";
+import type { DaemonState, DaemonStatus } from "../../../model/connections/connections.js";
+import { counted, formatBytes, formatCount, formatDuration } from "../../../model/model.js";
+import type { Answer } from "../../../server/kit.js";
+import { baseStyle, CheckMark, document, safeHeaders, type View } from "../../../server/pages/kit.js";
 import { Card, isoOf, utcOf } from "../kit/parts.js";
 import { failingAdvice, states } from "../kit/words.js";
 

@@ -1,7 +1,11 @@
 import type { Token } from "../../../gen/nexus/v1/token_pb.js";
-import type { BodyHash } from "../../../strategies/apply_strategy.js";
-import { signedChunkForms } from "../../../strategies/aws_chunks.js";
-import { hashHeader, isPresigned, servicesOfS3 } from "../../../strategies/aws_sigv4.js";
+import {
+  type BodyHash,
+  hashHeader,
+  isPresigned,
+  servicesOfS3,
+  signedChunkForms,
+} from "../../../strategies/strategies.js";
 import type { Fields } from "./request_fields.js";
 
 /** How the body of a request is signed that streams; undefined where all of it must be at hand, since the credential is made of it. */

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Token } from "../../../gen/nexus/v1/token_pb.js";
-import { overriddenBy } from "../../../model/access/canonical_request.js";
-import { hashHeader, isPresigned } from "../../../strategies/aws_sigv4.js";
+import { overriddenBy } from "../../../model/access/access.js";
+import { hashHeader, isPresigned } from "../../../strategies/strategies.js";
 
 /** By their names in lower case; what came several times is joined. */
 export type Fields = Record<string, string>;

@@ -1,5 +1,4 @@
-import { usageFailure } from "../../../cli/shell/command_failure.js";
-import { printable } from "../../../cli/shell/text.js";
+import { printable, usageFailure } from "../../../cli/kit.js";
 
 /** Who and where the program is, and how it writes: nothing of these is a secret. */
 const passed =

@@ -1,7 +1,6 @@
 import { accessSync, constants, existsSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve, sep } from "node:path";
-import { usageFailure } from "../../../cli/shell/command_failure.js";
-import { printable } from "../../../cli/shell/text.js";
+import { printable, usageFailure } from "../../../cli/kit.js";
 
 /** What an isolated program may see, and what it must not see. All paths are absolute; they may lead through links. */
 export interface Places {

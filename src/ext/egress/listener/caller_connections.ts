@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import type { Principal } from "../../../model/access/principal.js";
+import type { Principal } from "../../../model/access/access.js";
 import { Problem } from "../proxy/problem.js";
 
 /** Bounds what each caller of the egress listener has open: a tunnel takes two descriptors of the daemon. */

@@ -6,11 +6,10 @@ import {
   type EgressSession as EgressSessionMessage,
   EgressSessionSchema,
 } from "../../../gen/nexus/v1/egress_pb.js";
-import type { Principal } from "../../../model/access/principal.js";
-import { type NexusError, Unavailable } from "../../../model/errors.js";
-import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
-import type { Clock } from "../../../runtime/clock.js";
-import type { Log } from "../../../runtime/log.js";
+import type { Principal } from "../../../model/access/access.js";
+import { type NexusError, Unavailable } from "../../../model/model.js";
+import type { ProviderProfile } from "../../../model/providers/providers.js";
+import type { Clock, Log } from "../../../runtime/runtime.js";
 import type { Store } from "../../../store/store.js";
 import { BodyBudget, maxHeldByAll, maxHeldByCaller } from "../proxy/body_budget.js";
 import { Credentials, isRefused } from "../proxy/credentials.js";

@@ -3,11 +3,9 @@ import { join } from "node:path";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { StartRefused } from "../../../daemon/extension.js";
 import { SealedRecordSchema } from "../../../gen/nexus/store/v1/records_pb.js";
-import type { Changes } from "../../../runtime/changes.js";
-import type { Clock } from "../../../runtime/clock.js";
-import type { Log } from "../../../runtime/log.js";
-import { Authority } from "../../../server/tls/authority.js";
-import { fromSealedMessage, toSealedMessage } from "../../../store/records/sealed_codec.js";
+import type { Changes, Clock, Log } from "../../../runtime/runtime.js";
+import { Authority } from "../../../server/kit.js";
+import { fromSealedMessage, toSealedMessage } from "../../../store/store.js";
 import type { Vault } from "../../../vault/vault.js";
 
 /** Callers keep the certificate in their images and secrets. */

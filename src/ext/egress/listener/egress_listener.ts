@@ -1,13 +1,15 @@
 import type { IncomingMessage } from "node:http";
 import type { Authenticate } from "../../../domain/access/presented_credentials.js";
-import { PermissionDenied, Unauthenticated } from "../../../model/errors.js";
-import type { ListenAddress } from "../../../model/listen_address.js";
-import type { Listener, ListenerPlace } from "../../../server/listen/listener.js";
-import { guardOf } from "../../../server/listen/listener_limits.js";
-import { StreamListener } from "../../../server/listen/stream_listener.js";
-import { peerOf } from "../../../server/sockets/peer.js";
-import { noteCredential } from "../../../server/sockets/socket_guard.js";
-import { WireError } from "../../../service/pipeline/wire_error.js";
+import { type ListenAddress, PermissionDenied, Unauthenticated } from "../../../model/model.js";
+import {
+  guardOf,
+  type Listener,
+  type ListenerPlace,
+  noteCredential,
+  peerOf,
+  StreamListener,
+} from "../../../server/kit.js";
+import { WireError } from "../../../service/service.js";
 import type { Dialer } from "../proxy/dial.js";
 import { Problem } from "../proxy/problem.js";
 import { EgressProxy, proxyCredentials } from "../proxy/proxy.js";

@@ -6,17 +6,12 @@ import {
   type MessageInitShape,
 } from "@bufbuild/protobuf";
 import type { CallOptions } from "@connectrpc/connect";
-import { callFailure } from "../../../cli/shell/call_failure.js";
-import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
+import { callFailure, type DaemonSession } from "../../../cli/kit.js";
 import { TokenService } from "../../../gen/nexus/v1/token_pb.js";
-import type { Principal } from "../../../model/access/principal.js";
-import { drawn, type StreamSink } from "../../../runtime/stream_sink.js";
-import { callerTrace } from "../../../server/callers/caller_trace.js";
-import { toConnectError } from "../../../server/connect/wire_answer.js";
-import type { BoundService } from "../../../service/pipeline/bound_service.js";
-import { toWireError } from "../../../service/pipeline/error_table.js";
-import { callerOf } from "../../../service/pipeline/rpc_call.js";
-import { WireError } from "../../../service/pipeline/wire_error.js";
+import type { Principal } from "../../../model/access/access.js";
+import { drawn, type StreamSink } from "../../../runtime/runtime.js";
+import { callerTrace, toConnectError } from "../../../server/kit.js";
+import { type BoundService, callerOf, toWireError, WireError } from "../../../service/service.js";
 
 const neverAborted = new AbortController().signal;
 

@@ -1,6 +1,6 @@
 import type { Core, RunningExtension } from "../../../daemon/extension.js";
 import type { EgressSession } from "../../../gen/nexus/v1/egress_pb.js";
-import { Descriptors } from "../../../server/sockets/descriptors.js";
+import { Descriptors } from "../../../server/kit.js";
 import { Dialer, trustedRoots } from "../proxy/dial.js";
 import { egressSettings } from "../proxy/egress_settings.js";
 import { CallerConnections } from "./caller_connections.js";

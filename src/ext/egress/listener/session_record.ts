@@ -1,9 +1,7 @@
-import { by } from "../../../model/access/audit_event.js";
-import type { Principal } from "../../../model/access/principal.js";
-import type { Clock } from "../../../runtime/clock.js";
-import type { Log } from "../../../runtime/log.js";
+import { by, type Principal } from "../../../model/access/access.js";
+import type { Clock, Log } from "../../../runtime/runtime.js";
 import type { Store } from "../../../store/store.js";
-import { LabelValues, type Metrics } from "../../../telemetry/metrics.js";
+import { LabelValues, type Metrics } from "../../../telemetry/telemetry.js";
 import type { NamedRoute, Route } from "../proxy/routes.js";
 import { SessionCounts } from "../sessions/session_counts.js";
 

@@ -2,16 +2,16 @@ import { randomBytes } from "node:crypto";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { authorize } from "../../../cli/credentials/authorized_request.js";
 import {
   answerTimeoutMs,
+  authorize,
+  CommandFailure,
+  type DaemonSession,
   refusalOf,
   refusalText,
   type ShownRequestInit,
   showRequest,
-} from "../../../cli/credentials/shown_request.js";
-import { CommandFailure } from "../../../cli/shell/command_failure.js";
-import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
+} from "../../../cli/kit.js";
 import {
   type AcquireTokenRequest,
   AcquireTokenRequestSchema,
@@ -20,10 +20,8 @@ import {
   ShownRequestSchema,
   type Token,
 } from "../../../gen/nexus/v1/token_pb.js";
-import { BoundedMap } from "../../../runtime/bounded_map.js";
-import { StrategyError } from "../../../strategies/apply_strategy.js";
-import { AwsChunks } from "../../../strategies/aws_chunks.js";
-import { strategyOfShape } from "../../../strategies/strategy_shapes.js";
+import { BoundedMap } from "../../../runtime/runtime.js";
+import { AwsChunks, StrategyError, strategyOfShape } from "../../../strategies/strategies.js";
 import { isInSignedChunks, streamedBody } from "../injection/aws_body.js";
 import { Mask } from "../injection/mask.js";
 import {

@@ -7,21 +7,24 @@ import {
   type SecureContext,
   type TLSSocket,
 } from "node:tls";
-import { type AddressRefusal, judgeAddress, judgeHost } from "../../../outbound/address_judge.js";
-import { lookupAll, type ResolvedAddress } from "../../../outbound/outbound_address.js";
-import { pinned } from "../../../outbound/outbound_socket.js";
-import type { ProviderNetworks } from "../../../outbound/provider_networks.js";
-import { connectToProxy, openTunnel } from "../../../outbound/proxy_tunnel.js";
-import { ready } from "../../../outbound/socket_ready.js";
 import {
+  type AddressRefusal,
+  connectToProxy,
+  judgeAddress,
+  judgeHost,
+  lookupAll,
   noWebProxies,
+  openTunnel,
+  type ProviderNetworks,
+  pinned,
+  type ResolvedAddress,
+  ready,
   type WebProxy,
   type WebProxySettings,
   webProxyFor,
-} from "../../../outbound/web_proxy.js";
-import type { BoundedMap } from "../../../runtime/bounded_map.js";
-import type { Clock } from "../../../runtime/clock.js";
-import { Descriptors } from "../../../server/sockets/descriptors.js";
+} from "../../../outbound/outbound.js";
+import type { BoundedMap, Clock } from "../../../runtime/runtime.js";
+import { Descriptors } from "../../../server/kit.js";
 
 export interface Origin {
   /** Canonical. */

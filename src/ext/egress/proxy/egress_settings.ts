@@ -1,8 +1,14 @@
-import { ExtensionSettings } from "../../../config/config.js";
-import { addresses } from "../../../config/kinds/address_kinds.js";
-import { count, type Kind, path, type SettingGroups, text } from "../../../config/kinds/setting_kinds.js";
-import type { SettingReader } from "../../../config/setting_reader.js";
-import { canonicalHost } from "../../../outbound/address_judge.js";
+import {
+  addresses,
+  count,
+  ExtensionSettings,
+  type Kind,
+  path,
+  type SettingGroups,
+  type SettingReader,
+  text,
+} from "../../../config/config.js";
+import { canonicalHost } from "../../../outbound/outbound.js";
 
 /** Where requests may go that are for no provider; a name may begin with `*.`. */
 export type EgressNetwork = "open" | "providers" | { readonly hosts: readonly string[] };

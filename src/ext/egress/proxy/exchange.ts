@@ -1,11 +1,11 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Token } from "../../../gen/nexus/v1/token_pb.js";
-import { refusesCredential } from "../../../model/credentials/refusal.js";
-import { traceIdOf } from "../../../model/tracing.js";
-import { reachWords } from "../../../outbound/network_words.js";
-import type { Authority } from "../../../server/tls/authority.js";
-import { StrategyError } from "../../../strategies/apply_strategy.js";
+import { refusesCredential } from "../../../model/credentials/credentials.js";
+import { traceIdOf } from "../../../model/model.js";
+import { reachWords } from "../../../outbound/outbound.js";
+import type { Authority } from "../../../server/kit.js";
+import { StrategyError } from "../../../strategies/strategies.js";
 import { streamedBody } from "../injection/aws_body.js";
 import type { Mask } from "../injection/mask.js";
 import {

@@ -6,13 +6,15 @@ import {
   echoesRequest,
   isCanonicalMethod,
   isMethodParameter,
+  isReadOnly,
+  isWithinMethods,
   overriddenBy,
+  queryOf,
   readingsOf,
-} from "../../../model/access/canonical_request.js";
-import { isReadOnly, isWithinMethods, readsOnly } from "../../../model/access/reading_requests.js";
-import { queryOf } from "../../../model/access/request_facts.js";
-import { Texts } from "../../../model/access/scope_restriction.js";
-import { canonicalHost } from "../../../outbound/address_judge.js";
+  readsOnly,
+  Texts,
+} from "../../../model/access/access.js";
+import { canonicalHost } from "../../../outbound/outbound.js";
 import type { Origin } from "./dial.js";
 import type { EgressNetwork } from "./egress_settings.js";
 import { Problem } from "./problem.js";

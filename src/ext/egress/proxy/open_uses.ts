@@ -1,6 +1,6 @@
 import { ConnectionStatus } from "../../../gen/nexus/v1/connection_pb.js";
 import type { WatchTokensResponse } from "../../../gen/nexus/v1/token_pb.js";
-import { type Clock, delay } from "../../../runtime/clock.js";
+import { type Clock, delay } from "../../../runtime/runtime.js";
 import type { NamedRoute } from "./routes.js";
 
 /** Of a daemon that is away, or starts again. */

@@ -9,9 +9,8 @@ import {
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { canonicalHost } from "../../../outbound/address_judge.js";
-import { reachWords } from "../../../outbound/network_words.js";
-import { limitPipelining, releaseConnection } from "../../../server/listen/pipelining.js";
+import { canonicalHost, reachWords } from "../../../outbound/outbound.js";
+import { limitPipelining, releaseConnection } from "../../../server/kit.js";
 import { framed, ofEnd } from "../injection/request_fields.js";
 import type { Dialer, Origin } from "./dial.js";
 import { Problem } from "./problem.js";

@@ -1,5 +1,5 @@
-import { canonicalPath, climbs } from "../../../model/access/canonical_request.js";
-import { canonicalHost } from "../../../outbound/address_judge.js";
+import { canonicalPath, climbs } from "../../../model/access/access.js";
+import { canonicalHost } from "../../../outbound/outbound.js";
 
 /** Where requests with a credential go. */
 interface Place {

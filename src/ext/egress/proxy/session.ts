@@ -3,10 +3,9 @@ import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } f
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import { canonicalHost } from "../../../outbound/address_judge.js";
-import { BoundedMap } from "../../../runtime/bounded_map.js";
-import { limitPipelining, releaseConnection } from "../../../server/listen/pipelining.js";
-import type { Leaf } from "../../../server/tls/authority.js";
+import { canonicalHost } from "../../../outbound/outbound.js";
+import { BoundedMap } from "../../../runtime/runtime.js";
+import { type Leaf, limitPipelining, releaseConnection } from "../../../server/kit.js";
 import type { Origin } from "./dial.js";
 import { Exchange, type SessionDeps } from "./exchange.js";
 import { type Incoming, judge } from "./judge.js";

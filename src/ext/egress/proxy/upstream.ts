@@ -10,7 +10,7 @@ import {
 import { Agent, request as requestTls } from "node:https";
 import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
-import { BoundedMap } from "../../../runtime/bounded_map.js";
+import { BoundedMap } from "../../../runtime/runtime.js";
 import { framed } from "../injection/request_fields.js";
 import { type Dialer, type Origin, type TlsSessions, timedOut } from "./dial.js";
 import type { RequestBody } from "./request_body.js";

@@ -6,9 +6,8 @@ import {
   ListEgressSessionsResponseSchema,
   ReportEgressSessionResponseSchema,
 } from "../../../gen/nexus/v1/egress_pb.js";
-import { BoundedMap } from "../../../runtime/bounded_map.js";
-import type { Clock } from "../../../runtime/clock.js";
-import { defineService, type ServiceDefinition } from "../../../service/pipeline/service_definition.js";
+import { BoundedMap, type Clock } from "../../../runtime/runtime.js";
+import { defineService, type ServiceDefinition } from "../../../service/service.js";
 
 const defaultMaxEntries = 100;
 /** A session that is not reported for so long has ended without a word; reports come four times as often. */

@@ -1,8 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
-import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
+import type { DaemonSession } from "../../../cli/kit.js";
 import { EgressSessionSchema } from "../../../gen/nexus/v1/egress_pb.js";
-import type { Clock, Timer } from "../../../runtime/clock.js";
+import type { Clock, Timer } from "../../../runtime/runtime.js";
 import type { EgressRecord } from "../proxy/exchange.js";
 
 const intervalMs = 15_000;

@@ -1,8 +1,12 @@
 import { Command } from "commander";
-import { type DaemonFlags, daemonCommand } from "../../../cli/shell/daemon_command.js";
-import { addNotes } from "../../../cli/shell/help.js";
-import type { Shell } from "../../../cli/shell/shell.js";
-import { formatAge, printable } from "../../../cli/shell/text.js";
+import {
+  addNotes,
+  type DaemonFlags,
+  daemonCommand,
+  formatAge,
+  printable,
+  type Shell,
+} from "../../../cli/kit.js";
 
 const maxEntries = 1_000;
 

@@ -16,18 +16,23 @@ import {
   type PageResponse,
   PageResponseSchema,
 } from "../../../gen/nexus/fleet/v1/fleet_pb.js";
-import type { Principal, PrincipalKind } from "../../../model/access/principal.js";
-import { onBehalfFrom, onBehalfMessage } from "../../../service/forwarding/on_behalf.js";
-import { bytesOf, statusOf } from "../../../service/forwarding/wire_status.js";
-import type { BoundMethod, BoundService, CallContext } from "../../../service/pipeline/bound_service.js";
-import { toWireError } from "../../../service/pipeline/error_table.js";
-import { rpcName } from "../../../service/pipeline/rpc_access.js";
+import type { Principal, PrincipalKind } from "../../../model/access/access.js";
 import {
+  type BoundMethod,
+  type BoundService,
+  bytesOf,
+  type CallContext,
+  codes,
   defineService,
+  onBehalfFrom,
+  onBehalfMessage,
+  rpcName,
   type ServiceDefinition,
   type ServiceImplementation,
-} from "../../../service/pipeline/service_definition.js";
-import { codes, WireError } from "../../../service/pipeline/wire_error.js";
+  statusOf,
+  toWireError,
+  WireError,
+} from "../../../service/service.js";
 
 /** `google.rpc.ErrorInfo` of a hub that was asked and does not lead. */
 export const notLeader = { reason: "NOT_LEADER", domain: "nexus.fleet.v1" } as const;

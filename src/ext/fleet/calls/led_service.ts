@@ -1,13 +1,16 @@
 import { fromBinary, type Message } from "@bufbuild/protobuf";
 import { Hub } from "../../../gen/nexus/rpc/v1/options_pb.js";
 import { AccessService, type CreateApiKeyRequest } from "../../../gen/nexus/v1/access_pb.js";
-import type { Principal } from "../../../model/access/principal.js";
-import { FailedPrecondition, NotFound, NotLeader } from "../../../model/errors.js";
-import { orElse } from "../../../service/forwarding/or_else.js";
-import { bytesOf } from "../../../service/forwarding/wire_status.js";
-import type { CallContext } from "../../../service/pipeline/bound_service.js";
-import { rpcName } from "../../../service/pipeline/rpc_access.js";
-import type { DefinedMethod, ServiceDefinition } from "../../../service/pipeline/service_definition.js";
+import type { Principal } from "../../../model/access/access.js";
+import { FailedPrecondition, NotFound, NotLeader } from "../../../model/model.js";
+import {
+  bytesOf,
+  type CallContext,
+  type DefinedMethod,
+  orElse,
+  rpcName,
+  type ServiceDefinition,
+} from "../../../service/service.js";
 
 /** Whether the caller of an RPC waits for a person. */
 export type Wait = "none" | "meant" | "over";

@@ -1,5 +1,5 @@
-import { Unavailable } from "../../../model/errors.js";
-import type { Clock } from "../../../runtime/clock.js";
+import { Unavailable } from "../../../model/model.js";
+import type { Clock } from "../../../runtime/runtime.js";
 import { type CommitWait, longCommitMs } from "../database/log/commit_wait.js";
 
 export interface WriteLimitDeps {

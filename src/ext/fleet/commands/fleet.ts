@@ -1,17 +1,13 @@
 import { resolve } from "node:path";
 import { Command } from "commander";
-import { formatFleet } from "../../../cli/daemon/fleet_text.js";
-import { CommandFailure } from "../../../cli/shell/command_failure.js";
-import { daemonCommand } from "../../../cli/shell/daemon_command.js";
-import { SettingOptions } from "../../../cli/shell/setting_options.js";
-import type { Shell } from "../../../cli/shell/shell.js";
-import { formatFields } from "../../../cli/shell/text.js";
-import { allSettings } from "../../../config/settings.js";
+import { CommandFailure, daemonCommand, formatFields, SettingOptions, type Shell } from "../../../cli/kit.js";
+import { allSettings } from "../../../config/config.js";
 import { type ExitCode, exitCodes } from "../../../core/exit_codes.js";
 import { tablesOf } from "../../../daemon/extension.js";
 import type { Migration } from "../database/migrations.js";
 import { loadFleetStoreConfig } from "../hub/fleet_settings.js";
 import type { InitReport } from "../hub/init_fleet.js";
+import { formatFleet } from "./fleet_text.js";
 
 const storeSettings = [
   "NEXUS_STORE_FILE",

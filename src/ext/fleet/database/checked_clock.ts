@@ -1,4 +1,4 @@
-import type { Clock, Timer } from "../../../runtime/clock.js";
+import type { Clock, Timer } from "../../../runtime/runtime.js";
 
 /** How long the reference's report is carried on by the monotonic clock, which stands still while a machine sleeps. */
 const youngMs = 12_000;

@@ -1,5 +1,4 @@
-import type { Clock } from "../../../runtime/clock.js";
-import type { Log } from "../../../runtime/log.js";
+import type { Clock, Log } from "../../../runtime/runtime.js";
 import type { CheckedClock, Reference } from "./checked_clock.js";
 import { maxClockOffsetMs } from "./verdict.js";
 

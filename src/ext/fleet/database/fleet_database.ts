@@ -1,5 +1,4 @@
-import type { Clock } from "../../../runtime/clock.js";
-import type { Log } from "../../../runtime/log.js";
+import type { Clock, Log } from "../../../runtime/runtime.js";
 import type { LogBatch, ReplicaPosition } from "../replication/log.js";
 import { Channel } from "./connection/channel.js";
 import { Connector } from "./connection/connector.js";

@@ -1,5 +1,4 @@
-import type { Timer } from "../../../runtime/clock.js";
-import type { Log } from "../../../runtime/log.js";
+import type { Log, Timer } from "../../../runtime/runtime.js";
 import type { Channel } from "./connection/channel.js";
 import { layout } from "./connection/layouts.js";
 

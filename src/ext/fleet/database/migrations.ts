@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { delay } from "../../../runtime/clock.js";
+import { delay } from "../../../runtime/runtime.js";
 import type { Connector } from "./connection/connector.js";
 import { FleetRefused } from "./connection/fleet_error.js";
 import { type Layout, layout, layouts, type TableLayout, tooNew, tooOld } from "./connection/layouts.js";

@@ -1,6 +1,5 @@
 import type { FleetRole } from "../../../gen/nexus/v1/status_pb.js";
-import type { Clock } from "../../../runtime/clock.js";
-import type { Log } from "../../../runtime/log.js";
+import type { Clock, Log } from "../../../runtime/runtime.js";
 import type { FleetDatabase } from "../database/fleet_database.js";
 import type { ReplicaStore } from "../replication/replica_store.js";
 

@@ -1,10 +1,18 @@
-import { ExtensionSettings, readDataDir, readEncryptionKey } from "../../../config/config.js";
-import { addresses } from "../../../config/kinds/address_kinds.js";
-import { count, path, type SettingGroups, text } from "../../../config/kinds/setting_kinds.js";
-import { SettingReader } from "../../../config/setting_reader.js";
-import { allSettings, type Flags } from "../../../config/settings.js";
-import { formatListenAddress, type ListenAddress } from "../../../model/listen_address.js";
-import { Secret } from "../../../runtime/secret.js";
+import {
+  addresses,
+  allSettings,
+  count,
+  ExtensionSettings,
+  type Flags,
+  path,
+  readDataDir,
+  readEncryptionKey,
+  type SettingGroups,
+  SettingReader,
+  text,
+} from "../../../config/config.js";
+import { formatListenAddress, type ListenAddress } from "../../../model/model.js";
+import { Secret } from "../../../runtime/runtime.js";
 
 /** The URL of the PostgreSQL, which may hold a password, or the file that holds it. */
 export type StoreAddress = { readonly url: Secret } | { readonly file: string };

@@ -1,12 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { markRestored } from "../../../domain/operations/restored_records.js";
 import type { TokenSpool } from "../../../domain/refresh/journal/token_spool.js";
-import type { AuditEvent } from "../../../model/access/audit_event.js";
-import { daemon } from "../../../model/access/principal.js";
-import type { SpoolOutcome } from "../../../model/connections/spooled_token_set.js";
-import { NotLeader, StoreFailed } from "../../../model/errors.js";
-import { type Clock, delay } from "../../../runtime/clock.js";
-import type { Log } from "../../../runtime/log.js";
+import { type AuditEvent, daemon } from "../../../model/access/access.js";
+import type { SpoolOutcome } from "../../../model/connections/connections.js";
+import { NotLeader, StoreFailed } from "../../../model/model.js";
+import { type Clock, delay, type Log } from "../../../runtime/runtime.js";
 import { FleetUnreachable } from "../database/connection/fleet_error.js";
 import type { Restored } from "../database/restored.js";
 import type { FleetSpool } from "../database/spool.js";

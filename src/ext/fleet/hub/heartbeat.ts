@@ -1,5 +1,4 @@
-import { type Clock, delay } from "../../../runtime/clock.js";
-import type { Log } from "../../../runtime/log.js";
+import { type Clock, delay, type Log } from "../../../runtime/runtime.js";
 import type { ClockCheck } from "../database/clock_check.js";
 import { FleetRefused } from "../database/connection/fleet_error.js";
 import { isOfServer } from "../database/connection/session.js";

@@ -1,6 +1,5 @@
 import type { LeaderTerm } from "../../../daemon/daemon_hub.js";
-import { type Clock, delay } from "../../../runtime/clock.js";
-import type { Log } from "../../../runtime/log.js";
+import { type Clock, delay, type Log } from "../../../runtime/runtime.js";
 import { FleetUnreachable } from "../database/connection/fleet_error.js";
 import type { FleetDatabase } from "../database/fleet_database.js";
 import type { Lease, LeaseHolder } from "../database/lease.js";

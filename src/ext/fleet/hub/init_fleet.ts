@@ -1,13 +1,15 @@
 import { mkdtempSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { openKeyCheck } from "../../../domain/operations/key_check.js";
-import type { Clock } from "../../../runtime/clock.js";
-import { lockDataFolder } from "../../../store/files/data_folder.js";
-import { refuseCopies } from "../../../store/files/refuse_copies.js";
-import type { ExtensionTable } from "../../../store/lmdb/table.js";
-import { Store, storeFileName } from "../../../store/store.js";
-import { KeyRingSource } from "../../../vault/key_source.js";
-import { Vault } from "../../../vault/vault.js";
+import type { Clock } from "../../../runtime/runtime.js";
+import {
+  type ExtensionTable,
+  lockDataFolder,
+  refuseCopies,
+  Store,
+  storeFileName,
+} from "../../../store/store.js";
+import { KeyRingSource, Vault } from "../../../vault/vault.js";
 import { Connector } from "../database/connection/connector.js";
 import { initialise, refuseFleet } from "../database/initialise.js";
 import { type Migration, migrate } from "../database/migrations.js";

@@ -1,6 +1,5 @@
-import type { ProviderReach } from "../../../outbound/provider_reach.js";
-import type { Clock } from "../../../runtime/clock.js";
-import type { Log } from "../../../runtime/log.js";
+import type { ProviderReach } from "../../../outbound/outbound.js";
+import type { Clock, Log } from "../../../runtime/runtime.js";
 import type { askHubs } from "../link/ask_hubs.js";
 import type { ReplicaStore } from "../replication/replica_store.js";
 import type { LeadGivenBack, LeadGivenBackFile } from "./lead_given_back.js";

@@ -1,12 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { readVersion } from "../../../config/version.js";
-import { type Clock, delay } from "../../../runtime/clock.js";
-import type { Log } from "../../../runtime/log.js";
+import { readVersion } from "../../../config/config.js";
+import { type Clock, delay, type Log } from "../../../runtime/runtime.js";
 import { type StoreOptions, storeFileName } from "../../../store/store.js";
-import { readSecretFile } from "../../../vault/secret_file.js";
-import type { Vault } from "../../../vault/vault.js";
+import { readSecretFile, type Vault } from "../../../vault/vault.js";
 import { FleetRefused, FleetUnreachable } from "../database/connection/fleet_error.js";
 import { layout } from "../database/connection/layouts.js";
 import { FleetDatabase } from "../database/fleet_database.js";

@@ -4,9 +4,8 @@ import {
   PageRequestSchema,
   type PageResponse,
 } from "../../../gen/nexus/fleet/v1/fleet_pb.js";
-import type { Answer } from "../../../server/listen/http_listener.js";
-import { splitTarget } from "../../../server/listen/http_listener.js";
-import type { BrowserRequest } from "../../../server/pages/browser_pages.js";
+import { type Answer, splitTarget } from "../../../server/kit.js";
+import type { BrowserRequest } from "../../../server/pages/kit.js";
 import type { PageAnswer } from "../calls/fleet_service.js";
 
 /** What a page of this daemon looks at; nothing else of a browser's headers travels. */

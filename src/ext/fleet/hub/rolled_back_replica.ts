@@ -1,12 +1,9 @@
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { isSucceededBy } from "../../../domain/refresh/journal/spool_recovery.js";
-import type { Connection } from "../../../model/connections/connection.js";
-import type { SpooledTokenSet } from "../../../model/connections/spooled_token_set.js";
-import type { Clock } from "../../../runtime/clock.js";
-import type { Log } from "../../../runtime/log.js";
-import { encodeSpooled } from "../../../store/records/spool_codec.js";
-import { type Store, storeFileName } from "../../../store/store.js";
+import type { Connection, SpooledTokenSet } from "../../../model/connections/connections.js";
+import type { Clock, Log } from "../../../runtime/runtime.js";
+import { encodeSpooled, type Store, storeFileName } from "../../../store/store.js";
 import type { FleetSpool } from "../database/spool.js";
 import { ReplicaStore } from "../replication/replica_store.js";
 

@@ -1,7 +1,5 @@
-import type { AuditEvent } from "../../../model/access/audit_event.js";
-import { daemon } from "../../../model/access/principal.js";
-import { type Clock, delay } from "../../../runtime/clock.js";
-import type { Log } from "../../../runtime/log.js";
+import { type AuditEvent, daemon } from "../../../model/access/access.js";
+import { type Clock, delay, type Log } from "../../../runtime/runtime.js";
 import type { Store } from "../../../store/store.js";
 import type { Hub } from "./hub.js";
 import type { LeaderHealthMonitor, LeadTrouble } from "./leader_health_monitor.js";

@@ -1,12 +1,8 @@
-import { daemon } from "../../../model/access/principal.js";
-import type { Limits } from "../../../model/limits.js";
-import type { ListenAddress } from "../../../model/listen_address.js";
-import type { Clock } from "../../../runtime/clock.js";
-import type { Log } from "../../../runtime/log.js";
-import { ApiListener } from "../../../server/api/api_listener.js";
-import type { Listener, OnUnexpected } from "../../../server/listen/listener.js";
-import { Descriptors } from "../../../server/sockets/descriptors.js";
-import type { BoundService } from "../../../service/pipeline/bound_service.js";
+import { daemon } from "../../../model/access/access.js";
+import type { Limits, ListenAddress } from "../../../model/model.js";
+import type { Clock, Log } from "../../../runtime/runtime.js";
+import { ApiListener, Descriptors, type Listener, type OnUnexpected } from "../../../server/kit.js";
+import type { BoundService } from "../../../service/service.js";
 import { type LinkKeys, LinkTls } from "./link_tls.js";
 
 /** What stands around the message of an agent when it is forwarded: its caller, the method, what protobuf adds. */

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { HeldRequest } from "../../../domain/access/request_rules.js";
 import type { HoldRequest, HoldRequestSchema } from "../../../gen/nexus/fleet/v1/fleet_pb.js";
-import type { Extent } from "../../../model/access/rules.js";
+import type { Extent } from "../../../model/access/access.js";
 
 /** A request that a person is asked about, for the hub that leads; without its caller. */
 export function holdMessage(held: HeldRequest): MessageInitShape<typeof HoldRequestSchema> {

@@ -1,7 +1,7 @@
 import { type Client, createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { FleetService } from "../../../gen/nexus/fleet/v1/fleet_pb.js";
-import { steady } from "../../../runtime/steady_sessions.js";
+import { steady } from "../../../runtime/runtime.js";
 import { connectToHub, type LinkKeys } from "./link_tls.js";
 
 /** The hub cannot be reached, so that nothing was sent. */

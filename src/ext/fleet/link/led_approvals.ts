@@ -1,8 +1,7 @@
 import type { AccessControl } from "../../../domain/access/access_control.js";
 import type { AskApprovers, HeldRequest } from "../../../domain/access/request_rules.js";
-import { NotFound, PermissionDenied, Unavailable } from "../../../model/errors.js";
-import { wireErrorOf } from "../../../service/forwarding/wire_status.js";
-import { codes, WireError } from "../../../service/pipeline/wire_error.js";
+import { NotFound, PermissionDenied, Unavailable } from "../../../model/model.js";
+import { codes, WireError, wireErrorOf } from "../../../service/service.js";
 import { callerOf, type FleetParts } from "../calls/fleet_service.js";
 import { heldFrom, holdMessage } from "./held_request.js";
 import type { LeaderCalls } from "./leader_calls.js";

@@ -1,6 +1,6 @@
 import { createServer, connect as openTls, type TLSSocket, type Server as TlsServer } from "node:tls";
-import type { ListenAddress } from "../../../model/listen_address.js";
-import type { Log } from "../../../runtime/log.js";
+import type { ListenAddress } from "../../../model/model.js";
+import type { Log } from "../../../runtime/runtime.js";
 
 /** The keys of the ring by which hubs know each other. */
 export interface LinkKeys {

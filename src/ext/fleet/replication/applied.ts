@@ -1,7 +1,12 @@
-import { type Databases, decodeCount, lmdbNames } from "../../../store/lmdb/databases.js";
-import { decodeConnection } from "../../../store/records/connection_codec.js";
-import { type CommittedChange, decodeChange } from "../../../store/records/log_codec.js";
-import { unlessUnreadable } from "../../../store/records/unreadable.js";
+import {
+  type CommittedChange,
+  type Databases,
+  decodeChange,
+  decodeConnection,
+  decodeCount,
+  lmdbNames,
+  unlessUnreadable,
+} from "../../../store/store.js";
 import type { LogBatch, RawWrite } from "./log.js";
 
 /** What batches of the log changed here, for those who hold some of it in memory. */

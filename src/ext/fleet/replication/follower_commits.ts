@@ -1,5 +1,5 @@
-import { NotLeader } from "../../../model/errors.js";
-import type { CommitParts, Commits } from "../../../store/commits.js";
+import { NotLeader } from "../../../model/model.js";
+import type { CommitParts, Commits } from "../../../store/store.js";
 import { type Applied, appliedOf } from "./applied.js";
 import type { LogBatch } from "./log.js";
 import { LogDiverged } from "./log_error.js";

@@ -1,8 +1,5 @@
-import { NotLeader } from "../../../model/errors.js";
-import { newId } from "../../../model/ids.js";
-import type { CommitParts, Commits, Ran } from "../../../store/commits.js";
-import { ABORT } from "../../../store/lmdb/databases.js";
-import type { Transaction } from "../../../store/transaction.js";
+import { NotLeader, newId } from "../../../model/model.js";
+import { ABORT, type CommitParts, type Commits, type Ran, type Transaction } from "../../../store/store.js";
 import type { CommitLog, LogBatch } from "./log.js";
 import { LogRefused } from "./log_error.js";
 import { Recorder } from "./recorder.js";

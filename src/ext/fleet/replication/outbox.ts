@@ -1,9 +1,16 @@
 import { join } from "node:path";
-import { newId } from "../../../model/ids.js";
-import { decodeCount, encodeCount, openRoot, openTable } from "../../../store/lmdb/databases.js";
-import { checkStoreFile, markClosed, markOpen } from "../../../store/lmdb/file_check.js";
-import type { StoreFailure } from "../../../store/lmdb/store_failure.js";
-import type { Table } from "../../../store/lmdb/table.js";
+import { newId } from "../../../model/model.js";
+import {
+  checkStoreFile,
+  decodeCount,
+  encodeCount,
+  markClosed,
+  markOpen,
+  openRoot,
+  openTable,
+  type StoreFailure,
+  type Table,
+} from "../../../store/store.js";
 import type { OutboxEntry } from "./outbox_codec.js";
 
 /** Name of the outbox's file in the data folder of a replica. */

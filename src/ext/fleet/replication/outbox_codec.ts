@@ -1,10 +1,15 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type OutboxRecord, OutboxRecordSchema } from "../../../gen/nexus/store/v1/replication_pb.js";
-import type { AuditEvent } from "../../../model/access/audit_event.js";
-import { daemon } from "../../../model/access/principal.js";
-import { type Databases, decodeCount, encodeCount } from "../../../store/lmdb/databases.js";
-import { decodeAuditRecord, eventOf, toAuditRecord } from "../../../store/records/audit_codec.js";
-import type { Transaction } from "../../../store/transaction.js";
+import { type AuditEvent, daemon } from "../../../model/access/access.js";
+import {
+  type Databases,
+  decodeAuditRecord,
+  decodeCount,
+  encodeCount,
+  eventOf,
+  type Transaction,
+  toAuditRecord,
+} from "../../../store/store.js";
 
 /** One thing that was put on record, on its way to the leader. */
 export interface OutboxEntry {

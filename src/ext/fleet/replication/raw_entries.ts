@@ -1,8 +1,12 @@
 import { renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { syncFolder } from "../../../store/files/sync_folder.js";
-import { type Databases, openDatabases, openRawTables } from "../../../store/lmdb/databases.js";
-import type { ExtensionTable } from "../../../store/lmdb/table.js";
+import {
+  type Databases,
+  type ExtensionTable,
+  openDatabases,
+  openRawTables,
+  syncFolder,
+} from "../../../store/store.js";
 import type { RawWrite, ReplicaPosition } from "./log.js";
 import { isLocal, putRaw, writePosition } from "./replica.js";
 

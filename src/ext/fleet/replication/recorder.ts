@@ -1,11 +1,12 @@
 import {
   type Databases,
+  type Key,
   keyedByBytes,
   keyValueToBuffer,
   lmdbNames,
+  type Table,
   tableNames,
-} from "../../../store/lmdb/databases.js";
-import type { Key, Table } from "../../../store/lmdb/table.js";
+} from "../../../store/store.js";
 import type { RawWrite } from "./log.js";
 
 type Writes = Map<string, RawWrite>;

@@ -1,9 +1,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ReplicaRecordSchema } from "../../../gen/nexus/store/v1/replication_pb.js";
-import { type Databases, openRawTables } from "../../../store/lmdb/databases.js";
-import { StoreDamaged } from "../../../store/lmdb/store_error.js";
-import type { Table } from "../../../store/lmdb/table.js";
-import { replicaKey } from "../../../store/replica_mark.js";
+import { type Databases, openRawTables, replicaKey, StoreDamaged, type Table } from "../../../store/store.js";
 import type { LogBatch, RawWrite, ReplicaPosition } from "./log.js";
 import { LogDiverged } from "./log_error.js";
 

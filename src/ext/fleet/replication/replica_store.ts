@@ -1,8 +1,13 @@
 import { dirname } from "node:path";
-import type { Databases } from "../../../store/lmdb/databases.js";
-import type { ExtensionTable } from "../../../store/lmdb/table.js";
-import type { Recording } from "../../../store/recording.js";
-import { Store, type StoreOptions, type StoreRole, storeFileName } from "../../../store/store.js";
+import {
+  type Databases,
+  type ExtensionTable,
+  type Recording,
+  Store,
+  type StoreOptions,
+  type StoreRole,
+  storeFileName,
+} from "../../../store/store.js";
 import type { Applied } from "./applied.js";
 import { FollowerCommits } from "./follower_commits.js";
 import { LeaderCommits } from "./leader_commits.js";

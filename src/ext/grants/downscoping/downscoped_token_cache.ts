@@ -1,6 +1,5 @@
 import type { CurrentToken } from "../../../domain/credentials/credential_reader.js";
-import { BoundedMap } from "../../../runtime/bounded_map.js";
-import type { Changes } from "../../../runtime/changes.js";
+import { BoundedMap, type Changes } from "../../../runtime/runtime.js";
 import type { Actor } from "../token_exchange.js";
 
 /** What a downscoped token was made of, and for whom. */

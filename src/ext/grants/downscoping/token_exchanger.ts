@@ -1,7 +1,7 @@
 import { GrantMoved } from "../../../domain/token_endpoint/token_endpoint_client.js";
 import type { DownscopingParts, TokenTarget } from "../../../domain/tokens/downscoping.js";
-import type { Connection } from "../../../model/connections/connection.js";
-import { isBound, type TokenSet } from "../../../model/credentials/credential.js";
+import type { Connection } from "../../../model/connections/connections.js";
+import { isBound, type TokenSet } from "../../../model/credentials/credentials.js";
 import {
   DataLoss,
   FailedPrecondition,
@@ -9,13 +9,16 @@ import {
   type NexusError,
   NotLeader,
   Unavailable,
-} from "../../../model/errors.js";
-import { plainOAuth2 } from "../../../model/providers/profile_fields.js";
-import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
-import { GrantFailure } from "../../../oauth/failure.js";
-import { type MintedToken, mint, sendGrantRequest } from "../../../oauth/grants/minted_token.js";
-import type { Renewal } from "../../../oauth/grants/renewal.js";
-import type { Secret } from "../../../runtime/secret.js";
+} from "../../../model/model.js";
+import { type ProviderProfile, plainOAuth2 } from "../../../model/providers/providers.js";
+import {
+  GrantFailure,
+  type MintedToken,
+  mint,
+  type Renewal,
+  sendGrantRequest,
+} from "../../../oauth/oauth.js";
+import type { Secret } from "../../../runtime/runtime.js";
 import { githubApp } from "../github_app.js";
 import { jwtBearerGrantType } from "../jwt_bearer.js";
 import { exchangeToken, type TokenExchangeGrant } from "../token_exchange.js";

@@ -1,8 +1,8 @@
 import type { TokenTarget } from "../../../domain/tokens/downscoping.js";
-import type { Connection } from "../../../model/connections/connection.js";
-import type { TokenSet } from "../../../model/credentials/credential.js";
-import { FailedPrecondition, InvalidArgument } from "../../../model/errors.js";
-import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
+import type { Connection } from "../../../model/connections/connections.js";
+import type { TokenSet } from "../../../model/credentials/credentials.js";
+import { FailedPrecondition, InvalidArgument } from "../../../model/model.js";
+import type { ProviderProfile } from "../../../model/providers/providers.js";
 import { downscopedInstallation } from "../github_app.js";
 
 /** For the audit: `audience=https://api.example scope=read write`, the same in whatever order scopes are named. */

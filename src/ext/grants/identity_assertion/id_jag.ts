@@ -1,10 +1,14 @@
 import type { TokenTarget } from "../../../domain/tokens/downscoping.js";
-import { clientAuthentication } from "../../../oauth/client_authentication.js";
-import { GrantFailure } from "../../../oauth/failure.js";
-import { type MintedToken, mint, sendGrantRequest } from "../../../oauth/grants/minted_token.js";
-import type { Renewal } from "../../../oauth/grants/renewal.js";
-import { noAccessToken } from "../../../oauth/token_response.js";
-import type { Secret } from "../../../runtime/secret.js";
+import {
+  clientAuthentication,
+  GrantFailure,
+  type MintedToken,
+  mint,
+  noAccessToken,
+  type Renewal,
+  sendGrantRequest,
+} from "../../../oauth/oauth.js";
+import type { Secret } from "../../../runtime/runtime.js";
 import { jwtBearerGrantType } from "../jwt_bearer.js";
 import { sendTokenExchange, tokenTypes } from "../token_exchange.js";
 

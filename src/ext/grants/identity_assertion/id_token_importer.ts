@@ -1,16 +1,12 @@
 import { refuseMoreConnections, refuseTakenLabel } from "../../../domain/connections/state/quotas.js";
 import type { GrantParts, IdTokenImport } from "../../../domain/token_endpoint/grant_type.js";
-import { by } from "../../../model/access/audit_event.js";
-import type { Principal } from "../../../model/access/principal.js";
-import { type Connection, isLive } from "../../../model/connections/connection.js";
-import { newConnection } from "../../../model/connections/new_connection.js";
-import { InvalidArgument, NotFound } from "../../../model/errors.js";
-import { newId } from "../../../model/ids.js";
-import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
-import { IdTokenError } from "../../../oauth/id_token.js";
-import { claimsOf, jwtExpiryMs } from "../../../oauth/jwt.js";
-import { Secret } from "../../../runtime/secret.js";
-import type { Transaction } from "../../../store/transaction.js";
+import { by, type Principal } from "../../../model/access/access.js";
+import { type Connection, isLive, newConnection } from "../../../model/connections/connections.js";
+import { InvalidArgument, NotFound, newId } from "../../../model/model.js";
+import type { ProviderProfile } from "../../../model/providers/providers.js";
+import { claimsOf, IdTokenError, jwtExpiryMs } from "../../../oauth/oauth.js";
+import { Secret } from "../../../runtime/runtime.js";
+import type { Transaction } from "../../../store/store.js";
 
 /**
  * Makes connections of id_tokens alone, of people who signed in elsewhere. They are taken at the word of anyone who imports them: the

@@ -1,6 +1,6 @@
 import type { GrantParts, GrantType, TokenSource } from "../../../domain/token_endpoint/grant_type.js";
-import { namePattern } from "../../../model/providers/provider_profile.js";
-import { GrantFailure } from "../../../oauth/failure.js";
+import { namePattern } from "../../../model/providers/providers.js";
+import { GrantFailure } from "../../../oauth/oauth.js";
 import { presentIdJag } from "./id_jag.js";
 import { IdTokenImporter } from "./id_token_importer.js";
 import { IdentityAssertions } from "./identity_assertions.js";

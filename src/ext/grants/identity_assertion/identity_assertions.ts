@@ -1,13 +1,9 @@
 import { RequestSlots } from "../../../domain/refresh/request_slots.js";
 import type { GrantParts, RefreshRequest } from "../../../domain/token_endpoint/grant_type.js";
-import type { TokenSet } from "../../../model/credentials/credential.js";
-import { NexusError } from "../../../model/errors.js";
-import { GrantFailure } from "../../../oauth/failure.js";
-import { IdentityRequired } from "../../../oauth/grants/identity_required.js";
-import type { MintedToken } from "../../../oauth/grants/minted_token.js";
-import { jwtExpiryMs } from "../../../oauth/jwt.js";
-import { BoundedMap } from "../../../runtime/bounded_map.js";
-import type { Secret } from "../../../runtime/secret.js";
+import type { TokenSet } from "../../../model/credentials/credentials.js";
+import { NexusError } from "../../../model/model.js";
+import { GrantFailure, IdentityRequired, jwtExpiryMs, type MintedToken } from "../../../oauth/oauth.js";
+import { BoundedMap, type Secret } from "../../../runtime/runtime.js";
 import { requestIdJag } from "./id_jag.js";
 import type { IdentitySubject, IdentitySubjects } from "./identity_subjects.js";
 

@@ -1,14 +1,9 @@
 import type { CredentialVault } from "../../../domain/credentials/credential_vault.js";
-import type { Connection } from "../../../model/connections/connection.js";
-import type { UserAccount } from "../../../model/connections/connection_name.js";
-import { grantBinding } from "../../../model/connections/grant_binding.js";
-import { DataLoss } from "../../../model/errors.js";
-import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
-import { GrantFailure } from "../../../oauth/failure.js";
-import { IdentityRequired } from "../../../oauth/grants/identity_required.js";
-import { claimsOf } from "../../../oauth/jwt.js";
-import type { Clock } from "../../../runtime/clock.js";
-import type { Secret } from "../../../runtime/secret.js";
+import { type Connection, grantBinding, type UserAccount } from "../../../model/connections/connections.js";
+import { DataLoss } from "../../../model/model.js";
+import type { ProviderProfile } from "../../../model/providers/providers.js";
+import { claimsOf, GrantFailure, IdentityRequired } from "../../../oauth/oauth.js";
+import type { Clock, Secret } from "../../../runtime/runtime.js";
 import type { Store } from "../../../store/store.js";
 
 /** Who stands behind a connection: a person, signed in at an identity provider. */

@@ -1,6 +1,4 @@
-import { type Backoff, fullJitterMs } from "../../../runtime/backoff.js";
-import { type Clock, delay } from "../../../runtime/clock.js";
-import type { Log } from "../../../runtime/log.js";
+import { type Backoff, type Clock, delay, fullJitterMs, type Log } from "../../../runtime/runtime.js";
 import { type KubernetesApi, KubernetesError } from "./kubernetes_api.js";
 import type { ObjectPlace } from "./object_path.js";
 import type { KubernetesObject } from "./objects.js";

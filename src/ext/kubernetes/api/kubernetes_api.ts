@@ -2,9 +2,8 @@ import { readFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { Agent, request as sendRequest } from "node:https";
 import { json, text as readAll } from "node:stream/consumers";
-import type { JsonObject } from "../../../model/json.js";
-import type { Clock } from "../../../runtime/clock.js";
-import { Secret } from "../../../runtime/secret.js";
+import type { JsonObject } from "../../../model/model.js";
+import { type Clock, Secret } from "../../../runtime/runtime.js";
 import { type ObjectPlace, pathOf, selectorOf } from "./object_path.js";
 import type { KubernetesObject } from "./objects.js";
 

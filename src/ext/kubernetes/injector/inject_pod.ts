@@ -1,5 +1,4 @@
-import type { JsonObject } from "../../../model/json.js";
-import { suggestions } from "../../../model/suggestions.js";
+import { type JsonObject, suggestions } from "../../../model/model.js";
 import type { Container, Pod, Variable } from "./pod.js";
 import {
   agentMount,

@@ -1,12 +1,15 @@
 import type { IncomingMessage } from "node:http";
 import type { Server as TlsServer } from "node:tls";
-import { defaultLimits } from "../../../model/limits.js";
-import { type Clock, delay, setDeadline } from "../../../runtime/clock.js";
-import type { Log } from "../../../runtime/log.js";
-import { type Answer, HttpListener } from "../../../server/listen/http_listener.js";
-import type { ServerCertificate } from "../../../server/tls/authority.js";
-import { ListenerTls } from "../../../server/tls/tls_listener.js";
-import { readPair, type TlsPair } from "../../../server/tls/tls_pair.js";
+import { defaultLimits } from "../../../model/model.js";
+import { type Clock, delay, type Log, setDeadline } from "../../../runtime/runtime.js";
+import {
+  type Answer,
+  HttpListener,
+  ListenerTls,
+  readPair,
+  type ServerCertificate,
+  type TlsPair,
+} from "../../../server/kit.js";
 import { type Injection, injectPod } from "./inject_pod.js";
 import type { Pod } from "./pod.js";
 import type { InjectorOptions } from "./sidecar.js";

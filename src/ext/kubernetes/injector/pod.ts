@@ -1,4 +1,4 @@
-import type { JsonObject } from "../../../model/json.js";
+import type { JsonObject } from "../../../model/model.js";
 import type { KubernetesObject } from "../api/objects.js";
 
 export interface Variable {

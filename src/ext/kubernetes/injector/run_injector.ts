@@ -1,8 +1,7 @@
 import { readFileSync } from "node:fs";
-import { CommandFailure, usageFailure } from "../../../cli/shell/command_failure.js";
-import type { Shell } from "../../../cli/shell/shell.js";
+import { CommandFailure, type Shell, usageFailure } from "../../../cli/kit.js";
 import { exitCodes } from "../../../core/exit_codes.js";
-import { createLogger } from "../../../telemetry/logger.js";
+import { createLogger } from "../../../telemetry/telemetry.js";
 import { KubernetesApi } from "../api/kubernetes_api.js";
 import { Injector } from "./injector.js";
 import type { InjectorOptions } from "./sidecar.js";

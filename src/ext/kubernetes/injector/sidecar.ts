@@ -1,4 +1,4 @@
-import type { JsonObject } from "../../../model/json.js";
+import type { JsonObject } from "../../../model/model.js";
 import type { Container, Variable } from "./pod.js";
 
 /**

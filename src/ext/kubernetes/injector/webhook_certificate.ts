@@ -1,8 +1,7 @@
 import { X509Certificate } from "node:crypto";
-import type { JsonObject } from "../../../model/json.js";
-import type { Clock } from "../../../runtime/clock.js";
-import type { Log } from "../../../runtime/log.js";
-import { type ServerCertificate, serverCertificate } from "../../../server/tls/authority.js";
+import type { JsonObject } from "../../../model/model.js";
+import type { Clock, Log } from "../../../runtime/runtime.js";
+import { type ServerCertificate, serverCertificate } from "../../../server/kit.js";
 import { Informer } from "../api/informer.js";
 import { type KubernetesApi, KubernetesError } from "../api/kubernetes_api.js";
 import type { KubernetesObject, SecretObject } from "../api/objects.js";

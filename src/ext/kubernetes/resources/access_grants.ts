@@ -1,7 +1,10 @@
 import { createHash } from "node:crypto";
-import { Policy, type PolicyBinding } from "../../../model/access/policy.js";
-import { restrictionViolations } from "../../../model/access/scope_restriction.js";
-import { serviceAccountPrincipal } from "../../../model/access/service_account.js";
+import {
+  Policy,
+  type PolicyBinding,
+  restrictionViolations,
+  serviceAccountPrincipal,
+} from "../../../model/access/access.js";
 import { keyOf } from "../api/informer.js";
 import type { AccessGrantObject, Verdict } from "./custom_objects.js";
 

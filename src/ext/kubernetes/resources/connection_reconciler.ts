@@ -1,10 +1,9 @@
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { type Connection, ConnectionService, ConnectionStatus } from "../../../gen/nexus/v1/connection_pb.js";
 import { type ConsentRequired, type Token, TokenService } from "../../../gen/nexus/v1/token_pb.js";
-import { serviceAccountPrincipal } from "../../../model/access/service_account.js";
-import type { Clock } from "../../../runtime/clock.js";
-import type { Call } from "../../../service/pipeline/rpc_call.js";
-import { codes, WireError } from "../../../service/pipeline/wire_error.js";
+import { serviceAccountPrincipal } from "../../../model/access/access.js";
+import type { Clock } from "../../../runtime/runtime.js";
+import { type Call, codes, WireError } from "../../../service/service.js";
 import { keyOf } from "../api/informer.js";
 import type { ConnectionObject, Verdict } from "./custom_objects.js";
 import { given, type ObjectStatus } from "./object_status.js";

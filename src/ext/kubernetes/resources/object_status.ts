@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
-import type { JsonObject, JsonValue } from "../../../model/json.js";
-import type { Clock } from "../../../runtime/clock.js";
+import type { JsonObject, JsonValue } from "../../../model/model.js";
+import type { Clock } from "../../../runtime/runtime.js";
 import type { KubernetesApi } from "../api/kubernetes_api.js";
 import { apiVersion, type Condition, type CustomObject, finalizer, type Verdict } from "./custom_objects.js";
 

@@ -1,8 +1,7 @@
 import { type Core, type RunningExtension, StartRefused } from "../../../daemon/extension.js";
-import type { Clock } from "../../../runtime/clock.js";
-import type { Routes } from "../../../server/listen/http_message.js";
-import type { BoundService } from "../../../service/pipeline/bound_service.js";
-import { type Call, callerOf } from "../../../service/pipeline/rpc_call.js";
+import type { Clock } from "../../../runtime/runtime.js";
+import type { Routes } from "../../../server/kit.js";
+import { type BoundService, type Call, callerOf } from "../../../service/service.js";
 import { Informer } from "../api/informer.js";
 import { KubernetesApi } from "../api/kubernetes_api.js";
 import type { KubernetesObject } from "../api/objects.js";

@@ -1,10 +1,8 @@
 import type { Core } from "../../../daemon/extension.js";
-import { DocumentError } from "../../../document/document_error.js";
-import { daemon } from "../../../model/access/principal.js";
-import type { Connection } from "../../../model/connections/connection.js";
-import { NexusError } from "../../../model/errors.js";
-import type { JsonObject, JsonValue } from "../../../model/json.js";
-import { isJsonObject } from "../../../model/json_fields.js";
+import { DocumentError } from "../../../document/document.js";
+import { daemon } from "../../../model/access/access.js";
+import type { Connection } from "../../../model/connections/connections.js";
+import { isJsonObject, type JsonObject, type JsonValue, NexusError } from "../../../model/model.js";
 import type { KubernetesApi } from "../api/kubernetes_api.js";
 import type { SecretObject } from "../api/objects.js";
 import type { ProviderObject, Verdict } from "./custom_objects.js";

@@ -1,7 +1,12 @@
-import { type Backoff, retryDelayMs } from "../../../runtime/backoff.js";
-import type { Clock } from "../../../runtime/clock.js";
-import { DueTimes, type DueWork, DueWorker } from "../../../runtime/due_worker.js";
-import type { Log } from "../../../runtime/log.js";
+import {
+  type Backoff,
+  type Clock,
+  DueTimes,
+  type DueWork,
+  DueWorker,
+  type Log,
+  retryDelayMs,
+} from "../../../runtime/runtime.js";
 
 export interface ReconcileQueueDeps {
   /** Brings the daemon and the status of an object to what its spec says. @returns when to look again, in milliseconds */

@@ -1,7 +1,6 @@
-import { CommandFailure } from "../../../cli/shell/command_failure.js";
-import type { Shell } from "../../../cli/shell/shell.js";
+import { CommandFailure, type Shell } from "../../../cli/kit.js";
 import { exitCodes } from "../../../core/exit_codes.js";
-import { counted } from "../../../model/quantity_text.js";
+import { counted } from "../../../model/model.js";
 import { KubernetesApi, KubernetesError } from "../api/kubernetes_api.js";
 import { apiVersion, type CustomObject, finalizer } from "./custom_objects.js";
 

@@ -1,5 +1,5 @@
 import type { Token } from "../../../gen/nexus/v1/token_pb.js";
-import type { JsonValue } from "../../../model/json.js";
+import type { JsonValue } from "../../../model/model.js";
 import type { KubernetesApi } from "../api/kubernetes_api.js";
 import type { KubernetesObject } from "../api/objects.js";
 import { apiVersion, type ConnectionObject, type Verdict } from "./custom_objects.js";

@@ -1,7 +1,5 @@
 import { Command } from "commander";
-import { addDaemonFlags } from "../../../cli/shell/daemon_command.js";
-import { addNotes } from "../../../cli/shell/help.js";
-import type { Shell } from "../../../cli/shell/shell.js";
+import { addDaemonFlags, addNotes, type Shell } from "../../../cli/kit.js";
 import type { ApplyFlags, ExportFlags, PlanFlags } from "./manifest_run.js";
 
 const notes = [

@@ -1,27 +1,35 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { stringify } from "yaml";
-import { Catalogue } from "../../../catalogue/catalogue.js";
-import { CatalogueError } from "../../../catalogue/catalogue_error.js";
-import { allProviders } from "../../../cli/providers/provider_key.js";
-import { printWarnings } from "../../../cli/providers/provider_words.js";
-import { CommandFailure, usageFailure } from "../../../cli/shell/command_failure.js";
-import { confirm } from "../../../cli/shell/confirm.js";
-import { type DaemonFlags, type DaemonSession, withDaemon } from "../../../cli/shell/daemon_command.js";
-import { readText, usable } from "../../../cli/shell/files.js";
-import type { Shell } from "../../../cli/shell/shell.js";
-import { printable, shellWord } from "../../../cli/shell/text.js";
-import { withProgress } from "../../../cli/terminal/progress.js";
+import { Catalogue, CatalogueError } from "../../../catalogue/catalogue.js";
+import {
+  allProviders,
+  CommandFailure,
+  confirm,
+  type DaemonFlags,
+  type DaemonSession,
+  printable,
+  printWarnings,
+  readText,
+  type Shell,
+  shellWord,
+  usable,
+  usageFailure,
+  withDaemon,
+  withProgress,
+} from "../../../cli/kit.js";
 import { driftExitCode, exitCodes } from "../../../core/exit_codes.js";
-import { DocumentError, type DocumentViolation } from "../../../document/document_error.js";
+import { DocumentError, type DocumentViolation } from "../../../document/document.js";
 import { GrantTypes, grantViolations } from "../../../domain/token_endpoint/grant_types.js";
-import type { JsonObject, JsonValue } from "../../../model/json.js";
-import { isJsonObject } from "../../../model/json_fields.js";
-import { defaultStrategyOf } from "../../../model/providers/contract_strategy.js";
-import { oauth2Fields, profileMessage, profileSettings } from "../../../model/providers/profile_fields.js";
-import { givenSettings } from "../../../model/providers/profile_json.js";
-import type { ProviderSettings } from "../../../model/providers/provider_profile.js";
-import { counted } from "../../../model/quantity_text.js";
+import { counted, isJsonObject, type JsonObject, type JsonValue } from "../../../model/model.js";
+import {
+  defaultStrategyOf,
+  givenSettings,
+  oauth2Fields,
+  type ProviderSettings,
+  profileMessage,
+  profileSettings,
+} from "../../../model/providers/providers.js";
 import { applyPlan, type ProfileTarget } from "../apply.js";
 import { meaningfulParams } from "../differences.js";
 import { type Manifest, readManifest } from "../manifest.js";

@@ -1,5 +1,5 @@
-import { printable } from "../../../cli/shell/text.js";
-import type { JsonValue } from "../../../model/json.js";
+import { printable } from "../../../cli/kit.js";
+import type { JsonValue } from "../../../model/model.js";
 import type { Difference } from "../differences.js";
 import { hasDrift, type Plan, type PlannedChange } from "../plan.js";
 

@@ -1,6 +1,5 @@
 import { STATUS_CODES } from "node:http";
-import type { ApiAnswer } from "../../../cli/shell/http_request.js";
-import { printable } from "../../../cli/shell/text.js";
+import { type ApiAnswer, printable } from "../../../cli/kit.js";
 import { lookAheadBytes, type Redaction } from "./redaction.js";
 
 /** Headers that help a model to go on; cookies and the rest are of no use to it. */

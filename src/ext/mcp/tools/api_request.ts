@@ -1,16 +1,15 @@
-import { apiUrl, checkHeaders, parseMethod } from "../../../cli/credentials/api_arguments.js";
-import { type ApiRequest, apiBaseUrlOf } from "../../../cli/credentials/authorized_request.js";
-import { usageFailure } from "../../../cli/shell/command_failure.js";
-import { printable } from "../../../cli/shell/text.js";
-import { readVersion } from "../../../config/version.js";
-import type { Provider } from "../../../gen/nexus/v1/provider_pb.js";
 import {
-  climbs,
-  decodingsOf,
-  overriddenBy,
-  readingsOf,
-  withHyphens,
-} from "../../../model/access/canonical_request.js";
+  type ApiRequest,
+  apiBaseUrlOf,
+  apiUrl,
+  checkHeaders,
+  parseMethod,
+  printable,
+  usageFailure,
+} from "../../../cli/kit.js";
+import { readVersion } from "../../../config/config.js";
+import type { Provider } from "../../../gen/nexus/v1/provider_pb.js";
+import { climbs, decodingsOf, overriddenBy, readingsOf, withHyphens } from "../../../model/access/access.js";
 import { type McpPolicy, refuseHost, refuseMethod, refuseWriting } from "./mcp_policy.js";
 
 /** What a model says of a request. */

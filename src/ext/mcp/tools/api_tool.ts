@@ -1,17 +1,21 @@
-import { type ApiRequest, authorize, wantedNonce } from "../../../cli/credentials/authorized_request.js";
 import {
+  type ApiAnswer,
+  type ApiRequest,
   answerTimeoutMs,
+  authorize,
+  CommandFailure,
+  type DaemonSession,
+  findProvider,
   refusalOf,
   refusalText,
   type ShownRequestInit,
+  sendToApi,
   showRequest,
-} from "../../../cli/credentials/shown_request.js";
-import { findProvider } from "../../../cli/providers/provider_key.js";
-import { CommandFailure, usageFailure } from "../../../cli/shell/command_failure.js";
-import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
-import { type ApiAnswer, sendToApi } from "../../../cli/shell/http_request.js";
+  usageFailure,
+  wantedNonce,
+} from "../../../cli/kit.js";
 import type { Token } from "../../../gen/nexus/v1/token_pb.js";
-import { isReadingList } from "../../../model/access/reading_requests.js";
+import { isReadingList } from "../../../model/access/access.js";
 import { readAnswer } from "./api_answer.js";
 import { apiRequestOf } from "./api_request.js";
 import type { Era } from "./elicitation.js";

@@ -1,6 +1,6 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { ConsentRequired } from "../../../gen/nexus/v1/token_pb.js";
-import { formatDuration } from "../../../model/quantity_text.js";
+import { formatDuration } from "../../../model/model.js";
 import { acquire, awaitPerson, linkId, maxWaitSeconds, type PersonOutcome } from "./consent_wait.js";
 import { canShowLinks, type Era, tellComplete } from "./elicitation.js";
 import { type InputRequiredResult, inputRequired, inputResponse, type McpServer, z } from "./sdk.js";

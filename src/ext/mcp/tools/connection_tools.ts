@@ -1,5 +1,4 @@
-import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
-import { formatStatus, formatTime } from "../../../cli/shell/text.js";
+import { type DaemonSession, formatStatus, formatTime } from "../../../cli/kit.js";
 import {
   type Connection,
   ConnectionStatus,

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
+import type { DaemonSession } from "../../../cli/kit.js";
 import type { AcquireTokenResponse, ConsentRequired } from "../../../gen/nexus/v1/token_pb.js";
-import type { Clock } from "../../../runtime/clock.js";
+import type { Clock } from "../../../runtime/runtime.js";
 import type { ServerContext } from "./sdk.js";
 import type { Account } from "./tool.js";
 

@@ -1,9 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
-import type { ShownRequestInit } from "../../../cli/credentials/shown_request.js";
-import { CommandFailure, usageFailure } from "../../../cli/shell/command_failure.js";
-import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
+import { CommandFailure, type DaemonSession, type ShownRequestInit, usageFailure } from "../../../cli/kit.js";
 import type { Token } from "../../../gen/nexus/v1/token_pb.js";
-import { type Clock, delay } from "../../../runtime/clock.js";
+import { type Clock, delay } from "../../../runtime/runtime.js";
 import { progressIntervalMs, tellProgress } from "./consent_wait.js";
 import { canShowLinks, type Era, keepSession, tellComplete } from "./elicitation.js";
 import {

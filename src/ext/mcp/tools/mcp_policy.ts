@@ -1,7 +1,13 @@
-import { usageFailure } from "../../../cli/shell/command_failure.js";
-import { canonicalTarget, isMethodParameter } from "../../../model/access/canonical_request.js";
-import { isReadOnly, isWithinMethods, readsOnly } from "../../../model/access/reading_requests.js";
-import { queryOf, shownUrl } from "../../../model/access/request_facts.js";
+import { usageFailure } from "../../../cli/kit.js";
+import {
+  canonicalTarget,
+  isMethodParameter,
+  isReadOnly,
+  isWithinMethods,
+  queryOf,
+  readsOnly,
+  shownUrl,
+} from "../../../model/access/access.js";
 
 /** Who acts. */
 export interface ActingUser {

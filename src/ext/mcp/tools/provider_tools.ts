@@ -1,5 +1,4 @@
-import { allProviders } from "../../../cli/providers/provider_key.js";
-import { formatTime } from "../../../cli/shell/text.js";
+import { allProviders, formatTime } from "../../../cli/kit.js";
 import { AuthType, type Provider } from "../../../gen/nexus/v1/provider_pb.js";
 import { mayUseProvider } from "./mcp_policy.js";
 import { type McpServer, z } from "./sdk.js";

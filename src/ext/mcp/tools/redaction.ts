@@ -1,6 +1,6 @@
-import type { ApiRequest } from "../../../cli/credentials/authorized_request.js";
+import type { ApiRequest } from "../../../cli/kit.js";
 import type { Token } from "../../../gen/nexus/v1/token_pb.js";
-import type { AuthorizedRequest } from "../../../strategies/apply_strategy.js";
+import type { AuthorizedRequest } from "../../../strategies/strategies.js";
 import { fold, Readings } from "./readings.js";
 
 /** Shorter ones stand in every text by chance. */

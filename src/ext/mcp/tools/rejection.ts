@@ -1,9 +1,6 @@
-import { CommandFailure } from "../../../cli/shell/command_failure.js";
-import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
-import type { ApiAnswer } from "../../../cli/shell/http_request.js";
-import { printable } from "../../../cli/shell/text.js";
+import { type ApiAnswer, CommandFailure, type DaemonSession, printable } from "../../../cli/kit.js";
 import { type ConsentRequired, RejectionOutcome, type Token } from "../../../gen/nexus/v1/token_pb.js";
-import { refusesCredential } from "../../../model/credentials/refusal.js";
+import { refusesCredential } from "../../../model/credentials/credentials.js";
 import type { Redaction } from "./redaction.js";
 import type { Account } from "./tool.js";
 

@@ -1,15 +1,9 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { CommandFailure, usageFailure } from "../../../cli/shell/command_failure.js";
-import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
-import { printable } from "../../../cli/shell/text.js";
+import { CommandFailure, type DaemonSession, printable, usageFailure } from "../../../cli/kit.js";
 import { exitCodes } from "../../../core/exit_codes.js";
 import type { Restriction } from "../../../gen/nexus/v1/access_pb.js";
-import {
-  CompiledRestriction,
-  type RestrictionLists,
-  restrictionFrom,
-} from "../../../model/access/scope_restriction.js";
-import type { Clock } from "../../../runtime/clock.js";
+import { CompiledRestriction, type RestrictionLists, restrictionFrom } from "../../../model/access/access.js";
+import type { Clock } from "../../../runtime/runtime.js";
 import { type ActingUser, type McpPolicy, refuseProvider } from "./mcp_policy.js";
 import { type CallToolResult, type InputRequiredResult, type ServerContext, z } from "./sdk.js";
 

@@ -1,7 +1,5 @@
 import { Command } from "commander";
-import { addAddressFlags, addDaemonFlags, type DaemonFlags } from "../../../cli/shell/daemon_command.js";
-import { addNotes } from "../../../cli/shell/help.js";
-import type { Shell } from "../../../cli/shell/shell.js";
+import { addAddressFlags, addDaemonFlags, addNotes, type DaemonFlags, type Shell } from "../../../cli/kit.js";
 import type { ExplainFlags } from "./policy_run.js";
 
 const notes = [

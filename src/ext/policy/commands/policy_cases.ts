@@ -1,17 +1,18 @@
 import { createHash } from "node:crypto";
 import { dirname, resolve } from "node:path";
-import { CommandFailure, usageFailure } from "../../../cli/shell/command_failure.js";
-import { readText, usable } from "../../../cli/shell/files.js";
-import type { Shell } from "../../../cli/shell/shell.js";
-import { printable } from "../../../cli/shell/text.js";
+import { CommandFailure, printable, readText, type Shell, usable, usageFailure } from "../../../cli/kit.js";
 import { exitCodes } from "../../../core/exit_codes.js";
-import { readYaml, type YamlDocument } from "../../../document/yaml_document.js";
-import { Permissions } from "../../../model/access/permissions.js";
-import type { Policy } from "../../../model/access/policy.js";
-import { factsOf, type ShownRequest, shownHeaders, shownUrl } from "../../../model/access/request_facts.js";
-import { explainRules } from "../../../model/access/rules.js";
-import type { JsonObject } from "../../../model/json.js";
-import { isJsonObject } from "../../../model/json_fields.js";
+import { readYaml, type YamlDocument } from "../../../document/document.js";
+import {
+  explainRules,
+  factsOf,
+  Permissions,
+  type Policy,
+  type ShownRequest,
+  shownHeaders,
+  shownUrl,
+} from "../../../model/access/access.js";
+import { isJsonObject, type JsonObject } from "../../../model/model.js";
 import { loadPolicyFile, parseRequestLine } from "./policy_run.js";
 
 const keys = ["principal", "provider", "user", "session", "request", "headers", "body", "at", "expect"];

@@ -1,12 +1,19 @@
 import { create } from "@bufbuild/protobuf";
-import { roleName } from "../../../cli/admin/keys.js";
-import { allProviders } from "../../../cli/providers/provider_key.js";
-import { CommandFailure, usageFailure } from "../../../cli/shell/command_failure.js";
-import { type DaemonFlags, withDaemon } from "../../../cli/shell/daemon_command.js";
-import { readText, usable } from "../../../cli/shell/files.js";
-import type { Shell } from "../../../cli/shell/shell.js";
-import { formatFields, jsonLine, printable } from "../../../cli/shell/text.js";
-import { ConfigError } from "../../../config/setting_reader.js";
+import {
+  allProviders,
+  CommandFailure,
+  type DaemonFlags,
+  formatFields,
+  jsonLine,
+  printable,
+  readText,
+  roleName,
+  type Shell,
+  usable,
+  usageFailure,
+  withDaemon,
+} from "../../../cli/kit.js";
+import { ConfigError } from "../../../config/config.js";
 import { exitCodes } from "../../../core/exit_codes.js";
 import {
   AccessVerdict,
@@ -14,12 +21,20 @@ import {
   ExplainAccessResponseSchema,
   RuleMatchSchema,
 } from "../../../gen/nexus/v1/access_pb.js";
-import { type Action, actions, isAction, roles } from "../../../model/access/access_table.js";
-import { Permissions } from "../../../model/access/permissions.js";
-import { type Policy, unknownProviders, unruled } from "../../../model/access/policy.js";
-import { factsOf, shownUrl } from "../../../model/access/request_facts.js";
-import { explainRules } from "../../../model/access/rules.js";
-import type { Resource } from "../../../model/access/scope_restriction.js";
+import {
+  type Action,
+  actions,
+  explainRules,
+  factsOf,
+  isAction,
+  Permissions,
+  type Policy,
+  type Resource,
+  roles,
+  shownUrl,
+  unknownProviders,
+  unruled,
+} from "../../../model/access/access.js";
 import { principalViolation, readPolicy } from "../policy_document.js";
 
 export interface ExplainFlags extends DaemonFlags {

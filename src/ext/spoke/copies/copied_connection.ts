@@ -1,16 +1,12 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Provider } from "../../../gen/nexus/v1/provider_pb.js";
 import type { Token, TokenState } from "../../../gen/nexus/v1/token_pb.js";
-import type { Connection } from "../../../model/connections/connection.js";
-import { newConnection } from "../../../model/connections/new_connection.js";
-import { bearerStrategy } from "../../../model/credentials/strategy.js";
-import { type ProblemReason, problemMessages } from "../../../model/problem_reason.js";
-import { profileSettings } from "../../../model/providers/profile_fields.js";
-import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
-import { strategyOf } from "../../../model/providers/strategy_message.js";
-import { statusOf } from "../../../service/messages/connection_message.js";
-import { versionOfEtag } from "../../../service/messages/provider_message.js";
-import { connectionEncoder } from "../../../store/records/connection_codec.js";
+import { type Connection, newConnection } from "../../../model/connections/connections.js";
+import { bearerStrategy } from "../../../model/credentials/credentials.js";
+import { type ProblemReason, problemMessages } from "../../../model/model.js";
+import { type ProviderProfile, profileSettings, strategyOf } from "../../../model/providers/providers.js";
+import { connectionStatusOf, versionOfEtag } from "../../../service/service.js";
+import { connectionEncoder } from "../../../store/store.js";
 
 /** A hub does not report when a token was issued. So long ago, every wish for a longer life is its to judge. */
 const issuedMs = 1;
@@ -35,7 +31,7 @@ export function copiedConnection(
     providerId,
     providerName,
     label: state.label,
-    status: statusOf(state.status) ?? "attention",
+    status: connectionStatusOf(state.status) ?? "attention",
     credentialRevision: revision,
     issuedAtMs: issuedMs,
     refreshable: true,

@@ -1,13 +1,11 @@
 import type { CredentialVault } from "../../../domain/credentials/credential_vault.js";
 import type { Token, TokenState } from "../../../gen/nexus/v1/token_pb.js";
-import type { Connection } from "../../../model/connections/connection.js";
-import type { SealedCredential } from "../../../model/credentials/credential.js";
-import { DataLoss } from "../../../model/errors.js";
-import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
-import type { Clock } from "../../../runtime/clock.js";
-import { Secret } from "../../../runtime/secret.js";
-import type { Store } from "../../../store/store.js";
-import type { Transaction } from "../../../store/transaction.js";
+import type { Connection } from "../../../model/connections/connections.js";
+import type { SealedCredential } from "../../../model/credentials/credentials.js";
+import { DataLoss } from "../../../model/model.js";
+import type { ProviderProfile } from "../../../model/providers/providers.js";
+import { type Clock, Secret } from "../../../runtime/runtime.js";
+import type { Store, Transaction } from "../../../store/store.js";
 import { copiedConnection, isSameRecord, withToken } from "./copied_connection.js";
 
 /** Records looked at between two turns of others. */

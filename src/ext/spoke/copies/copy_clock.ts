@@ -1,5 +1,4 @@
-import { type Clock, delay } from "../../../runtime/clock.js";
-import type { Log } from "../../../runtime/log.js";
+import { type Clock, delay, type Log } from "../../../runtime/runtime.js";
 import type { Store } from "../../../store/store.js";
 import type { Copies } from "./copies.js";
 

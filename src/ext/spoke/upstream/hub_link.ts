@@ -3,8 +3,7 @@ import type { LookupFunction } from "node:net";
 import { createSecureContext, type SecureContext } from "node:tls";
 import type { Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import { type Clock, delay } from "../../../runtime/clock.js";
-import { steady } from "../../../runtime/steady_sessions.js";
+import { type Clock, delay, steady } from "../../../runtime/runtime.js";
 import { type IdentityFiles, IdentityUnreadable } from "./identity_files.js";
 
 /** A link that went dead is noticed in fifteen seconds. */

@@ -1,13 +1,10 @@
 import { create, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
 import { ConnectError } from "@connectrpc/connect";
 import { StatusSchema } from "../../../gen/google/rpc/status_pb.js";
-import type { OnBehalfOf } from "../../../model/access/principal.js";
-import { Unavailable } from "../../../model/errors.js";
-import type { Clock } from "../../../runtime/clock.js";
-import { isRefused } from "../../../runtime/refused_call.js";
-import { callerField, onBehalfField } from "../../../service/forwarding/on_behalf.js";
-import { wireErrorOf } from "../../../service/forwarding/wire_status.js";
-import { codes, WireError } from "../../../service/pipeline/wire_error.js";
+import type { OnBehalfOf } from "../../../model/access/access.js";
+import { Unavailable } from "../../../model/model.js";
+import { type Clock, isRefused } from "../../../runtime/runtime.js";
+import { callerField, codes, onBehalfField, WireError, wireErrorOf } from "../../../service/service.js";
 import type { HubLink, HubLinks } from "./hub_link.js";
 import { IdentityUnreadable } from "./identity_files.js";
 import { isAnswer, troubleOf } from "./trouble.js";

@@ -1,4 +1,4 @@
-import type { Clock } from "../../../../runtime/clock.js";
+import type { Clock } from "../../../../runtime/runtime.js";
 import type { Connector } from "./connector.js";
 import { FleetUnreachable } from "./fleet_error.js";
 import type { Parameter, Session, Value } from "./session.js";

@@ -1,4 +1,4 @@
-import type { Clock } from "../../../../runtime/clock.js";
+import type { Clock } from "../../../../runtime/runtime.js";
 import { type DatabaseAddress, parseDatabaseUrl } from "./database_url.js";
 import { FleetRefused, FleetUnreachable, transactionPooling } from "./fleet_error.js";
 import { type Probe, probe } from "./probe.js";

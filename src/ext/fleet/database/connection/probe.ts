@@ -1,4 +1,4 @@
-import type { Clock } from "../../../../runtime/clock.js";
+import type { Clock } from "../../../../runtime/runtime.js";
 import { FleetRefused, transactionPooling } from "./fleet_error.js";
 import type { Session } from "./session.js";
 

@@ -1,5 +1,5 @@
 import { Client, type ClientConfig } from "pg";
-import { type Clock, setDeadline } from "../../../../runtime/clock.js";
+import { type Clock, setDeadline } from "../../../../runtime/runtime.js";
 import { type DatabaseAddress, type DatabaseHost, readTlsFiles } from "./database_url.js";
 import { FleetRefused, FleetUnreachable } from "./fleet_error.js";
 

@@ -1,6 +1,4 @@
-import { type Backoff, fullJitterMs } from "../../../../runtime/backoff.js";
-import { delay } from "../../../../runtime/clock.js";
-import type { Log } from "../../../../runtime/log.js";
+import { type Backoff, delay, fullJitterMs, type Log } from "../../../../runtime/runtime.js";
 import { encodeWrites } from "../../replication/batch_codec.js";
 import type { AppendVerdict, CommitLog, LogBatch } from "../../replication/log.js";
 import { Channel } from "../connection/channel.js";

@@ -1,6 +1,4 @@
-import { type Backoff, fullJitterMs } from "../../../../runtime/backoff.js";
-import { delay } from "../../../../runtime/clock.js";
-import type { Log } from "../../../../runtime/log.js";
+import { type Backoff, delay, fullJitterMs, type Log } from "../../../../runtime/runtime.js";
 import type { LogBatch, ReplicaPosition } from "../../replication/log.js";
 import type { Connector } from "../connection/connector.js";
 import { FleetDiverged, FleetOutrun, FleetRefused } from "../connection/fleet_error.js";

@@ -1,5 +1,4 @@
-import { delay } from "../../../../runtime/clock.js";
-import type { Log } from "../../../../runtime/log.js";
+import { delay, type Log } from "../../../../runtime/runtime.js";
 import type { RawWrite } from "../../replication/log.js";
 import type { Channel } from "../connection/channel.js";
 import { type Query, readBatches } from "./batches.js";

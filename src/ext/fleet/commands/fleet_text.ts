@@ -1,12 +1,6 @@
-import {
-  type FleetMember,
-  FleetRole,
-  type FleetStatus,
-  type SpokeStatus,
-} from "../../gen/nexus/v1/status_pb.js";
-import { formatDuration } from "../../model/quantity_text.js";
-import { durationMsOf } from "../shell/option_values.js";
-import { formatFields, formatTable, printable } from "../shell/text.js";
+import { durationMsOf, formatFields, formatTable } from "../../../cli/kit.js";
+import { type FleetMember, FleetRole, type FleetStatus } from "../../../gen/nexus/v1/status_pb.js";
+import { formatDuration } from "../../../model/model.js";
 
 /** Twice as long as a hub waits before it says again that it is there. */
 const silentMs = 10_000;
@@ -40,15 +34,6 @@ export function fleetFields(fleet: FleetStatus): [string, string][] {
 function layoutWords({ layout, minLayout }: FleetStatus): string {
   if (layout === minLayout) return layout === 0 ? "" : `${layout}`;
   return `${layout}; hubs that know ${minLayout} may be there until nexusd fleet migrate --contract`;
-}
-
-/** Of a spoke, for `nexusd status`. */
-export function spokeFields({ hub, connected, age, trouble }: SpokeStatus): [string, string][] {
-  const heard = age ? `last message ${formatDuration(durationMsOf(age))} ago` : "never: there is no copy";
-  return [
-    ["hub", `${hub}; ${connected ? "connected" : heard}`],
-    ...(trouble === "" ? [] : [["trouble", printable(trouble)] as [string, string]]),
-  ];
 }
 
 /** All hubs that were seen, the one that was asked marked with a star. */

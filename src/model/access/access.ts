@@ -1,0 +1,61 @@
+/** The door of `model/access`: principals, permissions, rules, and the requests that they judge, as plain values. */
+
+export { type Action, actions, isAction, type Role, roles } from "./access_table.js";
+export { type AuditEvent, type AuditEventType, by } from "./audit_event.js";
+export {
+  type CanonicalTarget,
+  canonicalPath,
+  canonicalTarget,
+  climbs,
+  decodingsOf,
+  echoesRequest,
+  isCanonicalMethod,
+  isMethodParameter,
+  overriddenBy,
+  readingsOf,
+  withHyphens,
+} from "./canonical_request.js";
+export { Permissions } from "./permissions.js";
+export { Policy, type PolicyBinding, principalPrefixes, unknownProviders, unruled } from "./policy.js";
+export {
+  at,
+  daemon,
+  type Identity,
+  type OnBehalfOf,
+  owner,
+  type Principal,
+  type PrincipalKind,
+} from "./principal.js";
+export { isReadingList, isReadOnly, isWithinMethods, readingMethods, readsOnly } from "./reading_requests.js";
+export {
+  type Fact,
+  type FactName,
+  type Facts,
+  factKinds,
+  factsOf,
+  maxShownBytes,
+  queryOf,
+  type ShownRequest,
+  shownHeaders,
+  shownUrl,
+} from "./request_facts.js";
+export {
+  type Condition,
+  type Extent,
+  explainRules,
+  extents,
+  isEncoded,
+  type Rule,
+  verdicts,
+} from "./rules.js";
+export {
+  CompiledRestriction,
+  describeRestriction,
+  type Resource,
+  type Restriction,
+  type RestrictionLists,
+  restrictionFrom,
+  restrictionViolations,
+  Texts,
+} from "./scope_restriction.js";
+export { serviceAccountPrincipal } from "./service_account.js";

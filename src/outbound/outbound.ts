@@ -1,0 +1,15 @@
+/** The door of `outbound`: the way out to providers, and which addresses it may reach. */
+
+export { type AddressRefusal, canonicalHost, judgeAddress, judgeHost } from "./address_judge.js";
+export { jsonResponse } from "./json_response.js";
+export { networkWords, reachWords } from "./network_words.js";
+export { lookupAll, type ResolvedAddress } from "./outbound_address.js";
+export type { OutboundResponse } from "./outbound_exchange.js";
+export { OutboundError, type OutboundFetch, type OutboundRequest } from "./outbound_fetch.js";
+export { pinned } from "./outbound_socket.js";
+export type { ProviderNetworks } from "./provider_networks.js";
+export { canReachAny, ProviderReach } from "./provider_reach.js";
+export { connectToProxy, openTunnel } from "./proxy_tunnel.js";
+export { parseRetryAfterMs } from "./retry_after.js";
+export { ready } from "./socket_ready.js";
+export { noWebProxies, type WebProxy, type WebProxySettings, webProxyFor } from "./web_proxy.js";

@@ -1,0 +1,9 @@
+/** The kit of pages: what a page of an extension is built from. */
+
+export { Area, type Field, Input, Select } from "./../views/fields.js";
+export { baseStyle } from "./../views/tokens.js";
+export { CheckMark, type Children, document, Facts, Monogram, type View } from "./../views/view.js";
+export { BrowserPages, type BrowserRequest } from "./browser_pages.js";
+export { hostOf, hostsOf, isEmbedded, isForm, isOwnFetch, isOwnForm, isPrefetch } from "./browser_request.js";
+export { type DescribeProvider, isWebUrl } from "./page_words.js";
+export { safeHeaders } from "./pages.js";

@@ -1,0 +1,13 @@
+/** The door of `strategies`: how a credential is put into a request. */
+
+export {
+  type AuthorizedRequest,
+  applyStrategy,
+  type BodyHash,
+  type Credentials,
+  StrategyError,
+} from "./apply_strategy.js";
+export { AwsChunks, signedChunkForms } from "./aws_chunks.js";
+export { hashHeader, isPresigned, servicesOfS3 } from "./aws_sigv4.js";
+export { cutUrl, parameterName } from "./query.js";
+export { strategyOfShape } from "./strategy_shapes.js";
