@@ -199,6 +199,47 @@ export class DataLoss extends NexusError {
   readonly kind = "data_loss";
 }
 
+/**
+ * The error that another process named by its kind: for its callers, it is the same one. Where the kind tells nothing that a caller could act
+ * on, it is unavailable.
+ */
+export function errorOfKind(
+  kind: string,
+  message: string,
+  about: {
+    readonly reason?: string | undefined;
+    readonly violations?: readonly FieldViolation[];
+    readonly retryAfterMs?: number | undefined;
+    readonly cause?: unknown;
+  } = {},
+): NexusError {
+  const { reason = "", violations = [], retryAfterMs, cause } = about;
+  switch (kind) {
+    case "invalid_argument":
+      return new InvalidArgument(
+        violations.length > 0 ? violations : [{ field: "request", description: message }],
+      );
+    case "failed_precondition":
+      return new FailedPrecondition(reason as PreconditionReason, message, cause);
+    case "not_found": {
+      const [, what = "connection", asked] = /^([a-z ]+) not found(?:: "(.+)")?$/.exec(message) ?? [];
+      return new NotFound(what.replace(" ", "_") as NotFound["resource"], asked);
+    }
+    case "already_exists":
+      return new AlreadyExists(message, cause);
+    case "aborted":
+      return new Aborted(message, cause);
+    case "unauthenticated":
+      return new Unauthenticated(message, cause);
+    case "permission_denied":
+      return new PermissionDenied(message, cause);
+    case "data_loss":
+      return new DataLoss(message, cause);
+    default:
+      return new Unavailable(message, retryAfterMs, cause);
+  }
+}
+
 /** What `work` answers; undefined where it needs a record that cannot be opened or read. */
 export function unlessDataLoss<T>(work: () => T): T | undefined {
   try {

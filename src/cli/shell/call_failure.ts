@@ -1,6 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type ExitCode, exitCodes } from "../../core/exit_codes.js";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
+import { errorOfKind, type NexusError, Unavailable } from "../../model/errors.js";
 import { formatDuration } from "../../model/quantity_text.js";
 import { CommandFailure } from "./command_failure.js";
 import { durationMsOf } from "./option_values.js";
@@ -47,27 +48,9 @@ const nextSteps: Readonly<Record<string, string>> = {
 export function callFailure(error: unknown, doing: string, address: string): CommandFailure {
   if (error instanceof CommandFailure) return error;
   const failure = ConnectError.from(error);
-  const distrust = codeOf(failure, (code) => untrusted.test(code));
-  if (distrust !== undefined) {
-    return new CommandFailure(
-      exitCodes.notReachable,
-      `cannot ${doing}: the certificate of ${address} is not trusted (${distrust}): name its CA with --ca-file (NEXUS_CA_FILE)`,
-    );
-  }
-  if (isNotReachable(failure)) {
-    const cause = systemCode(failure);
-    if (cause === "EACCES") {
-      return new CommandFailure(
-        exitCodes.notReachable,
-        `cannot ${doing}: this user may not connect to ${address} (EACCES): run the command as the user of the daemon, or let others in with NEXUS_SOCKET_MODE, or use --address and --api-key-file`,
-      );
-    }
-    const found = cause === undefined ? "" : ` (${cause})`;
-    return new CommandFailure(
-      exitCodes.notReachable,
-      `cannot ${doing}: the daemon is not reachable at ${address}${found}: is \`nexusd serve\` running?\nfor a daemon elsewhere, give --address`,
-    );
-  }
+  const distance = whyNotReached(failure, address);
+  if (distance !== undefined)
+    return new CommandFailure(exitCodes.notReachable, `cannot ${doing}: ${distance}`);
   const { reason = "", metadata = {} } = failure.findDetails(ErrorInfoSchema)[0] ?? {};
   const violations = failure.findDetails(BadRequestSchema).flatMap((detail) => detail.fieldViolations);
   const summary = violations.length > 0 ? "the daemon does not accept" : messageFor(failure, doing);
@@ -78,6 +61,37 @@ export function callFailure(error: unknown, doing: string, address: string): Com
     ...(step === undefined ? [] : [step]),
   ];
   return new CommandFailure(exitCodeOf(reason), lines.join("\n"), failure);
+}
+
+/** Undefined where the daemon answered. */
+function whyNotReached(failure: ConnectError, address: string): string | undefined {
+  const distrust = codeOf(failure, (code) => untrusted.test(code));
+  if (distrust !== undefined)
+    return `the certificate of ${address} is not trusted (${distrust}): name its CA with --ca-file (NEXUS_CA_FILE)`;
+  if (!isNotReachable(failure)) return undefined;
+  const cause = systemCode(failure);
+  if (cause === "EACCES")
+    return `this user may not connect to ${address} (EACCES): run the command as the user of the daemon, or let others in with NEXUS_SOCKET_MODE, or use --address and --api-key-file`;
+  const found = cause === undefined ? "" : ` (${cause})`;
+  return `the daemon is not reachable at ${address}${found}: is \`nexusd serve\` running?\nfor a daemon elsewhere, give --address`;
+}
+
+/** What a call threw, as the error of the model that the daemon met; one that it did not answer is unavailable. */
+export function nexusErrorOf(error: unknown, address: string): NexusError {
+  const failure = ConnectError.from(error);
+  const distance = whyNotReached(failure, address);
+  if (distance !== undefined) return new Unavailable(distance, undefined, failure);
+  const { reason } = failure.findDetails(ErrorInfoSchema)[0] ?? {};
+  const violations = failure.findDetails(BadRequestSchema).flatMap((detail) => detail.fieldViolations);
+  const { retryDelay } = failure.findDetails(RetryInfoSchema)[0] ?? {};
+  const retryAfterMs = retryDelay && durationMsOf(retryDelay);
+  const kind = Code[failure.code].replace(/(?<=[a-z])[A-Z]/g, (letter) => `_${letter}`).toLowerCase();
+  return errorOfKind(kind, printableLines(failure.rawMessage), {
+    reason,
+    violations,
+    retryAfterMs,
+    cause: failure,
+  });
 }
 
 /** Does `work`; where the daemon refuses it with this code, the failure says what to do next. */

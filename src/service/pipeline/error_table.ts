@@ -1,4 +1,4 @@
-import { create, type Message } from "@bufbuild/protobuf";
+import { create, isMessage, type Message } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import {
   BadRequestSchema,
@@ -7,6 +7,7 @@ import {
   RetryInfoSchema,
 } from "../../gen/google/rpc/error_details_pb.js";
 import {
+  errorOfKind,
   FailedPrecondition,
   type FieldViolation,
   InvalidArgument,
@@ -49,6 +50,18 @@ export function toWireError(error: unknown): unknown {
   if (error instanceof WireError || !(error instanceof NexusError)) return error;
   if (error instanceof InvalidArgument) return invalidArgument(error);
   return new WireError(codeOfKind[error.kind], error.message, detailsOf(error), error);
+}
+
+/** The error of the model that a call of this process ended with; of what another hub answered, as that one named it. */
+export function fromWireError(error: unknown): unknown {
+  if (!(error instanceof WireError)) return error;
+  if (error.cause instanceof NexusError) return error.cause;
+  const found = error.details.map(({ value }) => value);
+  const info = found.find((value) => isMessage(value, ErrorInfoSchema));
+  const violations = found.flatMap((value) =>
+    isMessage(value, BadRequestSchema) ? value.fieldViolations : [],
+  );
+  return errorOfKind(codeOf(error), error.message, { reason: info?.reason, violations, cause: error });
 }
 
 /**
