@@ -7,6 +7,7 @@ export { readTokenStream } from "./connections/token_stream.js";
 export { forwardingCommand, isLocalUrl, isOverSsh } from "./consent/remote_machine.js";
 export { apiUrl, checkHeaders, type DataFlags, parseMethod, readBody } from "./credentials/api_arguments.js";
 export { type ApiRequest, apiBaseUrlOf, authorize, wantedNonce } from "./credentials/authorized_request.js";
+export { credentialRpcs } from "./credentials/credential_rpcs.js";
 export {
   credentialArgument,
   credentialValue,

@@ -4,6 +4,13 @@ export { callerField, onBehalfField, onBehalfFrom, onBehalfMessage } from "./for
 export { orElse } from "./forwarding/or_else.js";
 export { bytesOf, statusOf, wireErrorOf } from "./forwarding/wire_status.js";
 export { connectionStatusOf } from "./messages/connection_message.js";
+export {
+  AcquiredCredentials,
+  ContractCredentials,
+  type CredentialRpcs,
+  type RpcOptions,
+  UnshownMessages,
+} from "./messages/contract_credentials.js";
 export { versionOfEtag } from "./messages/provider_message.js";
 export { shownRequestOf } from "./messages/shown_request.js";
 export { present, timestampOf } from "./messages/timestamps.js";
@@ -14,7 +21,7 @@ export type {
   MessageSink,
   StreamContext,
 } from "./pipeline/bound_service.js";
-export { toWireError } from "./pipeline/error_table.js";
+export { fromWireError, toWireError } from "./pipeline/error_table.js";
 export { RateLimiter } from "./pipeline/rate_limiter.js";
 export { restError } from "./pipeline/rest_error.js";
 export { type RpcDescription, rpcName, rpcOptions } from "./pipeline/rpc_access.js";

@@ -209,6 +209,7 @@ export const doors: Readonly<Record<string, string>> = {
   "domain/tokens": "demanded_refresh downscoping read_audit token_proofs tokens",
   "domain/tokens/report": "rejected_tokens",
   "domain/tokens/watch": "conflating_subscriber subscribers",
+  "domain/use": "use",
   model: "model",
   "model/access": "access",
   "model/connections": "connections",

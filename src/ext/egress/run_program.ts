@@ -6,6 +6,7 @@ import { Catalogue } from "../../catalogue/catalogue.js";
 import {
   CommandFailure,
   clientConfigOf,
+  credentialRpcs,
   type DaemonFlags,
   type DaemonSession,
   keepLease,
@@ -223,7 +224,7 @@ function end(shell: Shell, why: string, ended: { close(): void }): void {
 function credentialsOf(shell: Shell, session: DaemonSession, flags: RunFlags, userId: string): Credentials {
   const shown = new Set<string>();
   return new Credentials({
-    session,
+    rpcs: credentialRpcs(session.daemon),
     userId,
     waitsForConsent: flags.waitForConsent ?? false,
     onConsent: (providerName, link) => {

@@ -10,6 +10,7 @@ import { PermissionDenied } from "../../../src/model/errors.js";
 import type { CallerTrace } from "../../../src/model/tracing.js";
 import { callerTrace } from "../../../src/server/callers/caller_trace.js";
 import { toConnectError } from "../../../src/server/connect/wire_answer.js";
+import type { BoundService } from "../../../src/service/pipeline/bound_service.js";
 import { toWireError } from "../../../src/service/pipeline/error_table.js";
 import type { WireError } from "../../../src/service/pipeline/wire_error.js";
 import { tokenService } from "../../../src/service/services/token_service.js";
@@ -132,29 +133,39 @@ export function sessionFor(engine: Engine, principal: Principal, more: object = 
     try {
       return await method(request, options);
     } catch (error) {
-      throw callFailure(toConnectError(toWireError(error) as WireError), doing, "the test");
+      throw callFailure(error, doing, "the test");
     }
   };
   const { acquireToken, getToken } = TokenService.method;
   const via =
     (method: DescMethodUnary) =>
-    (request: Record<string, unknown>, { headers }: CallOptions = {}) =>
-      callToken(engine, method, request, principal, callerTrace(new Headers(headers).get("traceparent"), ""));
+    async (request: Record<string, unknown>, { headers }: CallOptions = {}) => {
+      const trace = callerTrace(new Headers(headers).get("traceparent"), "");
+      try {
+        return await callToken(engine, method, request, principal, trace);
+      } catch (error) {
+        throw toConnectError(toWireError(error) as WireError);
+      }
+    };
   const tokens = { acquireToken: via(acquireToken), getToken: via(getToken) };
   return { daemon: { tokens, ...more }, call } as unknown as DaemonSession;
 }
 
 /** A call of the token service, in this process. */
 export async function callToken(
-  { access, rules, tokens, acquirer, names }: Engine,
+  engine: Engine,
   method: DescMethodUnary,
   request: Record<string, unknown>,
   principal: Principal,
   trace?: CallerTrace,
 ): Promise<Message> {
-  const parts = { access, rules, tokens, acquirer, names };
-  const { methods } = tokenService(parts as unknown as Parameters<typeof tokenService>[0]);
-  const rpc = methods.find(({ descriptor }) => descriptor === method);
+  const rpc = tokenServiceOf(engine).methods.find(({ descriptor }) => descriptor === method);
   if (rpc?.kind !== "unary") throw new Error("no such RPC");
   return rpc.call(create(method.input, request), { principal, trace, signal: new AbortController().signal });
+}
+
+/** The token service as a daemon without listeners has it. */
+export function tokenServiceOf({ access, rules, tokens, acquirer, names }: Engine): BoundService {
+  const parts = { access, rules, tokens, acquirer, names };
+  return tokenService(parts as unknown as Parameters<typeof tokenService>[0]);
 }

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
-import type { Token } from "../../../gen/nexus/v1/token_pb.js";
+import type { UsableCredential } from "../../../domain/use/use.js";
 import { overriddenBy } from "../../../model/access/access.js";
+import type { Strategy } from "../../../model/credentials/credentials.js";
 import { hashHeader, isPresigned } from "../../../strategies/strategies.js";
 
 /** By their names in lower case; what came several times is joined. */
@@ -24,14 +25,14 @@ const mark = "nexusd-puts-in-the-credential-of-";
  *
  * @param target path and query; a signature that stands there may cover fields that would be the program's credential otherwise
  */
-export function passed(headers: Readonly<Fields>, { strategy }: Token, target: string): Fields {
-  const { case: kind, value } = strategy?.kind ?? {};
-  const named = value && "headerName" in value ? value.headerName.toLowerCase() : "";
-  const isSigned = kind === "awsSigv4" && isPresigned(target);
+export function passed(headers: Readonly<Fields>, strategy: Strategy, target: string): Fields {
+  const named = "headerName" in strategy ? strategy.headerName.toLowerCase() : "";
+  const isAws = strategy.kind === "aws_sigv4";
+  const isSigned = isAws && isPresigned(target);
   const kept: Fields = {};
   for (const [name, text] of Object.entries(headers)) {
     const isKept = !ofCaller.test(name) || (isSigned && name.startsWith("x-amz-"));
-    if ((isKept || (kind === "awsSigv4" && name === hashHeader)) && name !== named && !text.includes(mark))
+    if ((isKept || (isAws && name === hashHeader)) && name !== named && !text.includes(mark))
       kept[name] = text;
   }
   return kept;
@@ -111,24 +112,22 @@ export function withoutPlaceholders(target: string): string {
  * Basic authentication whose user or password is a placeholder gets the credential there: some APIs take a token in no other way, as git over
  * https. Where the profile says which fields are user and password, it decides.
  */
-export function filledBasic(field: string | undefined, token: Token): { readonly authorization?: string } {
+export function filledBasic(
+  field: string | undefined,
+  token: UsableCredential,
+): { readonly authorization?: string } {
   const credential = credentialOf(token);
   const [, encoded = ""] = /^basic +(\S+) *$/i.exec(field ?? "") ?? [];
   const parts = Buffer.from(encoded, "base64").toString("utf8").split(":");
-  if (
-    credential === "" ||
-    token.strategy?.kind.case === "basicAuth" ||
-    !parts.some((part) => part.includes(mark))
-  )
+  if (credential === "" || token.strategy.kind === "basic_auth" || !parts.some((part) => part.includes(mark)))
     return {};
   const filled = parts.map((part) => (part.includes(mark) ? credential : part)).join(":");
   return { authorization: `Basic ${Buffer.from(filled).toString("base64")}` };
 }
 
 /** What is sent as it is; empty where a signature is made of the credential. */
-export function credentialOf({ strategy, credentials }: Token): string {
-  const { value } = strategy?.kind ?? {};
-  if (value && "credentialField" in value) return credentials[value.credentialField] ?? "";
-  if (!value || !("passwordField" in value)) return "";
-  return credentials[value.passwordField] || (credentials[value.usernameField] ?? "");
+export function credentialOf({ strategy, credentials }: UsableCredential): string {
+  if ("credentialField" in strategy) return credentials[strategy.credentialField] ?? "";
+  if (!("passwordField" in strategy)) return "";
+  return credentials[strategy.passwordField] || (credentials[strategy.usernameField] ?? "");
 }

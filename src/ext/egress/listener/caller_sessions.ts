@@ -10,6 +10,7 @@ import type { Principal } from "../../../model/access/access.js";
 import { type NexusError, Unavailable } from "../../../model/model.js";
 import type { ProviderProfile } from "../../../model/providers/providers.js";
 import type { Clock, Log } from "../../../runtime/runtime.js";
+import type { BoundService } from "../../../service/service.js";
 import type { Store } from "../../../store/store.js";
 import { BodyBudget, maxHeldByAll, maxHeldByCaller } from "../proxy/body_budget.js";
 import { Credentials, isRefused } from "../proxy/credentials.js";
@@ -20,8 +21,8 @@ import { Problem } from "../proxy/problem.js";
 import { type Route, Routes, routeOf } from "../proxy/routes.js";
 import { EgressSession, type StandIn, type StandIns } from "../proxy/session.js";
 import { Upstream } from "../proxy/upstream.js";
+import { daemonRpcs } from "./daemon_rpcs.js";
 import { FairMap } from "./fair_map.js";
-import { inProcessSession } from "./in_process_session.js";
 import { type EgressMetrics, SessionRecord } from "./session_record.js";
 
 /** Of all callers together, and of one that acts for many users: some 50 KB each. */
@@ -39,7 +40,7 @@ export interface CallerSessionsDeps
     "credentials" | "upstream" | "bodies" | "uses" | "routes" | "methods" | "paths" | "record"
   > {
   readonly dialer: Dialer;
-  readonly services: Parameters<typeof inProcessSession>[0];
+  readonly services: readonly BoundService[];
   readonly store: Store;
   readonly access: AccessControl;
   readonly rules: Pick<RequestRules, "looksAt">;
@@ -108,7 +109,7 @@ export class CallerSessions {
     const { services, clock, authority, dialer, network, access, rules, fleet } = this.deps;
     const upstream = new Upstream(dialer);
     const credentials = new Credentials({
-      session: inProcessSession(services, { ...principal, isProxied: true }),
+      rpcs: daemonRpcs(services, { ...principal, isProxied: true }),
       userId,
       waitsForConsent: false,
       onConsent: () => undefined,

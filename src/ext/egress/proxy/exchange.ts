@@ -1,7 +1,6 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import type { Token } from "../../../gen/nexus/v1/token_pb.js";
-import { refusesCredential } from "../../../model/credentials/credentials.js";
+import { apiResponse, type PutCredential, type UsableCredential } from "../../../domain/use/use.js";
 import { traceIdOf } from "../../../model/model.js";
 import { reachWords } from "../../../outbound/outbound.js";
 import type { Authority } from "../../../server/kit.js";
@@ -16,11 +15,11 @@ import {
   withoutPlaceholders,
 } from "../injection/request_fields.js";
 import type { BodyBudget } from "./body_budget.js";
-import type { Credentials, Refusal } from "./credentials.js";
+import type { Credentials } from "./credentials.js";
 import type { Origin } from "./dial.js";
 import type { Allowance, Incoming } from "./judge.js";
 import type { OpenUses } from "./open_uses.js";
-import { cutOff, type Outgoing, Problem } from "./problem.js";
+import { cutOff, type Outgoing, Problem, problemOf } from "./problem.js";
 import { pump } from "./pump.js";
 import { RequestBody } from "./request_body.js";
 import type { Route } from "./routes.js";
@@ -101,37 +100,39 @@ export class Exchange {
     return await this.#reach(this.request.url ?? "/", { ...this.#headers, host });
   }
 
-  /** A credential that the API refuses is reported, and the request sent once more with the next one. */
+  /** @throws Problem */
   async #answer(route: Route): Promise<Answer> {
-    const { credentials, uses } = this.parts;
-    const token = await this.#token(route);
-    if (!this.#isOver) {
-      // The credential is worth nothing any more: what is under way ends as a connection that broke off.
-      const release = uses.begin(route, () => {
-        cutOff(this.response);
-        this.#finish();
-      });
-      this.response.once("close", release);
+    const { credentials } = this.parts;
+    const own = this.#own(this.#body.isEmpty ? nothing : undefined);
+    const exchange = credentials.exchange<Answer>(route, own, {
+      wholeBody: () => this.#body.whole(maxSignedBytes),
+      signal: () => this.#signal(),
+      onCredential: () => this.#begin(route),
+      send: (credential, put) => this.#send(route, credential, put),
+      responseOf: ({ status, headers }) => apiResponse(status, headers),
+      dismiss: ({ body }) => body.destroy(),
+      canRepeat: () => this.#body.canBeSentAgain,
+    });
+    try {
+      return await exchange.run();
+    } catch (error) {
+      throw problemOf(error, route.providerName) ?? error;
     }
-    const first = await this.#send(route, token);
-    const refusal = refusalIn(first);
-    if (refusal === undefined) return first;
-    const isRetry = await credentials.refused(route, token, refusal);
-    if (!isRetry || !this.#body.canBeSentAgain) return first;
-    const next = await this.#token(route, true);
-    first.body.destroy();
-    return await this.#send(route, next, refusal.dpopNonce);
+  }
+
+  /** The request ends when its credential is worth nothing any more: what is under way ends as a connection that broke off. */
+  #begin(route: Route): void {
+    if (this.#isOver) return;
+    const release = this.parts.uses.begin(route, () => {
+      cutOff(this.response);
+      this.#finish();
+    });
+    this.response.once("close", release);
   }
 
   #own(body: Uint8Array | undefined) {
     const { method = "GET", url: target = "/" } = this.request;
     return { origin: this.parts.origin, method, target, headers: this.#headers, body };
-  }
-
-  #token(route: Route, repeats = false): Promise<Token> {
-    const own = { ...this.#own(this.#body.isEmpty ? nothing : undefined), repeats };
-    const signal = (): AbortSignal => this.#signal();
-    return this.parts.credentials.token(route, own, () => this.#body.whole(maxSignedBytes), signal);
   }
 
   #signal(): AbortSignal {
@@ -140,16 +141,17 @@ export class Exchange {
     return this.#stop.signal;
   }
 
-  async #send(route: Route, token: Token, nonce = ""): Promise<Answer> {
+  async #send(route: Route, credential: UsableCredential, put: PutCredential): Promise<Answer> {
     const { url: target = "/" } = this.request;
-    const isMadeOfBody = streamedBody(withoutPlaceholders(target), this.#headers, token) === undefined;
+    const { strategy } = credential;
+    const isMadeOfBody = streamedBody(withoutPlaceholders(target), this.#headers, strategy) === undefined;
     const whole = isMadeOfBody ? await this.#body.whole(maxSignedBytes) : undefined;
     if (isMadeOfBody && whole === undefined) {
       const detail = `the credential of ${route.providerName} is made of the body, which may have ${maxSignedBytes} bytes`;
       throw new Problem(413, "body-too-long", detail);
     }
-    const put = await this.parts.credentials.put(this.#own(whole), token, route, nonce);
-    const { path, headers, mask, chunks } = put;
+    const sent = await this.parts.credentials.put(this.#own(whole), credential, put);
+    const { path, headers, mask, chunks } = sent;
     this.#body.through = chunks;
     const answer = await this.#reach(path, headers, mask);
     return { ...answer, headers: mask.fields(answer.headers), mask };
@@ -223,16 +225,6 @@ const nothing = new Uint8Array();
 function atOnce(socket: Socket | null): void {
   socket?.cork();
   setImmediate(() => socket?.uncork());
-}
-
-/** Undefined where the API does not refuse the credential. */
-export function refusalIn({
-  status,
-  headers,
-}: Pick<UpstreamAnswer, "status" | "headers">): Refusal | undefined {
-  const wwwAuthenticate = [headers["www-authenticate"] ?? []].flat().join(", ").slice(0, 8_192);
-  if (!refusesCredential(status, wwwAuthenticate)) return undefined;
-  return { status, wwwAuthenticate, dpopNonce: String(headers["dpop-nonce"] ?? "") };
 }
 
 /** The id of the trace that the program sent (W3C Trace Context). */

@@ -1,5 +1,15 @@
 import { ServerResponse, STATUS_CODES } from "node:http";
 import { constants, type Http2ServerResponse } from "node:http2";
+import {
+  Aborted,
+  FailedPrecondition,
+  formatDuration,
+  InvalidArgument,
+  NexusError,
+  PermissionDenied,
+  Unavailable,
+} from "../../../model/model.js";
+import { StrategyError } from "../../../strategies/strategies.js";
 
 /** An answer of the proxy itself (RFC 9457): what failed, and what to do next. Holds no secret. */
 export class Problem extends Error {
@@ -42,6 +52,26 @@ export class Problem extends Error {
     if (status === 407) (response as ServerResponse).setHeader("proxy-authenticate", 'Basic realm="nexusd"');
     (response as ServerResponse).writeHead(status, { "content-type": "application/problem+json" }).end(body);
   }
+}
+
+/** The answer to a request that gets no credential; undefined for what is no refusal. @param providerName whose credential it is */
+export function problemOf(error: unknown, providerName: string): Problem | undefined {
+  if (error instanceof Problem) return error;
+  if (error instanceof StrategyError) {
+    const detail = `the credential cannot be put into the request: ${error.message}`;
+    const isUnsignable = error.code === "invalid_request";
+    return isUnsignable ? new Problem(400, "unsignable", detail) : new Problem(502, "no-credential", detail);
+  }
+  if (!(error instanceof NexusError)) return undefined;
+  if (error instanceof InvalidArgument) return new Problem(400, "unclear-request", error.message);
+  const isOfRules = error instanceof FailedPrecondition && error.reason === "USE_EGRESS";
+  if (isOfRules || error instanceof PermissionDenied)
+    return new Problem(403, "denied-by-rule", error.message);
+  const isAway = error instanceof Unavailable || error instanceof Aborted;
+  const { retryAfterMs = undefined } = error instanceof Unavailable ? error : {};
+  const next = retryAfterMs === undefined ? "" : `: try again in ${formatDuration(retryAfterMs)}`;
+  const detail = `cannot read the token of ${providerName}: ${error.message}${next}`;
+  return new Problem(isAway ? 502 : 403, "no-credential", detail);
 }
 
 /** An answer of either version of HTTP. */

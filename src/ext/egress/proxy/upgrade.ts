@@ -1,13 +1,13 @@
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import type { Token } from "../../../gen/nexus/v1/token_pb.js";
+import { apiResponse, type PutCredential, type UsableCredential } from "../../../domain/use/use.js";
 import type { Mask } from "../injection/mask.js";
 import { ofEnd } from "../injection/request_fields.js";
 import type { OwnRequest } from "./credentials.js";
 import type { Origin } from "./dial.js";
-import { refusalIn, type SessionDeps, traceOf } from "./exchange.js";
-import { Problem } from "./problem.js";
+import { type SessionDeps, traceOf } from "./exchange.js";
+import { Problem, problemOf } from "./problem.js";
 import { joined, pump } from "./pump.js";
 import type { Route } from "./routes.js";
 import { over } from "./upstream.js";
@@ -44,36 +44,44 @@ export class Upgrade {
 
   /** @throws Problem, or what broke the connection, before anything is answered */
   async run(): Promise<void> {
-    const { uses, route, socket, record } = this.parts;
-    const token = await this.#token();
-    const release = uses.begin(route, () => socket.destroy());
-    if (socket.destroyed) return release();
-    socket.once("close", release);
-    const answer = await this.#answer(token);
+    const { route, record } = this.parts;
+    const answer = await this.#answer();
     record?.answered(route, answer.answer.statusCode ?? 502, traceOf(this.request));
     this.#passOn(answer);
   }
 
-  #token(repeats = false): Promise<Token> {
+  async #answer(): Promise<Answer> {
     const { credentials, route } = this.parts;
-    return credentials.token(route, { ...this.#own, repeats }, async () => nothing);
+    const exchange = credentials.exchange<Answer>(route, this.#own, {
+      wholeBody: async () => nothing,
+      signal: () => new AbortController().signal,
+      onCredential: () => this.#begin(),
+      send: (credential, put) => this.#send(credential, put),
+      responseOf: ({ answer: { statusCode = 502, headersDistinct }, upgraded }) =>
+        upgraded ? undefined : apiResponse(statusCode, headersDistinct),
+      dismiss: ({ answer }) => answer.destroy(),
+      canRepeat: () => true,
+    });
+    try {
+      return await exchange.run();
+    } catch (error) {
+      throw problemOf(error, route.providerName) ?? error;
+    }
   }
 
-  /** A credential that the API refuses is reported, and the request sent once more with the next one. */
-  async #answer(token: Token): Promise<Answer> {
-    const { credentials, route } = this.parts;
-    const first = await this.#sent(token);
-    const { statusCode: status = 502, headersDistinct: headers } = first.answer;
-    const refusal = first.upgraded ? undefined : refusalIn({ status, headers });
-    if (refusal === undefined || !(await credentials.refused(route, token, refusal))) return first;
-    const next = await this.#token(true);
-    first.answer.destroy();
-    return await this.#sent(next, refusal.dpopNonce);
+  /** The connection ends when its credential is worth nothing any more. @throws where the program is gone */
+  #begin(): void {
+    const { uses, route, socket } = this.parts;
+    if (socket.destroyed) throw over;
+    socket.once(
+      "close",
+      uses.begin(route, () => socket.destroy()),
+    );
   }
 
-  async #sent(token: Token, nonce = ""): Promise<Answer> {
-    const { credentials, upstream, origin, route, socket } = this.parts;
-    const { mask, path, headers } = await credentials.put(this.#own, token, route, nonce);
+  async #send(credential: UsableCredential, put: PutCredential): Promise<Answer> {
+    const { credentials, upstream, origin, socket } = this.parts;
+    const { mask, path, headers } = await credentials.put(this.#own, credential, put);
     const { upgrade = "websocket" } = this.request.headers;
     const fields = { ...headers, connection: "upgrade", upgrade };
     const sent = upstream.upgrade(origin, this.#own.method, path, fields);

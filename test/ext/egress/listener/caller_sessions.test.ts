@@ -23,6 +23,7 @@ import { agent, policyOf, proxy } from "../../../domain/access/rule_cells.js";
 import { Engine } from "../../../domain/engine.js";
 import { perTest } from "../../../lifetimes.js";
 import { silentLog } from "../../../silent_log.js";
+import { credentialFor } from "../proxy/egress_world.js";
 
 const minuteMs = 60_000;
 
@@ -141,7 +142,8 @@ it.each([
     ...{ kind: "unary" as const, descriptor: TokenService.method.acquireToken },
     call: (message: Message) => {
       shown.push((message as AcquireTokenRequest).request?.method);
-      return create(AcquireTokenResponseSchema, { result: { case: "token", value: {} } });
+      const kind = { case: "oauth2" as const, value: { credentialField: "access_token" } };
+      return create(AcquireTokenResponseSchema, { result: { case: "token", value: { strategy: { kind } } } });
     },
   };
   const services = [{ descriptor: TokenService, methods: [acquire] }];
@@ -150,7 +152,7 @@ it.each([
   const route = routeOf(create(ProviderSchema, { name: "acme" }), "");
   const origin = { host: "api.example", port: 443 };
   const request = { origin, method: "DELETE", target: "/v1/a", headers: {} };
-  await credentials.token(route, request, async () => undefined);
+  await credentialFor(credentials, route, request);
   expect(shown).toEqual([expected]);
   await own.close();
   await sessions.close();

@@ -3,15 +3,19 @@ import type { Settings } from "node:http2";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { callFailure } from "../../../../src/cli/shell/call_failure.js";
-import type { DaemonSession } from "../../../../src/cli/shell/daemon_command.js";
+import type { UsableCredential } from "../../../../src/domain/use/use.js";
 import { ProgramProxy } from "../../../../src/ext/egress/program_proxy.js";
 import { BodyBudget, maxHeldByCaller } from "../../../../src/ext/egress/proxy/body_budget.js";
-import { Credentials } from "../../../../src/ext/egress/proxy/credentials.js";
+import {
+  Credentials,
+  type EgressRpcs,
+  type OwnRequest,
+} from "../../../../src/ext/egress/proxy/credentials.js";
 import { Dialer } from "../../../../src/ext/egress/proxy/dial.js";
 import type { EgressNetwork } from "../../../../src/ext/egress/proxy/egress_settings.js";
 import { OpenUses } from "../../../../src/ext/egress/proxy/open_uses.js";
-import { Routes, routeOf } from "../../../../src/ext/egress/proxy/routes.js";
+import { problemOf } from "../../../../src/ext/egress/proxy/problem.js";
+import { type Route, Routes, routeOf } from "../../../../src/ext/egress/proxy/routes.js";
 import { EgressSession } from "../../../../src/ext/egress/proxy/session.js";
 import { Upstream } from "../../../../src/ext/egress/proxy/upstream.js";
 import { ConnectionStatus } from "../../../../src/gen/nexus/v1/connection_pb.js";
@@ -52,7 +56,7 @@ export interface WorldOptions {
   /** Beside `acme`, whose API base URL is `https://api.localhost:<port>/v1`. */
   readonly providers?: (port: number) => readonly MessageInitShape<typeof ProviderSchema>[];
   /** Instead of the daemon that answers as it is told: one that knows `acme` by this name. */
-  readonly daemon?: { readonly session: DaemonSession; readonly providerName: string };
+  readonly daemon?: { readonly rpcs: EgressRpcs; readonly providerName: string };
 }
 
 /** A proxy of `nexusd run` between a client and an API of TLS, with a daemon that answers as it is told. */
@@ -102,7 +106,7 @@ export class EgressWorld {
     const dialer = new Dialer(`${api.ca}\n${options.roots ?? ""}`, clock, undefined, options.proxies);
     const upstream = new Upstream(dialer);
     const credentials = new Credentials({
-      session: options.daemon?.session ?? sessionTo(() => world),
+      rpcs: options.daemon?.rpcs ?? rpcsTo(() => world),
       userId: "ada",
       waitsForConsent: options.waitsForConsent ?? false,
       onConsent: (_, link) => world.links.push(link),
@@ -223,27 +227,49 @@ export function consentOf(authUrl: string): Acquired {
   return { result: { case: "consent", value: { authUrl, reason: "not_connected" } } };
 }
 
-function sessionTo(world: () => EgressWorld): DaemonSession {
-  const tokens = {
-    acquireToken: async (request: unknown) => {
+function rpcsTo(world: () => EgressWorld): EgressRpcs {
+  const none = () => Promise.reject(new Error("no such RPC here"));
+  return {
+    acquireToken: async (request) => {
       const { acquired, acquiredFor } = world();
       acquiredFor.push(request);
       await world().asking;
       const next = acquired.length > 1 ? acquired.shift() : acquired[0];
       return create(AcquireTokenResponseSchema, next);
     },
-    reportRejectedToken: async (request: unknown) => {
+    reportRejectedToken: async (request) => {
       world().reported.push(request);
       await world().holding;
       return create(ReportRejectedTokenResponseSchema, { outcome: 2 });
     },
+    getToken: none,
+    createProof: none,
+    watchTokens: (_, signal) => world().states(signal),
   };
-  const call = async (doing: string, method: (request: unknown) => Promise<unknown>, request: unknown) => {
-    try {
-      return await method(request);
-    } catch (error) {
-      throw callFailure(error, doing, "the test");
-    }
+}
+
+/** The credential of a request that is not sent. @throws Problem */
+export async function credentialFor(
+  credentials: Credentials,
+  route: Route,
+  own: OwnRequest,
+  wholeBody: () => Promise<Uint8Array | undefined> = async () => undefined,
+): Promise<UsableCredential> {
+  const none = (): never => {
+    throw new Error("nothing is sent");
   };
-  return { daemon: { tokens }, call } as unknown as DaemonSession;
+  const exchange = credentials.exchange(route, own, {
+    wholeBody,
+    signal: () => new AbortController().signal,
+    onCredential: () => undefined,
+    send: none,
+    responseOf: none,
+    dismiss: none,
+    canRepeat: none,
+  });
+  try {
+    return await exchange.credential();
+  } catch (error) {
+    throw problemOf(error, route.providerName) ?? error;
+  }
 }

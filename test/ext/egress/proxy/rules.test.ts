@@ -1,8 +1,8 @@
 import { EventEmitter, once } from "node:events";
 import { create } from "@bufbuild/protobuf";
 import { beforeAll, describe, expect, it, vi } from "vitest";
-import type { DaemonSession } from "../../../../src/cli/shell/daemon_command.js";
-import { Credentials } from "../../../../src/ext/egress/proxy/credentials.js";
+import { daemonRpcs } from "../../../../src/ext/egress/listener/daemon_rpcs.js";
+import { Credentials, type EgressRpcs } from "../../../../src/ext/egress/proxy/credentials.js";
 import { routeOf } from "../../../../src/ext/egress/proxy/routes.js";
 import { ProviderSchema } from "../../../../src/gen/nexus/v1/provider_pb.js";
 import {
@@ -18,11 +18,12 @@ import {
   proxy,
   type RequestName,
   requests,
-  sessionFor,
+  tokenServiceOf,
   wordFor,
 } from "../../../domain/access/rule_cells.js";
 import { Engine } from "../../../domain/engine.js";
 import { perSuite } from "../../../lifetimes.js";
+import { credentialFor } from "./egress_world.js";
 
 describe("the requests of a program under rules", () => {
   const engine = perSuite(() => new Engine());
@@ -36,7 +37,7 @@ describe("the requests of a program under rules", () => {
     engine.approver = nobodyAgrees;
     const credentials = new Credentials({
       ...{
-        session: sessionFor(engine, principal),
+        rpcs: daemonRpcs([tokenServiceOf(engine)], principal),
         userId,
         waitsForConsent: false,
         onConsent: () => undefined,
@@ -46,7 +47,8 @@ describe("the requests of a program under rules", () => {
     const { method, target, headers, body } = requests[name];
     const route = routeOf(create(ProviderSchema, { name: providerName }), "");
     const shown = { origin: { host: "api.example", port: 443 }, method, target, headers };
-    return await credentials.token(route, shown, async () => (whole ? whole() : Buffer.from(body)));
+    const wholeBody = async () => (whole ? whole() : Buffer.from(body));
+    return await credentialFor(credentials, route, shown, wholeBody);
   }
 
   it.each(cellsOf("all"))("$rules, $request: $expected", async ({ rules, request, expected }) => {
@@ -81,31 +83,34 @@ describe("the requests of a program under rules", () => {
   });
 });
 
+const bearer = {
+  strategy: { kind: { case: "oauth2" as const, value: { credentialField: "access_token" } } },
+};
+
 describe("the token of a request that no rule goes by", () => {
-  const token = create(AcquireTokenResponseSchema, { result: { case: "token", value: {} } });
+  const token = create(AcquireTokenResponseSchema, { result: { case: "token", value: bearer } });
   const route = routeOf(create(ProviderSchema, { name: "acme" }), "");
   const own = { origin: { host: "api.example", port: 443 }, method: "DELETE", target: "/v1/a", headers: {} };
 
   function asking(isJudged: () => boolean) {
     const shown: AcquireTokenRequest[] = [];
     const waiting = new EventEmitter();
-    const session = {
-      daemon: { tokens: { acquireToken: undefined } },
-      call: async (_doing: string, _method: unknown, request: AcquireTokenRequest) => {
+    const rpcs = {
+      acquireToken: async (request: AcquireTokenRequest) => {
         shown.push(request);
         await once(waiting, "go");
         return token;
       },
-    } as unknown as DaemonSession;
+    } as unknown as EgressRpcs;
     const onConsent = () => undefined;
     const credentials = new Credentials({
-      session,
+      rpcs,
       userId: "ada",
       waitsForConsent: false,
       onConsent,
       isJudged,
     });
-    const ask = () => credentials.token(route, own, async () => undefined);
+    const ask = () => credentialFor(credentials, route, own);
     return { shown, ask, answer: () => waiting.emit("go") };
   }
 

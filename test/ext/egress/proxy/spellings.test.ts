@@ -1,5 +1,6 @@
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { agent, policyOf, sessionFor } from "../../../domain/access/rule_cells.js";
+import { daemonRpcs } from "../../../../src/ext/egress/listener/daemon_rpcs.js";
+import { agent, policyOf, tokenServiceOf } from "../../../domain/access/rule_cells.js";
 import { Engine } from "../../../domain/engine.js";
 import { perSuite } from "../../../lifetimes.js";
 import {
@@ -20,8 +21,8 @@ const engine = perSuite(() => new Engine());
 let egress: EgressWorld;
 beforeAll(async () => {
   await engine.connected();
-  const session = sessionFor(engine, { ...agent, isProxied: true });
-  egress = await EgressWorld.start({ daemon: { session, providerName: "op" } });
+  const rpcs = daemonRpcs([tokenServiceOf(engine)], { ...agent, isProxied: true });
+  egress = await EgressWorld.start({ daemon: { rpcs, providerName: "op" } });
   return () => egress.stop();
 });
 beforeEach(() => {
