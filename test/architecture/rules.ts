@@ -103,7 +103,7 @@ export const packages: Record<string, readonly Layer[]> = {
   yaml: ["document", "ext"],
   "@clack/prompts": ["cli"],
   "@connectrpc/connect": ["server", "cli", "ext"],
-  "@connectrpc/connect-node": ["server", "cli", "ext"],
+  "@connectrpc/connect-node": ["cli", "ext"],
   commander: ["cli", "ext"],
   "env-paths": ["config"],
   "fs-native-extensions": ["store"],

@@ -177,7 +177,7 @@ function observe({ metadata }: StreamContext): Observed {
   const { requestHeader, responseHeader, responseTrailer } = metadata;
   const requestHeaders = [...requestHeader].map(([name, value]) => ({ name, value: [value] }));
   const timeoutMs = timeoutOf(requestHeader);
-  // The adapter's own context says more than the daemon's services need.
+  // The context of a call over HTTP says more than the daemon's services need.
   const isGet = (metadata as { readonly requestMethod?: string }).requestMethod === "GET";
   return {
     begin: (definition) => {

@@ -1,7 +1,6 @@
 import type { Http2Session, IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { promisify } from "node:util";
 import { gunzip, inflate } from "node:zlib";
-import { fromBinary, type Message } from "@bufbuild/protobuf";
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
 import type { Authenticate } from "../../domain/access/presented_credentials.js";
 import { anyone, type Principal } from "../../model/access/principal.js";
@@ -10,21 +9,20 @@ import type { ListenAddress } from "../../model/listen_address.js";
 import type { Clock } from "../../runtime/clock.js";
 import { callerField, onBehalf } from "../../service/forwarding/on_behalf.js";
 import type { BoundMethod, BoundService } from "../../service/pipeline/bound_service.js";
-import { toWireError as toServiceError } from "../../service/pipeline/error_table.js";
+import { toWireError } from "../../service/pipeline/error_table.js";
 import { rpcName } from "../../service/pipeline/rpc_access.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
 import { presentedCredentials, unauthenticatedMessage } from "../callers/api_key.js";
 import { callerTrace } from "../callers/caller_trace.js";
 import type { OpenCalls } from "../callers/open_calls.js";
-import { neverAborted, toWireError } from "../connect/wire_answer.js";
-import type { OnUnexpected } from "../listen/listener.js";
+import { answeredError, type OnUnexpected } from "../listen/listener.js";
 import { headersRefusal, messageTooLarge } from "../listen/listener_limits.js";
 import type { ResetGuard } from "../listen/reset_guard.js";
 import { UnauthenticatedStreams } from "../listen/unauthenticated_streams.js";
 import { peerOf } from "../sockets/peer.js";
 import { noteCredential } from "../sockets/socket_guard.js";
 import { GrpcCall, type GrpcCallOptions } from "./grpc_call.js";
-import { isGrpc, timeoutOf } from "./grpc_fields.js";
+import { decoded, isGrpc, timeoutOf } from "./grpc_fields.js";
 import type { Frame } from "./request_stream.js";
 
 /** What a request may be compressed by, as `grpc-accept-encoding` says it. Answers are sent as they are: they are small, or secret. */
@@ -112,7 +110,7 @@ export class GrpcCalls {
         if (method) this.#onRequest(method, call, request);
       },
       onBroken: (error) => onUnexpected(error, name),
-      toWire: (error) => toWireError(error, neverAborted, name, onUnexpected),
+      toWire: (error) => answeredError(error, name, onUnexpected),
       readDeadline: { clock, timeoutMs: limits.streamReadTimeoutMs },
       onClose: (stream) => resets.closed(stream),
     };
@@ -146,7 +144,7 @@ export class GrpcCalls {
     }
     call.trace = callerTrace(headers["traceparent"], headers["tracestate"]);
     if (timeoutMs !== undefined) call.startDeadline((passed) => clock.setTimer(timeoutMs, passed));
-    const refuse = (error: unknown): void => this.#refuse(call, call.toWire(toServiceError(error)));
+    const refuse = (error: unknown): void => this.#refuse(call, call.toWire(toWireError(error)));
     const tooLarge = headersRefusal(headers, limits);
     if (tooLarge) {
       refuse(tooLarge);
@@ -196,7 +194,7 @@ export class GrpcCalls {
     }
     const tooMany = principal ? undefined : this.options.openCalls.take(call.stream);
     if (tooMany) {
-      this.#refuse(call, call.toWire(toServiceError(tooMany)));
+      this.#refuse(call, call.toWire(toWireError(tooMany)));
       return;
     }
     call.principal = principal ?? anyone;
@@ -224,16 +222,6 @@ export class GrpcCalls {
 
   #message(call: GrpcCall, { isCompressed, bytes }: Frame): Buffer | Promise<Buffer> {
     return isCompressed ? decompress(bytes, call.encoding, this.options.limits.maxMessageBytes) : bytes;
-  }
-}
-
-/** @throws WireError INVALID_ARGUMENT */
-function decoded(method: BoundMethod, bytes: Buffer): Message {
-  const { input } = method.descriptor;
-  try {
-    return fromBinary(input, bytes);
-  } catch {
-    throw new WireError(codes.invalid_argument, `the request is no well-formed ${input.typeName}`);
   }
 }
 

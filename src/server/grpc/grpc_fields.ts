@@ -1,7 +1,10 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http2";
-import type { CallMetadata } from "../../service/pipeline/bound_service.js";
-import type { WireError } from "../../service/pipeline/wire_error.js";
-import { grpcStatus } from "../connect/wire_answer.js";
+import { create, fromBinary, type Message } from "@bufbuild/protobuf";
+import { anyPack } from "@bufbuild/protobuf/wkt";
+import { encodeBinaryHeader } from "@connectrpc/connect";
+import { StatusSchema } from "../../gen/google/rpc/status_pb.js";
+import type { BoundMethod, CallMetadata } from "../../service/pipeline/bound_service.js";
+import { codes, WireError } from "../../service/pipeline/wire_error.js";
 
 const timeoutUnits: Readonly<Record<string, number>> = {
   H: 3_600_000,
@@ -30,6 +33,17 @@ export function timeoutOf(field: string | string[] | undefined): number | undefi
   return Number(digits) * (timeoutUnits[unit] ?? Number.NaN);
 }
 
+/** How a call of gRPC ends with an error. `encodeURI` throws on half a surrogate pair. */
+function grpcStatus({ code, message, details }: WireError): OutgoingHttpHeaders {
+  const packed = details.map(({ descriptor, value }) => anyPack(descriptor, value));
+  const status = create(StatusSchema, { code, message, details: packed });
+  return {
+    "grpc-status": code,
+    "grpc-message": encodeURI(Buffer.from(message).toString()),
+    ...(packed.length > 0 && { "grpc-status-details-bin": encodeBinaryHeader(status, StatusSchema) }),
+  };
+}
+
 /** Those of a call, its request without the pseudo-header fields of HTTP/2. */
 export function metadataOf(fields: IncomingHttpHeaders): CallMetadata {
   const requestHeader = new Headers();
@@ -56,4 +70,14 @@ export function trailersOf(
   const more = metadata && Object.fromEntries(metadata.responseTrailer);
   if (!error) return more ? { ...more, ...okTrailers } : okTrailers;
   return { ...more, ...grpcStatus(error) };
+}
+
+/** @throws WireError INVALID_ARGUMENT */
+export function decoded(method: BoundMethod, bytes: Buffer): Message {
+  const { input } = method.descriptor;
+  try {
+    return fromBinary(input, bytes);
+  } catch {
+    throw new WireError(codes.invalid_argument, `the request is no well-formed ${input.typeName}`);
+  }
 }

@@ -63,8 +63,7 @@ export class Http2Sessions {
   }
 
   /**
-   * Without a stream Node ends it at once, and never refuses anything. GOAWAY and the end of the connection leave together, and
-   * connect-node breaks if a call begins between the two.
+   * Without a stream Node ends it at once, and never refuses anything. GOAWAY and the end of the connection leave together.
    */
   #leave(session: ServerHttp2Session, tracked: Tracked): void {
     if (session.destroyed || tracked.isLeaving) return;

@@ -44,6 +44,11 @@ export function pathOf(request: Request): string {
   return (request.url ?? "").split("?", 1)[0] ?? "";
 }
 
+/** What stands behind the path. */
+export function queryOf(request: Request): URLSearchParams {
+  return new URLSearchParams((request.url ?? "").split("?").slice(1).join("?"));
+}
+
 /**
  * The last catch of a handler. It gives `answer` instead of the headers that the failed one left behind. If an answer was begun or cannot
  * be given, it destroys the connection (over HTTP/2 the stream). Never throws: what left here would end the process.

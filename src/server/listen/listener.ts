@@ -1,4 +1,5 @@
 import { formatListenAddress, type ListenAddress } from "../../model/listen_address.js";
+import { codes, WireError } from "../../service/pipeline/wire_error.js";
 import type { SocketAccess } from "../sockets/peer_credentials.js";
 import type { ListenerTls } from "../tls/tls_listener.js";
 import type { ListenerLimits } from "./listener_limits.js";
@@ -38,6 +39,16 @@ export interface ListenerPlace {
  * @param where the method or the path, never a query
  */
 export type OnUnexpected = (error: unknown, where: string) => void;
+
+/**
+ * What a caller gets of `error`. Anything but a `WireError` is an error of the daemon: it is reported, and nothing of
+ * it is sent.
+ */
+export function answeredError(error: unknown, where: string, report: OnUnexpected): WireError {
+  if (error instanceof WireError) return error;
+  report(error, where);
+  return new WireError(codes.internal, "internal error");
+}
 
 /** A listener cannot be opened. */
 export class ListenerError extends Error {

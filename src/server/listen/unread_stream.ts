@@ -9,25 +9,6 @@ export interface ReadDeadline {
 }
 
 /**
- * Passes on what `source` yields, and calls `reset` when the reader takes too long to come for the next. A stream that is not read holds
- * what was sent, and a list of what changed since, for as long as it is open.
- */
-export async function* untilUnread<T>(
-  source: AsyncIterable<T>,
-  readDeadline: ReadDeadline | undefined,
-  reset: () => void,
-): AsyncGenerator<T, void> {
-  for await (const message of source) {
-    const timer = readDeadline?.clock.setTimer(readDeadline.timeoutMs, reset);
-    try {
-      yield message;
-    } finally {
-      timer?.cancel();
-    }
-  }
-}
-
-/**
  * Resets a stream in the next turn. Within a callback of its session Node would send at once, and free streams that the parser still
  * uses (nodejs/node#64113).
  */

@@ -1,4 +1,5 @@
 import type { Principal } from "../../model/access/principal.js";
+import type { JsonObject } from "../../model/json.js";
 import { defaultLimits } from "../../model/limits.js";
 import type { BoundService } from "../../service/pipeline/bound_service.js";
 import type { RestAnswer } from "../../service/pipeline/rest_error.js";
@@ -7,8 +8,16 @@ import { callerOf } from "../../service/pipeline/rpc_call.js";
 import { unauthenticatedMessage } from "../callers/api_key.js";
 import { callerTrace } from "../callers/caller_trace.js";
 import { answerJson, writeJson } from "../connect/json_answer.js";
-import { readJsonBody } from "../connect/json_body.js";
-import { answerOrDestroy, pathOf, type Request, type Response, type Routes } from "../listen/http_message.js";
+import { MalformedJson, objectFromJson } from "../connect/json_request.js";
+import {
+  answerOrDestroy,
+  pathOf,
+  queryOf,
+  type Request,
+  type Response,
+  type Routes,
+  readBody,
+} from "../listen/http_message.js";
 import type { OnUnexpected } from "../listen/listener.js";
 import { takesBody } from "./openapi.js";
 import type { RestRequest, Route } from "./route.js";
@@ -104,7 +113,7 @@ class RestRoutes {
     if (!params) throw new RestRefusal(400, "bad_request", "the path is not well percent-encoded");
     const rest: RestRequest = {
       params,
-      query: new URLSearchParams((request.url ?? "").split("?").slice(1).join("?")),
+      query: queryOf(request),
       body: takesBody(route) ? await readJsonBody(request, maxBodyBytes) : {},
       nowMs: nowMs(),
       metrics,
@@ -115,6 +124,26 @@ class RestRoutes {
       ? this.#callerFor({ principal, trace, signal })
       : () => Promise.reject(new Error("an open route made a call"));
     return await route.handle(rest, call);
+  }
+}
+
+/**
+ * Reads a JSON object; none at all counts as an empty one. The content type is not looked at: the existing servers do not,
+ * and `curl -d` says form.
+ *
+ * @throws RestRefusal; InvalidArgument
+ */
+async function readJsonBody(request: Request, maxBodyBytes: number): Promise<JsonObject> {
+  const bytes = await readBody(request, maxBodyBytes);
+  if (bytes === "aborted") throw new RestRefusal(499, "cancelled", "the request ended early");
+  if (bytes === "too_large") {
+    const limit = `${maxBodyBytes} bytes (the setting is NEXUS_MAX_BODY_BYTES)`;
+    throw new RestRefusal(413, "body_too_large", `the body must not exceed ${limit}`);
+  }
+  try {
+    return bytes.length === 0 ? {} : objectFromJson(bytes);
+  } catch (error) {
+    throw error instanceof MalformedJson ? new RestRefusal(400, "invalid_json", error.message) : error;
   }
 }
 

@@ -7,9 +7,9 @@ import {
   WatchTokensRequestSchema,
 } from "../../../src/gen/nexus/v1/token_pb.js";
 import type { JsonValue } from "../../../src/model/json.js";
-import { jsonViolation } from "../../../src/server/connect/json_message.js";
+import { hasDuplicateNames, jsonViolation, reservedName } from "../../../src/server/connect/json_request.js";
 import { apiKey } from "../fake_services.js";
-import { getTokenPath, openListener } from "../http_listener_fixture.js";
+import { getTokenPath, json, openListener } from "../http_listener_fixture.js";
 
 const acquire = AcquireTokenRequestSchema;
 const getToken = TokenServiceGetTokenRequestSchema;
@@ -98,5 +98,81 @@ describe("a request in JSON", () => {
     );
     const stream = await send("/nexus.v1.TokenService/WatchTokens", "application/connect+json", envelope);
     expect(await stream.text()).toContain('"code":"invalid_argument"');
+  });
+
+  it("is answered with nothing of what was sent where only the library finds what is wrong", async () => {
+    const { port } = await openListener();
+    const response = await fetch(`http://127.0.0.1:${port}${getTokenPath}`, {
+      method: "POST",
+      headers: { ...json, "x-api-key": apiKey },
+      body: JSON.stringify({ minTtl: "999999999999s" }),
+    });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toEqual({
+      code: "invalid_argument",
+      message:
+        'cannot decode message google.protobuf.Duration from JSON: a duration is a text of seconds, as "60s"',
+    });
+  });
+
+  it("may not have a name twice, or be too deep", async () => {
+    const { base } = await openListener();
+    const send = (body: string) =>
+      fetch(base + getTokenPath, { method: "POST", headers: { ...json, "x-api-key": apiKey }, body });
+    const messageOf = async (body: string) =>
+      ((await (await send(body)).json()) as { message: string }).message;
+    expect(await messageOf('{"connection_id":"a","connection_id":"b"}')).toBe(
+      "an object of the body has two members of one name",
+    );
+    expect(await messageOf('{"name":{"__proto__":{}}}')).toBe("name.__proto__: no such field");
+    expect(await messageOf(`{"name":${'{"a":'.repeat(70)}1${"}".repeat(71)}`)).toBe(
+      "the body is nested more than 64 deep",
+    );
+  });
+});
+
+describe("hasDuplicateNames", () => {
+  it.each([
+    '{"a":1,"a":2}',
+    '{"a":1,"\\u0061":2}',
+    '{"x":[{"a":{},"b":1,"a" : 2}]}',
+    '{"a":"}","b":"\\"","a":1}',
+    '{"":1,"":2}',
+    '{"__proto__":1,"__proto__":2}',
+  ])("sees one in %s", (text) => {
+    expect(JSON.parse(text)).toBeDefined();
+    expect(hasDuplicateNames(text)).toBe(true);
+  });
+
+  it.each([
+    "{}",
+    "[]",
+    '"a"',
+    '{"a":{"a":{"a":1}}}',
+    '[{"a":1},{"a":1}]',
+    '{"a":"a","b":["a","a"]}',
+    '{"a":"{\\"a\\":1,\\"a\\":2}"}',
+    '{"a":"\\\\","b":"\\\\\\"a\\":"}',
+  ])("sees none in %s", (text) => {
+    expect(JSON.parse(text)).toBeDefined();
+    expect(hasDuplicateNames(text)).toBe(false);
+  });
+
+  it("reads 1 MiB in one go", () => {
+    expect(hasDuplicateNames(`{"a":"${"\\n".repeat(500_000)}","b":"${"x".repeat(40_000)}"}`)).toBe(false);
+  });
+});
+
+describe("reservedName", () => {
+  it.each([
+    ['{"__proto__":1}', '["__proto__"]'],
+    ['{"a":{"__proto__":{}}}', 'a["__proto__"]'],
+    ['{"a":[0,{"b":{"__proto__":null}}]}', 'a["1"].b["__proto__"]'],
+  ])("finds the one of %s", (text, path) => {
+    expect(reservedName(JSON.parse(text))).toBe(path);
+  });
+
+  it("minds no other", () => {
+    expect(reservedName(JSON.parse('{"constructor":{"prototype":["__proto__"]}}'))).toBeUndefined();
   });
 });
