@@ -244,11 +244,9 @@ export const nounsOfCore = [
 /** Where the core still names an extension, in its code or its texts. It only gets shorter, down to nothing. */
 export const namedExtensions: Readonly<Record<string, readonly string[]>> = {
   alerts: ["outbound/outbound_fetch.ts"],
-  approvals: ["cli/shell/daemon_services.ts"],
   console: [
     "cli/providers/provider_create.ts",
     "cli/providers/provider_templates.ts",
-    "cli/shell/daemon_services.ts",
     "config/rows/daemon_settings.ts",
     "model/access/access_table.ts",
     "model/errors.ts",
@@ -256,7 +254,6 @@ export const namedExtensions: Readonly<Record<string, readonly string[]>> = {
   egress: [
     "cli/admin/keys.ts",
     "cli/credentials/shown_request.ts",
-    "cli/shell/daemon_services.ts",
     "config/rows/daemon_settings.ts",
     "domain/access/request_rules.ts",
     "model/credentials/credential.ts",
@@ -264,7 +261,6 @@ export const namedExtensions: Readonly<Record<string, readonly string[]>> = {
     "server/tls/authority.ts",
   ],
   fleet: [
-    "cli/shell/daemon_services.ts",
     "daemon/hub/hub_interfaces.ts",
     "daemon/make_listeners.ts",
     "daemon/shared_parts.ts",
@@ -288,7 +284,6 @@ export const namedExtensions: Readonly<Record<string, readonly string[]>> = {
   ],
   keyring: [
     "cli/shell/call_failure.ts",
-    "cli/shell/daemon_services.ts",
     "daemon/wire_domain.ts",
     "domain/operations/key_check.ts",
     "domain/operations/keyring.ts",

@@ -5,7 +5,6 @@ import { create, type DescService, type MessageInitShape } from "@bufbuild/proto
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { daemonServices } from "../../src/cli/shell/daemon_services.js";
 import {
   type Connection,
   ConnectionSchema,
@@ -13,6 +12,7 @@ import {
 } from "../../src/gen/nexus/v1/connection_pb.js";
 import { type Provider, ProviderSchema, type ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
 import type { TokenService, WatchTokensResponseSchema } from "../../src/gen/nexus/v1/token_pb.js";
+import { allServices } from "../all_clients.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import { startMs } from "./fake_shell.js";
 
@@ -24,9 +24,7 @@ export type WatchEvents = AsyncIterable<MessageInitShape<typeof WatchTokensRespo
 type Watch = (request: Parameters<ServiceImpl<typeof TokenService>["watchTokens"]>[0]) => WatchEvents;
 
 type Api = {
-  -readonly [Name in keyof typeof daemonServices]?:
-    | Partial<ServiceImpl<(typeof daemonServices)[Name]>>
-    | undefined;
+  -readonly [Name in keyof typeof allServices]?: Partial<ServiceImpl<(typeof allServices)[Name]>> | undefined;
 };
 
 /** Services over gRPC on a Unix socket, with answers that tests set. */
@@ -67,8 +65,8 @@ export class FakeDaemon {
           connections: this.#connectionService(),
           tokens: { watchTokens: (request) => this.watch(request) },
         };
-        for (const name of Object.keys(daemonServices) as (keyof Api)[])
-          router.service(daemonServices[name] as DescService, { ...own[name], ...this.api[name] } as object);
+        for (const name of Object.keys(allServices) as (keyof Api)[])
+          router.service(allServices[name] as DescService, { ...own[name], ...this.api[name] } as object);
       },
       interceptors: [
         (next) => async (request) => {

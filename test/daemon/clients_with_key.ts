@@ -1,8 +1,8 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
-import { clientsOver } from "../../src/cli/shell/client.js";
 import type { CreateApiKeyRequestSchema } from "../../src/gen/nexus/v1/access_pb.js";
+import { clientsOver } from "../all_clients.js";
 import type { TestDaemon } from "./harness.js";
 
 /** Clients of a new API key, at the `http` listener. */

@@ -3,7 +3,6 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import type { Client } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
-import { type Clients, clientsOver } from "../../src/cli/shell/client.js";
 import { type Config, loadConfig } from "../../src/config/config.js";
 import { Daemon } from "../../src/daemon/daemon.js";
 import type { DaemonExtension } from "../../src/daemon/extension.js";
@@ -12,6 +11,7 @@ import { extensions } from "../../src/ext/extensions.js";
 import type { TokenService, WatchTokensResponse } from "../../src/gen/nexus/v1/token_pb.js";
 import { type Clock, SystemClock } from "../../src/runtime/clock.js";
 import { createLogger } from "../../src/telemetry/logger.js";
+import { type Clients, clientsOver } from "../all_clients.js";
 import { Browser } from "../fakes/browser.js";
 import { ManualClock } from "../fakes/manual_clock.js";
 import {

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { createServer, type Server } from "node:https";
 import { createGrpcTransport } from "@connectrpc/connect-node";
-import { clientsOver } from "../../src/cli/shell/client.js";
 import type { FleetStatus } from "../../src/gen/nexus/v1/status_pb.js";
+import { clientsOver } from "../all_clients.js";
 import { Authority } from "../fakes/certificates.js";
 import { JwtSigner } from "../fakes/jwt_issuer.js";
 import { Postgres } from "../fakes/postgres.js";

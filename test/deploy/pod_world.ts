@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { createGrpcTransport } from "@connectrpc/connect-node";
-import { clientsOver } from "../../src/cli/shell/client.js";
+import { clientsOver } from "../all_clients.js";
 import { json, type Script, type ScriptedServer, startScriptedServer } from "../oauth/scripted_server.js";
 import { agentOf, type KubernetesObject, only, released, secretOf } from "./manifests.js";
 import { Pod, type Running } from "./pod.js";

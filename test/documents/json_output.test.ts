@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { createRegistry } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { commands } from "../../src/cli/commands.js";
-import { daemonServices } from "../../src/cli/shell/daemon_services.js";
 import { extensions } from "../../src/ext/extensions.js";
+import { services } from "../../src/gen/nexus/v1/services.js";
 import { fakeShell } from "../cli/fake_shell.js";
 
 const page = readFileSync(join(import.meta.dirname, "../../docs/operations.md"), "utf8");
@@ -32,7 +32,7 @@ describe("the JSON output of commands", () => {
   });
 
   it("names messages of the API", () => {
-    const registry = createRegistry(...Object.values(daemonServices).map(({ file }) => file));
+    const registry = createRegistry(...services.map(({ file }) => file));
     const named = rows.flatMap(({ prints }) => prints.match(/(?<=`)[A-Z]\w+(?=`)/g) ?? []);
     expect(named.length).toBeGreaterThan(25);
     expect(named.filter((name) => !registry.getMessage(`nexus.v1.${name}`))).toEqual([]);

@@ -1,9 +1,9 @@
 import { createClient, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
-import { clientsOver as contractClients } from "../../src/cli/shell/client.js";
 import { Role } from "../../src/gen/nexus/v1/access_pb.js";
 import { NexusService } from "../../src/gen/nexus/v1/nexus_pb.js";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
+import { clientsOver as contractClients } from "../all_clients.js";
 import { Place, TestDaemon } from "../daemon/harness.js";
 import { registered } from "../daemon/requests.js";
 import { RestClient } from "../daemon/rest_client.js";

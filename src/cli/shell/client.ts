@@ -1,5 +1,6 @@
 import { connect } from "node:net";
 import type { SecureContextOptions } from "node:tls";
+import type { DescService } from "@bufbuild/protobuf";
 import { type Client, createClient, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { type ClientConfig, isPlainRemote } from "../../config/client_config.js";
@@ -8,8 +9,8 @@ import { usageFailure } from "./command_failure.js";
 import { daemonServices } from "./daemon_services.js";
 import { readText } from "./files.js";
 
-/** A client of each service. */
-export type Clients = {
+/** A client of each service of the core. */
+type Clients = {
   readonly [Name in keyof typeof daemonServices]: Client<(typeof daemonServices)[Name]>;
 };
 
@@ -17,6 +18,8 @@ export type Clients = {
 export interface Daemon extends Clients {
   /** Where it is, for messages. */
   readonly address: string;
+  /** A client of a service that an extension adds. */
+  of<Service extends DescService>(service: Service): Client<Service>;
   /** Ends the connection, and with it every stream. */
   close(): void;
 }
@@ -57,12 +60,13 @@ export function connectDaemon(
   });
   return {
     ...clientsOver(transport),
+    of: (service) => createClient(service, transport),
     address: isUnix ? `unix:${config.path}` : config.url,
     close: () => sessionManager.abort(),
   };
 }
 
-export function clientsOver(transport: Transport): Clients {
+function clientsOver(transport: Transport): Clients {
   const clients = Object.entries(daemonServices).map(([name, service]) => [
     name,
     createClient(service, transport),

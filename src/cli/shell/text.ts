@@ -1,10 +1,10 @@
 import { createRegistry, type Message, toJson } from "@bufbuild/protobuf";
 import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import { ConnectionStatus } from "../../gen/nexus/v1/connection_pb.js";
+import { services } from "../../gen/nexus/v1/services.js";
 import { formatDuration } from "../../model/quantity_text.js";
 import { colorOfState, plainScreen, type Screen } from "../terminal/screen.js";
 import { layoutTable } from "../terminal/table.js";
-import { daemonServices } from "./daemon_services.js";
 
 /** Text of others, safe to print: a control character would let a name steer the terminal. */
 export function printable(text: string): string {
@@ -93,4 +93,4 @@ export function jsonLine(message: Message): string {
   return `${JSON.stringify(toJson(schema, message, { useProtoFieldName: true }))}\n`;
 }
 
-const answers = createRegistry(...Object.values(daemonServices).map(({ file }) => file));
+const answers = createRegistry(...services.map(({ file }) => file));

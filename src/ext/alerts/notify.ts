@@ -11,6 +11,7 @@ import {
 } from "../../cli/kit.js";
 import { exitCodes } from "../../core/exit_codes.js";
 import {
+  NotificationService,
   type TestReceiversResponse,
   TestReceiversResponseSchema,
 } from "../../gen/nexus/v1/notification_pb.js";
@@ -22,9 +23,11 @@ export function notifyCommand(shell: Shell): Command {
   return new Command("notify").addCommand(
     daemonCommand(shell, test, async ({ daemon, call }, flags: DaemonFlags, given?: string) => {
       const asked = { receiver: given ?? "" };
-      const answer = await call("test the receivers", daemon.notifications.testReceivers, asked).catch(
-        noReceivers,
-      );
+      const answer = await call(
+        "test the receivers",
+        daemon.of(NotificationService).testReceivers,
+        asked,
+      ).catch(noReceivers);
       const { receivers } = answer;
       if (flags.json) shell.stdout.write(jsonLine(answer));
       else if (receivers.length === 0) {

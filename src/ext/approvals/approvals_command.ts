@@ -16,6 +16,7 @@ import {
   withStep,
 } from "../../cli/kit.js";
 import type { HeldRequest } from "../../gen/nexus/v1/approval_pb.js";
+import { ApprovalService } from "../../gen/nexus/v1/approval_pb.js";
 import { extents } from "../../model/access/access.js";
 
 const notes =
@@ -69,7 +70,7 @@ function decideCommand(shell: Shell, approve: boolean): Command {
     const { daemon, call, show } = session;
     const decision = { id, digest: request.digest, approve, extent: flags.for ?? "" };
     const answer = await withStep(Code.NotFound, "it no longer waits: see nexusd approvals list", () =>
-      call("answer the request", daemon.approvals.decideHeldRequest, decision),
+      call("answer the request", daemon.of(ApprovalService).decideHeldRequest, decision),
     );
     show(answer, () => (approve ? `${id} is approved\n` : `${id} is denied\n`));
   });
@@ -88,7 +89,8 @@ function requestOf(id: string, requests: readonly HeldRequest[]): HeldRequest {
 }
 
 async function waiting({ daemon, call }: DaemonSession): Promise<HeldRequest[]> {
-  return (await call("list the requests that wait", daemon.approvals.listHeldRequests, {})).requests;
+  return (await call("list the requests that wait", daemon.of(ApprovalService).listHeldRequests, {}))
+    .requests;
 }
 
 /** All of it: what is not shown cannot be agreed to. */

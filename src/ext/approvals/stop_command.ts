@@ -9,6 +9,7 @@ import {
   type Shell,
   usageFailure,
 } from "../../cli/kit.js";
+import { ApprovalService } from "../../gen/nexus/v1/approval_pb.js";
 import { endKeys } from "./grants.js";
 
 interface StopFlags extends ConfirmedFlags {
@@ -34,7 +35,7 @@ export function stopCommand(shell: Shell): Command {
   return daemonCommand(shell, command, async (session, { lift = false, yes }: StopFlags, agent?: string) => {
     const { daemon, call, show, showList } = session;
     if (agent === undefined) {
-      const { stops } = await call("list the stopped agents", daemon.approvals.listStops, {});
+      const { stops } = await call("list the stopped agents", daemon.of(ApprovalService).listStops, {});
       const nowMs = shell.clock.nowMs();
       return showList(stops, {
         none: "no agent without a key is stopped\n",
@@ -55,7 +56,7 @@ export function stopCommand(shell: Shell): Command {
     const name = printable(agent);
     if (!lift) await confirm(shell, `Stop ${name} until you lift it?`, yes);
     const doing = lift ? `lift the stop of ${name}` : `stop ${name}`;
-    const answer = await call(doing, daemon.approvals.stopPrincipal, { principal: agent, lift });
+    const answer = await call(doing, daemon.of(ApprovalService).stopPrincipal, { principal: agent, lift });
     show(answer, () => (lift ? `${name} may call again\n` : `${name} is stopped until nexusd stop --lift\n`));
   });
 }

@@ -16,6 +16,7 @@ import {
 } from "../../cli/kit.js";
 import { exitCodes } from "../../core/exit_codes.js";
 import type { BackupSummary, CreateBackupResponse } from "../../gen/nexus/v1/backup_pb.js";
+import { BackupService } from "../../gen/nexus/v1/backup_pb.js";
 import { formatBytes } from "../../model/model.js";
 
 interface BackupFlags extends DaemonFlags {
@@ -39,7 +40,7 @@ export function backupCommand(shell: Shell): Command {
       const onBytes = (count: number): void => {
         bytes += count;
       };
-      const parts = daemon.backups.createBackup({ allowUnreadable });
+      const parts = daemon.of(BackupService).createBackup({ allowUnreadable });
       const doing = () => `make a backup, ${formatBytes(bytes)}`;
       const summary = await withProgress(shell, doing, () => receive(parts, file, onBytes));
       show(summary, () => formatSummary(file, summary));

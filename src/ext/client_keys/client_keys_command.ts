@@ -10,6 +10,7 @@ import {
   type Shell,
 } from "../../cli/kit.js";
 import type { ClientKey } from "../../gen/nexus/v1/client_key_pb.js";
+import { ClientKeyService } from "../../gen/nexus/v1/client_key_pb.js";
 import { type ClientKeyType, clientKeyTypes } from "../../model/credentials/credentials.js";
 
 export function clientKeysCommand(shell: Shell): Command {
@@ -23,7 +24,7 @@ function listCommand(shell: Shell): Command {
     "list the published keys and their URL (also what nexusd client-keys does)",
   );
   return daemonCommand(shell, command, async ({ daemon, call, show }) => {
-    const answer = await call("list the client keys", daemon.clientKeys.listClientKeys, {});
+    const answer = await call("list the client keys", daemon.of(ClientKeyService).listClientKeys, {});
     show(answer, () => formatKeys(answer));
   });
 }
@@ -51,7 +52,7 @@ function rotateCommand(shell: Shell): Command {
     const isCompromised = flags.compromised === true;
     const question = "Providers refuse the daemon until they fetch the new keys. Erase the present ones?";
     if (isCompromised) await confirm(shell, question, flags.yes);
-    const answer = await call("rotate the client keys", daemon.clientKeys.rotateClientKeys, {
+    const answer = await call("rotate the client keys", daemon.of(ClientKeyService).rotateClientKeys, {
       type: flags.type ?? "",
       compromised: isCompromised,
     });

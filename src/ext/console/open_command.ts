@@ -8,6 +8,7 @@ import {
   printable,
   type Shell,
 } from "../../cli/kit.js";
+import { ConsoleService } from "../../gen/nexus/v1/console_pb.js";
 
 interface OpenFlags extends DaemonFlags {
   readonly print?: boolean;
@@ -18,7 +19,7 @@ export function openCommand(shell: Shell): Command {
     .description("open the console in a browser, with a link that works once, within a minute")
     .option("--print", "only print the link");
   return daemonCommand(shell, command, async ({ daemon, call, show }, flags: OpenFlags) => {
-    const answer = await call("make a link to the console", daemon.console.createConsoleLink, {});
+    const answer = await call("make a link to the console", daemon.of(ConsoleService).createConsoleLink, {});
     const url = printable(answer.url);
     show(answer, () => `${url}\n`);
     if (flags.json) return;

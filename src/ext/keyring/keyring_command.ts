@@ -13,7 +13,12 @@ import {
   usageFailure,
 } from "../../cli/kit.js";
 import { exitCodes } from "../../core/exit_codes.js";
-import { GetKeyringResponseSchema, type Keyring, KeySource } from "../../gen/nexus/v1/keyring_pb.js";
+import {
+  GetKeyringResponseSchema,
+  type Keyring,
+  KeyringService,
+  KeySource,
+} from "../../gen/nexus/v1/keyring_pb.js";
 import { delay } from "../../runtime/runtime.js";
 
 /** How often a rotation is asked how far it is. */
@@ -37,7 +42,7 @@ function statusCommand(shell: Shell): Command {
     shell,
     command,
     async ({ daemon, call, show }, flags: DaemonFlags & { readonly reload?: boolean }) => {
-      const answer = await call("read the key ring", daemon.keyring.getKeyring, {
+      const answer = await call("read the key ring", daemon.of(KeyringService).getKeyring, {
         reload: flags.reload === true,
       });
       show(answer, () => formatKeyring(answer.keyring));
@@ -48,7 +53,7 @@ function statusCommand(shell: Shell): Command {
 function addCommand(shell: Shell): Command {
   const command = new Command("add").description("add a new key to the key file; rotate starts using it");
   return daemonCommand(shell, command, async ({ daemon, call, show }) => {
-    const answer = await call("add a key", daemon.keyring.addKey, {});
+    const answer = await call("add a key", daemon.of(KeyringService).addKey, {});
     show(
       answer,
       () =>
@@ -70,7 +75,7 @@ function rotateCommand(shell: Shell): Command {
   return daemonCommand(shell, command, async (session, flags: RotateFlags) => {
     const { daemon, call } = session;
     const keyId = flags.to === undefined ? "" : await wholeKeyId(session, flags.to);
-    let { keyring } = await call("rotate the key", daemon.keyring.rotateKeyring, { keyId });
+    let { keyring } = await call("rotate the key", daemon.of(KeyringService).rotateKeyring, { keyId });
     if (flags.wait) keyring = await untilRotated(session, keyring);
     const answer = create(GetKeyringResponseSchema, keyring ? { keyring } : {});
     session.show(answer, () => formatKeyring(keyring));
@@ -90,7 +95,7 @@ function retireCommand(shell: Shell): Command {
     await confirm(shell, `Backups made with key ${keyId} need it still. Retire it here?`, flags.yes);
     const { removedFromSource } = await call(
       `retire key ${keyId}`,
-      daemon.keyring.retireKey,
+      daemon.of(KeyringService).retireKey,
       { keyId },
       { timeoutMs: retireTimeoutMs },
     );
@@ -112,7 +117,7 @@ async function untilRotated(
     const end = shell.stderr.isTTY ? "\r" : "\n";
     shell.stderr.write(`${keyring.remaining} records to go   ${end}`);
     await delay(shell.clock, progressIntervalMs);
-    ({ keyring } = await call("read the key ring", daemon.keyring.getKeyring, {}));
+    ({ keyring } = await call("read the key ring", daemon.of(KeyringService).getKeyring, {}));
   }
   return keyring;
 }
@@ -147,7 +152,7 @@ function parseKeyId(text: string): string {
 /** The one key of the ring whose id begins so. A whole id is the daemon's to judge. */
 async function wholeKeyId({ daemon, call }: DaemonSession, text: string): Promise<string> {
   if (text.length === 16) return text;
-  const { keyring } = await call("read the key ring", daemon.keyring.getKeyring, {});
+  const { keyring } = await call("read the key ring", daemon.of(KeyringService).getKeyring, {});
   const found = (keyring?.keys ?? []).filter(({ keyId }) => keyId.startsWith(text));
   const [key] = found;
   if (key && found.length === 1) return key.keyId;

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { DaemonSession } from "../../../cli/kit.js";
-import { EgressSessionSchema } from "../../../gen/nexus/v1/egress_pb.js";
+import { EgressService, EgressSessionSchema } from "../../../gen/nexus/v1/egress_pb.js";
 import type { Clock, Timer } from "../../../runtime/runtime.js";
 import type { EgressRecord } from "../proxy/exchange.js";
 
@@ -51,7 +51,10 @@ export function reportSession(
   let timer: Timer | undefined;
   const report = async (ended: boolean): Promise<void> => {
     const session = create(EgressSessionSchema, { ...about, since, ...counts.listed });
-    await daemon.egress.reportEgressSession({ session, ended }, { timeoutMs }).catch(() => undefined);
+    await daemon
+      .of(EgressService)
+      .reportEgressSession({ session, ended }, { timeoutMs })
+      .catch(() => undefined);
   };
   const repeat = (): void => {
     void report(false);

@@ -7,6 +7,7 @@ import {
   printable,
   type Shell,
 } from "../../../cli/kit.js";
+import { EgressService } from "../../../gen/nexus/v1/egress_pb.js";
 
 const maxEntries = 1_000;
 
@@ -19,7 +20,9 @@ export function sessionsCommand(shell: Shell): Command {
     "Each has its requests by provider and status, and what was refused by its reason. A daemon lists what came to it since it started.",
   );
   return daemonCommand(shell, command, async ({ daemon, call, showList }, _flags: DaemonFlags) => {
-    const { sessions } = await call("list the sessions", daemon.egress.listEgressSessions, { maxEntries });
+    const { sessions } = await call("list the sessions", daemon.of(EgressService).listEgressSessions, {
+      maxEntries,
+    });
     const nowMs = shell.clock.nowMs();
     showList(sessions, {
       none: "no programs are running\n",

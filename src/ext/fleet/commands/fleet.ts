@@ -4,6 +4,7 @@ import { CommandFailure, daemonCommand, formatFields, SettingOptions, type Shell
 import { allSettings } from "../../../config/config.js";
 import { type ExitCode, exitCodes } from "../../../core/exit_codes.js";
 import { tablesOf } from "../../../daemon/extension.js";
+import { FleetService } from "../../../gen/nexus/v1/fleet_pb.js";
 import type { Migration } from "../database/migrations.js";
 import { loadFleetStoreConfig } from "../hub/fleet_settings.js";
 import type { InitReport } from "../hub/init_fleet.js";
@@ -58,7 +59,7 @@ function stepDownCommand(shell: Shell): Command {
     "make the leader step down; another hub leads within a second, and the old leader exits with 75",
   );
   return daemonCommand(shell, command, async ({ daemon, call, show }) => {
-    const answer = await call("change the leader", daemon.fleet.stepDown, {});
+    const answer = await call("change the leader", daemon.of(FleetService).stepDown, {});
     show(answer, () => `the hub at ${answer.address} steps down\n`);
   });
 }

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { CommandFailure, type DaemonSession, type ShownRequestInit, usageFailure } from "../../../cli/kit.js";
+import { ApprovalService } from "../../../gen/nexus/v1/approval_pb.js";
 import type { Token } from "../../../gen/nexus/v1/token_pb.js";
 import { type Clock, delay } from "../../../runtime/runtime.js";
 import { progressIntervalMs, tellProgress } from "./consent_wait.js";
@@ -92,7 +93,7 @@ export class HeldCalls {
     token.then(settle, settle);
     await delay(this.clock, firstLookMs, settled.signal);
     while (!settled.signal.aborted) {
-      const { findApprovalPage } = session.daemon.approvals;
+      const { findApprovalPage } = session.daemon.of(ApprovalService);
       const found = await session
         .call("find the page of the request", findApprovalPage, { request })
         .catch((error: unknown) => {

@@ -23,7 +23,7 @@ class World {
 
   call(change: { state?: string; reply?: Reply; request?: object; account?: object; caller?: string } = {}) {
     const session = {
-      daemon: { approvals: { findApprovalPage: "findApprovalPage" } },
+      daemon: { of: () => ({ findApprovalPage: "findApprovalPage" }) },
       call: async () => {
         if (!this.isPageThere) throw new CommandFailure(1, "no page");
         return { url: "https://console.example/approvals/x.y" };
