@@ -16,19 +16,18 @@ import type { ConsentEnding } from "./consent_ending.js";
 import {
   asking,
   type BrowserBinding,
-  bindingName,
   type ConsentFailure,
   type FinishOutcome,
-  formTokenOf,
+  failureOf,
   namedProvider,
   refusedPush,
   returnRefused,
   type StartOutcome,
-  sameText,
 } from "./consent_outcomes.js";
-import { requestedProfile, unknownRequest } from "./pending_consents.js";
+import { bindingName, type ConsentJudge, type Flawless, formTokenOf, type Presented } from "./ways.js";
 
 export interface AuthorizeDeps extends VaultParts {
+  readonly judge: ConsentJudge;
   readonly servers: Pick<IssuerMetadata, "resolve">;
   readonly grants: Pick<TokenEndpointClient, "pushAuthorization">;
   readonly ending: ConsentEnding;
@@ -67,10 +66,10 @@ export class Authorize {
     agreed: (binding: BrowserBinding) => boolean = () => false,
   ): Promise<StartOutcome> {
     const steps = async (): Promise<StartOutcome> => {
-      const { pending, profile, secret, stateHash } = this.#openLink(state, () => true);
+      const { key, pending, profile, secret } = this.#find("link", state);
       const { browserBinding: value } = secret;
       const maxAgeSeconds = Math.ceil((pending.expiresAtMs - this.options.clock.nowMs()) / 1000);
-      const binding = { name: bindingName(stateHash), value, maxAgeSeconds };
+      const binding = { name: bindingName(key), value, maxAgeSeconds };
       if (profile.authType !== "oauth2") return { kind: "capture", binding };
       const server = await this.resolve(profile);
       if ("kind" in server) return this.options.ending.unstarted(profile.id, server);
@@ -79,9 +78,9 @@ export class Authorize {
       const connection = this.options.store.getConnection(pending.connectionId);
       if (pending.isStepUp && connection && !agreed(binding)) {
         const asked = { ...askedScopes(connection, pending.scopes), ...asking(pending, profile, connection) };
-        return { kind: "step_up", binding, stepUp: { ...asked, formToken: formTokenOf(value, stateHash) } };
+        return { kind: "step_up", binding, stepUp: { ...asked, formToken: formTokenOf(value, key) } };
       }
-      const pushed = await this.#pushes.locate(stateHash, { server, profile, pending, state, secret });
+      const pushed = await this.#pushes.locate(key, { server, profile, pending, state, secret });
       if (pushed.kind === "push_refused") return await this.#refused(state, pushed, binding);
       if (pushed.kind !== "location") return this.options.ending.unstarted(profile.id, pushed);
       return { kind: "redirect", location: pushed.location, binding };
@@ -96,7 +95,7 @@ export class Authorize {
     binding: BrowserBinding,
   ): Promise<StartOutcome> {
     const pending = await this.take(hashState(state));
-    if (!pending) return unknownRequest(state, this.options.clock.nowMs());
+    if (!pending) return failureOf("unknown", state, this.options.clock.nowMs());
     const problem = await refusedPush(failure, profile, pending.redirectUri, this.options.mcp);
     const word = failure.oauthError ?? problem.reason;
     const ended = { pending, ...problem, word, type: "oauth_error", actor: browser } as const;
@@ -112,16 +111,9 @@ export class Authorize {
     from: Provenance | undefined,
   ): Promise<FinishOutcome> {
     return await untilAnswered(async () => {
-      const link = this.#openLink(state, ({ isStepUp }) => isStepUp === true);
-      const { stateHash, profile, secret } = link;
-      const isTheirs = sameText(cookie(bindingName(stateHash)) ?? "", secret.browserBinding);
-      if (!isTheirs || !sameText(formToken, formTokenOf(secret.browserBinding, stateHash))) {
-        const { connectionId, providerId } = link.pending;
-        this.options.log.warn({ connectionId, providerId }, "step-up declined by a foreign form");
-        return { kind: "foreign_form" };
-      }
-      const pending = await this.take(stateHash);
-      if (!pending) return unknownRequest(state, this.options.clock.nowMs());
+      const { key, profile } = this.#find("decline", state, { cookie, formToken });
+      const pending = await this.take(key);
+      if (!pending) return failureOf("unknown", state, this.options.clock.nowMs());
       const actor = at(browser, from?.origin, from?.via);
       const ended = { pending, reason: "access_denied", type: "oauth_error", actor } as const;
       const returned = returnRefused(pending, profile, await this.options.ending.end(ended));
@@ -152,17 +144,10 @@ export class Authorize {
     }
   }
 
-  #openLink(state: string, isMeant: (pending: PendingAuthorization) => boolean) {
-    const { store, vault, clock } = this.options;
-    const stateHash = hashState(state);
-    const pending = store.getAuthorization(stateHash);
-    const nowMs = clock.nowMs();
-    if (!pending || pending.held || !isMeant(pending)) throw new Answered(unknownRequest(state, nowMs));
-    if (nowMs >= pending.expiresAtMs) throw new Answered({ kind: "expired" });
-    const profile = requestedProfile(store, pending);
-    if (!profile) throw new Answered({ kind: "provider_changed" });
-    const secret = vault.authorizationIfOpens(stateHash, pending);
-    if (!secret) throw new Answered({ kind: "unknown_request" });
-    return { stateHash, pending, profile, secret };
+  #find(judgedAs: "link" | "decline", state: string, presented?: Presented): Flawless {
+    const { store, judge, clock } = this.options;
+    const found = judge.find(judgedAs, store, hashState(state), presented);
+    if (typeof found !== "string") return found;
+    throw new Answered(failureOf(found, state, clock.nowMs()));
   }
 }

@@ -3,7 +3,6 @@ import type { PendingAuthorization } from "../../model/connections/authorization
 import { grantBinding } from "../../model/connections/grant_binding.js";
 import { callbackMetadata } from "../../model/providers/connection_metadata.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
-import { pathOfRedirectUri } from "../../model/providers/redirect_path.js";
 import { processAuthorizationResponse } from "../../oauth/authorization_response.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { GrantFailure, UnusableGrant } from "../../oauth/failure.js";
@@ -16,19 +15,18 @@ import { Answered, Authorize, type AuthorizeDeps, untilAnswered } from "./author
 import type { EndedConsent } from "./consent_ending.js";
 import type { ConsentKeeper, KeptConsent } from "./consent_keeper.js";
 import {
-  bindingName,
   type ConsentFailure,
   type ConsentFlow,
   errorResponse,
   type FinishOutcome,
+  failureOf,
   invalidResponse,
   refusedExchange,
   returnGiven,
   returnRefused,
-  sameText,
 } from "./consent_outcomes.js";
-import { requestedProfile, unknownRequest } from "./pending_consents.js";
 import type { UnknownStateAudit } from "./unknown_state_audit.js";
+import type { Flaw, Flawless, Presented } from "./ways.js";
 
 interface ConsentFlowDeps extends AuthorizeDeps {
   readonly keeper: ConsentKeeper;
@@ -67,11 +65,7 @@ export class ConnectionCompleter extends Authorize implements ConsentFlow {
       const callback = { query, state, actor: at(browser, from?.origin, from?.via) };
       await this.#leaveOtherAnswers(callback);
       const answer = { ...callback, pending: await this.#consumeState(callback) };
-      const secret = await this.#openRequest(answer);
-      await this.#checkBrowser(answer, secret, cookie(bindingName(hashState(state))));
-      await this.#checkTime(answer);
-      await this.#checkRedirectUri(answer, path);
-      const profile = await this.#checkProfile(answer);
+      const { profile, secret } = await this.#judge(answer, { cookie, path });
       const server = await this.#findServer(answer, secret, profile);
       const params = await this.#checkResponse(answer, profile, server);
       const kept = await this.#exchangeCode(answer, secret, profile, server, params);
@@ -84,11 +78,12 @@ export class ConnectionCompleter extends Authorize implements ConsentFlow {
     const { store, log } = this.deps;
     const pending = store.getAuthorization(hashState(state));
     if (!pending) return;
-    const { authType } = store.getProvider(pending.providerId) ?? { authType: "oauth2" };
-    if (pending.held || authType !== "oauth2") throw new Answered({ kind: "unknown_request" });
-    const profile = query.get("error") ? requestedProfile(store, pending) : undefined;
-    const server = profile && (await this.resolve(profile));
-    if (!server || "kind" in server) return;
+    const profile = store.getProvider(pending.providerId);
+    if (pending.held || (profile && profile.authType !== "oauth2"))
+      throw new Answered({ kind: "unknown_request" });
+    if (!query.get("error") || profile?.version !== pending.providerVersion) return;
+    const server = await this.resolve(profile);
+    if ("kind" in server) return;
     const response = processAuthorizationResponse(server, profile.clientId, query, state);
     if (response.kind !== "invalid" || !response.reason.startsWith("iss_")) return;
     log.warn({ ...placeOf(pending), reason: response.reason }, "error of another issuer ignored");
@@ -101,47 +96,18 @@ export class ConnectionCompleter extends Authorize implements ConsentFlow {
     const pending = store.getAuthorization(stateHash) && (await this.take(stateHash));
     if (pending) return pending;
     await unknownStateAudit.record(actor);
-    if (state !== "") throw new Answered(unknownRequest(state, clock.nowMs()));
+    if (state !== "") throw new Answered(failureOf("unknown", state, clock.nowMs()));
     const isDenial = query.get("error") === "access_denied";
     throw new Answered({ kind: isDenial ? "denied_without_state" : "answer_without_state" });
   }
 
-  async #openRequest(answer: Answer): Promise<AuthorizationSecret> {
-    const secret = this.deps.vault.authorizationIfOpens(hashState(answer.state), answer.pending);
-    return secret ?? (await this.#end({ ...answer, reason: "data_loss", type: "oauth_error" }));
-  }
-
-  async #checkBrowser(
-    answer: Answer,
-    { browserBinding }: AuthorizationSecret,
-    cookie: string | undefined,
-  ): Promise<void> {
-    if (sameText(cookie ?? "", browserBinding)) return;
-    this.deps.log.warn(placeOf(answer.pending), "callback from another browser");
-    // With a page, and never by the return URL: who sent the answer is not known.
-    await this.#end({ ...answer, reason: "state_verification_failed", type: "state_verification_failed" });
-  }
-
-  async #checkTime(answer: Answer): Promise<void> {
-    if (this.deps.clock.nowMs() < answer.pending.expiresAtMs) return;
-    await this.#end({ ...answer, reason: "consent_expired", type: "oauth_error" }, { kind: "expired" });
-  }
-
-  /** An answer that was made for another provider's redirect URI (RFC 9700 section 4.4.2). */
-  async #checkRedirectUri(answer: Answer, path: string): Promise<void> {
+  async #judge(answer: Answer, presented: Presented): Promise<Flawless> {
+    const { store, judge } = this.deps;
     const { pending } = answer;
-    if (path === pathOfRedirectUri(pending.redirectUri)) return;
-    this.deps.log.warn({ ...placeOf(pending), reason: "redirect_path" }, "authorization response refused");
-    const detail = "it came to the redirect URI of another provider";
-    const reason = "invalid_authorization_response";
-    await this.#end({ ...answer, reason, detail, type: "state_verification_failed" });
-  }
-
-  async #checkProfile(answer: Answer): Promise<ProviderProfile> {
-    const profile = requestedProfile(this.deps.store, answer.pending);
-    if (profile) return profile;
-    const ended = { ...answer, reason: "authorization_failed", type: "oauth_error" } as const;
-    return await this.#end(ended, { kind: "provider_changed" });
+    const judged = judge.judge("callback", store, { key: hashState(answer.state), pending }, presented);
+    if (typeof judged !== "string") return judged;
+    const { shown, ...ended } = endings[judged] ?? endOfProfile;
+    return await this.#end({ ...answer, ...ended }, shown);
   }
 
   async #findServer(
@@ -219,6 +185,32 @@ export class ConnectionCompleter extends Authorize implements ConsentFlow {
     throw new Answered(outcome ?? refused);
   }
 }
+
+/** How a consent ends whose response came to a flawed request. */
+interface FlawedEnd extends Pick<EndedConsent, "reason" | "type" | "detail"> {
+  /** What the browser gets instead of the reason. */
+  readonly shown?: ConsentFailure;
+}
+
+const endOfProfile: FlawedEnd = {
+  reason: "authorization_failed",
+  type: "oauth_error",
+  shown: { kind: "provider_changed" },
+};
+
+const endings: Readonly<Partial<Record<Flaw, FlawedEnd>>> = {
+  unreadable: { reason: "data_loss", type: "oauth_error" },
+  // With a page, and never by the return URL: who sent the answer is not known.
+  other_browser: { reason: "state_verification_failed", type: "state_verification_failed" },
+  expired: { reason: "consent_expired", type: "oauth_error", shown: { kind: "expired" } },
+  other_redirect_uri: {
+    reason: "invalid_authorization_response",
+    type: "state_verification_failed",
+    detail: "it came to the redirect URI of another provider",
+  },
+  profile_changed: endOfProfile,
+  profile_deleted: endOfProfile,
+};
 
 function placeOf({ connectionId, providerId }: PendingAuthorization) {
   return { connectionId, providerId };

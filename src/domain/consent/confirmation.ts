@@ -1,6 +1,6 @@
 import { by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
-import { isRequester, type PendingAuthorization } from "../../model/connections/authorization.js";
+import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import type { Connection } from "../../model/connections/connection.js";
 import {
   DataLoss,
@@ -12,11 +12,11 @@ import {
 import type { ProblemReason } from "../../model/problem_reason.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Transaction } from "../../store/transaction.js";
-import type { VaultParts } from "../credentials/parts.js";
+import type { StoreParts } from "../credentials/parts.js";
 import type { ConsentEnding } from "./consent_ending.js";
 import type { ConsentKeeper } from "./consent_keeper.js";
-import { sameText } from "./consent_outcomes.js";
-import { hashCompletionCode, type PendingConsents } from "./pending_consents.js";
+import type { PendingConsents } from "./pending_consents.js";
+import type { ConsentJudge, Flaw } from "./ways.js";
 
 /** Wrong codes that end a consent: 256 bits are not guessed, so anyone who is wrong has mixed something up, or is up to something. */
 const maxFailures = 5;
@@ -32,7 +32,8 @@ interface Waiting {
 /** Makes a held credential the connection's own when the application that started the consent confirms it. */
 export class ConsentConfirmation {
   constructor(
-    private readonly deps: VaultParts & {
+    private readonly deps: StoreParts & {
+      readonly judge: ConsentJudge;
       readonly keeper: ConsentKeeper;
       readonly ending: ConsentEnding;
       readonly pending: PendingConsents;
@@ -45,45 +46,56 @@ export class ConsentConfirmation {
   async confirm(connectionId: string, completionCode: string, actor: Principal): Promise<Connection> {
     const { locks, store, log } = this.deps;
     const outcome = await locks.run(connectionId, () =>
-      store.commit((tx) => this.#decide(tx, this.#find(tx, connectionId, actor), completionCode)),
+      store.commit((tx) => this.#decide(tx, connectionId, completionCode, actor)),
     );
     if (!(outcome instanceof Error)) return outcome;
     log.warn({ connectionId, error: outcome.message }, "consent not confirmed");
     throw outcome;
   }
 
-  /** Who did not make the request learns no more than that nothing waits for him, and cannot use up its tries. */
-  #find(tx: Transaction, connectionId: string, actor: Principal): Waiting {
+  /**
+   * An error that is returned is committed with what was written for it. Who did not make the request learns no more than that nothing waits
+   * for him.
+   */
+  #decide(
+    tx: Transaction,
+    connectionId: string,
+    completionCode: string,
+    actor: Principal,
+  ): Connection | NexusError {
     const connection = tx.getConnection(connectionId);
     if (!connection) throw new NotFound("connection");
     const key = connection.pendingStateHash;
     const pending = key === undefined ? undefined : tx.getAuthorization(key);
-    const isTheirs = pending?.held === true && isRequester(pending, actor);
-    if (key === undefined || !isTheirs || this.deps.clock.nowMs() >= pending.expiresAtMs)
-      throw nothingWaits();
-    return { connection, key, pending, actor };
-  }
-
-  /** An error is returned, so that what is written with it is committed. */
-  #decide(tx: Transaction, waiting: Waiting, completionCode: string): Connection | NexusError {
-    const { key, pending } = waiting;
-    if (!sameText(hashCompletionCode(completionCode), key)) return this.#countFailure(tx, waiting);
-    const profile = tx.getProvider(pending.providerId);
-    if (profile?.version !== pending.providerVersion) {
-      this.#end(tx, waiting, "authorization_failed");
-      const [reason, what] = profile
-        ? (["PROVIDER_CHANGED", "changed"] as const)
-        : (["PROVIDER_DELETED", "deleted"] as const);
-      return new FailedPrecondition(reason, `the provider profile was ${what}: request the consent again`);
-    }
-    const credential = this.deps.vault.authorizationIfOpens(key, pending)?.held;
-    if (!credential) {
-      this.#end(tx, waiting, "data_loss");
-      return new DataLoss("the credential that waited for its confirmation cannot be opened");
-    }
-    const committed = this.deps.keeper.commit(tx, { ...waiting, way: "confirmation", profile, credential });
+    if (key === undefined || !pending) throw nothingWaits();
+    const { judge, keeper } = this.deps;
+    const waiting = { connection, key, pending, actor };
+    const found = judge.judge("confirm", tx, { key, pending }, { caller: actor, completionCode });
+    if (typeof found === "string") return this.#refuse(tx, waiting, found);
+    const credential = found.secret.held;
+    if (!credential) return this.#refuse(tx, waiting, "unreadable");
+    const committed = keeper.commit(tx, { ...found, way: "confirmation", credential, actor });
     if (!committed) throw nothingWaits();
     return committed.connection;
+  }
+
+  /** @throws FailedPrecondition for who did not make the request, and after its time: nothing is written then */
+  #refuse(tx: Transaction, waiting: Waiting, flaw: Flaw): NexusError {
+    switch (flaw) {
+      case "wrong_completion_code":
+        return this.#countFailure(tx, waiting);
+      case "profile_changed":
+        this.#end(tx, waiting, "authorization_failed");
+        return providerLost("PROVIDER_CHANGED", "changed");
+      case "profile_deleted":
+        this.#end(tx, waiting, "authorization_failed");
+        return providerLost("PROVIDER_DELETED", "deleted");
+      case "unreadable":
+        this.#end(tx, waiting, "data_loss");
+        return new DataLoss("the credential that waited for its confirmation cannot be opened");
+      default:
+        throw nothingWaits();
+    }
   }
 
   #countFailure(tx: Transaction, waiting: Waiting): NexusError {
@@ -108,6 +120,10 @@ export class ConsentConfirmation {
     this.deps.pending.end(tx, connection, "goes_on");
     this.deps.ending.endIn(tx, { pending, reason, type: "connection.confirmation_failed", actor });
   }
+}
+
+function providerLost(reason: "PROVIDER_CHANGED" | "PROVIDER_DELETED", what: string): FailedPrecondition {
+  return new FailedPrecondition(reason, `the provider profile was ${what}: request the consent again`);
 }
 
 function nothingWaits(): FailedPrecondition {

@@ -19,6 +19,7 @@ import { DevicePoller, DeviceRequests } from "./device.js";
 import { CaptureFormFlow, CredentialCapture } from "./form.js";
 import type { PendingConsents } from "./pending_consents.js";
 import { UnknownStateAudit } from "./unknown_state_audit.js";
+import { ConsentJudge } from "./ways.js";
 
 export interface ConsentDeps extends VaultParts {
   readonly changes: Changes;
@@ -62,7 +63,8 @@ export interface Consents {
 export function openConsents(deps: ConsentDeps): Consents {
   const ending = new ConsentEnding(deps);
   const keeper = new ConsentKeeper(deps);
-  const ways = { ...deps, ending, keeper };
+  const judge = new ConsentJudge(deps);
+  const ways = { ...deps, judge, ending, keeper };
   const unknownStateAudit = new UnknownStateAudit(deps);
   const poller = new DevicePoller(ways);
   const devices = new DeviceRequests({ grants: deps.grants, poller });
@@ -73,7 +75,7 @@ export function openConsents(deps: ConsentDeps): Consents {
     consent: new ConnectionCompleter({ ...ways, unknownStateAudit }),
     unknownStateAudit,
     capture,
-    captureForm: new CaptureFormFlow({ ...deps, capture }),
+    captureForm: new CaptureFormFlow({ ...ways, capture }),
     poller,
     confirmer: new ConsentConfirmation(ways),
   };

@@ -23,8 +23,8 @@ import type { VaultParts } from "../credentials/parts.js";
 import type { TokenSpool } from "../refresh/journal/token_spool.js";
 import type { RevocationQueue } from "../revocation/revocation_queue.js";
 import type { UserInfoClient } from "../token_endpoint/user_info_client.js";
-import { hashCompletionCode, mayTakePlace, type PendingConsents } from "./pending_consents.js";
-import { type Way, ways } from "./ways.js";
+import { mayTakePlace, type PendingConsents } from "./pending_consents.js";
+import { hashCompletionCode, type Way, ways } from "./ways.js";
 
 type HeldTokenSet = Extract<HeldCredential, { kind: "token_set" }>;
 

@@ -1,10 +1,10 @@
-import { createHmac, hash, timingSafeEqual } from "node:crypto";
 import type { AuditEventType } from "../../model/access/audit_event.js";
 import type { Provenance } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import type { Connection } from "../../model/connections/connection.js";
 import type { AskedScopes } from "../../model/connections/step_up.js";
 import type { Account } from "../../model/credentials/account.js";
+import { isExpiredState } from "../../model/ids.js";
 import type { JsonObject } from "../../model/json.js";
 import type { ProblemReason } from "../../model/problem_reason.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
@@ -16,6 +16,7 @@ import type { McpLookup } from "../providers/mcp_lookup.js";
 import type { CaptureField } from "../providers/static/capture_field.js";
 import type { QueuedRevocation } from "../revocation/revocation_queue.js";
 import { refusedClientAdvice } from "../token_endpoint/refused_client.js";
+import type { Flaw } from "./ways.js";
 
 /** A cookie that binds a browser; the listener decides prefix and attributes. */
 export interface BrowserBinding {
@@ -64,8 +65,8 @@ export type StartOutcome =
 /** A consent that is given, and that no application waits for. */
 export interface ConsentDone extends NamedProvider, Omit<Asker, "returnUrl"> {
   readonly kind: "done";
-  /** What was granted. */
-  readonly scopes?: readonly string[];
+  /** What was granted; undefined for static types. */
+  readonly scopes?: readonly string[] | undefined;
   /** Undefined when the provider did not say, and for static types. */
   readonly account?: Account | undefined;
   /** The connection was another account's before. */
@@ -206,19 +207,19 @@ export type FollowOutcome =
   | { readonly kind: "consent"; readonly authUrl: string }
   | { readonly kind: "unknown_request" | "expired" | "provider_unreachable" | "provider_misconfigured" };
 
-/** Name of the cookie that binds a browser to a request. */
-export function bindingName(stateHash: string): string {
-  return stateHash.slice(0, 16);
-}
-
-export function sameText(one: string, other: string): boolean {
-  const digest = (text: string): Buffer => hash("sha256", text, "buffer");
-  return timingSafeEqual(digest(one), digest(other));
-}
-
-/** Of the forms of a request: known only to who has its cookie. */
-export function formTokenOf(browserBinding: string, stateHash: string): string {
-  return createHmac("sha256", browserBinding).update(`form ${stateHash}`).digest("base64url");
+/** What a browser is shown for a flaw of the request, of which nothing is over by that. */
+export function failureOf(flaw: Flaw, state: string, nowMs: number): ConsentFailure {
+  switch (flaw) {
+    case "expired":
+      return { kind: "expired" };
+    case "profile_changed":
+    case "profile_deleted":
+      return { kind: "provider_changed" };
+    case "other_browser":
+      return { kind: "foreign_form" };
+    default:
+      return { kind: isExpiredState(state, nowMs) ? "expired" : "unknown_request" };
+  }
 }
 
 export function namedProvider({ name, template }: ProviderProfile): NamedProvider {
@@ -251,10 +252,12 @@ export function returnRefused(
 export function returnGiven(
   pending: PendingAuthorization,
   profile: ProviderProfile,
-  { completionCode, connection, ...given }: Given,
+  { completionCode, connection, scopes, account, isOther }: Given,
 ): FinishOutcome {
   const { returnUrl } = pending;
-  if (returnUrl === undefined) return { kind: "done", ...asking(pending, profile, connection), ...given };
+  if (returnUrl === undefined) {
+    return { kind: "done", ...asking(pending, profile, connection), scopes, account, isOther };
+  }
   const outcome = successOf(completionCode);
   return { kind: "return", location: returnLocation(returnUrl, pending, profile, outcome) };
 }
@@ -263,13 +266,13 @@ interface Given {
   /** When the credential waits for its confirmation. */
   readonly completionCode: string | undefined;
   readonly connection: Connection | undefined;
-  readonly scopes: readonly string[];
+  readonly scopes?: readonly string[] | undefined;
   readonly account?: Account | undefined;
-  readonly isOther?: boolean;
+  readonly isOther?: boolean | undefined;
 }
 
 /** Adds the outcome to the return URL; a query already there is kept. */
-export function returnLocation(
+function returnLocation(
   returnUrl: string,
   pending: PendingAuthorization,
   profile: ProviderProfile,
@@ -294,12 +297,12 @@ function isForeign(pair: string): boolean {
 
 const outcomeNames = new Set(["status", "error", "connection_id", "provider", "completion_code"]);
 
-export type ReturnOutcome =
+type ReturnOutcome =
   | { readonly status: "success"; readonly completion_code?: string }
   | { readonly status: "error"; readonly error: string };
 
 /** @param completionCode when the credential waits for its confirmation */
-export function successOf(completionCode: string | undefined): ReturnOutcome {
+function successOf(completionCode: string | undefined): ReturnOutcome {
   return { status: "success", ...(completionCode === undefined ? {} : { completion_code: completionCode }) };
 }
 

@@ -1,12 +1,11 @@
 import { daemon } from "../../model/access/principal.js";
-import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
 import {
-  DataLoss,
   FailedPrecondition,
   InvalidArgument,
   NexusError,
   Unavailable,
+  unlessDataLoss,
 } from "../../model/errors.js";
 import { isConsented } from "../../model/providers/grant_type.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
@@ -15,9 +14,9 @@ import { GrantFailure, UnusableGrant } from "../../oauth/failure.js";
 import type { DevicePollOutcome } from "../../oauth/grants/device_grant.js";
 import { DueTimes, type DueWork, DueWorker } from "../../runtime/due_worker.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
-import type { AuthorizationSecret, DeviceConsent, DeviceSecret } from "../../store/records/secret_codec.js";
+import type { DeviceConsent, DeviceSecret } from "../../store/records/secret_codec.js";
 import { takeRequest } from "../connections/state/connection_change.js";
-import type { VaultParts } from "../credentials/parts.js";
+import type { StoreParts } from "../credentials/parts.js";
 import type { TokenSpool } from "../refresh/journal/token_spool.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import { refusalWords } from "../token_endpoint/refused_client.js";
@@ -25,6 +24,7 @@ import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_clien
 import type { ConsentEnding } from "./consent_ending.js";
 import type { ConsentKeeper } from "./consent_keeper.js";
 import { exchangeFailure } from "./consent_outcomes.js";
+import type { ConsentJudge, Flawless } from "./ways.js";
 
 /** RFC 8628 section 3.5: what `slow_down` adds, for the rest of the flow. */
 const slowDownMs = 5_000;
@@ -33,7 +33,8 @@ const maxBackoffMs = 60_000;
 /** An answer that is under way when the daemon stops may be the only one with the token: it is waited for so long. */
 const stopMs = 5_000;
 
-interface DevicePollerDeps extends VaultParts {
+interface DevicePollerDeps extends StoreParts {
+  readonly judge: ConsentJudge;
   readonly keeper: ConsentKeeper;
   readonly ending: ConsentEnding;
   readonly spool: TokenSpool;
@@ -41,14 +42,6 @@ interface DevicePollerDeps extends VaultParts {
   readonly grants: Pick<TokenEndpointClient, "pollDevice">;
   /** Shared with the refresher: one token request per connection. */
   readonly locks: KeyedMutex<string>;
-}
-
-/** A device authorization as it is stored. */
-interface Polled {
-  readonly key: string;
-  readonly pending: PendingAuthorization;
-  readonly profile: ProviderProfile;
-  readonly secret: AuthorizationSecret;
 }
 
 /**
@@ -126,24 +119,14 @@ export class DevicePoller {
   }
 
   /** Undefined when the request is over, or cannot be answered any more. */
-  #polled(key: string): Polled | undefined {
-    const { store, vault, clock, log } = this.deps;
-    const pending = store.getAuthorization(key);
-    if (!pending || clock.nowMs() >= pending.expiresAtMs) return undefined;
-    try {
-      const profile = store.getProvider(pending.providerId);
-      if (profile?.version !== pending.providerVersion) return undefined;
-      const secret = vault.openAuthorization(key, pending);
-      return secret.device && { key, pending, profile, secret };
-    } catch (error) {
-      if (!(error instanceof DataLoss)) throw error;
-      log.error({ connectionId: pending.connectionId, error: error.message }, "device code cannot be opened");
-      return undefined;
-    }
+  #polled(key: string): Flawless | undefined {
+    const { store, judge } = this.deps;
+    const found = unlessDataLoss(() => judge.find("poll", store, key));
+    return found === undefined || typeof found === "string" || !found.secret.device ? undefined : found;
   }
 
   /** One request, and what it comes to; none where one before brought the tokens, and no commit took them. */
-  async #ask(polled: Polled, signal: AbortSignal): Promise<"pending" | "slow_down" | "failed" | "over"> {
+  async #ask(polled: Flawless, signal: AbortSignal): Promise<"pending" | "slow_down" | "failed" | "over"> {
     const { key, pending, profile } = polled;
     const { keeper, spool, store } = this.deps;
     await spool.settle(pending.connectionId);
@@ -163,7 +146,7 @@ export class DevicePoller {
     }
   }
 
-  async #send({ profile, secret }: Polled, signal: AbortSignal): Promise<DevicePollOutcome> {
+  async #send({ profile, secret }: Flawless, signal: AbortSignal): Promise<DevicePollOutcome> {
     const { servers, grants } = this.deps;
     const expectsIdToken = secret.nonce !== undefined;
     const server = await servers.resolve(profile, expectsIdToken);
@@ -178,7 +161,7 @@ export class DevicePoller {
     });
   }
 
-  async #failed({ key, pending, profile }: Polled, failure: GrantFailure): Promise<"failed" | "over"> {
+  async #failed({ key, pending, profile }: Flawless, failure: GrantFailure): Promise<"failed" | "over"> {
     const { connectionId, providerId } = pending;
     const details = { failure: failure.message, description: refusalWords(failure) };
     const context = { connectionId, providerId, ...details };

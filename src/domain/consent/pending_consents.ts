@@ -1,17 +1,13 @@
-import { createHash } from "node:crypto";
 import type { Identity, Principal } from "../../model/access/principal.js";
 import { isRequester, type PendingAuthorization } from "../../model/connections/authorization.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { FailedPrecondition } from "../../model/errors.js";
-import { isExpiredState } from "../../model/ids.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Clock } from "../../runtime/clock.js";
-import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
 import { takeRequest } from "../connections/state/connection_change.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { QueuedRevocation, RevocationQueue } from "../revocation/revocation_queue.js";
-import type { ConsentFailure } from "./consent_outcomes.js";
 
 /** Ends requests for consent, with what they hold. */
 export class PendingConsents {
@@ -84,23 +80,4 @@ export class PendingConsents {
 /** A confirmation is dropped by nobody, and only the caller that demanded it may demand another one in its place. */
 export function mayTakePlace(pending: PendingAuthorization, isConfirmed: boolean, caller: Identity): boolean {
   return !pending.requireConfirmation || (isConfirmed && isRequester(pending, caller));
-}
-
-/** The profile that a request was made for; undefined when it was changed or deleted since. */
-export function requestedProfile(
-  store: Store,
-  { providerId, providerVersion }: PendingAuthorization,
-): ProviderProfile | undefined {
-  const profile = store.getProvider(providerId);
-  return profile?.version === providerVersion ? profile : undefined;
-}
-
-/** A link of which nothing is stored any more. */
-export function unknownRequest(state: string, nowMs: number): ConsentFailure {
-  return { kind: isExpiredState(state, nowMs) ? "expired" : "unknown_request" };
-}
-
-/** Never the hash of a `state`, so that neither can be used as the other. */
-export function hashCompletionCode(code: string): string {
-  return createHash("sha256").update(`completion code ${code}`).digest("hex");
 }

@@ -161,10 +161,11 @@ class ConnectionRpcs implements Rpcs {
   captureCredential: Rpcs["captureCredential"] = async (request, context) => {
     const values = (request.credentials as JsonObject | undefined) ?? {};
     const captured = await this.deps.capture.capture(request.state, values, context.principal);
+    const { connection, outcome } = captured;
     return create(CaptureCredentialResponseSchema, {
-      connectionId: captured.connection.id,
-      status: statusMessages[captured.connection.status],
-      redirectUrl: captured.redirectUrl ?? "",
+      connectionId: connection.id,
+      status: statusMessages[connection.status],
+      redirectUrl: outcome.kind === "return" ? outcome.location : "",
     });
   };
 

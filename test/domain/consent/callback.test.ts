@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { ConnectionCompleter } from "../../../src/domain/consent/callback.js";
 import { ConsentEnding } from "../../../src/domain/consent/consent_ending.js";
 import { UnknownStateAudit } from "../../../src/domain/consent/unknown_state_audit.js";
+import { ConsentJudge } from "../../../src/domain/consent/ways.js";
 import { RevocationQueue } from "../../../src/domain/revocation/revocation_queue.js";
 import type { TokenSet } from "../../../src/model/credentials/credential.js";
 import { FailedPrecondition, Unavailable } from "../../../src/model/errors.js";
@@ -50,6 +51,7 @@ describe("ConnectionCompleter", () => {
     const completer = new ConnectionCompleter({
       ...shared,
       servers: { resolve: () => Promise.reject(failure) },
+      judge: new ConsentJudge(shared),
       keeper: engine.consents.keeper,
       ending: new ConsentEnding({ ...shared, revocations: new RevocationQueue(shared) }),
       grants: { exchangeCode: engine.exchangeCode, pushAuthorization: () => Promise.reject(failure) },

@@ -110,9 +110,10 @@ describe("a capture and its record", () => {
       requireConfirmation: true,
     };
     const { state, connectionId } = await engine.request(asked);
-    const { redirectUrl = "" } = await capture.capture(state, { api_key: "k" }, owner);
+    const { outcome } = await capture.capture(state, { api_key: "k" }, owner);
+    if (outcome.kind !== "return") throw new Error(outcome.kind);
     expect(engine.get(connectionId)).toMatchObject({ status: "pending", awaitingConfirmation: true });
-    const code = new URL(redirectUrl).searchParams.get("completion_code") ?? "";
+    const code = new URL(outcome.location).searchParams.get("completion_code") ?? "";
     await engine.confirmer.confirm(connectionId, code, owner);
     expect(engine.get(connectionId)).toMatchObject({
       status: "active",
