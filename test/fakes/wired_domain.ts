@@ -6,7 +6,7 @@ import { ConnectionImporter } from "../../src/domain/connections/connection_impo
 import { Connections } from "../../src/domain/connections/connections.js";
 import { ImportRecovery } from "../../src/domain/connections/import_recovery.js";
 import { UnattendedConnector } from "../../src/domain/connections/unattended_connector.js";
-import type { ConnectionCompleter } from "../../src/domain/consent/callback.js";
+import type { CodeConsent } from "../../src/domain/consent/code.js";
 import type { ConsentConfirmation } from "../../src/domain/consent/confirmation.js";
 import { type Consents, openConsents } from "../../src/domain/consent/consent.js";
 import type { ConnectionRequests } from "../../src/domain/consent/consent_request.js";
@@ -81,7 +81,7 @@ export class WiredDomain {
   readonly importer: ConnectionImporter;
   readonly recovery: ImportRecovery;
   readonly unattended: UnattendedConnector;
-  readonly completer: ConnectionCompleter;
+  readonly completer: CodeConsent;
   readonly poller: DevicePoller;
   readonly confirmer: ConsentConfirmation;
   readonly spool: TokenSpool;

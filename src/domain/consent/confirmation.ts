@@ -13,8 +13,8 @@ import type { ProblemReason } from "../../model/problem_reason.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Transaction } from "../../store/transaction.js";
 import type { StoreParts } from "../credentials/parts.js";
+import type { ConsentCommits } from "./consent_commit.js";
 import type { ConsentEnding } from "./consent_ending.js";
-import type { ConsentKeeper } from "./consent_keeper.js";
 import type { PendingConsents } from "./pending_consents.js";
 import type { ConsentJudge, Flaw } from "./ways.js";
 
@@ -34,7 +34,7 @@ export class ConsentConfirmation {
   constructor(
     private readonly deps: StoreParts & {
       readonly judge: ConsentJudge;
-      readonly keeper: ConsentKeeper;
+      readonly commits: ConsentCommits;
       readonly ending: ConsentEnding;
       readonly pending: PendingConsents;
       /** Shared with the refresher: one credential of a connection is written at a time. */
@@ -68,13 +68,13 @@ export class ConsentConfirmation {
     const key = connection.pendingStateHash;
     const pending = key === undefined ? undefined : tx.getAuthorization(key);
     if (key === undefined || !pending) throw nothingWaits();
-    const { judge, keeper } = this.deps;
+    const { judge, commits } = this.deps;
     const waiting = { connection, key, pending, actor };
     const found = judge.judge("confirm", tx, { key, pending }, { caller: actor, completionCode });
     if (typeof found === "string") return this.#refuse(tx, waiting, found);
     const credential = found.secret.held;
     if (!credential) return this.#refuse(tx, waiting, "unreadable");
-    const committed = keeper.commit(tx, { ...found, way: "confirmation", credential, actor });
+    const committed = commits.commitIn(tx, { ...found, way: "confirmation", credential, actor });
     if (!committed) throw nothingWaits();
     return committed.connection;
   }

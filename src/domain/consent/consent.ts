@@ -10,10 +10,10 @@ import type { RevocationQueue } from "../revocation/revocation_queue.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
 import type { UserInfoClient } from "../token_endpoint/user_info_client.js";
-import { ConnectionCompleter } from "./callback.js";
+import { CodeConsent } from "./code.js";
 import { ConsentConfirmation } from "./confirmation.js";
+import { ConsentCommits } from "./consent_commit.js";
 import { ConsentEnding } from "./consent_ending.js";
-import { ConsentKeeper } from "./consent_keeper.js";
 import { ConnectionRequests } from "./consent_request.js";
 import { DevicePoller, DeviceRequests } from "./device.js";
 import { CaptureFormFlow, CredentialCapture } from "./form.js";
@@ -51,8 +51,8 @@ export interface ConsentDeps extends VaultParts {
 /** Consents: requested, given in one of the ways of `ways.ts`, and committed or ended. */
 export interface Consents {
   readonly requests: ConnectionRequests;
-  readonly keeper: ConsentKeeper;
-  readonly consent: ConnectionCompleter;
+  readonly commits: ConsentCommits;
+  readonly consent: CodeConsent;
   readonly unknownStateAudit: UnknownStateAudit;
   readonly capture: CredentialCapture;
   readonly captureForm: CaptureFormFlow;
@@ -62,17 +62,17 @@ export interface Consents {
 
 export function openConsents(deps: ConsentDeps): Consents {
   const ending = new ConsentEnding(deps);
-  const keeper = new ConsentKeeper(deps);
+  const commits = new ConsentCommits(deps);
   const judge = new ConsentJudge(deps);
-  const ways = { ...deps, judge, ending, keeper };
+  const ways = { ...deps, judge, ending, commits };
   const unknownStateAudit = new UnknownStateAudit(deps);
   const poller = new DevicePoller(ways);
   const devices = new DeviceRequests({ grants: deps.grants, poller });
   const capture = new CredentialCapture(ways);
   return {
     requests: new ConnectionRequests({ ...deps, devices }),
-    keeper,
-    consent: new ConnectionCompleter({ ...ways, unknownStateAudit }),
+    commits,
+    consent: new CodeConsent({ ...ways, unknownStateAudit }),
     unknownStateAudit,
     capture,
     captureForm: new CaptureFormFlow({ ...ways, capture }),

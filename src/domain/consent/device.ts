@@ -21,8 +21,8 @@ import type { TokenSpool } from "../refresh/journal/token_spool.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import { refusalWords } from "../token_endpoint/refused_client.js";
 import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
+import type { ConsentCommits } from "./consent_commit.js";
 import type { ConsentEnding } from "./consent_ending.js";
-import type { ConsentKeeper } from "./consent_keeper.js";
 import { exchangeFailure } from "./consent_outcomes.js";
 import type { ConsentJudge, Flawless } from "./ways.js";
 
@@ -35,7 +35,7 @@ const stopMs = 5_000;
 
 interface DevicePollerDeps extends StoreParts {
   readonly judge: ConsentJudge;
-  readonly keeper: ConsentKeeper;
+  readonly commits: ConsentCommits;
   readonly ending: ConsentEnding;
   readonly spool: TokenSpool;
   readonly servers: IssuerMetadata;
@@ -128,7 +128,7 @@ export class DevicePoller {
   /** One request, and what it comes to; none where one before brought the tokens, and no commit took them. */
   async #ask(polled: Flawless, signal: AbortSignal): Promise<"pending" | "slow_down" | "failed" | "over"> {
     const { key, pending, profile } = polled;
-    const { keeper, spool, store } = this.deps;
+    const { commits, spool, store } = this.deps;
     await spool.settle(pending.connectionId);
     if (!store.getAuthorization(key)) return "over";
     try {
@@ -136,7 +136,7 @@ export class DevicePoller {
       if (outcome.kind === "slow_down") await this.#slowDown(key);
       if (outcome.kind !== "granted") return outcome.kind;
       const { tokenSet } = outcome;
-      await keeper.keep({ way: "device", key, pending, profile, tokenSet, metadata: {}, actor: daemon });
+      await commits.commit({ way: "device", key, pending, profile, tokenSet, metadata: {}, actor: daemon });
       return "over";
     } catch (error) {
       if (error instanceof GrantFailure) return await this.#failed(polled, error);

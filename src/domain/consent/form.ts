@@ -22,7 +22,7 @@ import { captureFields, enteredValues, generalViolations } from "../providers/st
 import type { CredentialTrial } from "../providers/static/credential_probe.js";
 import { schemaOf } from "../providers/static/credential_schema.js";
 import { checkCredential } from "../providers/static/credential_values.js";
-import type { ConsentKeeper } from "./consent_keeper.js";
+import type { ConsentCommits } from "./consent_commit.js";
 import {
   asking,
   type CaptureError,
@@ -59,7 +59,7 @@ export class CredentialCapture {
     private readonly deps: StoreParts & {
       readonly judge: ConsentJudge;
       readonly writer: CredentialWriter;
-      readonly keeper: ConsentKeeper;
+      readonly commits: ConsentCommits;
       readonly trial: Pick<CredentialTrial, "try">;
       /** Of connections: one credential is tried and written at a time. */
       readonly locks: KeyedMutex<string>;
@@ -83,7 +83,7 @@ export class CredentialCapture {
     values: Readonly<Record<string, JsonValue>>,
     actor: Principal,
   ): Promise<CapturedCredential> {
-    const { store, locks, keeper, clock } = this.deps;
+    const { store, locks, commits, clock } = this.deps;
     const { pending, profile } = this.#find(store, state);
     const fields = checkCredential(profile, values);
     return await locks.run(pending.connectionId, async () => {
@@ -93,7 +93,7 @@ export class CredentialCapture {
         // And while the provider was asked.
         const found = this.#find(tx, state);
         const credential = { kind: "fields", ...tried, receivedAtMs: clock.nowMs() } as const;
-        return keeper.commit(tx, { ...found, way: "form", credential, actor });
+        return commits.commitIn(tx, { ...found, way: "form", credential, actor });
       });
       if (!committed) throw new NotFound("request");
       const { connection } = committed;

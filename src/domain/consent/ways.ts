@@ -11,12 +11,12 @@ import type { AuthorizationSecret } from "../../store/records/secret_codec.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 
 /**
- * How a consent comes to its commit. All ways are requested in `consent_request.ts`, and end in `consent_keeper.ts` with a credential, or in
+ * How a consent comes to its commit. All ways are requested in `consent_request.ts`, and end in `consent_commit.ts` with a credential, or in
  * `consent_ending.ts` without one.
  *
  * | step | code | form | device | confirmation |
  * | --- | --- | --- | --- | --- |
- * | file | `authorize.ts`, `callback.ts` | `form.ts` | `device.ts` | `confirmation.ts` |
+ * | file | `code.ts` | `form.ts` | `device.ts` | `confirmation.ts` |
  * | find | by the state | by the state | by what the store keeps, at each poll | by the connection |
  * | judge | `judged.link`, `.decline`, `.callback` | `judged.capture`, `.page`, `.submit` | `judged.poll` | `judged.confirm` |
  * | take | before the code is sent | in the commit | in the commit | in the commit |

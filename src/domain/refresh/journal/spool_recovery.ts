@@ -22,7 +22,7 @@ import type { RevocationQueue } from "../../revocation/revocation_queue.js";
 
 export interface SpoolRecoveryDeps {
   readonly vault: CredentialVault;
-  /** As of a consent: see `ConsentKeeperDeps`. */
+  /** As of a consent: see `ConsentCommitDeps`. */
   readonly refusesOtherAccounts: boolean;
   /** Takes the token of a connection that was revoked or deleted. */
   readonly revocations: RevocationQueue;

@@ -1,36 +1,59 @@
 import { at, browser, type Principal, type Provenance } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
+import { askedScopes } from "../../model/connections/step_up.js";
+import { FailedPrecondition, Unavailable } from "../../model/errors.js";
 import { callbackMetadata } from "../../model/providers/connection_metadata.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { processAuthorizationResponse } from "../../oauth/authorization_response.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
+import { DiscoveryFailure } from "../../oauth/discovery.js";
 import { GrantFailure, UnusableGrant } from "../../oauth/failure.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { AuthorizationSecret } from "../../store/records/secret_codec.js";
+import { takeRequest } from "../connections/state/connection_change.js";
 import { hashState } from "../credentials/credential_vault.js";
+import type { VaultParts } from "../credentials/parts.js";
+import type { McpLookup } from "../providers/mcp_lookup.js";
+import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
+import { type PushedLocation, PushedRequests } from "../token_endpoint/pushed_requests.js";
 import { refusalWords } from "../token_endpoint/refused_client.js";
 import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
-import { Answered, Authorize, type AuthorizeDeps, untilAnswered } from "./authorize.js";
-import type { EndedConsent } from "./consent_ending.js";
-import type { ConsentKeeper, KeptConsent } from "./consent_keeper.js";
+import type { CommittedConsent, ConsentCommits } from "./consent_commit.js";
+import type { ConsentEnding, EndedConsent } from "./consent_ending.js";
 import {
+  asking,
+  type BrowserBinding,
   type ConsentFailure,
   type ConsentFlow,
   errorResponse,
   type FinishOutcome,
   failureOf,
   invalidResponse,
+  namedProvider,
   refusedExchange,
+  refusedPush,
   returnGiven,
   returnRefused,
+  type StartOutcome,
 } from "./consent_outcomes.js";
 import type { UnknownStateAudit } from "./unknown_state_audit.js";
-import type { Flaw, Flawless, Presented } from "./ways.js";
+import {
+  bindingName,
+  type ConsentJudge,
+  type Flaw,
+  type Flawless,
+  formTokenOf,
+  type Presented,
+} from "./ways.js";
 
-interface ConsentFlowDeps extends AuthorizeDeps {
-  readonly keeper: ConsentKeeper;
+interface CodeConsentDeps extends VaultParts {
+  readonly judge: ConsentJudge;
+  readonly servers: Pick<IssuerMetadata, "resolve">;
   readonly grants: Pick<TokenEndpointClient, "exchangeCode" | "pushAuthorization">;
+  readonly commits: ConsentCommits;
+  readonly ending: ConsentEnding;
+  readonly mcp?: McpLookup | undefined;
   readonly unknownStateAudit: UnknownStateAudit;
   /** Shared with the refresher: one token request per connection. */
   readonly locks: KeyedMutex<string>;
@@ -48,10 +71,88 @@ interface Answer extends Callback {
   readonly pending: PendingAuthorization;
 }
 
-/** Brings a user's consent home: from `/auth/start` over the provider to `/auth/callback`. */
-export class ConnectionCompleter extends Authorize implements ConsentFlow {
-  constructor(private readonly deps: ConsentFlowDeps) {
-    super(deps);
+/** A step has answered the browser: the others are not taken. */
+class Answered extends Error {
+  constructor(readonly outcome: Exclude<FinishOutcome, { kind: "form" }>) {
+    super(outcome.kind);
+  }
+}
+
+/** What the steps answer, or the one that ends them. */
+async function untilAnswered(steps: () => Promise<FinishOutcome>): Promise<FinishOutcome> {
+  try {
+    return await steps();
+  } catch (error) {
+    if (error instanceof Answered) return error.outcome;
+    throw error;
+  }
+}
+
+/** A consent by authorization code (RFC 6749 section 4.1): from the link to the provider, and from its response to the credential. */
+export class CodeConsent implements ConsentFlow {
+  readonly #pushes: PushedRequests;
+
+  constructor(private readonly deps: CodeConsentDeps) {
+    this.#pushes = new PushedRequests(deps);
+  }
+
+  async start(
+    state: string,
+    agreed: (binding: BrowserBinding) => boolean = () => false,
+  ): Promise<StartOutcome> {
+    const found = this.#find("link", state);
+    if ("kind" in found) return found;
+    const { key, pending, profile, secret } = found;
+    const { browserBinding: value } = secret;
+    const maxAgeSeconds = Math.ceil((pending.expiresAtMs - this.deps.clock.nowMs()) / 1000);
+    const binding = { name: bindingName(key), value, maxAgeSeconds };
+    if (profile.authType !== "oauth2") return { kind: "capture", binding };
+    const server = await this.#resolve(profile);
+    if ("kind" in server) return this.deps.ending.unstarted(profile.id, server);
+    if (server.authorizationEndpoint === "")
+      return this.deps.ending.unstarted(profile.id, { kind: "provider_misconfigured" });
+    const connection = this.deps.store.getConnection(pending.connectionId);
+    if (pending.isStepUp && connection && !agreed(binding)) {
+      const asked = { ...askedScopes(connection, pending.scopes), ...asking(pending, profile, connection) };
+      return { kind: "step_up", binding, stepUp: { ...asked, formToken: formTokenOf(value, key) } };
+    }
+    const pushed = await this.#pushes.locate(key, { server, profile, pending, state, secret });
+    if (pushed.kind === "push_refused") return await this.#refused(state, pushed, binding);
+    if (pushed.kind !== "location") return this.deps.ending.unstarted(profile.id, pushed);
+    return { kind: "redirect", location: pushed.location, binding };
+  }
+
+  /** The request is over as by an error that comes to the redirect URI, which a provider that refuses a pushed request does not send. */
+  async #refused(
+    state: string,
+    { failure, profile }: Extract<PushedLocation, { kind: "push_refused" }>,
+    binding: BrowserBinding,
+  ): Promise<StartOutcome> {
+    const pending = await this.#take(hashState(state));
+    if (!pending) return failureOf("unknown", state, this.deps.clock.nowMs());
+    const problem = await refusedPush(failure, profile, pending.redirectUri, this.deps.mcp);
+    const word = failure.oauthError ?? problem.reason;
+    const ended = { pending, ...problem, word, type: "oauth_error", actor: browser } as const;
+    const returned = returnRefused(pending, profile, await this.deps.ending.end(ended));
+    if (returned.kind === "return") return { kind: "redirect", location: returned.location, binding };
+    return returned as ConsentFailure;
+  }
+
+  async decline(
+    state: string,
+    formToken: string,
+    cookie: (name: string) => string | undefined,
+    from: Provenance | undefined,
+  ): Promise<FinishOutcome> {
+    const found = this.#find("decline", state, { cookie, formToken });
+    if ("kind" in found) return found;
+    const { key, profile } = found;
+    const pending = await this.#take(key);
+    if (!pending) return failureOf("unknown", state, this.deps.clock.nowMs());
+    const actor = at(browser, from?.origin, from?.via);
+    const ended = { pending, reason: "access_denied", type: "oauth_error", actor } as const;
+    const returned = returnRefused(pending, profile, await this.deps.ending.end(ended));
+    return returned.kind === "return" ? returned : { kind: "declined", ...namedProvider(profile) };
   }
 
   async finish(
@@ -82,7 +183,7 @@ export class ConnectionCompleter extends Authorize implements ConsentFlow {
     if (pending.held || (profile && profile.authType !== "oauth2"))
       throw new Answered({ kind: "unknown_request" });
     if (!query.get("error") || profile?.version !== pending.providerVersion) return;
-    const server = await this.resolve(profile);
+    const server = await this.#resolve(profile);
     if ("kind" in server) return;
     const response = processAuthorizationResponse(server, profile.clientId, query, state);
     if (response.kind !== "invalid" || !response.reason.startsWith("iss_")) return;
@@ -93,7 +194,7 @@ export class ConnectionCompleter extends Authorize implements ConsentFlow {
   async #consumeState({ query, state, actor }: Callback): Promise<PendingAuthorization> {
     const { store, clock, unknownStateAudit } = this.deps;
     const stateHash = hashState(state);
-    const pending = store.getAuthorization(stateHash) && (await this.take(stateHash));
+    const pending = store.getAuthorization(stateHash) && (await this.#take(stateHash));
     if (pending) return pending;
     await unknownStateAudit.record(actor);
     if (state !== "") throw new Answered(failureOf("unknown", state, clock.nowMs()));
@@ -115,7 +216,7 @@ export class ConnectionCompleter extends Authorize implements ConsentFlow {
     { nonce }: AuthorizationSecret,
     profile: ProviderProfile,
   ): Promise<AuthorizationServer> {
-    const server = await this.resolve(profile, nonce !== undefined);
+    const server = await this.#resolve(profile, nonce !== undefined);
     if (!("kind" in server)) return server;
     const reason = server.kind === "provider_unreachable" ? server.kind : "misconfigured";
     return await this.#end({ ...answer, reason, type: "oauth_error" }, server);
@@ -151,8 +252,8 @@ export class ConnectionCompleter extends Authorize implements ConsentFlow {
     profile: ProviderProfile,
     server: AuthorizationServer,
     params: URLSearchParams,
-  ): Promise<KeptConsent> {
-    const { keeper, locks, grants, mcp, log } = this.deps;
+  ): Promise<CommittedConsent> {
+    const { commits, locks, grants, mcp, log } = this.deps;
     const { redirectUri, connectionId } = pending;
     const request = { server, profile, params, redirectUri, codeVerifier, nonce, dpopKey };
     try {
@@ -160,7 +261,7 @@ export class ConnectionCompleter extends Authorize implements ConsentFlow {
         const tokenSet = await grants.exchangeCode(request);
         const metadata = callbackMetadata(params, profile.oauth2.callbackMetadata);
         const key = hashState(state);
-        return await keeper.keep({ way: "code", key, pending, profile, tokenSet, metadata, actor });
+        return await commits.commit({ way: "code", key, pending, profile, tokenSet, metadata, actor });
       });
       if (!kept) throw new Answered({ kind: "unknown_request" });
       return kept;
@@ -183,6 +284,35 @@ export class ConnectionCompleter extends Authorize implements ConsentFlow {
   async #end(ended: EndedConsent, outcome?: ConsentFailure): Promise<never> {
     const refused = await this.deps.ending.end(ended);
     throw new Answered(outcome ?? refused);
+  }
+
+  /** Consumes the state. */
+  async #take(stateHash: string): Promise<PendingAuthorization | undefined> {
+    const { store, clock } = this.deps;
+    return await store.commit((tx) => takeRequest(tx, stateHash, clock.nowMs()));
+  }
+
+  async #resolve(
+    profile: ProviderProfile,
+    needsKeys = false,
+  ): Promise<AuthorizationServer | Extract<ConsentFailure, { kind: `provider_${string}` }>> {
+    try {
+      return await this.deps.servers.resolve(profile, needsKeys);
+    } catch (error) {
+      if (!(error instanceof Unavailable) && !(error instanceof FailedPrecondition)) throw error;
+      const details = { providerId: profile.id, error: error.message };
+      this.deps.log.warn(details, "authorization server not resolved");
+      const { cause } = error;
+      const answers = cause instanceof DiscoveryFailure && cause.reason !== "unreachable";
+      const isMisconfigured = error instanceof FailedPrecondition || answers;
+      return { kind: isMisconfigured ? "provider_misconfigured" : "provider_unreachable" };
+    }
+  }
+
+  #find(judgedAs: "link" | "decline", state: string, presented?: Presented): Flawless | ConsentFailure {
+    const { store, judge, clock } = this.deps;
+    const found = judge.find(judgedAs, store, hashState(state), presented);
+    return typeof found === "string" ? failureOf(found, state, clock.nowMs()) : found;
   }
 }
 

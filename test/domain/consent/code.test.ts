@@ -1,6 +1,6 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { describe, expect, it } from "vitest";
-import { ConnectionCompleter } from "../../../src/domain/consent/callback.js";
+import { CodeConsent } from "../../../src/domain/consent/code.js";
 import { ConsentEnding } from "../../../src/domain/consent/consent_ending.js";
 import { UnknownStateAudit } from "../../../src/domain/consent/unknown_state_audit.js";
 import { ConsentJudge } from "../../../src/domain/consent/ways.js";
@@ -13,7 +13,7 @@ import { perTest } from "../../lifetimes.js";
 import { silentLog } from "../../silent_log.js";
 import { Engine, tokenSet } from "../engine.js";
 
-describe("ConnectionCompleter", () => {
+describe("CodeConsent", () => {
   const engine = perTest(() => new Engine());
 
   /** A person consents, and the provider answers the code with `tokens`. */
@@ -48,11 +48,11 @@ describe("ConnectionCompleter", () => {
     const { state } = await engine.request();
     const { store, vault, clock, changes } = engine;
     const shared = { store, vault, clock, changes, log: silentLog };
-    const completer = new ConnectionCompleter({
+    const completer = new CodeConsent({
       ...shared,
       servers: { resolve: () => Promise.reject(failure) },
       judge: new ConsentJudge(shared),
-      keeper: engine.consents.keeper,
+      commits: engine.consents.commits,
       ending: new ConsentEnding({ ...shared, revocations: new RevocationQueue(shared) }),
       grants: { exchangeCode: engine.exchangeCode, pushAuthorization: () => Promise.reject(failure) },
       unknownStateAudit: new UnknownStateAudit(shared),

@@ -59,19 +59,15 @@ export interface Committed {
   readonly completionCode: string | undefined;
 }
 
-/** What a consent brought. */
-export interface KeptConsent {
-  /** When the credential waits for its confirmation. */
-  readonly completionCode: string | undefined;
-  /** As it was before. */
-  readonly connection: Connection | undefined;
+/** What a code has brought. */
+export interface CommittedConsent extends Committed {
   readonly scopes: readonly string[];
   readonly account: Account | undefined;
   /** It is another than before. */
   readonly isOther: boolean;
 }
 
-export interface ConsentKeeperDeps extends VaultParts {
+export interface ConsentCommitDeps extends VaultParts {
   readonly pending: PendingConsents;
   readonly writer: CredentialWriter;
   readonly revocations: RevocationQueue;
@@ -85,8 +81,8 @@ export interface ConsentKeeperDeps extends VaultParts {
 }
 
 /** The commit of a consent, whichever way it came. */
-export class ConsentKeeper {
-  constructor(private readonly deps: ConsentKeeperDeps) {}
+export class ConsentCommits {
+  constructor(private readonly deps: ConsentCommitDeps) {}
 
   /**
    * Asks whose a token set is, and commits it; until that is durable, the spool has it. The caller holds the mutex of the connection.
@@ -94,7 +90,7 @@ export class ConsentKeeper {
    * @returns undefined if nobody waits for it any more: it is revoked
    * @throws UnusableGrant for another account where that is refused
    */
-  async keep({ tokenSet, metadata, ...exchanged }: Exchanged): Promise<KeptConsent | undefined> {
+  async commit({ tokenSet, metadata, ...exchanged }: Exchanged): Promise<CommittedConsent | undefined> {
     const { store, spool, userInfo, refusesOtherAccounts, changes, clock } = this.deps;
     const { pending, profile } = exchanged;
     const { connectionId } = pending;
@@ -108,20 +104,17 @@ export class ConsentKeeper {
     this.#spool(exchanged, () => credential);
     const account = await userInfo.accountOf(profile, tokenSet);
     credential = { ...credential, tokenSet: { ...tokenSet, account } };
-    const connection = store.getConnection(connectionId);
-    const isOther = isOtherAccount(connection?.account, account);
+    const isOther = isOtherAccount(store.getConnection(connectionId)?.account, account);
     if (isOther && refusesOtherAccounts) {
       spool.release(connectionId);
       const why = { kind: "rejected", reason: "account_changed" } as const;
       throw new UnusableGrant(why, credential.tokenSet, tokenSet.subject);
     }
     const committed = await spool.commit(connectionId, (tx) =>
-      this.commit(tx, { ...exchanged, credential }, isOther),
+      this.commitIn(tx, { ...exchanged, credential }, isOther),
     );
     changes.emit("clientAccepted", profile.id);
-    if (!committed) return undefined;
-    const scopes = tokenSet.scopes ?? pending.scopes;
-    return { completionCode: committed.completionCode, connection, scopes, account, isOther };
+    return committed && { ...committed, scopes: tokenSet.scopes ?? pending.scopes, account, isOther };
   }
 
   /**
@@ -131,7 +124,7 @@ export class ConsentKeeper {
    * @param isOther another account than before consented
    * @returns undefined if nobody waits for it any more: a token set is revoked
    */
-  commit(tx: Transaction, granted: Granted, isOther = false): Committed | undefined {
+  commitIn(tx: Transaction, granted: Granted, isOther = false): Committed | undefined {
     const { way, key, pending, actor } = granted;
     const { connectionId, providerId } = pending;
     const { log, clock } = this.deps;
