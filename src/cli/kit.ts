@@ -51,7 +51,7 @@ export { addNotes } from "./shell/help.js";
 export { type ApiAnswer, sendToApi } from "./shell/http_request.js";
 export { collect, collectPair, durationMsOf, parseDurationMs, parseTimeMs } from "./shell/option_values.js";
 export { SettingOptions } from "./shell/setting_options.js";
-export type { Credential, Extension, FormatContext, Shell, TokenFormat } from "./shell/shell.js";
+export type { Credential, FormatContext, Shell, TokenFormat } from "./shell/shell.js";
 export {
   formatAge,
   formatExpiry,

@@ -5,10 +5,11 @@ import { Writable } from "node:stream";
 import type { Option } from "@clack/prompts";
 import { processEnvironment } from "../config/environment.js";
 import { exitCodes } from "../core/exit_codes.js";
+import type { Extension } from "../core/registry.js";
 import { SystemClock } from "../runtime/clock.js";
 import { CommandFailure, usageFailure } from "./shell/command_failure.js";
 import { programName } from "./shell/program_name.js";
-import type { Choices, Extension, Input, Output, ProgramApart, Shell } from "./shell/shell.js";
+import type { Choices, Input, Output, ProgramApart, Shell } from "./shell/shell.js";
 
 /** As a shell says that SIGINT ended a program. */
 const interruptedExitCode = 130;

@@ -4,57 +4,67 @@ import type { Config } from "../config/config.js";
 import { processEnvironment } from "../config/environment.js";
 import { allSettings } from "../config/settings.js";
 import { readVersion } from "../config/version.js";
+import type { Core } from "../core/core.js";
+import type { DaemonOptions } from "../core/daemon_options.js";
+import { run } from "../core/lifecycle.js";
+import type { Joined, Membership, Opening } from "../core/membership.js";
+import { openDomain } from "../core/open_domain.js";
+import { tellOfOpenSecret } from "../core/open_secret.js";
+import { type Extension, Registry, StartRefused, tablesOf } from "../core/registry.js";
 import { openKeyCheck } from "../domain/operations/key_check.js";
 import { type Clock, delay, setDeadline } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import type { Listeners } from "../server/listeners.js";
 import { refuseCopies } from "../store/files/refuse_copies.js";
 import { type ApiKey, loadApiKey } from "../vault/api_key_file.js";
-import type { DaemonHub } from "./daemon_hub.js";
-import {
-  type DaemonExtension,
-  type Membership,
-  type RunningExtension,
-  StartRefused,
-  tablesOf,
-} from "./extension.js";
 import { type MadeListeners, makeListeners } from "./make_listeners.js";
-import { closeKeyFile, tellOfOpenSecret } from "./open_vault.js";
-import { type DaemonOptions, type Opening, Resources } from "./resources.js";
-import { type Domain, wireDomain } from "./wire_domain.js";
+import { closeKeyFile } from "./open_vault.js";
+import { Resources } from "./resources.js";
 
 /** After the store has failed: what providers answer within it goes into the spool file. */
 const abandonMs = 4_000;
 
 interface Parts {
   readonly resources: Resources;
-  readonly domain: Domain;
-  readonly extensions: readonly RunningExtension[];
-  /** Of a hub of a fleet, and of a spoke. */
-  readonly hub: DaemonHub | undefined;
-  readonly drainTimeoutMs: number;
-  readonly clock: Clock;
-  readonly log: Log;
+  readonly core: Core;
+  readonly added: Registry["added"];
+  /** Of a daemon that is one of several. */
+  readonly member: Membership | undefined;
 }
 
 /** One running daemon: everything wired, every listener open. */
 export class Daemon {
+  /** What runs in every daemon. */
+  readonly #everywhere;
+  /** What a daemon starts before it serves, that is alone or leads. First, what the last process could not store takes its place. */
+  readonly #term;
+  /** What such a daemon does by itself, once it serves. */
+  readonly #own;
+
   private constructor(
     readonly listeners: Listeners,
     private readonly parts: Parts,
-  ) {}
+  ) {
+    const { added, core } = parts;
+    const { spool, engine, revoker } = core.refresh;
+    this.#everywhere = run(added.parts);
+    this.#term = run([{ start: () => spool.recover() }, ...added.partsOfTerm]);
+    this.#own = run([engine, revoker, core.connections.recovery, core.consents.poller]);
+  }
 
   /** @throws CatalogueError, DataFolderInUse, TlsError, NoPeerCredentials, KeyError, StoreDamaged, StoreFailed, ListenerError, StartRefused */
-  static async start(options: DaemonOptions, extensions: readonly DaemonExtension[] = []): Promise<Daemon> {
+  static async start(options: DaemonOptions, extensions: readonly Extension[] = []): Promise<Daemon> {
     process.umask(0o077);
     const templates = await Catalogue.open(options.config.catalogFile);
-    let member: Membership | undefined;
+    let joined: Joined | undefined;
     const resources = await Resources.open(options, tablesOf(extensions), async (opening) => {
-      member = await joined(options, opening, extensions);
-      return member;
+      joined = await joinedBy(extensions, options, opening);
+      return joined;
     });
     try {
-      return await Daemon.#wire(options, resources, templates, extensions, member?.hub(resources));
+      const { store, opened, metrics } = resources;
+      const member = joined?.member({ store, vault: opened.vault, metrics });
+      return await Daemon.#wire(options, resources, templates, extensions, member);
     } catch (error) {
       await resources.giveUp(error);
       throw error;
@@ -65,32 +75,24 @@ export class Daemon {
     options: DaemonOptions,
     resources: Resources,
     templates: Catalogue,
-    known: readonly DaemonExtension[],
-    hub: DaemonHub | undefined,
+    extensions: readonly Extension[],
+    member: Membership | undefined,
   ): Promise<Daemon> {
     const { config, log, clock } = options;
-    const { drainTimeoutMs } = config;
     const adminKey = loadAdminKey(config, log, resources);
     for (const [name, path] of Object.entries(config.clientKeyFiles))
       tellOfOpenSecret("NEXUS_SIGNING_KEY_FILES", name, path, log);
-    const extensions: RunningExtension[] = [];
-    const approver = () => extensions.find((each) => each.approver)?.approver;
-    const domain = wireDomain({ ...options, ...grantsOf(known), hub, approver }, resources);
-    const environment = options.environment ?? processEnvironment();
-    const keepProfiles = known.find((each) => each.keepProfiles)?.keepProfiles;
-    const settings = allSettings(known);
-    const approvalUrl = (link: string) => extensions.find((each) => each.approvalUrl)?.approvalUrl?.(link);
-    const core = { options, resources, domain, templates, environment, settings, approvalUrl, keepProfiles };
-    if (config.access.policyFile !== undefined && !known.some(({ keepsPolicy }) => keepsPolicy))
+    const registry = new Registry();
+    const core = coreOf(options, resources, templates, extensions, registry, member);
+    if (config.access.policyFile !== undefined && !extensions.some(({ keepsPolicy }) => keepsPolicy))
       throw new StartRefused("NEXUS_POLICY_FILE is set, and this build of nexusd reads no policy files");
-    const opened = await Promise.all(known.map((each) => each.open?.(core)));
-    extensions.push(...opened.filter((each) => each !== undefined));
-    observe(resources, domain, clock);
-    hub?.observe();
-    const made = await makeListeners(options, resources, domain, { adminKey, templates, hub, extensions });
+    for (const extension of extensions) await extension.open?.(core, registry);
+    observe(resources, core, clock);
+    member?.observe();
+    const { added } = registry;
+    const made = await makeListeners(options, resources, core, { adminKey, templates, member, added });
     const { listeners } = made;
-    const parts = { resources, domain, extensions, hub, drainTimeoutMs, clock, log };
-    const daemon = new Daemon(listeners, parts);
+    const daemon = new Daemon(listeners, { resources, core, added, member });
     await daemon.#open(made);
     resources.newKeys.tell();
     log.info(
@@ -102,84 +104,49 @@ export class Daemon {
   }
 
   async #open({ services, pages }: MadeListeners): Promise<void> {
-    const { domain, extensions, hub } = this.parts;
-    if (!hub) await this.#prepare();
-    await this.#startExtensions(true);
-    if (!hub) await this.#startExtensions(false);
+    const { core, added, member } = this.parts;
+    await this.#everywhere.start();
+    if (!member) await this.#term.start();
     try {
-      const term = { begin: () => this.#beginTerm(), end: () => this.#rest() };
-      const approver = extensions.find((each) => each.approver)?.approver;
-      await hub?.open({ domain, services, pages, term, approver });
+      const term = { begin: () => this.#beginTerm(), end: () => this.#endTerm() };
+      await member?.open({ core, services, pages, term, approver: added.approver });
       await this.listeners.open();
     } catch (error) {
       // Without a database a commit of its reign waits until `close`.
-      if (hub) await Promise.race([hub.resign(), delay(this.parts.clock, abandonMs)]);
-      await Promise.all([...extensions.map((each) => each.stop?.()), hub?.close()]);
+      if (member) await Promise.race([member.resign(), delay(core.clock, abandonMs)]);
+      await Promise.all([this.#everywhere.stop(), this.#term.stop(), member?.close()]);
       throw error;
     }
-    if (!hub) this.#begin();
+    if (!member) await this.#own.start();
   }
 
-  /** Before anything refreshes: what the last process could not store takes its place. */
-  async #prepare(): Promise<void> {
-    await this.parts.domain.spool.recover();
-  }
-
-  /** This hub leads its fleet from now on. */
+  /** This daemon leads from now on. */
   async #beginTerm(): Promise<void> {
-    const { resources } = this.parts;
-    await openKeyCheck(resources.store, resources.opened.vault);
-    await this.#prepare();
-    await this.#startExtensions(false);
-    this.#begin();
+    const { store, vault } = this.parts.core;
+    await openKeyCheck(store, vault);
+    await this.#term.start();
+    await this.#own.start();
   }
 
-  /** Those that run at each hub, or those of the hub that leads. */
-  #extensions(onEveryHub: boolean): readonly RunningExtension[] {
-    return this.parts.extensions.filter(({ isOnEveryHub = false }) => isOnEveryHub === onEveryHub);
-  }
-
-  async #startExtensions(onEveryHub: boolean): Promise<void> {
-    for (const each of this.#extensions(onEveryHub)) await each.start?.();
-  }
-
-  /** What the daemon does by itself; of a fleet, the hub that leads. */
-  #begin(): void {
-    const { domain } = this.parts;
-    domain.engine.start();
-    domain.revoker.start();
-    domain.recovery.start();
-    domain.poller.start();
-  }
-
-  /** Ends what is under way of that, and begins nothing more. */
-  async #rest(): Promise<void> {
-    const { domain } = this.parts;
-    await Promise.all([
-      domain.engine.stop(),
-      domain.revoker.stop(),
-      domain.recovery.stop(),
-      domain.poller.stop(),
-      ...this.#extensions(false).map((each) => each.stop?.()),
-    ]);
+  async #endTerm(): Promise<void> {
+    await Promise.all([this.#own.stop(), this.#term.stop()]);
   }
 
   /** How long `stop` may take; undefined for as long as it takes. */
   get stopMs(): number | undefined {
-    const { hub, drainTimeoutMs } = this.parts;
-    return hub?.closingMs === undefined ? undefined : drainTimeoutMs + hub.closingMs;
+    const { member, core } = this.parts;
+    return member?.closingMs === undefined ? undefined : core.config.drainTimeoutMs + member.closingMs;
   }
 
-  /** Whether what failed ends only the part of this daemon in its fleet. */
+  /** Whether what failed ends only the part of this daemon among several. */
   isTermOver(error: unknown): boolean {
-    return this.parts.hub?.isTermOver?.(error) === true;
+    return this.parts.member?.isTermOver?.(error) === true;
   }
 
   /** Has extensions read their files again. */
   async reloadFiles(): Promise<void> {
-    const { extensions, hub } = this.parts;
-    const due = hub?.leads === false ? this.#extensions(true) : extensions;
-    await Promise.all(due.map((each) => each.reload?.()));
+    const leads = this.parts.member?.leads ?? true;
+    await Promise.all([this.#everywhere.reload(), leads ? this.#term.reload() : undefined]);
   }
 
   /**
@@ -190,18 +157,19 @@ export class Daemon {
    * @returns false when something is still being written after 4 s: the process cannot exit in order then
    */
   async abandon(isDiskFailed: boolean): Promise<boolean> {
-    const { resources, domain, hub, clock } = this.parts;
-    const { store } = resources;
-    hub?.abandon(isDiskFailed);
+    const { core, member } = this.parts;
+    const { store, clock } = core;
+    const { spool, engine } = core.refresh;
+    member?.abandon(isDiskFailed);
     // This thread would not come back from a disk that does not: what is held goes to the database.
-    const isStuck = hub?.isDiskStuck === true;
-    if (!isStuck) domain.spool.save();
+    const isStuck = member?.isDiskStuck === true;
+    if (!isStuck) spool.save();
     this.listeners.stopServing();
-    const stopped = domain.engine.stop().catch(() => undefined);
+    const stopped = engine.stop().catch(() => undefined);
     const deadline = new Promise<void>((resolve) => setDeadline(clock, abandonMs, resolve));
     await Promise.race([Promise.all([store.settled(), stopped]), deadline]);
-    await hub?.drainOutbox();
-    if (isStuck) domain.spool.save();
+    await member?.drainOutbox();
+    if (isStuck) spool.save();
     return await Promise.race([store.settled().then(() => true), delay(clock, 1).then(() => false)]);
   }
 
@@ -210,57 +178,98 @@ export class Daemon {
    * `drainTimeoutMs` is cut off; a refresh that is cut off finds its intent at the next start.
    */
   async stop(): Promise<void> {
-    const { resources, domain, hub, drainTimeoutMs, clock, log } = this.parts;
+    const { resources, core, member } = this.parts;
+    const { clock, log } = core;
     log.info({}, "draining");
     resources.tls.stop();
     const force = new AbortController();
-    const timer = setDeadline(clock, drainTimeoutMs, () => force.abort());
+    const timer = setDeadline(clock, core.config.drainTimeoutMs, () => force.abort());
     const deadline = new Promise<void>((resolve) => force.signal.addEventListener("abort", () => resolve()));
     this.listeners.stopServing();
     const closed = this.listeners.close(force.signal);
-    const atRest = hub ? hub.resign() : this.#rest();
-    const others = this.#extensions(true).map((each) => each.stop?.());
-    await Promise.race([Promise.all([domain.subscribers.drain(), atRest, ...others]), deadline]);
+    const ended = member ? member.resign() : this.#endTerm();
+    const drained = Promise.all([core.reading.subscribers.drain(), ended, this.#everywhere.stop()]);
+    await Promise.race([drained, deadline]);
     await closed;
     timer.cancel();
-    domain.spool.save();
+    core.refresh.spool.save();
     await this.#flushCounts();
-    await hub?.close();
+    await member?.close();
     await resources.close();
     log.info({}, "stopped");
   }
 
   /** Only counts are lost when the store takes no more writes. */
   async #flushCounts(): Promise<void> {
-    const { domain, log } = this.parts;
-    const { readAudit, downscopedAudit, unknownStateAudit, deniedAccess } = domain;
+    const { reading, consents, access, log } = this.parts.core;
+    const { readAudit, downscopedAudit } = reading;
+    const audits = [readAudit, downscopedAudit, consents.unknownStateAudit, access.deniedAccess];
     try {
-      await Promise.all(
-        [readAudit, downscopedAudit, unknownStateAudit, deniedAccess].map((audit) => audit.flush()),
-      );
+      await Promise.all(audits.map((audit) => audit.flush()));
     } catch (error) {
       log.error({ err: error }, "counts of the audit log could not be written");
     }
   }
 }
 
-function grantsOf(extensions: readonly DaemonExtension[]) {
-  return {
+/** What extensions build on. What they register, it finds when it is needed. */
+function coreOf(
+  options: DaemonOptions,
+  { store, opened, spoolFile, metrics }: Resources,
+  templates: Catalogue,
+  extensions: readonly Extension[],
+  registry: Registry,
+  member: Membership | undefined,
+): Core {
+  const { config, clock, linkClock = clock, random, log, tracing, tracedOutbound } = options;
+  const { vault, source: keySource } = opened;
+  const domain = openDomain({
+    config,
+    store,
+    vault,
+    keySource,
+    spoolFile,
+    metrics,
+    clock,
+    random,
+    log,
+    tracing,
+    tracedOutbound,
     grantTypes: extensions.flatMap(({ grantTypes = [] }) => grantTypes),
-    downscoping: extensions.find(({ downscoping }) => downscoping)?.downscoping,
-    mcpLookup: extensions.find(({ mcpLookup }) => mcpLookup)?.mcpLookup,
+    downscoping: extensions.find((each) => each.downscoping)?.downscoping,
+    mcpLookup: extensions.find((each) => each.mcpLookup)?.mcpLookup,
+    member,
+    approver: () => registry.added.approver,
+  });
+  return {
+    ...domain,
+    config,
+    settings: allSettings(extensions),
+    environment: options.environment ?? processEnvironment(),
+    templates,
+    clock,
+    linkClock,
+    random,
+    log,
+    metrics,
+    store,
+    vault,
+    keySource,
+    member,
+    approvalUrl: (link) => registry.added.approvalPage?.(link),
+    keepProfiles: extensions.find((each) => each.keepProfiles)?.keepProfiles,
   };
 }
 
 /** @throws StartRefused */
-async function joined(
+async function joinedBy(
+  extensions: readonly Extension[],
   options: DaemonOptions,
   opening: Opening,
-  extensions: readonly DaemonExtension[],
-): Promise<Membership | undefined> {
+): Promise<Joined | undefined> {
   for (const extension of extensions) {
-    const member = await extension.join?.(options, opening);
-    if (member) return member;
+    const joined = await extension.join?.(options, opening);
+    if (joined) return joined;
   }
   refuseCopies(options.config.dataDir);
   return undefined;
@@ -275,13 +284,10 @@ function loadAdminKey({ access, dataDir }: Config, log: Log, { newKeys }: Resour
 }
 
 /** Gauges are read when they are scraped. */
-function observe(
-  { metrics, store, tls }: Resources,
-  { subscribers, engine, spool }: Domain,
-  clock: Clock,
-): void {
+function observe({ metrics, store, tls }: Resources, { reading, refresh }: Core, clock: Clock): void {
+  const { engine, spool } = refresh;
   metrics.observe(() => store.countByStatus(), {
-    nexus_watch_subscribers: () => subscribers.size,
+    nexus_watch_subscribers: () => reading.subscribers.size,
     nexus_refresh_queue_lag_seconds: () => engine.lagMs() / 1000,
     nexus_refreshes_running: () => engine.load.running,
     nexus_refreshes_waiting: () => engine.load.waiting,

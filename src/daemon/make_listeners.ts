@@ -1,5 +1,9 @@
 import type { Catalogue } from "../catalogue/catalogue.js";
 import type { Config } from "../config/config.js";
+import type { Domain } from "../core/core.js";
+import type { DaemonOptions } from "../core/daemon_options.js";
+import type { Membership } from "../core/membership.js";
+import type { PagesGround, Registry } from "../core/registry.js";
 import { authenticateBy } from "../domain/access/authenticate.js";
 import type { Authenticate } from "../domain/access/presented_credentials.js";
 import { jwksPath } from "../model/clients/client_key.js";
@@ -13,6 +17,7 @@ import { Descriptors } from "../server/sockets/descriptors.js";
 import { openSocketAccess } from "../server/sockets/peer_credentials.js";
 import type { FullOf } from "../server/sockets/socket_guard.js";
 import type { BoundService } from "../service/pipeline/bound_service.js";
+import type { Guard } from "../service/pipeline/call_guard.js";
 import { CallLimits } from "../service/pipeline/call_limits.js";
 import { CallPipeline, type ListenerCalls } from "../service/pipeline/call_pipeline.js";
 import { actionOfRpc } from "../service/pipeline/rpc_access.js";
@@ -20,17 +25,14 @@ import type { ServiceDefinition } from "../service/pipeline/service_definition.j
 import { accessService } from "../service/services/access_service.js";
 import { auditService } from "../service/services/audit_service.js";
 import { connectionService } from "../service/services/connection_service.js";
-import { fleetControlService } from "../service/services/fleet_control_service.js";
+import { leadControlService } from "../service/services/lead_control_service.js";
 import { providerService } from "../service/services/provider_service.js";
 import { statusService } from "../service/services/status_service.js";
 import { tokenService } from "../service/services/token_service.js";
 import type { ApiKey } from "../vault/api_key_file.js";
-import type { PagesGround, RunningExtension } from "./extension.js";
-import type { HubServices, ListenersHub } from "./hub/hub_interfaces.js";
-import type { DaemonOptions, Resources } from "./resources.js";
-import type { Domain } from "./wire_domain.js";
+import type { Resources } from "./resources.js";
 
-/** The listeners, and what other hubs are served of what is behind them. */
+/** The listeners, and what other daemons are served of what is behind them. */
 export interface MadeListeners {
   readonly listeners: Listeners;
   readonly services: readonly BoundService[];
@@ -40,8 +42,8 @@ export interface MadeListeners {
 interface ListenerParts {
   readonly adminKey: ApiKey;
   readonly templates: Catalogue;
-  readonly hub?: ListenersHub | undefined;
-  readonly extensions: readonly RunningExtension[];
+  readonly member: Membership | undefined;
+  readonly added: Registry["added"];
 }
 
 /** Every listener, over the domain; none is open yet. @throws NoPeerCredentials */
@@ -52,10 +54,11 @@ export async function makeListeners(
   parts: ListenerParts,
 ): Promise<MadeListeners> {
   const { config, log, clock } = options;
-  const { hub, extensions } = parts;
-  const own = { nowMs: () => clock.nowMs(), more: extensions.flatMap(({ services = [] }) => services) };
-  const services = definedServices(domain, parts.templates, config, own, hub);
-  const pipelineOf = pipelines(options, metrics, domain);
+  const { member, added } = parts;
+  const own = { nowMs: () => clock.nowMs(), more: added.rpcs };
+  const services = definedServices(domain, parts.templates, config, own, member);
+  const guard = guardOf(domain, member);
+  const pipelineOf = pipelines(options, metrics, domain, guard);
   const [grpc, http] = [pipelineOf("grpc"), pipelineOf("http")];
   const describe = describeBy((name) => parts.templates.find(name));
   const pages = browserPages(config, domain, describe, parts, own.nowMs);
@@ -64,8 +67,8 @@ export async function makeListeners(
     log.error({ err: error, where }, "unexpected error");
   const authenticate = authenticateBy({
     adminKey: parts.adminKey,
-    keys: domain.keys,
-    jwt: extensions.find((each) => each.jwt)?.jwt,
+    keys: domain.access.keys,
+    jwt: added.jwt,
     ownUid: process.getuid?.(),
     nowMs: () => clock.nowMs(),
   });
@@ -76,24 +79,29 @@ export async function makeListeners(
   const listeners = new Listeners({
     ...config,
     grpcServices: services.map((one) => grpc.bind(one)),
-    openServices: extensions.flatMap(({ openServices = [] }) => openServices),
+    openServices: added.openServices,
     httpServices,
-    routes: extensions.flatMap((each) => each.routes?.(httpServices, onUnexpected) ?? []),
+    routes: added.routes.map((make) => make(httpServices, onUnexpected)),
     pages,
-    authenticate: hub ? caughtUp(authenticate, hub) : authenticate,
+    authenticate: member ? caughtUp(authenticate, member) : authenticate,
     tlsOf: tls.of,
     sockets: await openSocketAccess(config.listeners.socketMode),
-    readiness: () => domain.status.checks(),
-    opsPages: Object.assign({}, ...extensions.map(({ opsPages }) => opsPages)),
-    extensions: extensions.flatMap((each) => each.listeners?.(ground) ?? []),
+    readiness: () => domain.operations.status.checks(),
+    opsPages: added.pages,
+    extensions: added.listeners.map((make) => make(ground)),
     metrics: () => metrics.render(),
     onRefused: (origin) => log.warn({ origin }, "credential refused: it is wrong, or was revoked or expired"),
     onUnexpected,
     ...fullness(options),
     clock,
   });
-  const inner = new CallPipeline({ guard: domain.guard });
-  return { listeners, services: hub ? services.map((one) => inner.bind(one)) : [], pages };
+  const inner = new CallPipeline({ guard });
+  return { listeners, services: member ? services.map((one) => inner.bind(one)) : [], pages };
+}
+
+/** What judges each call. */
+export function guardOf({ access }: Domain, member: Membership | undefined): Guard {
+  return { access: access.control, gate: access.gate, deniedAccess: access.deniedAccess, member };
 }
 
 /** How many sockets there may be, and what is said where there are as many. */
@@ -125,32 +133,31 @@ function fullness({ config, clock, log }: DaemonOptions) {
 
 function browserPages(
   config: DaemonOptions["config"],
-  domain: Domain,
+  { consents, endpoint, providers }: Domain,
   describe: DescribeProvider,
-  { hub, extensions }: ListenerParts,
+  { member, added }: ListenerParts,
   nowMs: () => number,
 ): BrowserPages {
-  const links = extensions.find((each) => each.followLink);
   const pages: BrowserPages = new BrowserPages({
     publicUrl: new URL(config.publicUrl),
-    flow: domain.consent,
-    capture: domain.captureForm,
+    flow: consents.consent,
+    capture: consents.captureForm,
     publishedDocument: async (path) =>
-      path === jwksPath ? domain.clientKeys.jwkSet : domain.mcp.clientDocument(path),
-    followLink: links && ((code) => links.followLink?.(code)),
+      path === jwksPath ? endpoint.clientKeys.jwkSet : providers.mcp.clientDocument(path),
+    followLink: added.links,
     describe,
     nowMs,
-    ...(hub && { leaderPage: (visit) => hub.page(visit, pages) }),
+    leaderPage: (visit) => member?.page(visit, pages),
   });
   return pages;
 }
 
-/** A key that this hub does not know may have been made at another one a moment ago. */
-function caughtUp(authenticate: Authenticate, hub: ListenersHub): Authenticate {
+/** A key that this daemon does not know may have been made at another one a moment ago. */
+function caughtUp(authenticate: Authenticate, member: Membership): Authenticate {
   return (shown) => {
     const principal = authenticate(shown);
-    if (principal !== undefined || hub.leads || shown.token === undefined) return principal;
-    return hub.catchUp().then(() => authenticate(shown));
+    if (principal !== undefined || member.leads || shown.token === undefined) return principal;
+    return member.catchUp().then(() => authenticate(shown));
   };
 }
 
@@ -158,7 +165,8 @@ function caughtUp(authenticate: Authenticate, hub: ListenersHub): Authenticate {
 function pipelines(
   { config, tracing = noTracing }: DaemonOptions,
   metrics: Resources["metrics"],
-  { guard, streams }: Domain,
+  { access: { streams } }: Domain,
+  guard: Guard,
 ): (listener: ListenerCalls["listener"]) => CallPipeline {
   const limits = new CallLimits(config.limits);
   return (listener) => {
@@ -170,32 +178,38 @@ function pipelines(
 
 /** Every service of the contract, over the domain. @param own `more` are those of extensions */
 export function definedServices(
-  parts: Domain,
+  domain: Domain,
   templates: Catalogue,
-  config: Config,
+  { publicUrl }: Config,
   { nowMs, more }: { nowMs(): number; readonly more: readonly ServiceDefinition[] },
-  hub?: HubServices,
+  member?: Membership,
 ): ServiceDefinition[] {
-  const { registry, audit } = parts;
-  const { access, keys, explainer, guard, mcp } = parts;
-  const { publicUrl } = config;
+  const { providers, refresh, consents, connections, reading, operations } = domain;
+  const { control: access, keys, explainer, rules, names, seen, streams } = domain.access;
+  const { registry, trial, mcp, mcpNames } = providers;
+  const { tokens } = reading;
+  const { status, expiries, audit } = operations;
   const services = [
-    providerService({ registry, trial: parts.discoveryTrial, templates, access, publicUrl, mcp }),
-    connectionService(parts),
-    tokenService({ ...parts, hub }),
-    auditService({ audit }),
-    statusService(parts, hub),
-    accessService({
-      keys,
+    providerService({ registry, trial, templates, access, publicUrl, mcp }),
+    connectionService({
+      ...connections,
+      requests: consents.requests,
+      capture: consents.capture,
+      confirmer: consents.confirmer,
+      connectionWatch: reading.connectionWatch,
+      tokens,
+      seen,
       access,
-      explainer,
-      rules: parts.rules,
-      actionOfRpc: (rpc) => actionOfRpc(all, rpc),
+      names,
     }),
-    fleetControlService(hub),
+    tokenService({ ...reading, access, rules, mcp, mcpNames, names, hub: member }),
+    auditService({ audit }),
+    statusService({ status, expiries, streams, history: refresh.history }, member),
+    accessService({ keys, access, explainer, rules, actionOfRpc: (rpc) => actionOfRpc(all, rpc) }),
+    leadControlService(member),
     ...more,
-  ].map((service) => hub?.led(service) ?? service);
-  const inner = new CallPipeline({ guard });
+  ].map((service) => member?.led(service) ?? service);
+  const inner = new CallPipeline({ guard: guardOf(domain, member) });
   const all: ServiceDefinition[] = [
     ...services,
     nexusService(

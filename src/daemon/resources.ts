@@ -3,9 +3,9 @@ import { join as pathOf } from "node:path";
 import type { Config } from "../config/config.js";
 import { processEnvironment } from "../config/environment.js";
 import { readVersion } from "../config/version.js";
+import type { DaemonOptions } from "../core/daemon_options.js";
+import type { Joined, Opening } from "../core/membership.js";
 import { adoptPrimary, openKeyCheck } from "../domain/operations/key_check.js";
-import type { Tracing } from "../model/tracing.js";
-import type { OutboundFetch } from "../outbound/outbound_fetch.js";
 import { type Clock, delay } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import { ListenerTls } from "../server/tls/tls_listener.js";
@@ -16,7 +16,6 @@ import { openMarkSuffix } from "../store/lmdb/file_check.js";
 import { StoreHangs } from "../store/lmdb/store_error.js";
 import { Store, type StoreOptions, storeFileName } from "../store/store.js";
 import { Metrics } from "../telemetry/metrics.js";
-import type { Vault } from "../vault/vault.js";
 import { type OpenedVault, openVault } from "./open_vault.js";
 
 /** What a first start makes. */
@@ -32,43 +31,6 @@ const firstFiles = [
 
 /** What a store that failed at the start gets to close; it takes milliseconds, or for ever. */
 const closeMs = 1_000;
-
-/** What a daemon reads the time from. */
-export interface DaemonClocks {
-  readonly clock: Clock;
-  /** Of links to a database and to other daemons; `clock` by default. */
-  readonly linkClock?: Clock;
-}
-
-export interface DaemonOptions extends DaemonClocks {
-  readonly config: Config;
-  readonly log: Log;
-  /** Uniform in [0, 1). */
-  readonly random: () => number;
-  /** Called once when the store takes no more writes: the process must end. */
-  readonly onFatal: (error: unknown) => void;
-  /** Of a hub: called when it is to give its lead back and end. */
-  readonly onStepDown?: () => void;
-  /** None by default. */
-  readonly tracing?: Tracing;
-  /** The same way out to providers, with each request as a span. */
-  readonly tracedOutbound?: (outbound: OutboundFetch) => OutboundFetch;
-  /** The variables that files of the operator may name; those of the process by default. */
-  readonly environment?: NodeJS.ProcessEnv;
-}
-
-/** What there is when a store is about to be opened. */
-export interface Opening {
-  readonly vault: Vault;
-  readonly store: StoreOptions;
-}
-
-/** What an extension uses instead of a store of the daemon's own. */
-export interface Joined {
-  readonly store?: Store;
-  /** After a failure at the start, before the store is closed. */
-  giveUp?(): Promise<void>;
-}
 
 /** What a daemon opens before it is wired, and closes last. */
 export class Resources {

@@ -1,7 +1,9 @@
 import { CatalogueError } from "../catalogue/catalogue_error.js";
 import type { Config } from "../config/config.js";
 import { processEnvironment } from "../config/environment.js";
+import type { DaemonClocks } from "../core/daemon_options.js";
 import { type ExitCode, endAtOnce, exitCodes } from "../core/exit_codes.js";
+import { type Extension, type OpenTracing, type ServiceManager, StartRefused } from "../core/registry.js";
 import { delay, SystemClock } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import { ListenerError } from "../server/listen/listener.js";
@@ -19,14 +21,12 @@ import { createLogger } from "../telemetry/logger.js";
 import { KeyError } from "../vault/key_file.js";
 import { SecretFileOpen } from "../vault/secret_file.js";
 import { Daemon } from "./daemon.js";
-import { type DaemonExtension, type OpenTracing, type ServiceManager, StartRefused } from "./extension.js";
-import type { DaemonClocks } from "./resources.js";
 
 /** Runs a daemon until a signal ends it. */
 export async function runDaemon(options: {
   readonly config: Config;
   readonly warnings: readonly string[];
-  readonly extensions: readonly DaemonExtension[];
+  readonly extensions: readonly Extension[];
 }): Promise<ExitCode> {
   const { config, extensions } = options;
   const environment = processEnvironment();
@@ -83,7 +83,7 @@ export async function runDaemon(options: {
   return code;
 }
 
-async function clocksOf(config: Config, extensions: readonly DaemonExtension[]): Promise<DaemonClocks> {
+async function clocksOf(config: Config, extensions: readonly Extension[]): Promise<DaemonClocks> {
   const found = await Promise.all(extensions.map((extension) => extension.clocks?.(config)));
   return found.find((clocks) => clocks !== undefined) ?? { clock: new SystemClock() };
 }

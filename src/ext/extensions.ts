@@ -1,4 +1,4 @@
-import type { Extension } from "../cli/kit.js";
+import type { Extension } from "../core/registry.js";
 import { alerts } from "./alerts/extension.js";
 import { approvals } from "./approvals/extension.js";
 import { backup } from "./backup/extension.js";

@@ -11,6 +11,7 @@ import {
   limits,
   owned,
   packages,
+  rooms,
 } from "./rules.js";
 import { readSource, type Source } from "./source.js";
 
@@ -177,9 +178,13 @@ function importsOfFolders(sources: Map<string, Source>): Map<string, Set<string>
   return folders;
 }
 
-/** `extension.ts` wires its folder, and a door shows what is in it: neither is one of the files that stand behind it. */
+/**
+ * `extension.ts` and the file by which a room opens itself wire what is in their folders, and a door shows it: none is one of the files that
+ * stand behind it.
+ */
 function standsAlone(path: string, source: Source | undefined): boolean {
-  return /^ext\/[^/]+\/extension\.ts$/.test(path) || source?.isDoor === true;
+  const wires = /^ext\/[^/]+\/extension\.ts$/.test(path) || rooms.includes(path);
+  return wires || source?.isDoor === true;
 }
 
 /** One path for each place that can reach itself, shortest way round, each cycle once. */

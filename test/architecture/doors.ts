@@ -33,7 +33,7 @@ export function findNamedExtensions(files: Files, nouns: readonly string[]): Rec
   return found;
 }
 
-/** The words of its path, identifiers and texts, in lower case: those of `fleetControlService` are three. */
+/** The words of its path, identifiers and texts, in lower case: those of `leadControlService` are three. */
 function wordsOf(path: string, text: string): string[] {
   const { comments } = parseSync(path, text);
   let code = "";

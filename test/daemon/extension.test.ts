@@ -29,9 +29,9 @@ test("an extension adds a service with its access, and counts", async () => {
   const daemon = await Daemon.start(optionsOf(place), [
     {
       name: "trial",
-      open: async ({ resources }) => {
-        resources.metrics.addOutcomes("nexus_trial_total", "A trial.", ["ok"])("ok");
-        return { services: [service] };
+      open: async ({ metrics }, registry) => {
+        metrics.addOutcomes("nexus_trial_total", "A trial.", ["ok"])("ok");
+        registry.rpc(service);
       },
     },
   ]);

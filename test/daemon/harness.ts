@@ -4,9 +4,9 @@ import { join } from "node:path";
 import type { Client } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { type Config, loadConfig } from "../../src/config/config.js";
+import type { DaemonOptions } from "../../src/core/daemon_options.js";
+import type { Extension } from "../../src/core/registry.js";
 import { Daemon } from "../../src/daemon/daemon.js";
-import type { DaemonExtension } from "../../src/daemon/extension.js";
-import type { DaemonOptions } from "../../src/daemon/resources.js";
 import { extensions } from "../../src/ext/extensions.js";
 import type { TokenService, WatchTokensResponse } from "../../src/gen/nexus/v1/token_pb.js";
 import { type Clock, SystemClock } from "../../src/runtime/clock.js";
@@ -100,7 +100,7 @@ export class Place {
   /** Starts a daemon of other settings, or of other extensions, which logs to the lines of this one. */
   startWith(
     options: Pick<DaemonOptions, "config" | "environment" | "clock">,
-    known: readonly DaemonExtension[] = extensions,
+    known: readonly Extension[] = extensions,
   ): Promise<Daemon> {
     const given = {
       ...options,

@@ -4,8 +4,9 @@ import { expect, it, onTestFinished } from "vitest";
 import { ExtensionSettings, loadConfig } from "../../src/config/config.js";
 import { addresses } from "../../src/config/kinds/address_kinds.js";
 import { text } from "../../src/config/kinds/setting_kinds.js";
+import type { Core } from "../../src/core/core.js";
+import type { Extension, Registry } from "../../src/core/registry.js";
 import type { Daemon } from "../../src/daemon/daemon.js";
-import type { Core, DaemonExtension, RunningExtension } from "../../src/daemon/extension.js";
 import { extensions } from "../../src/ext/extensions.js";
 import { SystemClock } from "../../src/runtime/clock.js";
 import { HttpListener } from "../../src/server/listen/http_listener.js";
@@ -39,14 +40,14 @@ const settings = new ExtensionSettings(
 );
 
 /** Counts who asks, in a table and in the audit log. */
-const trial: DaemonExtension = { name: "trial", settings, tables: [notes], open: opened };
+const trial: Extension = { name: "trial", settings, tables: [notes], open: opened };
 
-async function opened({ options, resources: { store } }: Core): Promise<RunningExtension> {
-  const { listen: places, greeting } = settings.of(options.config);
+async function opened({ config, store, clock }: Core, registry: Registry): Promise<void> {
+  const { listen: places, greeting } = settings.of(config);
   const headers = { "content-type": "text/plain" };
   const answer = async () => {
     const count = await store.commit((tx) => {
-      tx.appendAudit({ timeMs: options.clock.nowMs(), type: "trial.noted", principal: "anyone" });
+      tx.appendAudit({ timeMs: clock.nowMs(), type: "trial.noted", principal: "anyone" });
       return tx.raw((databases) => {
         const table = notes.of(databases);
         const next = (table.getBinary("count")?.[0] ?? 0) + 1;
@@ -57,18 +58,16 @@ async function opened({ options, resources: { store } }: Core): Promise<RunningE
     return { status: 200, headers, body: `${greeting} ${count}` };
   };
   const internalError = { status: 500, headers, body: "" };
-  return {
-    listeners: () => ({
-      name: "trial",
-      make: (place) =>
-        places.map(
-          (listen) => new HttpListener({ ...place, listen, listener: "trial", answer, internalError }),
-        ),
-    }),
-  };
+  registry.listener(() => ({
+    name: "trial",
+    make: (place) =>
+      places.map(
+        (listen) => new HttpListener({ ...place, listen, listener: "trial", answer, internalError }),
+      ),
+  }));
 }
 
-const known: readonly DaemonExtension[] = [...extensions, trial];
+const known: readonly Extension[] = [...extensions, trial];
 const configOf = (environment: NodeJS.ProcessEnv) => loadConfig(environment, {}, { isTTY: false }, known);
 
 async function read(url: string): Promise<string> {
@@ -86,7 +85,7 @@ it("an extension has a setting, a listener, a table, and an audit event, of whic
   let running: Daemon | undefined;
   const start = async (
     config = configOf(environment),
-    its: readonly DaemonExtension[] = known,
+    its: readonly Extension[] = known,
   ): Promise<Daemon> => {
     running = await place.startWith({ config, environment, clock: new SystemClock() }, its);
     return running;

@@ -73,7 +73,7 @@ export class Engine extends WiredDomain {
     spoolFile?: SpoolFile,
     options: Pick<
       ConstructorParameters<typeof WiredDomain>[0],
-      "fleet" | "maxRejectionsPerHour" | "isAudited" | "tracing"
+      "member" | "maxRejectionsPerHour" | "isAudited" | "tracing"
     > & { readonly tables?: StoreOptions["tables"] } = {},
   ) {
     const clock = new ManualClock(startMs);

@@ -107,7 +107,7 @@ export class WiredDomain {
     readonly isAudited?: boolean;
     readonly tracing?: Tracing;
     readonly maxRejectionsPerHour?: number;
-    readonly fleet?: { readonly leads: boolean };
+    readonly member?: { readonly leads: boolean };
     /** Refreshes that callers wait for, of a hub that may not lead. */
     readonly led?: (own: Refresher) => Pick<Refresher, "refresh">;
   }) {
@@ -218,7 +218,7 @@ export class WiredDomain {
         store,
         tokens: this.tokens,
       },
-      ...{ requests: this.requests, unattended: this.unattended, fleet: options.fleet },
+      ...{ requests: this.requests, unattended: this.unattended, member: options.member },
       gate: new RequestGate({ access, names, store, mcpNames }),
       sources,
       making: new KeyedMutex<string>(),

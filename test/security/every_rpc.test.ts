@@ -1,10 +1,10 @@
 import { create, type Message } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Catalogue } from "../../src/catalogue/catalogue.js";
-import type { Core } from "../../src/daemon/extension.js";
-import { definedServices } from "../../src/daemon/make_listeners.js";
-import type { DomainResources } from "../../src/daemon/shared_parts.js";
-import { wireDomain } from "../../src/daemon/wire_domain.js";
+import type { Core } from "../../src/core/core.js";
+import { openDomain } from "../../src/core/open_domain.js";
+import { Registry } from "../../src/core/registry.js";
+import { definedServices, guardOf } from "../../src/daemon/make_listeners.js";
 import { extensions } from "../../src/ext/extensions.js";
 import { Authorization, type CheckResponse } from "../../src/gen/envoy/service/auth/v3/external_auth_pb.js";
 import type { Principal } from "../../src/model/access/principal.js";
@@ -15,6 +15,8 @@ import { rpcName } from "../../src/service/pipeline/rpc_access.js";
 import { Store } from "../../src/store/store.js";
 import { createLogger } from "../../src/telemetry/logger.js";
 import { Metrics } from "../../src/telemetry/metrics.js";
+import { KeyRingSource } from "../../src/vault/key_source.js";
+import { Vault } from "../../src/vault/vault.js";
 import { Place } from "../daemon/harness.js";
 import { ManualClock } from "../fakes/manual_clock.js";
 
@@ -29,22 +31,27 @@ describe("every RPC that the daemon serves", () => {
     const clock = new ManualClock(Date.now());
     store = Store.open({ folder: config.dataDir, nowMs: clock.nowMs() });
     const metrics = new Metrics({ version: "test" });
-    // Nothing gets as far as what is sealed.
-    const opened = {} as DomainResources["opened"];
-    const options = { config, clock, random: () => 0.5, log };
-    const parts = wireDomain(options, { store, opened, spoolFile: undefined, metrics });
+    const vault = new Vault(Buffer.alloc(32, 1));
+    const keySource = new KeyRingSource({ source: config.encryptionKey, environment: {}, clock });
+    const ground = { config, store, vault, keySource, metrics, clock, random: () => 0.5, log };
+    const domain = openDomain({ ...ground, spoolFile: undefined });
     const templates = await Catalogue.open(undefined);
-    const core = {
-      options,
-      resources: { store, metrics, opened },
-      domain: parts,
+    const core: Core = {
+      ...domain,
+      ...ground,
       templates,
       environment: {},
+      settings: [],
+      linkClock: clock,
+      member: undefined,
+      approvalUrl: () => undefined,
+      keepProfiles: undefined,
     };
-    const running = await Promise.all(extensions.map((each) => each.open?.(core as unknown as Core)));
-    const more = running.flatMap((each) => each?.services ?? []);
-    const services = definedServices(parts, templates, config, { nowMs: () => 0, more });
-    const pipeline = new CallPipeline({ guard: parts.guard });
+    const registry = new Registry();
+    for (const extension of extensions) await extension.open?.(core, registry);
+    const { rpcs: more } = registry.added;
+    const services = definedServices(domain, templates, config, { nowMs: () => 0, more });
+    const pipeline = new CallPipeline({ guard: guardOf(domain, undefined) });
     methods = services.flatMap((service) => pipeline.bind(service).methods);
   });
   afterAll(() => store.close());

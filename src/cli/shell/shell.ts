@@ -1,7 +1,7 @@
 import type { Readable, Writable } from "node:stream";
 import type { Command } from "commander";
 import type { Config } from "../../config/config.js";
-import type { DaemonExtension } from "../../daemon/extension.js";
+import type { Extension } from "../../core/registry.js";
 import type { GetStatusResponse } from "../../gen/nexus/v1/status_pb.js";
 import type { Token } from "../../gen/nexus/v1/token_pb.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -82,15 +82,17 @@ export interface FormatContext {
   readonly readApiBaseUrl: () => Promise<string>;
 }
 
-/** Everything that one folder of `src/ext` adds to the program. */
-export interface Extension extends DaemonExtension {
-  readonly commands?: readonly CommandRow[];
-  /** For programs: help does not list them. */
-  readonly hiddenCommands?: readonly MakeCommand[];
-  /** By the words of `nexusd token --format`. */
-  readonly tokenFormats?: Readonly<Record<string, TokenFormat>>;
-  /** Lines of `nexusd status`, by their names, from what the daemon answers of it. */
-  readonly statusFields?: (status: GetStatusResponse) => readonly (readonly [string, string])[];
+declare module "../../core/registry.js" {
+  /** What an extension adds to the program beside the daemon. */
+  interface Extension {
+    readonly commands?: readonly CommandRow[];
+    /** For programs: help does not list them. */
+    readonly hiddenCommands?: readonly MakeCommand[];
+    /** By the words of `nexusd token --format`. */
+    readonly tokenFormats?: Readonly<Record<string, TokenFormat>>;
+    /** Lines of `nexusd status`, by their names, from what the daemon answers of it. */
+    readonly statusFields?: (status: GetStatusResponse) => readonly (readonly [string, string])[];
+  }
 }
 
 /** How a program runs that shares no session with this process. */

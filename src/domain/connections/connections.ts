@@ -2,11 +2,72 @@ import { about, by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { NotFound } from "../../model/errors.js";
+import type { Limits } from "../../model/limits.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
 import type { PendingConsents } from "../consent/pending_consents.js";
+import type { CredentialWriter } from "../credentials/credential_writer.js";
+import type { VaultParts } from "../credentials/parts.js";
+import type { CredentialTrial } from "../providers/static/credential_probe.js";
+import type { Refresh } from "../refresh/refresh.js";
 import type { RevocationQueue } from "../revocation/revocation_queue.js";
+import type { TokenEndpoint } from "../token_endpoint/token_endpoint.js";
+import { ConnectionImporter } from "./connection_importer.js";
+import { ImportRecovery } from "./import_recovery.js";
 import { changeConnection } from "./state/connection_change.js";
+import { UnattendedConnector } from "./unattended_connector.js";
+
+/** What makes connections without a consent, reads them, and ends them. */
+export interface OpenedConnections {
+  readonly connections: Connections;
+  readonly importer: ConnectionImporter;
+  /** Goes on with imports that a crash interrupted. */
+  readonly recovery: ImportRecovery;
+  /** Connects where no user is needed. */
+  readonly unattended: UnattendedConnector;
+}
+
+export interface ConnectionsDeps extends VaultParts {
+  readonly writer: CredentialWriter;
+  readonly endpoint: TokenEndpoint;
+  readonly refresh: Refresh;
+  /** Checks the fields of a static type. */
+  readonly trial: Pick<CredentialTrial, "check">;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  readonly limits: Limits;
+}
+
+export function openConnections(deps: ConnectionsDeps): OpenedConnections {
+  const { store, vault, writer, clock, log, random, limits } = deps;
+  const { servers, grants, sources } = deps.endpoint;
+  const { engine, pending, revocations, revoker, spool } = deps.refresh;
+  const importer = new ConnectionImporter({
+    store,
+    vault,
+    writer,
+    servers,
+    grants,
+    sources,
+    clock,
+    log,
+    spool,
+    checkFields: (profile, values) => deps.trial.check(profile, values),
+    limits,
+  });
+  return {
+    connections: new Connections({
+      store,
+      pending,
+      revocations,
+      revocationAttempted: (connectionId) => revoker.attempted(connectionId),
+      clock,
+    }),
+    importer,
+    recovery: new ImportRecovery({ store, clock, random, log, importer }),
+    unattended: new UnattendedConnector({ store, clock, refresher: engine.refresher, limits }),
+  };
+}
 
 /** Reads and ends connections. */
 export class Connections {

@@ -30,7 +30,7 @@ export class StatusReader {
       readonly clock: Clock;
       readonly version: string;
       /** Of a hub or a spoke; `following` is true, or what is wrong with its copy. */
-      readonly fleet?: { following(): true | string } | undefined;
+      readonly member?: { following(): true | string } | undefined;
     },
   ) {
     this.#startedAtMs = deps.clock.nowMs();
@@ -48,7 +48,7 @@ export class StatusReader {
       serving: this.deps.subscribers.draining ? "the daemon is ending" : true,
       refreshing: this.deps.engine.health(),
       storing: this.deps.store.isFailed ? "the store takes no more writes" : true,
-      ...(this.deps.fleet && { following: this.deps.fleet.following() }),
+      ...(this.deps.member && { following: this.deps.member.following() }),
     };
   }
 

@@ -50,7 +50,7 @@ export interface DownscopingParts {
   readonly changes: Changes;
   readonly clock: Clock;
   /** Of a hub: whether it acts itself. */
-  readonly fleet?: { readonly leads: boolean } | undefined;
+  readonly member?: { readonly leads: boolean } | undefined;
 }
 
 export type OpenDownscoping = (parts: DownscopingParts) => Promise<Downscoping>;

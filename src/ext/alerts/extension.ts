@@ -1,4 +1,4 @@
-import type { Extension } from "../../cli/kit.js";
+import type { Extension } from "../../core/registry.js";
 import { notifyCommand } from "./notify.js";
 import { notifySettings } from "./notify_settings.js";
 import { alertTables } from "./outbox/tables.js";
@@ -17,9 +17,8 @@ export const alerts: Extension = {
       make: notifyCommand,
     },
   ],
-  open: async (core) => {
-    const { config } = core.options;
-    const { metrics, store } = core.resources;
+  open: async (core, registry) => {
+    const { config, metrics, store } = core;
     const onOutcome = metrics.addOutcomes(
       "nexus_notifications_total",
       "Attempts to notify a receiver, by outcome: taken, failed (retried), given_up.",
@@ -33,8 +32,8 @@ export const alerts: Extension = {
     );
     const { webhook, command, file } = notifySettings.of(config);
     // A spoke asks its hub to test the receivers of the hub.
-    if (!webhook && !command && !file && config.store !== "copy") return undefined;
+    if (!webhook && !command && !file && config.store !== "copy") return;
     const { openAlerts } = await import("./open_alerts.js");
-    return openAlerts(core, onOutcome);
+    openAlerts(core, registry, onOutcome);
   },
 };

@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
-import type { Core, RunningExtension } from "../../daemon/extension.js";
-import { tellOfOpenSecret } from "../../daemon/open_vault.js";
+import type { Core } from "../../core/core.js";
+import { tellOfOpenSecret } from "../../core/open_secret.js";
+import type { Registry } from "../../core/registry.js";
 import { withoutVariablesOf } from "../../document/document.js";
 import { NotificationService, TestReceiversResponseSchema } from "../../gen/nexus/v1/notification_pb.js";
 import { NotFound } from "../../model/model.js";
@@ -17,12 +18,11 @@ import type { ReceiverSpec } from "./receivers_document.js";
 /** @throws ReceiversError */
 export function openAlerts(
   core: Core,
+  registry: Registry,
   onOutcome: (outcome: "taken" | "failed" | "given_up") => void,
-): RunningExtension {
-  const { options, resources, domain } = core;
-  const { config, clock, random, log } = options;
-  const { store } = resources;
-  const { changes, requests } = domain;
+): void {
+  const { config, store, changes, clock, random, log } = core;
+  const { requests } = core.consents;
   const { consent, publicUrl } = config;
   const notify = notifySettings.of(config);
   const receivers = receiversOf(core);
@@ -40,17 +40,13 @@ export function openAlerts(
     ...{ ...parts, hasLinks: notify.links },
     onOutcome,
   });
-  return {
-    services: [notificationService({ notifier })],
-    followLink: (code) => links.follow(code),
-    start: async () => notifier.start(),
-    stop: () => notifier.stop(),
-  };
+  registry.rpc(notificationService({ notifier }));
+  registry.links((code) => links.follow(code));
+  registry.part(notifier);
 }
 
 /** @throws ReceiversError */
-function receiversOf({ options, domain, environment }: Core): Receiver[] {
-  const { config, clock, log } = options;
+function receiversOf({ config, environment, outbound, clock, log }: Core): Receiver[] {
   const { webhook, command, file } = notifySettings.of(config);
   // It names commands that run, and URLs that may hold a secret.
   if (file !== undefined) tellOfOpenSecret("NEXUS_NOTIFY_FILE", "receivers", file, log);
@@ -62,7 +58,7 @@ function receiversOf({ options, domain, environment }: Core): Receiver[] {
   const given = withoutVariablesOf(config.providersFile, environment);
   const others = Object.entries(given).filter(([name]) => !name.startsWith("NEXUS_"));
   return openReceivers({
-    ...{ specs, file, outbound: domain.outbound, clock, environment: Object.fromEntries(others) },
+    ...{ specs, file, outbound, clock, environment: Object.fromEntries(others) },
     foundSecrets: (name, path) => tellOfOpenSecret("secrets_file", name, path, log),
   });
 }

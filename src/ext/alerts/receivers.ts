@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { StartRefused } from "../../daemon/extension.js";
+import { StartRefused } from "../../core/registry.js";
 import { DocumentError, formatViolations } from "../../document/document.js";
 import type { OutboundFetch } from "../../outbound/outbound.js";
 import type { Clock } from "../../runtime/runtime.js";

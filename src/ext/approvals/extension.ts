@@ -1,4 +1,4 @@
-import type { Extension } from "../../cli/kit.js";
+import type { Extension } from "../../core/registry.js";
 import { approvalsCommand } from "./approvals_command.js";
 import { grantCommand, grantsCommand, revokeCommand } from "./grants.js";
 import { stopCommand } from "./stop_command.js";
@@ -53,7 +53,7 @@ export const approvals: Extension = {
       make: stopCommand,
     },
   ],
-  open: async ({ options: { clock }, resources: { store }, domain: { access, changes }, approvalUrl }) => {
+  open: async ({ store, access: { control: access }, changes, clock, approvalUrl }, registry) => {
     const [{ Approvals }, { Stops }, { approvalService }] = await Promise.all([
       import("./approvals.js"),
       import("./stops.js"),
@@ -61,10 +61,8 @@ export const approvals: Extension = {
     ]);
     const held = new Approvals({ store, access, changes, clock, urlOf: approvalUrl });
     const stops = new Stops({ store, access, changes, clock });
-    return {
-      services: [approvalService(held, stops)],
-      approver: (request) => held.ask(request),
-      stop: async () => held.stop(),
-    };
+    registry.rpc(approvalService(held, stops));
+    registry.approver((request) => held.ask(request));
+    registry.part({ stop: () => held.stop() });
   },
 };

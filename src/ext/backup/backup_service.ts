@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import type { Core, RunningExtension } from "../../daemon/extension.js";
+import type { Core } from "../../core/core.js";
 import {
   BackupService,
   type BackupSummary,
@@ -11,12 +11,10 @@ import { pump } from "../../runtime/runtime.js";
 import { defineService, type ServiceDefinition } from "../../service/service.js";
 import { type Backup, BackupMaker } from "./backup_maker.js";
 
-export function openBackups({ options, resources }: Core): RunningExtension {
-  const { config, clock, log } = options;
-  const { store, opened } = resources;
-  const backups = new BackupMaker({ store, ring: opened.vault, folder: config.dataDir, clock, log });
+export function openBackups({ config, store, vault, clock, log }: Core): ServiceDefinition {
+  const backups = new BackupMaker({ store, ring: vault, folder: config.dataDir, clock, log });
   backups.removeLeft();
-  return { services: [backupService({ backups })] };
+  return backupService({ backups });
 }
 
 function backupService(options: { readonly backups: BackupMaker }): ServiceDefinition {

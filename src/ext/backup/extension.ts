@@ -1,4 +1,4 @@
-import type { Extension } from "../../cli/kit.js";
+import type { Extension } from "../../core/registry.js";
 import { backupCommand } from "./backup_command.js";
 import { restoreCommand } from "./restore_command.js";
 
@@ -27,5 +27,8 @@ export const backup: Extension = {
       make: restoreCommand,
     },
   ],
-  open: async (core) => (await import("./backup_service.js")).openBackups(core),
+  open: async (core, registry) => {
+    const { openBackups } = await import("./backup_service.js");
+    registry.rpc(openBackups(core));
+  },
 };

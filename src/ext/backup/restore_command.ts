@@ -3,7 +3,7 @@ import { Command } from "commander";
 import { CommandFailure, formatFields, SettingOptions, type Shell, withProgress } from "../../cli/kit.js";
 import { loadConfig } from "../../config/config.js";
 import { type ExitCode, exitCodes } from "../../core/exit_codes.js";
-import { tablesOf } from "../../daemon/extension.js";
+import { tablesOf } from "../../core/registry.js";
 import type { RestoreReport } from "./restore.js";
 
 interface RestoreFlags {

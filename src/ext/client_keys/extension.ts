@@ -1,4 +1,4 @@
-import type { Extension } from "../../cli/kit.js";
+import type { Extension } from "../../core/registry.js";
 import { clientKeysCommand } from "./client_keys_command.js";
 
 /** The list and the rotation of the keys by which the daemon proves at providers who it is, and `nexusd client-keys`. */
@@ -13,8 +13,8 @@ export const clientKeys: Extension = {
       make: clientKeysCommand,
     },
   ],
-  open: async ({ domain, options }) => {
+  open: async ({ config, endpoint }, registry) => {
     const { clientKeyService } = await import("./client_key_service.js");
-    return { services: [clientKeyService(domain.clientKeys, options.config.publicUrl)] };
+    registry.rpc(clientKeyService(endpoint.clientKeys, config.publicUrl));
   },
 };

@@ -1,4 +1,4 @@
-import type { Extension } from "../../cli/kit.js";
+import type { Extension } from "../../core/registry.js";
 import { completeCommand, completionCommand } from "./completion.js";
 
 /** What a shell completes after `nexusd`. */

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import type { Extension } from "../../cli/kit.js";
-import type { Core, RunningExtension } from "../../daemon/extension.js";
+import type { Core } from "../../core/core.js";
+import type { Extension, Registry } from "../../core/registry.js";
 import type { ConsoleListener } from "./console_listener.js";
 import { consoleSettings } from "./console_settings.js";
 import { openCommand } from "./open_command.js";
@@ -33,62 +33,51 @@ export const webConsole: Extension = {
 };
 
 /** Loaded when it is first asked for. */
-function statusOf({ domain }: Core, origin: () => string | undefined) {
+function statusOf({ operations }: Core, origin: () => string | undefined) {
   return async (query: URLSearchParams) => {
     const { statusPage } = await import("./status/status_page.js");
     const options = { reloads: query.get("refresh") !== "off", console: origin() };
-    return statusPage(domain.status.read(statusEntries), options);
+    return statusPage(operations.status.read(statusEntries), options);
   };
 }
 
-async function opened(core: Core): Promise<RunningExtension> {
-  const { options, resources, domain, environment } = core;
-  const { config, clock } = options;
+async function opened(core: Core, registry: Registry): Promise<void> {
+  const { config, environment, store, changes, clock } = core;
   const { consoleService } = await import("./sessions/console_service.js");
   const { ConsoleSessions } = await import("./sessions/console_sessions.js");
   const { approvalsPath } = await import("./sessions/console_url.js");
-  const { access, changes } = domain;
-  const sessions = new ConsoleSessions({ store: resources.store, changes, clock });
+  const { control: access } = core.access;
+  const sessions = new ConsoleSessions({ store, changes, clock });
   let opened: readonly ConsoleListener[] = [];
   const origin = () => opened.map(({ url }) => url).find((url) => url !== undefined);
-  const approvalUrl = (link: string) => {
+  registry.approvalPage((link) => {
     const url = origin();
     return url === undefined ? undefined : `${url}${approvalsPath}/${link}`;
-  };
-  const common = {
-    approvalUrl,
-    services: [consoleService({ sessions, origin })],
-    opsPages: { "/status": statusOf(core, origin) },
-  };
+  });
+  registry.rpc(consoleService({ sessions, origin }));
+  registry.page("/status", statusOf(core, origin));
   const { listen: addresses, url } = consoleSettings.of(config);
-  if (addresses.length === 0) return common;
+  if (addresses.length === 0) return;
   const { ConsoleListener: Listener } = await import("./console_listener.js");
   const { settingsOf } = await import("./pages/settings.js");
-  return {
-    ...common,
-    listeners: ({ servicesAt, describe }) => ({
-      name: "console",
-      make: (place) => {
-        const permissionsOf = (name: string) => access.permissionsOf(name);
-        const own = {
-          url,
-          sessions,
-          settings: () => settingsOf(core.settings, environment),
-          permissionsOf,
-          clock,
-        };
-        const shared = {
-          ...place,
-          ...own,
-          services: servicesAt("console"),
-          describe,
-          usualPort: portOf(config.dataDir),
-        };
-        opened = addresses.map((listen) => new Listener({ ...shared, listen }));
-        return opened;
-      },
-    }),
-  };
+  registry.listener(({ servicesAt, describe }) => ({
+    name: "console",
+    make: (place) => {
+      const shared = {
+        ...place,
+        url,
+        sessions,
+        settings: () => settingsOf(core.settings, environment),
+        permissionsOf: (name: string) => access.permissionsOf(name),
+        clock,
+        services: servicesAt("console"),
+        describe,
+        usualPort: portOf(config.dataDir),
+      };
+      opened = addresses.map((listen) => new Listener({ ...shared, listen }));
+      return opened;
+    },
+  }));
 }
 
 /** Of each data folder one of its own, below those that systems give to clients. */

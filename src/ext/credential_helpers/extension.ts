@@ -1,4 +1,4 @@
-import type { Extension } from "../../cli/kit.js";
+import type { Extension } from "../../core/registry.js";
 import { curlCommand } from "./curl.js";
 import { dockerCredentialCommand } from "./docker_credential.js";
 import { execCommand } from "./exec.js";

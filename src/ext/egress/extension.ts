@@ -1,4 +1,4 @@
-import type { Extension } from "../../cli/kit.js";
+import type { Extension } from "../../core/registry.js";
 import { egressSettings } from "./proxy/egress_settings.js";
 import { runCommand } from "./run.js";
 import { sessionsCommand } from "./sessions/sessions_command.js";
@@ -13,16 +13,15 @@ declare module "../../model/access/audit_event.js" {
 export const egress: Extension = {
   name: "egress",
   settings: egressSettings,
-  open: async (core) => {
-    const { clock, config } = core.options;
-    const [{ egressService }, listener] = await Promise.all([
+  open: async (core, registry) => {
+    const { clock, config } = core;
+    const [{ egressService }, listed = () => []] = await Promise.all([
       import("./sessions/egress_service.js"),
       egressSettings.of(config).listen.length > 0
-        ? import("./listener/open_listener.js").then(({ openListener }) => openListener(core))
+        ? import("./listener/open_listener.js").then(({ openListener }) => openListener(core, registry))
         : undefined,
     ]);
-    const { listed = () => [], ...running } = listener ?? {};
-    return { ...running, services: [egressService(listed, clock)] };
+    registry.rpc(egressService(listed, clock));
   },
   commands: [
     {

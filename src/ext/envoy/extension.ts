@@ -1,14 +1,14 @@
-import type { Extension } from "../../cli/kit.js";
+import type { Extension } from "../../core/registry.js";
 import { proxySettings } from "./proxy_settings.js";
 
 /** Credentials that a proxy adds: Envoy's secret discovery and external authorization, and forward auth over HTTP. */
 export const envoy: Extension = {
   name: "envoy",
   settings: proxySettings,
-  open: async (core) => {
-    const settings = proxySettings.of(core.options.config);
-    if (settings === undefined) return undefined;
+  open: async (core, registry) => {
+    const settings = proxySettings.of(core.config);
+    if (settings === undefined) return;
     const { openEnvoy } = await import("./open_envoy.js");
-    return openEnvoy(core, settings.secretPrefix);
+    openEnvoy(core, registry, settings.secretPrefix);
   },
 };

@@ -1,4 +1,5 @@
-import type { Core, RunningExtension } from "../../daemon/extension.js";
+import type { Core } from "../../core/core.js";
+import type { Registry } from "../../core/registry.js";
 import { authorizationService } from "./authorization_service.js";
 import { authorizeRoute } from "./authorize_route.js";
 import { ProxyAuthorizer } from "./proxy_authorizer.js";
@@ -6,14 +7,17 @@ import { secretDiscoveryService } from "./secret_discovery_service.js";
 import { SecretSource } from "./secret_source.js";
 import { SecretStreams } from "./secret_stream.js";
 
-export function openEnvoy({ options, resources: { store }, domain }: Core, prefix: string): RunningExtension {
-  const { clock, log } = options;
-  const { rules, names, subscribers, reader, readAudit, injecting } = domain;
+export function openEnvoy(
+  { store, access, reading, clock, log }: Core,
+  registry: Registry,
+  prefix: string,
+): void {
+  const { rules, names } = access;
+  const { subscribers, reader, readAudit, injected } = reading;
   const source = new SecretSource({ store, reader, names, readAudit, log, prefix });
   const secrets = new SecretStreams({ source, subscribers, clock, log });
-  const authorizer = new ProxyAuthorizer({ ...injecting, names, clock });
-  return {
-    services: [secretDiscoveryService({ secrets, rules }), authorizationService({ authorizer })],
-    routes: (services, onUnexpected) => authorizeRoute({ services, onUnexpected }),
-  };
+  const authorizer = new ProxyAuthorizer({ ...injected, names, clock });
+  registry.rpc(secretDiscoveryService({ secrets, rules }));
+  registry.rpc(authorizationService({ authorizer }));
+  registry.route((services, onUnexpected) => authorizeRoute({ services, onUnexpected }));
 }

@@ -1,4 +1,4 @@
-import type { Extension } from "../../cli/kit.js";
+import type { Extension } from "../../core/registry.js";
 import { fleetCommand } from "./commands/fleet.js";
 import { fleetFields } from "./commands/fleet_text.js";
 import { fleetSettings } from "./hub/fleet_settings.js";

@@ -1,6 +1,7 @@
+import type { DaemonOptions } from "../../core/daemon_options.js";
 import { exitCodes } from "../../core/exit_codes.js";
-import { type Membership, StartRefused } from "../../daemon/extension.js";
-import type { DaemonOptions, Opening } from "../../daemon/resources.js";
+import type { Joined, Opening } from "../../core/membership.js";
+import { StartRefused } from "../../core/registry.js";
 import { SystemClock } from "../../runtime/runtime.js";
 import { refuseCopies } from "../../store/store.js";
 import { CheckedClock } from "./database/checked_clock.js";
@@ -21,7 +22,7 @@ export async function joinFleet(
   config: FleetConfig,
   options: DaemonOptions,
   { vault, store }: Opening,
-): Promise<Membership> {
+): Promise<Joined> {
   const { log, linkClock: clock = options.clock } = options;
   refuseCopies(store.folder);
   const fleet = await openFleet({ config, vault, clock, log, store }).catch((error: unknown) => {
@@ -33,7 +34,7 @@ export async function joinFleet(
   return {
     store: fleet.store,
     giveUp: async () => fleet.database?.close(),
-    hub: (resources) =>
-      new Fleet({ ...options, settings: config, clock, checkedClock }, { ...resources, fleet }),
+    member: (opened) =>
+      new Fleet({ ...options, settings: config, clock, checkedClock }, { ...opened, fleet }),
   };
 }

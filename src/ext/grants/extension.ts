@@ -1,4 +1,4 @@
-import type { Extension } from "../../cli/kit.js";
+import type { Extension } from "../../core/registry.js";
 
 /** The rarer ways to a token. A grant type is a file, and a row here. */
 export const grants: Extension = {

@@ -1,4 +1,4 @@
-import type { Extension } from "../../cli/kit.js";
+import type { Extension } from "../../core/registry.js";
 import { keyringCommand } from "./keyring_command.js";
 
 declare module "../../model/access/audit_event.js" {
@@ -27,5 +27,5 @@ export const keyring: Extension = {
       make: keyringCommand,
     },
   ],
-  open: async (core) => (await import("./keyring_service.js")).openKeyring(core),
+  open: async (core, registry) => (await import("./keyring_service.js")).openKeyring(core, registry),
 };

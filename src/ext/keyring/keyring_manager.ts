@@ -1,6 +1,6 @@
 import type { VaultParts } from "../../domain/credentials/parts.js";
 import { sealKeyCheck } from "../../domain/operations/key_check.js";
-import { type Keyring, keySourceFailure } from "../../domain/operations/keyring.js";
+import { type KeyRing, keySourceFailure } from "../../domain/operations/key_ring.js";
 import { sealedPages, sealedPlaceOf } from "../../domain/operations/sealed_records.js";
 import { type AuditEvent, type AuditEventType, by, type Principal } from "../../model/access/access.js";
 import { FailedPrecondition, NotFound } from "../../model/model.js";
@@ -35,7 +35,7 @@ export class KeyringManager {
     private readonly deps: VaultParts & {
       readonly ring: Vault;
       readonly source: Pick<KeyRingSource, "kind" | "path" | "add" | "remove">;
-      readonly keyring: Keyring;
+      readonly keyring: KeyRing;
       readonly rotation: KeyRotation;
       readonly changes: Changes;
     },

@@ -1,6 +1,6 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import type { Core, RunningExtension } from "../../daemon/extension.js";
-import { CredentialVault } from "../../domain/credentials/credential_vault.js";
+import type { Core } from "../../core/core.js";
+import type { Registry } from "../../core/registry.js";
 import {
   AddKeyResponseSchema,
   GetKeyringResponseSchema,
@@ -14,21 +14,16 @@ import { defineService, type ServiceDefinition } from "../../service/service.js"
 import { KeyRotation } from "./key_rotation.js";
 import { KeyringManager, type KeyringState } from "./keyring_manager.js";
 
-export function openKeyring({ options, resources, domain }: Core): RunningExtension {
-  const { clock, log, config } = options;
-  const { store, opened } = resources;
-  const { keyring, changes } = domain;
-  const vault = new CredentialVault({ vault: opened.vault, databaseId: store.databaseId });
-  const sealing = { store, vault, ring: opened.vault, clock, log };
+export function openKeyring(core: Core, registry: Registry): void {
+  const { config, store, changes, clock, log, keySource: source } = core;
+  const sealing = { store, vault: core.credentials.vault, ring: core.vault, clock, log };
   const rotation = new KeyRotation(sealing);
-  const manager = new KeyringManager({ ...sealing, keyring, changes, source: opened.source, rotation });
-  return {
-    services: [keyringService(manager)],
-    // A spoke seals its copies itself; in a fleet, the leader does.
-    isOnEveryHub: config.store === "copy",
-    start: async () => manager.start(),
-    stop: () => manager.stop(),
-  };
+  const { ring: keyring } = core.operations;
+  const manager = new KeyringManager({ ...sealing, keyring, changes, source, rotation });
+  registry.rpc(keyringService(manager));
+  // A spoke seals its copies itself; in a fleet, the leader does.
+  const part = { start: () => manager.start(), stop: () => manager.stop() };
+  registry.part(part, { isEverywhere: config.store === "copy" });
 }
 
 function keyringService(keyring: KeyringManager): ServiceDefinition {

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from "commander";
-import { addNotes, type Extension, type Shell } from "../../cli/kit.js";
+import { addNotes, type Shell } from "../../cli/kit.js";
+import type { Extension } from "../../core/registry.js";
 import { type ListenAddress, parseListenAddress } from "../../model/model.js";
 import type { InjectorFlags } from "./injector/run_injector.js";
 import { kubernetesSettings } from "./kubernetes_settings.js";
@@ -20,11 +21,13 @@ export const kubernetes: Extension = {
   ],
   // For the Job that the chart runs after an uninstallation.
   hiddenCommands: [releaseCommand],
-  open: async (core) => {
-    const settings = kubernetesSettings.of(core.options.config);
-    if (settings === undefined) return undefined;
+  open: async (core, registry) => {
+    const settings = kubernetesSettings.of(core.config);
+    if (settings === undefined) return;
     const { Resources } = await import("./resources/open_resources.js");
-    return new Resources(core, settings);
+    const resources = new Resources(core, settings);
+    registry.route((services) => resources.routes(services));
+    registry.part(resources);
   },
 };
 

@@ -1,4 +1,4 @@
-import type { Extension } from "../../cli/kit.js";
+import type { Extension } from "../../core/registry.js";
 import { manifestCommand } from "./commands/manifest_command.js";
 
 /** Providers as a file: `nexusd manifest plan`, `apply` and `export`, and `nexusd serve --providers`. */
@@ -18,11 +18,11 @@ export const manifest: Extension = {
     },
   ],
   keepProfiles: async (...given) => (await import("./registry_target.js")).keepProfiles(...given),
-  open: async ({ options: { config, clock, log }, domain, templates, environment: variables }) => {
+  open: async ({ config, providers, templates, environment: variables, clock, log }, added) => {
     const { providersFile: path } = config;
-    if (path === undefined) return undefined;
+    if (path === undefined) return;
     const { ManifestReloader } = await import("./manifest_reloader.js");
-    const { registry, discoveryTrial: trial } = domain;
-    return new ManifestReloader({ path, registry, trial, variables, templates, clock, log });
+    const { registry, trial } = providers;
+    added.part(new ManifestReloader({ path, registry, trial, variables, templates, clock, log }));
   },
 };

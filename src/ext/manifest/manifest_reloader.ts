@@ -1,4 +1,4 @@
-import { StartRefused } from "../../daemon/extension.js";
+import { StartRefused } from "../../core/registry.js";
 import {
   DocumentError,
   FileUnreadable,

@@ -1,4 +1,4 @@
-import type { KeepProfiles } from "../../daemon/extension.js";
+import type { KeepProfiles } from "../../core/core.js";
 import { DocumentError, type DocumentViolation } from "../../document/document.js";
 import { daemon, type Principal } from "../../model/access/access.js";
 import { InvalidArgument } from "../../model/model.js";
@@ -73,7 +73,7 @@ export function registryTarget(
   };
 }
 
-export const keepProfiles: KeepProfiles = async ({ domain: { registry }, templates }, json, secrets) => {
+export const keepProfiles: KeepProfiles = async ({ providers: { registry }, templates }, json, secrets) => {
   const manifest = readManifest(JSON.stringify(json), { variables: secrets, templates });
   await checkManifest(registry, manifest);
   const plan = planOf(manifest, currentProfiles(registry), { prune: false });

@@ -1,4 +1,4 @@
-import type { Extension } from "../../cli/kit.js";
+import type { Extension } from "../../core/registry.js";
 import { mcpCommand } from "./mcp.js";
 
 /** `nexusd mcp`: connections as tools of the Model Context Protocol. */

@@ -1,4 +1,4 @@
-import type { Extension } from "../../cli/kit.js";
+import type { Extension } from "../../core/registry.js";
 import { OpenedWhenNeeded } from "./opened_when_needed.js";
 
 /** Providers from the URL of an MCP server: discovery, registration of a client, and what follows when the server changes. */

@@ -1,5 +1,6 @@
 import { Command } from "commander";
-import { addDaemonFlags, addNotes, type Extension, type Shell } from "../../cli/kit.js";
+import { addDaemonFlags, addNotes, type Shell } from "../../cli/kit.js";
+import type { Extension } from "../../core/registry.js";
 import type { ImportFlags } from "./import_run.js";
 
 /** Moves providers, connections and grants of a Nexus into the daemon: `nexusd import nexus`. */

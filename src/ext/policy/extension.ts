@@ -1,8 +1,7 @@
-import type { Extension } from "../../cli/kit.js";
-import type { Core } from "../../daemon/extension.js";
+import type { Core } from "../../core/core.js";
+import type { Extension, Registry } from "../../core/registry.js";
 import { daemon } from "../../model/access/access.js";
 import { policyCommand } from "./commands/policy.js";
-import type { PolicyReloader } from "./policy_reloader.js";
 
 declare module "../../model/access/audit_event.js" {
   interface ExtensionAuditEvents {
@@ -32,25 +31,25 @@ export const policy: Extension = {
 };
 
 /** What reads a policy file takes long to load, and most daemons have none. */
-async function opened({ options, resources, domain }: Core): Promise<PolicyReloader | undefined> {
-  const { config, clock, log } = options;
+async function opened({ config, store, access, clock, log }: Core, registry: Registry): Promise<void> {
   const { policyFile: path } = config.access;
-  if (path === undefined) return undefined;
+  if (path === undefined) return;
   const { PolicyReloader } = await import("./policy_reloader.js");
-  return new PolicyReloader({
+  const reloader = new PolicyReloader({
     path,
     clock,
     log,
     apply: async (policy) => {
-      domain.access.setPolicy(policy);
+      access.control.setPolicy(policy);
       const reason = `sha256:${policy.digest.slice(0, 16)}`;
       const event = { timeMs: clock.nowMs(), type: "policy.loaded", principal: daemon.name, reason } as const;
       // A hub of a fleet has a policy of its own: each puts it on record, whether it leads or not.
-      await resources.store
+      await store
         .record((tx) => tx.appendAudit(event))
         .catch((error: unknown) => log.error({ err: error }, "the new policy could not be recorded"));
-      for (const warning of domain.explainer.warnings())
+      for (const warning of access.explainer.warnings())
         log.warn({ file: path, warning }, "the policy file names what does not exist");
     },
   });
+  registry.part(reloader, { isEverywhere: true });
 }

@@ -1,4 +1,5 @@
-import { type RunningExtension, StartRefused } from "../../daemon/extension.js";
+import type { Part } from "../../core/lifecycle.js";
+import { StartRefused } from "../../core/registry.js";
 import {
   DocumentError,
   FileUnreadable,
@@ -14,8 +15,7 @@ import { readPolicy } from "./policy_document.js";
  * Keeps the policy in force what a file says: read at start, when it changes, and on request. At start a file that cannot be
  * used is refused; later it changes nothing.
  */
-export class PolicyReloader implements RunningExtension {
-  readonly isOnEveryHub = true;
+export class PolicyReloader implements Part {
   readonly #kept: KeptFile;
   #digest: string | undefined;
 

@@ -1,10 +1,10 @@
-import type { Extension } from "../../cli/kit.js";
+import type { Extension } from "../../core/registry.js";
 
 /** gRPC server reflection, v1 and v1alpha, at every listener of calls. */
 export const reflection: Extension = {
   name: "reflection",
-  open: async () => {
+  open: async (_core, registry) => {
     const { Reflection } = await import("./reflection.js");
-    return { openServices: (services) => new Reflection(services) };
+    registry.openService((services) => new Reflection(services));
   },
 };

@@ -1,4 +1,4 @@
-import type { Extension } from "../../cli/kit.js";
+import type { Extension } from "../../core/registry.js";
 import { spokeFields } from "./status_fields.js";
 import { upstreamSettings } from "./upstream_settings.js";
 
@@ -11,6 +11,6 @@ export const spoke: Extension = {
     const upstream = upstreamSettings.of(options.config);
     if (upstream === undefined) return undefined;
     const { Spoke } = await import("./spoke.js");
-    return { hub: (resources) => new Spoke({ ...options, upstream }, resources) };
+    return { member: (opened) => new Spoke({ ...options, upstream }, opened) };
   },
 };

@@ -1,32 +1,25 @@
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type Config, readVersion } from "../../config/config.js";
+import type { Core } from "../../core/core.js";
 import { exitCodes } from "../../core/exit_codes.js";
-import { StartRefused } from "../../daemon/extension.js";
-import type { DomainHub, ListenersHub } from "../../daemon/hub/hub_interfaces.js";
-import type { AccessControl } from "../../domain/access/access_control.js";
-import type { ConnectionNames } from "../../domain/access/connection_names.js";
-import type { RequestRules } from "../../domain/access/request_rules.js";
+import type { Joined, Membership } from "../../core/membership.js";
+import { StartRefused } from "../../core/registry.js";
 import { CredentialVault } from "../../domain/credentials/credential_vault.js";
-import type { McpServerNames } from "../../domain/providers/mcp_server_names.js";
-import type { ProviderRegistry } from "../../domain/providers/provider_registry.js";
-import type { ReadAudit } from "../../domain/tokens/read_audit.js";
 import { FailedPrecondition, NotLeader } from "../../model/model.js";
-import { type Changes, type Clock, delay, type Log } from "../../runtime/runtime.js";
+import { type Clock, delay, type Log } from "../../runtime/runtime.js";
 import type { ServiceDefinition } from "../../service/service.js";
-import { DataFolderUnusable, type Store } from "../../store/store.js";
-import type { Metrics } from "../../telemetry/telemetry.js";
-import type { Vault } from "../../vault/vault.js";
+import { DataFolderUnusable } from "../../store/store.js";
 import { Copies } from "./copies/copies.js";
 import { CopyClock, maxSilenceMs } from "./copies/copy_clock.js";
 import { type CopyPosition, CopyPositionFile } from "./copy_position.js";
 import { forwardedService } from "./forwarded_service.js";
-import { hubOnlyParts } from "./hub_only_parts.js";
 import { OwnReads } from "./own_reads.js";
 import { HubLinks } from "./upstream/hub_link.js";
 import { IdentityFiles } from "./upstream/identity_files.js";
 import { UpstreamCalls } from "./upstream/upstream_calls.js";
 import { type CopyTarget, UpstreamFollower, type WatchPlace } from "./upstream/upstream_follower.js";
 import type { UpstreamConfig } from "./upstream_settings.js";
+import { writesElsewhere } from "./writes_elsewhere.js";
 
 /** How long the start waits for the first copy. */
 const firstCopyMs = 10_000;
@@ -41,29 +34,13 @@ export interface SpokeOptions {
   readonly random: () => number;
 }
 
-export interface SpokeResources {
-  readonly store: Store;
-  readonly opened: { readonly vault: Vault };
-  readonly metrics: Metrics;
-}
-
-/** What a spoke needs of the domain that it is wired into. */
-export interface SpokeDomain {
-  readonly access: AccessControl;
-  readonly names: ConnectionNames;
-  readonly mcpNames: McpServerNames;
-  readonly readAudit: ReadAudit;
-  readonly rules: RequestRules;
-  readonly changes: Changes;
-  readonly registry: ProviderRegistry;
-}
+/** What is open when a daemon becomes a spoke. */
+export type SpokeResources = Parameters<Joined["member"]>[0];
 
 /** What makes a daemon a spoke: its connections are copies of what its identity may see at a hub. */
-export class Spoke implements ListenersHub, DomainHub {
+export class Spoke implements Membership {
   readonly leads = false;
-  readonly hubOnlyParts = hubOnlyParts;
-  /** Nothing is sent to providers from here. */
-  readonly sending = { maySend: () => false };
+  readonly writesElsewhere = writesElsewhere;
   readonly #links: HubLinks;
   readonly #calls: UpstreamCalls;
   readonly #file: CopyPositionFile;
@@ -71,14 +48,14 @@ export class Spoke implements ListenersHub, DomainHub {
   readonly #follower: UpstreamFollower;
   readonly #ends: CopyClock;
   #last: CopyPosition;
-  #open: { readonly domain: SpokeDomain; readonly reads: OwnReads } | undefined;
+  #open: { readonly core: Core; readonly reads: OwnReads } | undefined;
 
   constructor(
     private readonly options: SpokeOptions,
     private readonly resources: SpokeResources,
   ) {
     const { config, upstream, clock, log, random } = options;
-    const { store, opened, metrics } = resources;
+    const { store, vault: ring, metrics } = resources;
     const files = new IdentityFiles(upstream);
     const userAgent = `nexusd/${readVersion()}`;
     this.#links = new HubLinks({ urls: upstream.urls, files, userAgent, clock, random });
@@ -92,7 +69,7 @@ export class Spoke implements ListenersHub, DomainHub {
     });
     this.#file = new CopyPositionFile(config.dataDir);
     this.#last = this.#file.read(store.databaseId) ?? this.#begun();
-    const vault = new CredentialVault({ vault: opened.vault, databaseId: store.databaseId });
+    const vault = new CredentialVault({ vault: ring, databaseId: store.databaseId });
     this.#copies = new Copies({ store, vault, clock });
     this.#follower = new UpstreamFollower({
       ...{ links: this.#links, target: this.#target(), clock, log, random },
@@ -102,6 +79,11 @@ export class Spoke implements ListenersHub, DomainHub {
       lastContactAtMs: () => this.#last.lastContactAtMs,
       onSilent: () => this.#forgetPosition(),
     });
+  }
+
+  /** Nothing is sent to providers from here. */
+  maySend(): boolean {
+    return false;
   }
 
   observe(): void {
@@ -129,7 +111,7 @@ export class Spoke implements ListenersHub, DomainHub {
   led(service: ServiceDefinition): ServiceDefinition {
     return forwardedService(service, {
       call: (method, request, principal, signal) => {
-        const { rules } = this.#opened.domain.access.permissionsFor(principal);
+        const { rules } = this.#opened.core.access.control.permissionsFor(principal);
         const restrictions = rules.flatMap(({ restriction }) => restriction ?? []);
         return this.#calls.call(method, request, { name: principal.name, restrictions }, signal);
       },
@@ -170,17 +152,23 @@ export class Spoke implements ListenersHub, DomainHub {
   }
 
   /** Serves from the copy from now on. @throws StartRefused */
-  async open({ domain }: { readonly domain: SpokeDomain }): Promise<void> {
+  async open({ core }: { readonly core: Core }): Promise<void> {
     const { clock, log } = this.options;
     const { store } = this.resources;
     const isConnected = (): boolean => this.#follower.isConnected;
     const reads = new OwnReads({
-      ...domain,
-      ...{ store, clock, isConnected },
+      store,
+      clock,
+      isConnected,
+      names: core.access.names,
+      rules: core.access.rules,
+      mcpNames: core.providers.mcpNames,
+      readAudit: core.reading.readAudit,
+      changes: core.changes,
       hold: (connectionId, token) => this.#copies.hold(connectionId, token),
       takeProviders: () => this.#follower.takeProviders(),
     });
-    this.#open = { domain, reads };
+    this.#open = { core, reads };
     // However long ago: what lives of it is served.
     const hasCopy = this.#last.lastContactAtMs !== undefined;
     await this.#ends.start();
@@ -246,7 +234,7 @@ export class Spoke implements ListenersHub, DomainHub {
       settle: (position) => this.#settle(position),
       knowsProvider: (providerId) => store.getProvider(providerId) !== undefined,
       putProviders: async (profiles) => {
-        this.#opened.domain.registry.followed(await this.#copies.putProviders(profiles));
+        this.#opened.core.providers.registry.followed(await this.#copies.putProviders(profiles));
       },
     };
   }

@@ -1,4 +1,4 @@
-import type { Extension } from "../../cli/kit.js";
+import type { Extension } from "../../core/registry.js";
 
 /** Reports to systemd, or what speaks its protocol, that the daemon is ready, alive, and ending. */
 export const systemd: Extension = {

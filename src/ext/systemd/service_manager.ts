@@ -1,4 +1,4 @@
-import type { ServiceManager } from "../../daemon/extension.js";
+import type { ServiceManager } from "../../core/registry.js";
 import type { Clock, Log } from "../../runtime/runtime.js";
 
 /** Nobody wants to know. */

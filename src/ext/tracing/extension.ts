@@ -1,5 +1,5 @@
-import type { Extension } from "../../cli/kit.js";
 import { readVersion } from "../../config/config.js";
+import type { Extension } from "../../core/registry.js";
 import { tracingSettings } from "./tracing_settings.js";
 
 /** Traces, sent to an OTLP receiver. The libraries take a while to load and some memory, and most daemons are not traced. */

@@ -1,4 +1,4 @@
-import type { Extension } from "../../cli/kit.js";
+import type { Extension } from "../../core/registry.js";
 import { watchCommand } from "./watch.js";
 
 /** `nexusd watch`: the connections as they change, for a person at a terminal or for a pipe. */

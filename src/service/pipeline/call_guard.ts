@@ -14,7 +14,7 @@ export interface Guard {
   readonly gate: RequestGate;
   readonly deniedAccess: Pick<DeniedAccessAudit, "denied">;
   /** Of a fleet: what is not found at a hub that does not lead may have been made at another one a moment ago. */
-  readonly fleet?: { readonly leads: boolean; catchUp(): Promise<void> } | undefined;
+  readonly member?: { readonly leads: boolean; catchUp(): Promise<void> } | undefined;
 }
 
 /** Why a caller may not go on, and what it asked for, where that was looked at. */
@@ -52,12 +52,12 @@ export class CallGuard {
 
   /** As `admit`, of one request: of a hub that follows, what is not found is looked for again when its copy has caught up. */
   admitCall(request: Message, context: StreamContext): Permissions | Promise<Permissions> {
-    const { fleet } = this.guard;
-    if (fleet === undefined || fleet.leads) return this.admit(request, context);
+    const { member } = this.guard;
+    if (member === undefined || member.leads) return this.admit(request, context);
     const judged = this.#judge(request, context.principal);
     if (!("error" in judged)) return judged;
     if (!(judged.error instanceof NotFound)) return this.#refuse(request, context.principal, judged);
-    return fleet.catchUp().then(() => this.admit(request, context));
+    return member.catchUp().then(() => this.admit(request, context));
   }
 
   /** Calls `end` when the caller may not go on. @returns ends the watch */

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { loadConfig } from "../../../src/config/config.js";
-import type { Core } from "../../../src/daemon/extension.js";
+import type { Core } from "../../../src/core/core.js";
+import { Registry } from "../../../src/core/registry.js";
 import { alerts } from "../../../src/ext/alerts/extension.js";
 import { notifySettings } from "../../../src/ext/alerts/notify_settings.js";
 import { Metrics } from "../../../src/telemetry/metrics.js";
@@ -11,6 +12,7 @@ it("opens nothing in a daemon without its settings", async () => {
     ...{ webhook: undefined, command: undefined, file: undefined },
     ...{ beforeEndMs: 7 * 86_400_000, links: true },
   });
-  const resources = { metrics: new Metrics({ version: "1" }) };
-  expect(await alerts.open?.({ options: { config }, resources } as Core)).toBeUndefined();
+  const registry = new Registry();
+  await alerts.open?.({ config, metrics: new Metrics({ version: "1" }) } as Core, registry);
+  expect(registry.added).toEqual(new Registry().added);
 });

@@ -8,7 +8,7 @@ import {
 } from "../../../src/domain/credentials/associated_data.js";
 import { CredentialVault } from "../../../src/domain/credentials/credential_vault.js";
 import { openKeyCheck } from "../../../src/domain/operations/key_check.js";
-import { Keyring } from "../../../src/domain/operations/keyring.js";
+import { KeyRing } from "../../../src/domain/operations/key_ring.js";
 import { sealedPages, sealedPlaceOf } from "../../../src/domain/operations/sealed_records.js";
 import { KeyRotation } from "../../../src/ext/keyring/key_rotation.js";
 import { KeyringManager } from "../../../src/ext/keyring/keyring_manager.js";
@@ -59,7 +59,7 @@ describe("KeyringManager", () => {
         keys = keys.filter((key) => new Vault(key).keyId !== keyId);
       },
     };
-    const keyring = new Keyring({ ...parts, source });
+    const keyring = new KeyRing({ ...parts, source });
     const manager = new KeyringManager({ ...parts, source, rotation, keyring });
     return { ring, vault, rotation, source, manager };
   };

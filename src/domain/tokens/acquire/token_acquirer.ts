@@ -68,7 +68,7 @@ export interface TokenAcquirerDeps extends NewsWaitDeps, DeciderDeps {
   /** Links are made one at a time for each name (`makingKey`): the second caller finds that of the first. */
   readonly making: KeyedMutex<string>;
   /** Of a hub: whether it acts itself. */
-  readonly fleet?: { readonly leads: boolean } | undefined;
+  readonly member?: { readonly leads: boolean } | undefined;
 }
 
 /** A token by name, or the link that brings it. */
@@ -181,7 +181,7 @@ export class TokenAcquirer {
     acquire: AcquireRequest,
     principal: Principal,
   ): Promise<Acquired> {
-    if (this.deps.fleet?.leads === false) throw new NotLeader();
+    if (this.deps.member?.leads === false) throw new NotLeader();
     const profile = this.deps.unattended.profileFor(request);
     if (!profile) {
       const link = await this.deps.requests.request(request, principal);

@@ -1,4 +1,4 @@
-import { ExtensionTable } from "../../../daemon/extension.js";
+import { ExtensionTable } from "../../../core/registry.js";
 
 const gone = { isEmptyAfterRestore: true } as const;
 

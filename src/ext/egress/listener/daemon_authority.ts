@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
-import { StartRefused } from "../../../daemon/extension.js";
+import { StartRefused } from "../../../core/registry.js";
 import { SealedRecordSchema } from "../../../gen/nexus/store/v1/records_pb.js";
 import type { Changes, Clock, Log } from "../../../runtime/runtime.js";
 import { Authority } from "../../../server/kit.js";

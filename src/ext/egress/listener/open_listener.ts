@@ -1,4 +1,5 @@
-import type { Core, RunningExtension } from "../../../daemon/extension.js";
+import type { Core } from "../../../core/core.js";
+import type { Registry } from "../../../core/registry.js";
 import type { EgressSession } from "../../../gen/nexus/v1/egress_pb.js";
 import { Descriptors } from "../../../server/kit.js";
 import { Dialer, trustedRoots } from "../proxy/dial.js";
@@ -9,19 +10,18 @@ import { daemonAuthority } from "./daemon_authority.js";
 import { EgressListener } from "./egress_listener.js";
 import { EgressMetrics } from "./session_record.js";
 
-/** The egress listener of a daemon. @throws StartRefused */
-export async function openListener({
-  options,
-  resources,
-  domain,
-  environment,
-}: Core): Promise<RunningExtension & { readonly listed: () => readonly EgressSession[] }> {
-  const { config, clock } = options;
+/** The egress listener of a daemon. @returns who is there @throws StartRefused */
+export async function openListener(core: Core, registry: Registry): Promise<() => readonly EgressSession[]> {
+  const { config, environment, store, vault, changes, access, member, clock, log } = core;
   const settings = egressSettings.of(config);
-  const { store, opened } = resources;
   const authority = await daemonAuthority({
-    ...{ dataDir: config.dataDir, files: settings.authority, clock, log: options.log },
-    ...{ vault: opened.vault, databaseId: store.databaseId, changes: domain.changes },
+    dataDir: config.dataDir,
+    files: settings.authority,
+    clock,
+    log,
+    vault,
+    databaseId: store.databaseId,
+    changes,
   });
   const dialer = new Dialer(
     ...([trustedRoots(environment), clock, config.providerNetworks, config.webProxies] as const),
@@ -29,39 +29,35 @@ export async function openListener({
   );
   const { network, user } = settings;
   let listed: () => readonly EgressSession[] = () => [];
-  return {
-    listed: () => listed(),
-    listeners: ({ servicesAt }) => ({
-      name: "egress",
-      make: (place) => {
-        const metrics: EgressMetrics = new EgressMetrics(resources.metrics, () => sessions.size);
-        const sessions: CallerSessions = new CallerSessions({
-          ...{
-            authority,
-            dialer,
-            network,
-            user,
-            clock,
-            store,
-            access: domain.access,
-            rules: domain.rules,
-            fleet: domain.guard.fleet,
-            metrics,
-          },
-          log: options.log,
-          services: servicesAt("egress"),
-        });
-        listed = () => sessions.list();
-        const connections = new CallerConnections(settings.maxConnectionsPerPrincipal);
-        const onRefused = (kind: string): void => metrics.refused(kind);
-        return settings.listen.map(
-          (listen) =>
-            new EgressListener({
-              ...{ ...place, listen, sessions, connections, dialer, onRefused },
-              authority: authority.pem,
-            }),
-        );
-      },
-    }),
-  };
+  registry.listener(({ servicesAt }) => ({
+    name: "egress",
+    make: (place) => {
+      const metrics: EgressMetrics = new EgressMetrics(core.metrics, () => sessions.size);
+      const sessions: CallerSessions = new CallerSessions({
+        authority,
+        dialer,
+        network,
+        user,
+        clock,
+        store,
+        access: access.control,
+        rules: access.rules,
+        fleet: member,
+        metrics,
+        log,
+        services: servicesAt("egress"),
+      });
+      listed = () => sessions.list();
+      const connections = new CallerConnections(settings.maxConnectionsPerPrincipal);
+      const onRefused = (kind: string): void => metrics.refused(kind);
+      return settings.listen.map(
+        (listen) =>
+          new EgressListener({
+            ...{ ...place, listen, sessions, connections, dialer, onRefused },
+            authority: authority.pem,
+          }),
+      );
+    },
+  }));
+  return () => listed();
 }

@@ -3,7 +3,7 @@ import { Command } from "commander";
 import { CommandFailure, daemonCommand, formatFields, SettingOptions, type Shell } from "../../../cli/kit.js";
 import { allSettings } from "../../../config/config.js";
 import { type ExitCode, exitCodes } from "../../../core/exit_codes.js";
-import { tablesOf } from "../../../daemon/extension.js";
+import { tablesOf } from "../../../core/registry.js";
 import { FleetService } from "../../../gen/nexus/v1/fleet_pb.js";
 import type { Migration } from "../database/migrations.js";
 import { loadFleetStoreConfig } from "../hub/fleet_settings.js";

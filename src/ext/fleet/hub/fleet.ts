@@ -1,7 +1,6 @@
-import type { LeaderTerm } from "../../../daemon/daemon_hub.js";
-import type { DomainHub, ListenersHub } from "../../../daemon/hub/hub_interfaces.js";
-import type { DaemonOptions, Resources } from "../../../daemon/resources.js";
-import type { Domain } from "../../../daemon/wire_domain.js";
+import type { Core } from "../../../core/core.js";
+import type { DaemonOptions } from "../../../core/daemon_options.js";
+import type { Joined, LeaderTerm, Membership } from "../../../core/membership.js";
 import type { AskApprovers } from "../../../domain/access/request_rules.js";
 import type { Refresher } from "../../../domain/refresh/refresher.js";
 import { FailedPrecondition, NotLeader, StoreFailed } from "../../../model/model.js";
@@ -47,10 +46,12 @@ export type FleetOptions = DaemonOptions & {
   readonly settings: FleetConfig;
   readonly checkedClock: CheckedClock | undefined;
 };
-export type FleetResources = Pick<Resources, "opened" | "metrics"> & { readonly fleet: OpenFleet };
+export type FleetResources = Pick<Parameters<Joined["member"]>[0], "vault" | "metrics"> & {
+  readonly fleet: OpenFleet;
+};
 
 /** What makes a daemon a hub. */
-export class Fleet implements ListenersHub, DomainHub {
+export class Fleet implements Membership {
   readonly hub: Hub;
   readonly #calls: LeaderCalls;
   readonly #clockCheck: ClockCheck;
@@ -59,7 +60,7 @@ export class Fleet implements ListenersHub, DomainHub {
   readonly #watch: LeaderHealthMonitor;
   readonly #standing: FleetStanding;
   readonly #givingBack: StepDown;
-  #domain: Domain | undefined;
+  #core: Core | undefined;
   #listener: Listener | undefined;
   #handover: Handover | undefined;
   #hasLed = false;
@@ -70,7 +71,7 @@ export class Fleet implements ListenersHub, DomainHub {
     private readonly resources: FleetResources,
   ) {
     const { config, settings, clock, checkedClock, log, onFatal } = options;
-    const { fleet, opened } = resources;
+    const { fleet, vault } = resources;
     this.hub = new Hub({
       ...{ config: settings, fleet, clock, log, onEnded: onFatal },
       mayNotLead: () => this.#standing.mayNotLead(),
@@ -78,7 +79,7 @@ export class Fleet implements ListenersHub, DomainHub {
     });
     this.#clockCheck = new ClockCheck({
       ...{ clock, checked: checkedClock, log },
-      askOthers: () => askTimes(this.#heartbeat.others, opened.vault),
+      askOthers: () => askTimes(this.#heartbeat.others, vault),
     });
     this.#heartbeat = new Heartbeat({
       ...{ hub: this.hub, fleet, clock, clockCheck: this.#clockCheck, log },
@@ -91,9 +92,9 @@ export class Fleet implements ListenersHub, DomainHub {
       ...{ store: fleet.store, reach: this.#reach, file: new LeadGivenBackFile(dataDir), clock, log },
       leads: () => this.leads || this.hub.role === "taking_over",
       isClockOff: () => this.#clockCheck.isWrong,
-      health: () => this.#domain?.engine.health() ?? true,
+      health: () => this.#core?.refresh.engine.health() ?? true,
       canReachAny: (origins) => canReachAny(origins, networks, webProxies),
-      askOthers: (origins) => askHubs(this.#heartbeat.others, origins, opened.vault),
+      askOthers: (origins) => askHubs(this.#heartbeat.others, origins, vault),
       giveBack: (trouble) => void this.#givingBack.begin(trouble),
     });
     this.#givingBack = new StepDown({
@@ -102,11 +103,11 @@ export class Fleet implements ListenersHub, DomainHub {
     });
     this.#standing = new FleetStanding({
       ...{ config: settings, hub: this.hub, heartbeat: this.#heartbeat, watch: this.#watch },
-      ...{ fleet, vault: opened.vault },
+      ...{ fleet, vault },
     });
     this.#calls = new LeaderCalls({
       via: settings.address,
-      keys: opened.vault,
+      keys: vault,
       leader: () => this.hub.leader,
       leaderChanged: () => this.hub.leaderChanged(),
       applied: (position, signal) => this.hub.catchUp.applied(position, signal),
@@ -139,7 +140,7 @@ export class Fleet implements ListenersHub, DomainHub {
   readonly memberStatus = () => ({ fleet: this.#standing.status() });
   readonly following = () => this.#standing.following();
   readonly lacking = (keyId: string) => this.#standing.lacking(keyId);
-  readonly sending = { maySend: () => this.hub.maySend() };
+  readonly maySend = () => this.hub.maySend();
   readonly watched = (outbound: OutboundFetch) => this.#reach.watched(outbound);
   readonly approver = (own: AskApprovers) => ledApprovals(own, this.#calls, this.options.settings.address);
   readonly refresher = (own: Refresher) => ledRefresher(own, this.#calls);
@@ -176,23 +177,23 @@ export class Fleet implements ListenersHub, DomainHub {
    * @throws ListenerError
    */
   async open(parts: {
-    readonly domain: Domain;
+    readonly core: Core;
     readonly services: readonly BoundService[];
     readonly pages: BrowserPages;
     readonly term: LeaderTerm;
     readonly approver: AskApprovers | undefined;
   }): Promise<void> {
-    const { domain, services, pages, term, approver } = parts;
+    const { core, services, pages, term, approver } = parts;
     const { config, settings, clock, log } = this.options;
-    const { fleet, opened } = this.resources;
-    this.#domain = domain;
+    const { fleet, vault } = this.resources;
+    this.#core = core;
     const service = fleetService({
       isLeader: () => this.leads,
       services,
       refresh: (connectionId, isDemanded, options) =>
-        domain.engine.refresher.refresh(connectionId, isDemanded ? "demand" : "due", options),
+        core.refresh.engine.refresher.refresh(connectionId, isDemanded ? "demand" : "due", options),
       page: async (request) => pageOf(await pages.answer(visitOf(request))),
-      hold: heldForOthers(approver, domain.access),
+      hold: heldForOthers(approver, core.access.control),
       appendAudit: async (source, entries, via) => {
         await fleet.store.commit((tx) => importOutbox(tx, source, entries, via));
         return entries.at(-1)?.sequence ?? 0n;
@@ -206,12 +207,12 @@ export class Fleet implements ListenersHub, DomainHub {
       }),
     });
     this.#listener = fleetListener({
-      ...{ listen: settings.listen, service, keys: opened.vault, limits: config.limits, clock, log },
+      ...{ listen: settings.listen, service, keys: vault, limits: config.limits, clock, log },
       onUnexpected: (error, where) => log.error({ err: error, where }, "unexpected error"),
     });
     await this.#listener.open();
     this.#handover = new Handover({
-      ...{ store: fleet.store, spool: domain.spool, clock, log },
+      ...{ store: fleet.store, spool: core.refresh.spool, clock, log },
       ...{ calls: this.#calls, via: settings.address },
       left: () => this.hub.database?.spool,
       restored: () => this.hub.database?.restored,
@@ -292,13 +293,13 @@ export class Fleet implements ListenersHub, DomainHub {
 
   /** The source of the ring may have got a key since: one that the fleet uses, or that another hub has been given. */
   async #reloadKeys(): Promise<void> {
-    const { vault } = this.resources.opened;
+    const { vault } = this.resources;
     const ofOthers = this.#heartbeat.members.flatMap(({ keyIds }) => keyIds);
     const isMissing = this.#standing.lackedKeys().length > 0 || ofOthers.some((keyId) => !vault.has(keyId));
-    if (!isMissing || this.#domain === undefined) return;
-    const { keyring } = this.#domain;
-    await keyring
-      .exclusively(() => keyring.reload())
+    if (!isMissing || this.#core === undefined) return;
+    const { ring } = this.#core.operations;
+    await ring
+      .exclusively(() => ring.reload())
       .catch((error: unknown) =>
         this.options.log.warn({ err: error }, "the ring lacks a key that the fleet uses"),
       );

@@ -40,8 +40,8 @@ export class TokenExchanger {
     target: TokenTarget & Pick<TokenExchangeGrant, "actor">,
     key: string,
   ): Promise<TokenSet> {
-    const { servers, grants, engine, fleet } = this.deps;
-    if (fleet?.leads === false) throw new NotLeader();
+    const { servers, grants, engine, member } = this.deps;
+    if (member?.leads === false) throw new NotLeader();
     const { subjectToken, boundTo } = this.#subject(connection);
     const server = await servers.resolve(profile);
     const send = requestOf(profile);

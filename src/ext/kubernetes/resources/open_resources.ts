@@ -1,4 +1,6 @@
-import { type Core, type RunningExtension, StartRefused } from "../../../daemon/extension.js";
+import type { Core } from "../../../core/core.js";
+import type { Part } from "../../../core/lifecycle.js";
+import { StartRefused } from "../../../core/registry.js";
 import type { Clock } from "../../../runtime/runtime.js";
 import type { Routes } from "../../../server/kit.js";
 import { type BoundService, type Call, callerOf } from "../../../service/service.js";
@@ -20,7 +22,7 @@ import { ReconcileQueue } from "./reconcile_queue.js";
 import { TokenExport } from "./token_export.js";
 
 /** Keeps objects of the cluster: grants at every hub, and at the one that leads the rest, and what statuses say. */
-export class Resources implements RunningExtension {
+export class Resources implements Part {
   readonly #api: KubernetesApi;
   readonly #grants: Informer<AccessGrantObject>;
   #services: readonly BoundService[] = [];
@@ -37,7 +39,7 @@ export class Resources implements RunningExtension {
       throw new StartRefused(`NEXUS_KUBERNETES_NAMESPACES: ${(error as Error).message}`);
     }
     this.#grants = this.#informer<AccessGrantObject>("accessgrants", this.#api.namespace, () => {
-      this.core.domain.access.setPolicy(policyOf(this.#grants.objects.values()).policy, "cluster");
+      this.core.access.control.setPolicy(policyOf(this.#grants.objects.values()).policy, "cluster");
       this.#onGrants();
     });
     this.#grants.start();
@@ -76,7 +78,7 @@ export class Resources implements RunningExtension {
 
   #keepConnections() {
     const { namespaces, exportNamespaces } = this.settings;
-    const { changes } = this.core.domain;
+    const { changes } = this.core;
     const ended = new AbortController();
     const calls = callerOf(this.#services);
     const callAs = (name: string): Call => calls({ principal: { name, kind: "jwt" }, signal: ended.signal });
@@ -84,7 +86,7 @@ export class Resources implements RunningExtension {
       this.#informer<ConnectionObject>("connections", namespace, (key) => queue.add(key)),
     );
     const reconciler = new ConnectionReconciler({
-      ...{ callAs, clock: this.core.options.clock, status: this.#status("Connection", "connections") },
+      ...{ callAs, clock: this.core.clock, status: this.#status("Connection", "connections") },
       tokens: new TokenExport({ api: this.#api, namespaces: exportNamespaces }),
       find: (key) => informers.map(({ objects }) => objects.get(key)).find((object) => object !== undefined),
       all: () =>
@@ -138,16 +140,15 @@ export class Resources implements RunningExtension {
 
   /** That of links, which goes by the machine: a watch that broke off is resumed in its time. */
   get #clock(): Clock {
-    const { linkClock, clock } = this.core.options;
-    return linkClock ?? clock;
+    return this.core.linkClock;
   }
 
   #status(kind: string, resource: string): ObjectStatus {
-    return new ObjectStatus({ api: this.#api, clock: this.core.options.clock, kind, resource });
+    return new ObjectStatus({ api: this.#api, clock: this.core.clock, kind, resource });
   }
 
   #queue(reconcile: (key: string) => Promise<number | undefined>): ReconcileQueue {
-    const { random, log } = this.core.options;
+    const { random, log } = this.core;
     return new ReconcileQueue({ reconcile, clock: this.#clock, random, log });
   }
 
@@ -156,7 +157,7 @@ export class Resources implements RunningExtension {
     namespace: string,
     onChange: (key: string) => void,
   ) {
-    const { random, log } = this.core.options;
+    const { random, log } = this.core;
     const place = { apiVersion, resource, namespace };
     return new Informer<T>({ ...{ api: this.#api, place, clock: this.#clock, random, log }, onChange });
   }

@@ -1,4 +1,4 @@
-import type { Core } from "../../../daemon/extension.js";
+import type { Core } from "../../../core/core.js";
 import { DocumentError } from "../../../document/document.js";
 import { daemon } from "../../../model/access/access.js";
 import type { Connection } from "../../../model/connections/connections.js";
@@ -65,7 +65,7 @@ export class ProviderReconciler {
 
   async #end(object: ProviderObject): Promise<number | undefined> {
     const { core, status } = this.deps;
-    const { registry } = core.domain;
+    const { registry } = core.providers;
     const all = registry.list({ limit: Number.POSITIVE_INFINITY, authType: undefined });
     const profile = all.find(({ name }) => name === object.metadata.name);
     if (!profile) {
@@ -73,7 +73,7 @@ export class ProviderReconciler {
       return undefined;
     }
     // The provider is asked as the client of the profile: it must not go before that.
-    const connections = core.resources.store.listConnections({
+    const connections = core.store.listConnections({
       providerId: profile.id,
       limit: Number.POSITIVE_INFINITY,
     });
@@ -82,7 +82,7 @@ export class ProviderReconciler {
       const waiting = connections.filter(({ providerRevocation }) => providerRevocation === "pending");
       const ending = living
         .slice(0, revokedAtOnce)
-        .map(({ id }) => core.domain.connections.revoke(id, daemon));
+        .map(({ id }) => core.connections.connections.revoke(id, daemon));
       await Promise.all(ending);
       if (living.length + waiting.length > 0) {
         const message = `${living.length} connections to end, and ${waiting.length} grants that the provider has not revoked yet; deletionPolicy: Retain waits for none`;

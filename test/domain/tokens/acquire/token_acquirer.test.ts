@@ -10,8 +10,8 @@ const minuteMs = 60_000;
 
 class Acquiring extends Engine {
   /** `leads: false`: it is a hub that follows, and what it may not do it leaves to another. */
-  constructor(readonly fleet = { leads: true }) {
-    super(undefined, undefined, { fleet });
+  constructor(readonly member = { leads: true }) {
+    super(undefined, undefined, { member });
   }
 
   static async withProvider(): Promise<Acquiring> {
@@ -400,14 +400,14 @@ describe("TokenAcquirer of a fleet", () => {
     Promise.resolve(acquired).catch((error: unknown) => error);
 
   it("makes no link at a hub that follows", async () => {
-    world.fleet.leads = false;
+    world.member.leads = false;
     expect(await failure(world.acquire(wait))).toEqual(new NotLeader(false));
     expect(world.store.listConnections({ limit: 1 })).toEqual([]);
   });
 
   it("says that its caller has waited when another link is to take the place of a refused one", async () => {
     const { authUrl } = await world.link();
-    world.fleet.leads = false;
+    world.member.leads = false;
     const waiting = failure(world.acquire(wait));
     await expect.poll(() => world.subscribers.size).toBe(1);
     await world.deny(authUrl);

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { loadConfig } from "../../../../src/config/config.js";
+import { tablesOf } from "../../../../src/core/registry.js";
 import type { Daemon } from "../../../../src/daemon/daemon.js";
-import { tablesOf } from "../../../../src/daemon/extension.js";
 import { extensions } from "../../../../src/ext/extensions.js";
 import { loadFleetStoreConfig } from "../../../../src/ext/fleet/hub/fleet_settings.js";
 import { initFleet } from "../../../../src/ext/fleet/hub/init_fleet.js";

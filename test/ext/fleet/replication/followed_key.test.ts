@@ -4,7 +4,7 @@ import { expect, it, onTestFinished } from "vitest";
 import { clientSecretPlace } from "../../../../src/domain/credentials/associated_data.js";
 import { CredentialVault } from "../../../../src/domain/credentials/credential_vault.js";
 import { adoptPrimary, openKeyCheck } from "../../../../src/domain/operations/key_check.js";
-import { Keyring } from "../../../../src/domain/operations/keyring.js";
+import { KeyRing } from "../../../../src/domain/operations/key_ring.js";
 import { BackupMaker } from "../../../../src/ext/backup/backup_maker.js";
 import { restoreStore } from "../../../../src/ext/backup/restore.js";
 import type { ReplicaStore } from "../../../../src/ext/fleet/replication/replica_store.js";
@@ -38,7 +38,7 @@ function hub(store: ReplicaStore, keys: readonly Buffer[]) {
   const parts = { store, ring, vault, changes, source, clock, log: silentLog };
   const rotation = new KeyRotation(parts);
   onTestFinished(() => rotation.stop());
-  const keyring = new KeyringManager({ ...parts, rotation, keyring: new Keyring(parts) });
+  const keyring = new KeyringManager({ ...parts, rotation, keyring: new KeyRing(parts) });
   const backups = new BackupMaker({ ...parts, folder: temporaryFolder() });
   return { ring, vault, source, rotation, keyring, backups };
 }

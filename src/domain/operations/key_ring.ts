@@ -7,7 +7,7 @@ import type { KeyRingSource } from "../../vault/key_source.js";
 import { RingError, type Vault } from "../../vault/vault.js";
 
 /** The keys that seal the store, read from their source again while the store is in use. */
-export class Keyring {
+export class KeyRing {
   readonly #lock = new KeyedMutex<"ring">();
 
   constructor(
@@ -16,7 +16,7 @@ export class Keyring {
       readonly ring: Vault;
       readonly source: Pick<KeyRingSource, "read">;
       /** Of a fleet: which of its hubs do not hold a key. */
-      readonly fleet?: { lacking(keyId: string): readonly string[] } | undefined;
+      readonly member?: { lacking(keyId: string): readonly string[] } | undefined;
       readonly changes: Changes;
     },
   ) {
@@ -46,7 +46,7 @@ export class Keyring {
 
   /** The hubs of the fleet that do not hold a key. */
   lacking(keyId: string): readonly string[] {
-    return this.deps.fleet?.lacking(keyId) ?? [];
+    return this.deps.member?.lacking(keyId) ?? [];
   }
 
   /** Of a hub that follows: another one may have rotated to another key. */

@@ -1,4 +1,4 @@
-import type { HubOnlyParts } from "../../daemon/hub/hub_interfaces.js";
+import type { Membership } from "../../core/membership.js";
 import { needsProof } from "../../model/credentials/credentials.js";
 import { NotLeader } from "../../model/model.js";
 
@@ -8,7 +8,7 @@ const never = (): never => {
 };
 
 /** The hub alone knows its allowlist of return URLs, and how each connection's token is sent. */
-export const hubOnlyParts: HubOnlyParts = {
+export const writesElsewhere: NonNullable<Membership["writesElsewhere"]> = {
   links: {
     requests: { request: never, openRequest: never, pendingLink: never, checkReturnUrl: () => undefined },
     unattended: { profileFor: never, connect: never },

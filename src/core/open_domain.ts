@@ -1,0 +1,213 @@
+import type { Config } from "../config/config.js";
+import { readVersion } from "../config/version.js";
+import { openAccess } from "../domain/access/access.js";
+import type { AskApprovers } from "../domain/access/request_rules.js";
+import { openConnections } from "../domain/connections/connections.js";
+import { type Consents, openConsents } from "../domain/consent/consent.js";
+import { openCredentials } from "../domain/credentials/credentials.js";
+import { namingLog } from "../domain/operations/naming_log.js";
+import { openOperations } from "../domain/operations/operations.js";
+import type { OpenMcpLookup } from "../domain/providers/mcp_lookup.js";
+import { openProviders } from "../domain/providers/providers.js";
+import { CredentialTrial } from "../domain/providers/static/credential_probe.js";
+import { openRefresh, type Refresh, type RefreshDeps } from "../domain/refresh/refresh.js";
+import type { GrantTypeRow } from "../domain/token_endpoint/grant_type.js";
+import { openTokenEndpoint } from "../domain/token_endpoint/token_endpoint.js";
+import { UserInfoClient } from "../domain/token_endpoint/user_info_client.js";
+import type { OpenDownscoping } from "../domain/tokens/downscoping.js";
+import { openReading } from "../domain/tokens/reading.js";
+import { noTracing, type Tracing } from "../model/tracing.js";
+import { createOutboundFetch, type OutboundFetch } from "../outbound/outbound_fetch.js";
+import { Changes } from "../runtime/changes.js";
+import type { Clock } from "../runtime/clock.js";
+import type { Log } from "../runtime/log.js";
+import type { SpoolFile } from "../store/files/spool_file.js";
+import type { Store } from "../store/store.js";
+import { applyStrategy } from "../strategies/apply_strategy.js";
+import type { KeyRingSource } from "../vault/key_source.js";
+import type { Vault } from "../vault/vault.js";
+import type { Domain } from "./core.js";
+import type { DomainMembership } from "./membership.js";
+
+export interface DomainOptions {
+  readonly config: Config;
+  readonly store: Store;
+  /** The keys that seal the store. */
+  readonly vault: Vault;
+  readonly keySource: Pick<KeyRingSource, "read">;
+  /** Undefined where none could be opened. */
+  readonly spoolFile: SpoolFile | undefined;
+  readonly metrics: RefreshDeps["metrics"];
+  readonly clock: Clock;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  readonly log: Log;
+  /** None by default. */
+  readonly tracing?: Tracing | undefined;
+  /** The same way out to providers, with each request as a span. */
+  readonly tracedOutbound?: ((outbound: OutboundFetch) => OutboundFetch) | undefined;
+  /** Grant types beside those of the core. */
+  readonly grantTypes?: readonly GrantTypeRow[];
+  readonly downscoping?: OpenDownscoping | undefined;
+  readonly mcpLookup?: OpenMcpLookup | undefined;
+  /** What makes the daemon one of several. */
+  readonly member?: DomainMembership | undefined;
+  /** Who is asked about held requests by this daemon. Asked for at each request: approvers are registered after the domain is open. */
+  readonly approver?: () => AskApprovers | undefined;
+}
+
+/** Opens every room of the domain; nothing runs yet. */
+export function openDomain(options: DomainOptions): Domain {
+  const { config, store, clock, random, metrics, spoolFile, member, tracing = noTracing } = options;
+  const { limits } = config;
+  const { refusesOtherAccounts } = config.consent;
+  const ground = openGround(options);
+  const { log, changes, outbound, credentials, endpoint, providers } = ground;
+  const { vault, writer, reader } = credentials;
+  const { mcp, mcpNames } = providers;
+  const kept = { store, vault, writer, endpoint, changes, clock, random, log };
+  const access = openAccess({ store, changes, clock, log, mcpNames, approver: approverOf(options) });
+  const refresh = openRefresh({ ...kept, tracing, metrics, spoolFile, refusesOtherAccounts });
+  const { engine } = refresh;
+  const trial = new CredentialTrial({ apply: applyStrategy, outbound });
+  const consents = consentsOf(options, ground, refresh, trial);
+  const connections = openConnections({ ...kept, refresh, trial, limits });
+  const reading = openReading({
+    ...kept,
+    reader,
+    access,
+    engine,
+    refresher: member?.refresher(engine.refresher) ?? engine.refresher,
+    consents,
+    connections,
+    mcp,
+    downscoping: options.downscoping,
+    tracing,
+    maxRejectionsPerHour: limits.maxRejectionsPerHour,
+    member,
+    writesElsewhere: member?.writesElsewhere,
+  });
+  const { subscribers } = reading;
+  const { vault: ring, keySource } = options;
+  const version = readVersion();
+  const operations = openOperations({ ...kept, subscribers, engine, ring, keySource, version, member });
+  return {
+    changes,
+    outbound,
+    credentials,
+    endpoint,
+    providers,
+    access,
+    refresh,
+    consents,
+    connections,
+    reading,
+    operations,
+  };
+}
+
+/** What the other rooms stand on. */
+interface Ground extends Pick<Domain, "changes" | "outbound" | "credentials" | "endpoint" | "providers"> {
+  /** In whose lines names stand beside ids. */
+  readonly log: Log;
+}
+
+function openGround(options: DomainOptions): Ground {
+  const { config, store, clock, random, member } = options;
+  const { providerNetworks: networks } = config;
+  const log = namingLog(options.log, store);
+  const changes = changesOf(store);
+  const outbound = outboundOf(options);
+  const credentials = openCredentials({
+    store,
+    ring: options.vault,
+    changes,
+    clock,
+    random,
+    readable: member?.writesElsewhere?.withoutProfiles(store),
+  });
+  const { vault, writer } = credentials;
+  const endpoint = openTokenEndpoint({
+    store,
+    vault,
+    writer,
+    clock,
+    log,
+    outbound,
+    watchedOutbound: member?.watched?.(outbound),
+    networks,
+    grantTypes: options.grantTypes ?? [],
+    limits: config.limits,
+    clientAssertionFiles: config.clientAssertionFiles,
+    clientKeyFiles: config.clientKeyFiles,
+  });
+  const providers = openProviders({
+    store,
+    vault,
+    clock,
+    log,
+    changes,
+    endpoint,
+    outbound,
+    networks,
+    sharedRedirectUri: config.consent.sharedRedirectUri,
+    publicUrl: config.publicUrl,
+    mcpLookup: options.mcpLookup,
+  });
+  return { log, changes, outbound, credentials, endpoint, providers };
+}
+
+function consentsOf(
+  { config, store, clock }: DomainOptions,
+  { log, changes, outbound, credentials, endpoint, providers }: Ground,
+  { pending, revocations, spool, locks }: Refresh,
+  trial: CredentialTrial,
+): Consents {
+  const { vault, writer } = credentials;
+  const { servers, grants } = endpoint;
+  return openConsents({
+    store,
+    vault,
+    writer,
+    clock,
+    log,
+    changes,
+    pending,
+    revocations,
+    spool,
+    locks,
+    servers,
+    grants,
+    userInfo: new UserInfoClient({ outbound, clock, log, apply: applyStrategy }),
+    trial,
+    mcp: providers.mcp,
+    publicUrl: config.publicUrl,
+    allowedReturnOrigins: config.allowedReturnOrigins,
+    requireConfirmation: config.consent.requireConfirmation,
+    refusesOtherAccounts: config.consent.refusesOtherAccounts,
+    limits: config.limits,
+  });
+}
+
+function changesOf(store: Store): Changes {
+  const changes = new Changes();
+  store.onCommitted((changed) => changes.emit("connections", changed));
+  store.onApplied((applied) => changes.emit("followed", applied));
+  return changes;
+}
+
+function outboundOf({ config, member, tracedOutbound }: DomainOptions): OutboundFetch {
+  const untraced = createOutboundFetch({
+    networks: config.providerNetworks,
+    proxies: config.webProxies,
+    maySend: () => member?.maySend() ?? true,
+  });
+  return tracedOutbound?.(untraced) ?? untraced;
+}
+
+function approverOf({ approver, member }: DomainOptions): () => AskApprovers | undefined {
+  return () => {
+    const own = approver?.();
+    return own && (member?.approver?.(own) ?? own);
+  };
+}

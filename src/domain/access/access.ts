@@ -1,0 +1,54 @@
+import type { Changes } from "../../runtime/changes.js";
+import type { StoreParts } from "../credentials/parts.js";
+import type { McpServerNames } from "../providers/mcp_server_names.js";
+import { AccessControl } from "./access_control.js";
+import { AccessExplainer } from "./access_explainer.js";
+import { ApiKeys } from "./api_keys.js";
+import { ConnectionNames } from "./connection_names.js";
+import { DeniedAccessAudit } from "./denied_access_audit.js";
+import { RequestGate } from "./request_gate.js";
+import { type AskApprovers, RequestRules } from "./request_rules.js";
+import { StreamRegistry } from "./stream_registry.js";
+import { VisibleConnections } from "./visible_connections.js";
+
+/** Who may do and see what. */
+export interface Access {
+  readonly keys: ApiKeys;
+  /** What principals may do, by the policy in force; ends their calls when that changes. */
+  readonly control: AccessControl;
+  /** Connections by provider, user, and label, as a caller may see them. */
+  readonly names: ConnectionNames;
+  /** What a call may name. */
+  readonly gate: RequestGate;
+  /** Judges requests for which a token is asked, and holds those that a person decides. */
+  readonly rules: RequestRules;
+  readonly explainer: AccessExplainer;
+  /** Pages of the connections that a caller may see. */
+  readonly seen: VisibleConnections;
+  readonly streams: StreamRegistry;
+  readonly deniedAccess: DeniedAccessAudit;
+}
+
+export interface AccessDeps extends StoreParts {
+  readonly changes: Changes;
+  readonly mcpNames: McpServerNames;
+  /** Undefined where nobody is asked: what would be, is denied. */
+  readonly approver: () => AskApprovers | undefined;
+}
+
+export function openAccess({ store, changes, clock, log, mcpNames, approver }: AccessDeps): Access {
+  const keys = new ApiKeys({ store, changes, clock, log });
+  const control = new AccessControl({ store, changes, clock, keys });
+  const names = new ConnectionNames({ access: control, store, changes });
+  return {
+    keys,
+    control,
+    names,
+    gate: new RequestGate({ access: control, names, store, mcpNames }),
+    rules: new RequestRules({ access: control, clock, approver }),
+    explainer: new AccessExplainer({ access: control, store }),
+    seen: new VisibleConnections({ store }),
+    streams: new StreamRegistry({ clock }),
+    deniedAccess: new DeniedAccessAudit({ store, clock, log }),
+  };
+}

@@ -1,0 +1,35 @@
+import type { Changes } from "../../runtime/changes.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { Store } from "../../store/store.js";
+import type { Vault } from "../../vault/vault.js";
+import { CredentialReader, type CredentialReaderDeps, TokenCache } from "./credential_reader.js";
+import { CredentialVault } from "./credential_vault.js";
+import { CredentialWriter } from "./credential_writer.js";
+
+/** Credentials as they are stored: sealed, written, and read. */
+export interface Credentials {
+  /** Seals and opens what is stored. */
+  readonly vault: CredentialVault;
+  readonly writer: CredentialWriter;
+  readonly reader: CredentialReader;
+}
+
+export function openCredentials(deps: {
+  readonly store: Store;
+  /** The keys that seal the store. */
+  readonly ring: Vault;
+  readonly changes: Changes;
+  readonly clock: Clock;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /** What tokens are read from; the store by default. */
+  readonly readable?: CredentialReaderDeps["store"] | undefined;
+}): Credentials {
+  const { store, ring, changes, clock, random, readable = store } = deps;
+  const vault = new CredentialVault({ vault: ring, databaseId: store.databaseId });
+  return {
+    vault,
+    writer: new CredentialWriter({ vault, clock, random }),
+    reader: new CredentialReader({ store: readable, vault, clock, cache: new TokenCache(changes) }),
+  };
+}
