@@ -5,9 +5,15 @@ export { endOf, keepLease, leaseHelp, leaseText, lifeText } from "./admin/lease.
 export { connectionArgument, foundConnection, withKey } from "./connections/connection_key.js";
 export { readTokenStream } from "./connections/token_stream.js";
 export { forwardingCommand, isLocalUrl, isOverSsh } from "./consent/remote_machine.js";
-export { apiUrl, checkHeaders, type DataFlags, parseMethod, readBody } from "./credentials/api_arguments.js";
-export { type ApiRequest, apiBaseUrlOf, authorize, wantedNonce } from "./credentials/authorized_request.js";
-export { credentialRpcs } from "./credentials/credential_rpcs.js";
+export {
+  apiBaseUrlOf,
+  apiUrl,
+  checkHeaders,
+  type DataFlags,
+  parseMethod,
+  readBody,
+} from "./credentials/api_arguments.js";
+export { credentialRpcs, exchangeFailure } from "./credentials/credential_rpcs.js";
 export {
   credentialArgument,
   credentialValue,
@@ -15,13 +21,6 @@ export {
   providerOf,
   readCredential,
 } from "./credentials/read_credential.js";
-export {
-  answerTimeoutMs,
-  refusalOf,
-  refusalText,
-  type ShownRequestInit,
-  showRequest,
-} from "./credentials/shown_request.js";
 export {
   allProviders,
   ambiguousId,

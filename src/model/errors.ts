@@ -199,6 +199,14 @@ export class DataLoss extends NexusError {
   readonly kind = "data_loss";
 }
 
+/** Whether rules, or a reviewer, refuse the request that a credential is for: other errors are about the credential. */
+export function isRuleRefusal(error: NexusError): boolean {
+  return (
+    error instanceof PermissionDenied ||
+    (error instanceof FailedPrecondition && error.reason === "USE_EGRESS")
+  );
+}
+
 /**
  * The error that another process named by its kind: for its callers, it is the same one. Where the kind tells nothing that a caller could act
  * on, it is unavailable.

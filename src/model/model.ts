@@ -7,6 +7,7 @@ export {
   FailedPrecondition,
   type FieldViolation,
   InvalidArgument,
+  isRuleRefusal,
   NexusError,
   NotFound,
   NotLeader,

@@ -12,7 +12,7 @@ export {
   UnshownMessages,
 } from "./messages/contract_credentials.js";
 export { versionOfEtag } from "./messages/provider_message.js";
-export { shownRequestOf } from "./messages/shown_request.js";
+export { type ShownRequestInit, shownRequestMessage, shownRequestOf } from "./messages/shown_request.js";
 export { present, timestampOf } from "./messages/timestamps.js";
 export type {
   BoundMethod,

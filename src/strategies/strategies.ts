@@ -1,6 +1,7 @@
 /** The door of `strategies`: how a credential is put into a request. */
 
 export {
+  type ApiRequest,
   type AuthorizedRequest,
   applyStrategy,
   type BodyHash,

@@ -264,7 +264,6 @@ export const namedExtensions: Readonly<Record<string, readonly string[]>> = {
   ],
   egress: [
     "cli/admin/keys.ts",
-    "cli/credentials/shown_request.ts",
     "config/rows/daemon_settings.ts",
     "domain/access/request_rules.ts",
     "model/credentials/credential.ts",

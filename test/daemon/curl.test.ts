@@ -191,6 +191,30 @@ describe("nexusd curl", () => {
     });
   });
 
+  it("reports a token that the API refuses, and sends the request once more with the next one", async () => {
+    await world.connect("renewed", { api_base_url: origin });
+    api.answer = (response, { headers }) => {
+      const isFirst = headers.authorization === calls[0]?.headers.authorization;
+      if (isFirst) response.writeHead(401, { "www-authenticate": 'Bearer error="invalid_token"' });
+      response.end(isFirst ? "refused\n" : '{"login":"ada"}\n');
+    };
+    await sent(["renewed", "/user", "-d", "a=1"]);
+    expect(calls.map(({ method, body }) => [method, body.toString()])).toEqual([
+      ["POST", "a=1"],
+      ["POST", "a=1"],
+    ]);
+  });
+
+  it("prints what the API answered where there is no other credential", async () => {
+    await world.import(
+      { name: "keyed", authType: AuthType.API_KEY, apiBaseUrl: origin },
+      { api_key: "key-secret" },
+    );
+    api.answer = (response) => response.writeHead(401).end("no\n");
+    expect(await curl(["keyed", "/user"])).toEqual({ code: 0, stdout: "no\n", stderr: "" });
+    expect(calls).toHaveLength(1);
+  });
+
   it("says what failed without the URL, which may hold the credential", async () => {
     const strategy = { kind: { case: "queryParam", value: { paramName: "key" } } } as const;
     const apiBaseUrl = "http://127.0.0.1:1/api";

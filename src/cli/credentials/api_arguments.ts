@@ -1,13 +1,24 @@
 import { readFileSync } from "node:fs";
+import { exitCodes } from "../../core/exit_codes.js";
+import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
 import { canonicalTarget, climbs, echoesRequest, readingsOf } from "../../model/access/canonical_request.js";
 import { headerNameViolation } from "../../model/header_name.js";
-import { usageFailure } from "../shell/command_failure.js";
+import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
 
 export interface DataFlags {
   readonly data?: readonly string[];
   readonly dataBinary?: readonly string[];
+}
+
+/** Where requests to the provider's API go. @throws CommandFailure for a profile that does not say */
+export function apiBaseUrlOf({ name, apiBaseUrl }: Provider): string {
+  if (apiBaseUrl !== "") return apiBaseUrl;
+  throw new CommandFailure(
+    exitCodes.failed,
+    `the provider ${name} has no API base URL: nexusd provider update ${name} --api-base-url https://api.example.com`,
+  );
 }
 
 /**

@@ -1,8 +1,13 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { CallOptions } from "@connectrpc/connect";
+import { exitCodes } from "../../core/exit_codes.js";
 import type { WatchTokensRequestSchema, WatchTokensResponse } from "../../gen/nexus/v1/token_pb.js";
-import { nexusErrorOf } from "../shell/call_failure.js";
+import { InvalidArgument, isRuleRefusal, NexusError } from "../../model/errors.js";
+import { StrategyError } from "../../strategies/apply_strategy.js";
+import { callFailure, nexusErrorOf } from "../shell/call_failure.js";
 import { callTimeoutMs, type Daemon } from "../shell/client.js";
+import { CommandFailure } from "../shell/command_failure.js";
+import { printable } from "../shell/text.js";
 
 interface Options {
   readonly timeoutMs?: number;
@@ -39,4 +44,24 @@ export function credentialRpcs({ address, tokens }: Pick<Daemon, "address" | "to
       }
     },
   };
+}
+
+/**
+ * How a command ends that sends a request with a credential. A refusal of the rules or of a reviewer is said in the daemon's own words.
+ *
+ * @param doing what failed, after "cannot"
+ */
+export function exchangeFailure(
+  error: unknown,
+  doing: string,
+  { address }: Pick<Daemon, "address">,
+): unknown {
+  if (error instanceof StrategyError) {
+    const words = `the credential cannot be put into the request: ${error.message}`;
+    return new CommandFailure(exitCodes.failed, printable(words), error);
+  }
+  if (!(error instanceof NexusError)) return error;
+  const isOwn = isRuleRefusal(error) || error instanceof InvalidArgument;
+  if (isOwn || error.cause === undefined) return new CommandFailure(exitCodes.failed, error.message, error);
+  return callFailure(error.cause, doing, address);
 }

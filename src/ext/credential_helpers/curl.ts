@@ -1,20 +1,20 @@
 import { Command } from "commander";
 import {
   type ApiAnswer,
-  type ApiRequest,
   addAddressFlags,
   addNotes,
   apiBaseUrlOf,
   apiUrl,
-  authorize,
   CommandFailure,
   type Credential,
   checkHeaders,
   collect,
   connectionArgument,
+  credentialRpcs,
   type DaemonFlags,
   type DaemonSession,
   type DataFlags,
+  exchangeFailure,
   parseCredentialName,
   parseMethod,
   printable,
@@ -24,11 +24,13 @@ import {
   type Shell,
   sendToApi,
   usageFailure,
-  wantedNonce,
   withDaemon,
 } from "../../cli/kit.js";
 import { readVersion } from "../../config/config.js";
 import { exitCodes } from "../../core/exit_codes.js";
+import { apiResponse, CredentialedExchange, usableCredential } from "../../domain/use/use.js";
+import { ContractCredentials } from "../../service/service.js";
+import type { ApiRequest } from "../../strategies/strategies.js";
 
 interface CurlFlags extends DaemonFlags, DataFlags {
   readonly request?: string;
@@ -70,7 +72,7 @@ async function curl(shell: Shell, name: string, path: string, flags: CurlFlags):
   let answer: ApiAnswer | undefined;
   await withDaemon(shell, flags, async (session) => {
     const apiBaseUrl = apiBaseUrlOf(await providerOf(session, connection));
-    const own: ApiRequest = {
+    const own: ApiRequest<Uint8Array> = {
       method: method ?? (body === undefined ? "GET" : "POST"),
       url: apiUrl(apiBaseUrl, path),
       headers: { accept: "*/*", "user-agent": `nexusd/${readVersion()}`, ...formType(body), ...headers },
@@ -82,17 +84,31 @@ async function curl(shell: Shell, name: string, path: string, flags: CurlFlags):
   await print(shell, answer, flags);
 }
 
-/** An API that wants a nonce in the proof gets the request once more. */
+/** Like `nexusd token`, it shows the rules no request: whoever may read the token may send it. */
 async function send(
-  own: ApiRequest,
+  own: ApiRequest<Uint8Array>,
   { token, connectionId }: Credential,
-  session: DaemonSession,
+  { daemon, shell }: DaemonSession,
 ): Promise<ApiAnswer> {
-  const first = await sendToApi(await authorize(own, token, session, { connectionId }));
-  const nonce = wantedNonce(first, token);
-  if (nonce === undefined) return first;
-  first.dismiss();
-  return await sendToApi(await authorize(own, token, session, { connectionId }, nonce));
+  const rpcs = credentialRpcs(daemon);
+  const { method, url, body } = own;
+  const exchange = new CredentialedExchange<ApiAnswer>({
+    source: new ContractCredentials(rpcs, { connectionId }, { isShown: false }),
+    asked: () => ({ method, url, headers: {}, body, session: "" }),
+    send: async (_, put) => await sendToApi(await put(own)),
+    responseOf: ({ status, headers }) => apiResponse(status, headers),
+    dismiss: (answer) => answer.dismiss(),
+    onReport: (outcome) => {
+      const { authUrl = "" } = (outcome.kind === "scopes_missing" && outcome.consent) || {};
+      const words = `the API wants permissions that the user has not given: open ${authUrl}`;
+      if (authUrl !== "") shell.stderr.write(`nexusd: ${printable(words)}\n`);
+    },
+  });
+  try {
+    return await exchange.run(usableCredential(token));
+  } catch (error) {
+    throw exchangeFailure(error, "use the credential of this connection", daemon);
+  }
 }
 
 async function print(shell: Shell, answer: ApiAnswer, flags: CurlFlags): Promise<void> {

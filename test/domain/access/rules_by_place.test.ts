@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { showRequest } from "../../../src/cli/credentials/shown_request.js";
 import { TokenService } from "../../../src/gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../../src/model/access/principal.js";
 import type { Connection } from "../../../src/model/connections/connection.js";
+import { shownRequestMessage } from "../../../src/service/messages/shown_request.js";
 import { perSuite } from "../../lifetimes.js";
 import { Engine } from "../engine.js";
 import {
@@ -72,5 +72,7 @@ describe("the calls of the daemon under rules of requests", () => {
 /** As `call_api` and egress show it. */
 function shownOf(name: RequestName) {
   const { method, target, headers, body } = requests[name];
-  return showRequest(method, `https://api.example${target}`, headers, Buffer.from(body));
+  const url = `https://api.example${target}`;
+  const sent = { method, url, headers, body: Buffer.from(body) };
+  return shownRequestMessage({ ...sent, session: "", repeats: false });
 }

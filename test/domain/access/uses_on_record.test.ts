@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { showRequest } from "../../../src/cli/credentials/shown_request.js";
 import { TokenService } from "../../../src/gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../../src/model/access/principal.js";
 import { PermissionDenied } from "../../../src/model/errors.js";
 import { noTracing, type SpanAttributes } from "../../../src/model/tracing.js";
+import { shownRequestMessage } from "../../../src/service/messages/shown_request.js";
 import { perTest } from "../../lifetimes.js";
 import { Engine } from "../engine.js";
 import { agent, callToken, policyOf, proxy } from "./rule_cells.js";
@@ -30,7 +30,8 @@ describe("the use of a credential goes on record", () => {
     principal: Principal,
     session: string | undefined = undefined,
   ) {
-    const request = { ...showRequest("POST", "https://api.example/v1", {}, new Uint8Array()), session };
+    const sent = { method: "POST", url: "https://api.example/v1", headers: {}, body: new Uint8Array() };
+    const request = shownRequestMessage({ ...sent, session: session ?? "", repeats: false });
     const shown = session !== undefined && { request };
     const which = { providerName: "op", userId: "ada", label: "" };
     const names = method === acquireToken ? which : { name: which };

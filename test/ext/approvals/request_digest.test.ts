@@ -1,10 +1,9 @@
 import { createHash } from "node:crypto";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
-import { showRequest } from "../../../src/cli/credentials/shown_request.js";
 import { digestOf } from "../../../src/ext/approvals/approvals.js";
 import { ShownRequestSchema } from "../../../src/gen/nexus/v1/token_pb.js";
-import { shownRequestOf } from "../../../src/service/messages/shown_request.js";
+import { shownRequestMessage, shownRequestOf } from "../../../src/service/messages/shown_request.js";
 import fc from "../../property.js";
 
 /** A request as a program sends it. */
@@ -43,7 +42,10 @@ const ownPort = { https: ":443", http: ":80" } as const;
 /** From the proxy over the wire to the approver. */
 function digest({ method, scheme, host, port, target, headers, body }: Sent): string {
   const url = `${scheme}://${host}${port}${target}`;
-  const shown = showRequest(method, url, Object.fromEntries(headers), Buffer.from(body));
+  const shown = shownRequestMessage({
+    ...{ method, url, headers: Object.fromEntries(headers), body: Buffer.from(body) },
+    ...{ session: "", repeats: false },
+  });
   const message = fromBinary(
     ShownRequestSchema,
     toBinary(ShownRequestSchema, create(ShownRequestSchema, shown)),

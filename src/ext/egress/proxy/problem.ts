@@ -2,11 +2,10 @@ import { ServerResponse, STATUS_CODES } from "node:http";
 import { constants, type Http2ServerResponse } from "node:http2";
 import {
   Aborted,
-  FailedPrecondition,
   formatDuration,
   InvalidArgument,
+  isRuleRefusal,
   NexusError,
-  PermissionDenied,
   Unavailable,
 } from "../../../model/model.js";
 import { StrategyError } from "../../../strategies/strategies.js";
@@ -64,9 +63,7 @@ export function problemOf(error: unknown, providerName: string): Problem | undef
   }
   if (!(error instanceof NexusError)) return undefined;
   if (error instanceof InvalidArgument) return new Problem(400, "unclear-request", error.message);
-  const isOfRules = error instanceof FailedPrecondition && error.reason === "USE_EGRESS";
-  if (isOfRules || error instanceof PermissionDenied)
-    return new Problem(403, "denied-by-rule", error.message);
+  if (isRuleRefusal(error)) return new Problem(403, "denied-by-rule", error.message);
   const isAway = error instanceof Unavailable || error instanceof Aborted;
   const { retryAfterMs = undefined } = error instanceof Unavailable ? error : {};
   const next = retryAfterMs === undefined ? "" : `: try again in ${formatDuration(retryAfterMs)}`;

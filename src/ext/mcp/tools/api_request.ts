@@ -1,5 +1,4 @@
 import {
-  type ApiRequest,
   apiBaseUrlOf,
   apiUrl,
   checkHeaders,
@@ -10,6 +9,7 @@ import {
 import { readVersion } from "../../../config/config.js";
 import type { Provider } from "../../../gen/nexus/v1/provider_pb.js";
 import { climbs, decodingsOf, overriddenBy, readingsOf, withHyphens } from "../../../model/access/access.js";
+import type { ApiRequest } from "../../../strategies/strategies.js";
 import { type McpPolicy, refuseHost, refuseMethod, refuseWriting } from "./mcp_policy.js";
 
 /** What a model says of a request. */
@@ -20,6 +20,11 @@ export interface RequestArguments {
   readonly headers: Readonly<Record<string, string>>;
   readonly json?: unknown;
   readonly body?: string | undefined;
+}
+
+/** The request without the credential. */
+export interface ModelRequest extends ApiRequest<Uint8Array> {
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 /** More are no request of an API, and servers refuse them. */
@@ -35,7 +40,7 @@ const maxBodyBytes = 1024 * 1024;
 const reserved = /^(authorization|dpop|cookie|accept-encoding|range|if-range|forwarded|x-forwarded-.*)$/;
 
 /** The request without the credential, checked. @throws CommandFailure for what the policy or the profile does not allow */
-export function apiRequestOf(given: RequestArguments, provider: Provider, policy: McpPolicy): ApiRequest {
+export function apiRequestOf(given: RequestArguments, provider: Provider, policy: McpPolicy): ModelRequest {
   const method = parseMethod(given.method, "method");
   refuseMethod(policy, method);
   const url = urlBelow(apiBaseUrlOf(provider), given.path, given.query);

@@ -1,27 +1,21 @@
 import {
   type ApiAnswer,
-  type ApiRequest,
-  answerTimeoutMs,
-  authorize,
-  CommandFailure,
+  credentialRpcs,
   type DaemonSession,
+  exchangeFailure,
   findProvider,
-  refusalOf,
-  refusalText,
-  type ShownRequestInit,
   sendToApi,
-  showRequest,
   usageFailure,
-  wantedNonce,
 } from "../../../cli/kit.js";
-import type { Token } from "../../../gen/nexus/v1/token_pb.js";
+import { type AskedRequest, CredentialedExchange, type UsableCredential } from "../../../domain/use/use.js";
 import { isReadingList } from "../../../model/access/access.js";
+import { ContractCredentials, shownRequestMessage } from "../../../service/service.js";
 import { readAnswer } from "./api_answer.js";
-import { apiRequestOf } from "./api_request.js";
+import { apiRequestOf, type ModelRequest } from "./api_request.js";
 import type { Era } from "./elicitation.js";
 import type { HeldCalls } from "./held_calls.js";
 import { Redaction, secretsOf } from "./redaction.js";
-import { isRejection, reportRejection } from "./rejection.js";
+import { noteOf, responseOf } from "./rejection.js";
 import { type InputRequiredResult, type McpServer, type ServerContext, z } from "./sdk.js";
 import {
   type Account,
@@ -91,22 +85,30 @@ interface ApiCall {
   /** Of the client; empty where it has none. */
   readonly sessionId: string;
   readonly account: Account;
-  readonly request: ApiRequest;
+  readonly request: ModelRequest;
 }
 
 async function call(deps: ApiToolDeps, apiCall: ApiCall): Promise<ToolAnswer> {
-  const request = shownOf(apiCall);
-  const read = (signal: AbortSignal) => readToken(apiCall, request, signal);
-  const token = await deps.held.token({ ...apiCall, request, read });
-  if (isQuestion(token)) return token;
+  const { context, session, account } = apiCall;
+  const secrets: string[] = [];
+  const notes: string[] = [];
+  const exchange = (asking: AbortSignal, sending = asking) =>
+    exchangeOf(apiCall, { asking, sending, secrets, notes });
+  const taken = await deps.held.token({
+    ...apiCall,
+    request: shownRequestMessage({ ...askedOf(apiCall), repeats: false }),
+    read: (signal) => ending(session, account, () => exchange(signal).credential()),
+  });
+  if (isQuestion(taken)) return taken;
   const timeout = new AbortController();
   const timer = deps.clock.setTimer(apiTimeoutMs, () => timeout.abort());
-  const signal = AbortSignal.any([timeout.signal, apiCall.context.mcpReq.signal]);
+  const { signal } = context.mcpReq;
+  const sending = AbortSignal.any([timeout.signal, signal]);
   try {
-    const { answer, secrets, note: refusal } = await sendWithRetry(apiCall, token, signal);
+    const answer = await ending(session, account, () => exchange(signal, sending).run(taken));
     const { head, body, note } = await readAnswer(answer, new Redaction(secrets), deps.policy.maxAnswerBytes);
-    const notes = [note, refusal && `[${refusal}]`].filter((one) => one !== undefined);
-    return textResult(head, ...(body === "" ? [] : [body]), ...notes);
+    const said = [...(note === undefined ? [] : [note]), ...notes.map((one) => `[${one}]`)];
+    return textResult(head, ...(body === "" ? [] : [body]), ...said);
   } catch (error) {
     if (timeout.signal.aborted)
       throw usageFailure(`the API did not answer within ${apiTimeoutMs / 1000} seconds`);
@@ -116,97 +118,66 @@ async function call(deps: ApiToolDeps, apiCall: ApiCall): Promise<ToolAnswer> {
   }
 }
 
-interface Sent {
-  readonly answer: ApiAnswer;
-  /** What must not be shown of it. */
-  readonly secrets: readonly string[];
+interface Sending {
+  /** Of what asks for the credential; a rule may have a person asked first. */
+  readonly asking: AbortSignal;
+  readonly sending: AbortSignal;
+  /** What must not be shown of the answer. */
+  readonly secrets: string[];
   /** Why the credential was refused for good. */
-  readonly note?: string;
+  readonly notes: string[];
 }
 
-/** A refused credential is reported; with the next one the request is sent once more, and never a third time. */
-async function sendWithRetry(apiCall: ApiCall, token: Token, signal: AbortSignal): Promise<Sent> {
-  const { session, account, context } = apiCall;
-  const first = await sendProved(apiCall, token, signal);
-  if (!isRejection(first.answer)) return first;
-  const rejection = await reportRejection(
-    session,
-    account,
-    token,
-    first.answer,
-    new Redaction(first.secrets),
-  );
-  if (rejection.kind === "note") return { ...first, note: rejection.note };
-  first.answer.dismiss();
-  await context.mcpReq.log(
-    "notice",
-    `${account.providerName} refused the token; calling again with the next one`,
-  );
-  const again = { ...shownOf(apiCall), repeats: true };
-  const next = await readToken(apiCall, again, context.mcpReq.signal);
-  const second = await sendProved(apiCall, next, signal);
-  return { ...second, secrets: [...first.secrets, ...second.secrets] };
-}
-
-function isQuestion(answer: Token | InputRequiredResult): answer is InputRequiredResult {
-  return !("$typeName" in answer);
-}
-
-function shownOf({ request, sessionId }: ApiCall): ShownRequestInit {
-  const { method, url, headers, body = new Uint8Array() } = request;
-  const fields = Symbol.iterator in headers ? headers : Object.entries(headers);
-  return { ...showRequest(method, url, Object.fromEntries(fields), body), session: sessionId };
-}
-
-/** A rule may have a person asked first. */
-async function readToken(
-  { session, account, context }: ApiCall,
-  request: ShownRequestInit,
-  signal: AbortSignal,
-): Promise<Token> {
+function exchangeOf(
+  apiCall: ApiCall,
+  { asking, sending, secrets, notes }: Sending,
+): CredentialedExchange<ApiAnswer> {
+  const { request, session, account, context } = apiCall;
   const { traceparent } = context.mcpReq._meta ?? {};
-  const headers = isTraceparent(traceparent) ? { traceparent } : {};
-  const { token } = await onConnection(account, () =>
-    session
-      .call(
-        `read the token of ${account.providerName}`,
-        session.daemon.tokens.getToken,
-        { name: account, request },
-        { timeoutMs: answerTimeoutMs, signal, headers },
-      )
-      .catch(inItsOwnWords),
-  );
-  if (!token) throw new Error("the daemon answered without a token");
-  return token;
+  const trace = isTraceparent(traceparent) ? { traceparent } : {};
+  return new CredentialedExchange<ApiAnswer>({
+    source: new ContractCredentials(credentialRpcs(session.daemon), { name: account }, trace),
+    asked: () => askedOf(apiCall),
+    signal: () => asking,
+    send: async (credential, put) => {
+      const authorized = await put(request);
+      secrets.push(...secretsOf(request, authorized, credential));
+      return await sendToApi(authorized, { signal: sending });
+    },
+    responseOf: (answer) => responseOf(answer, new Redaction(secrets)),
+    dismiss: (answer) => answer.dismiss(),
+    onReport: (outcome) => {
+      const note = noteOf(outcome, account);
+      if (note !== undefined) notes.push(note);
+      else void logRetry(apiCall);
+    },
+  });
 }
 
-/** A refusal of the rules or of a reviewer, as the daemon says it. */
-function inItsOwnWords(error: unknown): never {
-  if (!(error instanceof CommandFailure) || refusalOf(error) === undefined) throw error;
-  throw new CommandFailure(error.exitCode, refusalText(error), error.cause);
+async function logRetry({ context, account }: ApiCall): Promise<void> {
+  const words = `${account.providerName} refused the token; calling again with the next one`;
+  await context.mcpReq.log("notice", words).catch(() => undefined);
+}
+
+/** @throws CommandFailure, with which a call of the tool ends */
+async function ending<T>({ daemon }: DaemonSession, account: Account, work: () => Promise<T>): Promise<T> {
+  try {
+    return await onConnection(account, work);
+  } catch (error) {
+    throw exchangeFailure(error, `read the token of ${account.providerName}`, daemon);
+  }
+}
+
+function isQuestion(taken: UsableCredential | InputRequiredResult): taken is InputRequiredResult {
+  return !("credentials" in taken);
+}
+
+function askedOf({ request, sessionId }: ApiCall): Omit<AskedRequest, "repeats"> {
+  const { method, url, headers, body = new Uint8Array() } = request;
+  return { method, url, headers, body, session: sessionId };
 }
 
 /** MCP has the trace of a client in the metadata of a request. */
 function isTraceparent(value: unknown): value is string {
   return typeof value === "string" && /^[0-9a-f-]{55}$/.test(value);
-}
-
-/** An API that wants a nonce in the proof gets the request once more. */
-async function sendProved(apiCall: ApiCall, token: Token, signal: AbortSignal): Promise<Sent> {
-  const first = await send(apiCall, token, signal);
-  const nonce = wantedNonce(first.answer, token);
-  if (nonce === undefined) return first;
-  first.answer.dismiss();
-  const second = await send(apiCall, token, signal, nonce);
-  return { ...second, secrets: [...first.secrets, ...second.secrets] };
-}
-
-async function send(
-  { request, session, account: name }: ApiCall,
-  token: Token,
-  signal: AbortSignal,
-  nonce?: string,
-): Promise<Sent> {
-  const authorized = await authorize(request, token, session, { name }, nonce);
-  return { answer: await sendToApi(authorized, { signal }), secrets: secretsOf(request, authorized, token) };
 }

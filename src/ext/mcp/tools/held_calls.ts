@@ -1,8 +1,9 @@
 import { createHash, randomBytes } from "node:crypto";
-import { CommandFailure, type DaemonSession, type ShownRequestInit, usageFailure } from "../../../cli/kit.js";
+import { CommandFailure, type DaemonSession, usageFailure } from "../../../cli/kit.js";
+import type { UsableCredential } from "../../../domain/use/use.js";
 import { ApprovalService } from "../../../gen/nexus/v1/approval_pb.js";
-import type { Token } from "../../../gen/nexus/v1/token_pb.js";
 import { type Clock, delay } from "../../../runtime/runtime.js";
+import type { ShownRequestInit } from "../../../service/service.js";
 import { progressIntervalMs, tellProgress } from "./consent_wait.js";
 import { canShowLinks, type Era, keepSession, tellComplete } from "./elicitation.js";
 import {
@@ -32,13 +33,13 @@ export interface TokenCall {
   readonly request: ShownRequestInit;
   readonly era: Era;
   /** @param signal aborts when nobody waits any more */
-  readonly read: (signal: AbortSignal) => Promise<Token>;
+  readonly read: (signal: AbortSignal) => Promise<UsableCredential>;
 }
 
 interface Held {
   /** Of the caller and its request: the yes counts for no other. */
   readonly digest: string;
-  readonly token: Promise<Token>;
+  readonly token: Promise<UsableCredential>;
   readonly left: AbortController;
 }
 
@@ -52,7 +53,7 @@ export class HeldCalls {
   constructor(private readonly clock: Clock) {}
 
   /** @throws CommandFailure after a no */
-  async token(call: TokenCall): Promise<Token | InputRequiredResult> {
+  async token(call: TokenCall): Promise<UsableCredential | InputRequiredResult> {
     const { signal } = call.context.mcpReq;
     const id = call.context.mcpReq.requestState<string>();
     const held = id === undefined ? undefined : this.#taken(id, call);
@@ -87,7 +88,10 @@ export class HeldCalls {
   }
 
   /** The page at which it is answered; undefined when that is not needed any more, and where there is none. */
-  async #pageOf(token: Promise<Token>, { session, request }: TokenCall): Promise<string | undefined> {
+  async #pageOf(
+    token: Promise<UsableCredential>,
+    { session, request }: TokenCall,
+  ): Promise<string | undefined> {
     const settled = new AbortController();
     const settle = (): void => settled.abort();
     token.then(settle, settle);
@@ -123,7 +127,7 @@ export class HeldCalls {
     });
   }
 
-  async #withProgress(token: Promise<Token>, context: ServerContext): Promise<Token> {
+  async #withProgress(token: Promise<UsableCredential>, context: ServerContext): Promise<UsableCredential> {
     const settled = new AbortController();
     const settle = (): void => settled.abort();
     token.then(settle, settle);

@@ -1,6 +1,6 @@
-import type { ApiRequest } from "../../../cli/kit.js";
-import type { Token } from "../../../gen/nexus/v1/token_pb.js";
+import type { UsableCredential } from "../../../domain/use/use.js";
 import type { AuthorizedRequest } from "../../../strategies/strategies.js";
+import type { ModelRequest } from "./api_request.js";
 import { fold, Readings } from "./readings.js";
 
 /** Shorter ones stand in every text by chance. */
@@ -87,23 +87,21 @@ function join(places: Place[], next: Place): void {
  * What of a request is secret: the credential, and what the strategy made of it. A user name beside a password, and the id of an AWS key,
  * are none: they stand in answers for good reasons.
  */
-export function secretsOf(own: ApiRequest, sent: AuthorizedRequest<Uint8Array>, token: Token): string[] {
-  const { strategy, credentials } = token;
+export function secretsOf(
+  own: ModelRequest,
+  sent: AuthorizedRequest<Uint8Array>,
+  { strategy, credentials }: UsableCredential,
+): string[] {
   const open = new Set<string>();
-  const kind = strategy?.kind;
-  if (kind?.case === "awsSigv4") open.add("access_key");
-  if (kind?.case === "basicAuth" && (credentials[kind.value.passwordField] ?? "") !== "")
-    open.add(kind.value.usernameField);
-  const before = new Set(Object.values(Object.fromEntries(entriesOf(own.headers))));
+  if (strategy.kind === "aws_sigv4") open.add("access_key");
+  if (strategy.kind === "basic_auth" && (credentials[strategy.passwordField] ?? "") !== "")
+    open.add(strategy.usernameField);
+  const before = new Set(Object.values(own.headers));
   const added = Object.values(sent.headers).filter((value) => !before.has(value));
   return [
     ...Object.entries(credentials).flatMap(([name, value]) => (open.has(name) ? [] : [value])),
     ...added.flatMap((value) => [value, value.replace(/^\S+ /, "")]),
   ];
-}
-
-function entriesOf(headers: ApiRequest["headers"]): Iterable<readonly [string, string]> {
-  return Symbol.iterator in headers ? headers : Object.entries(headers);
 }
 
 /** What escapes can write is read by `Readings`: these are the others. */

@@ -1,47 +1,34 @@
-import { type ApiAnswer, CommandFailure, type DaemonSession, printable } from "../../../cli/kit.js";
-import { type ConsentRequired, RejectionOutcome, type Token } from "../../../gen/nexus/v1/token_pb.js";
-import { refusesCredential } from "../../../model/credentials/credentials.js";
+import { type ApiAnswer, printable } from "../../../cli/kit.js";
+import {
+  type ApiResponse,
+  apiResponse,
+  type NeededConsent,
+  type ReportOutcome,
+} from "../../../domain/use/use.js";
 import type { Redaction } from "./redaction.js";
 import type { Account } from "./tool.js";
 
-/** What the daemon made of the refusal: another token is there, or what the model has to know. */
-export type Rejection = { readonly kind: "retry" } | { readonly kind: "note"; readonly note: string };
-
 const maxChallengeBytes = 8192;
 
-export function isRejection(answer: ApiAnswer): boolean {
-  return refusesCredential(answer.status, challengeOf(answer.headers));
+/** What the daemon hears of a refusal. @param redaction of what it may repeat of it */
+export function responseOf({ status, headers }: ApiAnswer, redaction: Redaction): ApiResponse {
+  const challenge = redaction.apply(challengeOf(headers));
+  return apiResponse(status, { "www-authenticate": challenge, "dpop-nonce": headers["dpop-nonce"] });
 }
 
-/** Reports it to the daemon, which refreshes once or asks the person for scopes. @param redaction of what the daemon may repeat of it */
-export async function reportRejection(
-  { daemon, call }: DaemonSession,
-  account: Account,
-  { revision }: Token,
-  { status, headers }: ApiAnswer,
-  redaction: Redaction,
-): Promise<Rejection> {
-  const wwwAuthenticate = redaction.apply(challengeOf(headers));
-  try {
-    const { outcome, missingScopes, consent } = await call(
-      `report the refused token of ${account.providerName}`,
-      daemon.tokens.reportRejectedToken,
-      { name: account, revision, status, wwwAuthenticate },
-    );
-    if (outcome !== RejectionOutcome.SCOPES_MISSING) return { kind: "retry" };
-    return { kind: "note", note: scopesNote(account, missingScopes, consent) };
-  } catch (error) {
-    if (!(error instanceof CommandFailure)) throw error;
-    const [why = ""] = error.message.split("\n");
-    return { kind: "note", note: `the API refuses the credential, and there is no other: ${printable(why)}` };
-  }
+/** Why there is no other credential, for the model; undefined where there is one. */
+export function noteOf(outcome: ReportOutcome, account: Account): string | undefined {
+  if (outcome.kind === "scopes_missing") return scopesNote(account, outcome.missingScopes, outcome.consent);
+  if (outcome.kind !== "rejected") return undefined;
+  const [why = ""] = outcome.error.message.split("\n");
+  return `the API refuses the credential, and there is no other: ${printable(why)}`;
 }
 
 /** `connect` asks for scopes by their names: for one that the token has, or none, there is only the link. */
 function scopesNote(
   { providerName, label }: Account,
   scopes: readonly string[],
-  consent: ConsentRequired | undefined,
+  consent: NeededConsent | undefined,
 ): string {
   const wanted = "the API wants permissions that the user has not given";
   if (scopes.length > 0) {

@@ -3,6 +3,7 @@ import { CommandFailure, type DaemonSession, printable, usageFailure } from "../
 import { exitCodes } from "../../../core/exit_codes.js";
 import type { Restriction } from "../../../gen/nexus/v1/access_pb.js";
 import { CompiledRestriction, type RestrictionLists, restrictionFrom } from "../../../model/access/access.js";
+import { NotFound } from "../../../model/model.js";
 import type { Clock } from "../../../runtime/runtime.js";
 import { type ActingUser, type McpPolicy, refuseProvider } from "./mcp_policy.js";
 import { type CallToolResult, type InputRequiredResult, type ServerContext, z } from "./sdk.js";
@@ -134,7 +135,8 @@ async function whereNotFound<Answer>(work: () => Promise<Answer>, failure: Comma
     return await work();
   } catch (error) {
     const cause = error instanceof CommandFailure ? error.cause : undefined;
-    throw cause instanceof ConnectError && cause.code === Code.NotFound ? failure : error;
+    const isMissing = cause instanceof ConnectError && cause.code === Code.NotFound;
+    throw isMissing || error instanceof NotFound ? failure : error;
   }
 }
 

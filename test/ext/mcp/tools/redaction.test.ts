@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
-import { authorize } from "../../../../src/cli/credentials/authorized_request.js";
+import { putCredential, usableCredential } from "../../../../src/domain/use/use.js";
 import { Redaction, secretsOf } from "../../../../src/ext/mcp/tools/redaction.js";
 import { TokenSchema } from "../../../../src/gen/nexus/v1/token_pb.js";
 import fc from "../../../property.js";
@@ -76,12 +76,10 @@ describe("Redaction", () => {
 });
 
 describe("secretsOf", () => {
-  /** A token that is not bound needs no proof. */
-  const noDaemon = undefined as never;
   const of = async (kind: object, credentials: Record<string, string>) => {
-    const token = create(TokenSchema, { strategy: { kind } as never, credentials });
+    const token = usableCredential(create(TokenSchema, { strategy: { kind } as never, credentials }));
     const own = { method: "GET", url: "https://api.example/x", headers: { accept: "text/plain" } };
-    return secretsOf(own, await authorize(own, token, noDaemon, { connectionId: "" }), token);
+    return secretsOf(own, await putCredential(own, token, async () => undefined), token);
   };
 
   it("has the value, and the header that carries it", async () => {
