@@ -12,10 +12,9 @@ import { InvalidArgument, NotFound } from "../../model/errors.js";
 import { newId, newState, newToken } from "../../model/ids.js";
 import { defaultLimits, type Limits } from "../../model/limits.js";
 import type { ProviderKey, ProviderProfile } from "../../model/providers/provider_profile.js";
-import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { newCodeVerifier } from "../../oauth/pkce.js";
 import type { Clock } from "../../runtime/clock.js";
-import type { DeviceConsent } from "../../store/records/secret_codec.js";
+import type { AuthorizationSecret, DeviceConsent } from "../../store/records/secret_codec.js";
 import type { Store } from "../../store/store.js";
 import { changeConnection, consentRequested } from "../connections/state/connection_change.js";
 import {
@@ -30,6 +29,7 @@ import { connectionKey } from "../token_endpoint/dpop_keys.js";
 import { type IssuerMetadata, refuseWithoutAuthorization } from "../token_endpoint/issuer_metadata.js";
 import { type DeviceRequests, refuseForDevice, shownOf } from "./device.js";
 import type { PendingConsents } from "./pending_consents.js";
+import type { Way } from "./ways.js";
 
 /** A request for consent. */
 export interface ConnectionRequest {
@@ -72,25 +72,31 @@ export interface RequestedConnection extends PendingLink {
   readonly redirectUri: string | undefined;
 }
 
-/** What a request comes to, before it is stored. */
-interface Requested {
+/** The ways that begin with a request: a confirmation follows one of them. */
+type RequestedWay = Exclude<Way, "confirmation">;
+
+/** What a request asks for, and of whom. */
+interface Asked {
   readonly profile: ProviderProfile;
+  /** Undefined for a new connection. */
   readonly existing: Connection | undefined;
+  readonly scopes: readonly string[];
+}
+
+/** A request as it is stored. */
+interface Requested extends Omit<Asked, "scopes"> {
   readonly request: ConnectionRequest;
   readonly principal: Principal;
   readonly stateHash: string;
-  readonly nowMs: number;
-  readonly asked: Pick<
-    PendingAuthorization,
-    | "connectionId"
-    | "providerId"
-    | "expiresAtMs"
-    | "scopes"
-    | "returnUrl"
-    | "requireConfirmation"
-    | "deviceIntervalMs"
-    | "sealed"
-  >;
+  readonly pending: PendingAuthorization;
+}
+
+/** What the way of a request needs before it can be stored. */
+interface Prepared {
+  readonly secret: Omit<AuthorizationSecret, "state">;
+  readonly lifetimeMs: number;
+  /** Between two polls of a device authorization. */
+  readonly deviceIntervalMs?: number;
 }
 
 /** Requests for a person's consent, for the first time or again. */
@@ -115,57 +121,83 @@ export class ConnectionRequests {
 
   /** @throws InvalidArgument, NotFound, FailedPrecondition, ResourceExhausted, Unavailable */
   async request(request: ConnectionRequest, principal: Principal): Promise<RequestedConnection> {
-    const existing = request.connectionId === undefined ? undefined : this.#get(request.connectionId);
+    const { vault, devices, publicUrl, clock } = this.deps;
+    const { existing, profile } = await this.#target(request);
+    const scopes = scopesFor(profile, request);
+    const returning = this.#returning(request);
+    const way = wayOf(profile, request);
+    if (way === "device") refuseForDevice(profile, request, returning.requireConfirmation);
+    const prepared = await this.#prepare(way, { profile, existing, scopes });
+
+    const expiresAtMs = clock.nowMs() + prepared.lifetimeMs;
+    const state = newState(expiresAtMs);
+    const stateHash = hashState(state);
+    const place = { connectionId: existing?.id ?? newId(), providerId: profile.id, expiresAtMs };
+    const redirectUri = `${publicUrl}${profile.redirectPath}`;
+    const pending: PendingAuthorization = {
+      ...place,
+      ...returning,
+      scopes,
+      redirectUri,
+      sealed: vault.sealAuthorization(stateHash, place, { ...prepared.secret, state }),
+      providerVersion: profile.version,
+      requestedBy: principal.name,
+      requestedFor: principal.onBehalfOf?.name ?? "",
+      held: false,
+      failedConfirmations: 0,
+      isStepUp: request.isStepUp ?? false,
+      deviceIntervalMs: prepared.deviceIntervalMs,
+    };
+    await this.#put({ request, principal, profile, existing, stateHash, pending });
+    const { device } = prepared.secret;
+    if (device) devices.watch(stateHash);
+    return {
+      ...place,
+      scopes,
+      authUrl: device ? "" : this.#authUrl(state),
+      state: device ? "" : state,
+      redirectUri: way === "code" ? redirectUri : undefined,
+      device: device && shownOf(device),
+    };
+  }
+
+  /** The connection that is asked for again, if any, and the profile. */
+  async #target(request: ConnectionRequest): Promise<Omit<Asked, "scopes">> {
+    const { store, mcp } = this.deps;
+    const { connectionId } = request;
+    const existing = connectionId === undefined ? undefined : store.getConnection(connectionId);
+    if (connectionId !== undefined && !existing) throw new NotFound("connection");
     if (existing) refuseRevoked(existing);
-    const named = existing
-      ? profileOf(this.deps.store, existing, request)
-      : profileNamed(this.deps.store, request);
-    const profile = (await this.deps.mcp?.followed(named, "consent_requested")) ?? named;
+    const named = existing ? profileOf(store, existing, request) : profileNamed(store, request);
+    const profile = (await mcp?.followed(named, "consent_requested")) ?? named;
     if (!existing && request.userId === "") {
       throw new InvalidArgument([{ field: "user_id", description: "is required for a new connection" }]);
     }
-    const isStatic = profile.authType !== "oauth2";
-    const scopes = scopesFor(profile, request);
-    const { returnUrl, requireConfirmation } = this.#returning(request);
-    // Without its discovery document no consent can begin: better reported here than on a person's page.
-    const expectsId = expectsIdToken(profile, scopes);
-    const isDevice = request.device === true;
-    if (isDevice) refuseForDevice(profile, request, requireConfirmation);
-    const server = isStatic ? undefined : await this.deps.servers.resolve(profile, expectsId);
-    if (server && !isDevice) refuseWithoutAuthorization(server);
-    const codeVerifier = newCodeVerifier();
-    const dpopKey = server && this.#dpopKey(profile, server, existing);
-    const asked = { server, profile, scopes, codeVerifier };
-    const device = isDevice ? await this.deps.devices.authorize(asked) : undefined;
+    return { existing, profile };
+  }
 
-    const nowMs = this.deps.clock.nowMs();
-    const expiresAtMs = nowMs + (device?.expiresInMs ?? authorizationLifetimeMs);
-    const state = newState(expiresAtMs);
-    const stateHash = hashState(state);
-    const connectionId = existing?.id ?? newId();
-    const place = { connectionId, providerId: profile.id, expiresAtMs };
-    const sealed = this.deps.vault.sealAuthorization(stateHash, place, {
-      codeVerifier,
+  async #prepare(way: RequestedWay, { profile, existing, scopes }: Asked): Promise<Prepared> {
+    const codeVerifier = newCodeVerifier();
+    const secret = { codeVerifier, nonce: undefined, browserBinding: newToken() };
+    if (way === "form") return { secret, lifetimeMs: authorizationLifetimeMs };
+    const { servers, devices, store, vault } = this.deps;
+    const expectsId = expectsIdToken(profile, scopes);
+    // Without its discovery document no consent can begin: better reported here than on a person's page.
+    const server = await servers.resolve(profile, expectsId);
+    if (way === "code") refuseWithoutAuthorization(server);
+    const stored = existing && store.getCredential(existing.id);
+    const ofServer = {
+      ...secret,
       nonce: expectsId ? newToken() : undefined,
-      browserBinding: newToken(),
-      state,
-      ...(device && { device: device.secret }),
-      dpopKey,
-    });
-    const stored = { ...place, scopes, returnUrl, requireConfirmation, sealed };
-    const deviceIntervalMs = device?.intervalMs;
-    await this.#put({
-      ...{ profile, existing, request, principal, stateHash, nowMs },
-      asked: { ...stored, deviceIntervalMs },
-    });
-    const answered = { scopes, providerId: profile.id, connectionId, expiresAtMs };
-    if (device) {
-      this.deps.devices.watch(stateHash);
-      return { ...answered, authUrl: "", state: "", redirectUri: undefined, device: shownOf(device.secret) };
-    }
-    const authUrl = this.#authUrl(state);
-    const redirectUri = isStatic ? undefined : `${this.deps.publicUrl}${profile.redirectPath}`;
-    return { ...answered, authUrl, state, redirectUri };
+      dpopKey: connectionKey(profile, server, existing, stored, vault),
+    };
+    if (way === "code") return { secret: ofServer, lifetimeMs: authorizationLifetimeMs };
+    const device = await devices.authorize({ server, profile, scopes, codeVerifier });
+    return {
+      secret: { ...ofServer, device: device.secret },
+      lifetimeMs: device.expiresInMs,
+      deviceIntervalMs: device.intervalMs,
+    };
   }
 
   /** The pending request of a connection, for as long as a person can open its link. */
@@ -203,62 +235,38 @@ export class ConnectionRequests {
     checkReturnUrl(returnUrl, this.deps.allowedReturnOrigins);
   }
 
-  #dpopKey(profile: ProviderProfile, server: AuthorizationServer, existing: Connection | undefined) {
-    const stored = existing && this.deps.store.getCredential(existing.id);
-    return connectionKey(profile, server, existing, stored, this.deps.vault);
-  }
-
   #authUrl(state: string): string {
     return `${this.deps.publicUrl}/auth/start?state=${state}`;
   }
 
   /** One commit: the pending authorization, the connection that waits for it, and the audit event. */
-  async #put({ profile, existing, request, principal, stateHash, nowMs, asked }: Requested): Promise<void> {
+  async #put(requested: Requested): Promise<void> {
+    const { request, principal, profile, existing, stateHash, pending } = requested;
     const { userId, label = "" } = request;
-    const { limits = defaultLimits } = this.deps;
-    await this.deps.store.commit((tx) => {
-      const current = tx.getProvider(profile.id);
-      if (current?.version !== profile.version) throw new NotFound("provider");
+    const { store, clock, limits = defaultLimits } = this.deps;
+    const { connectionId, providerId, requireConfirmation, scopes, expiresAtMs } = pending;
+    await store.commit((tx) => {
+      if (tx.getProvider(providerId)?.version !== profile.version) throw new NotFound("provider");
+      const nowMs = clock.nowMs();
       const before = existing
-        ? tx.getConnection(existing.id)
-        : newConnection(asked.connectionId, { userId, label }, profile, nowMs);
+        ? tx.getConnection(connectionId)
+        : newConnection(connectionId, { userId, label }, profile, nowMs);
       if (!before) throw new NotFound("connection");
       refuseRevoked(before);
-      this.deps.pending.replace(tx, before, profile, asked.requireConfirmation, principal);
+      this.deps.pending.replace(tx, before, profile, requireConfirmation, principal);
       if (!existing) {
         refuseMoreConnections(tx, userId, limits);
-        refuseTakenLabel(tx, { providerId: profile.id, userId, label });
+        refuseTakenLabel(tx, { providerId, userId, label });
       }
       refuseMoreAuthorizations(tx, principal, limits);
-      tx.putAuthorization(stateHash, {
-        ...asked,
-        providerVersion: profile.version,
-        redirectUri: `${this.deps.publicUrl}${current.redirectPath}`,
-        requestedBy: principal.name,
-        requestedFor: principal.onBehalfOf?.name ?? "",
-        held: false,
-        failedConfirmations: 0,
-        isStepUp: request.isStepUp ?? false,
-      });
-      const { scopes, expiresAtMs } = asked;
+      tx.putAuthorization(stateHash, pending);
       const consent = { scopes, stateHash, expiresAtMs, providerName: profile.name };
-      const change = consentRequested(before, consent);
       const { stepUp = before.stepUp } = request;
-      tx.putConnection(changeConnection(before, { ...change, stepUp }, nowMs));
-      tx.appendAudit({
-        timeMs: nowMs,
-        type: "connection.requested",
-        ...by(principal),
-        connectionId: asked.connectionId,
-        providerId: profile.id,
-      });
+      const change = { ...consentRequested(before, consent), stepUp };
+      tx.putConnection(changeConnection(before, change, nowMs));
+      const event = { timeMs: nowMs, ...by(principal), connectionId, providerId };
+      tx.appendAudit({ ...event, type: "connection.requested" });
     });
-  }
-
-  #get(connectionId: string): Connection {
-    const connection = this.deps.store.getConnection(connectionId);
-    if (!connection) throw new NotFound("connection");
-    return connection;
   }
 
   #returning(request: ConnectionRequest): { returnUrl: string | undefined; requireConfirmation: boolean } {
@@ -277,6 +285,11 @@ export class ConnectionRequests {
     const description = `is required when ${why}: the completion code comes back to it`;
     throw new InvalidArgument([{ field: "return_url", description }]);
   }
+}
+
+function wayOf({ authType }: ProviderProfile, { device }: ConnectionRequest): RequestedWay {
+  if (device === true) return "device";
+  return authType === "oauth2" ? "code" : "form";
 }
 
 /**
