@@ -1,7 +1,7 @@
 import type { Config, ExtensionSettings } from "../config/config.js";
 import type { AuthenticateOptions } from "../domain/access/authenticate.js";
 import type { AskApprovers } from "../domain/access/request_rules.js";
-import type { FollowOutcome } from "../domain/consent/consent_outcomes.js";
+import type { FollowOutcome } from "../domain/consent/consent.js";
 import type { OpenMcpLookup } from "../domain/providers/mcp_lookup.js";
 import type { GrantTypeRow } from "../domain/token_endpoint/grant_type.js";
 import type { OpenDownscoping } from "../domain/tokens/downscoping.js";

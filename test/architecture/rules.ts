@@ -197,7 +197,7 @@ export const doors: Readonly<Record<string, string>> = {
   document: "document",
   "domain/access": "access_control connection_names presented_credentials request_rules",
   "domain/connections/state": "quotas",
-  "domain/consent": "consent_outcomes consent_request",
+  "domain/consent": "consent",
   "domain/credentials": "associated_data credential_reader credential_vault parts",
   "domain/operations": "key_check key_ring restored_records sealed_records",
   "domain/providers": "mcp_lookup mcp_server_names provider_registry",

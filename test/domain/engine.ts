@@ -1,4 +1,4 @@
-import type { ConnectionRequest } from "../../src/domain/consent/consent_request.js";
+import type { ConnectionRequest } from "../../src/domain/consent/consent.js";
 import { RefreshHistory } from "../../src/domain/operations/refresh_history.js";
 import type { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";
 import type { RefreshOutcome } from "../../src/domain/refresh/refresh_outcome.js";

@@ -7,9 +7,12 @@ import { Connections } from "../../src/domain/connections/connections.js";
 import { ImportRecovery } from "../../src/domain/connections/import_recovery.js";
 import { UnattendedConnector } from "../../src/domain/connections/unattended_connector.js";
 import type { CodeConsent } from "../../src/domain/consent/code.js";
-import type { ConsentConfirmation } from "../../src/domain/consent/confirmation.js";
-import { type Consents, openConsents } from "../../src/domain/consent/consent.js";
-import type { ConnectionRequests } from "../../src/domain/consent/consent_request.js";
+import {
+  type ConnectionRequests,
+  type ConsentConfirmation,
+  type Consents,
+  openConsents,
+} from "../../src/domain/consent/consent.js";
 import type { DevicePoller } from "../../src/domain/consent/device.js";
 import { PendingConsents } from "../../src/domain/consent/pending_consents.js";
 import { CredentialReader, TokenCache } from "../../src/domain/credentials/credential_reader.js";

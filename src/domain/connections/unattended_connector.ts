@@ -16,7 +16,7 @@ import type { ProviderProfile } from "../../model/providers/provider_profile.js"
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
-import type { ConnectionRequest } from "../consent/consent_request.js";
+import type { ConnectionRequest } from "../consent/consent.js";
 import { refuseOtherName, refuseRevoked, scopesFor } from "../providers/requested_profile.js";
 import { awaitedRefresh } from "../refresh/awaited_refresh.js";
 import type { RefreshOutcome } from "../refresh/refresh_outcome.js";

@@ -21,6 +21,35 @@ import type { PendingConsents } from "./pending_consents.js";
 import { UnknownStateAudit } from "./unknown_state_audit.js";
 import { ConsentJudge } from "./ways.js";
 
+export type { ConsentConfirmation } from "./confirmation.js";
+export type {
+  Asker,
+  BrowserBinding,
+  CaptureError,
+  CaptureFlow,
+  CaptureForm,
+  CaptureFormOutcome,
+  CaptureSchemaOutcome,
+  ConsentDone,
+  ConsentFailure,
+  ConsentFlow,
+  DroppedGrant,
+  FinishOutcome,
+  FollowOutcome,
+  NamedProvider,
+  RefusedConsent,
+  StartOutcome,
+  StepUpRequest,
+  SubmitOutcome,
+} from "./consent_outcomes.js";
+export type {
+  ConnectionRequest,
+  ConnectionRequests,
+  PendingLink,
+  RequestedConnection,
+} from "./consent_request.js";
+export type { CredentialCapture } from "./form.js";
+
 export interface ConsentDeps extends VaultParts {
   readonly changes: Changes;
   readonly pending: PendingConsents;

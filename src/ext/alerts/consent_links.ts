@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from "node:crypto";
-import type { FollowOutcome } from "../../domain/consent/consent_outcomes.js";
 import type {
   ConnectionRequest,
+  FollowOutcome,
   PendingLink,
   RequestedConnection,
-} from "../../domain/consent/consent_request.js";
+} from "../../domain/consent/consent.js";
 import { daemon } from "../../model/access/access.js";
 import type { Connection } from "../../model/connections/connections.js";
 import { DataLoss, NexusError } from "../../model/model.js";

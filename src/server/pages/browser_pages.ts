@@ -8,7 +8,7 @@ import type {
   ConsentFlow,
   FinishOutcome,
   FollowOutcome,
-} from "../../domain/consent/consent_outcomes.js";
+} from "../../domain/consent/consent.js";
 import { formTokenField } from "../../domain/providers/static/capture_field.js";
 import { jwksPath } from "../../model/clients/client_key.js";
 import { isRedirectPath } from "../../model/providers/redirect_path.js";

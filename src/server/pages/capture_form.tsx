@@ -1,4 +1,4 @@
-import type { CaptureError, CaptureForm } from "../../domain/consent/consent_outcomes.js";
+import type { CaptureError, CaptureForm } from "../../domain/consent/consent.js";
 import { type CaptureField, formTokenField } from "../../domain/providers/static/capture_field.js";
 import type { Answer } from "../listen/http_listener.js";
 import { type Field, Input, Select } from "../views/fields.js";

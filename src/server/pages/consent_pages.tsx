@@ -1,4 +1,4 @@
-import type { ConsentDone, StepUpRequest } from "../../domain/consent/consent_outcomes.js";
+import type { ConsentDone, StepUpRequest } from "../../domain/consent/consent.js";
 import { formTokenField } from "../../domain/providers/static/capture_field.js";
 import { accountText } from "../../model/credentials/account.js";
 import type { Answer } from "../listen/http_listener.js";

@@ -1,4 +1,4 @@
-import type { ConsentFailure, DroppedGrant, RefusedConsent } from "../../domain/consent/consent_outcomes.js";
+import type { ConsentFailure, DroppedGrant, RefusedConsent } from "../../domain/consent/consent.js";
 import { accountText } from "../../model/credentials/account.js";
 import { type ProblemReason, problemMessages } from "../../model/problem_reason.js";
 import type { DescribeProvider } from "./page_words.js";

@@ -1,4 +1,4 @@
-import type { Asker, NamedProvider } from "../../domain/consent/consent_outcomes.js";
+import type { Asker, NamedProvider } from "../../domain/consent/consent.js";
 import type { ProviderTemplate } from "../../model/providers/provider_template.js";
 import type { View } from "../views/view.js";
 

@@ -6,9 +6,11 @@ import type { VisibleConnections } from "../../domain/access/visible_connections
 import type { ConnectionImporter } from "../../domain/connections/connection_importer.js";
 import type { Connections } from "../../domain/connections/connections.js";
 import type { UnattendedConnector } from "../../domain/connections/unattended_connector.js";
-import type { ConsentConfirmation } from "../../domain/consent/confirmation.js";
-import type { ConnectionRequests } from "../../domain/consent/consent_request.js";
-import type { CredentialCapture } from "../../domain/consent/form.js";
+import type {
+  ConnectionRequests,
+  ConsentConfirmation,
+  CredentialCapture,
+} from "../../domain/consent/consent.js";
 import type { Tokens } from "../../domain/tokens/tokens.js";
 import type { ConnectionWatch } from "../../domain/tokens/watch/connection_watch.js";
 import {

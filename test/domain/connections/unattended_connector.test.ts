@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { ConnectionRequest } from "../../../src/domain/consent/consent_request.js";
+import type { ConnectionRequest } from "../../../src/domain/consent/consent.js";
 import { owner } from "../../../src/model/access/principal.js";
 import type { Connection } from "../../../src/model/connections/connection.js";
 import type { ProviderProfile } from "../../../src/model/providers/provider_profile.js";

@@ -18,7 +18,7 @@ import type {
   FinishOutcome,
   StartOutcome,
   SubmitOutcome,
-} from "../../../src/domain/consent/consent_outcomes.js";
+} from "../../../src/domain/consent/consent.js";
 import { browserListener } from "../../../src/server/pages/browser_listener.js";
 import { BrowserPages } from "../../../src/server/pages/browser_pages.js";
 import { describeBy } from "../../../src/server/pages/page_words.js";

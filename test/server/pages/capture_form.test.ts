@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { CaptureError, CaptureForm } from "../../../src/domain/consent/consent_outcomes.js";
+import type { CaptureError, CaptureForm } from "../../../src/domain/consent/consent.js";
 import type { CaptureField } from "../../../src/domain/providers/static/capture_field.js";
 import {
   captureFields,

@@ -9,7 +9,7 @@ import { canonicalName } from "../../../model/providers/provider_profile.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { Store } from "../../../store/store.js";
 import type { ConnectionNames } from "../../access/connection_names.js";
-import type { ConnectionRequest, ConnectionRequests, PendingLink } from "../../consent/consent_request.js";
+import type { ConnectionRequest, ConnectionRequests, PendingLink } from "../../consent/consent.js";
 import type { CredentialReader } from "../../credentials/credential_reader.js";
 import { limitedScopes } from "../../providers/requested_profile.js";
 

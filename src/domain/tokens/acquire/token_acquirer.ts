@@ -9,7 +9,7 @@ import type { ConnectionNames } from "../../access/connection_names.js";
 import type { RequestGate } from "../../access/request_gate.js";
 import type { Asking } from "../../access/request_rules.js";
 import type { UnattendedConnector } from "../../connections/unattended_connector.js";
-import type { ConnectionRequest, ConnectionRequests } from "../../consent/consent_request.js";
+import type { ConnectionRequest, ConnectionRequests } from "../../consent/consent.js";
 import type { CurrentToken } from "../../credentials/credential_reader.js";
 import type { TokenSources } from "../../token_endpoint/grant_types.js";
 import type { Tokens } from "../tokens.js";
