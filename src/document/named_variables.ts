@@ -3,12 +3,12 @@ import { readFileSync, statSync } from "node:fs";
 /** `$$`, or a variable: its name, and the brace that ends it. */
 export const reference = /\$\$|\$\{([^}]*)(\}?)/g;
 
-/** The environment of a program that is not to have what a manifest names: secrets of clients, for the daemon alone. */
+/** The environment of a program that is not to have what a file names: secrets of clients, for the daemon alone. */
 export function withoutVariablesOf(
-  manifest: string | undefined,
+  file: string | undefined,
   environment: NodeJS.ProcessEnv,
 ): NodeJS.ProcessEnv {
-  const named = new Set(manifest === undefined ? [] : namesIn(manifest));
+  const named = new Set(file === undefined ? [] : namesIn(file));
   return Object.fromEntries(Object.entries(environment).filter(([name]) => !named.has(name)));
 }
 

@@ -160,7 +160,7 @@ export class Unavailable extends NexusError {
 export class NotLeader extends Unavailable {
   /** @param hasWaited the caller has waited here for a person: the leader is to answer what there is now */
   constructor(readonly hasWaited = false) {
-    super("this hub does not lead its fleet: try again, or ask another hub", 1_000);
+    super("this hub does not lead: try again, or ask another hub", 1_000);
   }
 }
 

@@ -11,7 +11,7 @@ const ofName = (host: string): string =>
 const ofRoute = (host: string): string =>
   `${host} cannot be reached from this machine: check its network and firewall`;
 const ofDescriptors = (host: string): string =>
-  `this process has no descriptor left for a connection to ${host}: raise its limit (ulimit -n; LimitNOFILE of systemd)`;
+  `this process has no descriptor left for a connection to ${host}: raise its limit (ulimit -n, or LimitNOFILE of its unit)`;
 const ofTrust = (host: string): string =>
   `the TLS certificate of ${host} is not trusted here: set NODE_EXTRA_CA_CERTS to the certificate of its authority`;
 
@@ -76,7 +76,7 @@ export function networkWords({
       case "client_certificate":
         return message;
       case "not_leading":
-        return `nothing was sent to ${host}, since another hub may lead the fleet by now: try again`;
+        return `nothing was sent to ${host}, since another hub may lead by now: try again`;
       case "aborted":
         return `the request to ${host} was cut off since the daemon ends`;
       default: {

@@ -225,7 +225,7 @@ function outboundError(
     return new OutboundError("forbidden_address", phase, host, undefined, undefined, violation.refusal);
   }
   const code = systemCode(violation);
-  if (code !== undefined && certificateAlerts.test(code)) {
+  if (code !== undefined && certificateRefusals.test(code)) {
     return new OutboundError("client_certificate", "before_send", host, code);
   }
   if (violation instanceof TooLarge || code === "HPE_HEADER_OVERFLOW") {
@@ -238,7 +238,7 @@ function outboundError(
  * Alerts about the certificate of the client. With TLS 1.3 they come after the handshake has ended here and the request was written. A
  * server handles no byte of it before it has accepted the certificate.
  */
-const certificateAlerts =
+const certificateRefusals =
   /^ERR_SSL_\w+_ALERT_(BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_\w+|UNKNOWN_CA|ACCESS_DENIED|NO_CERTIFICATE)$/;
 
 /** Origins that were judged, with what came of those that may be called: the settings do not change while the process runs. */

@@ -159,7 +159,7 @@ export class Store extends Reads {
       timing: options.timing,
     };
     if (!isReplica) {
-      refuseReplica(databases, path, options.leavesFleet === true);
+      refuseReplica(databases, path, options.leavesLog === true);
       this.#markForm();
     }
     this.commits = new CommitQueue(this.parts);
@@ -344,5 +344,5 @@ export interface StoreOptions {
   /** Those of the extensions of this program: what another one wrote into tables of its own stays as it is. */
   readonly tables?: readonly ExtensionTable[] | undefined;
   /** A replica becomes a store of its own: it has left the fleet, or comes from a backup of a replica. */
-  readonly leavesFleet?: boolean;
+  readonly leavesLog?: boolean;
 }

@@ -16,7 +16,9 @@ test("rules.ts lists no name of an extension that is gone", () => {
   const named = findNamedExtensions(files, nounsOfCore);
   expect(
     Object.entries(namedExtensions).flatMap(([name, paths]) =>
-      paths.filter((path) => !named[name]?.includes(path)).map((path) => `${path} does not name ${name}`),
+      Object.keys(paths)
+        .filter((path) => !named[name]?.includes(path))
+        .map((path) => `${path} does not name ${name}`),
     ),
   ).toEqual([]);
 });

@@ -42,7 +42,8 @@ function wordsOf(path: string, text: string): string[] {
     code += text.slice(at, start);
     at = end;
   }
-  const all = `${path} ${code}${text.slice(at)}`;
+  // A file of protos may be called after who serves them.
+  const all = `${path} ${code}${text.slice(at)}`.replace(/ from "[^"]*\/gen\/[^"]*"/g, "");
   return all
     .replace(/([a-z0-9])([A-Z])/g, "$1 $2")
     .toLowerCase()

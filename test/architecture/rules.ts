@@ -252,47 +252,42 @@ export const nounsOfCore = [
   "watch",
 ];
 
-/** Where the core still names an extension, in its code or its texts. It only gets shorter, down to nothing. */
-export const namedExtensions: Readonly<Record<string, readonly string[]>> = {
-  alerts: ["outbound/outbound_fetch.ts"],
-  console: [
-    "cli/providers/provider_create.ts",
-    "cli/providers/provider_templates.ts",
-    "config/rows/daemon_settings.ts",
-    "model/access/access_table.ts",
-    "model/errors.ts",
-  ],
-  egress: [
-    "cli/admin/keys.ts",
-    "config/rows/daemon_settings.ts",
-    "domain/access/request_rules.ts",
-    "model/credentials/credential.ts",
-    "model/errors.ts",
-    "server/tls/authority.ts",
-  ],
-  fleet: [
-    "model/access/access_table.ts",
-    "model/errors.ts",
-    "outbound/network_words.ts",
-    "server/api/api_listener.ts",
-    "service/forwarding/on_behalf.ts",
-    "service/forwarding/wire_status.ts",
-    "service/services/lead_control_service.ts",
-    "service/services/status_service.ts",
-    "store/replica_mark.ts",
-    "store/store.ts",
-    "vault/sealing_key.ts",
-  ],
-  keyring: ["cli/shell/call_failure.ts", "domain/operations/key_check.ts", "model/access/access_table.ts"],
-  manifest: [
-    "config/rows/daemon_settings.ts",
-    "config/version.ts",
-    "document/named_variables.ts",
-    "model/access/api_reads.ts",
-  ],
-  mcp_servers: ["domain/providers/mcp_lookup.ts"],
-  spoke: ["service/services/status_service.ts", "store/files/refuse_copies.ts"],
-  systemd: ["daemon/make_listeners.ts", "outbound/network_words.ts"],
+/**
+ * Where the core says a word that is the name of an extension as well, by that word: why that names no extension, or why it must. It only gets
+ * shorter.
+ */
+export const namedExtensions: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  console: {
+    "cli/providers/provider_create.ts": "that of a provider",
+    "cli/providers/provider_templates.ts": "that of a provider",
+    "config/rows/daemon_settings.ts":
+      "that of a provider; and one of the ports that the base of ports counts",
+    "model/access/access_table.ts": "an action: what each role may do is read in one table",
+    "model/errors.ts": "a reason of the contract, which is a closed list",
+  },
+  egress: {
+    "cli/admin/keys.ts": "what to do with a key that gets no token",
+    "config/rows/daemon_settings.ts": "which requests a web proxy gets",
+    "domain/access/request_rules.ts": "a reason of the contract, and what to do then",
+    "model/credentials/credential.ts": "the kind of a sealed record, which is bound into those that exist",
+    "model/errors.ts": "a reason of the contract, which is a closed list",
+  },
+  fleet: {
+    "model/access/access_table.ts": "an action: what each role may do is read in one table",
+    "service/services/lead_control_service.ts": "the service of the contract by which the lead is given back",
+    "vault/sealing_key.ts": "a label of HKDF, which hubs of two versions share",
+  },
+  keyring: {
+    "cli/shell/call_failure.ts": "what to do after a reason of the contract",
+    "domain/operations/key_check.ts": "where to look up which key can go",
+    "model/access/access_table.ts": "an action: what each role may do is read in one table",
+  },
+  manifest: {
+    "config/rows/daemon_settings.ts": "the file of providers has the form of a manifest",
+    "model/access/api_reads.ts": "a method of Slack",
+  },
+  mcp_servers: { "domain/providers/mcp_lookup.ts": "not moved yet" },
+  systemd: { "daemon/make_listeners.ts": "where to raise a limit" },
 };
 
 /** Names that say nothing about what is inside. */

@@ -6,7 +6,7 @@ test.each<[OutboundReason, OutboundPhase, string]>([
   [
     "not_leading",
     "before_send",
-    "nothing was sent to idp.example, since another hub may lead the fleet by now: try again",
+    "nothing was sent to idp.example, since another hub may lead by now: try again",
   ],
   [
     "timeout",

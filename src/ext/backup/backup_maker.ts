@@ -110,7 +110,7 @@ export class BackupMaker {
     signal: AbortSignal,
   ): Promise<{ manifest: Omit<BackupManifest, "bytes" | "sha256">; verdict: SealedVerdict }> {
     const nowMs = this.deps.clock.nowMs();
-    const copy = Store.open({ folder, nowMs, leavesFleet: true });
+    const copy = Store.open({ folder, nowMs, leavesLog: true });
     try {
       const { databaseId } = copy;
       const vault = new CredentialVault({ vault: this.deps.ring, databaseId });

@@ -100,7 +100,7 @@ export async function restoreStore(options: RestoreOptions): Promise<RestoreRepo
     try {
       await extract(file, header.manifest, join(folder, storeFileName));
       const counts = await prepare(
-        { folder, nowMs: clock.nowMs(), tables, leavesFleet: true },
+        { folder, nowMs: clock.nowMs(), tables, leavesLog: true },
         header.manifest,
         vault,
       );

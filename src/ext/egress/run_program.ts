@@ -36,6 +36,9 @@ import { EgressSession } from "./proxy/session.js";
 import { Upstream } from "./proxy/upstream.js";
 import { reportSession, SessionCounts } from "./sessions/session_counts.js";
 
+/** Its key is in the memory of this process alone, and ends with it. */
+const authorityOfSession = { name: "nexusd egress of one session", days: 30 };
+
 /** What `nexusd run` was given. */
 export interface RunFlags extends DaemonFlags {
   readonly user?: string;
@@ -66,7 +69,7 @@ export async function runProgram(shell: Shell, argv: readonly string[], flags: R
     const dialer = new Dialer(roots, shell.clock, undefined, proxiesOf(shell));
     const upstream = new Upstream(dialer);
     try {
-      const authority = await Authority.create(routes.hostNames, shell.clock);
+      const authority = await Authority.create(routes.hostNames, shell.clock, authorityOfSession);
       const credentials = credentialsOf(shell, session, flags, userId);
       const uses = new OpenUses({
         watch: (names, signal) => credentials.watch(names, signal),

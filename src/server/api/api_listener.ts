@@ -60,7 +60,7 @@ function sniff(socket: Socket, clock: Clock, decided: (protocol: "http1" | "http
 }
 
 export interface ApiListenerOptions extends ListenerPlace {
-  readonly name: "grpc" | "http" | "fleet";
+  readonly name: string;
   readonly listen: ListenAddress;
   readonly services: readonly BoundService[];
   readonly authenticate: Authenticate;

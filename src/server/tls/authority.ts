@@ -14,8 +14,6 @@ const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 const dayMs = 24 * 60 * 60_000;
 /** Clocks may differ, as in a virtual machine that was suspended. */
 const skewMs = 60 * 60_000;
-/** Of one whose key is in the memory of a process alone: clients of one that runs longer get errors of TLS. */
-const ofProcess = { name: "nexusd egress of one session", days: 30 };
 const leafDays = 2;
 /** One that was forgotten is made again in a millisecond. */
 const maxLeaves = 1_000;
@@ -44,11 +42,15 @@ export class Authority {
     private readonly clock: WallClock,
   ) {}
 
-  /** @param hosts what its certificate is good for; undefined for every host, as profiles change in the life of a daemon */
+  /**
+   * @param hosts what its certificate is good for; undefined for every host, as profiles change in the life of a daemon
+   * @param name its common name
+   * @param days how long its certificate is good; clients of an authority that is used longer get errors of TLS
+   */
   static async create(
     hosts: readonly string[] | undefined,
     clock: WallClock,
-    { name, days } = ofProcess,
+    { name, days }: { readonly name: string; readonly days: number },
   ): Promise<Authority> {
     const keys = await newKeys();
     const certificate = await x509.X509CertificateGenerator.createSelfSigned(
@@ -104,7 +106,7 @@ export class Authority {
   async #newLeaf(host: string): Promise<Leaf> {
     const nowMs = this.clock.nowMs();
     const { certificate, key } = this;
-    const asked = { name: "nexusd egress", hosts: [host], days: leafDays, nowMs };
+    const asked = { name: "nexusd", hosts: [host], days: leafDays, nowMs };
     const leaf = await serverCertificate(asked, { certificate, key });
     return { ...leaf, cert: `${leaf.cert}${this.pem}`, renewAtMs: nowMs + (leafDays * dayMs) / 2 };
   }

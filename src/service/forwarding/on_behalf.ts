@@ -8,7 +8,7 @@ import { restrictionFrom } from "../../model/access/scope_restriction.js";
 import { InvalidArgument } from "../../model/errors.js";
 import { restrictionMessage } from "../messages/access_message.js";
 
-/** Header in which a spoke says for whom it calls: `nexus.fleet.v1.OnBehalfOf` in base64url. */
+/** Header in which a daemon says for whom it calls another: `OnBehalfOf` in base64url. */
 export const callerField = "x-nexus-caller";
 
 /** Longer than the names of principals in use. */
@@ -41,8 +41,7 @@ export function onBehalf(principal: Principal, field: string): Principal {
   const message = messageIn(field);
   const parts = message ? [message, ...message.restrictions] : [];
   if (message === undefined || parts.some(({ $unknown }) => $unknown !== undefined)) {
-    const description =
-      "must be a nexus.fleet.v1.OnBehalfOf in base64url, with fields that this version knows";
+    const description = `must be a ${OnBehalfOfSchema.typeName} in base64url, with fields that this version knows`;
     throw new InvalidArgument([{ field: callerField, description }]);
   }
   const onBehalfOf = onBehalfFrom(message);

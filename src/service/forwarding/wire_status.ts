@@ -8,11 +8,12 @@ import {
   RetryInfoSchema,
 } from "../../gen/google/rpc/error_details_pb.js";
 import { type Status, StatusSchema } from "../../gen/google/rpc/status_pb.js";
+import { OnBehalfOfSchema } from "../../gen/nexus/fleet/v1/on_behalf_pb.js";
 import { NotFound } from "../../model/errors.js";
 import { codes, type ErrorDetail, WireError } from "../pipeline/wire_error.js";
 
 /** `google.rpc.ErrorInfo` between hubs, of what was not found: the REST routes name it in words of their own. */
-const missing = { reason: "NOT_FOUND", domain: "nexus.fleet.v1" } as const;
+const missing = { reason: "NOT_FOUND", domain: OnBehalfOfSchema.file.proto.package };
 
 /** What the error table puts beside an error. */
 const known = new Map<string, DescMessage>(

@@ -9,13 +9,12 @@ import {
   DaemonState,
   type ExpiryClassSchema,
   type FailingProviderSchema,
-  type FleetStatusSchema,
   GetActivityResponseSchema,
+  type GetStatusResponse,
   GetStatusResponseSchema,
   ListOpenStreamsResponseSchema,
   type NextRefreshSchema,
   type OpenStreamSchema,
-  type SpokeStatusSchema,
   type StatusCheckSchema,
   StatusService,
 } from "../../gen/nexus/v1/status_pb.js";
@@ -28,12 +27,9 @@ import { defineService, type ServiceDefinition } from "../pipeline/service_defin
 const defaultMaxEntries = 10;
 const defaultMaxStreams = 100;
 
-/** What a hub or a spoke says of itself. */
+/** What a daemon says of itself beside its own state, where it is one of several. */
 export interface MemberStatus {
-  memberStatus(): {
-    readonly fleet?: MessageInitShape<typeof FleetStatusSchema>;
-    readonly spoke?: MessageInitShape<typeof SpokeStatusSchema>;
-  };
+  memberStatus(): Exclude<MessageInitShape<typeof GetStatusResponseSchema>, GetStatusResponse>;
 }
 
 export function statusService(

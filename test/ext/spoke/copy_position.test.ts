@@ -24,7 +24,7 @@ describe("the place of a copy", () => {
       expect(file.read(databaseId)).toEqual(written);
     }
     expect(file.read(newId())).toBeUndefined();
-    expect(() => refuseCopies(folder)).toThrow(/that of a spoke/);
+    expect(() => refuseCopies(folder)).toThrow(/holds copies of connections of a hub/);
   });
 
   it.each(["", "{", "[]", "7", `{"databaseId":"${databaseId}","lastContactAtMs":"now"}`])(

@@ -28,8 +28,10 @@ async function greetingOf({ cert, key }: ServerCertificate, host: string, ca: st
   }
 }
 
+const named = { name: "an authority", days: 30 };
+
 it("is believed for the hosts of its session, and for no other", async () => {
-  const authority = await Authority.create(hosts, new SystemClock());
+  const authority = await Authority.create(hosts, new SystemClock(), named);
   expect(await greeting(authority, "api.example.com")).toBe("believed");
   expect(await greeting(authority, "bank.example.org")).not.toBe("believed");
   const certificate = new X509Certificate(authority.pem);
@@ -39,7 +41,7 @@ it("is believed for the hosts of its session, and for no other", async () => {
 
 it("makes a certificate once, and another before it ends", async () => {
   let nowMs = Date.now();
-  const authority = await Authority.create(hosts, { nowMs: () => nowMs });
+  const authority = await Authority.create(hosts, { nowMs: () => nowMs }, named);
   const first = await authority.leafFor("api.example.com");
   expect(await authority.leafFor("api.example.com")).toBe(first);
   nowMs += 26 * 60 * 60_000;

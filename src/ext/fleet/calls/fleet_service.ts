@@ -94,7 +94,7 @@ function bound({ descriptor, methods }: ServiceDefinition, { isLeader }: FleetPa
 function notLeaderError(): WireError {
   const value = create(ErrorInfoSchema, notLeader);
   const detail = { descriptor: ErrorInfoSchema, value };
-  return new WireError(codes.unavailable, "this hub does not lead its fleet", [detail]);
+  return new WireError(codes.unavailable, "this hub does not lead", [detail]);
 }
 
 class FleetRpcs implements Rpcs {

@@ -102,7 +102,7 @@ export class EgressWorld {
     const profiles = [acme, ...(options.providers?.(port) ?? [])];
     const routes = routesTo(profiles);
     const { clock = new SystemClock() } = options;
-    const authority = await Authority.create(routes.hostNames, clock);
+    const authority = await Authority.create(routes.hostNames, clock, { name: "a session", days: 30 });
     const dialer = new Dialer(`${api.ca}\n${options.roots ?? ""}`, clock, undefined, options.proxies);
     const upstream = new Upstream(dialer);
     const credentials = new Credentials({

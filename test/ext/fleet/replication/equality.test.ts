@@ -121,7 +121,7 @@ test("after any history leader, followers and a fresh copy hold the same bytes i
       const folder = temporaryFolder();
       const all = leader.raw(rawEntries);
       await ReplicaStore.copyInto(folder, { entries: all, position: beginning }, tables);
-      const single = Store.open({ folder, nowMs, leavesFleet: true, audit, tables });
+      const single = Store.open({ folder, nowMs, leavesLog: true, audit, tables });
       const watched = new Map<ReplicaStore, bigint>();
       const watch = (store: ReplicaStore): void =>
         store.onCommitted((changes) => {

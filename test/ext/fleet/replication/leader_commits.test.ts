@@ -209,7 +209,7 @@ describe("roles", () => {
     await single.close();
     expect(() => ReplicaStore.open({ folder, nowMs })).toThrow("no replica");
     expect(() => Store.open({ folder: copy, nowMs })).toThrow("NEXUS_STORE");
-    const left = Store.open({ folder: copy, nowMs, leavesFleet: true });
+    const left = Store.open({ folder: copy, nowMs, leavesLog: true });
     await put(left, "c2");
     await left.close();
     const again = Store.open({ folder: copy, nowMs });

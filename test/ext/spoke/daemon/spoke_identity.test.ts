@@ -174,5 +174,5 @@ it("takes no folder of a daemon for its copy, and no daemon takes a copy for con
   const daemon = new LocalDaemon(await Place.make({ NEXUS_DATA_DIR: spoke.place.config.dataDir }));
   const refused = await daemon.refusal();
   expect(refused.code).toBe(2);
-  expect(refused.output).toMatch(/is that of a spoke: set NEXUS_UPSTREAM/);
+  expect(refused.output).toMatch(/holds copies of connections of a hub: set NEXUS_UPSTREAM/);
 }, 60_000);
