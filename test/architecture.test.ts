@@ -56,7 +56,7 @@ describe("the checker accepts", () => {
       "ext/one/it.ts": ``,
     },
     "the private member for which there is no other way": {
-      "server/sockets/descriptors.ts": `const fd = (socket as { _handle?: { fd: number } })._handle?.fd;`,
+      "server/sockets/socket_notes.ts": `const fd = (socket as { _handle?: { fd: number } })._handle?.fd;`,
     },
     "unused parameters, private fields and __proto__": {
       "server/a.ts": `class A { #b = 1; c(_d: number) { return this.#b; } } const e = name === "__proto__";`,

@@ -1,9 +1,8 @@
 /** The kit of listeners: what a listener of an extension is built from. */
 
 export { ApiListener } from "./api/api_listener.js";
-export { unauthenticatedMessage } from "./callers/api_key.js";
 export { BindingCookie } from "./callers/binding_cookie.js";
-export { callerTrace } from "./callers/caller_trace.js";
+export { callerTrace, unauthenticatedMessage } from "./callers/request_headers.js";
 export { answerJson, writeJson } from "./connect/json_answer.js";
 export { toConnectError } from "./connect/wire_answer.js";
 export { type Answer, HttpListener, splitTarget } from "./listen/http_listener.js";
@@ -13,10 +12,8 @@ export { guardOf, limitsOf } from "./listen/listener_limits.js";
 export { limitPipelining, releaseConnection } from "./listen/pipelining.js";
 export { StreamListener } from "./listen/stream_listener.js";
 export type { OpenServices } from "./listeners.js";
-export { addressKey } from "./sockets/address_key.js";
-export { Descriptors } from "./sockets/descriptors.js";
-export { peerOf } from "./sockets/peer.js";
-export { noteCredential, SocketGuard } from "./sockets/socket_guard.js";
+export { addressKey, Descriptors, SocketGuard } from "./sockets/socket_guard.js";
+export { noteCredential, peerOf } from "./sockets/socket_notes.js";
 export { OpenStreams } from "./standard/open_streams.js";
 export { Authority, type Leaf, type ServerCertificate, serverCertificate } from "./tls/authority.js";
 export { ListenerTls } from "./tls/tls_listener.js";

@@ -16,8 +16,8 @@ import { browserListener } from "./pages/browser_listener.js";
 import type { BrowserPages } from "./pages/browser_pages.js";
 import { type OpsListenerOptions, opsListener } from "./pages/ops_listener.js";
 import { restRoutes } from "./rest/rest_routes.js";
-import { addressKey } from "./sockets/address_key.js";
 import type { SocketAccess } from "./sockets/peer_credentials.js";
+import { addressKey } from "./sockets/socket_guard.js";
 import { HealthService } from "./standard/health.js";
 import type { ListenerTls } from "./tls/tls_listener.js";
 

@@ -178,7 +178,7 @@ export type OwnedThing = keyof typeof owned;
  */
 export const allowedPrivateMembers: Record<string, readonly string[]> = {
   // The descriptor of a socket, to ask the kernel who is at its other end.
-  "server/sockets/descriptors.ts": ["_handle"],
+  "server/sockets/socket_notes.ts": ["_handle"],
   // A field of the Model Context Protocol, which is called so.
   "ext/mcp/tools/api_tool.ts": ["_meta"],
   "ext/mcp/tools/consent_wait.ts": ["_meta"],

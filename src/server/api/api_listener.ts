@@ -10,8 +10,8 @@ import type { Authenticate } from "../../domain/access/presented_credentials.js"
 import type { ListenAddress } from "../../model/listen_address.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { BoundService } from "../../service/pipeline/bound_service.js";
-import { presentedCredentials } from "../callers/api_key.js";
 import { OpenCalls } from "../callers/open_calls.js";
+import { presentedCredentials } from "../callers/request_headers.js";
 import { type ConnectHandler, connectHandler } from "../connect/connect_handler.js";
 import { GrpcCalls } from "../grpc/grpc_calls.js";
 import type { Routes } from "../listen/http_message.js";
@@ -21,7 +21,7 @@ import { answerClientError, guardOf, limitsOf } from "../listen/listener_limits.
 import { limitPipelining } from "../listen/pipelining.js";
 import { ResetGuard } from "../listen/reset_guard.js";
 import { StreamListener } from "../listen/stream_listener.js";
-import { peerOf } from "../sockets/peer.js";
+import { peerOf } from "../sockets/socket_notes.js";
 
 /** What an HTTP/2 client sends first (RFC 9113, section 3.4). No HTTP/1.1 request can begin with it. */
 const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");

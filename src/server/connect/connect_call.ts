@@ -9,10 +9,8 @@ import type { BoundMethod, CallContext, CallMetadata } from "../../service/pipel
 import { toWireError } from "../../service/pipeline/error_table.js";
 import { rpcName } from "../../service/pipeline/rpc_access.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
-import { callerTrace } from "../callers/caller_trace.js";
-import { decoded, metadataOf } from "../grpc/grpc_fields.js";
-import { RequestReader } from "../grpc/request_reader.js";
-import { type Frame, RequestStream } from "../grpc/request_stream.js";
+import { callerTrace } from "../callers/request_headers.js";
+import { decoded, type Frame, metadataOf, RequestReader, RequestStream } from "../grpc/grpc_wire.js";
 import { queryOf, type Request, type Response, readBody } from "../listen/http_message.js";
 import { answeredError, type OnUnexpected } from "../listen/listener.js";
 import { messageTooLarge } from "../listen/listener_limits.js";

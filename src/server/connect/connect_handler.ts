@@ -9,7 +9,7 @@ import { toWireError } from "../../service/pipeline/error_table.js";
 import { restError } from "../../service/pipeline/rest_error.js";
 import { rpcName } from "../../service/pipeline/rpc_access.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
-import { unauthenticatedMessage } from "../callers/api_key.js";
+import { unauthenticatedMessage } from "../callers/request_headers.js";
 import {
   answerOrDestroy,
   isHttp2,
@@ -23,7 +23,7 @@ import { answeredError, type OnUnexpected } from "../listen/listener.js";
 import { headersRefusal, type ListenerLimits, limitsOf, messageTooLarge } from "../listen/listener_limits.js";
 import { UnauthenticatedStreams } from "../listen/unauthenticated_streams.js";
 import { UnreadAnswers } from "../listen/unread_answers.js";
-import { noteCredential } from "../sockets/socket_guard.js";
+import { noteCredential } from "../sockets/socket_notes.js";
 import { type ConnectCallDeps, serveCall } from "./connect_call.js";
 import { answerJson, answerMediaType, answerMethod, writeJson } from "./json_answer.js";
 import { finish, type Protocol, protocolOf, protocolOfQuery, serves } from "./protocols.js";

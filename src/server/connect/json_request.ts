@@ -47,7 +47,7 @@ function parseObject(bytes: Uint8Array): JsonObject {
 
 /**
  * The message that a request in JSON is. Unknown fields are refused, because a mistyped name would do something else. The rules of its
- * proto, and those for all texts and names (`well_formed.ts`), hold whatever a message came in: the pipeline has them checked.
+ * proto, and those for all texts and names (`message_rules.ts`), hold whatever a message came in: the pipeline has them checked.
  *
  * @param registry what an `Any` may hold
  * @throws MalformedJson; InvalidArgument naming the first field that is wrong

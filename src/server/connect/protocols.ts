@@ -5,7 +5,7 @@ import { codeToHttpStatus, endStreamFlag, errorToJson } from "@connectrpc/connec
 import { frameOf, sharedFrame } from "../../service/messages/shared_message.js";
 import type { CallMetadata } from "../../service/pipeline/bound_service.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
-import { timeoutOf, trailersOf } from "../grpc/grpc_fields.js";
+import { timeoutOf, trailersOf } from "../grpc/grpc_wire.js";
 import type { Response } from "../listen/http_message.js";
 import { toConnectError } from "./wire_answer.js";
 

@@ -8,10 +8,7 @@ import { frameOf, sharedFrame } from "../../service/messages/shared_message.js";
 import type { CallContext, CallMetadata } from "../../service/pipeline/bound_service.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
 import { breakStream, type ReadDeadline, resetStream } from "../listen/unread_stream.js";
-import { headersOf, metadataOf, trailersOf } from "./grpc_fields.js";
-import { RequestReader } from "./request_reader.js";
-import type { Frame } from "./request_stream.js";
-import { RequestStream } from "./request_stream.js";
+import { type Frame, headersOf, metadataOf, RequestReader, RequestStream, trailersOf } from "./grpc_wire.js";
 
 const callKey = Symbol("call");
 type GrpcStream = ServerHttp2Stream & { [callKey]?: GrpcCall };

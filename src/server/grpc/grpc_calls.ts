@@ -12,18 +12,15 @@ import type { BoundMethod, BoundService } from "../../service/pipeline/bound_ser
 import { toWireError } from "../../service/pipeline/error_table.js";
 import { rpcName } from "../../service/pipeline/rpc_access.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
-import { presentedCredentials, unauthenticatedMessage } from "../callers/api_key.js";
-import { callerTrace } from "../callers/caller_trace.js";
 import type { OpenCalls } from "../callers/open_calls.js";
+import { callerTrace, presentedCredentials, unauthenticatedMessage } from "../callers/request_headers.js";
 import { answeredError, type OnUnexpected } from "../listen/listener.js";
 import { headersRefusal, messageTooLarge } from "../listen/listener_limits.js";
 import type { ResetGuard } from "../listen/reset_guard.js";
 import { UnauthenticatedStreams } from "../listen/unauthenticated_streams.js";
-import { peerOf } from "../sockets/peer.js";
-import { noteCredential } from "../sockets/socket_guard.js";
+import { noteCredential, peerOf } from "../sockets/socket_notes.js";
 import { GrpcCall, type GrpcCallOptions } from "./grpc_call.js";
-import { decoded, isGrpc, timeoutOf } from "./grpc_fields.js";
-import type { Frame } from "./request_stream.js";
+import { decoded, type Frame, isGrpc, timeoutOf } from "./grpc_wire.js";
 
 /** What a request may be compressed by, as `grpc-accept-encoding` says it. Answers are sent as they are: they are small, or secret. */
 const acceptedEncodings = "identity,deflate,gzip";

@@ -3,8 +3,7 @@ import { ResourceExhausted } from "../../model/errors.js";
 import { defaultLimits, type Limits } from "../../model/limits.js";
 import type { Clock } from "../../runtime/clock.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
-import type { Descriptors } from "../sockets/descriptors.js";
-import { type FullOf, SocketGuard } from "../sockets/socket_guard.js";
+import { type Descriptors, type FullOf, SocketGuard } from "../sockets/socket_guard.js";
 import { lastWordOf } from "./pipelining.js";
 
 /** What bounds the visitors of a listener. */

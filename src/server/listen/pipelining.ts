@@ -2,7 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Http2SecureServer } from "node:http2";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import { isUnauthenticated } from "../sockets/socket_guard.js";
+import { isUnauthenticated } from "../sockets/socket_notes.js";
 
 /** A part that ends here makes one request of it, or two where a read ended within: node:http takes no bare LF. */
 const headersEnd = "\r\n\r\n";

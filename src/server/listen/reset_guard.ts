@@ -1,6 +1,6 @@
 import { constants, type ServerHttp2Stream } from "node:http2";
 import { RateLimiter } from "../../service/pipeline/rate_limiter.js";
-import { addressKey } from "../sockets/address_key.js";
+import { addressKey } from "../sockets/socket_guard.js";
 import { cutOff } from "./unread_stream.js";
 
 /**

@@ -1,6 +1,6 @@
 import type { Http2Session, ServerHttp2Stream } from "node:http2";
 import type { Clock } from "../../runtime/clock.js";
-import { isUnauthenticated } from "../sockets/socket_guard.js";
+import { isUnauthenticated } from "../sockets/socket_notes.js";
 import { cutOff, resetStream } from "./unread_stream.js";
 
 /** Time a caller without a credential has to take its answer. */

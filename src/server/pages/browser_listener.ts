@@ -4,7 +4,7 @@ import { RateLimiter } from "../../service/pipeline/rate_limiter.js";
 import { type Answer, HttpListener, splitTarget } from "../listen/http_listener.js";
 import type { Listener, ListenerPlace, OnUnexpected } from "../listen/listener.js";
 import { limitsOf } from "../listen/listener_limits.js";
-import { addressKey } from "../sockets/address_key.js";
+import { addressKey } from "../sockets/socket_guard.js";
 import { type BrowserPages, type BrowserRequest, formPaths } from "./browser_pages.js";
 import { hostOf, hostsOf } from "./browser_request.js";
 import { noticePage } from "./pages.js";

@@ -5,8 +5,7 @@ import type { BoundService } from "../../service/pipeline/bound_service.js";
 import type { RestAnswer } from "../../service/pipeline/rest_error.js";
 import { RestRefusal, restError } from "../../service/pipeline/rest_error.js";
 import { callerOf } from "../../service/pipeline/rpc_call.js";
-import { unauthenticatedMessage } from "../callers/api_key.js";
-import { callerTrace } from "../callers/caller_trace.js";
+import { callerTrace, unauthenticatedMessage } from "../callers/request_headers.js";
 import { answerJson, writeJson } from "../connect/json_answer.js";
 import { MalformedJson, objectFromJson } from "../connect/json_request.js";
 import {

@@ -1,6 +1,5 @@
 import type { Socket } from "node:net";
-import { descriptorOf } from "./descriptors.js";
-import { notePeer } from "./peer.js";
+import { descriptorOf, notePeer } from "./socket_notes.js";
 
 /** Who may open a Unix socket, and how its callers are distinguished. */
 export interface SocketAccess {

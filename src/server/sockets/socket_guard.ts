@@ -1,6 +1,7 @@
-import type { Socket } from "node:net";
+import { readFileSync } from "node:fs";
+import { isIP, type Socket } from "node:net";
 import type { Clock, Timer } from "../../runtime/clock.js";
-import { addressKey } from "./address_key.js";
+import { awaitCredential, descriptorOf } from "./socket_notes.js";
 
 /** Time a new connection has to send its first byte. As long as the headers of a request may take. */
 const silenceMs = 10_000;
@@ -16,28 +17,73 @@ const sweepMs = 5_000;
 /** All peers of a Unix socket: its mode says who they are, and a machine's agents may all start at once. */
 const unix = "unix";
 
-/** A property of the socket itself, because the proxies that HTTP/2 puts before a socket pass properties on. */
-const provenKey = Symbol("proven");
-
-type Guarded = Socket & { [provenKey]?: (() => void) | undefined };
-
-/** A valid credential came over this connection: from now on it is no unauthenticated's. */
-export function noteCredential(socket: Socket | undefined): void {
-  const proven = (socket as Guarded | undefined)?.[provenKey];
-  if (!socket || !proven) return;
-  (socket as Guarded)[provenKey] = undefined;
-  proven();
+/**
+ * What counts as one address: an IPv4 address, also where IPv6 maps it, or the first 64 bits of an IPv6 address, which is what one
+ * customer gets. A port is dropped. Undefined for what is no address, as with a Unix socket.
+ */
+export function addressKey(origin: string | undefined): string | undefined {
+  if (origin === undefined || isIP(origin) === 4) return origin;
+  const host = /^\[(.*)\]:\d+$/.exec(origin)?.[1] ?? /^([\d.]+):\d+$/.exec(origin)?.[1] ?? origin;
+  // The port of an IPv6 peer stands without brackets; no address has nine groups.
+  const bare = isIP(host) === 0 ? host.replace(/:\d+$/, "") : host;
+  const address = bare.replace(/%.*$/, "").replace(/^::ffff:(?=\d+\.)/i, "");
+  switch (isIP(address)) {
+    case 4:
+      return address;
+    case 6:
+      return address === "::1" ? address : firstGroups(address);
+    default:
+      return undefined;
+  }
 }
 
-/** Whether the guard still waits for a valid credential over this connection. */
-export function isUnauthenticated(socket: Socket): boolean {
-  return (socket as Guarded)[provenKey] !== undefined;
+function firstGroups(address: string): string {
+  const [left = "", right] = address.split("::");
+  const head = left === "" ? [] : left.split(":");
+  const tail = right === undefined || right === "" ? [] : right.split(":");
+  const zeros = right === undefined ? 0 : Math.max(0, 8 - head.length - tail.length);
+  const groups = [...head, ...Array<string>(zeros).fill("0"), ...tail];
+  return `${groups.slice(0, 4).join(":")}::/64`;
 }
 
-/** What is noted on `outer`, which speaks TLS, counts for the connection under it. */
-export function standFor(outer: Socket, inner: Socket): void {
-  const proven = (inner as Guarded)[provenKey];
-  if (proven) (outer as Guarded)[provenKey] = proven;
+/** Kept back for what the daemon itself opens: providers, the database of a fleet, files. */
+const maxReserve = 512;
+const reserveShare = 1 / 4;
+
+/** How many files and sockets this process may have open, and who may use the last of them. */
+export class Descriptors {
+  readonly #reserve: number;
+
+  /** @param limit undefined where it is not known: then nothing is kept back */
+  constructor(readonly limit: number | undefined) {
+    this.#reserve = limit === undefined ? 0 : Math.min(maxReserve, Math.floor(limit * reserveShare));
+  }
+
+  /** Node.js has raised it as far as it may. */
+  static ofProcess(): Descriptors {
+    try {
+      const [, soft] = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8")) ?? [];
+      return new Descriptors(soft === undefined ? undefined : Number(soft));
+    } catch {
+      return new Descriptors(undefined);
+    }
+  }
+
+  /** What callers may use. */
+  get forCallers(): number {
+    return this.limit === undefined ? Number.POSITIVE_INFINITY : this.limit - this.#reserve;
+  }
+
+  /**
+   * Whether a socket of a caller uses what is kept back. The system gives out the lowest number that is free: one in the reserve only when
+   * all below it are in use.
+   *
+   * @param isNeeded whether it may use half of that
+   */
+  isReserved(socket: Socket, isNeeded = false): boolean {
+    const fd = descriptorOf(socket);
+    return fd !== undefined && fd >= this.forCallers + (isNeeded ? Math.floor(this.#reserve / 2) : 0);
+  }
 }
 
 /** What there is no more of. */
@@ -108,7 +154,7 @@ export class SocketGuard {
     this.#count++;
     this.#unauthenticatedCount++;
     this.#moved(address, ofAddress.size - 1, ofAddress.size);
-    (socket as Guarded)[provenKey] = () => this.#forget(address, socket);
+    awaitCredential(socket, () => this.#forget(address, socket));
     let isOpen = true;
     this.#leave.set(socket, () => {
       if (!isOpen) return;

@@ -2,8 +2,7 @@ import type { Socket } from "node:net";
 import { createServer, type TLSSocket, type Server as TlsServer } from "node:tls";
 import type { Log } from "../../runtime/log.js";
 import { certificatePrincipal } from "../callers/client_certificate.js";
-import { notePeer } from "../sockets/peer.js";
-import { standFor } from "../sockets/socket_guard.js";
+import { notePeer, standFor } from "../sockets/socket_notes.js";
 import type { TlsReloader } from "./tls_reloader.js";
 
 /** `optional`: a caller may show a certificate; `require`: without one of a trusted CA there is no connection. */

@@ -1,4 +1,5 @@
 import { type DescMethod, getOption, hasOption, type Message } from "@bufbuild/protobuf";
+import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
 import type { Asked } from "../../domain/access/request_gate.js";
 import { Resource, type Rpc, rpc as rpcOption } from "../../gen/nexus/rpc/v1/options_pb.js";
 import { type Action, isAction } from "../../model/access/access_table.js";
@@ -54,6 +55,12 @@ export function actionOfRpc(
 interface DescribedMethod {
   readonly descriptor: DescMethod;
   readonly rpc?: RpcDescription | undefined;
+}
+
+/** Whether the caller of an RPC whose option is `waits` means to wait. */
+export function hasWait(request: Message): boolean {
+  const { wait } = request as { wait?: Duration };
+  return wait !== undefined && durationMs(wait) > 0;
 }
 
 /** `nexus.v1.TokenService/GetToken` */

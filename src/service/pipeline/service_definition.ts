@@ -1,5 +1,4 @@
 import type {
-  DescMessage,
   DescMethod,
   DescMethodBiDiStreaming,
   DescMethodServerStreaming,
@@ -8,15 +7,10 @@ import type {
   Message,
   MessageShape,
 } from "@bufbuild/protobuf";
-import { pathToString } from "@bufbuild/protobuf/reflect";
-import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
-import { createValidator, type Validator, type Violation } from "@bufbuild/protovalidate";
-import { InvalidArgument } from "../../model/errors.js";
-import { inWords } from "../../model/pattern_words.js";
 import type { StreamSink, StreamSource } from "../../runtime/stream_sink.js";
 import type { Answer, BoundMethod, CallContext, MessageSink, StreamContext } from "./bound_service.js";
-import { describedRpc, type RpcDescription } from "./rpc_access.js";
-import { malformedFields } from "./well_formed.js";
+import { validatorOf } from "./message_rules.js";
+import { describedRpc, hasWait, type RpcDescription } from "./rpc_access.js";
 import type { WireError } from "./wire_error.js";
 
 /** What a service file implements: each RPC of the descriptor, typed. */
@@ -83,14 +77,8 @@ export function defineService<S extends DescService>(
   return { descriptor, methods, ...(answerError && { answerError }) };
 }
 
-/** Whether the caller of an RPC whose option is `waits` means to wait. */
-function hasWait(request: Message): boolean {
-  const { wait } = request as { wait?: Duration };
-  return wait !== undefined && durationMs(wait) > 0;
-}
-
 function defineMethod(method: DescMethod, implementation: unknown): DefinedMethod {
-  const validate = (request: Message): void => checkRules(method.input, request);
+  const validate = validatorOf(method.input);
   switch (method.methodKind) {
     case "unary": {
       const call = implementation as UnaryCall;
@@ -122,35 +110,4 @@ async function* validated(
     validate(request);
     yield request;
   }
-}
-
-/** Compiles the rules of a message when it is first checked. Loaded for the first call. */
-let validator: Validator | undefined;
-/** Messages that a part of this daemon sends again and again. They are frozen, with all that is in them. */
-const valid = new WeakSet<Message>();
-
-/** @throws InvalidArgument */
-function checkRules(descriptor: DescMessage, request: Message): void {
-  if (valid.has(request)) return;
-  const malformed = malformedFields(descriptor, request);
-  if (malformed.length > 0) throw new InvalidArgument(malformed);
-  validator ??= createValidator();
-  const result = validator.validate(descriptor, request);
-  if (result.kind === "error") throw result.error;
-  if (result.kind === "valid") {
-    if (Object.isFrozen(request)) valid.add(request);
-    return;
-  }
-  throw new InvalidArgument(
-    result.violations.map((violation) => ({
-      field: violation.field.length === 0 ? wholeOf(descriptor, violation) : pathToString(violation.field),
-      description: inWords(violation.message),
-    })),
-  );
-}
-
-/** What a rule of a whole message is about: the first of the fields of which one is to be set, or else the message. */
-function wholeOf(descriptor: DescMessage, { ruleId, message }: Violation): string {
-  const first = ruleId === "message.oneof" ? /of (\w+)/.exec(message)?.[1] : undefined;
-  return first ?? descriptor.name;
 }

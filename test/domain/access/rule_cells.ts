@@ -8,7 +8,7 @@ import { TokenService } from "../../../src/gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../../src/model/access/principal.js";
 import { PermissionDenied } from "../../../src/model/errors.js";
 import type { CallerTrace } from "../../../src/model/tracing.js";
-import { callerTrace } from "../../../src/server/callers/caller_trace.js";
+import { callerTrace } from "../../../src/server/callers/request_headers.js";
 import { toConnectError } from "../../../src/server/connect/wire_answer.js";
 import type { BoundService } from "../../../src/service/pipeline/bound_service.js";
 import { toWireError } from "../../../src/service/pipeline/error_table.js";

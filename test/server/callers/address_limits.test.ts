@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { FailedAuthentications, limitedAuthenticate } from "../../../src/server/listeners.js";
-import { addressKey } from "../../../src/server/sockets/address_key.js";
+import { addressKey } from "../../../src/server/sockets/socket_guard.js";
 import { RateLimiter } from "../../../src/service/pipeline/rate_limiter.js";
 import { codes } from "../../../src/service/pipeline/wire_error.js";
 

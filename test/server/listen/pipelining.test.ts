@@ -4,7 +4,8 @@ import { type AddressInfo, connect, type Socket } from "node:net";
 import { connect as connectTls, createServer as createTlsServer } from "node:tls";
 import { expect, onTestFinished, test } from "vitest";
 import { limitPipelining } from "../../../src/server/listen/pipelining.js";
-import { noteCredential, SocketGuard } from "../../../src/server/sockets/socket_guard.js";
+import { SocketGuard } from "../../../src/server/sockets/socket_guard.js";
+import { noteCredential } from "../../../src/server/sockets/socket_notes.js";
 import { Authority } from "../../fakes/certificates.js";
 import { ManualClock } from "../../fakes/manual_clock.js";
 

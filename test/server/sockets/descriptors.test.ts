@@ -2,8 +2,8 @@ import { Socket } from "node:net";
 import { expect, it, onTestFinished } from "vitest";
 import { defaultLimits } from "../../../src/model/limits.js";
 import { guardOf } from "../../../src/server/listen/listener_limits.js";
-import { Descriptors } from "../../../src/server/sockets/descriptors.js";
-import { noteCredential } from "../../../src/server/sockets/socket_guard.js";
+import { Descriptors } from "../../../src/server/sockets/socket_guard.js";
+import { noteCredential } from "../../../src/server/sockets/socket_notes.js";
 import { ManualClock } from "../../fakes/manual_clock.js";
 
 /** @param address undefined: of a Unix socket */

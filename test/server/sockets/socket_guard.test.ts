@@ -1,10 +1,7 @@
 import { Socket } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
-import {
-  noteCredential,
-  SocketGuard,
-  type SocketGuardOptions,
-} from "../../../src/server/sockets/socket_guard.js";
+import { SocketGuard, type SocketGuardOptions } from "../../../src/server/sockets/socket_guard.js";
+import { noteCredential } from "../../../src/server/sockets/socket_notes.js";
 import { ManualClock } from "../../fakes/manual_clock.js";
 
 describe("D1: unauthenticated connections of several addresses", () => {

@@ -72,6 +72,7 @@ function refuseLimits({ descriptor }: UnaryMethod, request: Message): void {
 
 function ledCall(method: UnaryMethod, leader: Leader): UnaryMethod["call"] {
   const { descriptor, rpc } = method;
+  const name = rpcName(descriptor);
   if (rpc?.hub === Hub.ANY_RECORDED)
     return (request, context) => leader.recorded().then(() => method.call(request, context));
   // A request to an API that is shown to the rules may be held there until a person answers.
@@ -81,7 +82,7 @@ function ledCall(method: UnaryMethod, leader: Leader): UnaryMethod["call"] {
     const bytes = bytesOf(descriptor.input, request);
     const { principal, signal } = context;
     const wait = hasWaited ? "over" : mayWait(request) ? "meant" : "none";
-    const answer = await leader.call(rpcName(descriptor), bytes, principal, signal, wait);
+    const answer = await leader.call(name, bytes, principal, signal, wait);
     if (answer === "here") return await method.call(request, { ...context, hasWaited });
     return fromBinary(descriptor.output, answer);
   };

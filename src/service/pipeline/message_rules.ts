@@ -1,7 +1,45 @@
 import type { DescField, DescMessage, Message } from "@bufbuild/protobuf";
+import { pathToString } from "@bufbuild/protobuf/reflect";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
-import type { FieldViolation } from "../../model/errors.js";
+import { createValidator, type Validator, type Violation } from "@bufbuild/protovalidate";
+import { type FieldViolation, InvalidArgument } from "../../model/errors.js";
 import type { JsonValue } from "../../model/json.js";
+import { inWords } from "../../model/pattern_words.js";
+
+/** Checks messages of a kind: the rules for all fields, then those declared in the proto. What it returns throws InvalidArgument. */
+export function validatorOf(descriptor: DescMessage): (message: Message) => void {
+  return (message) => checkRules(descriptor, message);
+}
+
+/** Compiles the rules of a message when it is first checked. Loaded for the first call. */
+let validator: Validator | undefined;
+/** Messages that a part of this daemon sends again and again. They are frozen, with all that is in them. */
+const valid = new WeakSet<Message>();
+
+function checkRules(descriptor: DescMessage, request: Message): void {
+  if (valid.has(request)) return;
+  const malformed = malformedFields(descriptor, request);
+  if (malformed.length > 0) throw new InvalidArgument(malformed);
+  validator ??= createValidator();
+  const result = validator.validate(descriptor, request);
+  if (result.kind === "error") throw result.error;
+  if (result.kind === "valid") {
+    if (Object.isFrozen(request)) valid.add(request);
+    return;
+  }
+  throw new InvalidArgument(
+    result.violations.map((violation) => ({
+      field: violation.field.length === 0 ? wholeOf(descriptor, violation) : pathToString(violation.field),
+      description: inWords(violation.message),
+    })),
+  );
+}
+
+/** What a rule of a whole message is about: the first of the fields of which one is to be set, or else the message. */
+function wholeOf(descriptor: DescMessage, { ruleId, message }: Violation): string {
+  const first = ruleId === "message.oneof" ? /of (\w+)/.exec(message)?.[1] : undefined;
+  return first ?? descriptor.name;
+}
 
 /** Objects and lists in a `google.protobuf.Struct`; a profile's JSON Schema has ten. What walks them may recurse. */
 export const maxStructDepth = 32;
@@ -11,7 +49,7 @@ const timestampSeconds = { min: -62_135_596_800n, max: 253_402_300_799n };
 /** About 10 000 years: the range of `google.protobuf.Duration`. */
 const maxDurationSeconds = 315_576_000_000n;
 
-type Violation = (field: string, description: string) => void;
+type Report = (field: string, description: string) => void;
 
 /**
  * The rules that hold for all fields:
@@ -27,7 +65,7 @@ export function malformedFields(descriptor: DescMessage, message: Message): Fiel
   return violations;
 }
 
-function walkMessage(descriptor: DescMessage, message: Message, prefix: string, violation: Violation): void {
+function walkMessage(descriptor: DescMessage, message: Message, prefix: string, violation: Report): void {
   for (const field of descriptor.fields) {
     const value = memberOf(message, field);
     if (value === undefined) continue;
@@ -62,7 +100,7 @@ function walkValue(
   descriptor: DescMessage | undefined,
   value: unknown,
   path: string,
-  violation: Violation,
+  violation: Report,
 ): void {
   if (typeof value === "string") textViolation(value, path, violation);
   if (!descriptor) return;
@@ -81,7 +119,7 @@ function walkValue(
   }
 }
 
-function walkJson(value: JsonValue, path: string, depth: number, violation: Violation): void {
+function walkJson(value: JsonValue, path: string, depth: number, violation: Report): void {
   if (typeof value === "string") textViolation(value, path, violation);
   if (typeof value === "number" && !Number.isFinite(value)) violation(path, "must be a finite number");
   if (typeof value !== "object" || value === null) return;
@@ -96,12 +134,12 @@ function walkJson(value: JsonValue, path: string, depth: number, violation: Viol
   }
 }
 
-function nameViolation(name: string, path: string, violation: Violation): void {
+function nameViolation(name: string, path: string, violation: Report): void {
   if (name === "__proto__") violation(path, "has a name that is reserved");
   else textViolation(name, path, violation);
 }
 
-function textViolation(text: string, path: string, violation: Violation): void {
+function textViolation(text: string, path: string, violation: Report): void {
   if (/\p{Surrogate}/u.test(text)) violation(path, "must be Unicode text, without half of a surrogate pair");
   else if (text.includes("\0")) violation(path, "must not hold U+0000");
 }

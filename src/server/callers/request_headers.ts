@@ -1,5 +1,6 @@
 import type { Peer, PresentedCredentials } from "../../domain/access/presented_credentials.js";
 import type { ListenAddress } from "../../model/listen_address.js";
+import type { CallerTrace } from "../../model/tracing.js";
 
 /** The error for a caller without a valid credential. @param sent the fields `authorization` and `x-api-key` */
 export function unauthenticatedMessage(...sent: readonly unknown[]): string {
@@ -39,4 +40,10 @@ export function presentedCredentials(
   return address.kind === "unix"
     ? { socket: "unix", token, origin: "unix", peer }
     : { socket: "tcp", token, origin, peer };
+}
+
+/** The trace that a request belongs to, by its headers of that name; undefined where it says nothing. */
+export function callerTrace(traceparent: unknown, tracestate: unknown): CallerTrace | undefined {
+  if (typeof traceparent !== "string") return undefined;
+  return { traceparent, tracestate: typeof tracestate === "string" ? tracestate : undefined };
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { ListAuditEventsRequestSchema } from "../../../src/gen/nexus/v1/audit_pb.js";
 import { CreateProviderRequestSchema } from "../../../src/gen/nexus/v1/provider_pb.js";
 import { TokenServiceGetTokenRequestSchema } from "../../../src/gen/nexus/v1/token_pb.js";
-import { malformedFields, maxStructDepth } from "../../../src/service/pipeline/well_formed.js";
+import { malformedFields, maxStructDepth } from "../../../src/service/pipeline/message_rules.js";
 
 type Provider = NonNullable<Parameters<typeof create<typeof CreateProviderRequestSchema>>[1]>["provider"];
 

@@ -1,8 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
-import { RequestReader } from "../../../src/server/grpc/request_reader.js";
-import { RequestStream } from "../../../src/server/grpc/request_stream.js";
+import { RequestReader, RequestStream } from "../../../src/server/grpc/grpc_wire.js";
 
 function openStream() {
   const flow: string[] = [];
