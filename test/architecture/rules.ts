@@ -201,7 +201,7 @@ export const doors: Readonly<Record<string, string>> = {
   "domain/credentials": "associated_data credential_reader credential_vault parts",
   "domain/operations": "key_check key_ring restored_records sealed_records",
   "domain/providers": "mcp_lookup mcp_server_names provider_registry",
-  "domain/refresh": "refresh_outcome refresher request_slots",
+  "domain/refresh": "refresher request_slots",
   "domain/refresh/journal": "spool_recovery token_spool",
   "domain/token_endpoint": "client_keys grant_type grant_types issuer_metadata token_endpoint_client",
   "domain/tokens": "demanded_refresh downscoping read_audit token_proofs tokens",

@@ -1,12 +1,12 @@
 import type { ConnectionRequest } from "../../src/domain/consent/consent.js";
 import { RefreshHistory } from "../../src/domain/operations/refresh_history.js";
 import type { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";
-import type { RefreshOutcome } from "../../src/domain/refresh/refresh_outcome.js";
 import type { Refresher } from "../../src/domain/refresh/refresher.js";
 import type { RefreshRequest } from "../../src/domain/token_endpoint/grant_type.js";
 import { owner, type Principal } from "../../src/model/access/principal.js";
 import type { Connection } from "../../src/model/connections/connection.js";
 import { newConnection } from "../../src/model/connections/new_connection.js";
+import type { RefreshOutcome } from "../../src/model/connections/refresh_outcome.js";
 import type { TokenSet } from "../../src/model/credentials/credential.js";
 import { newId } from "../../src/model/ids.js";
 import type { ProviderProfile } from "../../src/model/providers/provider_profile.js";

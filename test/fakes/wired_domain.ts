@@ -23,8 +23,7 @@ import { ProviderRegistry } from "../../src/domain/providers/provider_registry.j
 import type { CredentialTrial } from "../../src/domain/providers/static/credential_probe.js";
 import { TokenSpool } from "../../src/domain/refresh/journal/token_spool.js";
 import { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";
-import type { RefreshMetrics, RefreshOutcome } from "../../src/domain/refresh/refresh_outcome.js";
-import type { Refresher } from "../../src/domain/refresh/refresher.js";
+import type { Refresher, RefreshMetrics } from "../../src/domain/refresh/refresher.js";
 import { RevocationQueue } from "../../src/domain/revocation/revocation_queue.js";
 import { GrantTypes, TokenSources } from "../../src/domain/token_endpoint/grant_types.js";
 import { IssuerMetadata } from "../../src/domain/token_endpoint/issuer_metadata.js";
@@ -40,6 +39,7 @@ import { Tokens } from "../../src/domain/tokens/tokens.js";
 import { Subscribers } from "../../src/domain/tokens/watch/subscribers.js";
 import { extensions } from "../../src/ext/extensions.js";
 import { owner } from "../../src/model/access/principal.js";
+import type { RefreshOutcome } from "../../src/model/connections/refresh_outcome.js";
 import { defaultLimits } from "../../src/model/limits.js";
 import type { ProviderSettings } from "../../src/model/providers/provider_profile.js";
 import { noTracing, type Tracing } from "../../src/model/tracing.js";

@@ -8,6 +8,7 @@ import {
   problemSentence,
 } from "../../model/connections/connection.js";
 import { newConnection } from "../../model/connections/new_connection.js";
+import type { RefreshOutcome } from "../../model/connections/refresh_outcome.js";
 import { FailedPrecondition, InvalidArgument, NotFound, Unavailable } from "../../model/errors.js";
 import { newId } from "../../model/ids.js";
 import { defaultLimits, type Limits } from "../../model/limits.js";
@@ -18,9 +19,7 @@ import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
 import type { ConnectionRequest } from "../consent/consent.js";
 import { refuseOtherName, refuseRevoked, scopesFor } from "../providers/requested_profile.js";
-import { awaitedRefresh } from "../refresh/awaited_refresh.js";
-import type { RefreshOutcome } from "../refresh/refresh_outcome.js";
-import type { Refresher } from "../refresh/refresher.js";
+import { awaitedRefresh, type Refresher } from "../refresh/refresher.js";
 import { changeConnection } from "./state/connection_change.js";
 import { refuseMoreConnections } from "./state/quotas.js";
 

@@ -1,6 +1,6 @@
 import type { ActivityInterval, RefreshActivity, RefreshEnd } from "../../model/connections/activity.js";
+import type { RefreshOutcome } from "../../model/connections/refresh_outcome.js";
 import type { Clock } from "../../runtime/clock.js";
-import type { RefreshOutcome } from "../refresh/refresh_outcome.js";
 
 const intervalMs = 15 * 60_000;
 /** 24 hours of them. */

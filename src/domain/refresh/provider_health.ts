@@ -1,5 +1,6 @@
 import type { Connection, Refusals } from "../../model/connections/connection.js";
 import type { FailingProvider, FailingReason } from "../../model/connections/daemon_status.js";
+import type { RefreshOutcome } from "../../model/connections/refresh_outcome.js";
 import { FailedPrecondition, Unavailable, unlessDataLoss } from "../../model/errors.js";
 import { type ProblemReason, problemMessages } from "../../model/problem_reason.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
@@ -15,7 +16,6 @@ import {
   problemSince,
 } from "../connections/state/connection_change.js";
 import type { StoreParts } from "../credentials/parts.js";
-import type { RefreshOutcome } from "./refresh_outcome.js";
 import { NotStarted, type RefreshPriority, RequestSlots } from "./request_slots.js";
 
 /** One failure may be a hiccup; after an answer that was lost the daemon sends no more than one other request. */

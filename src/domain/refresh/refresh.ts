@@ -12,7 +12,7 @@ import { Revoker } from "../revocation/revoker.js";
 import type { TokenEndpoint } from "../token_endpoint/token_endpoint.js";
 import { TokenSpool } from "./journal/token_spool.js";
 import { RefreshEngine } from "./refresh_engine.js";
-import type { RefreshMetrics } from "./refresh_outcome.js";
+import type { RefreshMetrics } from "./refresher.js";
 
 /** What calls providers by itself. */
 export interface Refresh {

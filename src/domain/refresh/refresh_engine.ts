@@ -3,11 +3,10 @@ import type { ProviderProfile } from "../../model/providers/provider_profile.js"
 import { noTracing, type Tracing } from "../../model/tracing.js";
 import type { Changes } from "../../runtime/changes.js";
 import type { PendingConsents } from "../consent/pending_consents.js";
-import { OutcomeWriter } from "./outcome_writer.js";
+import { OutcomeWriter } from "./outcomes.js";
 import { ProviderHealth } from "./provider_health.js";
-import type { RefresherDeps } from "./refresh_preparation.js";
 import { RefreshScheduler } from "./refresh_scheduler.js";
-import { Refresher } from "./refresher.js";
+import { Refresher, type RefresherDeps } from "./refresher.js";
 
 /** What the engine makes for the refresher. */
 type OwnParts = "health" | "outcomes" | "tracing";

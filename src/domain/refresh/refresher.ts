@@ -1,20 +1,93 @@
 import { daemon } from "../../model/access/principal.js";
-import type { Connection, Problem } from "../../model/connections/connection.js";
+import type { Connection } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
+import { type RefreshOutcome, refreshOutcomeOf } from "../../model/connections/refresh_outcome.js";
 import type { Credential, TokenSet } from "../../model/credentials/credential.js";
+import { DataLoss, FailedPrecondition, NexusError } from "../../model/errors.js";
 import { isUnattended } from "../../model/providers/grant_type.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { isRefreshable } from "../../model/refresh/refresh_policy.js";
+import type { Tracing } from "../../model/tracing.js";
+import type { AuthorizationServer } from "../../oauth/authorization_server.js";
+import { GrantFailure } from "../../oauth/failure.js";
 import type { Renewed } from "../../oauth/grants/renewal.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
+import type { Secret } from "../../runtime/secret.js";
 import { isDetached } from "../connections/state/grant_rebinding.js";
-import type { Composed } from "../credentials/credential_writer.js";
-import { auditOf, type InvalidAnswer, invalidAnswerChange, invalidAnswerOf } from "./invalid_answer.js";
+import type { Composed, CredentialWriter } from "../credentials/credential_writer.js";
+import type { VaultParts } from "../credentials/parts.js";
+import type { RevocationQueue } from "../revocation/revocation_queue.js";
+import { connectionKey, refreshKey } from "../token_endpoint/dpop_keys.js";
+import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
+import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
 import { isSame, waitsUntilMs, writeIntent } from "./journal/refresh_intent.js";
-import type { Attempt } from "./outcome_writer.js";
-import { failureOf } from "./outcomes.js";
-import type { RefreshOptions, RefreshOutcome } from "./refresh_outcome.js";
-import { prepareRefresh, type RefresherDeps } from "./refresh_preparation.js";
+import type { TokenSpool } from "./journal/token_spool.js";
+import {
+  type Attempt,
+  failureOf,
+  type OutcomeWriter,
+  tokenSetRow,
+  type Withheld,
+  withheldOf,
+} from "./outcomes.js";
+import type { ProviderHealth } from "./provider_health.js";
 import type { RefreshPriority } from "./request_slots.js";
+
+/** For so long a caller without a deadline of its own waits: less than the 30 s after which most clients give a call up. */
+const awaitedMs = 25_000;
+
+/** What counts refreshes. */
+export interface RefreshMetrics {
+  refreshed(provider: string, result: "success" | "failure", reason: string, durationMs: number): void;
+  /** How long a token that was replaced had still to live; below 0 when it was dead. */
+  replaced(remainingMs: number): void;
+}
+
+export interface RefreshOptions {
+  /** Sent although its provider is suspended, to see whether it still refuses the client. */
+  readonly isProbe?: boolean;
+  /** Superseded when the connection has another revision by the time that it comes to it. */
+  readonly onlyRevision?: bigint;
+}
+
+/** Connections whose grant is made of another connection's credential. */
+export interface GrantBasis {
+  /** The id of that other connection where it is to be refreshed first; undefined at once where the grant has no basis. */
+  toRenew(connectionId: string): Promise<string | undefined> | undefined;
+}
+
+/** What refreshes are made with. */
+export interface RefresherDeps extends VaultParts {
+  readonly writer: CredentialWriter;
+  readonly servers: IssuerMetadata;
+  readonly grants: Pick<TokenEndpointClient, "refresh">;
+  /** Shared with consents: one token request per connection. */
+  readonly locks: KeyedMutex<string>;
+  readonly health: ProviderHealth;
+  readonly outcomes: OutcomeWriter;
+  /** Takes the token of a refresh that came too late, and of a consent that was not confirmed. */
+  readonly revocations: RevocationQueue;
+  /** Holds a token set until it is durable. */
+  readonly spool: TokenSpool;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  readonly metrics: RefreshMetrics;
+  /** Called with the outcome of each attempt. */
+  readonly onEnded?: ((outcome: RefreshOutcome) => void) | undefined;
+  /** Shows refreshes as spans. */
+  readonly tracing: Tracing;
+  readonly sources?: GrantBasis;
+}
+
+/** What one refresh is made with. */
+interface PreparedRefresh {
+  readonly server: AuthorizationServer;
+  /** What is redeemed; undefined where nothing is. */
+  readonly credential: Credential | undefined;
+  /** The key that is proved (DPoP); undefined where none is. */
+  readonly dpopKey: Secret | undefined;
+}
 
 /** An answer that holds a token set. */
 interface Success {
@@ -23,7 +96,7 @@ interface Success {
   /** What was redeemed; undefined where nothing was. */
   readonly previous: Credential | undefined;
   readonly tokenSet: TokenSet;
-  readonly invalidAnswer: InvalidAnswer | undefined;
+  readonly withheld: Withheld | undefined;
   /** When the answer came; the wall clock may be set before it is written. */
   readonly receivedMonotonicMs: number;
 }
@@ -65,7 +138,7 @@ export class Refresher {
     const { store, outcomes, health, spool } = this.deps;
     const settled = await spool.settle(connectionId);
     const connection = store.getConnection(connectionId);
-    if (settled === "stored" && connection) return outcomeOf(connection.problem);
+    if (settled === "stored" && connection) return refreshOutcomeOf(connection.problem);
     if (!connection || !isRefreshable(connection)) return "not_refreshable";
     if (onlyRevision !== undefined && connection.credentialRevision !== onlyRevision) return "superseded";
 
@@ -93,16 +166,92 @@ export class Refresher {
   }
 
   async #attempt(attempt: Attempt): Promise<RefreshOutcome> {
-    const { connection, profile } = attempt;
-    const { grants, outcomes, health, clock, metrics } = this.deps;
+    const { profile } = attempt;
+    const { outcomes, health, clock, metrics } = this.deps;
     const startedMs = clock.monotonicMs();
     const count = (result: "success" | "failure", reason: string): void =>
       metrics.refreshed(profile.name, result, reason, clock.monotonicMs() - startedMs);
-    const prepared = await prepareRefresh(this.deps, attempt);
+    const prepared = await this.#prepare(attempt);
     if (typeof prepared === "string") {
       count("failure", prepared);
       return prepared;
     }
+    const sent = await this.#send(attempt, prepared);
+    if (sent === undefined) return "superseded";
+    const { connection, answer } = sent;
+    if (answer instanceof GrantFailure) {
+      health.failed(profile.id, answer);
+      count("failure", answer.kind);
+      if (answer.kind === "invalid_grant") health.accepted(profile);
+      return await outcomes.failed({ ...attempt, connection }, answer);
+    }
+    health.answered(profile.id);
+    const receivedMonotonicMs = clock.monotonicMs();
+    const withheld = withheldOf(attempt, answer, clock.nowMs(), this.deps.random());
+    const { tokenSet } = answer;
+    const success = { connection, profile, previous: prepared.credential, tokenSet, withheld };
+    const outcome = await this.#write({ ...success, receivedMonotonicMs });
+    if (withheld !== undefined) count("failure", withheld.reason);
+    else if (outcome === "refreshed") count("success", "");
+    health.accepted(profile);
+    return outcome;
+  }
+
+  /**
+   * From a connection that is due to what its refresh is made with: all that can fail before anything is sent. Nothing goes to the token
+   * endpoint.
+   */
+  async #prepare(attempt: Attempt): Promise<PreparedRefresh | RefreshOutcome> {
+    const { profile, connection } = attempt;
+    const { store, vault, servers, outcomes, health } = this.deps;
+    const isMinted = isUnattended(profile);
+    const credential = isMinted ? undefined : await this.#heldCredential(attempt);
+    if (typeof credential === "string") return credential;
+    try {
+      const server = await servers.resolve(profile);
+      const dpopKey = isMinted
+        ? connectionKey(profile, server, connection, store.getCredential(connection.id), vault)
+        : refreshKey(profile, server, credential);
+      return { server, credential, dpopKey };
+    } catch (error) {
+      if (!(error instanceof NexusError)) throw error;
+      const kind = error instanceof FailedPrecondition ? "client" : "transient";
+      const failure = new GrantFailure({ kind, refusal: error.message });
+      health.notSent(profile.id, failure);
+      return await outcomes.failed(attempt, failure);
+    }
+  }
+
+  /** The credential that is redeemed. */
+  async #heldCredential(attempt: Attempt): Promise<Credential | RefreshOutcome> {
+    const { store, vault, outcomes, log } = this.deps;
+    const { connection, profile } = attempt;
+    let credential: Credential;
+    try {
+      const stored = store.getCredential(connection.id);
+      if (!stored) throw new DataLoss("the credential of an active connection is missing");
+      credential = vault.openCredential(connection, stored);
+    } catch (error) {
+      if (!(error instanceof DataLoss)) throw error;
+      log.error({ connectionId: connection.id, error: error.message }, "credential cannot be opened");
+      return await outcomes.record(attempt, "unreadable");
+    }
+    if (!credential.refreshToken) return "not_refreshable";
+    const { binding: movedFrom } = credential;
+    if (movedFrom === undefined || movedFrom === grantBinding(profile)) return credential;
+    return await outcomes.record(attempt, "moved", { movedFrom });
+  }
+
+  /**
+   * Sends the request, with its mark of intent before it.
+   *
+   * @returns the answer, and the connection with the mark; undefined if it has moved on, and nothing was sent
+   */
+  async #send(
+    attempt: Attempt,
+    prepared: PreparedRefresh,
+  ): Promise<{ readonly connection: Connection; readonly answer: Renewed | GrantFailure } | undefined> {
+    const { connection, profile } = attempt;
     // Undefined until a connection to the provider is open: an attempt without one has sent nothing, and leaves no mark.
     let marking: ReturnType<typeof writeIntent> | undefined;
     const markOnce = async (): Promise<boolean> => {
@@ -110,9 +259,8 @@ export class Refresher {
       // Point of no return: once it is durable, the provider may have redeemed the refresh token.
       return (await marking) !== undefined;
     };
-    let result: Renewed;
     try {
-      result = await grants.refresh({
+      const answer = await this.deps.grants.refresh({
         server: prepared.server,
         profile,
         refreshToken: prepared.credential?.refreshToken,
@@ -124,27 +272,12 @@ export class Refresher {
         dpopKey: prepared.dpopKey,
         beforeSend: markOnce,
       });
+      // Without a mark nothing was asked: it would have been sent with one.
+      return { connection: (await marking) ?? connection, answer };
     } catch (error) {
       const marked = marking === undefined ? connection : await marking;
-      if (!marked) return "superseded";
-      const failure = failureOf(error);
-      health.failed(profile.id, failure);
-      count("failure", failure.kind);
-      if (failure.kind === "invalid_grant") health.accepted(profile);
-      return await outcomes.failed({ ...attempt, connection: marked }, failure);
+      return marked && { connection: marked, answer: failureOf(error) };
     }
-    // Nothing was asked: it would have been sent with a mark.
-    const marked = (await marking) ?? connection;
-    health.answered(profile.id);
-    const { tokenSet } = result;
-    const receivedMonotonicMs = clock.monotonicMs();
-    const invalidAnswer = invalidAnswerOf(result, connection, clock.nowMs(), this.deps.random());
-    const success = { connection: marked, profile, previous: prepared.credential, tokenSet, invalidAnswer };
-    const outcome = await this.#write({ ...success, receivedMonotonicMs });
-    if (invalidAnswer !== undefined) count("failure", invalidAnswer.reason);
-    else if (outcome === "refreshed") count("success", "");
-    health.accepted(profile);
-    return outcome;
   }
 
   /** Makes a success durable. It is never dropped: what the store does not take stays in the spool. */
@@ -153,16 +286,16 @@ export class Refresher {
     profile,
     previous,
     tokenSet,
-    invalidAnswer,
+    withheld,
     receivedMonotonicMs,
   }: Success): Promise<RefreshOutcome> {
     const { writer, revocations, spool, clock, log, metrics } = this.deps;
     const { id: connectionId, providerId } = connection;
     const compose = (base: Connection): Composed => {
       const receivedAtMs = Math.round(clock.nowMs() - (clock.monotonicMs() - receivedMonotonicMs));
-      if (invalidAnswer === undefined || previous === undefined)
+      if (withheld === undefined || previous === undefined)
         return writer.compose(base, profile, tokenSet, previous, receivedAtMs);
-      const change = invalidAnswerChange(base, invalidAnswer, clock.nowMs());
+      const { change } = tokenSetRow(base, withheld, clock.nowMs());
       return writer.composeWithheld(base, profile, tokenSet, previous, receivedAtMs, change);
     };
     const redeemed = previous ?? { refreshToken: undefined, binding: grantBinding(profile) };
@@ -172,14 +305,15 @@ export class Refresher {
       const current = tx.getConnection(connectionId);
       if (!belongsTo(current, connection)) return revocations.enqueueLate(tx, connection, tokenSet, redeemed);
       const timeMs = clock.nowMs();
-      tx.appendAudit({ timeMs, principal: daemon.name, connectionId, providerId, ...auditOf(invalidAnswer) });
+      const { audit } = tokenSetRow(current, withheld, timeMs);
+      tx.appendAudit({ timeMs, principal: daemon.name, connectionId, providerId, ...audit });
       return writer.put(tx, compose(current));
     });
     if (!stored) return "superseded";
-    if (invalidAnswer !== undefined) {
-      const { reason, detail } = invalidAnswer;
+    if (withheld !== undefined) {
+      const { reason, detail } = withheld;
       log.warn({ connectionId, reason, detail }, "a refresh brought a token that is not served");
-      return outcomeOf(invalidAnswer);
+      return tokenSetRow(connection, withheld, clock.nowMs()).ended;
     }
     if (connection.expiresAtMs !== undefined) metrics.replaced(connection.expiresAtMs - clock.nowMs());
     log.info({ connectionId, revision: stored.credentialRevision.toString() }, "token refreshed");
@@ -187,13 +321,26 @@ export class Refresher {
   }
 }
 
-/** Of a token set that is stored. @param problem of it, or of its connection with it */
-function outcomeOf(problem: Pick<Problem, "retryAtMs"> | undefined): RefreshOutcome {
-  if (problem === undefined) return "refreshed";
-  return problem.retryAtMs === undefined ? "attention" : "retry";
-}
-
 /** Whether the answer to an attempt belongs to the connection: nothing but its profile may have changed. */
 function belongsTo(current: Connection | undefined, attempted: Connection): current is Connection {
   return isSame(current, attempted) || isDetached(current, attempted);
+}
+
+/**
+ * Refreshes for a caller, who does not wait for as long as a token request may take.
+ *
+ * @returns `retry` when the time is over: the refresh goes on, and whoever asks again shares it
+ */
+export function awaitedRefresh(
+  { refresher, clock }: { readonly refresher: Refreshes; readonly clock: Clock },
+  connectionId: string,
+  options: RefreshOptions = {},
+): Promise<RefreshOutcome> {
+  return new Promise((resolve, reject) => {
+    const timer = clock.setTimer(awaitedMs, () => resolve("retry"));
+    refresher
+      .refresh(connectionId, "demand", options)
+      .finally(() => timer.cancel())
+      .then(resolve, reject);
+  });
 }

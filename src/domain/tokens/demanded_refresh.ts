@@ -14,8 +14,7 @@ import { type ProblemReason, problemMessages } from "../../model/problem_reason.
 import { isWithheld } from "../../model/refresh/refresh_policy.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { ConnectionView, CredentialReader, CurrentToken } from "../credentials/credential_reader.js";
-import { awaitedRefresh } from "../refresh/awaited_refresh.js";
-import type { Refreshes } from "../refresh/refresher.js";
+import { awaitedRefresh, type Refreshes } from "../refresh/refresher.js";
 
 export interface DemandedRefreshDeps {
   readonly reader: CredentialReader;

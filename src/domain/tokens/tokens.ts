@@ -8,7 +8,7 @@ import { BoundedMap } from "../../runtime/bounded_map.js";
 import type { Store } from "../../store/store.js";
 import type { Asking, RequestRules } from "../access/request_rules.js";
 import type { ConnectionView, CurrentToken } from "../credentials/credential_reader.js";
-import { awaitedRefresh } from "../refresh/awaited_refresh.js";
+import { awaitedRefresh } from "../refresh/refresher.js";
 import {
   DemandedRefresh,
   type DemandedRefreshDeps,

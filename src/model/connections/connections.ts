@@ -11,4 +11,5 @@ export {
 export type { DaemonState, DaemonStatus, FailingReason } from "./daemon_status.js";
 export { grantBinding } from "./grant_binding.js";
 export { newConnection } from "./new_connection.js";
+export type { RefreshOutcome } from "./refresh_outcome.js";
 export type { SpooledTokenSet, SpoolOutcome } from "./spooled_token_set.js";

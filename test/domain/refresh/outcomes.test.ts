@@ -11,7 +11,7 @@ import { GrantFailure, type GrantFailureFields } from "../../../src/oauth/failur
 import { IdentityRequired } from "../../../src/oauth/grants/identity_required.js";
 
 describe("the table of refresh outcomes", () => {
-  const answered = answers.slice(answers.indexOf("withdrawn"));
+  const answered = answers.slice(answers.indexOf("withdrawn"), answers.indexOf("usable"));
 
   it("sends a token that is in doubt again only where its answer says that it was not looked at", () => {
     const again = answered.filter((answer) => outcomeOf("in_doubt", answer) !== "outcome_unknown");
@@ -26,7 +26,7 @@ describe("the table of refresh outcomes", () => {
 
   it("needs a user for what is minted only where an identity provider asks for one", () => {
     const endings = answers.filter(
-      (answer) => !/retry|refuse_client|suspend|wait/.test(outcomeOf("minted", answer)),
+      (answer) => !/retry|refuse_client|suspend|wait|store/.test(outcomeOf("minted", answer)),
     );
     expect(endings).toEqual(["identity_required"]);
   });

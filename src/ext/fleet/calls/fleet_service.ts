@@ -1,7 +1,7 @@
 import { create, fromBinary, type Message } from "@bufbuild/protobuf";
 import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { AskApprovers } from "../../../domain/access/request_rules.js";
-import type { RefreshOptions, RefreshOutcome } from "../../../domain/refresh/refresh_outcome.js";
+import type { RefreshOptions } from "../../../domain/refresh/refresher.js";
 import { ErrorInfoSchema } from "../../../gen/google/rpc/error_details_pb.js";
 import {
   type Caller,
@@ -17,6 +17,7 @@ import {
   PageResponseSchema,
 } from "../../../gen/nexus/fleet/v1/fleet_pb.js";
 import type { Principal, PrincipalKind } from "../../../model/access/access.js";
+import type { RefreshOutcome } from "../../../model/connections/connections.js";
 import {
   type BoundMethod,
   type BoundService,

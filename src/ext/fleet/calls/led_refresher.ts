@@ -1,5 +1,5 @@
-import type { RefreshOptions, RefreshOutcome } from "../../../domain/refresh/refresh_outcome.js";
-import type { Refresher, Refreshes } from "../../../domain/refresh/refresher.js";
+import type { Refresher, Refreshes, RefreshOptions } from "../../../domain/refresh/refresher.js";
+import type { RefreshOutcome } from "../../../model/connections/connections.js";
 
 /** The hub of a fleet that refreshes. */
 export interface LeadingRefresher {

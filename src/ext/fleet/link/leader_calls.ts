@@ -1,8 +1,9 @@
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
-import type { RefreshOptions, RefreshOutcome } from "../../../domain/refresh/refresh_outcome.js";
+import type { RefreshOptions } from "../../../domain/refresh/refresher.js";
 import { ErrorInfoSchema } from "../../../gen/google/rpc/error_details_pb.js";
 import type { FleetService, PageRequest, PageResponse } from "../../../gen/nexus/fleet/v1/fleet_pb.js";
 import type { Principal } from "../../../model/access/access.js";
+import type { RefreshOutcome } from "../../../model/connections/connections.js";
 import { Unavailable } from "../../../model/model.js";
 import { type Clock, delay, isRefused } from "../../../runtime/runtime.js";
 import { codes, WireError, wireErrorOf } from "../../../service/service.js";
