@@ -204,7 +204,7 @@ export const doors: Readonly<Record<string, string>> = {
   "domain/refresh": "refresher request_slots",
   "domain/refresh/journal": "spool_recovery token_spool",
   "domain/token_endpoint": "client_keys grant_type grant_types issuer_metadata token_endpoint_client",
-  "domain/tokens": "demanded_refresh downscoping read_audit token_proofs tokens",
+  "domain/tokens": "downscoping read_audit token_proofs tokens",
   "domain/tokens/report": "rejected_tokens",
   "domain/tokens/watch": "conflating_subscriber subscribers",
   "domain/use": "use",

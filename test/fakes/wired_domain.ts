@@ -191,7 +191,6 @@ export class WiredDomain {
       : { read: () => undefined, refused: () => Promise.resolve() };
     const tracing = options.tracing ?? noTracing;
     const refresher = options.led?.(this.engine.refresher) ?? this.engine.refresher;
-    const rejecting = { reader: this.reader, refresher, store, clock };
     const { maxRejectionsPerHour = 12 } = options;
     const limit = new RefreshLimit({ clock, maxRejectionsPerHour });
     const access = new AccessControl({ ...shared, keys: { find: () => undefined } as never });
@@ -229,7 +228,7 @@ export class WiredDomain {
     this.acquirer = new TokenAcquirer(acquiring);
     const stepUps = new StepUps(acquiring);
     this.rejected = new RejectedTokens({
-      ...{ ...rejecting, apiNonces: this.apiNonces, limit, stepUps },
+      ...{ store, clock, tokens: this.tokens, apiNonces: this.apiNonces, limit, stepUps },
     });
     const downscoping = extensions.find((extension) => extension.downscoping)?.downscoping;
     this.downscoped = lazyDownscoping(downscoping, {

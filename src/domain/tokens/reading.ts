@@ -107,7 +107,7 @@ export function openReading(deps: ReadingDeps): Reading {
   const acquiring = acquiringWith(deps, tokens, subscribers);
   const apiNonces = new DpopNonces();
   const stepUps = new StepUps(acquiring);
-  const rejected = new RejectedTokens({ store, clock, reader, refresher, limit, apiNonces, mcp, stepUps });
+  const rejected = new RejectedTokens({ store, clock, tokens, limit, apiNonces, mcp, stepUps });
   return {
     reader,
     readAudit,

@@ -1,47 +1,55 @@
 import { about, by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
-import type { Connection } from "../../model/connections/connection.js";
-import { NexusError } from "../../model/errors.js";
-import { demandMayRefresh } from "../../model/refresh/refresh_policy.js";
+import {
+  type Connection,
+  type ConnectionStatus,
+  problemSentence,
+} from "../../model/connections/connection.js";
+import {
+  DataLoss,
+  FailedPrecondition,
+  NexusError,
+  NotFound,
+  type PreconditionReason,
+  Unavailable,
+} from "../../model/errors.js";
+import { type ProblemReason, problemMessages } from "../../model/problem_reason.js";
+import { demandMayRefresh, isWithheld } from "../../model/refresh/refresh_policy.js";
 import { noTracing, type Tracing, type Use } from "../../model/tracing.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";
+import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
 import type { Asking, RequestRules } from "../access/request_rules.js";
-import type { ConnectionView, CurrentToken } from "../credentials/credential_reader.js";
-import { awaitedRefresh } from "../refresh/refresher.js";
-import {
-  DemandedRefresh,
-  type DemandedRefreshDeps,
-  precondition,
-  refuseWithheld,
-  retryLater,
-  type WholeView,
-} from "./demanded_refresh.js";
+import type { ConnectionView, CredentialReader, CurrentToken } from "../credentials/credential_reader.js";
+import { awaitedRefresh, type Refreshes } from "../refresh/refresher.js";
 import type { ReadAudit } from "./read_audit.js";
 import type { RefreshLimit } from "./refresh_limit.js";
 
 /** Who asked for a refresh of which revision, remembered. One that is forgotten is recorded again. */
 const maxAsked = 10_000;
 
-export interface TokensDeps extends DemandedRefreshDeps {
+export interface TokensDeps {
   readonly store: Store;
+  readonly reader: CredentialReader;
+  readonly refresher: Refreshes;
+  readonly clock: Clock;
   readonly readAudit: Pick<ReadAudit, "read" | "refused">;
   readonly limit: Pick<RefreshLimit, "take">;
   readonly rules: Pick<RequestRules, "admit">;
   readonly tracing: Tracing;
 }
 
+/** With a token. */
+type WholeView = ConnectionView & { readonly token: CurrentToken };
+
 /** Tokens for callers. Each read is recorded before its token leaves. */
 export class Tokens {
-  readonly #demanded: DemandedRefresh;
   /** The revision whose refresh is on record as asked for, by principal and connection. */
   readonly #asked = new BoundedMap<string, bigint>(maxAsked);
 
   readonly #underway = new Map<string, Promise<WholeView>>();
 
-  constructor(private readonly deps: TokensDeps) {
-    this.#demanded = new DemandedRefresh(deps);
-  }
+  constructor(private readonly deps: TokensDeps) {}
 
   /**
    * The current token: at once while it lives, after a shared refresh when it does not. Answers without a promise when the token is
@@ -107,7 +115,7 @@ export class Tokens {
    * @throws NotFound, FailedPrecondition (NOT_REFRESHABLE too), ResourceExhausted, DataLoss, Unavailable
    */
   async renew(connectionId: string, principal: Principal): Promise<Connection> {
-    const before = this.#demanded.view(connectionId).connection;
+    const before = this.view(connectionId).connection;
     const revision = before.credentialRevision;
     const key = `${principal.name} ${connectionId}`;
     if (this.#asked.get(key) !== revision) {
@@ -120,6 +128,61 @@ export class Tokens {
     return connection;
   }
 
+  /** The view of an active connection. @throws NotFound, DataLoss, FailedPrecondition that says why it is not active */
+  view(connectionId: string): ConnectionView {
+    const view = this.deps.reader.view(connectionId);
+    if (!view) throw new NotFound("connection");
+    const { connection, problem } = view;
+    if (problem?.reason === "data_loss") throw new DataLoss("the stored credential cannot be opened");
+    if (connection.status === "active") return view;
+    const why = problem ? ` ${problemSentence(problem)}` : "";
+    throw new FailedPrecondition(
+      preconditions[connection.status],
+      connection.status === "attention"
+        ? `the connection needs attention.${why}`
+        : `the connection is ${connection.status}.${why}`,
+      undefined,
+      problem?.reason,
+    );
+  }
+
+  /**
+   * A new revision, whatever the age of the present one.
+   *
+   * @param onlyRevision refreshed if the connection still has it, and nothing is done if it has a newer one
+   * @param beforeSending may still refuse it
+   * @throws as `view`; FailedPrecondition (NOT_REFRESHABLE too), Unavailable
+   */
+  async refreshed(
+    connectionId: string,
+    onlyRevision?: bigint,
+    beforeSending?: (view: ConnectionView) => void,
+  ): Promise<WholeView> {
+    const { clock } = this.deps;
+    const before = this.view(connectionId);
+    const { connection } = before;
+    if (isNewer(before, onlyRevision) && isWhole(before)) return before;
+    if (!connection.refreshable) {
+      throw new FailedPrecondition(
+        "NOT_REFRESHABLE",
+        "the connection has no refresh token: the user must consent again, or replace the key of a static type",
+      );
+    }
+    const { problem } = connection;
+    const nowMs = clock.nowMs();
+    const isFirm = problem?.firm === true && problem.retryAtMs !== undefined && problem.retryAtMs > nowMs;
+    if (isFirm || isWithheld(connection)) throw noToken(connection, nowMs);
+    beforeSending?.(before);
+    const options = onlyRevision === undefined ? {} : { onlyRevision };
+    const outcome = await awaitedRefresh(this.deps, connectionId, options);
+    const view = this.view(connectionId);
+    if (outcome === "refreshed" && isWhole(view)) return view;
+    if (!isWithheld(view.connection) && isNewer(view, onlyRevision) && isWhole(view)) return view;
+    const isSuspended = outcome === "suspended" && !isWithheld(view.connection);
+    if (isSuspended) throw precondition("PROVIDER_MISCONFIGURED", "misconfigured");
+    throw noToken(view.connection, clock.nowMs());
+  }
+
   /** Shared by all who ask at the same time. Counted unless `getToken` would refresh too. @throws ResourceExhausted */
   #forced(connectionId: string): Promise<WholeView> {
     const underway = this.#underway.get(connectionId);
@@ -129,9 +192,9 @@ export class Tokens {
       const isNeeded = token === undefined || isInWindow(connection, nowMs);
       if (!isNeeded || !demandMayRefresh(connection, nowMs)) this.deps.limit.take(connectionId);
     };
-    const refreshed = this.#demanded
-      .refresh(connectionId, undefined, count)
-      .finally(() => this.#underway.delete(connectionId));
+    const refreshed = this.refreshed(connectionId, undefined, count).finally(() =>
+      this.#underway.delete(connectionId),
+    );
     this.#underway.set(connectionId, refreshed);
     return refreshed;
   }
@@ -193,7 +256,7 @@ export class Tokens {
 
   async #current(connectionId: string, minTtlMs: number): Promise<CurrentToken> {
     const { refresher, clock } = this.deps;
-    const view = this.#demanded.view(connectionId);
+    const view = this.view(connectionId);
     const { connection, token } = view;
     const nowMs = clock.nowMs();
     if (token && livesLongEnough(connection, minTtlMs, nowMs)) {
@@ -204,7 +267,7 @@ export class Tokens {
     }
     if (!connection.refreshable || !demandMayRefresh(connection, nowMs)) return tokenOrError(view, nowMs);
     await awaitedRefresh(this.deps, connectionId);
-    return tokenOrError(this.#demanded.view(connectionId), clock.nowMs());
+    return tokenOrError(this.view(connectionId), clock.nowMs());
   }
 }
 
@@ -217,16 +280,40 @@ function livesLongEnough(connection: Connection, minTtlMs: number, nowMs: number
 
 function tokenOrError(view: ConnectionView, nowMs: number): CurrentToken {
   if (view.token) return view.token;
-  const { connection } = view;
-  if (!connection.refreshable) throw precondition("ATTENTION_REQUIRED", "no_refresh_token");
-  refuseWithheld(connection);
-  if (view.problem?.reason === "provider_deleted") {
+  if (!view.connection.refreshable) throw precondition("ATTENTION_REQUIRED", "no_refresh_token");
+  if (view.problem?.reason === "provider_deleted")
     throw precondition("ATTENTION_REQUIRED", "provider_deleted");
-  }
-  if (view.problem?.reason === "misconfigured") {
-    throw precondition("PROVIDER_MISCONFIGURED", "misconfigured");
-  }
-  throw retryLater(connection, nowMs);
+  throw noToken(view.connection, nowMs);
+}
+
+/** What a caller gets instead of a token: the precondition that the problem of the connection breaks, or the time of the next try. */
+function noToken(connection: Connection, nowMs: number): NexusError {
+  const { problem } = connection;
+  if (problem && isWithheld(connection)) return precondition("ATTENTION_REQUIRED", problem.reason);
+  if (problem?.reason === "misconfigured") return precondition("PROVIDER_MISCONFIGURED", "misconfigured");
+  if (problem?.reason === "provider_deleted") return precondition("PROVIDER_DELETED", "provider_deleted");
+  const retryAfterMs = problem?.retryAtMs === undefined ? 0 : problem.retryAtMs - nowMs;
+  return new Unavailable("the token could not be refreshed; the daemon tries again by itself", retryAfterMs);
+}
+
+export function precondition(reason: PreconditionReason, problem: ProblemReason): FailedPrecondition {
+  return new FailedPrecondition(reason, problemMessages[problem], undefined, problem);
+}
+
+const preconditions: Readonly<Record<Exclude<ConnectionStatus, "active">, PreconditionReason>> = {
+  pending: "CONNECTION_PENDING",
+  attention: "ATTENTION_REQUIRED",
+  revoked: "CONNECTION_REVOKED",
+  expired: "CONNECTION_EXPIRED",
+  failed: "CONNECTION_FAILED",
+};
+
+function isNewer({ connection }: ConnectionView, revision: bigint | undefined): boolean {
+  return revision !== undefined && connection.credentialRevision > revision;
+}
+
+function isWhole(view: ConnectionView): view is WholeView {
+  return view.token !== undefined;
 }
 
 function isInWindow(connection: Connection, nowMs: number): boolean {

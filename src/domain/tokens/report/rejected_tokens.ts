@@ -9,11 +9,12 @@ import {
   readTokenChallenge,
   type TokenChallenge,
 } from "../../../oauth/resource/authentication_challenge.js";
+import type { Clock } from "../../../runtime/clock.js";
 import type { Store } from "../../../store/store.js";
 import type { McpLookup } from "../../providers/mcp_lookup.js";
 import type { LinkAnswer } from "../acquire/decision.js";
-import { DemandedRefresh, type DemandedRefreshDeps } from "../demanded_refresh.js";
 import type { RefreshLimit } from "../refresh_limit.js";
+import type { Tokens } from "../tokens.js";
 import type { StepUps } from "./step_ups.js";
 
 /** See `nexus.v1.ReportRejectedTokenRequest`. */
@@ -40,8 +41,10 @@ export interface Rejection {
   readonly missingScopes?: readonly string[];
 }
 
-export interface RejectedTokensDeps extends DemandedRefreshDeps {
+export interface RejectedTokensDeps {
   readonly store: Store;
+  readonly clock: Clock;
+  readonly tokens: Pick<Tokens, "view" | "refreshed">;
   readonly limit: RefreshLimit;
   readonly stepUps: StepUps;
   /** Takes the nonces that APIs ask for, by connection. */
@@ -58,19 +61,16 @@ interface Judged extends RejectedToken {
 
 /** What becomes of a token that an API refused. */
 export class RejectedTokens {
-  readonly #demanded: DemandedRefresh;
   /** Reports that are acted on, by connection: others of the same revision share what comes of them. */
   readonly #underway = new Map<string, { readonly revision: bigint; readonly result: Promise<Rejection> }>();
 
-  constructor(private readonly deps: RejectedTokensDeps) {
-    this.#demanded = new DemandedRefresh(deps);
-  }
+  constructor(private readonly deps: RejectedTokensDeps) {}
 
   /** @throws NotFound, InvalidArgument, FailedPrecondition, ResourceExhausted, Unavailable, DataLoss */
   async report(token: RejectedToken, principal: Principal): Promise<Rejection> {
     const challenge = await readTokenChallenge(token.wwwAuthenticate);
     const { connectionId, revision, status } = token;
-    const { connection } = this.#demanded.view(connectionId);
+    const { connection } = this.deps.tokens.view(connectionId);
     const late = lateness(connection, revision);
     if (late) return late;
     const judged = { ...token, challenge, principal };
@@ -109,13 +109,13 @@ export class RejectedTokens {
     const { connectionId, revision } = judged;
     await this.#recorded(judged);
     await this.#followMcpServer(connectionId);
-    const { connection } = await this.#demanded.refresh(connectionId, revision);
+    const { connection } = await this.deps.tokens.refreshed(connectionId, revision);
     return { outcome: "refreshed", revision: connection.credentialRevision };
   }
 
   /** Where it names another, the connection is parted from its grant, and a person is needed. @throws FailedPrecondition */
   async #followMcpServer(connectionId: string): Promise<void> {
-    const { providerId } = this.#demanded.view(connectionId).connection;
+    const { providerId } = this.deps.tokens.view(connectionId).connection;
     const profile = this.deps.store.getProvider(providerId);
     if (profile) await this.deps.mcp?.followed(profile, "token_refused");
   }
@@ -126,7 +126,7 @@ export class RejectedTokens {
     const { store, stepUps, clock } = this.deps;
     const connection = store.getConnection(connectionId);
     if (!connection) throw new NotFound("connection");
-    const late = lateness(this.#demanded.view(connectionId).connection, revision);
+    const late = lateness(this.deps.tokens.view(connectionId).connection, revision);
     if (late) return late;
     this.#refuseWithoutScopes(connection);
     const named = askableScopes(connection, challenge.scopes);
