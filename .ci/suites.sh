@@ -26,13 +26,13 @@ suites() {
   suite package 600 1 "" "always" "npm run --silent test:package"
 
   # Two at a time: none of these keeps two cores busy. A long one stands before those that run beside it.
-  suite removal 2700 1 "" "src/ext test/ext test/removal" 'npx vitest run --project removal $REPORT'
+  suite removal 2700 1 "" "src/ext src/core test/ext test/removal" 'npx vitest run --project removal $REPORT'
   suite storm 840 1 postgresql "$fleet test/ext/fleet/storm test/suites/random.ts" "npm run --silent test:fleet -- --hubs 3 --minutes 2 --json"
   suite daemon 1800 1 "strace terminals" "src test/daemon test/ext/console test/ext/grants test/ext/mcp test/fakes $build" 'npm run test:daemon -- $REPORT'
   suite clients 1800 1 toolchains "clients proto/nexus test/clients test/interop test/suites" "npm run --silent test:clients"
   suite interop 2400 1 toolchains "examples proto/nexus test/interop src/server/rest test/suites" "npm run --silent test:interop"
   suite foreign 1800 1 foreign_servers "src/oauth src/ext/grants src/outbound src/domain/token_endpoint src/ext/mcp_servers test/foreign $results" "npm run --silent test:foreign"
-  suite fleet 1800 1 "postgresql pgbouncer faketime promtool" "$fleet src/store src/daemon test/ext/fleet test/ext/spoke $build" \
+  suite fleet 1800 1 "postgresql pgbouncer faketime promtool" "$fleet src/store src/core src/daemon test/ext/fleet test/ext/spoke $build" \
     'npx vitest run --project fleet $REPORT'
   suite follower 600 1 postgresql "$fleet test/ext/fleet/follower src/ext/egress/listener" \
     "npm run --silent test:follower -- test/ext/fleet/follower/every_rpc.test.ts test/ext/egress/daemon/listener.test.ts"

@@ -85,7 +85,7 @@ export class Registry {
   readonly #partsOfTerm: Part[] = [];
   readonly #once = new Map<keyof Once, Once[keyof Once]>();
 
-  /** A service at every listener of calls. Each RPC has its options in its proto, or an `rpcRow` where the proto is not ours. */
+  /** A service at every listener of calls. Each RPC has its options in its proto; `defineService` describes one whose proto is not ours. */
   rpc(service: ServiceDefinition): void {
     this.#rpcs.push(service);
   }
@@ -137,6 +137,9 @@ export class Registry {
   links(follow: Once["links"]): void {
     this.#add("links", follow);
   }
+
+  /** Who asks people about held requests, once that is registered. */
+  readonly registeredApprover = (): AskApprovers | undefined => this.#get("approver");
 
   /** What was registered. */
   get added() {

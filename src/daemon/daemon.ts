@@ -239,7 +239,7 @@ function coreOf(
     downscoping: extensions.find((each) => each.downscoping)?.downscoping,
     mcpLookup: extensions.find((each) => each.mcpLookup)?.mcpLookup,
     member,
-    approver: () => registry.added.approver,
+    approver: registry.registeredApprover,
   });
   return {
     ...domain,
