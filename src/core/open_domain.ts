@@ -178,7 +178,7 @@ function consentsOf(
     locks,
     servers,
     grants,
-    userInfo: new UserInfoClient({ outbound, clock, log, apply: applyStrategy }),
+    userInfo: new UserInfoClient({ outbound, clock, log }),
     trial,
     mcp: providers.mcp,
     publicUrl: config.publicUrl,

@@ -50,7 +50,6 @@ import type { Clock } from "../../src/runtime/clock.js";
 import { KeyedMutex } from "../../src/runtime/keyed_mutex.js";
 import type { SpoolFile } from "../../src/store/files/spool_file.js";
 import type { Store } from "../../src/store/store.js";
-import { applyStrategy } from "../../src/strategies/apply_strategy.js";
 import { Vault } from "../../src/vault/vault.js";
 import { plainSettings } from "../samples.js";
 import { silentLog } from "../silent_log.js";
@@ -166,7 +165,7 @@ export class WiredDomain {
       ...{ ...shared, servers, revocations, pending, spool, writer, locks, refusesOtherAccounts },
       publicUrl: "http://localhost:8080",
       allowedReturnOrigins: ["https://app.example"],
-      userInfo: new UserInfoClient({ ...shared, outbound, apply: applyStrategy }),
+      userInfo: new UserInfoClient({ ...shared, outbound }),
       trial: { try: (profile, fields) => this.onTrial(profile, fields) },
       grants: {
         exchangeCode: (request) => grants.exchangeCode(request),

@@ -9,7 +9,7 @@ import type { OutboundResponse } from "../../outbound/outbound_exchange.js";
 import { OutboundError, type OutboundFetch } from "../../outbound/outbound_fetch.js";
 import { type Clock, setDeadline } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
-import type { ApplyStrategy } from "../providers/static/credential_probe.js";
+import { apiResponse, CredentialedExchange, type CredentialSource } from "../use/use.js";
 
 /** A person waits for the page. */
 const timeoutMs = 3_000;
@@ -21,7 +21,6 @@ export class UserInfoClient {
   constructor(
     private readonly deps: {
       readonly outbound: OutboundFetch;
-      readonly apply: ApplyStrategy;
       readonly clock: Clock;
       readonly log: Log;
     },
@@ -49,11 +48,7 @@ export class UserInfoClient {
     const stop = new AbortController();
     const timer = setDeadline(this.deps.clock, timeoutMs, () => stop.abort());
     try {
-      let answer = await this.#send(url, profile, tokenSet, stop.signal, undefined);
-      const nonce = wantedNonce(answer);
-      if (nonce !== undefined && isBound(tokenSet)) {
-        answer = await this.#send(url, profile, tokenSet, stop.signal, nonce);
-      }
+      const answer = await this.#exchange(url, profile, tokenSet, stop.signal).run();
       if (answer.status >= 200 && answer.status < 300) return await answer.text();
       this.deps.log.warn(
         { providerId, status: answer.status },
@@ -69,32 +64,43 @@ export class UserInfoClient {
     return undefined;
   }
 
-  async #send(
+  #exchange(
     url: URL,
-    { strategy }: ProviderProfile,
+    profile: ProviderProfile,
     tokenSet: TokenSet,
     signal: AbortSignal,
-    nonce: string | undefined,
-  ): Promise<OutboundResponse> {
+  ): CredentialedExchange<OutboundResponse> {
+    const request = { method: "GET", url: url.href, headers: { accept: "application/json" } };
+    return new CredentialedExchange<OutboundResponse>({
+      source: this.#sourceOf(profile, tokenSet),
+      asked: () => ({ ...request, body: undefined, session: "" }),
+      send: async (_, put) => {
+        const { url: to, headers } = await put(request);
+        return await this.deps.outbound(to, { method: "GET", headers, signal, maxBytes });
+      },
+      responseOf: ({ status, headers }) => apiResponse(status, Object.fromEntries(headers)),
+      dismiss: () => undefined,
+    });
+  }
+
+  /** One token, which is not stored yet: no other can come of a refusal. */
+  #sourceOf({ strategy }: ProviderProfile, tokenSet: TokenSet): CredentialSource {
     const field = strategy.kind === "oauth2" ? strategy.credentialField : "access_token";
-    const bare = { method: "GET", url: url.href, headers: { accept: "application/json" } };
     const accessToken = tokenSet.accessToken.reveal();
     const { dpopKey: key } = tokenSet;
     const isProved = key !== undefined && isBound(tokenSet);
+    const credential = {
+      strategy: isProved ? dpopStrategy(field) : strategy,
+      credentials: { [field]: accessToken },
+      revision: 0n,
+    };
     const { clock } = this.deps;
-    const proof = isProved ? await dpopProof({ ...bare, key, accessToken, nonce, clock }) : undefined;
-    const request = await this.deps.apply(
-      bare,
-      isProved ? dpopStrategy(field) : strategy,
-      { [field]: accessToken },
-      proof === undefined ? {} : { proof },
-    );
-    const { headers } = request;
-    return await this.deps.outbound(request.url, { method: "GET", headers, signal, maxBytes });
+    return {
+      credential: async () => ({ kind: "credential", credential }),
+      proof: async (_, method, url, nonce) =>
+        isProved
+          ? await dpopProof({ method, url, key, accessToken, nonce: nonce || undefined, clock })
+          : undefined,
+    };
   }
-}
-
-/** RFC 9449 section 9: the nonce of a resource server that refused a proof without it. */
-function wantedNonce({ status, headers }: OutboundResponse): string | undefined {
-  return status === 401 ? (headers.get("dpop-nonce") ?? undefined) : undefined;
 }

@@ -1,8 +1,7 @@
-import { needsProof, type Strategy } from "../../model/credentials/credentials.js";
+import { putCredential } from "../../domain/use/use.js";
+import type { Strategy } from "../../model/credentials/credentials.js";
 import { PermissionDenied } from "../../model/model.js";
 import {
-  applyStrategy,
-  type Credentials,
   cutUrl,
   hashHeader,
   isPresigned,
@@ -46,6 +45,8 @@ const callersCredentials = ["authorization", "dpop", "proxy-authorization", "coo
 /** Made by the signer, so that what the caller sent of them counts for nothing. */
 const madeBySigner = ["x-amz-content-sha256", "x-amz-date", "x-amz-security-token"];
 
+type Credentials = Readonly<Record<string, string>>;
+
 /** What a credential is put in with, beside itself. */
 export interface InjectionMeans {
   /** The time of a signature. */
@@ -88,9 +89,8 @@ async function injectHeader(
 ): Promise<Injection> {
   const body = strategy.kind === "hmac_payload" ? shown(request.body, bodyWanted) : undefined;
   const bare = { method: request.method, url: "http://localhost/", headers: {}, body };
-  const proof = needsProof(strategy) ? await prove(request.method, provedUrl(request)) : undefined;
-  const options = proof === undefined ? {} : { proof };
-  const { headers } = await applyStrategy(bare, strategy, credentials, options);
+  const proved = async () => await prove(request.method, provedUrl(request));
+  const { headers } = await putCredential(bare, { strategy, credentials }, proved);
   return injection(Object.entries(headers));
 }
 
@@ -109,7 +109,7 @@ async function injectQuery(
 ): Promise<Injection> {
   const path = shown(request.path, "path and query (X-Original-URI or X-Forwarded-Uri)");
   const bare = { method: request.method, url: `http://localhost${path}`, headers: {} };
-  const { url } = await applyStrategy(bare, strategy, credentials);
+  const { url } = await putCredential(bare, { strategy, credentials }, noProof);
   const pairOf = (pair: string): [string, string] => {
     const [name = "", ...value] = pair.split("=");
     return [name, value.join("=")];
@@ -145,13 +145,15 @@ async function injectSignature(
     headers: Object.fromEntries(signed),
     ...(body.length > 0 && { body }),
   };
-  const { headers } = await applyStrategy(bare, strategy, credentials, { clock: { nowMs: () => nowMs } });
+  const clock = { nowMs: () => nowMs };
+  const { headers } = await putCredential(bare, { strategy, credentials }, noProof, { clock });
   const made = Object.entries(headers).filter(
     ([name]) => name === hashHeader || !signed.some(([own]) => own === name),
   );
   return injection(made, madeBySigner);
 }
 
+const noProof = async () => undefined;
 const bodyWanted = "whole body (Envoy: with_request_body, with pack_as_bytes)";
 
 function shown<T>(part: T | undefined, what: string): T {

@@ -3,7 +3,6 @@ import { UserInfoClient } from "../../../src/domain/token_endpoint/user_info_cli
 import type { Strategy } from "../../../src/model/credentials/strategy.js";
 import type { OutboundFetch } from "../../../src/outbound/outbound_fetch.js";
 import { Secret } from "../../../src/runtime/secret.js";
-import { applyStrategy } from "../../../src/strategies/apply_strategy.js";
 import { ManualClock } from "../../fakes/manual_clock.js";
 import { aProfile, nowMs } from "../../samples.js";
 import { tokenSet } from "../engine.js";
@@ -23,7 +22,7 @@ it.each([
   const note = (...line: unknown[]) => void lines.push(line);
   const log = { debug: note, info: note, warn: note, error: note };
   const outbound = (async () => new Response('{"sub":"1"}')) as unknown as OutboundFetch;
-  const client = new UserInfoClient({ outbound, apply: applyStrategy, clock: new ManualClock(nowMs), log });
+  const client = new UserInfoClient({ outbound, clock: new ManualClock(nowMs), log });
   const profile = aProfile({ userInfoEndpoint: "https://op.example/userinfo", strategy });
   expect(await client.accountOf(profile, tokenSet({ accessToken: new Secret(token) }))).toBeUndefined();
   expect(lines).toHaveLength(1);
