@@ -2,7 +2,7 @@ import { validateHeaderName, validateHeaderValue } from "node:http";
 import type { Socket } from "node:net";
 import type { ClientCertificate } from "../model/clients/client_certificate.js";
 import { BoundedMap } from "../runtime/bounded_map.js";
-import { SystemClock } from "../runtime/clock.js";
+import { type Clock, SystemClock, setDeadline, type Timer } from "../runtime/clock.js";
 import type { AddressRefusal } from "./address_judge.js";
 import {
   AddressRefused,
@@ -20,7 +20,6 @@ import {
 } from "./outbound_exchange.js";
 import { openSocket } from "./outbound_socket.js";
 import { type ProviderNetworks, publicNetworks } from "./provider_networks.js";
-import { RequestDeadline } from "./request_deadline.js";
 import { noWebProxies, type WebProxySettings, webProxyFor } from "./web_proxy.js";
 
 /** A request to a provider. Its shape is what `oauth4webapi` hands to a custom fetch. */
@@ -293,4 +292,76 @@ function systemCode(violation: unknown): string | undefined {
       return each.code;
   }
   return undefined;
+}
+
+/** Why a request is stopped, or its socket closed. Made once: without a reason each abort takes a stack trace. */
+const over = new Error("the request is over");
+
+/** Ends a request whose present part takes too long, or whose caller gives it up. */
+class RequestDeadline {
+  readonly #stop = new AbortController();
+  readonly #onAbort = (): void => this.#end("aborted");
+  #reason: "timeout" | "aborted" | undefined;
+  #startedMs = 0;
+  #limitMs = 0;
+  #timer: Timer | undefined;
+
+  /** @param caller gives the request up */
+  constructor(
+    private readonly clock: Clock,
+    private readonly caller: AbortSignal | undefined,
+  ) {
+    if (caller?.aborted) this.#onAbort();
+    caller?.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  /** Aborted when the request ends so, and when it is closed. */
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  /** How it was ended; undefined: it was not. */
+  get reason(): "timeout" | "aborted" | undefined {
+    return this.#reason;
+  }
+
+  /** The next part of the request begins, which may take `limitMs`. @throws when the request is over */
+  begin(limitMs: number): void {
+    this.#stop.signal.throwIfAborted();
+    this.#timer?.cancel();
+    this.#startedMs = this.clock.monotonicMs();
+    this.#limitMs = limitMs;
+    this.#timer = setDeadline(this.clock, limitMs, () => this.#end("timeout"));
+  }
+
+  /**
+   * After a pause sockets are read before the deadline ends anything: what were sent then would be cut off, and its answer lost.
+   *
+   * @throws when the present part has taken too long, or the request is over
+   */
+  check(): void {
+    if (this.clock.monotonicMs() - this.#startedMs >= this.#limitMs) this.#end("timeout");
+    this.#stop.signal.throwIfAborted();
+  }
+
+  /** @throws what `work` throws, or when the request ends before */
+  until<Value>(work: Promise<Value>): Promise<Value> {
+    const { signal } = this.#stop;
+    return new Promise((resolve, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+      work.then(resolve, reject);
+    });
+  }
+
+  /** Nothing ends the request any more; what still connects is stopped. */
+  close(): void {
+    this.#timer?.cancel();
+    this.caller?.removeEventListener("abort", this.#onAbort);
+    this.#stop.abort(over);
+  }
+
+  #end(reason: "timeout" | "aborted"): void {
+    this.#reason ??= reason;
+    this.#stop.abort(over);
+  }
 }
