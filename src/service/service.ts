@@ -3,17 +3,6 @@
 export { callerField, onBehalfField, onBehalfFrom, onBehalfMessage } from "./forwarding/on_behalf.js";
 export { orElse } from "./forwarding/or_else.js";
 export { bytesOf, statusOf, wireErrorOf } from "./forwarding/wire_status.js";
-export { connectionStatusOf } from "./messages/connection_message.js";
-export {
-  AcquiredCredentials,
-  ContractCredentials,
-  type CredentialRpcs,
-  type RpcOptions,
-  UnshownMessages,
-} from "./messages/contract_credentials.js";
-export { versionOfEtag } from "./messages/provider_message.js";
-export { type ShownRequestInit, shownRequestMessage, shownRequestOf } from "./messages/shown_request.js";
-export { present, timestampOf } from "./messages/timestamps.js";
 export type {
   BoundMethod,
   BoundService,

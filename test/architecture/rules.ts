@@ -219,6 +219,7 @@ export const doors: Readonly<Record<string, string>> = {
   server: "kit",
   "server/pages": "kit",
   service: "service",
+  "service/messages": "messages",
   store: "store",
   strategies: "strategies",
   telemetry: "telemetry",

@@ -12,7 +12,8 @@ import {
 } from "../../gen/nexus/v1/approval_pb.js";
 import type { Extent } from "../../model/access/access.js";
 import { InvalidArgument, NotFound } from "../../model/model.js";
-import { defineService, type ServiceDefinition, shownRequestOf } from "../../service/service.js";
+import { shownRequestOf } from "../../service/messages/messages.js";
+import { defineService, type ServiceDefinition } from "../../service/service.js";
 import { type Approvals, schemeOf, type Waiting } from "./approvals.js";
 import type { Stops } from "./stops.js";
 

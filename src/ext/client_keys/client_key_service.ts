@@ -7,7 +7,8 @@ import {
   RotateClientKeysResponseSchema,
 } from "../../gen/nexus/v1/client_key_pb.js";
 import { clientKeyTypes, jwksPath } from "../../model/credentials/credentials.js";
-import { defineService, present, type ServiceDefinition, timestampOf } from "../../service/service.js";
+import { present, timestampOf } from "../../service/messages/messages.js";
+import { defineService, type ServiceDefinition } from "../../service/service.js";
 
 /** @param publicUrl without a trailing slash */
 export function clientKeyService(clientKeys: ClientKeys, publicUrl: string): ServiceDefinition {

@@ -29,7 +29,7 @@ import {
 import { readVersion } from "../../config/config.js";
 import { exitCodes } from "../../core/exit_codes.js";
 import { apiResponse, CredentialedExchange, usableCredential } from "../../domain/use/use.js";
-import { ContractCredentials } from "../../service/service.js";
+import { ContractCredentials } from "../../service/messages/messages.js";
 import type { ApiRequest } from "../../strategies/strategies.js";
 
 interface CurlFlags extends DaemonFlags, DataFlags {

@@ -16,7 +16,8 @@ import type { Principal } from "../../model/access/access.js";
 import type { ConnectionName } from "../../model/connections/connections.js";
 import { Unavailable } from "../../model/model.js";
 import { type Changes, type Clock, delay } from "../../runtime/runtime.js";
-import { connectionStatusOf, type DefinedMethod } from "../../service/service.js";
+import { connectionStatusOf } from "../../service/messages/messages.js";
+import type { DefinedMethod } from "../../service/service.js";
 import type { Store } from "../../store/store.js";
 
 /** The stream of the hub brings in milliseconds what its answer rests on. */

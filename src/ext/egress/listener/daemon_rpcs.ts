@@ -13,7 +13,8 @@ import {
 import type { Principal } from "../../../model/access/access.js";
 import { drawn, type StreamSink } from "../../../runtime/runtime.js";
 import { callerTrace } from "../../../server/kit.js";
-import { type BoundService, callerOf, fromWireError, type RpcOptions } from "../../../service/service.js";
+import type { RpcOptions } from "../../../service/messages/messages.js";
+import { type BoundService, callerOf, fromWireError } from "../../../service/service.js";
 import type { EgressRpcs } from "../proxy/credentials.js";
 
 const neverAborted = new AbortController().signal;

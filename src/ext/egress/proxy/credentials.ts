@@ -12,7 +12,11 @@ import {
 import type { WatchTokensRequestSchema, WatchTokensResponse } from "../../../gen/nexus/v1/token_pb.js";
 import { PermissionDenied, Unauthenticated } from "../../../model/model.js";
 import { BoundedMap } from "../../../runtime/runtime.js";
-import { AcquiredCredentials, type CredentialRpcs, UnshownMessages } from "../../../service/service.js";
+import {
+  AcquiredCredentials,
+  type CredentialRpcs,
+  UnshownMessages,
+} from "../../../service/messages/messages.js";
 import { AwsChunks } from "../../../strategies/strategies.js";
 import { isInSignedChunks, streamedBody } from "../injection/aws_body.js";
 import { Mask } from "../injection/mask.js";

@@ -9,7 +9,7 @@ import {
 } from "../../../cli/kit.js";
 import { type AskedRequest, CredentialedExchange, type UsableCredential } from "../../../domain/use/use.js";
 import { isReadingList } from "../../../model/access/access.js";
-import { ContractCredentials, shownRequestMessage } from "../../../service/service.js";
+import { ContractCredentials, shownRequestMessage } from "../../../service/messages/messages.js";
 import { readAnswer } from "./api_answer.js";
 import { apiRequestOf, type ModelRequest } from "./api_request.js";
 import type { Era } from "./elicitation.js";

@@ -3,7 +3,7 @@ import { CommandFailure, type DaemonSession, usageFailure } from "../../../cli/k
 import type { UsableCredential } from "../../../domain/use/use.js";
 import { ApprovalService } from "../../../gen/nexus/v1/approval_pb.js";
 import { type Clock, delay } from "../../../runtime/runtime.js";
-import type { ShownRequestInit } from "../../../service/service.js";
+import type { ShownRequestInit } from "../../../service/messages/messages.js";
 import { progressIntervalMs, tellProgress } from "./consent_wait.js";
 import { canShowLinks, type Era, keepSession, tellComplete } from "./elicitation.js";
 import {

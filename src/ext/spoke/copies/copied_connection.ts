@@ -5,7 +5,7 @@ import { type Connection, newConnection } from "../../../model/connections/conne
 import { bearerStrategy } from "../../../model/credentials/credentials.js";
 import { type ProblemReason, problemMessages } from "../../../model/model.js";
 import { type ProviderProfile, profileSettings, strategyOf } from "../../../model/providers/providers.js";
-import { connectionStatusOf, versionOfEtag } from "../../../service/service.js";
+import { connectionStatusOf, versionOfEtag } from "../../../service/messages/messages.js";
 import { connectionEncoder } from "../../../store/store.js";
 
 /** A hub does not report when a token was issued. So long ago, every wish for a longer life is its to judge. */
