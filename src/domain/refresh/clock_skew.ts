@@ -13,34 +13,6 @@ const lookedMs = 35_000;
 const maxPages = 64;
 
 /**
- * Finds jumps of the wall clock by the monotonic one. Between two looks both move alike; what the wall clock moved more or less is
- * the jump. (A suspended machine is a jump forward: the monotonic clock of Linux stands still meanwhile.)
- */
-export class ClockJumps {
-  #wallMs: number;
-  #monotonicMs: number;
-
-  constructor(private readonly clock: Clock) {
-    this.#wallMs = clock.nowMs();
-    this.#monotonicMs = clock.monotonicMs();
-  }
-
-  /** How long ago the last look was. */
-  get sinceLookMs(): number {
-    return this.clock.monotonicMs() - this.#monotonicMs;
-  }
-
-  /** The jump since the last look, in milliseconds; below 0 when the clock was set back. */
-  measureMs(): number {
-    const { clock } = this;
-    const jumpMs = clock.nowMs() - this.#wallMs - this.sinceLookMs;
-    this.#wallMs = clock.nowMs();
-    this.#monotonicMs = clock.monotonicMs();
-    return jumpMs;
-  }
-}
-
-/**
  * What the newest changes of the store show of a clock that was set back while nobody looked: when the daemon did not run, or within the half
  * minute before it crashed. What was written before the jump has a time that is yet to come, and what came after it a higher revision.
  *

@@ -24,7 +24,6 @@ import {
 import { movedGrant } from "../connections/state/grant_rebinding.js";
 import type { StoreParts } from "../credentials/parts.js";
 import { refusalWords, refusedClientAdvice } from "../token_endpoint/refused_client.js";
-import { isSame } from "./journal/refresh_intent.js";
 import type { ProviderHealth } from "./provider_health.js";
 
 /**
@@ -412,6 +411,13 @@ export class OutcomeWriter {
       return ended;
     });
   }
+}
+
+/** Whether the connection is still the one that an attempt was made for, and the attempt its newest. */
+export function isSame(current: Connection | undefined, attempted: Connection): current is Connection {
+  if (current === undefined || !policy.isRefreshable(current)) return false;
+  if (current.refreshIntent?.attempt !== attempted.refreshIntent?.attempt) return false;
+  return current.credentialRevision === attempted.credentialRevision;
 }
 
 function stateOf({ profile, earlier }: Attempt): GrantState {

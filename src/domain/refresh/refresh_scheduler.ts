@@ -1,15 +1,14 @@
 import type { Connection } from "../../model/connections/connection.js";
 import { dueAction } from "../../model/refresh/refresh_policy.js";
 import type { ChangedConnection } from "../../runtime/changes.js";
-import type { Timer } from "../../runtime/clock.js";
+import type { Clock, Timer } from "../../runtime/clock.js";
 import type { DueEntry } from "../../store/store.js";
 import type { PendingConsents } from "../consent/pending_consents.js";
 import type { StoreParts } from "../credentials/parts.js";
-import { ClockJumps, jumpSinceLastRun, shiftDueTimes } from "./clock_skew.js";
+import { jumpSinceLastRun, shiftDueTimes } from "./clock_skew.js";
 import { announceExpiry, settleDue } from "./due_work.js";
-import { waitsUntilMs } from "./journal/refresh_intent.js";
 import type { ProviderHealth } from "./provider_health.js";
-import type { Refresher } from "./refresher.js";
+import { type Refresher, waitsUntilMs } from "./refresher.js";
 
 /** The queue is looked at this often even when nothing is due: a machine that slept, or a clock that was set, is noticed. */
 const maxSleepMs = 30_000;
@@ -255,5 +254,33 @@ export class RefreshScheduler {
     if (!this.#probing) nextMs = Math.min(nextMs, this.deps.health.nextProbeMs() ?? Number.POSITIVE_INFINITY);
     this.#armedMs = nextMs;
     this.#timer = this.deps.clock.setTimer(nextMs - nowMs, () => this.#tick());
+  }
+}
+
+/**
+ * Finds jumps of the wall clock by the monotonic one. Between two looks both move alike; what the wall clock moved more or less is
+ * the jump. (A suspended machine is a jump forward: the monotonic clock of Linux stands still meanwhile.)
+ */
+class ClockJumps {
+  #wallMs: number;
+  #monotonicMs: number;
+
+  constructor(private readonly clock: Clock) {
+    this.#wallMs = clock.nowMs();
+    this.#monotonicMs = clock.monotonicMs();
+  }
+
+  /** How long ago the last look was. */
+  get sinceLookMs(): number {
+    return this.clock.monotonicMs() - this.#monotonicMs;
+  }
+
+  /** The jump since the last look, in milliseconds; below 0 when the clock was set back. */
+  measureMs(): number {
+    const { clock } = this;
+    const jumpMs = clock.nowMs() - this.#wallMs - this.sinceLookMs;
+    this.#wallMs = clock.nowMs();
+    this.#monotonicMs = clock.monotonicMs();
+    return jumpMs;
   }
 }

@@ -1,11 +1,13 @@
 import { daemon } from "../../model/access/principal.js";
-import type { Connection } from "../../model/connections/connection.js";
+import type { Connection, RefreshIntent } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
 import { type RefreshOutcome, refreshOutcomeOf } from "../../model/connections/refresh_outcome.js";
 import type { Credential, TokenSet } from "../../model/credentials/credential.js";
 import { DataLoss, FailedPrecondition, NexusError } from "../../model/errors.js";
+import { newId } from "../../model/ids.js";
 import { isUnattended } from "../../model/providers/grant_type.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import { deferredUntilMs } from "../../model/refresh/foreign_intent.js";
 import { isRefreshable } from "../../model/refresh/refresh_policy.js";
 import type { Tracing } from "../../model/tracing.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
@@ -14,18 +16,21 @@ import type { Renewed } from "../../oauth/grants/renewal.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Secret } from "../../runtime/secret.js";
+import { unlessUnreadable } from "../../store/records/unreadable.js";
+import type { Store } from "../../store/store.js";
 import { isDetached } from "../connections/state/grant_rebinding.js";
+import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { Composed, CredentialWriter } from "../credentials/credential_writer.js";
 import type { VaultParts } from "../credentials/parts.js";
 import type { RevocationQueue } from "../revocation/revocation_queue.js";
 import { connectionKey, refreshKey } from "../token_endpoint/dpop_keys.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
-import { isSame, waitsUntilMs, writeIntent } from "./journal/refresh_intent.js";
 import type { TokenSpool } from "./journal/token_spool.js";
 import {
   type Attempt,
   failureOf,
+  isSame,
   type OutcomeWriter,
   tokenSetRow,
   type Withheld,
@@ -319,6 +324,51 @@ export class Refresher {
     log.info({ connectionId, revision: stored.credentialRevision.toString() }, "token refreshed");
     return "refreshed";
   }
+}
+
+/**
+ * The journal entry that shows, after a crash, that the outcome is unknown. A key that is proved for the first time is durable with it:
+ * a refresh token that comes back may be bound to it.
+ *
+ * @returns the connection with its mark; undefined when it has moved on
+ */
+async function writeIntent(
+  { store, vault, clock }: { readonly store: Store; readonly vault: CredentialVault; readonly clock: Clock },
+  { connection, earlier }: { readonly connection: Connection; readonly earlier: RefreshIntent | undefined },
+  {
+    credential,
+    dpopKey,
+  }: { readonly credential: Credential | undefined; readonly dpopKey: Secret | undefined },
+): Promise<Connection | undefined> {
+  const refreshIntent: RefreshIntent = {
+    ...earlier,
+    credentialRevision: connection.credentialRevision,
+    startedAtMs: clock.nowMs(),
+    sends: (earlier?.sends ?? 0) + 1,
+    owner: store.owner,
+    attempt: newId(),
+  };
+  return await store.commit((tx) => {
+    const current = tx.getConnection(connection.id);
+    if (!isSame(current, connection)) return undefined;
+    tx.putUnannounced({ ...current, refreshIntent });
+    if (credential && dpopKey && credential.dpopKey !== dpopKey) {
+      const keyed = { ...credential, dpopKey };
+      tx.putCredential(current.id, vault.sealCredential(current, current.credentialRevision, keyed));
+    }
+    return { ...connection, refreshIntent };
+  });
+}
+
+/** Until when another daemon's request is waited for; undefined when nothing is to be waited for. */
+export function waitsUntilMs(store: Store, connection: Connection, nowMs: number): number | undefined {
+  const { refreshIntent, credentialRevision, providerId } = connection;
+  if (refreshIntent?.credentialRevision !== credentialRevision) return undefined;
+  const untilMs = deferredUntilMs(refreshIntent, connection, store.owner);
+  if (untilMs === undefined || untilMs <= nowMs) return undefined;
+  // What is minted uses nothing up; what a profile that cannot be read holds may.
+  const profile = unlessUnreadable(() => store.getProvider(providerId));
+  return profile && isUnattended(profile) ? undefined : untilMs;
 }
 
 /** Whether the answer to an attempt belongs to the connection: nothing but its profile may have changed. */
