@@ -170,8 +170,14 @@ export class Approvals {
 
   #notify(waiting: Waiting, ended: AbortSignal): void {
     const { held, expiresAtMs } = waiting;
-    const url = this.deps.urlOf(this.#linkOf(waiting));
-    const about = { caller: held.principal.name, ...held.connection, expiresAtMs, url, ended };
+    const urlOf = () => this.deps.urlOf(this.#linkOf(waiting));
+    const about = {
+      ...{ caller: held.principal.name, ...held.connection, expiresAtMs, ended },
+      // Made where somebody is told of it.
+      get url() {
+        return urlOf();
+      },
+    };
     if (this.#waiting.has(waiting.id)) this.deps.changes.emit("requestHeld", about);
   }
 
