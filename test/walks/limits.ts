@@ -20,5 +20,5 @@ export const limits: Readonly<Record<string, Limit>> = {
   "acquire a token": { atMost: 25, goal: 30 },
   "watch tokens": { atMost: 11, goal: 14 },
   "forward a call in a fleet": { atMost: 14, goal: 14 },
-  "hold a request for a person": { atMost: 51, goal: 20 },
+  "hold a request for a person": { atMost: 43, goal: 20 },
 };

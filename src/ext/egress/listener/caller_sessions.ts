@@ -6,24 +6,25 @@ import {
   type EgressSession as EgressSessionMessage,
   EgressSessionSchema,
 } from "../../../gen/nexus/v1/egress_pb.js";
-import type { Principal } from "../../../model/access/access.js";
+import { by, type Principal } from "../../../model/access/access.js";
 import { type NexusError, Unavailable } from "../../../model/model.js";
 import type { ProviderProfile } from "../../../model/providers/providers.js";
 import type { Clock, Log } from "../../../runtime/runtime.js";
 import type { BoundService } from "../../../service/service.js";
 import type { Store } from "../../../store/store.js";
-import { BodyBudget, maxHeldByAll, maxHeldByCaller } from "../proxy/body_budget.js";
+import { LabelValues, type Metrics } from "../../../telemetry/telemetry.js";
 import { Credentials, isRefused } from "../proxy/credentials.js";
 import type { Dialer } from "../proxy/dial.js";
 import type { SessionDeps } from "../proxy/exchange.js";
 import { OpenUses } from "../proxy/open_uses.js";
 import { Problem } from "../proxy/problem.js";
-import { type Route, Routes, routeOf } from "../proxy/routes.js";
+import { BodyBudget, maxHeldByAll, maxHeldByCaller } from "../proxy/request_body.js";
+import { type NamedRoute, type Route, Routes, routeOf } from "../proxy/routes.js";
 import { EgressSession, type StandIn, type StandIns } from "../proxy/session.js";
 import { Upstream } from "../proxy/upstream.js";
+import { SessionCounts } from "../sessions/session_counts.js";
 import { daemonRpcs } from "./daemon_rpcs.js";
 import { FairMap } from "./fair_map.js";
-import { type EgressMetrics, SessionRecord } from "./session_record.js";
 
 /** Of all callers together, and of one that acts for many users: some 50 KB each. */
 const defaultMaxSessions = { ofOne: 1_000, ofAll: 5_000 };
@@ -196,5 +197,102 @@ export class CallerSessions {
     const lists = this.deps.access.permissionsOf(name).rules.map(({ restriction }) => restriction?.userIds);
     const [only] = lists.flatMap((users) => (users?.length === 1 ? users : []));
     return only?.includes("*") ? undefined : only;
+  }
+}
+
+/** Series of providers; a daemon has fewer profiles in use. */
+const maxProviders = 200;
+
+/** The numbers of one egress listener. */
+export class EgressMetrics {
+  readonly #providers = new LabelValues(maxProviders);
+  readonly #requests: (labels: Record<"provider" | "status", string>) => void;
+  readonly #refusals: (labels: Record<"reason", string>) => void;
+
+  constructor(metrics: Metrics, sessions: () => number) {
+    this.#requests = metrics.addCounter(
+      "nexus_egress_requests_total",
+      "Requests that got a credential and were answered, by provider and status.",
+      ["provider", "status"],
+    );
+    this.#refusals = metrics.addCounter(
+      "nexus_egress_refusals_total",
+      "Requests and tunnels that the egress listener refused, by reason.",
+      ["reason"],
+    );
+    metrics.addGauge("nexus_egress_sessions", "Callers, by user, with open connections.", sessions);
+  }
+
+  answered(providerName: string, status: number): void {
+    this.#requests({ provider: this.#providers.bound(providerName), status: String(status) });
+  }
+
+  refused(reason: string): void {
+    this.#refusals({ reason });
+  }
+}
+
+interface Used {
+  readonly route: NamedRoute;
+  count: number;
+  trace: string | undefined;
+}
+
+/** What one session did: counted, and one audit event for each connection and minute. */
+class SessionRecord extends SessionCounts {
+  readonly #used = new Map<string, Used>();
+
+  constructor(
+    private readonly deps: {
+      readonly principal: Principal;
+      readonly sessionId: string;
+      readonly userId: string;
+      readonly metrics: EgressMetrics;
+      readonly store: Store;
+      /** @returns the connection's id, where there is one */
+      idOf(route: NamedRoute): string | undefined;
+      readonly clock: Clock;
+      readonly log: Log;
+    },
+  ) {
+    super();
+  }
+
+  override answered(route: Route | undefined, status: number, trace: string | undefined): void {
+    super.answered(route, status, trace);
+    if (!route) return;
+    this.deps.metrics.answered(route.providerName, status);
+    const key = `${route.providerName}\n${route.label}`;
+    const used = this.#used.get(key) ?? { route, count: 0, trace: undefined };
+    used.count++;
+    used.trace = trace ?? used.trace;
+    this.#used.set(key, used);
+  }
+
+  override refused(kind: string): void {
+    super.refused(kind);
+    this.deps.metrics.refused(kind);
+  }
+
+  /** Each minute, and at the end of the session. Never rejects. */
+  async flush(): Promise<void> {
+    const { principal, sessionId, userId, store, clock, log, idOf } = this.deps;
+    const used = [...this.#used.values()];
+    this.#used.clear();
+    if (used.length === 0) return;
+    const timeMs = clock.nowMs();
+    const events = used.map(({ route, count, trace }) => {
+      const connectionId = idOf(route);
+      const where = { userId, ...(connectionId !== undefined && { connectionId }) };
+      const use = { session: sessionId, ...(trace !== undefined && { traceId: trace }) };
+      return { timeMs, type: "egress_used", ...by(principal), count, ...where, ...use } as const;
+    });
+    try {
+      await store.record((tx) => {
+        for (const event of events) tx.appendAudit(event);
+      });
+    } catch (error) {
+      log.error({ err: error }, "the uses of an egress session could not be recorded");
+    }
   }
 }

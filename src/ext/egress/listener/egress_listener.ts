@@ -1,5 +1,7 @@
 import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
 import type { Authenticate } from "../../../domain/access/presented_credentials.js";
+import type { Principal } from "../../../model/access/access.js";
 import { type ListenAddress, PermissionDenied, Unauthenticated } from "../../../model/model.js";
 import {
   guardOf,
@@ -14,7 +16,6 @@ import type { Dialer } from "../proxy/dial.js";
 import { Problem } from "../proxy/problem.js";
 import { EgressProxy, proxyCredentials } from "../proxy/proxy.js";
 import type { EgressSession } from "../proxy/session.js";
-import type { CallerConnections } from "./caller_connections.js";
 import type { CallerSessions } from "./caller_sessions.js";
 
 export interface EgressListenerOptions extends ListenerPlace {
@@ -96,4 +97,28 @@ function unauthenticated(isGiven: boolean): Problem {
   const how =
     "use the proxy as http://USER:KEY@host:port or http://KEY@host:port, where KEY is an API key or a JWT";
   return new Problem(407, "not-authenticated", `this proxy asks for a credential: ${why}; ${how}`);
+}
+
+/** Bounds what each caller of the egress listener has open: a tunnel takes two descriptors of the daemon. */
+export class CallerConnections {
+  readonly #open = new Map<string, Set<Socket>>();
+
+  constructor(private readonly maxOfPrincipal: number) {}
+
+  /** Counts a connection until it closes; known ones come again with each request. @throws Problem */
+  admit({ name }: Principal, socket: Socket): void {
+    const own = this.#open.get(name) ?? new Set<Socket>();
+    if (own.has(socket) || socket.destroyed) return;
+    if (own.size >= this.maxOfPrincipal) {
+      const detail =
+        `one caller may have ${this.maxOfPrincipal} connections to this proxy (NEXUS_EGRESS_MAX_CONNECTIONS): ` +
+        "close some, or send more requests over each";
+      throw new Problem(429, "too-many-connections", detail);
+    }
+    this.#open.set(name, own.add(socket));
+    socket.once("close", () => {
+      own.delete(socket);
+      if (own.size === 0 && this.#open.get(name) === own) this.#open.delete(name);
+    });
+  }
 }

@@ -4,11 +4,9 @@ import type { EgressSession } from "../../../gen/nexus/v1/egress_pb.js";
 import { Descriptors } from "../../../server/kit.js";
 import { Dialer, trustedRoots } from "../proxy/dial.js";
 import { egressSettings } from "../proxy/egress_settings.js";
-import { CallerConnections } from "./caller_connections.js";
-import { CallerSessions } from "./caller_sessions.js";
+import { CallerSessions, EgressMetrics } from "./caller_sessions.js";
 import { daemonAuthority } from "./daemon_authority.js";
-import { EgressListener } from "./egress_listener.js";
-import { EgressMetrics } from "./session_record.js";
+import { CallerConnections, EgressListener } from "./egress_listener.js";
 
 /** The egress listener of a daemon. @returns who is there @throws StartRefused */
 export async function openListener(core: Core, registry: Registry): Promise<() => readonly EgressSession[]> {

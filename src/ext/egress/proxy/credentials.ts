@@ -18,13 +18,14 @@ import {
   UnshownMessages,
 } from "../../../service/messages/messages.js";
 import { AwsChunks } from "../../../strategies/strategies.js";
-import { isInSignedChunks, streamedBody } from "../injection/aws_body.js";
 import { Mask } from "../injection/mask.js";
 import {
   credentialOf,
   type Fields,
   filledBasic,
+  isInSignedChunks,
   passed,
+  streamedBody,
   withoutPlaceholders,
 } from "../injection/request_fields.js";
 import type { Origin } from "./dial.js";

@@ -5,23 +5,22 @@ import { traceIdOf } from "../../../model/model.js";
 import { reachWords } from "../../../outbound/outbound.js";
 import type { Authority } from "../../../server/kit.js";
 import { StrategyError } from "../../../strategies/strategies.js";
-import { streamedBody } from "../injection/aws_body.js";
 import type { Mask } from "../injection/mask.js";
 import {
   type Fields,
   ofConnection,
   ofEnd,
+  streamedBody,
   trailerNames,
   withoutPlaceholders,
 } from "../injection/request_fields.js";
-import type { BodyBudget } from "./body_budget.js";
 import type { Credentials } from "./credentials.js";
 import type { Origin } from "./dial.js";
 import type { Allowance, Incoming } from "./judge.js";
 import type { OpenUses } from "./open_uses.js";
 import { cutOff, type Outgoing, Problem, problemOf } from "./problem.js";
 import { pump } from "./pump.js";
-import { RequestBody } from "./request_body.js";
+import { type BodyBudget, RequestBody } from "./request_body.js";
 import type { Route } from "./routes.js";
 import { authorityOf, over, type Upstream, type UpstreamAnswer } from "./upstream.js";
 

@@ -4,7 +4,6 @@ import type { Http2ServerRequest } from "node:http2";
 import type { Readable, Writable } from "node:stream";
 import type { Filter } from "../injection/mask.js";
 import { type Fields, passedTrailers } from "../injection/request_fields.js";
-import type { BodyBudget } from "./body_budget.js";
 import { Problem } from "./problem.js";
 import { pump } from "./pump.js";
 
@@ -178,3 +177,31 @@ export class RequestBody {
     return chunk;
   }
 }
+
+/** Bytes of request bodies that are held at a time, by one caller and by all together. */
+export class BodyBudget {
+  #held = 0;
+
+  /** @param all that a caller's part is taken from as well */
+  constructor(
+    private readonly maxBytes: number,
+    private readonly all?: BodyBudget,
+  ) {}
+
+  /** @returns whether there was room; nothing is taken otherwise */
+  take(bytes: number): boolean {
+    if (this.#held + bytes > this.maxBytes || this.all?.take(bytes) === false) return false;
+    this.#held += bytes;
+    return true;
+  }
+
+  giveBack(bytes: number): void {
+    this.#held -= bytes;
+    this.all?.giveBack(bytes);
+  }
+}
+
+/** Of one caller: four of the longest bodies. */
+export const maxHeldByCaller = 32 * 1024 * 1024;
+/** Of all callers of one daemon. */
+export const maxHeldByAll = 96 * 1024 * 1024;

@@ -5,8 +5,8 @@ import { expect, it, vi } from "vitest";
 import {
   CallerSessions,
   type CallerSessionsDeps,
+  EgressMetrics,
 } from "../../../../src/ext/egress/listener/caller_sessions.js";
-import { EgressMetrics } from "../../../../src/ext/egress/listener/session_record.js";
 import type { Dialer } from "../../../../src/ext/egress/proxy/dial.js";
 import { EgressProxy } from "../../../../src/ext/egress/proxy/proxy.js";
 import { routeOf } from "../../../../src/ext/egress/proxy/routes.js";

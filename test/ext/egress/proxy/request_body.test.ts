@@ -1,7 +1,6 @@
 import { Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
-import { BodyBudget } from "../../../../src/ext/egress/proxy/body_budget.js";
-import { RequestBody } from "../../../../src/ext/egress/proxy/request_body.js";
+import { BodyBudget, RequestBody } from "../../../../src/ext/egress/proxy/request_body.js";
 import { perTest } from "../../../lifetimes.js";
 import { canary, EgressWorld } from "./egress_world.js";
 
