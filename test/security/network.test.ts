@@ -352,7 +352,7 @@ describe("the keys of a provider", () => {
     expect((await world.consent(authUrl)).url).toContain("error=id_token_verification_failed");
   };
   const logged = () =>
-    world.place.logLines.filter((line) => line.includes("authorization code not exchanged"));
+    world.place.logLines.filter((line) => line.includes("code not exchanged"));
 
   test("are not fetched at the pace of made-up key ids", async () => {
     world = await ScriptedWorld.make();

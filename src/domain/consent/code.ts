@@ -1,6 +1,5 @@
 import { at, browser, type Principal, type Provenance } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
-import { grantBinding } from "../../model/connections/grant_binding.js";
 import { askedScopes } from "../../model/connections/step_up.js";
 import { FailedPrecondition, Unavailable } from "../../model/errors.js";
 import { callbackMetadata } from "../../model/providers/connection_metadata.js";
@@ -8,7 +7,7 @@ import type { ProviderProfile } from "../../model/providers/provider_profile.js"
 import { processAuthorizationResponse } from "../../oauth/authorization_response.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { DiscoveryFailure } from "../../oauth/discovery.js";
-import { GrantFailure, UnusableGrant } from "../../oauth/failure.js";
+import { GrantFailure } from "../../oauth/failure.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { AuthorizationSecret } from "../../store/records/secret_codec.js";
 import { takeRequest } from "../connections/state/connection_change.js";
@@ -17,7 +16,6 @@ import type { VaultParts } from "../credentials/parts.js";
 import type { McpLookup } from "../providers/mcp_lookup.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import { type PushedLocation, PushedRequests } from "../token_endpoint/pushed_requests.js";
-import { refusalWords } from "../token_endpoint/refused_client.js";
 import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
 import type { CommittedConsent, ConsentCommits } from "./consent_commit.js";
 import type { ConsentEnding, EndedConsent } from "./consent_ending.js";
@@ -169,8 +167,8 @@ export class CodeConsent implements ConsentFlow {
       const { profile, secret } = await this.#judge(answer, { cookie, path });
       const server = await this.#findServer(answer, secret, profile);
       const params = await this.#checkResponse(answer, profile, server);
-      const kept = await this.#exchangeCode(answer, secret, profile, server, params);
-      return returnGiven(answer.pending, profile, kept);
+      const committed = await this.#exchangeCode(answer, secret, profile, server, params);
+      return returnGiven(answer.pending, profile, committed);
     });
   }
 
@@ -253,30 +251,26 @@ export class CodeConsent implements ConsentFlow {
     server: AuthorizationServer,
     params: URLSearchParams,
   ): Promise<CommittedConsent> {
-    const { commits, locks, grants, mcp, log } = this.deps;
+    const { commits, ending, locks, grants, mcp } = this.deps;
     const { redirectUri, connectionId } = pending;
     const request = { server, profile, params, redirectUri, codeVerifier, nonce, dpopKey };
     try {
-      const kept = await locks.run(connectionId, async () => {
+      const committed = await locks.run(connectionId, async () => {
         const tokenSet = await grants.exchangeCode(request);
         const metadata = callbackMetadata(params, profile.oauth2.callbackMetadata);
         const key = hashState(state);
         return await commits.commit({ way: "code", key, pending, profile, tokenSet, metadata, actor });
       });
-      if (!kept) throw new Answered({ kind: "unknown_request" });
-      return kept;
+      if (!committed) throw new Answered({ kind: "unknown_request" });
+      return committed;
     } catch (error) {
       if (!(error instanceof GrantFailure)) throw error;
-      const { reason, detail, type } = await refusedExchange(error, profile, redirectUri, mcp);
-      const details = { reason, failure: error.message, description: refusalWords(error) };
-      log.warn({ ...placeOf(pending), ...details }, "authorization code not exchanged");
-      const dropped =
-        error instanceof UnusableGrant ? { grant: error, binding: grantBinding(profile) } : undefined;
-      const word = error.oauthError ?? reason;
-      const refused = await this.deps.ending.end({ pending, reason, detail, word, type, actor, dropped });
+      const problem = await refusedExchange(error, profile, redirectUri, mcp);
+      const refused = await ending.endExchange({ pending, profile, failure: error, problem, actor });
       // Applications know the words of the audit events.
-      const told = reason === "account_changed" ? reason : type;
-      throw new Answered(returnRefused(pending, profile, refused, told));
+      const { reason, type } = problem;
+      const word = reason === "account_changed" ? reason : type;
+      throw new Answered(returnRefused(pending, profile, refused, word));
     }
   }
 

@@ -1,16 +1,20 @@
 import { type AuditEventType, by } from "../../model/access/audit_event.js";
 import { daemon, type Principal } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
+import { grantBinding } from "../../model/connections/grant_binding.js";
 import { isRefusal } from "../../model/connections/refused_consent.js";
 import { stepUpAnswered } from "../../model/connections/step_up.js";
 import type { ProblemReason } from "../../model/problem_reason.js";
-import type { UnusableGrant } from "../../oauth/failure.js";
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import { type GrantFailure, UnusableGrant } from "../../oauth/failure.js";
 import type { Changes } from "../../runtime/changes.js";
 import type { Clock } from "../../runtime/clock.js";
+import type { Log } from "../../runtime/log.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
 import { changeConnection, consentEnded } from "../connections/state/connection_change.js";
 import type { RevocationQueue } from "../revocation/revocation_queue.js";
+import { refusalWords } from "../token_endpoint/refused_client.js";
 import {
   type ConsentFailure,
   type DroppedGrant,
@@ -40,6 +44,7 @@ export class ConsentEnding {
       readonly changes: Changes;
       readonly revocations: RevocationQueue;
       readonly clock: Clock;
+      readonly log: Log;
     },
   ) {}
 
@@ -54,6 +59,25 @@ export class ConsentEnding {
   async end(ended: EndedConsent): Promise<RefusedConsent> {
     this.deps.changes.emit("consentFailed", ended.pending.providerId, ended.reason);
     return await this.deps.store.commit((tx) => this.endIn(tx, ended));
+  }
+
+  /** A code that was not exchanged, or whose token set cannot be used: that is dropped. @param problem what the failure means for the consent */
+  async endExchange(failed: {
+    readonly pending: PendingAuthorization;
+    readonly profile: ProviderProfile;
+    readonly failure: GrantFailure;
+    readonly problem: Pick<EndedConsent, "reason" | "type" | "detail">;
+    readonly actor: Principal;
+  }): Promise<RefusedConsent> {
+    const { pending, profile, failure, problem, actor } = failed;
+    const { connectionId, providerId } = pending;
+    const { reason, type, detail } = problem;
+    const details = { reason, failure: failure.message, description: refusalWords(failure) };
+    this.deps.log.warn({ connectionId, providerId, ...details }, "code not exchanged");
+    const word = failure.oauthError ?? reason;
+    const dropped =
+      failure instanceof UnusableGrant ? { grant: failure, binding: grantBinding(profile) } : undefined;
+    return await this.end({ pending, reason, type, detail, word, actor, dropped });
   }
 
   /** In one transaction, after the pending authorization was taken. */

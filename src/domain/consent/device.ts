@@ -1,5 +1,4 @@
 import { daemon } from "../../model/access/principal.js";
-import { grantBinding } from "../../model/connections/grant_binding.js";
 import {
   FailedPrecondition,
   InvalidArgument,
@@ -10,7 +9,7 @@ import {
 import { isConsented } from "../../model/providers/grant_type.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
-import { GrantFailure, UnusableGrant } from "../../oauth/failure.js";
+import { GrantFailure } from "../../oauth/failure.js";
 import type { DevicePollOutcome } from "../../oauth/grants/device_grant.js";
 import { DueTimes, type DueWork, DueWorker } from "../../runtime/due_worker.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
@@ -162,25 +161,19 @@ export class DevicePoller {
   }
 
   async #failed({ key, pending, profile }: Flawless, failure: GrantFailure): Promise<"failed" | "over"> {
+    const { store, clock, log, ending } = this.deps;
     const { connectionId, providerId } = pending;
-    const details = { failure: failure.message, description: refusalWords(failure) };
-    const context = { connectionId, providerId, ...details };
     const end = endings.get(failure.oauthError ?? "");
     // An answer that was lost may have been a token; the next one shows it.
     if (!end && (failure.kind === "transient" || failure.kind === "ambiguous")) {
-      this.deps.log.info(context, "device authorization could not be asked for");
+      const details = { failure: failure.message, description: refusalWords(failure) };
+      log.info({ connectionId, providerId, ...details }, "device authorization could not be asked for");
       return "failed";
     }
-    const { store, clock } = this.deps;
     const taken = await store.commit((tx) => takeRequest(tx, key, clock.nowMs()));
     if (!taken) return "over";
-    const ended = end ?? exchangeFailure(failure, profile, "");
-    const { reason, type, detail } = ended;
-    this.deps.log.warn({ ...context, reason }, "device authorization came to nothing");
-    const dropped =
-      failure instanceof UnusableGrant ? { grant: failure, binding: grantBinding(profile) } : undefined;
-    const word = failure.oauthError ?? reason;
-    await this.deps.ending.end({ pending, reason, type, detail, word, actor: daemon, dropped });
+    const problem = end ?? exchangeFailure(failure, profile, "");
+    await ending.endExchange({ pending, profile, failure, problem, actor: daemon });
     return "over";
   }
 
