@@ -140,7 +140,9 @@ export class Engine extends WiredDomain {
       ...newConnection(newId(), { userId: "ada", label: "" }, profile, nowMs),
       requestedScopes: ["read"],
     };
-    return await this.store.commit((tx) => this.writer.write(tx, blank, profile, first, undefined));
+    return await this.store.commit((tx) =>
+      this.writer.write(tx, { connection: blank, profile, tokenSet: first, receivedAtMs: nowMs }),
+    );
   }
 
   /** An active connection of a new profile. */

@@ -190,7 +190,8 @@ export class ConnectionImporter {
     };
     const { refreshToken } = token;
     const redeemed = { accessToken: new Secret(""), refreshToken, tokenType: "", idToken: undefined };
-    const compose = () => writer.compose(blank, profile, tokenSet, redeemed, receivedAtMs);
+    const compose = () =>
+      writer.compose({ connection: blank, profile, tokenSet, previous: redeemed, receivedAtMs });
     spool.hold(blank.id, () => ({ grant: "import", ...compose(), attempt: key }));
     return await spool.commit(blank.id, (tx) => {
       const written = writer.put(tx, compose());
@@ -362,5 +363,6 @@ function accessTokenWriter(
     ...{ scopes: undefined, subject: undefined },
   };
   const granted = { requestedScopes: scopes, grantedScopes: scopes, consentedScopes: scopes };
-  return (tx, blank) => writer.write(tx, { ...blank, ...granted }, profile, tokenSet, undefined, nowMs);
+  return (tx, blank) =>
+    writer.write(tx, { connection: { ...blank, ...granted }, profile, tokenSet, receivedAtMs: nowMs });
 }

@@ -197,7 +197,12 @@ export class ConsentCommits {
       tokenSet.refreshToken ?? this.#keptRefreshToken(connection, stored, profile, tokenSet);
     // Its lifetimes count from when it came. The clock may have been set back since.
     const receivedAtMs = Math.min(credential.receivedAtMs, this.deps.clock.nowMs());
-    return this.deps.writer.compose(given, profile, { ...tokenSet, refreshToken }, undefined, receivedAtMs);
+    return this.deps.writer.compose({
+      connection: given,
+      profile,
+      tokenSet: { ...tokenSet, refreshToken },
+      receivedAtMs,
+    });
   }
 
   /**

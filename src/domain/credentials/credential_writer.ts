@@ -26,6 +26,19 @@ export interface Composed {
   readonly credential: SealedCredential;
 }
 
+/** A token set, and what it came for. */
+export interface ReceivedTokenSet {
+  /** Whose next revision it becomes. */
+  readonly connection: Connection;
+  /** As it was when the request was sent. */
+  readonly profile: ProviderProfile;
+  readonly tokenSet: TokenSet;
+  /** The credential that was redeemed: its refresh token stays when the answer has none (RFC 6749 section 6). Undefined if none was. */
+  readonly previous?: Credential | undefined;
+  /** When the answer came: its lifetimes count from there. */
+  readonly receivedAtMs: number;
+}
+
 /** Makes a token response the next revision of a connection. */
 export class CredentialWriter {
   constructor(
@@ -37,22 +50,11 @@ export class CredentialWriter {
   ) {}
 
   /**
-   * Writes `tokenSet` as the next revision of `connection`, which the caller has read in `tx`, and makes it active. If the profile was
+   * Writes a token set as the next revision of its connection, which the caller has read in `tx`, and makes it active. If the profile was
    * changed to lead elsewhere during the request, the connection waits for consent instead.
-   *
-   * @param profile as it was when the request was sent
-   * @param previous the credential that was redeemed: its refresh token stays when the answer has none (RFC 6749 section 6)
-   * @param receivedAtMs when the answer came: its lifetimes count from there
    */
-  write(
-    tx: Transaction,
-    connection: Connection,
-    profile: ProviderProfile,
-    tokenSet: TokenSet,
-    previous: Credential | undefined,
-    receivedAtMs = this.deps.clock.nowMs(),
-  ): Connection {
-    return this.put(tx, this.compose(connection, profile, tokenSet, previous, receivedAtMs));
+  write(tx: Transaction, received: ReceivedTokenSet): Connection {
+    return this.put(tx, this.compose(received));
   }
 
   put(tx: Transaction, { profile, connection, credential }: Composed): Connection {
@@ -67,14 +69,8 @@ export class CredentialWriter {
     return stored;
   }
 
-  /** What `write` writes, with the same arguments. */
-  compose(
-    connection: Connection,
-    profile: ProviderProfile,
-    tokenSet: TokenSet,
-    previous: Credential | undefined,
-    receivedAtMs: number,
-  ): Composed {
+  /** What `write` writes. */
+  compose({ connection, profile, tokenSet, previous, receivedAtMs }: ReceivedTokenSet): Composed {
     const nowMs = this.deps.clock.nowMs();
     const revision = connection.credentialRevision + 1n;
     const credential: Credential = {
@@ -130,11 +126,13 @@ export class CredentialWriter {
    * @param change what becomes of the connection
    */
   composeWithheld(
-    connection: Connection,
-    profile: ProviderProfile,
-    tokenSet: TokenSet,
-    previous: Credential,
-    receivedAtMs: number,
+    {
+      connection,
+      profile,
+      tokenSet,
+      previous,
+      receivedAtMs,
+    }: ReceivedTokenSet & { readonly previous: Credential },
     change: Partial<TokenChange>,
   ): Composed {
     const revision = connection.credentialRevision + 1n;

@@ -298,10 +298,10 @@ export class Refresher {
     const { id: connectionId, providerId } = connection;
     const compose = (base: Connection): Composed => {
       const receivedAtMs = Math.round(clock.nowMs() - (clock.monotonicMs() - receivedMonotonicMs));
-      if (withheld === undefined || previous === undefined)
-        return writer.compose(base, profile, tokenSet, previous, receivedAtMs);
+      const received = { connection: base, profile, tokenSet, receivedAtMs };
+      if (withheld === undefined || previous === undefined) return writer.compose({ ...received, previous });
       const { change } = tokenSetRow(base, withheld, clock.nowMs());
-      return writer.composeWithheld(base, profile, tokenSet, previous, receivedAtMs, change);
+      return writer.composeWithheld({ ...received, previous }, change);
     };
     const redeemed = previous ?? { refreshToken: undefined, binding: grantBinding(profile) };
     const attempt = connection.refreshIntent?.attempt;

@@ -312,7 +312,14 @@ describe("Refresher", () => {
     const refreshed = engine.refresher.refresh(id);
     await engine.untilSent(1);
     const consented = tokenSet();
-    await engine.store.commit((tx) => engine.writer.write(tx, engine.get(id), profile, consented, undefined));
+    await engine.store.commit((tx) =>
+      engine.writer.write(tx, {
+        connection: engine.get(id),
+        profile,
+        tokenSet: consented,
+        receivedAtMs: engine.clock.nowMs(),
+      }),
+    );
     engine.sent[0]?.fail(new GrantFailure({ kind: "invalid_grant" }));
     await refreshed;
     expect(engine.get(id)).toMatchObject({ status: "active", credentialRevision: 2n, problem: undefined });

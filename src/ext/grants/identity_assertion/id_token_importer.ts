@@ -36,7 +36,12 @@ export class IdTokenImporter {
     return await this.deps.store.commit((tx) => {
       if (tx.getProvider(profile.id)?.version !== profile.version) throw new NotFound("provider");
       const base = this.#replaced(tx, request) ?? this.#first(tx, profile, request, nowMs);
-      const written = this.deps.writer.write(tx, base, profile, tokenSet, undefined);
+      const written = this.deps.writer.write(tx, {
+        connection: base,
+        profile,
+        tokenSet,
+        receivedAtMs: nowMs,
+      });
       tx.appendAudit({
         ...{ timeMs: nowMs, type: "connection.imported" as const, ...by(principal) },
         ...{ connectionId: written.id, providerId: profile.id, revision: written.credentialRevision },

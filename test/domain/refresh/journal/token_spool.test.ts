@@ -257,7 +257,9 @@ describe("TokenSpool", () => {
         engine.store.commit((tx) => {
           const current = tx.getConnection(id);
           const profile = current && tx.getProvider(current.providerId);
-          if (profile) engine.writer.write(tx, current, profile, tokenSet(), undefined);
+          const receivedAtMs = engine.clock.nowMs();
+          if (profile)
+            engine.writer.write(tx, { connection: current, profile, tokenSet: tokenSet(), receivedAtMs });
         }),
     ],
     [

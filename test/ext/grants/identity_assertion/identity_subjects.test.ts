@@ -51,7 +51,13 @@ describe("IdentitySubjects", () => {
     expect(() => subjects.of(chat, ada)).toThrow(expect.objectContaining({ kind: "transient" }));
     // A refresh that brings no other id_token.
     await engine.store.commit((tx) =>
-      engine.writer.write(tx, signIn, company, tokenSet(), engine.credentialOf(signIn.id)),
+      engine.writer.write(tx, {
+        connection: signIn,
+        profile: company,
+        tokenSet: tokenSet(),
+        previous: engine.credentialOf(signIn.id),
+        receivedAtMs: engine.clock.nowMs(),
+      }),
     );
     expect(() => subjects.of(chat, ada)).toThrow(IdentityRequired);
   });
