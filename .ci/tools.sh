@@ -85,6 +85,11 @@ install_egress_clients() {
 install_toolchains() {
   apt_programs python3:python3 go:golang-go javac:default-jdk-headless mvn:maven cargo:cargo cc:gcc curl:curl && apt_python_venv
 }
+# One build runs as another user, for whom python3 may be Debian's.
+install_release() {
+  apt_programs git:git go:golang-go ssh-keygen:openssh-client setpriv:util-linux python3:python3 && apt_python_venv &&
+    { /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || apt_install python3-venv; }
+}
 apt_python_venv() { python3 -c 'import ensurepip' 2>/dev/null || apt_install python3-venv; }
 install_adapters() { apt_programs python3:python3 && apt_python_venv && again 3 600 test/adapters/install.sh; }
 install_postgresql() {

@@ -16,7 +16,7 @@ const always = ["check", "test", "model", "package"];
 test.for([
   ["docs/access.md", ["walk", "docs"]],
   ["src/cli/status.ts", ["daemon", "tools", "walk", "docs"]],
-  ["clients/go/cache.go", ["clients", "docs"]],
+  ["clients/go/cache.go", ["clients", "docs", "release"]],
   ["src/domain/refresh/refresher.ts", ["daemon", "crash", "walks", "model-fleet", "bench-load"]],
   ["proto/nexus/v1/token.proto", ["clients", "interop", "conformance", "docs", "python"]],
 ] as const)("a change of %s runs what it can break", ([file, more], context) => {
@@ -51,6 +51,7 @@ const homes: Readonly<Record<string, string>> = {
   "mcp-conformance": "test/ext/mcp_servers/conformance",
   outbox: "test/ext/alerts/crash",
   proxy: "test/proxy",
+  release: "test/release",
   storm: "test/ext/fleet/storm",
   walk: "test/walk",
   walks: "test/walks",

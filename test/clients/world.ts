@@ -39,16 +39,18 @@ export class ClientWorld {
     readonly place: Place,
     readonly provider: ScriptedProvider,
     readonly api: ScriptedApi,
+    readonly program: readonly string[] | undefined,
   ) {}
 
-  static async make(): Promise<ClientWorld> {
+  /** @param program a daemon that is installed; left out, that of this checkout */
+  static async make(program?: readonly string[]): Promise<ClientWorld> {
     const folder = mkdtempSync(join(tmpdir(), "nexus-clients-"));
     const place = await Place.make({
       NEXUS_DATA_DIR: folder,
       NEXUS_GRPC_LISTEN: `unix:${join(folder, "nexus.sock")},127.0.0.1:${await freePort()}`,
       NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true",
     });
-    const world = new ClientWorld(place, await ScriptedProvider.start(), await ScriptedApi.start());
+    const world = new ClientWorld(place, await ScriptedProvider.start(), await ScriptedApi.start(), program);
     world.provider.become({
       shapeAnswer: (standard) => {
         const value = standard.access_token + world.padding;
@@ -97,7 +99,7 @@ export class ClientWorld {
   /** Starts the daemon unless it runs. */
   async startDaemon(): Promise<void> {
     if (this.#daemon) return;
-    this.#daemon = new DaemonProcess(this.place.environment);
+    this.#daemon = new DaemonProcess(this.place.environment, ["serve"], [], this.program);
     await within(maxStartSeconds, "the daemon starts", this.#daemon.ready());
   }
 

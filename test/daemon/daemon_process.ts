@@ -14,15 +14,15 @@ export class DaemonProcess {
 
   /**
    * @param wrapper a command that runs the rest of its arguments
-   * @param main of another version
+   * @param program of another version, or installed
    */
   constructor(
     environment: NodeJS.ProcessEnv,
     args: readonly string[] = ["serve"],
     wrapper: readonly string[] = [],
-    main = join(root, "dist/main.js"),
+    program: readonly string[] = [process.execPath, join(root, "dist/main.js")],
   ) {
-    const [command = "", ...rest] = [...wrapper, process.execPath, main, ...args];
+    const [command = "", ...rest] = [...wrapper, ...program, ...args];
     this.#child = spawn(command, rest, {
       env: { PATH: process.env["PATH"], HOME: environment["NEXUS_DATA_DIR"], ...environment },
       stdio: ["ignore", "pipe", "pipe"],

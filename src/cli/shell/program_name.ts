@@ -9,7 +9,9 @@ export interface Start {
 }
 
 /** What a person types before a command, so that a hint can be pasted: `nexusd`, `npx nexusd`, `node dist/main.js`. */
-export function programName({ env, script, folder }: Start): string {
+export function programName({ env, script: started, folder }: Start): string {
+  // What starts the script by another file names that one.
+  const script = env["NEXUSD_PROGRAM"] ?? started;
   const name = basename(script);
   // A script of package.json, as `npm start`, runs one command: the others are run elsewhere, where npx alone would fetch a stranger's package.
   const { npm_command: npmCommand } = env;

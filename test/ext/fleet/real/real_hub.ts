@@ -174,7 +174,8 @@ export class RealHub implements StormHub {
       this.owner = randomUUID();
       this.isLeader = false;
       // The process of the storm holds the provider and all links, and judges by what it saw: hubs give way to it.
-      const daemon = new DaemonProcess(this.environment, ["serve"], ["nice", "-n", "10"], this.main);
+      const program = this.main === undefined ? undefined : [process.execPath, this.main];
+      const daemon = new DaemonProcess(this.environment, ["serve"], ["nice", "-n", "10"], program);
       this.#daemon = daemon;
       const life: Life = { owner: this.owner, daemon, code: undefined };
       this.lives.push(life);

@@ -93,7 +93,7 @@ export class RollingUpgrade {
       ...this.#fleet.hubs[0]?.environment,
       NEXUS_DATA_DIR: join(this.#fleet.folder, "early"),
     };
-    const early = new DaemonProcess(environment, ["serve"], [], this.#next);
+    const early = new DaemonProcess(environment, ["serve"], [], [process.execPath, this.#next]);
     const code = await early.exited;
     this.#expect(
       code === 15 &&
@@ -153,7 +153,12 @@ export class RollingUpgrade {
       NEXUS_STORE: this.#fleet.servers.primary.url(),
       NEXUS_DATA_DIR: this.#fleet.folder,
     };
-    const command = new DaemonProcess(environment, ["fleet", "migrate", ...flags], [], this.#next);
+    const command = new DaemonProcess(
+      environment,
+      ["fleet", "migrate", ...flags],
+      [],
+      [process.execPath, this.#next],
+    );
     const code = await command.exited;
     return { code, output: command.output };
   }
@@ -181,7 +186,12 @@ export class RollingUpgrade {
       if (wanted.includes(leader)) return true;
       const { hubs } = this.#fleet;
       const before = hubs.map(({ owner }) => owner);
-      const asked = new DaemonProcess(leader.environment, ["fleet", "step-down"], [], this.#next);
+      const asked = new DaemonProcess(
+        leader.environment,
+        ["fleet", "step-down"],
+        [],
+        [process.execPath, this.#next],
+      );
       if ((await asked.exited) !== 0) return false;
       // The next one may not step down while it starts: nobody would serve.
       await this.#until("the hub that stepped down is another process", () =>

@@ -1,0 +1,76 @@
+// What shows that an artefact is the one of the commit: its bill of materials, an in-toto statement, checksums, and a signature.
+
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { run } from "./run.mjs";
+
+const sha256 = (path) => createHash("sha256").update(readFileSync(path)).digest("hex");
+const write = (path, value) => writeFileSync(path, `${JSON.stringify(value, undefined, 2)}\n`);
+
+/**
+ * Writes NAME.cdx.json (CycloneDX 1.5) beside each artefact.
+ * @param components of an artefact, by its name
+ */
+export function writeBills({ out, epoch, versions }, components) {
+  for (const [name, parts] of components) {
+    const digest = sha256(join(out, name));
+    const root = `nexusd/${name}`;
+    const hex = digest.slice(0, 32);
+    write(join(out, `${name}.cdx.json`), {
+      $schema: "http://cyclonedx.org/schema/bom-1.5.schema.json",
+      bomFormat: "CycloneDX",
+      specVersion: "1.5",
+      // Of the artefact, so that the same bytes have the same bill.
+      serialNumber: `urn:uuid:${hex.replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12})$/, "$1-$2-8$3-8$4-$5")}`,
+      version: 1,
+      metadata: {
+        timestamp: new Date(epoch * 1000).toISOString(),
+        component: {
+          "bom-ref": root,
+          type: "application",
+          name,
+          version: versions.plain,
+          hashes: [{ alg: "SHA-256", content: digest }],
+          licenses: [{ license: { id: "Apache-2.0" } }],
+        },
+      },
+      components: parts,
+      dependencies: [{ ref: root, dependsOn: parts.map((part) => part["bom-ref"]) }],
+    });
+  }
+}
+
+/** Writes the provenance of all artefacts: an in-toto statement (v1) with SLSA's predicate (provenance v1). */
+export function writeStatement({ out, commit, epoch, versions, source }, names) {
+  const repository = "git+https://github.com/nexusd/nexusd";
+  const digestOf = (path) => ({ sha256: sha256(path) });
+  write(join(out, `nexusd-${versions.plain}.intoto.json`), {
+    _type: "https://in-toto.io/Statement/v1",
+    subject: names.map((name) => ({ name, digest: digestOf(join(out, name)) })),
+    predicateType: "https://slsa.dev/provenance/v1",
+    predicate: {
+      buildDefinition: {
+        buildType: `${repository}/scripts/release@v1`,
+        externalParameters: { repository, commit, SOURCE_DATE_EPOCH: epoch },
+        resolvedDependencies: [
+          { uri: `${repository}@${commit}`, digest: { gitCommit: commit } },
+          ...[
+            "package-lock.json",
+            "scripts/release/node/package-lock.json",
+            "scripts/release/python/requirements.txt",
+          ].map((path) => ({ name: path, digest: digestOf(join(source, path)) })),
+        ],
+      },
+      runDetails: { builder: { id: `${repository}/scripts/release` } },
+    },
+  });
+}
+
+/** Writes SHA256SUMS of all files that are there, and with a private key of ssh its signature, SHA256SUMS.sig. */
+export function writeChecksums({ out }, key) {
+  const names = readdirSync(out).sort();
+  const sums = join(out, "SHA256SUMS");
+  writeFileSync(sums, names.map((name) => `${sha256(join(out, name))}  ${name}\n`).join(""));
+  if (key !== undefined) run("ssh-keygen", ["-q", "-Y", "sign", "-n", "nexusd-release", "-f", key, sums]);
+}

@@ -1,0 +1,98 @@
+// npm run release [-- --out FOLDER] [--key FILE]: makes what is published of the commit that is checked out, and prints what it made.
+// It needs git, GNU tar, gzip, Python 3 with venv, Go, and the registries of npm, PyPI, and Go. Without an installed package: a clone will do.
+
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { debianVersion, pythonVersion, version } from "../versions.mjs";
+import { writeBills, writeChecksums, writeStatement } from "./attestations.mjs";
+import { clientParts, daemonParts, goParts, nodePart, pythonParts } from "./bills.mjs";
+import { packChart, packGo, packNpm, packPython } from "./libraries.mjs";
+import { buildSource, prepareSource } from "./source.mjs";
+import { installNodes, layOut, packTarball, processors } from "./tarballs.mjs";
+
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const { values } = parseArgs({
+  options: {
+    out: { type: "string", default: join(root, "release") },
+    // A private key of ssh, which signs the checksums.
+    key: { type: "string", default: process.env.NEXUS_RELEASE_KEY },
+  },
+});
+
+const startedMs = Date.now();
+function say(text) {
+  const seconds = String(Math.round((Date.now() - startedMs) / 1000)).padStart(4);
+  process.stdout.write(`${seconds} s  ${text}\n`);
+}
+
+function makeAll(work, out) {
+  const checkout = prepareSource(root, work);
+  if (checkout.isChanged) say("changes that are not committed are left out");
+  // Whatever packs a file takes its time from it.
+  process.env.SOURCE_DATE_EPOCH = String(checkout.epoch);
+  const versions = { plain: version, python: pythonVersion, debian: debianVersion };
+  say(`nexusd ${version}, commit ${checkout.commit}: npm ci, and the build`);
+  buildSource(checkout);
+  const place = { ...checkout, work, out, versions };
+
+  say("packages for npm and PyPI, and the Go module");
+  const npm = packNpm(place);
+  const python = packPython(place);
+  const go = packGo(place);
+  const parts = new Map([
+    [npm.daemon, daemonParts(place)],
+    [npm.client, clientParts(place)],
+    ...[python.wheel, python.sdist].map((name) => [name, pythonParts(place)]),
+    [go, goParts(place)],
+  ]);
+
+  say("tarballs with Node");
+  const nodes = installNodes(place);
+  for (const processor of processors) {
+    const folder = layOut({ ...place, nodes }, npm.daemon, processor);
+    const contents = [nodePart({ nodes }, processor), ...daemonParts(place, `linux-${processor}`)];
+    parts.set(packTarball(place, folder), contents);
+  }
+
+  say("the chart");
+  parts.set(packChart(place), []);
+
+  say("bills of materials, provenance, and checksums");
+  writeBills(place, parts);
+  writeStatement(place, [...parts.keys()]);
+  writeChecksums(place, values.key);
+  if (values.key === undefined) say("not signed: --key FILE names a private key of ssh");
+}
+
+function main() {
+  process.umask(0o022);
+  process.env.TZ = "UTC";
+  process.env.LC_ALL = "C.UTF-8";
+  const out = resolve(values.out);
+  if (existsSync(join(out, ".git")))
+    throw new Error(`${out} is a checkout: --out names a folder that is emptied`);
+  rmSync(out, { recursive: true, force: true });
+  mkdirSync(out, { recursive: true });
+  const work = mkdtempSync(join(tmpdir(), "nexusd-release-"));
+  try {
+    makeAll(work, out);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+  const rows = readdirSync(out).sort();
+  const width = Math.max(...rows.map((name) => name.length));
+  const lines = rows.map(
+    (name) => `${name.padEnd(width)}  ${statSync(join(out, name)).size.toLocaleString("en").padStart(12)}`,
+  );
+  say(`made in ${out}:\n\n${"artefact".padEnd(width)}  ${"bytes".padStart(12)}\n${lines.join("\n")}`);
+}
+
+try {
+  main();
+} catch (error) {
+  console.error(`release: ${error.message}`);
+  process.exitCode = 1;
+}
