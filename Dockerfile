@@ -6,7 +6,7 @@
 # The sealing key is made in /data on first start. To keep it apart from the data it seals, mount it as a file and set
 # NEXUS_ENCRYPTION_KEY_FILE.
 
-FROM node:24-bookworm-slim AS build
+FROM node:26-bookworm-slim@sha256:2d49d876e96237d76de412761cf05dbfe5aee325cc4406a4d41d5824c5bb8beb AS build
 # A folder of its own keeps owner and mode when it is copied into the second stage.
 RUN mkdir -p /volume/data && chown 65532:65532 /volume/data && chmod 0700 /volume/data
 WORKDIR /app
@@ -21,11 +21,11 @@ ARG NEXUS_BUILD_COMMIT
 RUN npm run build \
   && npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 # Node keeps compiled code for the very Node that compiled it: the one of the second stage, where this folder is read-only.
-COPY --from=gcr.io/distroless/nodejs24-debian12:nonroot /nodejs/ /nodejs/
+COPY --from=gcr.io/distroless/nodejs26-debian13:nonroot@sha256:10ec8cb93ef461563da50d4eb8dfac7d048783826825bf5b07510c2f34c14315 /nodejs/ /nodejs/
 RUN /nodejs/bin/node dist/main.js --version && /nodejs/bin/node dist/main.js serve --help >/dev/null
 
 # Node, its libraries and CA certificates: no shell, no package manager. User 65532.
-FROM gcr.io/distroless/nodejs24-debian12:nonroot
+FROM gcr.io/distroless/nodejs26-debian13:nonroot@sha256:10ec8cb93ef461563da50d4eb8dfac7d048783826825bf5b07510c2f34c14315
 LABEL org.opencontainers.image.title="nexusd" \
   org.opencontainers.image.description="The daemon that stands beside an agent and keeps its credentials alive" \
   org.opencontainers.image.licenses="Apache-2.0"

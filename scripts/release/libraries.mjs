@@ -38,21 +38,27 @@ export function packGo({ source, out, versions }) {
 }
 
 /**
- * @param digest of the image that the chart starts, or undefined: then its tag decides
+ * @param image that the chart starts, as NAME@sha256:...; undefined: who installs the chart names one
  * @returns the name of the chart
  */
-export function packChart({ source, out, work, versions, epoch }, digest) {
+export function packChart({ source, out, work, versions, epoch }, image) {
   const folder = join(work, "chart/nexusd");
   mkdirSync(join(work, "chart"));
   cpSync(join(source, "deploy/helm/nexusd"), folder, { recursive: true });
   cpSync(join(source, "LICENSE"), join(folder, "LICENSE"));
-  if (digest !== undefined) {
-    const path = join(folder, "values.yaml");
-    const values = readFileSync(path, "utf8").replace(/^ {2}digest: ""$/m, `  digest: "${digest}"`);
-    if (!values.includes(digest)) throw new Error("values.yaml has no image.digest to fill in");
-    writeFileSync(path, values);
-  }
+  if (image !== undefined) setImage(join(folder, "values.yaml"), image);
   const name = `nexusd-chart-${versions.plain}.tgz`;
   packFolder(folder, join(out, name), epoch);
   return name;
+}
+
+function setImage(path, image) {
+  const [, repository, digest] = /^([^@]+)@(sha256:[0-9a-f]{64})$/.exec(image) ?? [];
+  if (digest === undefined) throw new Error(`${image} is not NAME@sha256:DIGEST`);
+  const values = readFileSync(path, "utf8")
+    .replace(/^ {2}repository: ""$/m, `  repository: "${repository}"`)
+    .replace(/^ {2}digest: ""$/m, `  digest: "${digest}"`);
+  if (!values.includes(`"${repository}"`) || !values.includes(`"${digest}"`))
+    throw new Error(`${path} has no image.repository and image.digest to fill in`);
+  writeFileSync(path, values);
 }

@@ -17,6 +17,8 @@ const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const { values } = parseArgs({
   options: {
     out: { type: "string", default: join(root, "release") },
+    // NAME@sha256:..., which the chart starts.
+    image: { type: "string" },
     // A private key of ssh, which signs the checksums.
     key: { type: "string", default: process.env.NEXUS_RELEASE_KEY },
   },
@@ -58,7 +60,7 @@ function makeAll(work, out) {
   }
 
   say("the chart");
-  parts.set(packChart(place), []);
+  parts.set(packChart(place, values.image), []);
 
   say("bills of materials, provenance, and checksums");
   writeBills(place, parts);
