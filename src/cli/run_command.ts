@@ -160,6 +160,7 @@ function bind(command: Command, shell: Shell, typed: (text: string) => string, p
  * argument of that command.
  */
 function complaint(command: Command, text: string): string {
+  if (text.startsWith("error: missing required argument")) return `${text.trimEnd()}\n${usageOf(command)}\n`;
   const isUnknown = text.startsWith("error: unknown command");
   const hasFile = text.startsWith("error: too many") && command.options.some(({ long }) => long === "--file");
   if (hasFile) return `${text.trimEnd()}\ngive the file by --file\n`;
@@ -172,6 +173,18 @@ function complaint(command: Command, text: string): string {
   const verb = verbs.find((same) => same.includes(word))?.find((each) => hasCommand(group, each));
   const hint = verb === undefined ? "" : `; did you mean nexusd ${group.name()} ${verb}?`;
   return `error: unknown command '${printable(word)}': there are ${names.join(", ")}${hint}\n`;
+}
+
+/** `usage: nexusd curl <provider> <path>`, where an argument that is one of few words names them. */
+function usageOf(command: Command): string {
+  const groups: string[] = [];
+  for (let group: Command | null = command; group?.parent; group = group.parent) groups.unshift(group.name());
+  const args = command.registeredArguments.map((argument) => {
+    const name = argument.argChoices?.join("|") ?? argument.name();
+    const dots = argument.variadic ? "..." : "";
+    return argument.required ? `<${name}${dots}>` : `[${name}${dots}]`;
+  });
+  return ["usage: nexusd", ...groups, ...args].join(" ");
 }
 
 /** `revoke` alone: the groups that have it. `providers plan`: the one group that has `plan`. */

@@ -153,7 +153,7 @@ describe("nexusd curl", () => {
     ]),
     [["-H", "no colon"], "must be NAME: VALUE"],
     [["-H", "X: a\nY: b"], "the value holds characters"],
-    [["-d", "@/nowhere/body"], "/nowhere/body cannot be read: ENOENT"],
+    [["-d", "@/nowhere/body"], "/nowhere/body cannot be read: there is no such file (ENOENT)"],
   ])("refuses %j", async (flags, words) => {
     const { code, stdout, stderr } = await curl(["github", "/user", ...flags]);
     expect([code, stdout]).toEqual([2, ""]);

@@ -172,7 +172,7 @@ describe("nexusd policy without a daemon", () => {
         "",
       ].join("\n"),
     );
-    expect((await nexusd("check", `${file}.none`)).err()).toContain("cannot be read: ENOENT");
+    expect((await nexusd("check", `${file}.none`)).err()).toContain("cannot be read: there is no such file");
   });
 
   it("explains what a file would answer", async () => {

@@ -16,9 +16,16 @@ export function readText(path: string, setting: string): string {
     return readFileSync(path, "utf8");
   } catch (error) {
     const named = setting === "" ? "" : `${setting}: `;
-    throw usageFailure(`${named}${path} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
+    const { code = "unknown error" } = error as NodeJS.ErrnoException;
+    throw usageFailure(`${named}${path} cannot be read: ${unreadWords[code] ?? code}`);
   }
 }
+
+const unreadWords: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file (ENOENT)",
+  EACCES: "this user may not read it (EACCES)",
+  EISDIR: "it is a folder (EISDIR)",
+};
 
 /** Reads a document. @throws CommandFailure naming each error of it with its place */
 export function usable<T>(what: string, file: string, read: () => T): T {
