@@ -11,4 +11,3 @@ export {
 export { AwsChunks, signedChunkForms } from "./aws_chunks.js";
 export { hashHeader, isPresigned, servicesOfS3 } from "./aws_sigv4.js";
 export { cutUrl, parameterName } from "./query.js";
-export { strategyOfShape } from "./strategy_shapes.js";

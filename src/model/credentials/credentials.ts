@@ -18,6 +18,5 @@ export {
   type SealedRecord,
   type TokenSet,
 } from "./credential.js";
-export { refusesCredential } from "./refusal.js";
 export { bearerStrategy, needsProof, type Strategy, type StrategyKind } from "./strategy.js";
 export { strategyConfig } from "./strategy_config.js";
