@@ -200,7 +200,7 @@ function outboundOf({ config, member, tracedOutbound }: DomainOptions): Outbound
   const untraced = createOutboundFetch({
     networks: config.providerNetworks,
     proxies: config.webProxies,
-    maySend: () => member?.maySend() ?? true,
+    maySend: member && (() => member.maySend()),
   });
   return tracedOutbound?.(untraced) ?? untraced;
 }

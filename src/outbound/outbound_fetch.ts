@@ -67,7 +67,7 @@ export interface OutboundOptions {
   /** The way to providers from here; none by default. */
   readonly proxies?: WebProxySettings | undefined;
   /** Asked right before the first byte is written: false where this process may not send any more. Always true by default. */
-  readonly maySend?: () => boolean;
+  readonly maySend?: (() => boolean) | undefined;
 }
 
 /**

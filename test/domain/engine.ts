@@ -1,5 +1,5 @@
 import type { ConnectionRequest } from "../../src/domain/consent/consent.js";
-import { RefreshHistory } from "../../src/domain/operations/refresh_history.js";
+import type { RefreshHistory } from "../../src/domain/operations/refresh_history.js";
 import type { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";
 import type { Refresher } from "../../src/domain/refresh/refresher.js";
 import type { RefreshRequest } from "../../src/domain/token_endpoint/grant_type.js";
@@ -59,7 +59,6 @@ export class Engine extends WiredDomain {
   readonly sent: SentRefresh[] = [];
   readonly store: Store;
   readonly counted: string[] = [];
-  readonly history: RefreshHistory;
   /** Answers the codes of consents. */
   exchangeCode: () => Promise<TokenSet> = () => Promise.resolve(tokenSet());
   /** Answers whether the person of a device authorization is done. */
@@ -92,16 +91,19 @@ export class Engine extends WiredDomain {
         pollDevice: () => this.pollDevice(),
       },
       outbound: (url, request) => this.outbound(url, request),
-      onEnded: (outcome) => this.history.record(outcome),
       metrics: {
         refreshed: (_provider, result, reason) => void this.counted.push(`${result} ${reason}`.trim()),
         replaced: () => {},
+        spooled: () => {},
       },
     });
     this.clock = clock;
     this.store = store;
-    this.history = new RefreshHistory({ clock });
     store.onCommitted((changed) => this.changes.emit("connections", changed));
+  }
+
+  get history(): RefreshHistory {
+    return this.refresh.history;
   }
 
   get scheduler(): RefreshEngine {

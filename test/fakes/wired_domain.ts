@@ -1,11 +1,15 @@
-import { AccessControl } from "../../src/domain/access/access_control.js";
-import { ConnectionNames } from "../../src/domain/access/connection_names.js";
-import { RequestGate } from "../../src/domain/access/request_gate.js";
-import { type AskApprovers, RequestRules } from "../../src/domain/access/request_rules.js";
-import { ConnectionImporter } from "../../src/domain/connections/connection_importer.js";
-import { Connections } from "../../src/domain/connections/connections.js";
-import { ImportRecovery } from "../../src/domain/connections/import_recovery.js";
-import { UnattendedConnector } from "../../src/domain/connections/unattended_connector.js";
+import { openAccess } from "../../src/domain/access/access.js";
+import type { AccessControl } from "../../src/domain/access/access_control.js";
+import type { ConnectionNames } from "../../src/domain/access/connection_names.js";
+import type { AskApprovers, RequestRules } from "../../src/domain/access/request_rules.js";
+import type { ConnectionImporter } from "../../src/domain/connections/connection_importer.js";
+import {
+  type Connections,
+  type OpenedConnections,
+  openConnections,
+} from "../../src/domain/connections/connections.js";
+import type { ImportRecovery } from "../../src/domain/connections/import_recovery.js";
+import type { UnattendedConnector } from "../../src/domain/connections/unattended_connector.js";
 import type { CodeConsent } from "../../src/domain/consent/code.js";
 import {
   type ConnectionRequests,
@@ -14,40 +18,36 @@ import {
   openConsents,
 } from "../../src/domain/consent/consent.js";
 import type { DevicePoller } from "../../src/domain/consent/device.js";
-import { PendingConsents } from "../../src/domain/consent/pending_consents.js";
 import { CredentialReader, TokenCache } from "../../src/domain/credentials/credential_reader.js";
 import { CredentialVault } from "../../src/domain/credentials/credential_vault.js";
 import { CredentialWriter } from "../../src/domain/credentials/credential_writer.js";
+import { noMcpLookup } from "../../src/domain/providers/mcp_lookup.js";
 import { McpServerNames } from "../../src/domain/providers/mcp_server_names.js";
 import { ProviderRegistry } from "../../src/domain/providers/provider_registry.js";
 import type { CredentialTrial } from "../../src/domain/providers/static/credential_probe.js";
-import { TokenSpool } from "../../src/domain/refresh/journal/token_spool.js";
-import { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";
-import type { Refresher, RefreshMetrics } from "../../src/domain/refresh/refresher.js";
-import { RevocationQueue } from "../../src/domain/revocation/revocation_queue.js";
+import type { TokenSpool } from "../../src/domain/refresh/journal/token_spool.js";
+import { openRefresh, type Refresh, type RefreshDeps } from "../../src/domain/refresh/refresh.js";
+import type { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";
+import type { Refresher } from "../../src/domain/refresh/refresher.js";
 import { GrantTypes, TokenSources } from "../../src/domain/token_endpoint/grant_types.js";
 import { IssuerMetadata } from "../../src/domain/token_endpoint/issuer_metadata.js";
 import { TokenEndpointClient } from "../../src/domain/token_endpoint/token_endpoint_client.js";
 import { UserInfoClient } from "../../src/domain/token_endpoint/user_info_client.js";
-import { TokenAcquirer } from "../../src/domain/tokens/acquire/token_acquirer.js";
-import { type Downscoping, lazyDownscoping } from "../../src/domain/tokens/downscoping.js";
+import type { TokenAcquirer } from "../../src/domain/tokens/acquire/token_acquirer.js";
+import type { Downscoping } from "../../src/domain/tokens/downscoping.js";
 import { ReadAudit } from "../../src/domain/tokens/read_audit.js";
-import { RefreshLimit } from "../../src/domain/tokens/refresh_limit.js";
-import { RejectedTokens } from "../../src/domain/tokens/report/rejected_tokens.js";
-import { StepUps } from "../../src/domain/tokens/report/step_ups.js";
-import { Tokens } from "../../src/domain/tokens/tokens.js";
-import { Subscribers } from "../../src/domain/tokens/watch/subscribers.js";
+import { type Injected, openReading, type Reading } from "../../src/domain/tokens/reading.js";
+import type { RejectedTokens } from "../../src/domain/tokens/report/rejected_tokens.js";
+import type { Tokens } from "../../src/domain/tokens/tokens.js";
+import type { Subscribers } from "../../src/domain/tokens/watch/subscribers.js";
 import { extensions } from "../../src/ext/extensions.js";
 import { owner } from "../../src/model/access/principal.js";
-import type { RefreshOutcome } from "../../src/model/connections/refresh_outcome.js";
 import { defaultLimits } from "../../src/model/limits.js";
 import type { ProviderSettings } from "../../src/model/providers/provider_profile.js";
 import { noTracing, type Tracing } from "../../src/model/tracing.js";
-import { DpopNonces } from "../../src/oauth/dpop/dpop_nonces.js";
 import type { OutboundFetch } from "../../src/outbound/outbound_fetch.js";
 import { Changes } from "../../src/runtime/changes.js";
 import type { Clock } from "../../src/runtime/clock.js";
-import { KeyedMutex } from "../../src/runtime/keyed_mutex.js";
 import type { SpoolFile } from "../../src/store/files/spool_file.js";
 import type { Store } from "../../src/store/store.js";
 import { Vault } from "../../src/vault/vault.js";
@@ -59,7 +59,17 @@ import { loopbackNetworks } from "./loopback_networks.js";
 type Sends = Pick<TokenEndpointClient, "refresh" | "exchangeCode"> &
   Partial<Pick<TokenEndpointClient, "mint" | "authorizeDevice" | "pollDevice">>;
 
-/** The domain as daemon/daemon.ts wires it, without listeners, over a store and a network that a test may stand in front of. */
+const notHere = () => Promise.reject(new Error("nothing of it is here"));
+
+/** Puts no read on record. */
+class Unrecorded extends ReadAudit {
+  override read(): undefined {}
+  override async refused(): Promise<void> {}
+  override announce(): undefined {}
+  override recordWithin(): void {}
+}
+
+/** The domain as core/open_domain.ts opens it, room by room, without listeners, over a store and a network that a test may stand in front of. */
 export class WiredDomain {
   readonly changes = new Changes();
   readonly vault: CredentialVault;
@@ -75,8 +85,11 @@ export class WiredDomain {
   readonly downscoped: Downscoping;
   readonly rejected: RejectedTokens;
   readonly acquirer: TokenAcquirer;
-  readonly apiNonces = new DpopNonces();
-  readonly subscribers = new Subscribers({ changes: this.changes });
+  readonly apiNonces: Injected["apiNonces"];
+  readonly subscribers: Subscribers;
+  readonly refresh: Refresh;
+  readonly opened: OpenedConnections;
+  readonly reading: Reading;
   readonly connections: Connections;
   readonly consents: Consents;
   readonly requests: ConnectionRequests;
@@ -100,8 +113,7 @@ export class WiredDomain {
     /** Answers what the token endpoint is asked, unless `grants` do. */
     readonly outbound?: OutboundFetch;
     readonly grants?: Sends;
-    readonly metrics?: RefreshMetrics;
-    readonly onEnded?: (outcome: RefreshOutcome) => void;
+    readonly metrics?: RefreshDeps["metrics"];
     readonly spoolFile?: SpoolFile | undefined;
     /** Whether tokens are read as in a daemon, where every commit is announced. */
     readonly isCached?: boolean;
@@ -117,7 +129,6 @@ export class WiredDomain {
     const outbound = options.outbound ?? (() => Promise.reject(new Error("no network")));
     const vault = testVault(store);
     const shared = { store, vault, clock, random: options.random, log: silentLog, changes: this.changes };
-    const locks = new KeyedMutex<string>();
     const servers = new IssuerMetadata({
       ...shared,
       networks: loopbackNetworks,
@@ -132,35 +143,30 @@ export class WiredDomain {
       parts: () => ({ ...shared, writer, servers, grants: { mint }, limits: defaultLimits }),
     });
     const grants: Sends = options.grants ?? new TokenEndpointClient({ vault, clock, outbound, sources });
-    const metrics = options.metrics ?? { refreshed: () => {}, replaced: () => {} };
+    const metrics = options.metrics ?? { refreshed: () => {}, replaced: () => {}, spooled: () => {} };
     this.vault = vault;
     this.writer = writer;
     const cache = options.isCached ? new TokenCache(this.changes) : undefined;
     this.reader = new CredentialReader({ ...shared, ...(cache && { cache }) });
-    const revocations = new RevocationQueue(shared);
-    const pending = new PendingConsents({ ...shared, revocations });
     const refusesOtherAccounts = true;
-    const spool = new TokenSpool({ ...shared, file: options.spoolFile, revocations, refusesOtherAccounts });
-    this.spool = spool;
-    this.engine = new RefreshEngine({
-      ...shared,
-      revocations,
-      pending,
-      spool,
-      writer,
-      servers,
-      grants,
-      locks,
-      metrics,
-      sources,
-      ...(options.onEnded && { onEnded: options.onEnded }),
+    const refresh = openRefresh({
+      ...{ ...shared, writer, metrics, refusesOtherAccounts, spoolFile: options.spoolFile },
+      endpoint: {
+        servers,
+        sources,
+        grants: { refresh: (request) => grants.refresh(request), revoke: notHere },
+      },
+      tracing: noTracing,
     });
+    const { spool, revocations, pending, locks } = refresh;
+    this.refresh = refresh;
+    this.spool = spool;
+    this.engine = refresh.engine;
     const onChanged = (providerId: string): void => void this.changes.emit("provider", providerId);
     this.providers = new ProviderRegistry({
       ...{ ...shared, networks: loopbackNetworks, grantTypes, onChanged },
     });
     this.changes.on("followed", ({ providerIds }) => this.providers.followed(providerIds));
-    const notHere = (what: string) => () => Promise.reject(new Error(what));
     this.consents = openConsents({
       ...{ ...shared, servers, revocations, pending, spool, writer, locks, refusesOtherAccounts },
       publicUrl: "http://localhost:8080",
@@ -169,71 +175,51 @@ export class WiredDomain {
       trial: { try: (profile, fields) => this.onTrial(profile, fields) },
       grants: {
         exchangeCode: (request) => grants.exchangeCode(request),
-        pushAuthorization: notHere("nothing is pushed here"),
-        pollDevice: grants.pollDevice?.bind(grants) ?? notHere("no device is authorized here"),
-        authorizeDevice: grants.authorizeDevice?.bind(grants) ?? notHere("no device is authorized here"),
+        pushAuthorization: notHere,
+        pollDevice: grants.pollDevice?.bind(grants) ?? notHere,
+        authorizeDevice: grants.authorizeDevice?.bind(grants) ?? notHere,
       },
     });
     this.requests = this.consents.requests;
     this.completer = this.consents.consent;
     this.poller = this.consents.poller;
     this.confirmer = this.consents.confirmer;
-    this.connections = new Connections({ ...shared, pending, revocations });
-    const checkFields = () => Promise.reject(new Error("nothing is checked here"));
-    const importing = { ...shared, writer, servers, grants, sources, spool, checkFields };
-    this.importer = new ConnectionImporter(importing);
-    this.recovery = new ImportRecovery({ ...shared, importer: this.importer });
-    this.unattended = new UnattendedConnector({ ...shared, refresher: this.engine.refresher });
-    // The audit of reads is no part of what most of these domains are tested for.
-    const readAudit = options.isAudited
-      ? new ReadAudit(shared)
-      : { read: () => undefined, refused: () => Promise.resolve() };
-    const tracing = options.tracing ?? noTracing;
-    const refresher = options.led?.(this.engine.refresher) ?? this.engine.refresher;
-    const { maxRejectionsPerHour = 12 } = options;
-    const limit = new RefreshLimit({ clock, maxRejectionsPerHour });
-    const access = new AccessControl({ ...shared, keys: { find: () => undefined } as never });
-    const rules = new RequestRules({ access, clock, approver: () => this.approver });
-    this.access = access;
-    this.rules = rules;
-    this.tokens = new Tokens({
-      store,
-      reader: this.reader,
-      refresher,
-      readAudit,
-      limit,
-      clock,
-      rules,
-      tracing,
+    this.opened = openConnections({
+      ...{ ...shared, writer, limits: defaultLimits, trial: { check: notHere } },
+      endpoint: { servers, sources, grants: { refresh: (request) => grants.refresh(request) } },
+      // A provider that is not asked here keeps nobody waiting.
+      refresh: { ...refresh, revoker: { attempted: () => Promise.resolve() } },
     });
-    const names = new ConnectionNames({ store, access, changes: this.changes });
-    this.names = names;
+    this.connections = this.opened.connections;
+    this.importer = this.opened.importer;
+    this.recovery = this.opened.recovery;
+    this.unattended = this.opened.unattended;
     const mcpNames = new McpServerNames({ store });
-    const acquiring = {
-      ...{
-        access,
-        names,
-        clock,
-        subscribers: this.subscribers,
-        reader: this.reader,
-        store,
-        tokens: this.tokens,
-      },
-      ...{ requests: this.requests, unattended: this.unattended, member: options.member },
-      gate: new RequestGate({ access, names, store, mcpNames }),
-      sources,
-      making: new KeyedMutex<string>(),
-    };
-    this.acquirer = new TokenAcquirer(acquiring);
-    const stepUps = new StepUps(acquiring);
-    this.rejected = new RejectedTokens({
-      ...{ store, clock, tokens: this.tokens, apiNonces: this.apiNonces, limit, stepUps },
+    const access = openAccess({ ...shared, mcpNames, approver: () => this.approver });
+    this.access = access.control;
+    this.rules = access.rules;
+    this.names = access.names;
+    this.reading = openReading({
+      ...{ ...shared, reader: this.reader, access, engine: this.engine },
+      endpoint: { servers, sources, grants: { mint } },
+      refresher: options.led?.(this.engine.refresher) ?? this.engine.refresher,
+      consents: this.consents,
+      connections: this.opened,
+      mcp: noMcpLookup,
+      // The audit of reads is no part of what most of these domains are tested for.
+      readAudit: options.isAudited ? undefined : new Unrecorded(shared),
+      downscoping: extensions.find((extension) => extension.downscoping)?.downscoping,
+      tracing: options.tracing ?? noTracing,
+      maxRejectionsPerHour: options.maxRejectionsPerHour ?? 12,
+      member: options.member,
+      writesElsewhere: undefined,
     });
-    const downscoping = extensions.find((extension) => extension.downscoping)?.downscoping;
-    this.downscoped = lazyDownscoping(downscoping, {
-      ...{ ...shared, servers, grants: { mint }, engine: this.engine, tokens: this.tokens },
-      downscopedAudit: readAudit,
-    });
+    this.subscribers = this.reading.subscribers;
+    this.tokens = this.reading.tokens;
+    this.acquirer = this.reading.acquirer;
+    this.rejected = this.reading.rejected;
+    this.downscoped = this.reading.downscoped;
+    this.apiNonces = this.reading.injected.apiNonces;
   }
 
   /** A consent of one person, from the request to the callback; the code is the id of the connection. Answers that id. */

@@ -11,7 +11,9 @@ import type { VaultParts } from "../credentials/parts.js";
 import type { CredentialTrial } from "../providers/static/credential_probe.js";
 import type { Refresh } from "../refresh/refresh.js";
 import type { RevocationQueue } from "../revocation/revocation_queue.js";
+import type { Revoker } from "../revocation/revoker.js";
 import type { TokenEndpoint } from "../token_endpoint/token_endpoint.js";
+import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
 import { ConnectionImporter } from "./connection_importer.js";
 import { ImportRecovery } from "./import_recovery.js";
 import { changeConnection } from "./state/connection_change.js";
@@ -29,8 +31,13 @@ export interface OpenedConnections {
 
 export interface ConnectionsDeps extends VaultParts {
   readonly writer: CredentialWriter;
-  readonly endpoint: TokenEndpoint;
-  readonly refresh: Refresh;
+  readonly endpoint: Pick<TokenEndpoint, "servers" | "sources"> & {
+    readonly grants: Pick<TokenEndpointClient, "refresh">;
+  };
+  readonly refresh: Pick<Refresh, "engine" | "pending" | "revocations" | "spool"> & {
+    /** Resolves when the provider was asked for the first time to revoke what a connection held, or does not answer. */
+    readonly revoker: Pick<Revoker, "attempted">;
+  };
   /** Checks the fields of a static type. */
   readonly trial: Pick<CredentialTrial, "check">;
   /** Uniform in [0, 1). */

@@ -10,6 +10,7 @@ import { RefreshHistory } from "../operations/refresh_history.js";
 import { RevocationQueue } from "../revocation/revocation_queue.js";
 import { Revoker } from "../revocation/revoker.js";
 import type { TokenEndpoint } from "../token_endpoint/token_endpoint.js";
+import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
 import { TokenSpool } from "./journal/token_spool.js";
 import { RefreshEngine } from "./refresh_engine.js";
 import type { RefreshMetrics } from "./refresher.js";
@@ -30,7 +31,9 @@ export interface Refresh {
 
 export interface RefreshDeps extends VaultParts {
   readonly writer: CredentialWriter;
-  readonly endpoint: TokenEndpoint;
+  readonly endpoint: Pick<TokenEndpoint, "servers" | "sources"> & {
+    readonly grants: Pick<TokenEndpointClient, "refresh" | "revoke">;
+  };
   readonly changes: Changes;
   /** Uniform in [0, 1). */
   readonly random: () => number;

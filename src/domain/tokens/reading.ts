@@ -12,6 +12,7 @@ import type { McpLookup } from "../providers/mcp_lookup.js";
 import type { RefreshEngine } from "../refresh/refresh_engine.js";
 import type { Refreshes } from "../refresh/refresher.js";
 import type { TokenEndpoint } from "../token_endpoint/token_endpoint.js";
+import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
 import { TokenAcquirer, type TokenAcquirerDeps } from "./acquire/token_acquirer.js";
 import { type Downscoping, lazyDownscoping, type OpenDownscoping } from "./downscoping.js";
 import { ReadAudit } from "./read_audit.js";
@@ -67,8 +68,12 @@ export interface WritesElsewhere {
 
 export interface ReadingDeps extends VaultParts {
   readonly reader: CredentialReader;
-  readonly endpoint: TokenEndpoint;
-  readonly access: Access;
+  readonly endpoint: Pick<TokenEndpoint, "servers" | "sources"> & {
+    readonly grants: Pick<TokenEndpointClient, "mint">;
+  };
+  readonly access: Pick<Access, "control" | "names" | "gate" | "rules">;
+  /** Puts reads on record, of downscoped tokens too; it makes its own by default. */
+  readonly readAudit?: ReadAudit | undefined;
   readonly engine: RefreshEngine;
   /** Refreshes that callers wait for. */
   readonly refresher: Refreshes;
@@ -89,8 +94,7 @@ export interface ReadingDeps extends VaultParts {
 export function openReading(deps: ReadingDeps): Reading {
   const { store, vault, reader, refresher, engine, changes, clock, log, random, member } = deps;
   const { access, writesElsewhere, mcp } = deps;
-  const readAudit = new ReadAudit({ store, clock, log });
-  const downscopedAudit = new ReadAudit({ store, clock, log, maxEntries: maxDownscopedReads });
+  const { readAudit, downscopedAudit } = auditsOf(deps);
   const subscribers = new Subscribers({ changes });
   store.observe(new WatchedReads({ subscribers, readAudit, clock, log }));
   const limit = new RefreshLimit({ clock, maxRejectionsPerHour: deps.maxRejectionsPerHour });
@@ -144,6 +148,15 @@ export function openReading(deps: ReadingDeps): Reading {
       seen: new SeenIds({ store, changes }),
     }),
     connectionWatch: new ConnectionWatch({ store, subscribers }),
+  };
+}
+
+/** Reads of connections' own tokens, and of downscoped ones, which have other readers. */
+function auditsOf({ store, clock, log, readAudit }: ReadingDeps) {
+  const maxEntries = maxDownscopedReads;
+  return {
+    readAudit: readAudit ?? new ReadAudit({ store, clock, log }),
+    downscopedAudit: readAudit ?? new ReadAudit({ store, clock, log, maxEntries }),
   };
 }
 
