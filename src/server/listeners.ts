@@ -1,5 +1,6 @@
 import type { Authenticate } from "../domain/access/presented_credentials.js";
 import type { Principal } from "../model/access/principal.js";
+import { edgePolicy } from "../model/edge_policy.js";
 import { ResourceExhausted } from "../model/errors.js";
 import type { Limits, Rate } from "../model/limits.js";
 import { formatListenAddress, type ListenAddress } from "../model/listen_address.js";
@@ -8,10 +9,10 @@ import type { BoundService } from "../service/pipeline/bound_service.js";
 import { toWireError } from "../service/pipeline/error_table.js";
 import { RateLimiter } from "../service/pipeline/rate_limiter.js";
 import { ApiListener } from "./api/api_listener.js";
-import { OpenCalls } from "./callers/open_calls.js";
 import type { Routes } from "./listen/http_message.js";
 import type { Listener, ListenerPlace, OnUnexpected } from "./listen/listener.js";
 import type { ListenerLimits } from "./listen/listener_limits.js";
+import { OpenCalls } from "./listen/stream_watchdogs.js";
 import { browserListener } from "./pages/browser_listener.js";
 import type { BrowserPages } from "./pages/browser_pages.js";
 import { type OpsListenerOptions, opsListener } from "./pages/ops_listener.js";
@@ -55,9 +56,6 @@ export class StandardServices {
   }
 }
 
-/** Of lines in the log, for each address. */
-const logRate = { perSecond: 1 / 60, burst: 1 };
-
 /**
  * The same, with addresses slowed down that show wrong credentials. Who shows none at all tries nothing, and counts as nothing.
  *
@@ -69,7 +67,7 @@ export function limitedAuthenticate(
   failures: FailedAuthentications,
   onRefused: (origin: string) => void = () => {},
 ): Authenticate {
-  const lines = new RateLimiter(logRate);
+  const lines = new RateLimiter(edgePolicy.failedAuthenticationLines);
   return (shown) => {
     const { token, origin } = shown;
     if (token === undefined || token === "") return authenticate(shown);

@@ -10,9 +10,9 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { edgePolicy } from "../../src/model/edge_policy.js";
 import { defaultLimits } from "../../src/model/limits.js";
 import { answerClientError } from "../../src/server/listen/listener_limits.js";
-import { unauthenticatedReadMs } from "../../src/server/listen/unauthenticated_streams.js";
 import { ManualClock } from "../fakes/manual_clock.js";
 import { freePort } from "../free_port.js";
 import { LimitedWorld, RawSocket } from "./limited_world.js";
@@ -98,7 +98,7 @@ describe("callers who never showed a credential", () => {
     const reset = (): number =>
       streams.filter(({ rstCode, closed, session }) => closed && (rstCode === calm || !session)).length;
     await expect.poll(reset).toBe(streams.length - 32);
-    world.clock.advance(unauthenticatedReadMs);
+    world.clock.advance(edgePolicy.unauthenticatedStreams.readMs);
     await expect.poll(reset).toBe(streams.length);
   });
 
@@ -115,7 +115,7 @@ describe("callers who never showed a credential", () => {
       });
       stream.on("error", () => undefined);
       await new Promise((resolve) => stream.once("response", resolve));
-      world.clock.advance(unauthenticatedReadMs);
+      world.clock.advance(edgePolicy.unauthenticatedStreams.readMs);
       await expect.poll(() => stream.closed).toBe(true);
       expect(stream.rstCode).toBe(calm);
     }
@@ -127,7 +127,7 @@ test("a caller with a key has a unary answer reset that it does not read, over H
   const session = await sessionTo(world.place.httpUrl, 0);
   const stream = streamOf(session, { ":path": "/v1/providers", "x-api-key": world.place.apiKey });
   await once(stream, "response");
-  world.clock.advance(unauthenticatedReadMs);
+  world.clock.advance(edgePolicy.unauthenticatedStreams.readMs);
   expect(stream.closed).toBe(false);
   for (let i = 0; i < 6; i++) {
     world.clock.advance(defaultLimits.streamReadTimeoutMs / 4);

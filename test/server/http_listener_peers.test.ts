@@ -4,8 +4,7 @@ import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
-import { sniffTimeoutMs } from "../../src/server/api/api_listener.js";
-import { pingIntervalMs, pingTimeoutMs } from "../../src/server/listen/http2_sessions.js";
+import { edgePolicy } from "../../src/model/edge_policy.js";
 import { apiKey } from "./fake_services.js";
 import { connectTo, getTokenPath, json, openListener, withKey } from "./http_listener_fixture.js";
 
@@ -128,7 +127,7 @@ describe("silent and dead peers", () => {
     const socket = connectTo(port);
     await once(socket, "connect");
     await expect.poll(() => clock.pending).toBe(1);
-    clock.advance(sniffTimeoutMs);
+    clock.advance(edgePolicy.sockets.silenceMs);
     await once(socket.resume(), "close");
   });
 
@@ -156,11 +155,11 @@ describe("silent and dead peers", () => {
     await once(alive, "remoteSettings");
     await expect.poll(() => clock.pending).toBe(2);
     const pinged = once(alive, "ping");
-    clock.advance(pingIntervalMs);
+    clock.advance(edgePolicy.sessions.pingIntervalMs);
     await pinged;
     const rtt = new Promise((resolve) => alive.ping(resolve));
     await rtt;
-    clock.advance(pingTimeoutMs);
+    clock.advance(edgePolicy.sessions.pingTimeoutMs);
     await once(dead.resume(), "close");
     expect(alive.destroyed).toBe(false);
   });

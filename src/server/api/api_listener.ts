@@ -7,10 +7,10 @@ import {
 } from "node:http2";
 import { createServer, type Socket } from "node:net";
 import type { Authenticate } from "../../domain/access/presented_credentials.js";
+import { edgePolicy } from "../../model/edge_policy.js";
 import type { ListenAddress } from "../../model/listen_address.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { BoundService } from "../../service/pipeline/bound_service.js";
-import { OpenCalls } from "../callers/open_calls.js";
 import { presentedCredentials } from "../callers/request_headers.js";
 import { type ConnectHandler, connectHandler } from "../connect/connect_handler.js";
 import { GrpcCalls } from "../grpc/grpc_calls.js";
@@ -19,15 +19,12 @@ import { Http2Sessions } from "../listen/http2_sessions.js";
 import type { Listener, ListenerPlace, OnUnexpected } from "../listen/listener.js";
 import { answerClientError, guardOf, limitsOf } from "../listen/listener_limits.js";
 import { limitPipelining } from "../listen/pipelining.js";
-import { ResetGuard } from "../listen/reset_guard.js";
 import { StreamListener } from "../listen/stream_listener.js";
+import { OpenCalls, ResetGuard } from "../listen/stream_watchdogs.js";
 import { peerOf } from "../sockets/socket_notes.js";
 
 /** What an HTTP/2 client sends first (RFC 9113, section 3.4). No HTTP/1.1 request can begin with it. */
 const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-
-/** Time a new connection has to say which protocol it speaks. As long as the headers of HTTP/1.1 may take at the other listeners. */
-export const sniffTimeoutMs = 10_000;
 
 /**
  * Reads as much of a new connection as distinguishes HTTP/2 with prior knowledge from HTTP/1.1, puts it back and calls `decided`.
@@ -35,7 +32,7 @@ export const sniffTimeoutMs = 10_000;
  */
 function sniff(socket: Socket, clock: Clock, decided: (protocol: "http1" | "http2") => void): void {
   let seen = Buffer.alloc(0);
-  const timer = clock.setTimer(sniffTimeoutMs, () => socket.destroy());
+  const timer = clock.setTimer(edgePolicy.sockets.silenceMs, () => socket.destroy());
   const drop = (): void => void socket.destroy();
   const forget = (): void => timer.cancel();
   const read = (): void => {
@@ -71,20 +68,6 @@ export interface ApiListenerOptions extends ListenerPlace {
   readonly routes?: Routes;
 }
 
-/** Limits of HTTP/1.1. None ends a stream that answers: they are for the request alone. */
-const http1Options = {
-  headersTimeout: 10_000,
-  requestTimeout: 30_000,
-  connectionsCheckingInterval: 5_000,
-  keepAliveTimeout: 30_000,
-};
-
-/**
- * In MB, of what one HTTP/2 connection holds: without end, since Node refuses the streams of a connection that has more, and a thousand
- * watchers on one have. Streams, the time that readers may take and what callers without a credential may hold are limited each by itself.
- */
-const maxSessionMemory = Number.MAX_SAFE_INTEGER;
-
 /**
  * One address for calls: Connect, gRPC-Web and JSON over HTTP/1.1, and all of them and gRPC over HTTP/2 with prior knowledge. The
  * streams of HTTP/2 that are gRPC are served as they are, the others as requests.
@@ -101,7 +84,7 @@ export class ApiListener implements Listener {
   constructor(options: ApiListenerOptions) {
     const handle = this.#handler(options);
     const limits = limitsOf(options.bounds);
-    const http1 = { ...http1Options, maxHeaderSize: limits.maxHeaderBytes };
+    const http1 = { ...edgePolicy.callRequests, maxHeaderSize: limits.maxHeaderBytes };
     this.#http1 = createHttp1Server(http1, (request, response) => {
       if (this.#closing) response.shouldKeepAlive = false;
       response.once("close", () => {
@@ -122,7 +105,7 @@ export class ApiListener implements Listener {
       ) ??
       // allowHalfOpen is what node:http asks of its own sockets.
       createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket, options.clock));
-    const guard = guardOf(options.bounds, options.name, true);
+    const guard = guardOf(options.bounds, options.name, true, options.listen.kind === "unix");
     this.#listener = new StreamListener(
       sockets,
       options.listen,
@@ -161,7 +144,7 @@ export class ApiListener implements Listener {
     // It never listens: it makes requests of the streams that it is handed.
     const requests = createHttp2Server(handle);
     const settings = { maxConcurrentStreams: limits.maxStreamsPerConnection };
-    const server = createHttp2Server({ settings, maxSessionMemory });
+    const server = createHttp2Server({ settings, maxSessionMemory: edgePolicy.sessions.maxMegabytes });
     server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ...rest: unknown[]) => {
       if (!this.#sessions.admits(stream) || grpc.take(stream, headers)) return;
       resets.watch(stream);

@@ -14,7 +14,7 @@ import { decoded, type Frame, metadataOf, RequestReader, RequestStream } from ".
 import { queryOf, type Request, type Response, readBody } from "../listen/http_message.js";
 import { answeredError, type OnUnexpected } from "../listen/listener.js";
 import { messageTooLarge } from "../listen/listener_limits.js";
-import { type ReadDeadline, resetResponse } from "../listen/unread_stream.js";
+import { type ReadDeadline, resetResponse } from "../listen/stream_watchdogs.js";
 import { MalformedJson, messageFromJson } from "./json_request.js";
 import {
   answerMessage,

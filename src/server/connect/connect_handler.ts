@@ -1,6 +1,7 @@
 import { createRegistry, type DescMethod } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { anyone, type Principal } from "../../model/access/principal.js";
+import { edgePolicy } from "../../model/edge_policy.js";
 import { ResourceExhausted } from "../../model/errors.js";
 import type { Limits } from "../../model/limits.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -21,15 +22,11 @@ import {
 } from "../listen/http_message.js";
 import { answeredError, type OnUnexpected } from "../listen/listener.js";
 import { headersRefusal, type ListenerLimits, limitsOf, messageTooLarge } from "../listen/listener_limits.js";
-import { UnauthenticatedStreams } from "../listen/unauthenticated_streams.js";
-import { UnreadAnswers } from "../listen/unread_answers.js";
+import { UnauthenticatedStreams, UnreadAnswers } from "../listen/stream_watchdogs.js";
 import { noteCredential } from "../sockets/socket_notes.js";
 import { type ConnectCallDeps, serveCall } from "./connect_call.js";
 import { answerJson, answerMediaType, answerMethod, writeJson } from "./json_answer.js";
 import { finish, type Protocol, protocolOf, protocolOfQuery, serves } from "./protocols.js";
-
-/** Answers to callers without a credential at a time, over HTTP/2; the longest is the OpenAPI document. */
-const maxUnauthenticatedStreams = 32;
 
 /** What the protocols put before a message. */
 const envelopeBytes = 5;
@@ -88,7 +85,10 @@ class ConnectRequests {
       onUnexpected,
     };
     this.#unread = new UnreadAnswers(bounds);
-    this.#unauthenticated = new UnauthenticatedStreams(maxUnauthenticatedStreams, bounds?.clock);
+    this.#unauthenticated = new UnauthenticatedStreams(
+      edgePolicy.unauthenticatedStreams.maxResponses,
+      bounds?.clock,
+    );
   }
 
   handle(request: Request, response: Response): void {

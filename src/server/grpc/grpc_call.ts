@@ -7,7 +7,7 @@ import type { StreamSink, StreamSource } from "../../runtime/stream_sink.js";
 import { frameOf, sharedFrame } from "../../service/messages/shared_message.js";
 import type { CallContext, CallMetadata } from "../../service/pipeline/bound_service.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
-import { breakStream, type ReadDeadline, resetStream } from "../listen/unread_stream.js";
+import { breakStream, type ReadDeadline, resetStream } from "../listen/stream_watchdogs.js";
 import { type Frame, headersOf, metadataOf, RequestReader, RequestStream, trailersOf } from "./grpc_wire.js";
 
 const callKey = Symbol("call");

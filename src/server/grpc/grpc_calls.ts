@@ -4,6 +4,7 @@ import { gunzip, inflate } from "node:zlib";
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
 import type { Authenticate } from "../../domain/access/presented_credentials.js";
 import { anyone, type Principal } from "../../model/access/principal.js";
+import { edgePolicy } from "../../model/edge_policy.js";
 import type { Limits } from "../../model/limits.js";
 import type { ListenAddress } from "../../model/listen_address.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -12,12 +13,10 @@ import type { BoundMethod, BoundService } from "../../service/pipeline/bound_ser
 import { toWireError } from "../../service/pipeline/error_table.js";
 import { rpcName } from "../../service/pipeline/rpc_access.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
-import type { OpenCalls } from "../callers/open_calls.js";
 import { callerTrace, presentedCredentials, unauthenticatedMessage } from "../callers/request_headers.js";
 import { answeredError, type OnUnexpected } from "../listen/listener.js";
 import { headersRefusal, messageTooLarge } from "../listen/listener_limits.js";
-import type { ResetGuard } from "../listen/reset_guard.js";
-import { UnauthenticatedStreams } from "../listen/unauthenticated_streams.js";
+import { type OpenCalls, type ResetGuard, UnauthenticatedStreams } from "../listen/stream_watchdogs.js";
 import { noteCredential, peerOf } from "../sockets/socket_notes.js";
 import { GrpcCall, type GrpcCallOptions } from "./grpc_call.js";
 import { decoded, type Frame, isGrpc, timeoutOf } from "./grpc_wire.js";
@@ -76,9 +75,6 @@ interface Route {
   readonly options: GrpcCallOptions;
 }
 
-/** Refusals that wait for their caller, at one address. */
-const maxRefusals = 512;
-
 /**
  * Serves gRPC on the streams of node:http2 themselves, every kind of call: docs/architecture.md has what that costs beside the
  * libraries.
@@ -88,7 +84,7 @@ export class GrpcCalls {
   readonly #refusals: UnauthenticatedStreams;
 
   constructor(private readonly options: GrpcCallsOptions) {
-    this.#refusals = new UnauthenticatedStreams(maxRefusals, options.clock);
+    this.#refusals = new UnauthenticatedStreams(edgePolicy.unauthenticatedStreams.maxRefusals, options.clock);
     for (const { methods, isOpen = false } of options.services) {
       for (const method of methods) {
         const name = rpcName(method.descriptor);

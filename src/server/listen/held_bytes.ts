@@ -1,7 +1,5 @@
 import type { IncomingMessage } from "node:http";
-
-/** What a part of a body costs beside its bytes, so that many small parts are not free. */
-const partBytes = 512;
+import { edgePolicy } from "../../model/edge_policy.js";
 
 /**
  * What a listener holds for all of its clients together: bodies that have not arrived whole, and answers that are not sent. Where it would be
@@ -17,7 +15,7 @@ export class HeldBytes {
 
   /** A part of the body of a request arrived. */
   take(request: IncomingMessage, bytes: number): void {
-    this.#hold(request, (this.#held.get(request) ?? 0) + bytes + partBytes);
+    this.#hold(request, (this.#held.get(request) ?? 0) + bytes + edgePolicy.bodyPartBytes);
   }
 
   /** The body is done with, and the answer waits to be sent. */

@@ -1,12 +1,7 @@
 import { constants, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
+import { edgePolicy } from "../../model/edge_policy.js";
 import { type Clock, setDeadline, type Timer } from "../../runtime/clock.js";
-import { closeStream } from "./unread_stream.js";
-
-/** Silence between an answered ping and the next one: a peer that vanished is noticed in 40 s. */
-export const pingIntervalMs = 30_000;
-
-/** Time a peer has to answer a ping. */
-export const pingTimeoutMs = 10_000;
+import { closeStream } from "./stream_watchdogs.js";
 
 /** One session; `end` is Node's own `close` of it. */
 interface Tracked {
@@ -81,7 +76,7 @@ export class Http2Sessions {
   #ping(session: ServerHttp2Session, tracked: Tracked): void {
     let timer: Timer | undefined;
     const waitAndPing = (): void => {
-      timer = this.#clock.setTimer(pingIntervalMs, ping);
+      timer = this.#clock.setTimer(edgePolicy.sessions.pingIntervalMs, ping);
     };
     const ping = (): void => {
       if (session.destroyed) return;
@@ -89,7 +84,7 @@ export class Http2Sessions {
       // A turn later: a clock that jumps, as after a pause of the machine, must not pass over the time to answer.
       setImmediate(() => {
         if (isAnswered || session.destroyed) return;
-        timer = setDeadline(this.#clock, pingTimeoutMs, () => session.destroy());
+        timer = setDeadline(this.#clock, edgePolicy.sessions.pingTimeoutMs, () => session.destroy());
       });
       session.ping((error) => {
         isAnswered = true;

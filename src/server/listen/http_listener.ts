@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { edgePolicy } from "../../model/edge_policy.js";
 import type { ListenAddress } from "../../model/listen_address.js";
 import { HeldBytes } from "./held_bytes.js";
 import { answerOrDestroy, readBody } from "./http_message.js";
@@ -7,7 +8,7 @@ import type { ListenerPlace, OnUnexpected } from "./listener.js";
 import { answerClientError, guardOf, limitsOf } from "./listener_limits.js";
 import { limitPipelining } from "./pipelining.js";
 import { StreamListener } from "./stream_listener.js";
-import { UnreadAnswers } from "./unread_answers.js";
+import { UnreadAnswers } from "./stream_watchdogs.js";
 
 /** An answer. A `HEAD` gets its headers. */
 export interface Answer {
@@ -34,15 +35,6 @@ export interface HttpListenerOptions extends ListenerPlace {
   readonly onUnexpected: OnUnexpected;
 }
 
-/** Limits of a listener that answers small requests; a client that keeps to none of them is cut off. */
-const limits = {
-  headersTimeout: 10_000,
-  requestTimeout: 15_000,
-  keepAliveTimeout: 5_000,
-  /** How often Node looks for requests that broke the two timeouts; its default of 30 s would make them 40 s. */
-  connectionsCheckingInterval: 5_000,
-};
-
 /** A plain HTTP/1.1 server on one address, for the listeners that answer pages and probes. */
 export class HttpListener {
   readonly #options: HttpListenerOptions;
@@ -58,8 +50,8 @@ export class HttpListener {
     const bounds = limitsOf(options.bounds);
     const unread = new UnreadAnswers(options.bounds);
     this.#held = new HeldBytes(options.maxHeldBytes);
-    const { keepAliveTimeoutMs: keepAliveTimeout = limits.keepAliveTimeout } = options;
-    const given = { ...limits, keepAliveTimeout, maxHeaderSize: bounds.maxHeaderBytes };
+    const { keepAliveTimeoutMs: keepAliveTimeout = edgePolicy.pageRequests.keepAliveTimeout } = options;
+    const given = { ...edgePolicy.pageRequests, keepAliveTimeout, maxHeaderSize: bounds.maxHeaderBytes };
     const server = createServer(given, (request, response) => {
       unread.watch(response);
       response.once("close", () => {
@@ -84,7 +76,7 @@ export class HttpListener {
       options.listener,
       options.setting,
       options.sockets,
-      guardOf(options.bounds, options.listener, false),
+      guardOf(options.bounds, options.listener, false, options.listen.kind === "unix"),
     );
   }
 

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { edgePolicy } from "../../model/edge_policy.js";
 import { ResourceExhausted } from "../../model/errors.js";
 import { defaultLimits, type Limits } from "../../model/limits.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -23,28 +24,29 @@ export function limitsOf(bounds: ListenerLimits | undefined): Limits {
   return bounds?.limits ?? defaultLimits;
 }
 
-/** How long a connection lives at a listener of callers with credentials when it never showed one. */
-const unauthenticatedLifeMs = 30_000;
-
-/** @param isForCallers whether those who connect show credentials; otherwise they never do */
+/**
+ * @param isForCallers whether those who connect show credentials; otherwise they never do
+ * @param isOfUnix whose mode says who connects: then there are no strangers to bound, and no crowds
+ */
 export function guardOf(
   bounds: ListenerLimits | undefined,
   listener: string,
   isForCallers: boolean,
+  isOfUnix: boolean,
 ): SocketGuard | undefined {
   if (!bounds) return undefined;
   const { limits, clock, descriptors, isNeeded, onFull } = bounds;
   const { maxConnections } = limits;
+  const { lifeMs, share, atLeast } = edgePolicy.unauthenticatedConnections;
   return new SocketGuard({
     maxConnections,
-    // An idle HTTP/2 session takes some 30 KB.
-    maxUnauthenticated: isForCallers
-      ? Math.min(maxConnections, Math.max(64, maxConnections / 20))
-      : undefined,
-    unauthenticatedLifeMs: isForCallers ? unauthenticatedLifeMs : undefined,
+    maxUnauthenticated:
+      isForCallers && !isOfUnix
+        ? Math.min(maxConnections, Math.max(atLeast, maxConnections * share))
+        : undefined,
+    unauthenticatedLifeMs: isForCallers ? lifeMs : undefined,
     clock,
-    isReserved:
-      descriptors && ((socket, isOfUnix) => descriptors.isReserved(socket, isOfUnix || isNeeded === true)),
+    isReserved: descriptors && ((socket) => descriptors.isReserved(socket, isOfUnix || isNeeded === true)),
     onFull: (of) => onFull(listener, of),
   });
 }
@@ -97,9 +99,6 @@ export function messageTooLarge(maxMessageBytes: number): WireError {
   return new WireError(codes.resource_exhausted, message);
 }
 
-/** Time a peer has to close a connection that was answered for the last time. */
-const closingGraceMs = 1_000;
-
 /**
  * What node:http could not make a request of: answers with the limit that was broken, and closes. The connection is destroyed after a
  * second, whether or not the peer closes its half.
@@ -125,7 +124,7 @@ export function answerClientError(
     "X-Content-Type-Options: nosniff",
     `Content-Length: ${Buffer.byteLength(body)}`,
   ];
-  const timer = bounds?.clock.setTimer(closingGraceMs, () => socket.destroy());
+  const timer = bounds?.clock.setTimer(edgePolicy.sockets.closingGraceMs, () => socket.destroy());
   socket.once("close", () => timer?.cancel());
   socket.end(lastWord === "refusal" ? `${head.join("\r\n")}\r\n\r\n${body}` : "");
 }

@@ -2,18 +2,13 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Http2SecureServer } from "node:http2";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
+import { edgePolicy } from "../../model/edge_policy.js";
 import { isUnauthenticated } from "../sockets/socket_notes.js";
 
 /** A part that ends here makes one request of it, or two where a read ended within: node:http takes no bare LF. */
 const headersEnd = "\r\n\r\n";
-/** Of one connection in a turn: a body may be full of `headersEnd`. */
-const maxPartsPerTurn = 16;
-/** Whose held bytes are served in one turn of the event loop. */
-const maxConnectionsPerTurn = 8;
-/** That hold bytes, mostly 64 KiB; one more has the oldest closed. Clients that do not pipeline hold none. */
-const maxHolding = 256;
-/** Requests that had come before the response ahead of them was sent, of a connection without a valid credential: no client needs so many. */
-const maxPipelinedByStranger = 64;
+const { maxPartsPerTurn, maxConnectionsPerTurn, maxHolding, maxRequestsOfStranger } = edgePolicy.pipelining;
+
 const nothing = (): void => undefined;
 
 const connections = new WeakMap<Socket, PipelinedConnection>();
@@ -92,7 +87,7 @@ class PipelinedConnection {
     response.once("close", () => {
       this.#openResponses--;
       if (request.complete && this.#held.length > 0) this.#pipelined++;
-      if (this.#pipelined > maxPipelinedByStranger && isUnauthenticated(this.socket)) this.socket.destroy();
+      if (this.#pipelined > maxRequestsOfStranger && isUnauthenticated(this.socket)) this.socket.destroy();
       this.#goOn();
     });
   }

@@ -1,6 +1,7 @@
 import { lstatSync, statSync, unlinkSync } from "node:fs";
 import { connect, type ListenOptions, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
+import { edgePolicy } from "../../model/edge_policy.js";
 import type { ListenAddress } from "../../model/listen_address.js";
 import { noteUser, ownerOnly, type SocketAccess } from "../sockets/peer_credentials.js";
 import type { SocketGuard } from "../sockets/socket_guard.js";
@@ -58,12 +59,6 @@ function connectTo(path: string): Promise<string | undefined> {
     });
   });
 }
-
-/** Connections the system holds until they are accepted; the default of 511 turns a burst of agents away on a Unix socket. */
-const backlog = 4096;
-
-/** Silence after which the system probes a TCP peer, so that one that vanished is noticed without a request. */
-const tcpKeepAliveMs = 30_000;
 
 /** One listening address: who is connected, and how it ends. */
 export class StreamListener {
@@ -137,7 +132,8 @@ export class StreamListener {
         server.removeListener("error", fail);
         resolve();
       };
-      const bind = (options: ListenOptions): void => void server.listen({ ...options, backlog }, listening);
+      const bind = (options: ListenOptions): void =>
+        void server.listen({ ...options, backlog: edgePolicy.sockets.backlog }, listening);
       if (address.kind === "unix") withSocketMode(this.sockets.mode, () => bind({ path: address.path }));
       else bind({ host: address.host, port: address.port });
     });
@@ -147,7 +143,7 @@ export class StreamListener {
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
     this.guard?.add(socket);
-    if (this.address.kind === "tcp") socket.setKeepAlive(true, tcpKeepAliveMs);
+    if (this.address.kind === "tcp") socket.setKeepAlive(true, edgePolicy.sockets.tcpKeepAliveMs);
   }
 
   #error(violation: string, cause?: unknown): ListenerError {

@@ -1,18 +1,8 @@
 import { readFileSync } from "node:fs";
 import { isIP, type Socket } from "node:net";
+import { edgePolicy } from "../../model/edge_policy.js";
 import type { Clock, Timer } from "../../runtime/clock.js";
 import { awaitCredential, descriptorOf } from "./socket_notes.js";
-
-/** Time a new connection has to send its first byte. As long as the headers of a request may take. */
-const silenceMs = 10_000;
-
-/** Time a connection of a crowd has to show its credential before a newer one may take its place: TLS with a thousand of them takes a second or two. */
-const crowdGraceMs = 5_000;
-/** Where no address holds more of the places of unauthenticated callers than this, a crowd came and not one flood. */
-const crowdShare = 1 / 10;
-
-/** How often connections that are due to end are looked for. */
-const sweepMs = 5_000;
 
 /** All peers of a Unix socket: its mode says who they are, and a machine's agents may all start at once. */
 const unix = "unix";
@@ -46,17 +36,14 @@ function firstGroups(address: string): string {
   return `${groups.slice(0, 4).join(":")}::/64`;
 }
 
-/** Kept back for what the daemon itself opens: providers, the database of a fleet, files. */
-const maxReserve = 512;
-const reserveShare = 1 / 4;
-
 /** How many files and sockets this process may have open, and who may use the last of them. */
 export class Descriptors {
   readonly #reserve: number;
 
   /** @param limit undefined where it is not known: then nothing is kept back */
   constructor(readonly limit: number | undefined) {
-    this.#reserve = limit === undefined ? 0 : Math.min(maxReserve, Math.floor(limit * reserveShare));
+    const { max, share } = edgePolicy.reservedDescriptors;
+    this.#reserve = limit === undefined ? 0 : Math.min(max, Math.floor(limit * share));
   }
 
   /** Node.js has raised it as far as it may. */
@@ -92,13 +79,13 @@ export type FullOf = "connections" | "descriptors";
 export interface SocketGuardOptions {
   /** Open sockets of one listening address. */
   readonly maxConnections: number;
-  /** Of them, those over which no valid credential came; default all, as at a Unix socket. */
+  /** Of them, those over which no valid credential came; default all: then there are no crowds either. */
   readonly maxUnauthenticated?: number | undefined;
   /** How long one of those may live; default without end. */
   readonly unauthenticatedLifeMs?: number | undefined;
   readonly clock: Clock;
   /** Whether a new socket uses a descriptor that is kept back from it; default none does. */
-  readonly isReserved?: ((socket: Socket, isOfUnix: boolean) => boolean) | undefined;
+  readonly isReserved?: ((socket: Socket) => boolean) | undefined;
   /** Notified of each socket that was closed because of `maxConnections`, or because the process has no more descriptors for it. */
   onFull(of: FullOf): void;
 }
@@ -132,16 +119,16 @@ export class SocketGuard {
   }
 
   add(socket: Socket): void {
-    const { maxConnections, maxUnauthenticated = maxConnections, clock, onFull } = this.#options;
+    const { maxConnections, maxUnauthenticated = Number.POSITIVE_INFINITY, clock, onFull } = this.#options;
     const address = addressKey(socket.remoteAddress) ?? unix;
-    const isReserved = this.#options.isReserved?.(socket, address === unix) === true;
+    const isReserved = this.#options.isReserved?.(socket) === true;
     if (isReserved || this.#count >= maxConnections) {
       onFull(isReserved ? "descriptors" : "connections");
       if (!this.#closeUnauthenticated()) {
         socket.destroy();
         return;
       }
-    } else if (address !== unix && this.#unauthenticatedCount >= maxUnauthenticated) {
+    } else if (this.#unauthenticatedCount >= maxUnauthenticated) {
       if (this.#isOneOfCrowd(address, maxUnauthenticated)) {
         socket.destroy();
         return;
@@ -163,7 +150,7 @@ export class SocketGuard {
       this.#forget(address, socket);
     });
     socket.once("close", () => this.#leave.get(socket)?.());
-    this.#timer ??= clock.setTimer(sweepMs, () => this.#sweep());
+    this.#timer ??= clock.setTimer(edgePolicy.sockets.sweepMs, () => this.#sweep());
   }
 
   close(): void {
@@ -177,8 +164,9 @@ export class SocketGuard {
     const withIt = (this.#unauthenticated.get(address)?.size ?? 0) + 1;
     if (withIt < most) return false;
     const [, sinceMs = 0] = this.#oldest() ?? [];
-    const isYoung = this.#options.clock.monotonicMs() - sinceMs < crowdGraceMs;
-    return isYoung && most <= maxUnauthenticated * crowdShare;
+    const isYoung =
+      this.#options.clock.monotonicMs() - sinceMs < edgePolicy.unauthenticatedConnections.crowdGraceMs;
+    return isYoung && most <= maxUnauthenticated * edgePolicy.unauthenticatedConnections.crowdShare;
   }
 
   /** Of the address that has the most. */
@@ -219,10 +207,13 @@ export class SocketGuard {
     const nowMs = clock.monotonicMs();
     for (const ofAddress of this.#unauthenticated.values()) {
       for (const [socket, sinceMs] of ofAddress) {
-        const allowedMs = socket.bytesRead === 0 ? silenceMs : unauthenticatedLifeMs;
+        const allowedMs = socket.bytesRead === 0 ? edgePolicy.sockets.silenceMs : unauthenticatedLifeMs;
         if (nowMs - sinceMs >= allowedMs) socket.destroy();
       }
     }
-    this.#timer = this.#unauthenticatedCount === 0 ? undefined : clock.setTimer(sweepMs, () => this.#sweep());
+    this.#timer =
+      this.#unauthenticatedCount === 0
+        ? undefined
+        : clock.setTimer(edgePolicy.sockets.sweepMs, () => this.#sweep());
   }
 }

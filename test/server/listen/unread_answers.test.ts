@@ -2,7 +2,7 @@ import { createServer, type ServerResponse } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { defaultLimits } from "../../../src/model/limits.js";
-import { UnreadAnswers } from "../../../src/server/listen/unread_answers.js";
+import { UnreadAnswers } from "../../../src/server/listen/stream_watchdogs.js";
 import { ManualClock } from "../../fakes/manual_clock.js";
 
 const timeoutMs = 60_000;

@@ -47,7 +47,7 @@ it.each([
     const descriptors = new Descriptors(1_000);
     const onFull = (name: string, of: string): void => void full.push(`${name} ${of}`);
     const bounds = { limits: defaultLimits, clock: new ManualClock(0), descriptors, onFull };
-    const guard = guardOf(bounds, listener, isForCallers);
+    const guard = guardOf(bounds, listener, isForCallers, false);
     onTestFinished(() => guard?.close());
     const [caller, stranger, next, last] = [socketOf(20), socketOf(21), socketOf(750), socketOf(751)];
     for (const socket of [caller, stranger]) guard?.add(socket);
@@ -59,14 +59,16 @@ it.each([
     expect([caller, next, last].map(({ destroyed }) => destroyed)).toEqual([false, false, true]);
     expect(full).toEqual([`${listener} descriptors`, `${listener} descriptors`]);
     const owner = socketOf(752, "");
-    guard?.add(owner);
+    const ofUnix = guardOf(bounds, listener, isForCallers, true);
+    onTestFinished(() => ofUnix?.close());
+    ofUnix?.add(owner);
     expect(owner.destroyed).toBe(false);
   },
 );
 
 it("a listener that is needed goes on in half of what is kept back", () => {
   const bounds = { limits: defaultLimits, clock: new ManualClock(0), descriptors: new Descriptors(1_000) };
-  const guard = guardOf({ ...bounds, isNeeded: true, onFull: () => undefined }, "ops", false);
+  const guard = guardOf({ ...bounds, isNeeded: true, onFull: () => undefined }, "ops", false, false);
   onTestFinished(() => guard?.close());
   const [next, last] = [socketOf(874), socketOf(875)];
   for (const socket of [next, last]) {

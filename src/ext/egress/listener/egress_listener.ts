@@ -48,7 +48,14 @@ export class EgressListener implements Listener {
     const tls = listen.kind === "tcp" ? options.tls : undefined;
     const outer = tls?.createServer(["http/1.1"], (socket) => void server.emit("connection", socket));
     this.#listener = new StreamListener(
-      ...([outer ?? server, listen, "egress", setting, sockets, guardOf(bounds, "egress", true)] as const),
+      ...([
+        outer ?? server,
+        listen,
+        "egress",
+        setting,
+        sockets,
+        guardOf(bounds, "egress", true, listen.kind === "unix"),
+      ] as const),
     );
   }
 
