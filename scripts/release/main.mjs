@@ -1,5 +1,5 @@
 // npm run release [-- --out FOLDER] [--key FILE]: makes what is published of the commit that is checked out, and prints what it made.
-// It needs git, GNU tar, gzip, Python 3 with venv, Go, and the registries of npm, PyPI, and Go. Without an installed package: a clone will do.
+// It needs git, GNU tar, gzip, dpkg-deb, Python 3 with venv, Go, and the registries of npm, PyPI, and Go. Without an installed package: a clone will do.
 
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 import { debianVersion, pythonVersion, version } from "../versions.mjs";
 import { writeBills, writeChecksums, writeStatement } from "./attestations.mjs";
 import { clientParts, daemonParts, goParts, nodePart, pythonParts } from "./bills.mjs";
+import { packDeb } from "./deb.mjs";
 import { packChart, packGo, packNpm, packPython } from "./libraries.mjs";
 import { buildSource, prepareSource } from "./source.mjs";
 import { installNodes, layOut, packTarball, processors } from "./tarballs.mjs";
@@ -51,12 +52,13 @@ function makeAll(work, out) {
     [go, goParts(place)],
   ]);
 
-  say("tarballs with Node");
+  say("tarballs with Node, and packages for Debian");
   const nodes = installNodes(place);
   for (const processor of processors) {
     const folder = layOut({ ...place, nodes }, npm.daemon, processor);
     const contents = [nodePart({ nodes }, processor), ...daemonParts(place, `linux-${processor}`)];
     parts.set(packTarball(place, folder), contents);
+    parts.set(packDeb(place, folder, processor), contents);
   }
 
   say("the chart");

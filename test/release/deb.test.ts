@@ -1,0 +1,56 @@
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { temporaryFolder } from "../temporary_folder.js";
+import { made, succeed, version } from "./made.js";
+
+const debs = ["amd64", "arm64"].map((processor) => join(made, `nexusd_${version}_${processor}.deb`));
+
+describe("the package of Debian", () => {
+  test.each(debs)("%s has no errors for lintian", (deb) => {
+    const { stdout } = spawnSync("lintian", ["--allow-root", "--fail-on", "none", deb], { encoding: "utf8" });
+    expect(stdout.split("\n").filter((line) => line.startsWith("E: "))).toEqual([]);
+  });
+
+  /** On this machine's system, whose files stay as they are: what is written lies in a layer above them. */
+  const script = `
+set -eu
+mount -t tmpfs tmpfs "$1"
+mkdir "$1/upper" "$1/work" "$1/root"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"
+cp "$2" "$1/root/nexusd.deb"
+chroot "$1/root" sh -eu <<'INSIDE'
+dpkg --force-depends -i /nexusd.deb >/dev/null
+nexusd --version
+stat -c '%n %U %a' /var/lib/nexusd /etc/nexusd/encryption.key
+ls /usr/share/bash-completion/completions/nexusd /usr/share/zsh/vendor-completions/_nexusd /usr/share/fish/vendor_completions.d/nexusd.fish
+systemd-analyze verify /lib/systemd/system/nexusd.service
+man --warnings -l /usr/share/man/man1/nexusd.1.gz >/dev/null
+cp /etc/nexusd/encryption.key /key
+touch /var/lib/nexusd/data
+dpkg --force-depends -i /nexusd.deb >/dev/null
+cmp /key /etc/nexusd/encryption.key && echo upgraded
+dpkg --remove nexusd >/dev/null
+ls /var/lib/nexusd /etc/nexusd
+dpkg --purge nexusd >/dev/null
+ls -d /var/lib/nexusd /etc/nexusd /usr/lib/nexusd 2>/dev/null || echo purged
+INSIDE
+`;
+
+  test("is installed, upgraded, removed with its data left, and purged", () => {
+    const place = temporaryFolder();
+    const [deb = ""] = debs;
+    const shown = succeed("unshare", ["--mount", "sh", "-c", script, "sh", place, deb]);
+    expect(shown.trimEnd().split("\n")).toEqual([
+      version,
+      "/var/lib/nexusd nexusd 700",
+      "/etc/nexusd/encryption.key root 600",
+      "/usr/share/bash-completion/completions/nexusd",
+      "/usr/share/fish/vendor_completions.d/nexusd.fish",
+      "/usr/share/zsh/vendor-completions/_nexusd",
+      "upgraded",
+      ...["/etc/nexusd:", "encryption.key", "", "/var/lib/nexusd:", "data"],
+      "purged",
+    ]);
+  });
+});
