@@ -13,7 +13,7 @@ fleet="src/ext/fleet src/ext/spoke src/service/forwarding proto/nexus/fleet"
 # Helpers of several suites stand in test/suites; a test compares these lists with what the suites import.
 building="test/suites/building.ts test/suites/languages.ts"
 results="test/suites/results.ts"
-refresh="src/oauth src/ext/grants src/domain/refresh src/domain/token_endpoint src/domain/revocation src/domain/credentials src/domain/consent src/domain/connections src/model/refresh test/refresh_model"
+refresh="src/oauth src/ext/grants src/domain/grants src/domain/token_endpoint src/domain/connections src/domain/consent src/domain/provisioning src/model/refresh test/refresh_model"
 
 # The supported Node, oldest or newest, that is not the one on the PATH: --all has the bare machine run on it.
 case $(node --version) in v20.*) other_node=26 ;; *) other_node=20 ;; esac
@@ -68,7 +68,7 @@ suites() {
 
   # Both cores: what measures, or keeps them busy.
   suite bench 800 2 h2load "bench src/server/grpc src/service/pipeline" "npm run --silent bench -- --quick --guard"
-  suite bench-load 600 2 "" "bench src/domain/refresh" "npm run --silent bench -- --quick --only load"
+  suite bench-load 600 2 "" "bench src/domain/grants" "npm run --silent bench -- --quick --only load"
   suite bare 1800 2 "" "$build scripts/bare test/needs.ts test/run.ts" \
     "$(for_change_or_all scripts/bare.sh "on_node $other_node scripts/bare.sh")"
 }

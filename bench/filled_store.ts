@@ -1,4 +1,4 @@
-import { CredentialVault } from "../src/domain/credentials/credential_vault.js";
+import { CredentialVault } from "../src/domain/connections/credential_vault.js";
 import { openKeyCheck } from "../src/domain/operations/key_check.js";
 import { bearerStrategy } from "../src/model/credentials/strategy.js";
 import { newId } from "../src/model/ids.js";

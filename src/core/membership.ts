@@ -1,7 +1,7 @@
 import type { AskApprovers } from "../domain/access/request_rules.js";
-import type { CredentialReaderDeps } from "../domain/credentials/credential_reader.js";
-import type { Refresher, Refreshes } from "../domain/refresh/refresher.js";
-import type { WritesElsewhere } from "../domain/tokens/reading.js";
+import type { CredentialReaderDeps } from "../domain/connections/credential_reader.js";
+import type { Refresher, Refreshes } from "../domain/grants/refresher.js";
+import type { WritesElsewhere } from "../domain/reading/reading.js";
 import type { OutboundFetch } from "../outbound/outbound_fetch.js";
 import type { Answer } from "../server/listen/http_listener.js";
 import type { BrowserPages, BrowserRequest } from "../server/pages/browser_pages.js";

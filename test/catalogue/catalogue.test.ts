@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { Catalogue } from "../../src/catalogue/catalogue.js";
 import { catalogueViolations } from "../../src/catalogue/catalogue_file.js";
 import { templatedTexts, variablesIn } from "../../src/catalogue/instantiate.js";
-import { credentialSchemaViolations } from "../../src/domain/providers/static/credential_schema.js";
+import { credentialSchemaViolations } from "../../src/domain/profiles/static/credential_schema.js";
 import { providerViolations } from "../../src/model/providers/provider_profile.js";
 
 const file = new URL("../../src/catalogue/providers.json", import.meta.url);

@@ -1,7 +1,7 @@
 import type { ConnectionRequest } from "../../src/domain/consent/consent.js";
-import type { RefreshHistory } from "../../src/domain/operations/refresh_history.js";
-import type { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";
-import type { Refresher } from "../../src/domain/refresh/refresher.js";
+import type { RefreshEngine } from "../../src/domain/grants/refresh_engine.js";
+import type { RefreshHistory } from "../../src/domain/grants/refresh_history.js";
+import type { Refresher } from "../../src/domain/grants/refresher.js";
 import type { RefreshRequest } from "../../src/domain/token_endpoint/grant_type.js";
 import { owner, type Principal } from "../../src/model/access/principal.js";
 import type { Connection } from "../../src/model/connections/connection.js";

@@ -1,10 +1,10 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { expect } from "vitest";
 import { SeenIds } from "../../src/domain/access/seen_ids.js";
-import { ReadAudit } from "../../src/domain/tokens/read_audit.js";
-import { Subscribers } from "../../src/domain/tokens/watch/subscribers.js";
-import { TokenWatch } from "../../src/domain/tokens/watch/token_watch.js";
-import type { WatchEvent, WatchPosition } from "../../src/domain/tokens/watch/watch_event.js";
+import { ReadAudit } from "../../src/domain/reading/read_audit.js";
+import { Subscribers } from "../../src/domain/reading/watch/subscribers.js";
+import { TokenWatch } from "../../src/domain/reading/watch/token_watch.js";
+import type { WatchEvent, WatchPosition } from "../../src/domain/reading/watch/watch_event.js";
 import type { Principal } from "../../src/model/access/principal.js";
 import { Changes } from "../../src/runtime/changes.js";
 import type { StreamSink, StreamSource } from "../../src/runtime/stream_sink.js";
@@ -14,7 +14,7 @@ import { ManualClock } from "../fakes/manual_clock.js";
 import { aConnection, nowMs, seesAll } from "../samples.js";
 import { silentLog } from "../silent_log.js";
 import { openStore } from "../store/temporary_store.js";
-import { storeReader } from "./tokens/store_reader.js";
+import { storeReader } from "./reading/store_reader.js";
 
 export type WatchStep =
   | { readonly do: "change" | "delete"; readonly ids: readonly number[] }

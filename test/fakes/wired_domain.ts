@@ -1,15 +1,11 @@
 import { openAccess } from "../../src/domain/access/access.js";
 import type { AccessControl } from "../../src/domain/access/access_control.js";
 import type { ConnectionNames } from "../../src/domain/access/connection_names.js";
+import { McpServerNames } from "../../src/domain/access/mcp_server_names.js";
 import type { AskApprovers, RequestRules } from "../../src/domain/access/request_rules.js";
-import type { ConnectionImporter } from "../../src/domain/connections/connection_importer.js";
-import {
-  type Connections,
-  type OpenedConnections,
-  openConnections,
-} from "../../src/domain/connections/connections.js";
-import type { ImportRecovery } from "../../src/domain/connections/import_recovery.js";
-import type { UnattendedConnector } from "../../src/domain/connections/unattended_connector.js";
+import { CredentialReader, TokenCache } from "../../src/domain/connections/credential_reader.js";
+import { CredentialVault } from "../../src/domain/connections/credential_vault.js";
+import { CredentialWriter } from "../../src/domain/connections/credential_writer.js";
 import type { CodeConsent } from "../../src/domain/consent/code.js";
 import {
   type ConnectionRequests,
@@ -18,28 +14,32 @@ import {
   openConsents,
 } from "../../src/domain/consent/consent.js";
 import type { DevicePoller } from "../../src/domain/consent/device.js";
-import { CredentialReader, TokenCache } from "../../src/domain/credentials/credential_reader.js";
-import { CredentialVault } from "../../src/domain/credentials/credential_vault.js";
-import { CredentialWriter } from "../../src/domain/credentials/credential_writer.js";
-import { noMcpLookup } from "../../src/domain/providers/mcp_lookup.js";
-import { McpServerNames } from "../../src/domain/providers/mcp_server_names.js";
-import { ProviderRegistry } from "../../src/domain/providers/provider_registry.js";
-import type { CredentialTrial } from "../../src/domain/providers/static/credential_probe.js";
-import type { TokenSpool } from "../../src/domain/refresh/journal/token_spool.js";
-import { openRefresh, type Refresh, type RefreshDeps } from "../../src/domain/refresh/refresh.js";
-import type { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";
-import type { Refresher } from "../../src/domain/refresh/refresher.js";
+import { openRefresh, type Refresh, type RefreshDeps } from "../../src/domain/grants/grants.js";
+import type { RefreshEngine } from "../../src/domain/grants/refresh_engine.js";
+import type { Refresher } from "../../src/domain/grants/refresher.js";
+import type { TokenSpool } from "../../src/domain/grants/token_spool.js";
+import { noMcpLookup } from "../../src/domain/profiles/mcp_lookup.js";
+import { ProviderRegistry } from "../../src/domain/profiles/provider_registry.js";
+import type { CredentialTrial } from "../../src/domain/profiles/static/credential_probe.js";
+import type { ConnectionImporter } from "../../src/domain/provisioning/connection_importer.js";
+import type { ImportRecovery } from "../../src/domain/provisioning/import_recovery.js";
+import {
+  type Connections,
+  type OpenedConnections,
+  openConnections,
+} from "../../src/domain/provisioning/provisioning.js";
+import type { UnattendedConnector } from "../../src/domain/provisioning/unattended_connector.js";
+import type { TokenAcquirer } from "../../src/domain/reading/acquire/token_acquirer.js";
+import type { Downscoping } from "../../src/domain/reading/downscoping.js";
+import { ReadAudit } from "../../src/domain/reading/read_audit.js";
+import { type Injected, openReading, type Reading } from "../../src/domain/reading/reading.js";
+import type { RejectedTokens } from "../../src/domain/reading/report/rejected_tokens.js";
+import type { Tokens } from "../../src/domain/reading/tokens.js";
+import type { Subscribers } from "../../src/domain/reading/watch/subscribers.js";
 import { GrantTypes, TokenSources } from "../../src/domain/token_endpoint/grant_types.js";
 import { IssuerMetadata } from "../../src/domain/token_endpoint/issuer_metadata.js";
 import { TokenEndpointClient } from "../../src/domain/token_endpoint/token_endpoint_client.js";
 import { UserInfoClient } from "../../src/domain/token_endpoint/user_info_client.js";
-import type { TokenAcquirer } from "../../src/domain/tokens/acquire/token_acquirer.js";
-import type { Downscoping } from "../../src/domain/tokens/downscoping.js";
-import { ReadAudit } from "../../src/domain/tokens/read_audit.js";
-import { type Injected, openReading, type Reading } from "../../src/domain/tokens/reading.js";
-import type { RejectedTokens } from "../../src/domain/tokens/report/rejected_tokens.js";
-import type { Tokens } from "../../src/domain/tokens/tokens.js";
-import type { Subscribers } from "../../src/domain/tokens/watch/subscribers.js";
 import { extensions } from "../../src/ext/extensions.js";
 import { owner } from "../../src/model/access/principal.js";
 import { defaultLimits } from "../../src/model/limits.js";

@@ -1,4 +1,4 @@
-import type { Refresher } from "../../src/domain/refresh/refresher.js";
+import type { Refresher } from "../../src/domain/grants/refresher.js";
 import { ledRefresher } from "../../src/ext/fleet/calls/led_refresher.js";
 import type { ReplicaStore } from "../../src/ext/fleet/replication/replica_store.js";
 import { OutboundError, type OutboundFetch } from "../../src/outbound/outbound_fetch.js";

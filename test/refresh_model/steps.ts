@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import type { CurrentToken } from "../../src/domain/credentials/credential_reader.js";
+import type { CurrentToken } from "../../src/domain/connections/credential_reader.js";
 import { owner } from "../../src/model/access/principal.js";
 import { type Answer, answers } from "../fakes/hostile_server.js";
 import type { Ending } from "./fleet.js";

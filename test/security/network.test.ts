@@ -351,8 +351,7 @@ describe("the keys of a provider", () => {
     const { authUrl } = await world.request(providerId);
     expect((await world.consent(authUrl)).url).toContain("error=id_token_verification_failed");
   };
-  const logged = () =>
-    world.place.logLines.filter((line) => line.includes("code not exchanged"));
+  const logged = () => world.place.logLines.filter((line) => line.includes("code not exchanged"));
 
   test("are not fetched at the pace of made-up key ids", async () => {
     world = await ScriptedWorld.make();

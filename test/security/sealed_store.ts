@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { CredentialVault } from "../../src/domain/credentials/credential_vault.js";
+import { CredentialVault } from "../../src/domain/connections/credential_vault.js";
 import type { SealedRecord } from "../../src/model/credentials/credential.js";
 import { newId } from "../../src/model/ids.js";
 import { Secret } from "../../src/runtime/secret.js";

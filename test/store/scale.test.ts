@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { StatusReader } from "../../src/domain/operations/status_reader.js";
-import { Subscribers } from "../../src/domain/tokens/watch/subscribers.js";
+import { Subscribers } from "../../src/domain/reading/watch/subscribers.js";
 import { Changes } from "../../src/runtime/changes.js";
 import { Store } from "../../src/store/store.js";
 import { ManualClock } from "../fakes/manual_clock.js";

@@ -1,11 +1,11 @@
 import type { Changes } from "../../runtime/changes.js";
-import type { StoreParts } from "../credentials/parts.js";
-import type { McpServerNames } from "../providers/mcp_server_names.js";
+import type { StoreParts } from "../connections/parts.js";
 import { AccessControl } from "./access_control.js";
 import { AccessExplainer } from "./access_explainer.js";
 import { ApiKeys } from "./api_keys.js";
 import { ConnectionNames } from "./connection_names.js";
 import { DeniedAccessAudit } from "./denied_access_audit.js";
+import type { McpServerNames } from "./mcp_server_names.js";
 import { RequestGate } from "./request_gate.js";
 import { type AskApprovers, RequestRules } from "./request_rules.js";
 import { StreamRegistry } from "./stream_registry.js";

@@ -10,10 +10,10 @@ import {
   type ProviderProfile,
 } from "../../model/providers/provider_profile.js";
 import type { Store } from "../../store/store.js";
-import { hashState } from "../credentials/credential_vault.js";
-import type { McpServerNames } from "../providers/mcp_server_names.js";
+import { hashState } from "../connections/credential_vault.js";
 import { type AccessControl, denied } from "./access_control.js";
 import type { ConnectionNames } from "./connection_names.js";
+import type { McpServerNames } from "./mcp_server_names.js";
 
 /** The resource that a request names; it may not exist. */
 export type Asked =

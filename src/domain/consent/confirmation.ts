@@ -12,10 +12,10 @@ import {
 import type { ProblemReason } from "../../model/problem_reason.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Transaction } from "../../store/transaction.js";
-import type { StoreParts } from "../credentials/parts.js";
+import type { StoreParts } from "../connections/parts.js";
+import type { PendingConsents } from "../grants/pending_consents.js";
 import type { ConsentCommits } from "./consent_commit.js";
 import type { ConsentEnding } from "./consent_ending.js";
-import type { PendingConsents } from "./pending_consents.js";
 import type { ConsentJudge, Flaw } from "./ways.js";
 
 /** Wrong codes that end a consent: 256 bits are not guessed, so anyone who is wrong has mixed something up, or is up to something. */

@@ -1,12 +1,13 @@
 import type { Limits } from "../../model/limits.js";
 import type { Changes } from "../../runtime/changes.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
-import type { CredentialWriter } from "../credentials/credential_writer.js";
-import type { VaultParts } from "../credentials/parts.js";
-import type { McpLookup } from "../providers/mcp_lookup.js";
-import type { CredentialTrial } from "../providers/static/credential_probe.js";
-import type { TokenSpool } from "../refresh/journal/token_spool.js";
-import type { RevocationQueue } from "../revocation/revocation_queue.js";
+import type { CredentialWriter } from "../connections/credential_writer.js";
+import type { VaultParts } from "../connections/parts.js";
+import type { PendingConsents } from "../grants/pending_consents.js";
+import type { RevocationQueue } from "../grants/revocation_queue.js";
+import type { TokenSpool } from "../grants/token_spool.js";
+import type { McpLookup } from "../profiles/mcp_lookup.js";
+import type { CredentialTrial } from "../profiles/static/credential_probe.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
 import type { UserInfoClient } from "../token_endpoint/user_info_client.js";
@@ -17,7 +18,6 @@ import { ConsentEnding } from "./consent_ending.js";
 import { ConnectionRequests } from "./consent_request.js";
 import { DevicePoller, DeviceRequests } from "./device.js";
 import { CaptureFormFlow, CredentialCapture } from "./form.js";
-import type { PendingConsents } from "./pending_consents.js";
 import { UnknownStateAudit } from "./unknown_state_audit.js";
 import { ConsentJudge } from "./ways.js";
 

@@ -12,8 +12,8 @@ import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
-import { changeConnection, consentEnded } from "../connections/state/connection_change.js";
-import type { RevocationQueue } from "../revocation/revocation_queue.js";
+import { changeConnection, consentEnded } from "../connections/connection_change.js";
+import type { RevocationQueue } from "../grants/revocation_queue.js";
 import { refusalWords } from "../token_endpoint/refused_client.js";
 import {
   type ConsentFailure,

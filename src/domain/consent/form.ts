@@ -15,13 +15,13 @@ import type { ProviderProfile } from "../../model/providers/provider_profile.js"
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { Reads } from "../../store/reads.js";
-import { hashState } from "../credentials/credential_vault.js";
-import type { CredentialWriter } from "../credentials/credential_writer.js";
-import type { StoreParts } from "../credentials/parts.js";
-import { captureFields, enteredValues, generalViolations } from "../providers/static/capture_fields.js";
-import type { CredentialTrial } from "../providers/static/credential_probe.js";
-import { schemaOf } from "../providers/static/credential_schema.js";
-import { checkCredential } from "../providers/static/credential_values.js";
+import { hashState } from "../connections/credential_vault.js";
+import type { CredentialWriter } from "../connections/credential_writer.js";
+import type { StoreParts } from "../connections/parts.js";
+import { captureFields, enteredValues, generalViolations } from "../profiles/static/capture_fields.js";
+import type { CredentialTrial } from "../profiles/static/credential_probe.js";
+import { schemaOf } from "../profiles/static/credential_schema.js";
+import { checkCredential } from "../profiles/static/credential_values.js";
 import type { ConsentCommits } from "./consent_commit.js";
 import {
   asking,

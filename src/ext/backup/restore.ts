@@ -15,7 +15,7 @@ import {
 import { join } from "node:path";
 import type { Config } from "../../config/config.js";
 import { withoutVariablesOf } from "../../document/document.js";
-import { CredentialVault } from "../../domain/credentials/credential_vault.js";
+import { CredentialVault } from "../../domain/connections/credential_vault.js";
 import { openKeyCheck } from "../../domain/operations/key_check.js";
 import { owner } from "../../model/access/access.js";
 import { DataLoss } from "../../model/model.js";

@@ -1,4 +1,4 @@
-import type { CredentialVault } from "../../domain/credentials/credential_vault.js";
+import type { CredentialVault } from "../../domain/connections/credential_vault.js";
 import { sealedPages, sealedPlaceOf } from "../../domain/operations/sealed_records.js";
 import { type SealedKind, type Store, sealedKinds } from "../../store/store.js";
 

@@ -1,7 +1,7 @@
 import type { View } from "../../domain/access/access_control.js";
 import type { ConnectionNames } from "../../domain/access/connection_names.js";
-import type { CredentialReader, CurrentToken } from "../../domain/credentials/credential_reader.js";
-import type { ReadAudit } from "../../domain/tokens/read_audit.js";
+import type { CredentialReader, CurrentToken } from "../../domain/connections/credential_reader.js";
+import type { ReadAudit } from "../../domain/reading/read_audit.js";
 import type { Principal } from "../../model/access/access.js";
 import type { NameParts } from "../../model/connections/connections.js";
 import type { Log } from "../../runtime/runtime.js";

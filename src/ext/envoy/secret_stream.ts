@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { ConflatingSubscriber } from "../../domain/tokens/watch/conflating_subscriber.js";
-import type { Subscribers } from "../../domain/tokens/watch/subscribers.js";
+import { ConflatingSubscriber } from "../../domain/reading/watch/conflating_subscriber.js";
+import type { Subscribers } from "../../domain/reading/watch/subscribers.js";
 import { InvalidArgument } from "../../model/model.js";
 import type { Clock, Log, Timer } from "../../runtime/runtime.js";
 import { type SecretRequest, SecretRequests } from "./secret_requests.js";

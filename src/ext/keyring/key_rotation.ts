@@ -1,4 +1,4 @@
-import type { VaultParts } from "../../domain/credentials/parts.js";
+import type { VaultParts } from "../../domain/connections/parts.js";
 import { sealedPages } from "../../domain/operations/sealed_records.js";
 import { by, daemon } from "../../model/access/access.js";
 import { DataLoss } from "../../model/model.js";

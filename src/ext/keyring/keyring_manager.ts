@@ -1,4 +1,4 @@
-import type { VaultParts } from "../../domain/credentials/parts.js";
+import type { VaultParts } from "../../domain/connections/parts.js";
 import { sealKeyCheck } from "../../domain/operations/key_check.js";
 import { type KeyRing, keySourceFailure } from "../../domain/operations/key_ring.js";
 import { sealedPages, sealedPlaceOf } from "../../domain/operations/sealed_records.js";

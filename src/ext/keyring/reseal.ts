@@ -6,8 +6,8 @@ import {
   importPlace,
   registrationPlace,
   revocationPlace,
-} from "../../domain/credentials/associated_data.js";
-import type { CredentialVault } from "../../domain/credentials/credential_vault.js";
+} from "../../domain/connections/associated_data.js";
+import type { CredentialVault } from "../../domain/connections/credential_vault.js";
 import { DataLoss } from "../../model/model.js";
 import type { SealedKind, Transaction } from "../../store/store.js";
 

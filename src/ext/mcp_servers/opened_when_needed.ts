@@ -3,7 +3,7 @@ import type {
   McpOccasion,
   McpParts,
   McpProfileRequest,
-} from "../../domain/providers/mcp_lookup.js";
+} from "../../domain/profiles/mcp_lookup.js";
 import type { Principal } from "../../model/access/access.js";
 import { canonicalName, type ProviderProfile } from "../../model/providers/providers.js";
 import { redirectPathOfMetadata } from "./client_metadata.js";

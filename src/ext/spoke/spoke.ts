@@ -4,7 +4,7 @@ import type { Core } from "../../core/core.js";
 import { exitCodes } from "../../core/exit_codes.js";
 import type { Joined, Membership } from "../../core/membership.js";
 import { StartRefused } from "../../core/registry.js";
-import { CredentialVault } from "../../domain/credentials/credential_vault.js";
+import { CredentialVault } from "../../domain/connections/credential_vault.js";
 import { FailedPrecondition, NotLeader } from "../../model/model.js";
 import { type Clock, delay, type Log } from "../../runtime/runtime.js";
 import type { ServiceDefinition } from "../../service/service.js";

@@ -3,16 +3,16 @@ import { timestampDate, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { AccessControl } from "../../domain/access/access_control.js";
 import type { ConnectionNames } from "../../domain/access/connection_names.js";
 import type { VisibleConnections } from "../../domain/access/visible_connections.js";
-import type { ConnectionImporter } from "../../domain/connections/connection_importer.js";
-import type { Connections } from "../../domain/connections/connections.js";
-import type { UnattendedConnector } from "../../domain/connections/unattended_connector.js";
 import type {
   ConnectionRequests,
   ConsentConfirmation,
   CredentialCapture,
 } from "../../domain/consent/consent.js";
-import type { Tokens } from "../../domain/tokens/tokens.js";
-import type { ConnectionWatch } from "../../domain/tokens/watch/connection_watch.js";
+import type { ConnectionImporter } from "../../domain/provisioning/connection_importer.js";
+import type { Connections } from "../../domain/provisioning/provisioning.js";
+import type { UnattendedConnector } from "../../domain/provisioning/unattended_connector.js";
+import type { Tokens } from "../../domain/reading/tokens.js";
+import type { ConnectionWatch } from "../../domain/reading/watch/connection_watch.js";
 import {
   CaptureCredentialResponseSchema,
   ConfirmConnectionResponseSchema,

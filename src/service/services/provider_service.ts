@@ -1,8 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import type { AccessControl } from "../../domain/access/access_control.js";
-import type { DiscoveryTrial } from "../../domain/providers/discovery_trial.js";
-import type { McpLookup, McpProfileRequest } from "../../domain/providers/mcp_lookup.js";
-import type { ProviderRegistry } from "../../domain/providers/provider_registry.js";
+import type { DiscoveryTrial } from "../../domain/profiles/discovery_trial.js";
+import type { McpLookup, McpProfileRequest } from "../../domain/profiles/mcp_lookup.js";
+import type { ProviderRegistry } from "../../domain/profiles/provider_registry.js";
 import {
   type CreateProviderRequest,
   CreateProviderResponseSchema,

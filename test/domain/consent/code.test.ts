@@ -4,7 +4,7 @@ import { CodeConsent } from "../../../src/domain/consent/code.js";
 import { ConsentEnding } from "../../../src/domain/consent/consent_ending.js";
 import { UnknownStateAudit } from "../../../src/domain/consent/unknown_state_audit.js";
 import { ConsentJudge } from "../../../src/domain/consent/ways.js";
-import { RevocationQueue } from "../../../src/domain/revocation/revocation_queue.js";
+import { RevocationQueue } from "../../../src/domain/grants/revocation_queue.js";
 import type { TokenSet } from "../../../src/model/credentials/credential.js";
 import { FailedPrecondition, Unavailable } from "../../../src/model/errors.js";
 import { DiscoveryFailure } from "../../../src/oauth/discovery.js";

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import { hashState } from "../../../src/domain/connections/credential_vault.js";
 import { ConsentJudge, type Flaw, type Judged, type Presented } from "../../../src/domain/consent/ways.js";
-import { hashState } from "../../../src/domain/credentials/credential_vault.js";
 import { admin } from "../../../src/model/access/principal.js";
 import { perTest } from "../../lifetimes.js";
 import { silentLog } from "../../silent_log.js";

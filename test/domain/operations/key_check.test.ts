@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { clientSecretPlace } from "../../../src/domain/credentials/associated_data.js";
-import { CredentialVault } from "../../../src/domain/credentials/credential_vault.js";
+import { clientSecretPlace } from "../../../src/domain/connections/associated_data.js";
+import { CredentialVault } from "../../../src/domain/connections/credential_vault.js";
 import {
   adoptPrimary,
   lackedKeys,

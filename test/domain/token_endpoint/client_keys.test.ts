@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey } from "node:crypto";
 import { calculateJwkThumbprint, importJWK, jwtVerify, SignJWT } from "jose";
 import { describe, expect, it, test } from "vitest";
-import { CredentialVault } from "../../../src/domain/credentials/credential_vault.js";
+import { CredentialVault } from "../../../src/domain/connections/credential_vault.js";
 import {
   ClientKeys,
   publishedAfterMs,

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { decodeJwt, decodeProtectedHeader } from "jose";
 import { describe, expect, it } from "vitest";
-import { CredentialVault } from "../../../src/domain/credentials/credential_vault.js";
+import { CredentialVault } from "../../../src/domain/connections/credential_vault.js";
 import { TokenEndpointClient } from "../../../src/domain/token_endpoint/token_endpoint_client.js";
 import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
 import type { ProviderProfile, ProviderSettings } from "../../../src/model/providers/provider_profile.js";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ProviderRegistry } from "../../../src/domain/providers/provider_registry.js";
+import { ProviderRegistry } from "../../../src/domain/profiles/provider_registry.js";
 import type { GrantTypeRow } from "../../../src/domain/token_endpoint/grant_type.js";
 import { GrantTypes, TokenSources } from "../../../src/domain/token_endpoint/grant_types.js";
 import { owner } from "../../../src/model/access/principal.js";

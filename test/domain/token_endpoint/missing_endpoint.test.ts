@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { CredentialVault } from "../../../src/domain/credentials/credential_vault.js";
+import { CredentialVault } from "../../../src/domain/connections/credential_vault.js";
 import { TokenEndpointClient } from "../../../src/domain/token_endpoint/token_endpoint_client.js";
 import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
 import { OutboundError } from "../../../src/outbound/outbound_fetch.js";

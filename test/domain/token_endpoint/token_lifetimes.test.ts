@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { CredentialVault } from "../../../src/domain/credentials/credential_vault.js";
+import { CredentialVault } from "../../../src/domain/connections/credential_vault.js";
 import { TokenEndpointClient } from "../../../src/domain/token_endpoint/token_endpoint_client.js";
 import type { ProviderProfile } from "../../../src/model/providers/provider_profile.js";
 import { processAuthorizationResponse } from "../../../src/oauth/authorization_response.js";

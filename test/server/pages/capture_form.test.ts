@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import type { CaptureError, CaptureForm } from "../../../src/domain/consent/consent.js";
-import type { CaptureField } from "../../../src/domain/providers/static/capture_field.js";
+import type { CaptureField } from "../../../src/domain/profiles/static/capture_field.js";
 import {
   captureFields,
   enteredValues,
   generalViolations,
-} from "../../../src/domain/providers/static/capture_fields.js";
+} from "../../../src/domain/profiles/static/capture_fields.js";
 import type { JsonObject } from "../../../src/model/json.js";
 import { captureFormPage } from "../../../src/server/pages/capture_form.js";
 import { describeBy } from "../../../src/server/pages/page_words.js";

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { changeConnection, consentEnded } from "../../../src/domain/connections/state/connection_change.js";
+import { changeConnection, consentEnded } from "../../../src/domain/connections/connection_change.js";
 import { refusedLately } from "../../../src/model/connections/refused_consent.js";
 import { connectionMessage } from "../../../src/service/messages/connection_message.js";
 import { aConnection, nowMs } from "../../samples.js";

@@ -1,4 +1,4 @@
-import type { TokenTarget } from "../../../domain/tokens/downscoping.js";
+import type { TokenTarget } from "../../../domain/reading/downscoping.js";
 import {
   clientAuthentication,
   GrantFailure,

@@ -1,4 +1,4 @@
-import { refuseMoreConnections, refuseTakenLabel } from "../../../domain/connections/state/quotas.js";
+import { refuseMoreConnections, refuseTakenLabel } from "../../../domain/connections/quotas.js";
 import type { GrantParts, IdTokenImport } from "../../../domain/token_endpoint/grant_type.js";
 import { by, type Principal } from "../../../model/access/access.js";
 import { type Connection, isLive, newConnection } from "../../../model/connections/connections.js";

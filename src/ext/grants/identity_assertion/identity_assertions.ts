@@ -1,4 +1,4 @@
-import { RequestSlots } from "../../../domain/refresh/request_slots.js";
+import { RequestSlots } from "../../../domain/grants/request_slots.js";
 import type { GrantParts, RefreshRequest } from "../../../domain/token_endpoint/grant_type.js";
 import type { TokenSet } from "../../../model/credentials/credentials.js";
 import { NexusError } from "../../../model/model.js";

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { AccessControl } from "../../../../src/domain/access/access_control.js";
 import { ApiKeys } from "../../../../src/domain/access/api_keys.js";
-import { ProviderRegistry } from "../../../../src/domain/providers/provider_registry.js";
+import { ProviderRegistry } from "../../../../src/domain/profiles/provider_registry.js";
 import { GrantTypes } from "../../../../src/domain/token_endpoint/grant_types.js";
 import type { ReplicaStore } from "../../../../src/ext/fleet/replication/replica_store.js";
 import { admin, owner, type Principal } from "../../../../src/model/access/principal.js";

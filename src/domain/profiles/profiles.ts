@@ -1,0 +1,65 @@
+import type { OutboundFetch } from "../../outbound/outbound_fetch.js";
+import type { ProviderNetworks } from "../../outbound/provider_networks.js";
+import type { Changes } from "../../runtime/changes.js";
+import { McpServerNames } from "../access/mcp_server_names.js";
+import type { VaultParts } from "../connections/parts.js";
+import type { TokenEndpoint } from "../token_endpoint/token_endpoint.js";
+import { DiscoveryTrial } from "./discovery_trial.js";
+import { type McpLookup, noMcpLookup, type OpenMcpLookup } from "./mcp_lookup.js";
+import { ProviderRegistry } from "./provider_registry.js";
+
+/** The profiles. */
+export interface Providers {
+  /** Creates, checks, changes, and deletes them. */
+  readonly registry: ProviderRegistry;
+  /** What would keep a person from consenting at one. */
+  readonly trial: DiscoveryTrial;
+  /** Makes those of MCP servers. */
+  readonly mcp: McpLookup;
+  /** Finds those of MCP servers by their URL. */
+  readonly mcpNames: McpServerNames;
+}
+
+export interface ProvidersDeps extends VaultParts {
+  readonly changes: Changes;
+  readonly endpoint: TokenEndpoint;
+  readonly outbound: OutboundFetch;
+  readonly networks: ProviderNetworks;
+  /** See `RedirectPaths`. */
+  readonly sharedRedirectUri: boolean;
+  /** Without a trailing slash. */
+  readonly publicUrl: string;
+  readonly mcpLookup: OpenMcpLookup | undefined;
+}
+
+export function openProviders(deps: ProvidersDeps): Providers {
+  const { store, vault, changes, endpoint, outbound, networks, publicUrl, clock, log } = deps;
+  const { servers, grantTypes, clientKeys, assertionFiles, keyFiles } = endpoint;
+  const registry = new ProviderRegistry({
+    networks,
+    assertionFiles,
+    keyFiles,
+    store,
+    vault,
+    grantTypes,
+    clock,
+    sharedRedirectUri: deps.sharedRedirectUri,
+    clientKeys,
+    onChanged: (providerId) => void changes.emit("provider", providerId),
+  });
+  changes.on("followed", ({ providerIds }) => registry.followed(providerIds));
+  const mcpNames = new McpServerNames({ store });
+  const mcp = deps.mcpLookup?.({
+    store,
+    registry,
+    names: mcpNames,
+    servers,
+    vault,
+    outbound,
+    networks,
+    publicUrl,
+    clock,
+    log,
+  });
+  return { registry, trial: new DiscoveryTrial({ servers, clock }), mcp: mcp ?? noMcpLookup, mcpNames };
+}

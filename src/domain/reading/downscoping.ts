@@ -1,0 +1,69 @@
+import type { Principal } from "../../model/access/principal.js";
+import { FailedPrecondition } from "../../model/errors.js";
+import type { Changes } from "../../runtime/changes.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { Store } from "../../store/store.js";
+import type { Asking } from "../access/request_rules.js";
+import type { CurrentToken } from "../connections/credential_reader.js";
+import type { CredentialVault } from "../connections/credential_vault.js";
+import type { RefreshEngine } from "../grants/refresh_engine.js";
+import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
+import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
+import type { ReadAudit } from "./read_audit.js";
+import type { Tokens } from "./tokens.js";
+
+/** What a downscoped token is for (RFC 8693 section 2.1; `nexus.v1.TokenServiceGetTokenRequest`). What is empty is not named. */
+export interface TokenTarget {
+  readonly audience: string;
+  readonly resource: string;
+  readonly scopes: readonly string[];
+}
+
+/** Whether anything is named: what names nothing asks for the connection's own token. */
+export function isDownscoped({ audience, resource, scopes }: TokenTarget): boolean {
+  return audience !== "" || resource !== "" || scopes.length > 0;
+}
+
+/** Makes tokens that may do less than their connection's. */
+export interface Downscoping {
+  /**
+   * @param minTtlMs wished remaining lifetime, as of `Tokens.getToken`
+   * @throws InvalidArgument, NotFound, FailedPrecondition, DataLoss; Unavailable, also when the read cannot be recorded
+   */
+  get(
+    connectionId: string,
+    target: TokenTarget,
+    minTtlMs: number,
+    principal: Principal,
+    asking?: Asking,
+  ): Promise<CurrentToken>;
+}
+
+export interface DownscopingParts {
+  readonly store: Store;
+  readonly vault: CredentialVault;
+  readonly tokens: Tokens;
+  readonly servers: IssuerMetadata;
+  readonly grants: Pick<TokenEndpointClient, "mint">;
+  readonly engine: RefreshEngine;
+  readonly downscopedAudit: Pick<ReadAudit, "read" | "refused">;
+  readonly changes: Changes;
+  readonly clock: Clock;
+  /** Of a hub: whether it acts itself. */
+  readonly member?: { readonly leads: boolean } | undefined;
+}
+
+export type OpenDownscoping = (parts: DownscopingParts) => Promise<Downscoping>;
+
+/** Opens it when it is first asked for. */
+export function lazyDownscoping(open: OpenDownscoping | undefined, parts: DownscopingParts): Downscoping {
+  let opened: Promise<Downscoping> | undefined;
+  return {
+    get: async (...request) => {
+      if (open === undefined)
+        throw new FailedPrecondition("TOKEN_EXCHANGE_OFF", "this build of nexusd makes no downscoped tokens");
+      opened ??= open(parts);
+      return await (await opened).get(...request);
+    },
+  };
+}

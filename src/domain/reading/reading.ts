@@ -1,0 +1,184 @@
+import type { Tracing } from "../../model/tracing.js";
+import { DpopNonces } from "../../oauth/dpop/dpop_nonces.js";
+import type { Changes } from "../../runtime/changes.js";
+import { KeyedMutex } from "../../runtime/keyed_mutex.js";
+import type { Access } from "../access/access.js";
+import { SeenIds } from "../access/seen_ids.js";
+import type { CredentialReader } from "../connections/credential_reader.js";
+import type { VaultParts } from "../connections/parts.js";
+import type { Consents } from "../consent/consent.js";
+import type { RefreshEngine } from "../grants/refresh_engine.js";
+import type { Refreshes } from "../grants/refresher.js";
+import type { McpLookup } from "../profiles/mcp_lookup.js";
+import type { OpenedConnections } from "../provisioning/provisioning.js";
+import type { TokenEndpoint } from "../token_endpoint/token_endpoint.js";
+import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
+import { TokenAcquirer, type TokenAcquirerDeps } from "./acquire/token_acquirer.js";
+import { type Downscoping, lazyDownscoping, type OpenDownscoping } from "./downscoping.js";
+import { ReadAudit } from "./read_audit.js";
+import { RefreshLimit } from "./refresh_limit.js";
+import { RejectedTokens } from "./report/rejected_tokens.js";
+import { StepUps } from "./report/step_ups.js";
+import { TokenProofs } from "./token_proofs.js";
+import { Tokens } from "./tokens.js";
+import { ConnectionWatch } from "./watch/connection_watch.js";
+import { Subscribers } from "./watch/subscribers.js";
+import { TokenWatch } from "./watch/token_watch.js";
+import { WatchedReads } from "./watch/watch_fanout.js";
+
+/** Readers of downscoped tokens remembered: an entry holds what was asked for, up to 15 KiB. */
+const maxDownscopedReads = 4_096;
+
+/** Tokens for callers. */
+export interface Reading {
+  readonly reader: CredentialReader;
+  readonly readAudit: ReadAudit;
+  readonly downscopedAudit: ReadAudit;
+  readonly tokens: Tokens;
+  readonly downscoped: Downscoping;
+  readonly proofs: TokenProofs;
+  /** A token, or the link to one. */
+  readonly acquirer: TokenAcquirer;
+  /** Acts on reports of refused tokens. */
+  readonly rejected: RejectedTokens;
+  /** Tokens that go into the requests of others. */
+  readonly injected: Injected;
+  readonly subscribers: Subscribers;
+  readonly watch: TokenWatch;
+  readonly connectionWatch: ConnectionWatch;
+}
+
+/** What puts tokens into the requests of others, and hears how APIs answer those. */
+export interface Injected {
+  readonly tokens: Pick<Tokens, "getToken">;
+  readonly rejected: Pick<RejectedTokens, "report">;
+  /** By connection. */
+  readonly apiNonces: DpopNonces;
+}
+
+/** Where a daemon with copies of connections sends what it does not do itself. */
+export interface WritesElsewhere {
+  /** What makes links and connections. */
+  readonly links: Pick<TokenAcquirerDeps, "requests" | "unattended">;
+  /** What acts on a report. */
+  readonly reports: Pick<RejectedTokens, "report">;
+  /** Tokens without a key beside them. */
+  unboundTokens(tokens: Tokens): Pick<Tokens, "getToken">;
+}
+
+export interface ReadingDeps extends VaultParts {
+  readonly reader: CredentialReader;
+  readonly endpoint: Pick<TokenEndpoint, "servers" | "sources"> & {
+    readonly grants: Pick<TokenEndpointClient, "mint">;
+  };
+  readonly access: Pick<Access, "control" | "names" | "gate" | "rules">;
+  /** Puts reads on record, of downscoped tokens too; it makes its own by default. */
+  readonly readAudit?: ReadAudit | undefined;
+  readonly engine: RefreshEngine;
+  /** Refreshes that callers wait for. */
+  readonly refresher: Refreshes;
+  readonly consents: Pick<Consents, "requests">;
+  readonly connections: Pick<OpenedConnections, "unattended">;
+  readonly mcp: McpLookup;
+  readonly downscoping: OpenDownscoping | undefined;
+  readonly changes: Changes;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  readonly tracing: Tracing;
+  readonly maxRejectionsPerHour: number;
+  /** Of a daemon that is one of several: whether it acts itself. */
+  readonly member: { readonly leads: boolean } | undefined;
+  readonly writesElsewhere: WritesElsewhere | undefined;
+}
+
+export function openReading(deps: ReadingDeps): Reading {
+  const { store, vault, reader, refresher, engine, changes, clock, log, random, member } = deps;
+  const { access, writesElsewhere, mcp } = deps;
+  const { readAudit, downscopedAudit } = auditsOf(deps);
+  const subscribers = new Subscribers({ changes });
+  store.observe(new WatchedReads({ subscribers, readAudit, clock, log }));
+  const limit = new RefreshLimit({ clock, maxRejectionsPerHour: deps.maxRejectionsPerHour });
+  const tokens = new Tokens({
+    store,
+    reader,
+    readAudit,
+    clock,
+    refresher,
+    limit,
+    rules: access.rules,
+    tracing: deps.tracing,
+  });
+  const acquiring = acquiringWith(deps, tokens, subscribers);
+  const apiNonces = new DpopNonces();
+  const stepUps = new StepUps(acquiring);
+  const rejected = new RejectedTokens({ store, clock, tokens, limit, apiNonces, mcp, stepUps });
+  return {
+    reader,
+    readAudit,
+    downscopedAudit,
+    tokens,
+    downscoped: lazyDownscoping(deps.downscoping, {
+      store,
+      vault,
+      servers: deps.endpoint.servers,
+      grants: deps.endpoint.grants,
+      downscopedAudit,
+      changes,
+      clock,
+      member,
+      tokens,
+      engine,
+    }),
+    proofs: new TokenProofs({ tokens, clock }),
+    acquirer: new TokenAcquirer(acquiring),
+    rejected,
+    injected: {
+      apiNonces,
+      tokens: writesElsewhere?.unboundTokens(tokens) ?? tokens,
+      rejected: writesElsewhere?.reports ?? rejected,
+    },
+    subscribers,
+    watch: new TokenWatch({
+      subscribers,
+      random,
+      store,
+      reader,
+      readAudit,
+      clock,
+      seen: new SeenIds({ store, changes }),
+    }),
+    connectionWatch: new ConnectionWatch({ store, subscribers }),
+  };
+}
+
+/** Reads of connections' own tokens, and of downscoped ones, which have other readers. */
+function auditsOf({ store, clock, log, readAudit }: ReadingDeps) {
+  const maxEntries = maxDownscopedReads;
+  return {
+    readAudit: readAudit ?? new ReadAudit({ store, clock, log }),
+    downscopedAudit: readAudit ?? new ReadAudit({ store, clock, log, maxEntries }),
+  };
+}
+
+/** What a request for a token is decided by, and a step-up after a report. */
+function acquiringWith(
+  { store, reader, clock, access, endpoint, consents, connections, member, writesElsewhere }: ReadingDeps,
+  tokens: Tokens,
+  subscribers: Subscribers,
+): TokenAcquirerDeps {
+  return {
+    store,
+    reader,
+    clock,
+    subscribers,
+    tokens,
+    sources: endpoint.sources,
+    access: access.control,
+    names: access.names,
+    gate: access.gate,
+    requests: writesElsewhere?.links.requests ?? consents.requests,
+    unattended: writesElsewhere?.links.unattended ?? connections.unattended,
+    making: new KeyedMutex<string>(),
+    member,
+  };
+}
