@@ -20,6 +20,9 @@ import type { Metrics } from "../telemetry/metrics.js";
 import type { KeyRingSource } from "../vault/key_source.js";
 import type { Vault } from "../vault/vault.js";
 
+export { createLogger } from "../telemetry/logger.js";
+export { LabelValues, type Metrics } from "../telemetry/metrics.js";
+
 /** The rooms of the domain, each opened by the file that is named after it. */
 export interface Domain {
   /** What the rooms notify each other of: `changes.on("connections", ...)` hears of every commit. */

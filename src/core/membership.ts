@@ -1,6 +1,6 @@
-import type { AskApprovers } from "../domain/access/request_rules.js";
-import type { CredentialReaderDeps } from "../domain/connections/credential_reader.js";
-import type { Refresher, Refreshes } from "../domain/grants/refresher.js";
+import type { AskApprovers } from "../domain/access/access.js";
+import type { CredentialReaderDeps } from "../domain/connections/connections.js";
+import type { Refresher, Refreshes } from "../domain/grants/grants.js";
 import type { WritesElsewhere } from "../domain/reading/reading.js";
 import type { OutboundFetch } from "../outbound/outbound_fetch.js";
 import type { Answer } from "../server/listen/http_listener.js";

@@ -1,21 +1,18 @@
 import type { Config } from "../config/config.js";
 import { readVersion } from "../config/version.js";
-import { openAccess } from "../domain/access/access.js";
-import type { AskApprovers } from "../domain/access/request_rules.js";
+import { type AskApprovers, openAccess } from "../domain/access/access.js";
 import { openCredentials } from "../domain/connections/connections.js";
 import { type Consents, openConsents } from "../domain/consent/consent.js";
 import { openRefresh, type Refresh, type RefreshDeps } from "../domain/grants/grants.js";
-import { namingLog } from "../domain/operations/naming_log.js";
-import { openOperations } from "../domain/operations/operations.js";
-import type { OpenMcpLookup } from "../domain/profiles/mcp_lookup.js";
-import { openProviders } from "../domain/profiles/profiles.js";
-import { CredentialTrial } from "../domain/profiles/static/credential_probe.js";
+import { namingLog, openOperations } from "../domain/operations/operations.js";
+import { CredentialTrial, type OpenMcpLookup, openProviders } from "../domain/profiles/profiles.js";
 import { openConnections } from "../domain/provisioning/provisioning.js";
-import type { OpenDownscoping } from "../domain/reading/downscoping.js";
-import { openReading } from "../domain/reading/reading.js";
-import type { GrantTypeRow } from "../domain/token_endpoint/grant_type.js";
-import { openTokenEndpoint } from "../domain/token_endpoint/token_endpoint.js";
-import { UserInfoClient } from "../domain/token_endpoint/user_info_client.js";
+import { type OpenDownscoping, openReading } from "../domain/reading/reading.js";
+import {
+  type GrantTypeRow,
+  openTokenEndpoint,
+  UserInfoClient,
+} from "../domain/token_endpoint/token_endpoint.js";
 import { noTracing, type Tracing } from "../model/tracing.js";
 import { createOutboundFetch, type OutboundFetch } from "../outbound/outbound_fetch.js";
 import { Changes } from "../runtime/changes.js";

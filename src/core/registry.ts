@@ -1,10 +1,9 @@
 import type { Config, ExtensionSettings } from "../config/config.js";
-import type { AuthenticateOptions } from "../domain/access/authenticate.js";
-import type { AskApprovers } from "../domain/access/request_rules.js";
+import type { AskApprovers, AuthenticateOptions } from "../domain/access/access.js";
 import type { FollowOutcome } from "../domain/consent/consent.js";
-import type { OpenMcpLookup } from "../domain/profiles/mcp_lookup.js";
-import type { OpenDownscoping } from "../domain/reading/downscoping.js";
-import type { GrantTypeRow } from "../domain/token_endpoint/grant_type.js";
+import type { OpenMcpLookup } from "../domain/profiles/profiles.js";
+import type { OpenDownscoping } from "../domain/reading/reading.js";
+import type { GrantTypeRow } from "../domain/token_endpoint/token_endpoint.js";
 import type { Tracing } from "../model/tracing.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
@@ -24,6 +23,11 @@ import type { Joined, Opening } from "./membership.js";
 
 /** See `Extension.tables`. */
 export { ExtensionTable } from "../store/lmdb/table.js";
+export type { DaemonOptions } from "./daemon_options.js";
+export { driftExitCode, type ExitCode, exitCodes } from "./exit_codes.js";
+export type { Part } from "./lifecycle.js";
+export type { Joined, LeaderTerm, Membership, Opening } from "./membership.js";
+export { tellOfOpenSecret } from "./open_secret.js";
 
 /**
  * What an extension is to the program: what has to be known before a store is open. Its module is light: what it needs is imported when

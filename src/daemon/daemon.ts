@@ -11,7 +11,7 @@ import type { Joined, Membership, Opening } from "../core/membership.js";
 import { openDomain } from "../core/open_domain.js";
 import { tellOfOpenSecret } from "../core/open_secret.js";
 import { type Extension, Registry, StartRefused, tablesOf } from "../core/registry.js";
-import { openKeyCheck } from "../domain/operations/key_check.js";
+import { openKeyCheck } from "../domain/operations/operations.js";
 import { type Clock, delay, setDeadline } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import type { Listeners } from "../server/listeners.js";

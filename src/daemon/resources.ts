@@ -5,7 +5,7 @@ import { processEnvironment } from "../config/environment.js";
 import { readVersion } from "../config/version.js";
 import type { DaemonOptions } from "../core/daemon_options.js";
 import type { Joined, Opening } from "../core/membership.js";
-import { adoptPrimary, openKeyCheck } from "../domain/operations/key_check.js";
+import { adoptPrimary, openKeyCheck } from "../domain/operations/operations.js";
 import { type Clock, delay } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import { ListenerTls } from "../server/tls/tls_listener.js";

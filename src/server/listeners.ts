@@ -1,4 +1,4 @@
-import type { Authenticate } from "../domain/access/presented_credentials.js";
+import type { Authenticate } from "../domain/access/access.js";
 import type { Principal } from "../model/access/principal.js";
 import { edgePolicy } from "../model/edge_policy.js";
 import { ResourceExhausted } from "../model/errors.js";

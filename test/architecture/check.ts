@@ -183,8 +183,13 @@ function importsOfFolders(sources: Map<string, Source>): Map<string, Set<string>
  * stand behind it.
  */
 function standsAlone(path: string, source: Source | undefined): boolean {
-  const wires = /^ext\/[^/]+\/extension\.ts$/.test(path) || rooms.includes(path);
+  const wires = /^ext\/[^/]+\/extension\.ts$/.test(path) || isDoorOfRoom(path);
   return wires || source?.isDoor === true;
+}
+
+/** The door of a room of the domain, which wires its folder. */
+export function isDoorOfRoom(path: string): boolean {
+  return rooms.some((room) => path === `domain/${room}/${room}.ts`);
 }
 
 /** One path for each place that can reach itself, shortest way round, each cycle once. */

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { readFiles } from "./check.js";
 import { allDoors, findDoors, findNamedExtensions } from "./doors.js";
+import { findRoomBreaches } from "./rooms.js";
 import { namedExtensions, nounsOfCore } from "./rules.js";
 
 const files = readFiles(join(import.meta.dirname, "..", "..", "src"));
@@ -51,5 +52,45 @@ describe("the search for doors and names", () => {
   test("finds none in comments, in parts of words, nor where it is a noun of the core", () => {
     const text = "// of the web shop\n/** Web shop. */ const webShopping = watch(); // web\nshop();";
     expect(findNamedExtensions({ ...files, "daemon/b.ts": text }, ["watch"])).toEqual({});
+  });
+});
+
+describe("the rooms of the domain", () => {
+  test("have one door each, and form a line", () => {
+    expect(findRoomBreaches(files)).toEqual([]);
+  });
+
+  const line = ["records", "asking", "reading"];
+  const tree = {
+    "domain/records/records.ts": `export { a } from "./inner/a.js";`,
+    "domain/records/inner/a.ts": "export const a = 1;",
+    "domain/asking/asking.ts": `import { a } from "../records/records.js";`,
+    "domain/reading/reading.ts": "export const b = 1;",
+    "service/c.ts": `import { b } from "../domain/reading/reading.js";`,
+  };
+
+  test("may import doors of rooms before them", () => {
+    expect(findRoomBreaches(tree, line)).toEqual([]);
+  });
+
+  test.each([
+    [
+      "domain/asking/x.ts",
+      `import "../records/inner/a.js";`,
+      "imports domain/records/inner/a.ts past the door of records",
+    ],
+    [
+      "service/x.ts",
+      `const a = () => import("../domain/records/inner/a.js");`,
+      "imports domain/records/inner/a.ts past the door of records",
+    ],
+    [
+      "domain/records/x.ts",
+      `import type { b } from "../reading/reading.js";`,
+      "records stands before reading in the line of rooms",
+    ],
+    ["domain/telling/x.ts", "", "telling is no room of the line"],
+  ])("%s fails with %s", (path, text, breach) => {
+    expect(findRoomBreaches({ ...tree, [path]: text }, line)).toEqual([`${path}: ${breach}`]);
   });
 });

@@ -1,5 +1,5 @@
 import type { Changes } from "../../runtime/changes.js";
-import type { StoreParts } from "../connections/parts.js";
+import type { StoreParts } from "../connections/connections.js";
 import { AccessControl } from "./access_control.js";
 import { AccessExplainer } from "./access_explainer.js";
 import { ApiKeys } from "./api_keys.js";
@@ -10,6 +10,20 @@ import { RequestGate } from "./request_gate.js";
 import { type AskApprovers, RequestRules } from "./request_rules.js";
 import { StreamRegistry } from "./stream_registry.js";
 import { VisibleConnections } from "./visible_connections.js";
+
+export { AccessControl, denied, type View } from "./access_control.js";
+export { AccessExplainer, actionNamed } from "./access_explainer.js";
+export { ApiKeys } from "./api_keys.js";
+export { type AuthenticateOptions, authenticateBy } from "./authenticate.js";
+export { type ConnectionKey, ConnectionNames } from "./connection_names.js";
+export { DeniedAccessAudit } from "./denied_access_audit.js";
+export { McpServerNames } from "./mcp_server_names.js";
+export type { Authenticate, Peer, PeerCertificate, PresentedCredentials } from "./presented_credentials.js";
+export { type Asked, RequestGate } from "./request_gate.js";
+export { type AskApprovers, type Asking, type HeldRequest, RequestRules } from "./request_rules.js";
+export { SeenIds } from "./seen_ids.js";
+export { type HeldStream, StreamRegistry } from "./stream_registry.js";
+export { VisibleConnections } from "./visible_connections.js";
 
 /** Who may do and see what. */
 export interface Access {

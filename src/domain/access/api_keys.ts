@@ -13,7 +13,7 @@ import { AlreadyExists, FailedPrecondition, InvalidArgument, NotFound } from "..
 import type { Changes } from "../../runtime/changes.js";
 import type { Secret } from "../../runtime/secret.js";
 import { apiKeyId, matchesDigest, newApiKey } from "../../vault/api_key.js";
-import type { StoreParts } from "../connections/parts.js";
+import type { StoreParts } from "../connections/connections.js";
 import { Leases } from "./leases.js";
 
 /** The use of a key is noted this coarsely, so that no call waits for the disk. */

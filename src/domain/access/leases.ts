@@ -10,7 +10,7 @@ import { by } from "../../model/access/audit_event.js";
 import { daemon, type Principal } from "../../model/access/principal.js";
 import { FailedPrecondition, NotLeader } from "../../model/errors.js";
 import type { Timer } from "../../runtime/clock.js";
-import type { StoreParts } from "../connections/parts.js";
+import type { StoreParts } from "../connections/connections.js";
 
 /** An end that the store did not take is tried again after it. Nobody can use the key meanwhile. */
 const retryMs = 60_000;

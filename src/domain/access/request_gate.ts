@@ -10,7 +10,7 @@ import {
   type ProviderProfile,
 } from "../../model/providers/provider_profile.js";
 import type { Store } from "../../store/store.js";
-import { hashState } from "../connections/credential_vault.js";
+import { hashState } from "../connections/connections.js";
 import { type AccessControl, denied } from "./access_control.js";
 import type { ConnectionNames } from "./connection_names.js";
 import type { McpServerNames } from "./mcp_server_names.js";

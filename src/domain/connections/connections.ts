@@ -6,6 +6,44 @@ import { CredentialReader, type CredentialReaderDeps, TokenCache } from "./crede
 import { CredentialVault } from "./credential_vault.js";
 import { CredentialWriter } from "./credential_writer.js";
 
+export {
+  authorizationPlace,
+  type CiphertextBinding,
+  clientKeyPlace,
+  clientSecretPlace,
+  credentialPlace,
+  importPlace,
+  registrationPlace,
+  revocationPlace,
+} from "./associated_data.js";
+export {
+  attention,
+  type ConnectionChange,
+  changeConnection,
+  consentEnded,
+  consentGiven,
+  consentRequested,
+  problemSince,
+  takeRequest,
+  tokenChangeOf,
+} from "./connection_change.js";
+export {
+  type ConnectionView,
+  CredentialReader,
+  type CredentialReaderDeps,
+  type CurrentToken,
+} from "./credential_reader.js";
+export { CredentialVault, hashState } from "./credential_vault.js";
+export { type Composed, CredentialWriter } from "./credential_writer.js";
+export { isDetached, movedGrant, moveGrants } from "./grant_rebinding.js";
+export type { StoreParts, VaultParts } from "./parts.js";
+export {
+  refuseMoreAuthorizations,
+  refuseMoreConnections,
+  refuseTakenId,
+  refuseTakenLabel,
+} from "./quotas.js";
+
 /** Credentials as they are stored: sealed, written, and read. */
 export interface Credentials {
   /** Seals and opens what is stored. */

@@ -10,13 +10,14 @@ import { DiscoveryFailure } from "../../oauth/discovery.js";
 import { GrantFailure } from "../../oauth/failure.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { AuthorizationSecret } from "../../store/records/secret_codec.js";
-import { takeRequest } from "../connections/connection_change.js";
-import { hashState } from "../connections/credential_vault.js";
-import type { VaultParts } from "../connections/parts.js";
-import type { McpLookup } from "../profiles/mcp_lookup.js";
-import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
-import { type PushedLocation, PushedRequests } from "../token_endpoint/pushed_requests.js";
-import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
+import { hashState, takeRequest, type VaultParts } from "../connections/connections.js";
+import type { McpLookup } from "../profiles/profiles.js";
+import {
+  type IssuerMetadata,
+  type PushedLocation,
+  PushedRequests,
+  type TokenEndpointClient,
+} from "../token_endpoint/token_endpoint.js";
 import type { CommittedConsent, ConsentCommits } from "./consent_commit.js";
 import type { ConsentEnding, EndedConsent } from "./consent_ending.js";
 import {

@@ -12,8 +12,8 @@ import {
 import type { ProblemReason } from "../../model/problem_reason.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Transaction } from "../../store/transaction.js";
-import type { StoreParts } from "../connections/parts.js";
-import type { PendingConsents } from "../grants/pending_consents.js";
+import type { StoreParts } from "../connections/connections.js";
+import type { PendingConsents } from "../grants/grants.js";
 import type { ConsentCommits } from "./consent_commit.js";
 import type { ConsentEnding } from "./consent_ending.js";
 import type { ConsentJudge, Flaw } from "./ways.js";

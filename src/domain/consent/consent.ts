@@ -1,16 +1,14 @@
 import type { Limits } from "../../model/limits.js";
 import type { Changes } from "../../runtime/changes.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
-import type { CredentialWriter } from "../connections/credential_writer.js";
-import type { VaultParts } from "../connections/parts.js";
-import type { PendingConsents } from "../grants/pending_consents.js";
-import type { RevocationQueue } from "../grants/revocation_queue.js";
-import type { TokenSpool } from "../grants/token_spool.js";
-import type { McpLookup } from "../profiles/mcp_lookup.js";
-import type { CredentialTrial } from "../profiles/static/credential_probe.js";
-import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
-import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
-import type { UserInfoClient } from "../token_endpoint/user_info_client.js";
+import type { CredentialWriter, VaultParts } from "../connections/connections.js";
+import type { PendingConsents, RevocationQueue, TokenSpool } from "../grants/grants.js";
+import type { CredentialTrial, McpLookup } from "../profiles/profiles.js";
+import type {
+  IssuerMetadata,
+  TokenEndpointClient,
+  UserInfoClient,
+} from "../token_endpoint/token_endpoint.js";
 import { CodeConsent } from "./code.js";
 import { ConsentConfirmation } from "./confirmation.js";
 import { ConsentCommits } from "./consent_commit.js";

@@ -17,13 +17,21 @@ import { UnusableGrant } from "../../oauth/failure.js";
 import type { Changes } from "../../runtime/changes.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { Transaction } from "../../store/transaction.js";
-import { changeConnection, consentGiven, takeRequest } from "../connections/connection_change.js";
-import type { Composed, CredentialWriter } from "../connections/credential_writer.js";
-import type { VaultParts } from "../connections/parts.js";
-import { mayTakePlace, type PendingConsents } from "../grants/pending_consents.js";
-import type { RevocationQueue } from "../grants/revocation_queue.js";
-import type { TokenSpool } from "../grants/token_spool.js";
-import type { UserInfoClient } from "../token_endpoint/user_info_client.js";
+import {
+  type Composed,
+  type CredentialWriter,
+  changeConnection,
+  consentGiven,
+  takeRequest,
+  type VaultParts,
+} from "../connections/connections.js";
+import {
+  mayTakePlace,
+  type PendingConsents,
+  type RevocationQueue,
+  type TokenSpool,
+} from "../grants/grants.js";
+import type { UserInfoClient } from "../token_endpoint/token_endpoint.js";
 import { hashCompletionCode, type Way, ways } from "./ways.js";
 
 type HeldTokenSet = Extract<HeldCredential, { kind: "token_set" }>;

@@ -12,9 +12,9 @@ import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
-import { changeConnection, consentEnded } from "../connections/connection_change.js";
-import type { RevocationQueue } from "../grants/revocation_queue.js";
-import { refusalWords } from "../token_endpoint/refused_client.js";
+import { changeConnection, consentEnded } from "../connections/connections.js";
+import type { RevocationQueue } from "../grants/grants.js";
+import { refusalWords } from "../token_endpoint/token_endpoint.js";
 import {
   type ConsentFailure,
   type DroppedGrant,

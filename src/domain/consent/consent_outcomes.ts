@@ -12,10 +12,9 @@ import type { InvalidResponse } from "../../oauth/authorization_response.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { shownIssuer } from "../../oauth/discovery.js";
 import type { GrantFailure } from "../../oauth/failure.js";
-import type { QueuedRevocation } from "../grants/revocation_queue.js";
-import type { McpLookup } from "../profiles/mcp_lookup.js";
-import type { CaptureField } from "../profiles/static/capture_field.js";
-import { refusedClientAdvice } from "../token_endpoint/refused_client.js";
+import type { QueuedRevocation } from "../grants/grants.js";
+import type { CaptureField, McpLookup } from "../profiles/profiles.js";
+import { refusedClientAdvice } from "../token_endpoint/token_endpoint.js";
 import type { Flaw } from "./ways.js";
 
 /** A cookie that binds a browser; the listener decides prefix and attributes. */

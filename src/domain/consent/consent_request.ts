@@ -16,14 +16,22 @@ import { newCodeVerifier } from "../../oauth/pkce.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { AuthorizationSecret, DeviceConsent } from "../../store/records/secret_codec.js";
 import type { Store } from "../../store/store.js";
-import { changeConnection, consentRequested } from "../connections/connection_change.js";
-import { type CredentialVault, hashState } from "../connections/credential_vault.js";
-import { refuseMoreAuthorizations, refuseMoreConnections, refuseTakenLabel } from "../connections/quotas.js";
-import type { PendingConsents } from "../grants/pending_consents.js";
-import type { McpLookup } from "../profiles/mcp_lookup.js";
-import { profileNamed, profileOf, refuseRevoked, scopesFor } from "../profiles/requested_profile.js";
-import { connectionKey } from "../token_endpoint/dpop_keys.js";
-import { type IssuerMetadata, refuseWithoutAuthorization } from "../token_endpoint/issuer_metadata.js";
+import {
+  type CredentialVault,
+  changeConnection,
+  consentRequested,
+  hashState,
+  refuseMoreAuthorizations,
+  refuseMoreConnections,
+  refuseTakenLabel,
+} from "../connections/connections.js";
+import type { PendingConsents } from "../grants/grants.js";
+import { type McpLookup, profileNamed, profileOf, refuseRevoked, scopesFor } from "../profiles/profiles.js";
+import {
+  connectionKey,
+  type IssuerMetadata,
+  refuseWithoutAuthorization,
+} from "../token_endpoint/token_endpoint.js";
 import { type DeviceRequests, refuseForDevice, shownOf } from "./device.js";
 import type { Way } from "./ways.js";
 

@@ -14,12 +14,13 @@ import type { DevicePollOutcome } from "../../oauth/grants/device_grant.js";
 import { DueTimes, type DueWork, DueWorker } from "../../runtime/due_worker.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { DeviceConsent, DeviceSecret } from "../../store/records/secret_codec.js";
-import { takeRequest } from "../connections/connection_change.js";
-import type { StoreParts } from "../connections/parts.js";
-import type { TokenSpool } from "../grants/token_spool.js";
-import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
-import { refusalWords } from "../token_endpoint/refused_client.js";
-import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
+import { type StoreParts, takeRequest } from "../connections/connections.js";
+import type { TokenSpool } from "../grants/grants.js";
+import {
+  type IssuerMetadata,
+  refusalWords,
+  type TokenEndpointClient,
+} from "../token_endpoint/token_endpoint.js";
 import type { ConsentCommits } from "./consent_commit.js";
 import type { ConsentEnding } from "./consent_ending.js";
 import { exchangeFailure } from "./consent_outcomes.js";

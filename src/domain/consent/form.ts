@@ -15,13 +15,15 @@ import type { ProviderProfile } from "../../model/providers/provider_profile.js"
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { Reads } from "../../store/reads.js";
-import { hashState } from "../connections/credential_vault.js";
-import type { CredentialWriter } from "../connections/credential_writer.js";
-import type { StoreParts } from "../connections/parts.js";
-import { captureFields, enteredValues, generalViolations } from "../profiles/static/capture_fields.js";
-import type { CredentialTrial } from "../profiles/static/credential_probe.js";
-import { schemaOf } from "../profiles/static/credential_schema.js";
-import { checkCredential } from "../profiles/static/credential_values.js";
+import { type CredentialWriter, hashState, type StoreParts } from "../connections/connections.js";
+import {
+  type CredentialTrial,
+  captureFields,
+  checkCredential,
+  enteredValues,
+  generalViolations,
+  schemaOf,
+} from "../profiles/profiles.js";
 import type { ConsentCommits } from "./consent_commit.js";
 import {
   asking,

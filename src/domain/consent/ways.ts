@@ -8,7 +8,7 @@ import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { Reads } from "../../store/reads.js";
 import type { AuthorizationSecret } from "../../store/records/secret_codec.js";
-import type { CredentialVault } from "../connections/credential_vault.js";
+import type { CredentialVault } from "../connections/connections.js";
 
 /**
  * How a consent comes to its commit. All ways are requested in `consent_request.ts`, and end in `consent_commit.ts` with a credential, or in

@@ -1,7 +1,7 @@
 import type { Connection, Refusals } from "../../model/connections/connection.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { DueEntry, Store } from "../../store/store.js";
-import { changeConnection } from "../connections/connection_change.js";
+import { changeConnection } from "../connections/connections.js";
 
 /** Connections moved in one commit. */
 const page = 256;

@@ -9,7 +9,7 @@ import {
   type ConnectionChange,
   changeConnection,
   consentEnded,
-} from "../connections/connection_change.js";
+} from "../connections/connections.js";
 import type { PendingConsents } from "./pending_consents.js";
 
 /** Does what is due of a connection and is not a refresh. */

@@ -3,10 +3,8 @@ import type { Tracing } from "../../model/tracing.js";
 import type { Changes } from "../../runtime/changes.js";
 import { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { SpoolFile } from "../../store/files/spool_file.js";
-import type { CredentialWriter } from "../connections/credential_writer.js";
-import type { VaultParts } from "../connections/parts.js";
-import type { TokenEndpoint } from "../token_endpoint/token_endpoint.js";
-import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
+import type { CredentialWriter, VaultParts } from "../connections/connections.js";
+import type { TokenEndpoint, TokenEndpointClient } from "../token_endpoint/token_endpoint.js";
 import { PendingConsents } from "./pending_consents.js";
 import { RefreshEngine } from "./refresh_engine.js";
 import { RefreshHistory } from "./refresh_history.js";
@@ -14,6 +12,16 @@ import type { RefreshMetrics } from "./refresher.js";
 import { RevocationQueue } from "./revocation_queue.js";
 import { Revoker } from "./revoker.js";
 import { TokenSpool } from "./token_spool.js";
+
+export { mayTakePlace, PendingConsents } from "./pending_consents.js";
+export { RefreshEngine } from "./refresh_engine.js";
+export { RefreshHistory } from "./refresh_history.js";
+export { awaitedRefresh, Refresher, type Refreshes, type RefreshOptions } from "./refresher.js";
+export { RequestSlots } from "./request_slots.js";
+export { type QueuedRevocation, RevocationQueue } from "./revocation_queue.js";
+export { Revoker } from "./revoker.js";
+export { isSucceededBy } from "./spool_recovery.js";
+export { TokenSpool } from "./token_spool.js";
 
 /** What calls providers by itself. */
 export interface Refresh {

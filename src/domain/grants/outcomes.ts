@@ -19,11 +19,11 @@ import {
   attention,
   type ConnectionChange,
   changeConnection,
+  movedGrant,
   problemSince,
-} from "../connections/connection_change.js";
-import { movedGrant } from "../connections/grant_rebinding.js";
-import type { StoreParts } from "../connections/parts.js";
-import { refusalWords, refusedClientAdvice } from "../token_endpoint/refused_client.js";
+  type StoreParts,
+} from "../connections/connections.js";
+import { refusalWords, refusedClientAdvice } from "../token_endpoint/token_endpoint.js";
 import type { ProviderHealth } from "./provider_health.js";
 
 /**

@@ -5,8 +5,7 @@ import { FailedPrecondition } from "../../model/errors.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Transaction } from "../../store/transaction.js";
-import { takeRequest } from "../connections/connection_change.js";
-import type { CredentialVault } from "../connections/credential_vault.js";
+import { type CredentialVault, takeRequest } from "../connections/connections.js";
 import type { QueuedRevocation, RevocationQueue } from "./revocation_queue.js";
 
 /** Ends requests for consent, with what they hold. */

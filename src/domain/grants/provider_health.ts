@@ -10,8 +10,12 @@ import type { GrantFailure } from "../../oauth/failure.js";
 import { SingleFlight } from "../../runtime/single_flight.js";
 import { unlessUnreadable } from "../../store/records/unreadable.js";
 import type { Transaction } from "../../store/transaction.js";
-import { type ConnectionChange, changeConnection, problemSince } from "../connections/connection_change.js";
-import type { StoreParts } from "../connections/parts.js";
+import {
+  type ConnectionChange,
+  changeConnection,
+  problemSince,
+  type StoreParts,
+} from "../connections/connections.js";
 import { NotStarted, type RefreshPriority, RequestSlots } from "./request_slots.js";
 
 /** One failure may be a hiccup; after an answer that was lost the daemon sends no more than one other request. */

@@ -3,7 +3,7 @@ import { dueAction } from "../../model/refresh/refresh_policy.js";
 import type { ChangedConnection } from "../../runtime/changes.js";
 import type { Clock, Timer } from "../../runtime/clock.js";
 import type { DueEntry } from "../../store/store.js";
-import type { StoreParts } from "../connections/parts.js";
+import type { StoreParts } from "../connections/connections.js";
 import { jumpSinceLastRun, shiftDueTimes } from "./clock_skew.js";
 import { announceExpiry, settleDue } from "./due_work.js";
 import type { PendingConsents } from "./pending_consents.js";

@@ -18,13 +18,19 @@ import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Secret } from "../../runtime/secret.js";
 import { unlessUnreadable } from "../../store/records/unreadable.js";
 import type { Store } from "../../store/store.js";
-import type { CredentialVault } from "../connections/credential_vault.js";
-import type { Composed, CredentialWriter } from "../connections/credential_writer.js";
-import { isDetached } from "../connections/grant_rebinding.js";
-import type { VaultParts } from "../connections/parts.js";
-import { connectionKey, refreshKey } from "../token_endpoint/dpop_keys.js";
-import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
-import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
+import {
+  type Composed,
+  type CredentialVault,
+  type CredentialWriter,
+  isDetached,
+  type VaultParts,
+} from "../connections/connections.js";
+import {
+  connectionKey,
+  type IssuerMetadata,
+  refreshKey,
+  type TokenEndpointClient,
+} from "../token_endpoint/token_endpoint.js";
 import {
   type Attempt,
   failureOf,

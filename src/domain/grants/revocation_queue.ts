@@ -9,8 +9,7 @@ import type { ProviderProfile } from "../../model/providers/provider_profile.js"
 import type { Clock } from "../../runtime/clock.js";
 import { unlessUnreadable } from "../../store/records/unreadable.js";
 import type { Transaction } from "../../store/transaction.js";
-import { revocationPlace } from "../connections/associated_data.js";
-import type { CredentialVault } from "../connections/credential_vault.js";
+import { type CredentialVault, revocationPlace } from "../connections/connections.js";
 
 /** What is revoked, with the lifetime that its access token has left; undefined when that is not known. */
 type RevokedTokens = Credential & Partial<TokenSet>;

@@ -10,10 +10,12 @@ import { type Backoff, retryDelayMs } from "../../runtime/backoff.js";
 import type { Changes } from "../../runtime/changes.js";
 import { delay } from "../../runtime/clock.js";
 import { type DueWork, DueWorker } from "../../runtime/due_worker.js";
-import { revocationPlace } from "../connections/associated_data.js";
-import type { VaultParts } from "../connections/parts.js";
-import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
-import { GrantMoved, type TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
+import { revocationPlace, type VaultParts } from "../connections/connections.js";
+import {
+  GrantMoved,
+  type IssuerMetadata,
+  type TokenEndpointClient,
+} from "../token_endpoint/token_endpoint.js";
 import type { RevocationQueue } from "./revocation_queue.js";
 
 /**

@@ -11,13 +11,13 @@ import type { Clock } from "../../runtime/clock.js";
 import { unlessUnreadable } from "../../store/records/unreadable.js";
 import type { Transaction } from "../../store/transaction.js";
 import {
+  type CredentialVault,
   changeConnection,
   consentGiven,
+  movedGrant,
   takeRequest,
   tokenChangeOf,
-} from "../connections/connection_change.js";
-import type { CredentialVault } from "../connections/credential_vault.js";
-import { movedGrant } from "../connections/grant_rebinding.js";
+} from "../connections/connections.js";
 import type { RevocationQueue } from "./revocation_queue.js";
 
 export interface SpoolRecoveryDeps {

@@ -6,7 +6,7 @@ import { StoreDamaged } from "../../store/lmdb/store_error.js";
 import type { Store } from "../../store/store.js";
 import { KeyError } from "../../vault/key_file.js";
 import type { Vault } from "../../vault/vault.js";
-import { CredentialVault } from "../connections/credential_vault.js";
+import { CredentialVault } from "../connections/connections.js";
 import { sealedPlaceOf } from "./sealed_records.js";
 
 const knownText = "nexus key check";

@@ -3,12 +3,21 @@ import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
 import type { KeyRingSource } from "../../vault/key_source.js";
 import type { Vault } from "../../vault/vault.js";
-import type { RefreshEngine } from "../grants/refresh_engine.js";
-import type { Subscribers } from "../reading/watch/subscribers.js";
+import type { RefreshEngine } from "../grants/grants.js";
+import type { Subscribers } from "../reading/reading.js";
 import { AuditReader } from "./audit_reader.js";
 import { ExpiryCounter } from "./expiry_counter.js";
 import { KeyRing } from "./key_ring.js";
 import { StatusReader } from "./status_reader.js";
+
+export { AuditReader } from "./audit_reader.js";
+export { ExpiryCounter } from "./expiry_counter.js";
+export { adoptPrimary, lackedKeys, openKeyCheck, sealKeyCheck } from "./key_check.js";
+export { KeyRing, keySourceFailure } from "./key_ring.js";
+export { namingLog } from "./naming_log.js";
+export { markRestored, type RestoredCounts } from "./restored_records.js";
+export { sealedPages, sealedPlaceOf } from "./sealed_records.js";
+export { StatusReader } from "./status_reader.js";
 
 /** What the operator asks of the daemon itself. */
 export interface Operations {

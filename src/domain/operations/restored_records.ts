@@ -3,7 +3,7 @@ import { isUnattended } from "../../model/providers/grant_type.js";
 import { isRefreshable } from "../../model/refresh/refresh_policy.js";
 import { unlessUnreadable } from "../../store/records/unreadable.js";
 import type { Store } from "../../store/store.js";
-import { type ConnectionChange, changeConnection, consentEnded } from "../connections/connection_change.js";
+import { type ConnectionChange, changeConnection, consentEnded } from "../connections/connections.js";
 import { sealedPages } from "./sealed_records.js";
 
 /** Connections of one commit. */

@@ -10,7 +10,7 @@ import {
   importPlace,
   registrationPlace,
   revocationPlace,
-} from "../connections/associated_data.js";
+} from "../connections/connections.js";
 
 /** Records looked at, or sealed again in one commit: some milliseconds, so that other callers are not held up. */
 const stretch = 64;

@@ -8,8 +8,8 @@ import type {
 import { dueAction } from "../../model/refresh/refresh_policy.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { DueEntry, Store } from "../../store/store.js";
-import type { RefreshEngine } from "../grants/refresh_engine.js";
-import type { Subscribers } from "../reading/watch/subscribers.js";
+import type { RefreshEngine } from "../grants/grants.js";
+import type { Subscribers } from "../reading/reading.js";
 
 /** Entries of the queue that are looked at for refreshes: it also holds ends of tokens and of requests. */
 const maxLooks = 256;

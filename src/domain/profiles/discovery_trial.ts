@@ -3,7 +3,7 @@ import { isConsented } from "../../model/providers/grant_type.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { discoveryUrl } from "../../oauth/discovery.js";
 import { type Clock, delay } from "../../runtime/clock.js";
-import { type IssuerMetadata, refuseWithoutAuthorization } from "../token_endpoint/issuer_metadata.js";
+import { type IssuerMetadata, refuseWithoutAuthorization } from "../token_endpoint/token_endpoint.js";
 
 /** Anyone who registers a provider waits so long to learn whether its discovery document can be had. */
 const trialMs = 3_000;

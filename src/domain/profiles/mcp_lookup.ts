@@ -4,9 +4,9 @@ import type { ProviderProfile, ProviderSettings } from "../../model/providers/pr
 import type { OutboundFetch } from "../../outbound/outbound_fetch.js";
 import type { ProviderNetworks } from "../../outbound/provider_networks.js";
 import type { Secret } from "../../runtime/secret.js";
-import type { McpServerNames } from "../access/mcp_server_names.js";
-import type { VaultParts } from "../connections/parts.js";
-import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
+import type { McpServerNames } from "../access/access.js";
+import type { VaultParts } from "../connections/connections.js";
+import type { IssuerMetadata } from "../token_endpoint/token_endpoint.js";
 import type { ProviderRegistry } from "./provider_registry.js";
 
 /** A client that a person registered. */

@@ -13,11 +13,13 @@ import type { ProviderNetworks } from "../../outbound/provider_networks.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { Reads } from "../../store/reads.js";
 import type { Transaction } from "../../store/transaction.js";
-import { changeConnection } from "../connections/connection_change.js";
-import type { AssertionFiles } from "../token_endpoint/assertion_files.js";
-import type { GrantType } from "../token_endpoint/grant_type.js";
-import { grantViolations } from "../token_endpoint/grant_types.js";
-import type { KeyFiles } from "../token_endpoint/key_files.js";
+import { changeConnection } from "../connections/connections.js";
+import {
+  type AssertionFiles,
+  type GrantType,
+  grantViolations,
+  type KeyFiles,
+} from "../token_endpoint/token_endpoint.js";
 import { trialViolations } from "./static/credential_probe.js";
 import { credentialSchemaViolations } from "./static/credential_schema.js";
 

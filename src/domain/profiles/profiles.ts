@@ -1,12 +1,36 @@
 import type { OutboundFetch } from "../../outbound/outbound_fetch.js";
 import type { ProviderNetworks } from "../../outbound/provider_networks.js";
 import type { Changes } from "../../runtime/changes.js";
-import { McpServerNames } from "../access/mcp_server_names.js";
-import type { VaultParts } from "../connections/parts.js";
+import { McpServerNames } from "../access/access.js";
+import type { VaultParts } from "../connections/connections.js";
 import type { TokenEndpoint } from "../token_endpoint/token_endpoint.js";
 import { DiscoveryTrial } from "./discovery_trial.js";
 import { type McpLookup, noMcpLookup, type OpenMcpLookup } from "./mcp_lookup.js";
 import { ProviderRegistry } from "./provider_registry.js";
+
+export { DiscoveryTrial } from "./discovery_trial.js";
+export type {
+  GivenClient,
+  McpLookup,
+  McpOccasion,
+  McpParts,
+  McpProfileRequest,
+  OpenMcpLookup,
+} from "./mcp_lookup.js";
+export { type ProviderChange, ProviderRegistry, type ReservedProfile } from "./provider_registry.js";
+export {
+  limitedScopes,
+  profileNamed,
+  profileOf,
+  refuseOtherName,
+  refuseRevoked,
+  scopesFor,
+} from "./requested_profile.js";
+export { type CaptureField, formTokenField } from "./static/capture_field.js";
+export { captureFields, enteredValues, generalViolations } from "./static/capture_fields.js";
+export { CredentialTrial } from "./static/credential_probe.js";
+export { schemaOf } from "./static/credential_schema.js";
+export { checkCredential } from "./static/credential_values.js";
 
 /** The profiles. */
 export interface Providers {

@@ -15,10 +15,8 @@ import type {
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { Store } from "../../store/store.js";
-import type { CredentialVault } from "../connections/credential_vault.js";
-import { moveGrants } from "../connections/grant_rebinding.js";
-import type { ClientKeys } from "../token_endpoint/client_keys.js";
-import type { GrantTypes } from "../token_endpoint/grant_types.js";
+import { type CredentialVault, moveGrants } from "../connections/connections.js";
+import type { ClientKeys, GrantTypes } from "../token_endpoint/token_endpoint.js";
 import {
   followStrategy,
   type ProfileLimits,

@@ -21,16 +21,22 @@ import { GrantFailure } from "../../oauth/failure.js";
 import { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import { Secret } from "../../runtime/secret.js";
 import type { Transaction } from "../../store/transaction.js";
-import { importPlace } from "../connections/associated_data.js";
-import type { CredentialWriter } from "../connections/credential_writer.js";
-import type { VaultParts } from "../connections/parts.js";
-import { refuseMoreConnections, refuseTakenId, refuseTakenLabel } from "../connections/quotas.js";
-import type { TokenSpool } from "../grants/token_spool.js";
-import type { CredentialTrial } from "../profiles/static/credential_probe.js";
-import { refreshKey } from "../token_endpoint/dpop_keys.js";
-import type { TokenSources } from "../token_endpoint/grant_types.js";
-import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
-import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
+import {
+  type CredentialWriter,
+  importPlace,
+  refuseMoreConnections,
+  refuseTakenId,
+  refuseTakenLabel,
+  type VaultParts,
+} from "../connections/connections.js";
+import type { TokenSpool } from "../grants/grants.js";
+import type { CredentialTrial } from "../profiles/profiles.js";
+import {
+  type IssuerMetadata,
+  refreshKey,
+  type TokenEndpointClient,
+  type TokenSources,
+} from "../token_endpoint/token_endpoint.js";
 import { checkImportRequest, type ImportRequest, importFailure } from "./import_request.js";
 
 /**

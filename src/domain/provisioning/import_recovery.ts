@@ -2,7 +2,7 @@ import { DataLoss, NexusError } from "../../model/errors.js";
 import { importDeferredUntilMs } from "../../model/refresh/foreign_intent.js";
 import { type Backoff, retryDelayMs } from "../../runtime/backoff.js";
 import { DueTimes, type DueWork, DueWorker } from "../../runtime/due_worker.js";
-import type { StoreParts } from "../connections/parts.js";
+import type { StoreParts } from "../connections/connections.js";
 import type { ConnectionImporter } from "./connection_importer.js";
 
 const retryBackoff: Backoff = { baseMs: 2_000, maxMs: 10 * 60_000 };

@@ -5,19 +5,16 @@ import { NotFound } from "../../model/errors.js";
 import type { Limits } from "../../model/limits.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
-import { changeConnection } from "../connections/connection_change.js";
-import type { CredentialWriter } from "../connections/credential_writer.js";
-import type { VaultParts } from "../connections/parts.js";
-import type { Refresh } from "../grants/grants.js";
-import type { PendingConsents } from "../grants/pending_consents.js";
-import type { RevocationQueue } from "../grants/revocation_queue.js";
-import type { Revoker } from "../grants/revoker.js";
-import type { CredentialTrial } from "../profiles/static/credential_probe.js";
-import type { TokenEndpoint } from "../token_endpoint/token_endpoint.js";
-import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
+import { type CredentialWriter, changeConnection, type VaultParts } from "../connections/connections.js";
+import type { PendingConsents, Refresh, RevocationQueue, Revoker } from "../grants/grants.js";
+import type { CredentialTrial } from "../profiles/profiles.js";
+import type { TokenEndpoint, TokenEndpointClient } from "../token_endpoint/token_endpoint.js";
 import { ConnectionImporter } from "./connection_importer.js";
 import { ImportRecovery } from "./import_recovery.js";
 import { UnattendedConnector } from "./unattended_connector.js";
+
+export { ConnectionImporter } from "./connection_importer.js";
+export { UnattendedConnector } from "./unattended_connector.js";
 
 /** What makes connections without a consent, reads them, and ends them. */
 export interface OpenedConnections {

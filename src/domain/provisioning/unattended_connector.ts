@@ -17,11 +17,10 @@ import type { ProviderProfile } from "../../model/providers/provider_profile.js"
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
-import { changeConnection } from "../connections/connection_change.js";
-import { refuseMoreConnections } from "../connections/quotas.js";
+import { changeConnection, refuseMoreConnections } from "../connections/connections.js";
 import type { ConnectionRequest } from "../consent/consent.js";
-import { awaitedRefresh, type Refresher } from "../grants/refresher.js";
-import { refuseOtherName, refuseRevoked, scopesFor } from "../profiles/requested_profile.js";
+import { awaitedRefresh, type Refresher } from "../grants/grants.js";
+import { refuseOtherName, refuseRevoked, scopesFor } from "../profiles/profiles.js";
 
 /** The daemon mints the first token of a new connection after so long when anyone who asked for it could not: it died meanwhile. */
 const firstMintMs = 30_000;

@@ -3,12 +3,10 @@ import { FailedPrecondition } from "../../model/errors.js";
 import type { Changes } from "../../runtime/changes.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
-import type { Asking } from "../access/request_rules.js";
-import type { CurrentToken } from "../connections/credential_reader.js";
-import type { CredentialVault } from "../connections/credential_vault.js";
-import type { RefreshEngine } from "../grants/refresh_engine.js";
-import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
-import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
+import type { Asking } from "../access/access.js";
+import type { CredentialVault, CurrentToken } from "../connections/connections.js";
+import type { RefreshEngine } from "../grants/grants.js";
+import type { IssuerMetadata, TokenEndpointClient } from "../token_endpoint/token_endpoint.js";
 import type { ReadAudit } from "./read_audit.js";
 import type { Tokens } from "./tokens.js";
 

@@ -2,17 +2,13 @@ import type { Tracing } from "../../model/tracing.js";
 import { DpopNonces } from "../../oauth/dpop/dpop_nonces.js";
 import type { Changes } from "../../runtime/changes.js";
 import { KeyedMutex } from "../../runtime/keyed_mutex.js";
-import type { Access } from "../access/access.js";
-import { SeenIds } from "../access/seen_ids.js";
-import type { CredentialReader } from "../connections/credential_reader.js";
-import type { VaultParts } from "../connections/parts.js";
+import { type Access, SeenIds } from "../access/access.js";
+import type { CredentialReader, VaultParts } from "../connections/connections.js";
 import type { Consents } from "../consent/consent.js";
-import type { RefreshEngine } from "../grants/refresh_engine.js";
-import type { Refreshes } from "../grants/refresher.js";
-import type { McpLookup } from "../profiles/mcp_lookup.js";
+import type { RefreshEngine, Refreshes } from "../grants/grants.js";
+import type { McpLookup } from "../profiles/profiles.js";
 import type { OpenedConnections } from "../provisioning/provisioning.js";
-import type { TokenEndpoint } from "../token_endpoint/token_endpoint.js";
-import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
+import type { TokenEndpoint, TokenEndpointClient } from "../token_endpoint/token_endpoint.js";
 import { TokenAcquirer, type TokenAcquirerDeps } from "./acquire/token_acquirer.js";
 import { type Downscoping, lazyDownscoping, type OpenDownscoping } from "./downscoping.js";
 import { ReadAudit } from "./read_audit.js";
@@ -25,6 +21,25 @@ import { ConnectionWatch } from "./watch/connection_watch.js";
 import { Subscribers } from "./watch/subscribers.js";
 import { TokenWatch } from "./watch/token_watch.js";
 import { WatchedReads } from "./watch/watch_fanout.js";
+
+export type { LinkAnswer } from "./acquire/decision.js";
+export { type Acquired, type AcquireRequest, TokenAcquirer } from "./acquire/token_acquirer.js";
+export {
+  type Downscoping,
+  type DownscopingParts,
+  isDownscoped,
+  type OpenDownscoping,
+  type TokenTarget,
+} from "./downscoping.js";
+export { ReadAudit } from "./read_audit.js";
+export { type RejectedToken, RejectedTokens, type RejectionOutcome } from "./report/rejected_tokens.js";
+export { proofOf, TokenProofs } from "./token_proofs.js";
+export { precondition, Tokens } from "./tokens.js";
+export { ConflatingSubscriber } from "./watch/conflating_subscriber.js";
+export { type ConnectionEvent, ConnectionWatch } from "./watch/connection_watch.js";
+export { Subscribers } from "./watch/subscribers.js";
+export { TokenWatch } from "./watch/token_watch.js";
+export type { WatchEvent } from "./watch/watch_event.js";
 
 /** Readers of downscoped tokens remembered: an entry holds what was asked for, up to 15 KiB. */
 const maxDownscopedReads = 4_096;

@@ -2,7 +2,7 @@ import type { Principal } from "../../model/access/principal.js";
 import { FailedPrecondition } from "../../model/errors.js";
 import { dpopProof } from "../../oauth/dpop/dpop_proof.js";
 import type { Clock } from "../../runtime/clock.js";
-import type { CurrentToken } from "../connections/credential_reader.js";
+import type { CurrentToken } from "../connections/connections.js";
 import type { Tokens } from "./tokens.js";
 
 /** Servers take a proof for some seconds after it was made: Keycloak, the strictest known, for 10. */

@@ -19,9 +19,9 @@ import { noTracing, type Tracing, type Use } from "../../model/tracing.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
-import type { Asking, RequestRules } from "../access/request_rules.js";
-import type { ConnectionView, CredentialReader, CurrentToken } from "../connections/credential_reader.js";
-import { awaitedRefresh, type Refreshes } from "../grants/refresher.js";
+import type { Asking, RequestRules } from "../access/access.js";
+import type { ConnectionView, CredentialReader, CurrentToken } from "../connections/connections.js";
+import { awaitedRefresh, type Refreshes } from "../grants/grants.js";
 import type { ReadAudit } from "./read_audit.js";
 import type { RefreshLimit } from "./refresh_limit.js";
 

@@ -8,8 +8,7 @@ import type { Secret } from "../../runtime/secret.js";
 import { SingleFlight } from "../../runtime/single_flight.js";
 import type { Transaction } from "../../store/transaction.js";
 import { makeClientKeyPair, type PublicJwk, publicJwkOf } from "../../vault/client_key_pair.js";
-import { clientKeyPlace } from "../connections/associated_data.js";
-import type { VaultParts } from "../connections/parts.js";
+import { clientKeyPlace, type VaultParts } from "../connections/connections.js";
 
 /**
  * A new key is published for so long before it signs. Servers keep the set as long as the response allows, 5 minutes, or for a day, or until they

@@ -6,7 +6,7 @@ import type { ProviderProfile } from "../../model/providers/provider_profile.js"
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { newDpopKey } from "../../oauth/dpop/dpop_key.js";
 import type { Secret } from "../../runtime/secret.js";
-import type { CredentialVault } from "../connections/credential_vault.js";
+import type { CredentialVault } from "../connections/connections.js";
 
 /** Whether requests of the profile prove a key (RFC 9449). */
 export function wantsDpop(

@@ -14,8 +14,7 @@ import type { OutboundRequest } from "../../outbound/outbound_fetch.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { Store } from "../../store/store.js";
-import type { CredentialVault } from "../connections/credential_vault.js";
-import type { CredentialWriter } from "../connections/credential_writer.js";
+import type { CredentialVault, CredentialWriter } from "../connections/connections.js";
 import type { IssuerMetadata } from "./issuer_metadata.js";
 
 /** One grant type: a file, and a row of the table. */

@@ -13,7 +13,7 @@ import { DiscoveryFailure } from "../../oauth/discovery.js";
 import { judgeHost } from "../../outbound/address_judge.js";
 import type { ProviderNetworks } from "../../outbound/provider_networks.js";
 import { SingleFlight } from "../../runtime/single_flight.js";
-import type { StoreParts } from "../connections/parts.js";
+import type { StoreParts } from "../connections/connections.js";
 
 /** A document older than this is fetched again in the background; the old one serves until the new one is here. */
 const freshMs = 60 * 60_000;

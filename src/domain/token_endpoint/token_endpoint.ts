@@ -2,8 +2,7 @@ import type { Limits } from "../../model/limits.js";
 import { fetchDiscoveryDocument, fetchServerMetadata } from "../../oauth/discovery.js";
 import type { OutboundFetch } from "../../outbound/outbound_fetch.js";
 import type { ProviderNetworks } from "../../outbound/provider_networks.js";
-import type { CredentialWriter } from "../connections/credential_writer.js";
-import type { VaultParts } from "../connections/parts.js";
+import type { CredentialWriter, VaultParts } from "../connections/connections.js";
 import { AssertionFiles } from "./assertion_files.js";
 import { ClientKeys } from "./client_keys.js";
 import type { GrantTypeRow } from "./grant_type.js";
@@ -11,6 +10,25 @@ import { GrantTypes, TokenSources } from "./grant_types.js";
 import { IssuerMetadata, type MetadataPlace } from "./issuer_metadata.js";
 import { KeyFiles } from "./key_files.js";
 import { TokenEndpointClient } from "./token_endpoint_client.js";
+
+export { AssertionFiles } from "./assertion_files.js";
+export { ClientKeys, type PublishedKey } from "./client_keys.js";
+export { connectionKey, refreshKey } from "./dpop_keys.js";
+export type {
+  GrantParts,
+  GrantType,
+  GrantTypeRow,
+  IdTokenImport,
+  RefreshRequest,
+  TokenSource,
+} from "./grant_type.js";
+export { GrantTypes, grantViolations, TokenSources } from "./grant_types.js";
+export { IssuerMetadata, refuseWithoutAuthorization } from "./issuer_metadata.js";
+export { KeyFiles } from "./key_files.js";
+export { type PushedLocation, PushedRequests } from "./pushed_requests.js";
+export { refusalWords, refusedClientAdvice } from "./refused_client.js";
+export { GrantMoved, TokenEndpointClient } from "./token_endpoint_client.js";
+export { UserInfoClient } from "./user_info_client.js";
 
 /** What is sent to authorization servers, and by what the daemon proves there who it is. */
 export interface TokenEndpoint {

@@ -26,7 +26,7 @@ import type { OutboundResponse } from "../../outbound/outbound_exchange.js";
 import { OutboundError, type OutboundFetch, type OutboundRequest } from "../../outbound/outbound_fetch.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
-import type { CredentialVault } from "../connections/credential_vault.js";
+import type { CredentialVault } from "../connections/connections.js";
 import type { AssertionFiles } from "./assertion_files.js";
 import type { ClientKeys } from "./client_keys.js";
 import type { MintRequest, RefreshRequest } from "./grant_type.js";

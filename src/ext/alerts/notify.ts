@@ -9,7 +9,7 @@ import {
   jsonLine,
   type Shell,
 } from "../../cli/kit.js";
-import { exitCodes } from "../../core/exit_codes.js";
+import { exitCodes } from "../../core/registry.js";
 import {
   NotificationService,
   type TestReceiversResponse,

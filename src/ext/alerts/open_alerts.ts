@@ -1,7 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import type { Core } from "../../core/core.js";
-import { tellOfOpenSecret } from "../../core/open_secret.js";
-import type { Registry } from "../../core/registry.js";
+import { type Registry, tellOfOpenSecret } from "../../core/registry.js";
 import { withoutVariablesOf } from "../../document/document.js";
 import { NotificationService, TestReceiversResponseSchema } from "../../gen/nexus/v1/notification_pb.js";
 import { NotFound } from "../../model/model.js";

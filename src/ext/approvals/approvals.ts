@@ -1,6 +1,5 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
-import type { AccessControl } from "../../domain/access/access_control.js";
-import type { AskApprovers, HeldRequest } from "../../domain/access/request_rules.js";
+import type { AccessControl, AskApprovers, HeldRequest } from "../../domain/access/access.js";
 import {
   type AuditEvent,
   by,

@@ -25,7 +25,7 @@ import {
   shellWord,
   usageFailure,
 } from "../../cli/kit.js";
-import { exitCodes } from "../../core/exit_codes.js";
+import { exitCodes } from "../../core/registry.js";
 import { type ApiKey, Role } from "../../gen/nexus/v1/access_pb.js";
 import { describeRestriction, readingMethods, restrictionFrom } from "../../model/access/access.js";
 import { parseDurationText } from "../../model/model.js";

@@ -1,5 +1,5 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import type { AccessControl } from "../../domain/access/access_control.js";
+import type { AccessControl } from "../../domain/access/access.js";
 import { type StopRecord, StopRecordSchema, StopsRecordSchema } from "../../gen/nexus/store/v1/records_pb.js";
 import { by, type Principal } from "../../model/access/access.js";
 import { FailedPrecondition } from "../../model/model.js";

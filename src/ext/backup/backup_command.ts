@@ -14,7 +14,7 @@ import {
   whyNot,
   withProgress,
 } from "../../cli/kit.js";
-import { exitCodes } from "../../core/exit_codes.js";
+import { exitCodes } from "../../core/registry.js";
 import type { BackupSummary, CreateBackupResponse } from "../../gen/nexus/v1/backup_pb.js";
 import { BackupService } from "../../gen/nexus/v1/backup_pb.js";
 import { formatBytes } from "../../model/model.js";

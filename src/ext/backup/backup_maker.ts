@@ -1,6 +1,6 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { CredentialVault } from "../../domain/connections/credential_vault.js";
+import { CredentialVault } from "../../domain/connections/connections.js";
 import { by, type Principal } from "../../model/access/access.js";
 import type { AssociatedData } from "../../model/credentials/credentials.js";
 import { Aborted, FailedPrecondition } from "../../model/model.js";

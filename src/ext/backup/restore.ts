@@ -15,8 +15,8 @@ import {
 import { join } from "node:path";
 import type { Config } from "../../config/config.js";
 import { withoutVariablesOf } from "../../document/document.js";
-import { CredentialVault } from "../../domain/connections/credential_vault.js";
-import { openKeyCheck } from "../../domain/operations/key_check.js";
+import { CredentialVault } from "../../domain/connections/connections.js";
+import { openKeyCheck } from "../../domain/operations/operations.js";
 import { owner } from "../../model/access/access.js";
 import { DataLoss } from "../../model/model.js";
 import type { Clock } from "../../runtime/runtime.js";

@@ -2,8 +2,7 @@ import { resolve } from "node:path";
 import { Command } from "commander";
 import { CommandFailure, formatFields, SettingOptions, type Shell, withProgress } from "../../cli/kit.js";
 import { loadConfig } from "../../config/config.js";
-import { type ExitCode, exitCodes } from "../../core/exit_codes.js";
-import { tablesOf } from "../../core/registry.js";
+import { type ExitCode, exitCodes, tablesOf } from "../../core/registry.js";
 import type { RestoreReport } from "./restore.js";
 
 interface RestoreFlags {

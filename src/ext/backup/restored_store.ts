@@ -1,4 +1,4 @@
-import { markRestored, type RestoredCounts } from "../../domain/operations/restored_records.js";
+import { markRestored, type RestoredCounts } from "../../domain/operations/operations.js";
 import { forgetCounts, type Store, type Transaction } from "../../store/store.js";
 
 export type { RestoredCounts };

@@ -1,5 +1,5 @@
-import type { CredentialVault } from "../../domain/connections/credential_vault.js";
-import { sealedPages, sealedPlaceOf } from "../../domain/operations/sealed_records.js";
+import type { CredentialVault } from "../../domain/connections/connections.js";
+import { sealedPages, sealedPlaceOf } from "../../domain/operations/operations.js";
 import { type SealedKind, type Store, sealedKinds } from "../../store/store.js";
 
 /** What opening every record found. */

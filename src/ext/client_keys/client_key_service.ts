@@ -1,5 +1,5 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import type { ClientKeys, PublishedKey } from "../../domain/token_endpoint/client_keys.js";
+import type { ClientKeys, PublishedKey } from "../../domain/token_endpoint/token_endpoint.js";
 import {
   type ClientKeySchema,
   ClientKeyService,

@@ -27,7 +27,7 @@ import {
   withDaemon,
 } from "../../cli/kit.js";
 import { readVersion } from "../../config/config.js";
-import { exitCodes } from "../../core/exit_codes.js";
+import { exitCodes } from "../../core/registry.js";
 import { apiResponse, CredentialedExchange, usableCredential } from "../../domain/use/use.js";
 import { ContractCredentials } from "../../service/messages/messages.js";
 import type { ApiRequest } from "../../strategies/strategies.js";

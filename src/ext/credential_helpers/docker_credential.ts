@@ -12,7 +12,7 @@ import {
   type Shell,
   withDaemon,
 } from "../../cli/kit.js";
-import { exitCodes } from "../../core/exit_codes.js";
+import { exitCodes } from "../../core/registry.js";
 import { loginOf } from "./login.js";
 import { collectHost, credentialNameFor, type HelperFlags, hostsOf, type Site, siteOf } from "./site.js";
 

@@ -15,7 +15,7 @@ import {
   usageFailure,
   withDaemon,
 } from "../../cli/kit.js";
-import { exitCodes } from "../../core/exit_codes.js";
+import { exitCodes } from "../../core/registry.js";
 
 interface ExecFlags extends DaemonFlags {
   readonly env?: readonly Variable[];

@@ -14,7 +14,7 @@ import {
   withDaemon,
   withKey,
 } from "../../cli/kit.js";
-import { exitCodes } from "../../core/exit_codes.js";
+import { exitCodes } from "../../core/registry.js";
 import { type Login, loginOf } from "./login.js";
 import {
   collectHost,

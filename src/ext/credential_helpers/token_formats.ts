@@ -8,7 +8,7 @@ import {
   type TokenFormat,
   usageFailure,
 } from "../../cli/kit.js";
-import { exitCodes } from "../../core/exit_codes.js";
+import { exitCodes } from "../../core/registry.js";
 import type { Token } from "../../gen/nexus/v1/token_pb.js";
 import { applyStrategy, StrategyError } from "../../strategies/strategies.js";
 import { loginOf } from "./login.js";

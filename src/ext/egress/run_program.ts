@@ -16,7 +16,7 @@ import {
   withDaemon,
 } from "../../cli/kit.js";
 import { readWebProxies, SettingReader } from "../../config/config.js";
-import { exitCodes } from "../../core/exit_codes.js";
+import { exitCodes } from "../../core/registry.js";
 import { readingMethods } from "../../model/access/access.js";
 import { didYouMean } from "../../model/model.js";
 import type { WebProxySettings } from "../../outbound/outbound.js";

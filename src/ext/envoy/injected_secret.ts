@@ -1,5 +1,5 @@
-import type { ConnectionKey } from "../../domain/access/connection_names.js";
-import type { CurrentToken } from "../../domain/connections/credential_reader.js";
+import type { ConnectionKey } from "../../domain/access/access.js";
+import type { CurrentToken } from "../../domain/connections/connections.js";
 import { parseNamePath } from "../../model/connections/connections.js";
 import { needsProof, type StrategyKind } from "../../model/credentials/credentials.js";
 import { isId } from "../../model/model.js";

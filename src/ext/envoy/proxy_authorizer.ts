@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
-import type { ConnectionKey, ConnectionNames } from "../../domain/access/connection_names.js";
-import type { Asking } from "../../domain/access/request_rules.js";
-import type { RejectedToken, RejectedTokens } from "../../domain/reading/report/rejected_tokens.js";
-import { proofOf } from "../../domain/reading/token_proofs.js";
-import type { Tokens } from "../../domain/reading/tokens.js";
+import type { Asking, ConnectionKey, ConnectionNames } from "../../domain/access/access.js";
+import {
+  proofOf,
+  type RejectedToken,
+  type RejectedTokens,
+  type Tokens,
+} from "../../domain/reading/reading.js";
 import {
   echoesRequest,
   maxShownBytes,

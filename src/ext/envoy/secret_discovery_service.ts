@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { anyPack } from "@bufbuild/protobuf/wkt";
-import type { RequestRules } from "../../domain/access/request_rules.js";
+import type { RequestRules } from "../../domain/access/access.js";
 import { SecretSchema } from "../../gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
 import {
   type DiscoveryRequest,

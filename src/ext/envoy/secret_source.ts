@@ -1,7 +1,6 @@
-import type { View } from "../../domain/access/access_control.js";
-import type { ConnectionNames } from "../../domain/access/connection_names.js";
-import type { CredentialReader, CurrentToken } from "../../domain/connections/credential_reader.js";
-import type { ReadAudit } from "../../domain/reading/read_audit.js";
+import type { ConnectionNames, View } from "../../domain/access/access.js";
+import type { CredentialReader, CurrentToken } from "../../domain/connections/connections.js";
+import type { ReadAudit } from "../../domain/reading/reading.js";
 import type { Principal } from "../../model/access/access.js";
 import type { NameParts } from "../../model/connections/connections.js";
 import type { Log } from "../../runtime/runtime.js";

@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
-import { ConflatingSubscriber } from "../../domain/reading/watch/conflating_subscriber.js";
-import type { Subscribers } from "../../domain/reading/watch/subscribers.js";
+import { ConflatingSubscriber, type Subscribers } from "../../domain/reading/reading.js";
 import { InvalidArgument } from "../../model/model.js";
 import type { Clock, Log, Timer } from "../../runtime/runtime.js";
 import { type SecretRequest, SecretRequests } from "./secret_requests.js";

@@ -1,7 +1,10 @@
-import type { DaemonOptions } from "../../core/daemon_options.js";
-import { exitCodes } from "../../core/exit_codes.js";
-import type { Joined, Opening } from "../../core/membership.js";
-import { StartRefused } from "../../core/registry.js";
+import {
+  type DaemonOptions,
+  exitCodes,
+  type Joined,
+  type Opening,
+  StartRefused,
+} from "../../core/registry.js";
 import { SystemClock } from "../../runtime/runtime.js";
 import { refuseCopies } from "../../store/store.js";
 import { CheckedClock } from "./database/checked_clock.js";

@@ -1,5 +1,5 @@
 import { SignJWT } from "jose";
-import type { GrantType } from "../../domain/token_endpoint/grant_type.js";
+import type { GrantType } from "../../domain/token_endpoint/token_endpoint.js";
 import { parseJsonObject } from "../../model/model.js";
 import { plainOAuth2 } from "../../model/providers/providers.js";
 import {

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { type JWTPayload, SignJWT } from "jose";
-import type { GrantType } from "../../domain/token_endpoint/grant_type.js";
+import type { GrantType } from "../../domain/token_endpoint/token_endpoint.js";
 import { hasSecretBesideJwt } from "../../model/credentials/credentials.js";
 import { plainOAuth2 } from "../../model/providers/providers.js";
 import {

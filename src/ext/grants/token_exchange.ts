@@ -1,4 +1,4 @@
-import type { TokenTarget } from "../../domain/reading/downscoping.js";
+import type { TokenTarget } from "../../domain/reading/reading.js";
 import type { Identity } from "../../model/access/access.js";
 import { type OAuth2Options, plainOAuth2 } from "../../model/providers/providers.js";
 import {

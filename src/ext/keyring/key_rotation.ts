@@ -1,5 +1,5 @@
-import type { VaultParts } from "../../domain/connections/parts.js";
-import { sealedPages } from "../../domain/operations/sealed_records.js";
+import type { VaultParts } from "../../domain/connections/connections.js";
+import { sealedPages } from "../../domain/operations/operations.js";
 import { by, daemon } from "../../model/access/access.js";
 import { DataLoss } from "../../model/model.js";
 import type { SealedEntry, SealedKind } from "../../store/store.js";

@@ -12,7 +12,7 @@ import {
   type Shell,
   usageFailure,
 } from "../../cli/kit.js";
-import { exitCodes } from "../../core/exit_codes.js";
+import { exitCodes } from "../../core/registry.js";
 import {
   GetKeyringResponseSchema,
   type Keyring,

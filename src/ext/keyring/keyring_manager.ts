@@ -1,7 +1,11 @@
-import type { VaultParts } from "../../domain/connections/parts.js";
-import { sealKeyCheck } from "../../domain/operations/key_check.js";
-import { type KeyRing, keySourceFailure } from "../../domain/operations/key_ring.js";
-import { sealedPages, sealedPlaceOf } from "../../domain/operations/sealed_records.js";
+import type { VaultParts } from "../../domain/connections/connections.js";
+import {
+  type KeyRing,
+  keySourceFailure,
+  sealedPages,
+  sealedPlaceOf,
+  sealKeyCheck,
+} from "../../domain/operations/operations.js";
 import { type AuditEvent, type AuditEventType, by, type Principal } from "../../model/access/access.js";
 import { FailedPrecondition, NotFound } from "../../model/model.js";
 import type { Changes } from "../../runtime/runtime.js";

@@ -1,13 +1,13 @@
 import {
   authorizationPlace,
+  type CredentialVault,
   clientKeyPlace,
   clientSecretPlace,
   credentialPlace,
   importPlace,
   registrationPlace,
   revocationPlace,
-} from "../../domain/connections/associated_data.js";
-import type { CredentialVault } from "../../domain/connections/credential_vault.js";
+} from "../../domain/connections/connections.js";
 import { DataLoss } from "../../model/model.js";
 import type { SealedKind, Transaction } from "../../store/store.js";
 

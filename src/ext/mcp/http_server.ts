@@ -6,7 +6,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { CommandFailure, callTimeoutMs, type Daemon, type DaemonSession, keepLease } from "../../cli/kit.js";
-import { exitCodes } from "../../core/exit_codes.js";
+import { exitCodes } from "../../core/registry.js";
 import type { Restriction } from "../../gen/nexus/v1/access_pb.js";
 import { formatListenAddress, type ListenAddress } from "../../model/model.js";
 import type { Clock } from "../../runtime/runtime.js";

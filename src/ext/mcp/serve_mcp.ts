@@ -17,7 +17,7 @@ import {
   withDaemon,
 } from "../../cli/kit.js";
 import { readVersion } from "../../config/config.js";
-import { exitCodes } from "../../core/exit_codes.js";
+import { exitCodes } from "../../core/registry.js";
 import { isLocalAddress, type ListenAddress } from "../../model/model.js";
 import { McpHttpServer, restrictionsOfCaller, sessionOfCaller } from "./http_server.js";
 import { MessageLines } from "./message_lines.js";

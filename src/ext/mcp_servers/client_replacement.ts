@@ -1,4 +1,4 @@
-import type { ProviderRegistry } from "../../domain/profiles/provider_registry.js";
+import type { ProviderRegistry } from "../../domain/profiles/profiles.js";
 import type { Principal } from "../../model/access/access.js";
 import type { ProviderProfile } from "../../model/providers/providers.js";
 import type { Log } from "../../runtime/runtime.js";

@@ -1,7 +1,5 @@
-import { registrationPlace } from "../../domain/connections/associated_data.js";
-import type { CredentialVault } from "../../domain/connections/credential_vault.js";
-import type { GivenClient } from "../../domain/profiles/mcp_lookup.js";
-import type { ReservedProfile } from "../../domain/profiles/provider_registry.js";
+import { type CredentialVault, registrationPlace } from "../../domain/connections/connections.js";
+import type { GivenClient, ReservedProfile } from "../../domain/profiles/profiles.js";
 import { type ClientRegistration, jwksPath } from "../../model/credentials/credentials.js";
 import { DataLoss, FailedPrecondition, newToken, Unavailable } from "../../model/model.js";
 import type { ProviderProfile, TokenEndpointAuthMethod } from "../../model/providers/providers.js";

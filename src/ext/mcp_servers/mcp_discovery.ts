@@ -1,4 +1,4 @@
-import type { IssuerMetadata } from "../../domain/token_endpoint/issuer_metadata.js";
+import type { IssuerMetadata } from "../../domain/token_endpoint/token_endpoint.js";
 import { FailedPrecondition, type NexusError, Unavailable } from "../../model/model.js";
 import type { ProviderProfile } from "../../model/providers/providers.js";
 import { type AuthorizationServer, DiscoveryFailure, manualAuthorizationServer } from "../../oauth/oauth.js";

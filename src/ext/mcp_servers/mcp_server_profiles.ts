@@ -1,4 +1,4 @@
-import type { McpOccasion, McpParts, McpProfileRequest } from "../../domain/profiles/mcp_lookup.js";
+import type { McpOccasion, McpParts, McpProfileRequest } from "../../domain/profiles/profiles.js";
 import { daemon, type Principal } from "../../model/access/access.js";
 import { AlreadyExists, FailedPrecondition, InvalidArgument, NexusError } from "../../model/model.js";
 import { canonicalMcpServerUrl, type ProviderProfile } from "../../model/providers/providers.js";

@@ -1,9 +1,4 @@
-import type {
-  McpLookup,
-  McpOccasion,
-  McpParts,
-  McpProfileRequest,
-} from "../../domain/profiles/mcp_lookup.js";
+import type { McpLookup, McpOccasion, McpParts, McpProfileRequest } from "../../domain/profiles/profiles.js";
 import type { Principal } from "../../model/access/access.js";
 import { canonicalName, type ProviderProfile } from "../../model/providers/providers.js";
 import { redirectPathOfMetadata } from "./client_metadata.js";

@@ -7,7 +7,7 @@ import {
   usageFailure,
   withDaemon,
 } from "../../cli/kit.js";
-import { exitCodes } from "../../core/exit_codes.js";
+import { exitCodes } from "../../core/registry.js";
 import { Secret } from "../../runtime/runtime.js";
 import { ConnectionImport } from "./connection_import.js";
 import { NexusBroker } from "./nexus_broker.js";

@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { CommandFailure } from "../../cli/kit.js";
-import { exitCodes } from "../../core/exit_codes.js";
+import { exitCodes } from "../../core/registry.js";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../model/model.js";
 import type { Secret } from "../../runtime/runtime.js";
 

@@ -1,6 +1,6 @@
 import { Client } from "pg";
 import { CommandFailure } from "../../cli/kit.js";
-import { exitCodes } from "../../core/exit_codes.js";
+import { exitCodes } from "../../core/registry.js";
 import type { JsonObject } from "../../model/model.js";
 
 /** A connection of Nexus, as its table has it. */

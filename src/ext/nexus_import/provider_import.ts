@@ -1,5 +1,5 @@
 import { allProviders, CommandFailure, type DaemonSession, printWarnings } from "../../cli/kit.js";
-import { exitCodes } from "../../core/exit_codes.js";
+import { exitCodes } from "../../core/registry.js";
 import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
 import type { JsonObject, JsonValue } from "../../model/model.js";
 import { contractKeys, profileMessage, profileOfContract } from "../../model/providers/providers.js";

@@ -1,5 +1,4 @@
-import type { Part } from "../../core/lifecycle.js";
-import { StartRefused } from "../../core/registry.js";
+import { type Part, StartRefused } from "../../core/registry.js";
 import {
   DocumentError,
   FileUnreadable,

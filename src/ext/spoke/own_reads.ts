@@ -1,9 +1,6 @@
 import type { Message } from "@bufbuild/protobuf";
-import type { ConnectionNames } from "../../domain/access/connection_names.js";
-import type { McpServerNames } from "../../domain/access/mcp_server_names.js";
-import type { RequestRules } from "../../domain/access/request_rules.js";
-import { isDownscoped } from "../../domain/reading/downscoping.js";
-import type { ReadAudit } from "../../domain/reading/read_audit.js";
+import type { ConnectionNames, McpServerNames, RequestRules } from "../../domain/access/access.js";
+import { isDownscoped, type ReadAudit } from "../../domain/reading/reading.js";
 import { type Connection, ConnectionService } from "../../gen/nexus/v1/connection_pb.js";
 import { ProviderService } from "../../gen/nexus/v1/provider_pb.js";
 import {

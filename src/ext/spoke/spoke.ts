@@ -1,10 +1,8 @@
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type Config, readVersion } from "../../config/config.js";
 import type { Core } from "../../core/core.js";
-import { exitCodes } from "../../core/exit_codes.js";
-import type { Joined, Membership } from "../../core/membership.js";
-import { StartRefused } from "../../core/registry.js";
-import { CredentialVault } from "../../domain/connections/credential_vault.js";
+import { exitCodes, type Joined, type Membership, StartRefused } from "../../core/registry.js";
+import { CredentialVault } from "../../domain/connections/connections.js";
 import { FailedPrecondition, NotLeader } from "../../model/model.js";
 import { type Clock, delay, type Log } from "../../runtime/runtime.js";
 import type { ServiceDefinition } from "../../service/service.js";

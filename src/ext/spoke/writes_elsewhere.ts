@@ -1,4 +1,4 @@
-import type { Membership } from "../../core/membership.js";
+import type { Membership } from "../../core/registry.js";
 import { needsProof } from "../../model/credentials/credentials.js";
 import { NotLeader } from "../../model/model.js";
 

@@ -11,7 +11,7 @@ import {
   screenOf,
   withDaemon,
 } from "../../cli/kit.js";
-import { exitCodes } from "../../core/exit_codes.js";
+import { exitCodes } from "../../core/registry.js";
 import type { Timer } from "../../runtime/runtime.js";
 import { LivePanel, WatchView, watchJson } from "./watch_view.js";
 

@@ -6,7 +6,7 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import { createServer, type Socket } from "node:net";
-import type { Authenticate } from "../../domain/access/presented_credentials.js";
+import type { Authenticate } from "../../domain/access/access.js";
 import { edgePolicy } from "../../model/edge_policy.js";
 import type { ListenAddress } from "../../model/listen_address.js";
 import type { Clock } from "../../runtime/clock.js";

@@ -1,5 +1,5 @@
 import type { X509Certificate } from "node:crypto";
-import type { PeerCertificate } from "../../domain/access/presented_credentials.js";
+import type { PeerCertificate } from "../../domain/access/access.js";
 
 /** What X.509-SVID, section 2, and SPIFFE-ID, section 2.1 to 2.3, let an id be; a path has no empty and no dot segment. */
 const spiffeId = /^spiffe:\/\/(?=[^/]{1,255}(?:\/|$))[a-z0-9._-]+(?:\/(?!\.{1,2}(?:\/|$))[a-zA-Z0-9._-]+)*$/;

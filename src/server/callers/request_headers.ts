@@ -1,4 +1,4 @@
-import type { Peer, PresentedCredentials } from "../../domain/access/presented_credentials.js";
+import type { Peer, PresentedCredentials } from "../../domain/access/access.js";
 import type { ListenAddress } from "../../model/listen_address.js";
 import type { CallerTrace } from "../../model/tracing.js";
 

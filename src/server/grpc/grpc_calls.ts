@@ -2,7 +2,7 @@ import type { Http2Session, IncomingHttpHeaders, ServerHttp2Stream } from "node:
 import { promisify } from "node:util";
 import { gunzip, inflate } from "node:zlib";
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
-import type { Authenticate } from "../../domain/access/presented_credentials.js";
+import type { Authenticate } from "../../domain/access/access.js";
 import { anyone, type Principal } from "../../model/access/principal.js";
 import { edgePolicy } from "../../model/edge_policy.js";
 import type { Limits } from "../../model/limits.js";

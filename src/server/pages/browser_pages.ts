@@ -9,7 +9,7 @@ import type {
   FinishOutcome,
   FollowOutcome,
 } from "../../domain/consent/consent.js";
-import { formTokenField } from "../../domain/profiles/static/capture_field.js";
+import { formTokenField } from "../../domain/profiles/profiles.js";
 import { jwksPath } from "../../model/clients/client_key.js";
 import { isRedirectPath } from "../../model/providers/redirect_path.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";

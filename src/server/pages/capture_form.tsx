@@ -1,5 +1,5 @@
 import type { CaptureError, CaptureForm } from "../../domain/consent/consent.js";
-import { type CaptureField, formTokenField } from "../../domain/profiles/static/capture_field.js";
+import { type CaptureField, formTokenField } from "../../domain/profiles/profiles.js";
 import type { Answer } from "../listen/http_listener.js";
 import { type Field, Input, Select } from "../views/fields.js";
 import { Facts, type View } from "../views/view.js";

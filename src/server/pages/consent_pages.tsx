@@ -1,5 +1,5 @@
 import type { ConsentDone, StepUpRequest } from "../../domain/consent/consent.js";
-import { formTokenField } from "../../domain/profiles/static/capture_field.js";
+import { formTokenField } from "../../domain/profiles/profiles.js";
 import { accountText } from "../../model/credentials/account.js";
 import type { Answer } from "../listen/http_listener.js";
 import { Facts } from "../views/view.js";

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import type { Peer } from "../../domain/access/presented_credentials.js";
+import type { Peer } from "../../domain/access/access.js";
 
 // What is noted on a socket is a property of the socket itself, because the proxies that HTTP/2 puts before a socket pass properties on.
 const peerKey = Symbol("peer");

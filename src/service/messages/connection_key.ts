@@ -1,4 +1,4 @@
-import type { ConnectionKey } from "../../domain/access/connection_names.js";
+import type { ConnectionKey } from "../../domain/access/access.js";
 import type { ConnectionName } from "../../model/connections/connection_name.js";
 
 /** How a request names its connection; its rules say that one of both is set. */

@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import type { ConnectionEvent } from "../../domain/reading/watch/connection_watch.js";
+import type { ConnectionEvent } from "../../domain/reading/reading.js";
 import {
   type Account as AccountMessage,
   AccountSchema,

@@ -1,4 +1,4 @@
-import type { ProviderChange } from "../../domain/profiles/provider_registry.js";
+import type { ProviderChange } from "../../domain/profiles/profiles.js";
 import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
 import { registrationKinds } from "../../model/credentials/client_registration.js";
 import type { Strategy } from "../../model/credentials/strategy.js";

@@ -1,8 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
-import type { ConnectionView, CurrentToken } from "../../domain/connections/credential_reader.js";
-import type { LinkAnswer } from "../../domain/reading/acquire/decision.js";
-import type { WatchEvent } from "../../domain/reading/watch/watch_event.js";
+import type { ConnectionView, CurrentToken } from "../../domain/connections/connections.js";
+import type { LinkAnswer, WatchEvent } from "../../domain/reading/reading.js";
 import {
   type ConsentRequired,
   ConsentRequiredSchema,

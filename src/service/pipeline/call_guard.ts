@@ -1,7 +1,5 @@
 import type { Message } from "@bufbuild/protobuf";
-import type { AccessControl } from "../../domain/access/access_control.js";
-import type { DeniedAccessAudit } from "../../domain/access/denied_access_audit.js";
-import type { Asked, RequestGate } from "../../domain/access/request_gate.js";
+import type { AccessControl, Asked, DeniedAccessAudit, RequestGate } from "../../domain/access/access.js";
 import type { Permissions } from "../../model/access/permissions.js";
 import type { Principal } from "../../model/access/principal.js";
 import { type NexusError, NotFound, PermissionDenied } from "../../model/errors.js";

@@ -1,5 +1,5 @@
 import type { DescMethod, Message } from "@bufbuild/protobuf";
-import type { StreamRegistry } from "../../domain/access/stream_registry.js";
+import type { StreamRegistry } from "../../domain/access/access.js";
 import type { Permissions } from "../../model/access/permissions.js";
 import { type CallerTrace, noTracing, type Span, type SpanStart, type Tracing } from "../../model/tracing.js";
 import type { StreamSource } from "../../runtime/stream_sink.js";

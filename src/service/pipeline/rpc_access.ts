@@ -1,6 +1,6 @@
 import { type DescMethod, getOption, hasOption, type Message } from "@bufbuild/protobuf";
 import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
-import type { Asked } from "../../domain/access/request_gate.js";
+import type { Asked } from "../../domain/access/access.js";
 import { Resource, type Rpc, rpc as rpcOption } from "../../gen/nexus/rpc/v1/options_pb.js";
 import { type Action, isAction } from "../../model/access/access_table.js";
 import type { ConnectionName } from "../../model/connections/connection_name.js";

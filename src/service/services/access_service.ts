@@ -1,9 +1,12 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs, timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
-import type { AccessControl } from "../../domain/access/access_control.js";
-import { type AccessExplainer, actionNamed } from "../../domain/access/access_explainer.js";
-import type { ApiKeys } from "../../domain/access/api_keys.js";
-import type { RequestRules } from "../../domain/access/request_rules.js";
+import {
+  type AccessControl,
+  type AccessExplainer,
+  type ApiKeys,
+  actionNamed,
+  type RequestRules,
+} from "../../domain/access/access.js";
 import {
   AccessService,
   AccessVerdict,

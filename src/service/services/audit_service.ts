@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
-import type { AuditReader } from "../../domain/operations/audit_reader.js";
+import type { AuditReader } from "../../domain/operations/operations.js";
 import {
   type AuditEvent,
   AuditEventSchema,

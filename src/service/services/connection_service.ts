@@ -1,18 +1,17 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampDate, timestampFromMs } from "@bufbuild/protobuf/wkt";
-import type { AccessControl } from "../../domain/access/access_control.js";
-import type { ConnectionNames } from "../../domain/access/connection_names.js";
-import type { VisibleConnections } from "../../domain/access/visible_connections.js";
+import type { AccessControl, ConnectionNames, VisibleConnections } from "../../domain/access/access.js";
 import type {
   ConnectionRequests,
   ConsentConfirmation,
   CredentialCapture,
 } from "../../domain/consent/consent.js";
-import type { ConnectionImporter } from "../../domain/provisioning/connection_importer.js";
-import type { Connections } from "../../domain/provisioning/provisioning.js";
-import type { UnattendedConnector } from "../../domain/provisioning/unattended_connector.js";
-import type { Tokens } from "../../domain/reading/tokens.js";
-import type { ConnectionWatch } from "../../domain/reading/watch/connection_watch.js";
+import type {
+  ConnectionImporter,
+  Connections,
+  UnattendedConnector,
+} from "../../domain/provisioning/provisioning.js";
+import type { ConnectionWatch, Tokens } from "../../domain/reading/reading.js";
 import {
   CaptureCredentialResponseSchema,
   ConfirmConnectionResponseSchema,

@@ -1,8 +1,11 @@
 import { create } from "@bufbuild/protobuf";
-import type { AccessControl } from "../../domain/access/access_control.js";
-import type { DiscoveryTrial } from "../../domain/profiles/discovery_trial.js";
-import type { McpLookup, McpProfileRequest } from "../../domain/profiles/mcp_lookup.js";
-import type { ProviderRegistry } from "../../domain/profiles/provider_registry.js";
+import type { AccessControl } from "../../domain/access/access.js";
+import type {
+  DiscoveryTrial,
+  McpLookup,
+  McpProfileRequest,
+  ProviderRegistry,
+} from "../../domain/profiles/profiles.js";
 import {
   type CreateProviderRequest,
   CreateProviderResponseSchema,

@@ -1,9 +1,8 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
-import type { HeldStream, StreamRegistry } from "../../domain/access/stream_registry.js";
-import type { RefreshHistory } from "../../domain/grants/refresh_history.js";
-import type { ExpiryCounter } from "../../domain/operations/expiry_counter.js";
-import type { StatusReader } from "../../domain/operations/status_reader.js";
+import type { HeldStream, StreamRegistry } from "../../domain/access/access.js";
+import type { RefreshHistory } from "../../domain/grants/grants.js";
+import type { ExpiryCounter, StatusReader } from "../../domain/operations/operations.js";
 import {
   type ActivityIntervalSchema,
   DaemonState,

@@ -1,18 +1,28 @@
 import { create } from "@bufbuild/protobuf";
 import { durationMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
-import type { AccessControl } from "../../domain/access/access_control.js";
-import type { ConnectionNames } from "../../domain/access/connection_names.js";
-import type { McpServerNames } from "../../domain/access/mcp_server_names.js";
-import type { Asking, RequestRules } from "../../domain/access/request_rules.js";
-import type { ConnectionView, CurrentToken } from "../../domain/connections/credential_reader.js";
-import type { McpLookup } from "../../domain/profiles/mcp_lookup.js";
-import type { Acquired, AcquireRequest, TokenAcquirer } from "../../domain/reading/acquire/token_acquirer.js";
-import { type Downscoping, isDownscoped, type TokenTarget } from "../../domain/reading/downscoping.js";
-import type { RejectedTokens, RejectionOutcome } from "../../domain/reading/report/rejected_tokens.js";
-import type { TokenProofs } from "../../domain/reading/token_proofs.js";
-import type { Tokens } from "../../domain/reading/tokens.js";
-import type { TokenWatch } from "../../domain/reading/watch/token_watch.js";
-import type { WatchEvent } from "../../domain/reading/watch/watch_event.js";
+import type {
+  AccessControl,
+  Asking,
+  ConnectionNames,
+  McpServerNames,
+  RequestRules,
+} from "../../domain/access/access.js";
+import type { ConnectionView, CurrentToken } from "../../domain/connections/connections.js";
+import type { McpLookup } from "../../domain/profiles/profiles.js";
+import {
+  type Acquired,
+  type AcquireRequest,
+  type Downscoping,
+  isDownscoped,
+  type RejectedTokens,
+  type RejectionOutcome,
+  type TokenAcquirer,
+  type TokenProofs,
+  type Tokens,
+  type TokenTarget,
+  type TokenWatch,
+  type WatchEvent,
+} from "../../domain/reading/reading.js";
 import {
   type AcquireTokenRequest,
   type AcquireTokenResponse,

@@ -8,10 +8,10 @@ import type { ProblemReason } from "../../../model/problem_reason.js";
 import { canonicalName } from "../../../model/providers/provider_profile.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { Store } from "../../../store/store.js";
-import type { ConnectionNames } from "../../access/connection_names.js";
-import type { CredentialReader } from "../../connections/credential_reader.js";
+import type { ConnectionNames } from "../../access/access.js";
+import type { CredentialReader } from "../../connections/connections.js";
 import type { ConnectionRequest, ConnectionRequests, PendingLink } from "../../consent/consent.js";
-import { limitedScopes } from "../../profiles/requested_profile.js";
+import { limitedScopes } from "../../profiles/profiles.js";
 
 /** Why a person is needed; see `nexus.v1.ConsentRequired`. */
 export type ConsentReason = "not_connected" | "scopes_missing" | ProblemReason;

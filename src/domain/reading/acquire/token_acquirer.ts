@@ -4,14 +4,11 @@ import { AlreadyExists, FailedPrecondition, NexusError, NotLeader } from "../../
 import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { KeyedMutex } from "../../../runtime/keyed_mutex.js";
-import type { AccessControl } from "../../access/access_control.js";
-import type { ConnectionNames } from "../../access/connection_names.js";
-import type { RequestGate } from "../../access/request_gate.js";
-import type { Asking } from "../../access/request_rules.js";
-import type { CurrentToken } from "../../connections/credential_reader.js";
+import type { AccessControl, Asking, ConnectionNames, RequestGate } from "../../access/access.js";
+import type { CurrentToken } from "../../connections/connections.js";
 import type { ConnectionRequest, ConnectionRequests } from "../../consent/consent.js";
-import type { UnattendedConnector } from "../../provisioning/unattended_connector.js";
-import type { TokenSources } from "../../token_endpoint/grant_types.js";
+import type { UnattendedConnector } from "../../provisioning/provisioning.js";
+import type { TokenSources } from "../../token_endpoint/token_endpoint.js";
 import type { Tokens } from "../tokens.js";
 import { ConflatingSubscriber } from "../watch/conflating_subscriber.js";
 import type { Subscribers } from "../watch/subscribers.js";

@@ -11,7 +11,7 @@ import {
 } from "../../../oauth/resource/authentication_challenge.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { Store } from "../../../store/store.js";
-import type { McpLookup } from "../../profiles/mcp_lookup.js";
+import type { McpLookup } from "../../profiles/profiles.js";
 import type { LinkAnswer } from "../acquire/decision.js";
 import type { RefreshLimit } from "../refresh_limit.js";
 import type { Tokens } from "../tokens.js";

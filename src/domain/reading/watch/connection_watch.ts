@@ -2,7 +2,7 @@ import type { Connection } from "../../../model/connections/connection.js";
 import { Unavailable } from "../../../model/errors.js";
 import type { StreamSink, StreamSource } from "../../../runtime/stream_sink.js";
 import type { Store } from "../../../store/store.js";
-import type { View } from "../../access/access_control.js";
+import type { View } from "../../access/access.js";
 import type { Subscriber, Subscribers, WatchFilter } from "./subscribers.js";
 
 /** What is known of a connection now; it is gone, or out of sight, when there is none. */

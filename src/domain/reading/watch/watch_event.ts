@@ -1,6 +1,6 @@
 import type { Principal } from "../../../model/access/principal.js";
-import type { View } from "../../access/access_control.js";
-import type { ConnectionView } from "../../connections/credential_reader.js";
+import type { View } from "../../access/access.js";
+import type { ConnectionView } from "../../connections/connections.js";
 import type { WatchFilter } from "./subscribers.js";
 
 /** A place in the history of the store. */

@@ -3,7 +3,7 @@ import { type Connection, hasUsableToken } from "../../../model/connections/conn
 import type { Clock } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
 import type { Transaction, WriteObserver } from "../../../store/transaction.js";
-import type { View } from "../../access/access_control.js";
+import type { View } from "../../access/access.js";
 import type { ReadAudit } from "../read_audit.js";
 import type { Subscribers } from "./subscribers.js";
 import type { WatchEvent } from "./watch_event.js";

@@ -4,9 +4,8 @@ import { Unavailable } from "../../../model/errors.js";
 import { type Clock, delay } from "../../../runtime/clock.js";
 import type { Change } from "../../../store/records/log_codec.js";
 import type { Store } from "../../../store/store.js";
-import type { View } from "../../access/access_control.js";
-import type { SeenIds } from "../../access/seen_ids.js";
-import type { CredentialReader } from "../../connections/credential_reader.js";
+import type { SeenIds, View } from "../../access/access.js";
+import type { CredentialReader } from "../../connections/connections.js";
 import type { ReadAudit } from "../read_audit.js";
 import type { WatchEvent, WatchOptions, WatchPosition } from "./watch_event.js";
 

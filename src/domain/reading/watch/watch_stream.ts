@@ -1,7 +1,7 @@
 import type { Principal } from "../../../model/access/principal.js";
 import { pumpRuns, type StreamSink, type StreamSource } from "../../../runtime/stream_sink.js";
 import type { BookmarkMember, TimerWheel } from "../../../runtime/timer_wheel.js";
-import type { View } from "../../access/access_control.js";
+import type { View } from "../../access/access.js";
 import { readerOf } from "../read_audit.js";
 import type { Subscriber, Subscribers, WatchFilter } from "./subscribers.js";
 import type { WatchEvent, WatchOptions, WatchPosition } from "./watch_event.js";

@@ -1,5 +1,5 @@
 import type { DescService } from "@bufbuild/protobuf";
-import { denied } from "../../../domain/access/access_control.js";
+import { denied } from "../../../domain/access/access.js";
 import type { Action } from "../../../model/access/access.js";
 import type { Answer } from "../../../server/kit.js";
 import type { DescribeProvider } from "../../../server/pages/kit.js";

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { existsSync, fstatSync, openSync, realpathSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, isAbsolute, join } from "node:path";
 import { CommandFailure } from "../../../cli/kit.js";
-import { exitCodes } from "../../../core/exit_codes.js";
+import { exitCodes } from "../../../core/registry.js";
 import type { Origin } from "../proxy/dial.js";
 import { isWithin, mountsOf, type Places } from "./places.js";
 import { placesFile, relayedPlaces } from "./relayed_places.js";

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import type { AccessControl } from "../../../domain/access/access_control.js";
-import type { RequestRules } from "../../../domain/access/request_rules.js";
+import { LabelValues, type Metrics } from "../../../core/core.js";
+import type { AccessControl, RequestRules } from "../../../domain/access/access.js";
 import {
   type EgressSession as EgressSessionMessage,
   EgressSessionSchema,
@@ -12,7 +12,6 @@ import type { ProviderProfile } from "../../../model/providers/providers.js";
 import type { Clock, Log } from "../../../runtime/runtime.js";
 import type { BoundService } from "../../../service/service.js";
 import type { Store } from "../../../store/store.js";
-import { LabelValues, type Metrics } from "../../../telemetry/telemetry.js";
 import { Credentials, isRefused } from "../proxy/credentials.js";
 import type { Dialer } from "../proxy/dial.js";
 import type { SessionDeps } from "../proxy/exchange.js";

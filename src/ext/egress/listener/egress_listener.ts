@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-import type { Authenticate } from "../../../domain/access/presented_credentials.js";
+import type { Authenticate } from "../../../domain/access/access.js";
 import type { Principal } from "../../../model/access/access.js";
 import { type ListenAddress, PermissionDenied, Unauthenticated } from "../../../model/model.js";
 import {

@@ -1,7 +1,7 @@
 import { create, fromBinary, type Message } from "@bufbuild/protobuf";
 import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
-import type { AskApprovers } from "../../../domain/access/request_rules.js";
-import type { RefreshOptions } from "../../../domain/grants/refresher.js";
+import type { AskApprovers } from "../../../domain/access/access.js";
+import type { RefreshOptions } from "../../../domain/grants/grants.js";
 import { ErrorInfoSchema } from "../../../gen/google/rpc/error_details_pb.js";
 import {
   type Caller,

@@ -1,4 +1,4 @@
-import type { Refresher, Refreshes, RefreshOptions } from "../../../domain/grants/refresher.js";
+import type { Refresher, Refreshes, RefreshOptions } from "../../../domain/grants/grants.js";
 import type { RefreshOutcome } from "../../../model/connections/connections.js";
 
 /** The hub of a fleet that refreshes. */

@@ -1,8 +1,7 @@
 import type { Core } from "../../../core/core.js";
-import type { DaemonOptions } from "../../../core/daemon_options.js";
-import type { Joined, LeaderTerm, Membership } from "../../../core/membership.js";
-import type { AskApprovers } from "../../../domain/access/request_rules.js";
-import type { Refresher } from "../../../domain/grants/refresher.js";
+import type { DaemonOptions, Joined, LeaderTerm, Membership } from "../../../core/registry.js";
+import type { AskApprovers } from "../../../domain/access/access.js";
+import type { Refresher } from "../../../domain/grants/grants.js";
 import { FailedPrecondition, NotLeader, StoreFailed } from "../../../model/model.js";
 import { canReachAny, type OutboundFetch, ProviderReach } from "../../../outbound/outbound.js";
 import { delay, setDeadline } from "../../../runtime/runtime.js";

@@ -1,8 +1,8 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import { lackedKeys } from "../../../domain/operations/key_check.js";
+import type { Metrics } from "../../../core/core.js";
+import { lackedKeys } from "../../../domain/operations/operations.js";
 import { FleetRole, type FleetStatusSchema } from "../../../gen/nexus/v1/status_pb.js";
-import type { Metrics } from "../../../telemetry/telemetry.js";
 import type { Vault } from "../../../vault/vault.js";
 import { limitsLayout } from "../database/connection/layouts.js";
 import { commitWaitSentence, fewConnectionsSentence, longCommitMs } from "../database/log/commit_wait.js";

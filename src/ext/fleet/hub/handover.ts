@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
-import type { TokenSpool } from "../../../domain/grants/token_spool.js";
-import { markRestored } from "../../../domain/operations/restored_records.js";
+import type { TokenSpool } from "../../../domain/grants/grants.js";
+import { markRestored } from "../../../domain/operations/operations.js";
 import { type AuditEvent, daemon } from "../../../model/access/access.js";
 import type { SpoolOutcome } from "../../../model/connections/connections.js";
 import { NotLeader, StoreFailed } from "../../../model/model.js";

@@ -1,4 +1,4 @@
-import type { LeaderTerm } from "../../../core/membership.js";
+import type { LeaderTerm } from "../../../core/registry.js";
 import { type Clock, delay, type Log } from "../../../runtime/runtime.js";
 import { FleetUnreachable } from "../database/connection/fleet_error.js";
 import type { FleetDatabase } from "../database/fleet_database.js";

@@ -1,6 +1,6 @@
 import { mkdtempSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { openKeyCheck } from "../../../domain/operations/key_check.js";
+import { openKeyCheck } from "../../../domain/operations/operations.js";
 import type { Clock } from "../../../runtime/runtime.js";
 import {
   type ExtensionTable,

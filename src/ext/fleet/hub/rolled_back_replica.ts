@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { isSucceededBy } from "../../../domain/grants/spool_recovery.js";
+import { isSucceededBy } from "../../../domain/grants/grants.js";
 import type { Connection, SpooledTokenSet } from "../../../model/connections/connections.js";
 import type { Clock, Log } from "../../../runtime/runtime.js";
 import { encodeSpooled, type Store, storeFileName } from "../../../store/store.js";

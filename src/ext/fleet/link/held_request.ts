@@ -1,5 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { HeldRequest } from "../../../domain/access/request_rules.js";
+import type { HeldRequest } from "../../../domain/access/access.js";
 import type { HoldRequest, HoldRequestSchema } from "../../../gen/nexus/fleet/v1/fleet_pb.js";
 import type { Extent } from "../../../model/access/access.js";
 

@@ -1,5 +1,5 @@
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
-import type { RefreshOptions } from "../../../domain/grants/refresher.js";
+import type { RefreshOptions } from "../../../domain/grants/grants.js";
 import { ErrorInfoSchema } from "../../../gen/google/rpc/error_details_pb.js";
 import type { FleetService, PageRequest, PageResponse } from "../../../gen/nexus/fleet/v1/fleet_pb.js";
 import type { Principal } from "../../../model/access/access.js";

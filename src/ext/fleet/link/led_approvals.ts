@@ -1,5 +1,4 @@
-import type { AccessControl } from "../../../domain/access/access_control.js";
-import type { AskApprovers, HeldRequest } from "../../../domain/access/request_rules.js";
+import type { AccessControl, AskApprovers, HeldRequest } from "../../../domain/access/access.js";
 import { NotFound, PermissionDenied, Unavailable } from "../../../model/model.js";
 import { codes, WireError, wireErrorOf } from "../../../service/service.js";
 import { callerOf, type FleetParts } from "../calls/fleet_service.js";

@@ -1,4 +1,4 @@
-import type { CurrentToken } from "../../../domain/connections/credential_reader.js";
+import type { CurrentToken } from "../../../domain/connections/connections.js";
 import { BoundedMap, type Changes } from "../../../runtime/runtime.js";
 import type { Actor } from "../token_exchange.js";
 

@@ -1,7 +1,11 @@
-import type { Asking } from "../../../domain/access/request_rules.js";
-import type { CurrentToken } from "../../../domain/connections/credential_reader.js";
-import type { Downscoping, DownscopingParts, TokenTarget } from "../../../domain/reading/downscoping.js";
-import { precondition } from "../../../domain/reading/tokens.js";
+import type { Asking } from "../../../domain/access/access.js";
+import type { CurrentToken } from "../../../domain/connections/connections.js";
+import {
+  type Downscoping,
+  type DownscopingParts,
+  precondition,
+  type TokenTarget,
+} from "../../../domain/reading/reading.js";
 import type { Principal } from "../../../model/access/access.js";
 import type { Connection } from "../../../model/connections/connections.js";
 import type { TokenSet } from "../../../model/credentials/credentials.js";

@@ -1,5 +1,5 @@
-import type { DownscopingParts, TokenTarget } from "../../../domain/reading/downscoping.js";
-import { GrantMoved } from "../../../domain/token_endpoint/token_endpoint_client.js";
+import type { DownscopingParts, TokenTarget } from "../../../domain/reading/reading.js";
+import { GrantMoved } from "../../../domain/token_endpoint/token_endpoint.js";
 import type { Connection } from "../../../model/connections/connections.js";
 import { isBound, type TokenSet } from "../../../model/credentials/credentials.js";
 import {

@@ -1,4 +1,4 @@
-import type { TokenTarget } from "../../../domain/reading/downscoping.js";
+import type { TokenTarget } from "../../../domain/reading/reading.js";
 import type { Connection } from "../../../model/connections/connections.js";
 import type { TokenSet } from "../../../model/credentials/credentials.js";
 import { FailedPrecondition, InvalidArgument } from "../../../model/model.js";

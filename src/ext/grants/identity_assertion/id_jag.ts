@@ -1,4 +1,4 @@
-import type { TokenTarget } from "../../../domain/reading/downscoping.js";
+import type { TokenTarget } from "../../../domain/reading/reading.js";
 import {
   clientAuthentication,
   GrantFailure,

@@ -1,5 +1,5 @@
-import { refuseMoreConnections, refuseTakenLabel } from "../../../domain/connections/quotas.js";
-import type { GrantParts, IdTokenImport } from "../../../domain/token_endpoint/grant_type.js";
+import { refuseMoreConnections, refuseTakenLabel } from "../../../domain/connections/connections.js";
+import type { GrantParts, IdTokenImport } from "../../../domain/token_endpoint/token_endpoint.js";
 import { by, type Principal } from "../../../model/access/access.js";
 import { type Connection, isLive, newConnection } from "../../../model/connections/connections.js";
 import { InvalidArgument, NotFound, newId } from "../../../model/model.js";

@@ -1,4 +1,4 @@
-import type { GrantParts, GrantType, TokenSource } from "../../../domain/token_endpoint/grant_type.js";
+import type { GrantParts, GrantType, TokenSource } from "../../../domain/token_endpoint/token_endpoint.js";
 import { namePattern } from "../../../model/providers/providers.js";
 import { GrantFailure } from "../../../oauth/oauth.js";
 import { presentIdJag } from "./id_jag.js";

@@ -1,5 +1,5 @@
-import { RequestSlots } from "../../../domain/grants/request_slots.js";
-import type { GrantParts, RefreshRequest } from "../../../domain/token_endpoint/grant_type.js";
+import { RequestSlots } from "../../../domain/grants/grants.js";
+import type { GrantParts, RefreshRequest } from "../../../domain/token_endpoint/token_endpoint.js";
 import type { TokenSet } from "../../../model/credentials/credentials.js";
 import { NexusError } from "../../../model/model.js";
 import { GrantFailure, IdentityRequired, jwtExpiryMs, type MintedToken } from "../../../oauth/oauth.js";

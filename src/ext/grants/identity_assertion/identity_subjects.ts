@@ -1,4 +1,4 @@
-import type { CredentialVault } from "../../../domain/connections/credential_vault.js";
+import type { CredentialVault } from "../../../domain/connections/connections.js";
 import { type Connection, grantBinding, type UserAccount } from "../../../model/connections/connections.js";
 import { DataLoss } from "../../../model/model.js";
 import type { ProviderProfile } from "../../../model/providers/providers.js";

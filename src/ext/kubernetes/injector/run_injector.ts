@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { CommandFailure, type Shell, usageFailure } from "../../../cli/kit.js";
-import { exitCodes } from "../../../core/exit_codes.js";
-import { createLogger } from "../../../telemetry/telemetry.js";
+import { createLogger } from "../../../core/core.js";
+import { exitCodes } from "../../../core/registry.js";
 import { KubernetesApi } from "../api/kubernetes_api.js";
 import { Injector } from "./injector.js";
 import type { InjectorOptions } from "./sidecar.js";

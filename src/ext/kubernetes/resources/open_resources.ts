@@ -1,6 +1,5 @@
 import type { Core } from "../../../core/core.js";
-import type { Part } from "../../../core/lifecycle.js";
-import { StartRefused } from "../../../core/registry.js";
+import { type Part, StartRefused } from "../../../core/registry.js";
 import type { Clock } from "../../../runtime/runtime.js";
 import type { Routes } from "../../../server/kit.js";
 import { type BoundService, type Call, callerOf } from "../../../service/service.js";

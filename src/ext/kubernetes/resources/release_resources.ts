@@ -1,5 +1,5 @@
 import { CommandFailure, type Shell } from "../../../cli/kit.js";
-import { exitCodes } from "../../../core/exit_codes.js";
+import { exitCodes } from "../../../core/registry.js";
 import { counted } from "../../../model/model.js";
 import { KubernetesApi, KubernetesError } from "../api/kubernetes_api.js";
 import { apiVersion, type CustomObject, finalizer } from "./custom_objects.js";

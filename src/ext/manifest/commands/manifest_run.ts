@@ -18,9 +18,9 @@ import {
   withDaemon,
   withProgress,
 } from "../../../cli/kit.js";
-import { driftExitCode, exitCodes } from "../../../core/exit_codes.js";
+import { driftExitCode, exitCodes } from "../../../core/registry.js";
 import { DocumentError, type DocumentViolation } from "../../../document/document.js";
-import { GrantTypes, grantViolations } from "../../../domain/token_endpoint/grant_types.js";
+import { GrantTypes, grantViolations } from "../../../domain/token_endpoint/token_endpoint.js";
 import { counted, isJsonObject, type JsonObject, type JsonValue } from "../../../model/model.js";
 import {
   defaultStrategyOf,

@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { CommandFailure, type DaemonSession, printable, usageFailure } from "../../../cli/kit.js";
-import { exitCodes } from "../../../core/exit_codes.js";
+import { exitCodes } from "../../../core/registry.js";
 import type { Restriction } from "../../../gen/nexus/v1/access_pb.js";
 import { CompiledRestriction, type RestrictionLists, restrictionFrom } from "../../../model/access/access.js";
 import { NotFound } from "../../../model/model.js";

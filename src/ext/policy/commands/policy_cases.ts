@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { dirname, resolve } from "node:path";
 import { CommandFailure, printable, readText, type Shell, usable, usageFailure } from "../../../cli/kit.js";
-import { exitCodes } from "../../../core/exit_codes.js";
+import { exitCodes } from "../../../core/registry.js";
 import { readYaml, type YamlDocument } from "../../../document/document.js";
 import {
   explainRules,

@@ -14,7 +14,7 @@ import {
   withDaemon,
 } from "../../../cli/kit.js";
 import { ConfigError } from "../../../config/config.js";
-import { exitCodes } from "../../../core/exit_codes.js";
+import { exitCodes } from "../../../core/registry.js";
 import {
   AccessVerdict,
   type ExplainAccessResponse,

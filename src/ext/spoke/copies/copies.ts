@@ -1,4 +1,4 @@
-import type { CredentialVault } from "../../../domain/connections/credential_vault.js";
+import type { CredentialVault } from "../../../domain/connections/connections.js";
 import type { Token, TokenState } from "../../../gen/nexus/v1/token_pb.js";
 import type { Connection } from "../../../model/connections/connections.js";
 import type { SealedCredential } from "../../../model/credentials/credentials.js";
