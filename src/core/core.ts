@@ -4,10 +4,10 @@ import type { Setting } from "../config/settings.js";
 import type { Access } from "../domain/access/access.js";
 import type { Credentials } from "../domain/connections/connections.js";
 import type { Consents } from "../domain/consent/consent.js";
-import type { Refresh } from "../domain/grants/grants.js";
+import type { Grants } from "../domain/grants/grants.js";
 import type { Operations } from "../domain/operations/operations.js";
-import type { Providers } from "../domain/profiles/profiles.js";
-import type { OpenedConnections } from "../domain/provisioning/provisioning.js";
+import type { Profiles } from "../domain/profiles/profiles.js";
+import type { Provisioning } from "../domain/provisioning/provisioning.js";
 import type { Reading } from "../domain/reading/reading.js";
 import type { TokenEndpoint } from "../domain/token_endpoint/token_endpoint.js";
 import type { JsonObject } from "../model/json.js";
@@ -34,15 +34,15 @@ export interface Domain {
   /** Requests to authorization servers, and the keys of the daemon as a client. */
   readonly endpoint: TokenEndpoint;
   /** Profiles: `registry` creates, changes, and deletes them. */
-  readonly providers: Providers;
+  readonly profiles: Profiles;
   /** Who may do and see what: `control` admits, `rules` hold requests for a person, `explainer` says why. */
   readonly access: Access;
   /** Refreshes and revocations, which the daemon does by itself. */
-  readonly refresh: Refresh;
+  readonly grants: Grants;
   /** `requests` makes links, `consent` finishes a consent. */
   readonly consents: Consents;
   /** Connections without a consent: `importer` imports, `connections` reads, revokes, and deletes. */
-  readonly connections: OpenedConnections;
+  readonly provisioning: Provisioning;
   /** Tokens for callers: `tokens` reads, `acquirer` acquires, `watch` watches, `rejected` takes reports, `proofs` proves. */
   readonly reading: Reading;
   /** The status of the daemon, its audit log, and its key ring. */

@@ -3,10 +3,10 @@ import { readVersion } from "../config/version.js";
 import { type AskApprovers, openAccess } from "../domain/access/access.js";
 import { openCredentials } from "../domain/connections/connections.js";
 import { type Consents, openConsents } from "../domain/consent/consent.js";
-import { openRefresh, type Refresh, type RefreshDeps } from "../domain/grants/grants.js";
+import { type Grants, type GrantsDeps, openGrants } from "../domain/grants/grants.js";
 import { namingLog, openOperations } from "../domain/operations/operations.js";
-import { CredentialTrial, type OpenMcpLookup, openProviders } from "../domain/profiles/profiles.js";
-import { openConnections } from "../domain/provisioning/provisioning.js";
+import { CredentialTrial, type OpenMcpLookup, openProfiles } from "../domain/profiles/profiles.js";
+import { openProvisioning } from "../domain/provisioning/provisioning.js";
 import { type OpenDownscoping, openReading } from "../domain/reading/reading.js";
 import {
   type GrantTypeRow,
@@ -34,7 +34,7 @@ export interface DomainOptions {
   readonly keySource: Pick<KeyRingSource, "read">;
   /** Undefined where none could be opened. */
   readonly spoolFile: SpoolFile | undefined;
-  readonly metrics: RefreshDeps["metrics"];
+  readonly metrics: GrantsDeps["metrics"];
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -59,16 +59,16 @@ export function openDomain(options: DomainOptions): Domain {
   const { limits } = config;
   const { refusesOtherAccounts } = config.consent;
   const ground = openGround(options);
-  const { log, changes, outbound, credentials, endpoint, providers } = ground;
+  const { log, changes, outbound, credentials, endpoint, profiles } = ground;
   const { vault, writer, reader } = credentials;
-  const { mcp, mcpNames } = providers;
+  const { mcp, mcpNames } = profiles;
   const kept = { store, vault, writer, endpoint, changes, clock, random, log };
   const access = openAccess({ store, changes, clock, log, mcpNames, approver: approverOf(options) });
-  const refresh = openRefresh({ ...kept, tracing, metrics, spoolFile, refusesOtherAccounts });
-  const { engine } = refresh;
+  const grants = openGrants({ ...kept, tracing, metrics, spoolFile, refusesOtherAccounts });
+  const { engine } = grants;
   const trial = new CredentialTrial({ apply: applyStrategy, outbound });
-  const consents = consentsOf(options, ground, refresh, trial);
-  const connections = openConnections({ ...kept, refresh, trial, limits });
+  const consents = consentsOf(options, ground, grants, trial);
+  const provisioning = openProvisioning({ ...kept, refresh: grants, trial, limits });
   const reading = openReading({
     ...kept,
     reader,
@@ -76,7 +76,7 @@ export function openDomain(options: DomainOptions): Domain {
     engine,
     refresher: member?.refresher(engine.refresher) ?? engine.refresher,
     consents,
-    connections,
+    connections: provisioning,
     mcp,
     downscoping: options.downscoping,
     tracing,
@@ -93,18 +93,18 @@ export function openDomain(options: DomainOptions): Domain {
     outbound,
     credentials,
     endpoint,
-    providers,
+    profiles,
     access,
-    refresh,
+    grants,
     consents,
-    connections,
+    provisioning,
     reading,
     operations,
   };
 }
 
 /** What the other rooms stand on. */
-interface Ground extends Pick<Domain, "changes" | "outbound" | "credentials" | "endpoint" | "providers"> {
+interface Ground extends Pick<Domain, "changes" | "outbound" | "credentials" | "endpoint" | "profiles"> {
   /** In whose lines names stand beside ids. */
   readonly log: Log;
 }
@@ -138,7 +138,7 @@ function openGround(options: DomainOptions): Ground {
     clientAssertionFiles: config.clientAssertionFiles,
     clientKeyFiles: config.clientKeyFiles,
   });
-  const providers = openProviders({
+  const profiles = openProfiles({
     store,
     vault,
     clock,
@@ -151,13 +151,13 @@ function openGround(options: DomainOptions): Ground {
     publicUrl: config.publicUrl,
     mcpLookup: options.mcpLookup,
   });
-  return { log, changes, outbound, credentials, endpoint, providers };
+  return { log, changes, outbound, credentials, endpoint, profiles };
 }
 
 function consentsOf(
   { config, store, clock }: DomainOptions,
-  { log, changes, outbound, credentials, endpoint, providers }: Ground,
-  { pending, revocations, spool, locks }: Refresh,
+  { log, changes, outbound, credentials, endpoint, profiles }: Ground,
+  { pending, revocations, spool, locks }: Grants,
   trial: CredentialTrial,
 ): Consents {
   const { vault, writer } = credentials;
@@ -177,7 +177,7 @@ function consentsOf(
     grants,
     userInfo: new UserInfoClient({ outbound, clock, log }),
     trial,
-    mcp: providers.mcp,
+    mcp: profiles.mcp,
     publicUrl: config.publicUrl,
     allowedReturnOrigins: config.allowedReturnOrigins,
     requireConfirmation: config.consent.requireConfirmation,

@@ -46,10 +46,10 @@ export class Daemon {
     private readonly parts: Parts,
   ) {
     const { added, core } = parts;
-    const { spool, engine, revoker } = core.refresh;
+    const { spool, engine, revoker } = core.grants;
     this.#everywhere = run(added.parts);
     this.#term = run([{ start: () => spool.recover() }, ...added.partsOfTerm]);
-    this.#own = run([engine, revoker, core.connections.recovery, core.consents.poller]);
+    this.#own = run([engine, revoker, core.provisioning.recovery, core.consents.poller]);
   }
 
   /** @throws CatalogueError, DataFolderInUse, TlsError, NoPeerCredentials, KeyError, StoreDamaged, StoreFailed, ListenerError, StartRefused */
@@ -159,7 +159,7 @@ export class Daemon {
   async abandon(isDiskFailed: boolean): Promise<boolean> {
     const { core, member } = this.parts;
     const { store, clock } = core;
-    const { spool, engine } = core.refresh;
+    const { spool, engine } = core.grants;
     member?.abandon(isDiskFailed);
     // This thread would not come back from a disk that does not: what is held goes to the database.
     const isStuck = member?.isDiskStuck === true;
@@ -192,7 +192,7 @@ export class Daemon {
     await Promise.race([drained, deadline]);
     await closed;
     timer.cancel();
-    core.refresh.spool.save();
+    core.grants.spool.save();
     await this.#flushCounts();
     await member?.close();
     await resources.close();
@@ -284,8 +284,8 @@ function loadAdminKey({ access, dataDir }: Config, log: Log, { newKeys }: Resour
 }
 
 /** Gauges are read when they are scraped. */
-function observe({ metrics, store, tls }: Resources, { reading, refresh }: Core, clock: Clock): void {
-  const { engine, spool } = refresh;
+function observe({ metrics, store, tls }: Resources, { reading, grants }: Core, clock: Clock): void {
+  const { engine, spool } = grants;
   metrics.observe(() => store.countByStatus(), {
     nexus_watch_subscribers: () => reading.subscribers.size,
     nexus_refresh_queue_lag_seconds: () => engine.lagMs() / 1000,

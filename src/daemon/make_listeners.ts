@@ -131,7 +131,7 @@ function fullness({ config, clock, log }: DaemonOptions) {
 
 function browserPages(
   config: DaemonOptions["config"],
-  { consents, endpoint, providers }: Domain,
+  { consents, endpoint, profiles }: Domain,
   describe: DescribeProvider,
   { member, added }: ListenerParts,
   nowMs: () => number,
@@ -141,7 +141,7 @@ function browserPages(
     flow: consents.consent,
     capture: consents.captureForm,
     publishedDocument: async (path) =>
-      path === jwksPath ? endpoint.clientKeys.jwkSet : providers.mcp.clientDocument(path),
+      path === jwksPath ? endpoint.clientKeys.jwkSet : profiles.mcp.clientDocument(path),
     followLink: added.links,
     describe,
     nowMs,
@@ -182,15 +182,15 @@ export function definedServices(
   { nowMs, more }: { nowMs(): number; readonly more: readonly ServiceDefinition[] },
   member?: Membership,
 ): ServiceDefinition[] {
-  const { providers, refresh, consents, connections, reading, operations } = domain;
+  const { profiles, grants, consents, provisioning, reading, operations } = domain;
   const { control: access, keys, explainer, rules, names, seen, streams } = domain.access;
-  const { registry, trial, mcp, mcpNames } = providers;
+  const { registry, trial, mcp, mcpNames } = profiles;
   const { tokens } = reading;
   const { status, expiries, audit } = operations;
   const services = [
     providerService({ registry, trial, templates, access, publicUrl, mcp }),
     connectionService({
-      ...connections,
+      ...provisioning,
       requests: consents.requests,
       capture: consents.capture,
       confirmer: consents.confirmer,
@@ -202,7 +202,7 @@ export function definedServices(
     }),
     tokenService({ ...reading, access, rules, mcp, mcpNames, names, hub: member }),
     auditService({ audit }),
-    statusService({ status, expiries, streams, history: refresh.history }, member),
+    statusService({ status, expiries, streams, history: grants.history }, member),
     accessService({ keys, access, explainer, rules, actionOfRpc: (rpc) => actionOfRpc(all, rpc) }),
     leadControlService(member),
     ...more,

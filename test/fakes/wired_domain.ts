@@ -14,7 +14,7 @@ import {
   openConsents,
 } from "../../src/domain/consent/consent.js";
 import type { DevicePoller } from "../../src/domain/consent/device.js";
-import { openRefresh, type Refresh, type RefreshDeps } from "../../src/domain/grants/grants.js";
+import { type Grants, type GrantsDeps, openGrants } from "../../src/domain/grants/grants.js";
 import type { RefreshEngine } from "../../src/domain/grants/refresh_engine.js";
 import type { Refresher } from "../../src/domain/grants/refresher.js";
 import type { TokenSpool } from "../../src/domain/grants/token_spool.js";
@@ -25,8 +25,8 @@ import type { ConnectionImporter } from "../../src/domain/provisioning/connectio
 import type { ImportRecovery } from "../../src/domain/provisioning/import_recovery.js";
 import {
   type Connections,
-  type OpenedConnections,
-  openConnections,
+  openProvisioning,
+  type Provisioning,
 } from "../../src/domain/provisioning/provisioning.js";
 import type { UnattendedConnector } from "../../src/domain/provisioning/unattended_connector.js";
 import type { TokenAcquirer } from "../../src/domain/reading/acquire/token_acquirer.js";
@@ -87,8 +87,8 @@ export class WiredDomain {
   readonly acquirer: TokenAcquirer;
   readonly apiNonces: Injected["apiNonces"];
   readonly subscribers: Subscribers;
-  readonly refresh: Refresh;
-  readonly opened: OpenedConnections;
+  readonly refresh: Grants;
+  readonly opened: Provisioning;
   readonly reading: Reading;
   readonly connections: Connections;
   readonly consents: Consents;
@@ -113,7 +113,7 @@ export class WiredDomain {
     /** Answers what the token endpoint is asked, unless `grants` do. */
     readonly outbound?: OutboundFetch;
     readonly grants?: Sends;
-    readonly metrics?: RefreshDeps["metrics"];
+    readonly metrics?: GrantsDeps["metrics"];
     readonly spoolFile?: SpoolFile | undefined;
     /** Whether tokens are read as in a daemon, where every commit is announced. */
     readonly isCached?: boolean;
@@ -149,7 +149,7 @@ export class WiredDomain {
     const cache = options.isCached ? new TokenCache(this.changes) : undefined;
     this.reader = new CredentialReader({ ...shared, ...(cache && { cache }) });
     const refusesOtherAccounts = true;
-    const refresh = openRefresh({
+    const refresh = openGrants({
       ...{ ...shared, writer, metrics, refusesOtherAccounts, spoolFile: options.spoolFile },
       endpoint: {
         servers,
@@ -184,7 +184,7 @@ export class WiredDomain {
     this.completer = this.consents.consent;
     this.poller = this.consents.poller;
     this.confirmer = this.consents.confirmer;
-    this.opened = openConnections({
+    this.opened = openProvisioning({
       ...{ ...shared, writer, limits: defaultLimits, trial: { check: notHere } },
       endpoint: { servers, sources, grants: { refresh: (request) => grants.refresh(request) } },
       // A provider that is not asked here keeps nobody waiting.

@@ -24,7 +24,7 @@ export { isSucceededBy } from "./spool_recovery.js";
 export { TokenSpool } from "./token_spool.js";
 
 /** What calls providers by itself. */
-export interface Refresh {
+export interface Grants {
   readonly engine: RefreshEngine;
   readonly history: RefreshHistory;
   /** Holds token sets until they are durable. */
@@ -37,7 +37,7 @@ export interface Refresh {
   readonly locks: KeyedMutex<string>;
 }
 
-export interface RefreshDeps extends VaultParts {
+export interface GrantsDeps extends VaultParts {
   readonly writer: CredentialWriter;
   readonly endpoint: Pick<TokenEndpoint, "servers" | "sources"> & {
     readonly grants: Pick<TokenEndpointClient, "refresh" | "revoke">;
@@ -53,7 +53,7 @@ export interface RefreshDeps extends VaultParts {
   readonly refusesOtherAccounts: boolean;
 }
 
-export function openRefresh(deps: RefreshDeps): Refresh {
+export function openGrants(deps: GrantsDeps): Grants {
   const { store, vault, writer, changes, clock, log, random, tracing, metrics } = deps;
   const { servers, grants, sources } = deps.endpoint;
   const revocations = new RevocationQueue({ vault, clock });

@@ -33,7 +33,7 @@ export { schemaOf } from "./static/credential_schema.js";
 export { checkCredential } from "./static/credential_values.js";
 
 /** The profiles. */
-export interface Providers {
+export interface Profiles {
   /** Creates, checks, changes, and deletes them. */
   readonly registry: ProviderRegistry;
   /** What would keep a person from consenting at one. */
@@ -44,7 +44,7 @@ export interface Providers {
   readonly mcpNames: McpServerNames;
 }
 
-export interface ProvidersDeps extends VaultParts {
+export interface ProfilesDeps extends VaultParts {
   readonly changes: Changes;
   readonly endpoint: TokenEndpoint;
   readonly outbound: OutboundFetch;
@@ -56,7 +56,7 @@ export interface ProvidersDeps extends VaultParts {
   readonly mcpLookup: OpenMcpLookup | undefined;
 }
 
-export function openProviders(deps: ProvidersDeps): Providers {
+export function openProfiles(deps: ProfilesDeps): Profiles {
   const { store, vault, changes, endpoint, outbound, networks, publicUrl, clock, log } = deps;
   const { servers, grantTypes, clientKeys, assertionFiles, keyFiles } = endpoint;
   const registry = new ProviderRegistry({

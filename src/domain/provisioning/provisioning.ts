@@ -6,7 +6,7 @@ import type { Limits } from "../../model/limits.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
 import { type CredentialWriter, changeConnection, type VaultParts } from "../connections/connections.js";
-import type { PendingConsents, Refresh, RevocationQueue, Revoker } from "../grants/grants.js";
+import type { Grants, PendingConsents, RevocationQueue, Revoker } from "../grants/grants.js";
 import type { CredentialTrial } from "../profiles/profiles.js";
 import type { TokenEndpoint, TokenEndpointClient } from "../token_endpoint/token_endpoint.js";
 import { ConnectionImporter } from "./connection_importer.js";
@@ -17,7 +17,7 @@ export { ConnectionImporter } from "./connection_importer.js";
 export { UnattendedConnector } from "./unattended_connector.js";
 
 /** What makes connections without a consent, reads them, and ends them. */
-export interface OpenedConnections {
+export interface Provisioning {
   readonly connections: Connections;
   readonly importer: ConnectionImporter;
   /** Goes on with imports that a crash interrupted. */
@@ -26,12 +26,12 @@ export interface OpenedConnections {
   readonly unattended: UnattendedConnector;
 }
 
-export interface ConnectionsDeps extends VaultParts {
+export interface ProvisioningDeps extends VaultParts {
   readonly writer: CredentialWriter;
   readonly endpoint: Pick<TokenEndpoint, "servers" | "sources"> & {
     readonly grants: Pick<TokenEndpointClient, "refresh">;
   };
-  readonly refresh: Pick<Refresh, "engine" | "pending" | "revocations" | "spool"> & {
+  readonly refresh: Pick<Grants, "engine" | "pending" | "revocations" | "spool"> & {
     /** Resolves when the provider was asked for the first time to revoke what a connection held, or does not answer. */
     readonly revoker: Pick<Revoker, "attempted">;
   };
@@ -42,7 +42,7 @@ export interface ConnectionsDeps extends VaultParts {
   readonly limits: Limits;
 }
 
-export function openConnections(deps: ConnectionsDeps): OpenedConnections {
+export function openProvisioning(deps: ProvisioningDeps): Provisioning {
   const { store, vault, writer, clock, log, random, limits } = deps;
   const { servers, grants, sources } = deps.endpoint;
   const { engine, pending, revocations, revoker, spool } = deps.refresh;

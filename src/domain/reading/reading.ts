@@ -7,7 +7,7 @@ import type { CredentialReader, VaultParts } from "../connections/connections.js
 import type { Consents } from "../consent/consent.js";
 import type { RefreshEngine, Refreshes } from "../grants/grants.js";
 import type { McpLookup } from "../profiles/profiles.js";
-import type { OpenedConnections } from "../provisioning/provisioning.js";
+import type { Provisioning } from "../provisioning/provisioning.js";
 import type { TokenEndpoint, TokenEndpointClient } from "../token_endpoint/token_endpoint.js";
 import { TokenAcquirer, type TokenAcquirerDeps } from "./acquire/token_acquirer.js";
 import { type Downscoping, lazyDownscoping, type OpenDownscoping } from "./downscoping.js";
@@ -93,7 +93,7 @@ export interface ReadingDeps extends VaultParts {
   /** Refreshes that callers wait for. */
   readonly refresher: Refreshes;
   readonly consents: Pick<Consents, "requests">;
-  readonly connections: Pick<OpenedConnections, "unattended">;
+  readonly connections: Pick<Provisioning, "unattended">;
   readonly mcp: McpLookup;
   readonly downscoping: OpenDownscoping | undefined;
   readonly changes: Changes;

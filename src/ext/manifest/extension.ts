@@ -18,11 +18,11 @@ export const manifest: Extension = {
     },
   ],
   keepProfiles: async (...given) => (await import("./registry_target.js")).keepProfiles(...given),
-  open: async ({ config, providers, templates, environment: variables, clock, log }, added) => {
+  open: async ({ config, profiles, templates, environment: variables, clock, log }, added) => {
     const { providersFile: path } = config;
     if (path === undefined) return;
     const { ManifestReloader } = await import("./manifest_reloader.js");
-    const { registry, trial } = providers;
+    const { registry, trial } = profiles;
     added.part(new ManifestReloader({ path, registry, trial, variables, templates, clock, log }));
   },
 };

@@ -73,7 +73,7 @@ export function registryTarget(
   };
 }
 
-export const keepProfiles: KeepProfiles = async ({ providers: { registry }, templates }, json, secrets) => {
+export const keepProfiles: KeepProfiles = async ({ profiles: { registry }, templates }, json, secrets) => {
   const manifest = readManifest(JSON.stringify(json), { variables: secrets, templates });
   await checkManifest(registry, manifest);
   const plan = planOf(manifest, currentProfiles(registry), { prune: false });

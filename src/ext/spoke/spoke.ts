@@ -160,7 +160,7 @@ export class Spoke implements Membership {
       isConnected,
       names: core.access.names,
       rules: core.access.rules,
-      mcpNames: core.providers.mcpNames,
+      mcpNames: core.profiles.mcpNames,
       readAudit: core.reading.readAudit,
       changes: core.changes,
       hold: (connectionId, token) => this.#copies.hold(connectionId, token),
@@ -232,7 +232,7 @@ export class Spoke implements Membership {
       settle: (position) => this.#settle(position),
       knowsProvider: (providerId) => store.getProvider(providerId) !== undefined,
       putProviders: async (profiles) => {
-        this.#opened.core.providers.registry.followed(await this.#copies.putProviders(profiles));
+        this.#opened.core.profiles.registry.followed(await this.#copies.putProviders(profiles));
       },
     };
   }

@@ -91,7 +91,7 @@ export class Fleet implements Membership {
       ...{ store: fleet.store, reach: this.#reach, file: new LeadGivenBackFile(dataDir), clock, log },
       leads: () => this.leads || this.hub.role === "taking_over",
       isClockOff: () => this.#clockCheck.isWrong,
-      health: () => this.#core?.refresh.engine.health() ?? true,
+      health: () => this.#core?.grants.engine.health() ?? true,
       canReachAny: (origins) => canReachAny(origins, networks, webProxies),
       askOthers: (origins) => askHubs(this.#heartbeat.others, origins, vault),
       giveBack: (trouble) => void this.#givingBack.begin(trouble),
@@ -190,7 +190,7 @@ export class Fleet implements Membership {
       isLeader: () => this.leads,
       services,
       refresh: (connectionId, isDemanded, options) =>
-        core.refresh.engine.refresher.refresh(connectionId, isDemanded ? "demand" : "due", options),
+        core.grants.engine.refresher.refresh(connectionId, isDemanded ? "demand" : "due", options),
       page: async (request) => pageOf(await pages.answer(visitOf(request))),
       hold: heldForOthers(approver, core.access.control),
       appendAudit: async (source, entries, via) => {
@@ -211,7 +211,7 @@ export class Fleet implements Membership {
     });
     await this.#listener.open();
     this.#handover = new Handover({
-      ...{ store: fleet.store, spool: core.refresh.spool, clock, log },
+      ...{ store: fleet.store, spool: core.grants.spool, clock, log },
       ...{ calls: this.#calls, via: settings.address },
       left: () => this.hub.database?.spool,
       restored: () => this.hub.database?.restored,

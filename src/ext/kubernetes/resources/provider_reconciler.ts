@@ -65,7 +65,7 @@ export class ProviderReconciler {
 
   async #end(object: ProviderObject): Promise<number | undefined> {
     const { core, status } = this.deps;
-    const { registry } = core.providers;
+    const { registry } = core.profiles;
     const all = registry.list({ limit: Number.POSITIVE_INFINITY, authType: undefined });
     const profile = all.find(({ name }) => name === object.metadata.name);
     if (!profile) {
@@ -82,7 +82,7 @@ export class ProviderReconciler {
       const waiting = connections.filter(({ providerRevocation }) => providerRevocation === "pending");
       const ending = living
         .slice(0, revokedAtOnce)
-        .map(({ id }) => core.connections.connections.revoke(id, daemon));
+        .map(({ id }) => core.provisioning.connections.revoke(id, daemon));
       await Promise.all(ending);
       if (living.length + waiting.length > 0) {
         const message = `${living.length} connections to end, and ${waiting.length} grants that the provider has not revoked yet; deletionPolicy: Retain waits for none`;
