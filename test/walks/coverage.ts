@@ -26,10 +26,15 @@ export class Coverage {
     return await this.#take();
   }
 
-  /** The files of each of three walks: a timer that fires beside one is no part of it. @param ready makes one ready, which does not count */
-  async each(ready: () => Promise<() => Promise<unknown>>): Promise<string[]> {
+  /**
+   * The files of each of some walks: a timer that fires beside one is no part of it.
+   *
+   * @param ready makes one ready, which does not count
+   * @param times more, where timers fire often
+   */
+  async each(ready: () => Promise<() => Promise<unknown>>, times = 3): Promise<string[]> {
     const walks: string[][] = [];
-    for (let count = 0; count < 3; count++) walks.push(await this.during(await ready()));
+    for (let count = 0; count < times; count++) walks.push(await this.during(await ready()));
     return inEach(walks);
   }
 
