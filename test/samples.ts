@@ -1,4 +1,4 @@
-import type { View } from "../src/domain/access/access_control.js";
+import type { Sight } from "../src/domain/access/access_control.js";
 import type { PendingAuthorization } from "../src/model/connections/authorization.js";
 import type { Connection } from "../src/model/connections/connection.js";
 import { newConnection } from "../src/model/connections/new_connection.js";
@@ -105,7 +105,7 @@ export function stateHash(number: number): string {
 }
 
 /** Of a caller that is not restricted. */
-export const seesAll: View = {
+export const seesAll: Sight = {
   isRestricted: false,
   seesConnection: () => true,
   seesChange: () => true,

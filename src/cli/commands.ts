@@ -15,10 +15,15 @@ import type { CommandRow, MakeCommand, Shell } from "./shell/shell.js";
 
 const connection = "5f0c1a2e-8d3b-4a76-9c51-0e2f7b6d4c19";
 
-type Row = readonly [name: string, summary: string, make: MakeCommand, examples: CommandRow["examples"]];
+type CommandOfCore = readonly [
+  name: string,
+  summary: string,
+  make: MakeCommand,
+  examples: CommandRow["examples"],
+];
 
 /** Every command of the core: a row here, and a file of its own. */
-const table: Readonly<Record<CommandRow["group"], readonly Row[]>> = {
+const table: Readonly<Record<CommandRow["group"], readonly CommandOfCore[]>> = {
   "Get started": [
     [
       "serve",

@@ -31,7 +31,7 @@ export {
 } from "./providers/provider_key.js";
 export { printWarnings } from "./providers/provider_words.js";
 export { callFailure, withStep } from "./shell/call_failure.js";
-export { callTimeoutMs, connectDaemon, type Daemon } from "./shell/client.js";
+export { callTimeoutMs, connectDaemon, type DaemonClient } from "./shell/client.js";
 export { CommandFailure, usageFailure } from "./shell/command_failure.js";
 export { confirm } from "./shell/confirm.js";
 export {
@@ -50,7 +50,7 @@ export { addNotes } from "./shell/help.js";
 export { type ApiAnswer, sendToApi } from "./shell/http_request.js";
 export { collect, collectPair, durationMsOf, parseDurationMs, parseTimeMs } from "./shell/option_values.js";
 export { SettingOptions } from "./shell/setting_options.js";
-export type { Credential, FormatContext, Shell, TokenFormat } from "./shell/shell.js";
+export type { FormatContext, ReadCredential, Shell, TokenFormat } from "./shell/shell.js";
 export {
   formatAge,
   formatExpiry,

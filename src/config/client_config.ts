@@ -5,7 +5,7 @@ import { readDataDir } from "./config.js";
 import { socketPathViolation } from "./kinds/address_kinds.js";
 import { readTls } from "./listeners_config.js";
 import { ConfigError, SettingReader } from "./setting_reader.js";
-import { allSettings, type Flags } from "./settings.js";
+import { allSettings, type SettingFlags } from "./settings.js";
 
 type TcpClient = Extract<ClientConfig, { kind: "tcp" }>;
 
@@ -30,7 +30,7 @@ export type ClientConfig =
  *
  * @throws ConfigError with all errors
  */
-export function loadClientConfig(env: NodeJS.ProcessEnv, flags: Flags): ClientConfig {
+export function loadClientConfig(env: NodeJS.ProcessEnv, flags: SettingFlags): ClientConfig {
   const reader = new SettingReader(env, flags);
   const config = readClient(reader, readDataDir(reader));
   try {
@@ -62,7 +62,7 @@ export type OpsListenerConfig = ReturnType<typeof loadOpsListener>;
 /** @throws ConfigError */
 export function loadOpsListener(
   env: NodeJS.ProcessEnv,
-  flags: Flags,
+  flags: SettingFlags,
   extensions: Parameters<typeof allSettings>[0],
 ) {
   const reader = new SettingReader(env, flags, allSettings(extensions));

@@ -10,7 +10,7 @@ import type { SettingGroups } from "./kinds/setting_kinds.js";
 import { listenSetting, readListenersConfig } from "./listeners_config.js";
 import type { ListenerRow } from "./rows/listener_settings.js";
 import { SettingReader } from "./setting_reader.js";
-import { allListeners, allSettings, type Flags } from "./settings.js";
+import { allListeners, allSettings, type SettingFlags } from "./settings.js";
 
 export { addresses, origin, webUrlViolation } from "./kinds/address_kinds.js";
 export { keyCommand } from "./kinds/key_kinds.js";
@@ -18,14 +18,14 @@ export {
   age,
   count,
   itemsOf,
-  type Kind,
   path,
   type SettingGroups,
+  type SettingKind,
   text,
   toggle,
 } from "./kinds/setting_kinds.js";
 export { ConfigError, SettingReader } from "./setting_reader.js";
-export { allSettings, commandGroup, defaultOf, type Flags, type Setting } from "./settings.js";
+export { allSettings, commandGroup, defaultOf, type Setting, type SettingFlags } from "./settings.js";
 export { readVersion } from "./version.js";
 
 /** What the daemon runs with, checked and frozen; the table in `settings.ts` says the meaning and the default of each. Paths are absolute. */
@@ -65,7 +65,7 @@ export class ExtensionSettings<Value = unknown> {
  */
 export function loadConfig(
   env: NodeJS.ProcessEnv,
-  flags: Flags,
+  flags: SettingFlags,
   platform: { readonly isTTY: boolean },
   extensions: readonly { readonly settings?: ExtensionSettings }[] = [],
 ) {

@@ -1,8 +1,8 @@
 import {
   type CoreGroups,
   coreSettings,
-  type Flags,
   type Setting,
+  type SettingFlags,
   type SettingName,
   type SettingValue,
 } from "./settings.js";
@@ -30,7 +30,7 @@ export class SettingReader {
 
   constructor(
     private readonly env: NodeJS.ProcessEnv,
-    private readonly flags: Flags,
+    private readonly flags: SettingFlags,
     table = coreSettings,
   ) {
     this.#table = new Map(table.map((setting) => [setting.name, setting]));

@@ -1,4 +1,4 @@
-import { type Kind, path, type SettingGroups, type SettingRow, text } from "./kinds/setting_kinds.js";
+import { path, type SettingGroups, type SettingKind, type SettingRow, text } from "./kinds/setting_kinds.js";
 import { daemonSettings } from "./rows/daemon_settings.js";
 import { limitSettings } from "./rows/limit_settings.js";
 import { coreListeners, type ListenerRow, listenerSettings } from "./rows/listener_settings.js";
@@ -57,7 +57,7 @@ type RowOf<Groups, Name> = {
 
 /** What a setting is read as; undefined stands for one that is not set and has no default. */
 export type SettingValue<Groups, Name> =
-  RowOf<Groups, Name> extends { kind: Kind<infer Value> }
+  RowOf<Groups, Name> extends { kind: SettingKind<infer Value> }
     ? RowOf<Groups, Name> extends { default: string }
       ? Value
       : Value | undefined
@@ -72,7 +72,7 @@ export interface Setting extends Omit<SettingRow, "flag"> {
 }
 
 /** Values of flags, by the name of the setting that they win over. */
-export type Flags = Readonly<Partial<Record<string, string>>>;
+export type SettingFlags = Readonly<Partial<Record<string, string>>>;
 
 export const coreSettings: readonly Setting[] = rowsOf(groups);
 

@@ -2,7 +2,7 @@ import type { Catalogue } from "../catalogue/catalogue.js";
 import type { Config } from "../config/config.js";
 import type { Setting } from "../config/settings.js";
 import type { Access } from "../domain/access/access.js";
-import type { Credentials } from "../domain/connections/connections.js";
+import type { StoredCredentials } from "../domain/connections/connections.js";
 import type { Consents } from "../domain/consent/consent.js";
 import type { Grants } from "../domain/grants/grants.js";
 import type { Operations } from "../domain/operations/operations.js";
@@ -30,7 +30,7 @@ export interface Domain {
   /** Calls providers and receivers of notifications, at the addresses that the settings allow. */
   readonly outbound: OutboundFetch;
   /** Seals, opens, and reads what is stored of connections. */
-  readonly credentials: Credentials;
+  readonly credentials: StoredCredentials;
   /** Requests to authorization servers, and the keys of the daemon as a client. */
   readonly endpoint: TokenEndpoint;
   /** Profiles: `registry` creates, changes, and deletes them. */

@@ -3,7 +3,7 @@ import type { CredentialReaderDeps } from "../domain/connections/connections.js"
 import type { Refresher, Refreshes } from "../domain/grants/grants.js";
 import type { WritesElsewhere } from "../domain/reading/reading.js";
 import type { OutboundFetch } from "../outbound/outbound_fetch.js";
-import type { Answer } from "../server/listen/http_listener.js";
+import type { HttpAnswer } from "../server/listen/http_listener.js";
 import type { BrowserPages, BrowserRequest } from "../server/pages/browser_pages.js";
 import type { BoundService } from "../service/pipeline/bound_service.js";
 import type { ServiceDefinition } from "../service/pipeline/service_definition.js";
@@ -68,7 +68,7 @@ export interface Membership extends DomainMembership, LeadControl, MemberStatus 
   /** The same service, whose calls are carried out where the leader is. */
   led(service: ServiceDefinition): ServiceDefinition;
   /** A page of the leader; undefined where this daemon leads. */
-  page(visit: BrowserRequest, own: BrowserPages): Promise<Answer> | undefined;
+  page(visit: BrowserRequest, own: BrowserPages): Promise<HttpAnswer> | undefined;
   /** Adds its metrics. */
   observe(): void;
   /** Before any listener opens. @throws what keeps the daemon from starting */

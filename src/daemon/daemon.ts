@@ -24,7 +24,7 @@ import { Resources } from "./resources.js";
 /** After the store has failed: what providers answer within it goes into the spool file. */
 const abandonMs = 4_000;
 
-interface Parts {
+interface DaemonParts {
   readonly resources: Resources;
   readonly core: Core;
   readonly added: Registry["added"];
@@ -43,7 +43,7 @@ export class Daemon {
 
   private constructor(
     readonly listeners: Listeners,
-    private readonly parts: Parts,
+    private readonly parts: DaemonParts,
   ) {
     const { added, core } = parts;
     const { spool, engine, revoker } = core.grants;

@@ -1,11 +1,11 @@
 /** In a file that a person wrote; both count from 1. */
-export interface Place {
+export interface TextPlace {
   readonly line: number;
   readonly column: number;
 }
 
 /** One error of such a file, and where it is. */
-export interface DocumentViolation extends Place {
+export interface DocumentViolation extends TextPlace {
   /** Names the field and the limit, never a value. */
   readonly message: string;
 }

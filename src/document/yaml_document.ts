@@ -12,7 +12,7 @@ import {
 } from "yaml";
 import type { JsonObject, JsonValue } from "../model/json.js";
 import { suggestions } from "../model/suggestions.js";
-import { DocumentError, type DocumentViolation, type Place } from "./document_error.js";
+import { DocumentError, type DocumentViolation, type TextPlace } from "./document_error.js";
 
 /** Aliases can make a small file unfold into a huge one. */
 const maxNodes = 100_000;
@@ -44,7 +44,7 @@ export interface YamlDocument {
   readonly violations: readonly DocumentViolation[];
   readonly secrets: ReadonlySet<string>;
   /** Where the value at `path` begins, or the nearest one around it that exists. */
-  placeOf(path: Path): Place;
+  placeOf(path: Path): TextPlace;
 }
 
 /**
@@ -67,7 +67,7 @@ export function readYaml(text: string, expand: Expand = asWritten): YamlDocument
       })),
     );
   }
-  return new Reading(document, lines, expand);
+  return new ReadDocument(document, lines, expand);
 }
 
 /** What can be stated without quoting the file. */
@@ -79,16 +79,16 @@ const sentences: Readonly<Record<string, string>> = {
   TAG_RESOLVE_FAILED: "tags are not known here",
 };
 
-function placeAt(lines: LineCounter, offset: number): Place {
+function placeAt(lines: LineCounter, offset: number): TextPlace {
   const { line, col } = lines.linePos(offset);
   return { line: Math.max(1, line), column: Math.max(1, col) };
 }
 
-class Reading implements YamlDocument {
+class ReadDocument implements YamlDocument {
   readonly value: JsonValue;
   readonly violations: DocumentViolation[] = [];
   readonly secrets = new Set<string>();
-  readonly #places = new Map<string, Place>();
+  readonly #places = new Map<string, TextPlace>();
   readonly #document: Document.Parsed;
   readonly #lines: LineCounter;
   readonly #expandText: Expand;
@@ -101,7 +101,7 @@ class Reading implements YamlDocument {
     this.value = this.#read(document.contents, []);
   }
 
-  placeOf(path: Path): Place {
+  placeOf(path: Path): TextPlace {
     for (let length = path.length; length > 0; length--) {
       const place = this.#places.get(keyOf(path.slice(0, length)));
       if (place) return place;

@@ -7,7 +7,7 @@ import { hasIssuer } from "./authorization_server.js";
 import { GrantFailure } from "./failure.js";
 
 /** Where the key of a client is: in its secret, or in a file or made by the daemon, which is asked by the algorithm. */
-export type KeySource = Secret | OwnKeySource;
+export type AssertionKeySource = Secret | OwnKeySource;
 
 /** @param alg of RFC 7518 section 3.1; empty for the default one. A `kid` that is empty is that of the key, where it has one. */
 export type OwnKeySource = (alg: string) => Promise<{ readonly kid: string; readonly privateKey: Secret }>;
@@ -24,7 +24,7 @@ export interface SigningKey {
  *
  * @throws GrantFailure of kind `client`, before anything is sent
  */
-export async function signingKeyOf(source: KeySource, options: OAuth2Options): Promise<SigningKey> {
+export async function signingKeyOf(source: AssertionKeySource, options: OAuth2Options): Promise<SigningKey> {
   const { clientKeyId, clientSigningAlg } = options;
   if (source instanceof Secret) return await keyOfSecret(source, clientKeyId, clientSigningAlg);
   const { kid, privateKey } = await source(clientSigningAlg);
@@ -52,7 +52,7 @@ export function chosenAlgorithm(algorithms: readonly string[], wanted: string): 
 }
 
 /** RFC 7523 section 2.2, signed with a private key: a new `jti` for each request, good for 60 s. */
-export function privateKeyJwt(source: KeySource, options: OAuth2Options): oauth.ClientAuth {
+export function privateKeyJwt(source: AssertionKeySource, options: OAuth2Options): oauth.ClientAuth {
   return async (server, client, body, headers) => {
     const { key, alg, kid } = await signingKeyOf(source, options);
     const modify = (header: { alg?: unknown }, payload: { aud?: unknown }): void => {

@@ -12,10 +12,10 @@ import type { OutboundFetch } from "../outbound/outbound_fetch.js";
 import { type Clock, SystemClock } from "../runtime/clock.js";
 import type { Secret } from "../runtime/secret.js";
 import {
+  type AssertionKeySource,
   clientSecretJwt,
   type GivenAssertion,
   givenAssertion,
-  type KeySource,
   type OwnKeySource,
   privateKeyJwt,
 } from "./client_assertion.js";
@@ -78,7 +78,7 @@ function secretOf({ clientSecret }: OAuthClient): Secret {
 }
 
 /** @throws GrantFailure of kind `client` when the client has no key */
-export function keySourceOf({ clientSecret, ownKey }: OAuthClient): KeySource {
+export function keySourceOf({ clientSecret, ownKey }: OAuthClient): AssertionKeySource {
   const source = clientSecret ?? ownKey;
   if (source === undefined) throw new GrantFailure({ kind: "client", oauthError: "invalid_client" });
   return source;

@@ -19,10 +19,10 @@ const maxFetchesPerMinute = 6;
 const maxRenewalsPerMinute = maxFetchesPerMinute - 1;
 
 /** A public key as RFC 7517 writes it. */
-export type PublicJwk = Readonly<Record<string, unknown>>;
+export type AnyJwk = Readonly<Record<string, unknown>>;
 
 export interface Jwks {
-  readonly keys: readonly PublicJwk[];
+  readonly keys: readonly AnyJwk[];
   /** `kid` of the keys that were left out for their strength or kind. */
   readonly refusedKeyIds: readonly string[];
 }
@@ -55,7 +55,7 @@ export function processJwks(text: string): Jwks {
   };
 }
 
-function isFit(key: PublicJwk): boolean {
+function isFit(key: AnyJwk): boolean {
   // A key whose private half, or whose secret, is published proves nothing.
   if ("d" in key || "k" in key) return false;
   switch (key["kty"]) {

@@ -4,7 +4,7 @@ export { ApiListener } from "./api/api_listener.js";
 export { BindingCookie } from "./callers/binding_cookie.js";
 export { callerTrace, unauthenticatedMessage } from "./callers/request_headers.js";
 export { answerJson, writeJson } from "./connect/json_answer.js";
-export { type Answer, HttpListener, splitTarget } from "./listen/http_listener.js";
+export { type HttpAnswer, HttpListener, splitTarget } from "./listen/http_listener.js";
 export { answerOrDestroy, pathOf, type Request, type Response, type Routes } from "./listen/http_message.js";
 export type { Listener, ListenerPlace, OnUnexpected } from "./listen/listener.js";
 export { guardOf, limitsOf } from "./listen/listener_limits.js";

@@ -118,8 +118,8 @@ export interface ListenersOptions {
 
 type OwnName = "grpc" | "http" | "browser" | "ops";
 
-type Place = ListenerPlace & { readonly onUnexpected: OnUnexpected };
-export type ExtensionPlace = Place & { readonly authenticate: Authenticate };
+type WatchedPlace = ListenerPlace & { readonly onUnexpected: OnUnexpected };
+export type ExtensionPlace = WatchedPlace & { readonly authenticate: Authenticate };
 
 /** The listeners of an extension. */
 export interface ExtensionListeners {
@@ -215,7 +215,7 @@ function firstOf(all: readonly Routes[]): Routes {
 function placeOf(
   { limits, clock, descriptors, onFull, onUnexpected, sockets, tlsOf }: ListenersOptions,
   name: string,
-): Place {
+): WatchedPlace {
   const bounds = { limits, clock, descriptors, isNeeded: name === "ops", onFull };
   return { setting: `NEXUS_${name.toUpperCase()}_LISTEN`, tls: tlsOf(name), bounds, sockets, onUnexpected };
 }

@@ -4,6 +4,7 @@ import { readFiles } from "./check.js";
 import { allDoors, findDoors, findNamedExtensions } from "./doors.js";
 import { findRoomBreaches } from "./rooms.js";
 import { namedExtensions, nounsOfCore } from "./rules.js";
+import { findRepeatedTypes } from "./type_names.js";
 
 const files = readFiles(join(import.meta.dirname, "..", "..", "src"));
 
@@ -92,5 +93,20 @@ describe("the rooms of the domain", () => {
     ["domain/telling/x.ts", "", "telling is no room of the line"],
   ])("%s fails with %s", (path, text, breach) => {
     expect(findRoomBreaches({ ...tree, [path]: text }, line)).toEqual([`${path}: ${breach}`]);
+  });
+});
+
+describe("names of types", () => {
+  test("are declared once", () => {
+    expect(findRepeatedTypes(files)).toEqual([]);
+  });
+
+  test("are found where they are not", () => {
+    const repeated = {
+      "store/a.ts": "export interface Answer {}\ninterface Own {}",
+      "ext/b/c.ts": "type Answer = string;",
+      "gen/x_pb.ts": "export type Own = string;",
+    };
+    expect(findRepeatedTypes(repeated)).toEqual(["Answer: store/a.ts, ext/b/c.ts"]);
   });
 });

@@ -3,17 +3,18 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ExtensionSettings, loadConfig } from "../../src/config/config.js";
 import { count } from "../../src/config/kinds/setting_kinds.js";
-import type { Flags } from "../../src/config/settings.js";
+import type { SettingFlags } from "../../src/config/settings.js";
 import { defaultLimits } from "../../src/model/limits.js";
 import { violationsIn } from "./violations.js";
 
 const key = Buffer.alloc(32, 7).toString("base64");
 
-function load(env: Record<string, string>, flags: Flags = {}, isTTY = false) {
+function load(env: Record<string, string>, flags: SettingFlags = {}, isTTY = false) {
   return loadConfig({ NEXUS_DATA_DIR: "/data", ...env }, flags, { isTTY });
 }
 
-const violationsOf = (env: Record<string, string>, flags: Flags = {}) => violationsIn(() => load(env, flags));
+const violationsOf = (env: Record<string, string>, flags: SettingFlags = {}) =>
+  violationsIn(() => load(env, flags));
 
 describe("loadConfig", () => {
   it("has a default for everything", () => {

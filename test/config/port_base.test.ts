@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { loadClientConfig, loadOpsListener } from "../../src/config/client_config.js";
 import { loadConfig } from "../../src/config/config.js";
-import type { Flags } from "../../src/config/settings.js";
+import type { SettingFlags } from "../../src/config/settings.js";
 
 const home = { XDG_DATA_HOME: process.env["XDG_DATA_HOME"] };
-const load = (env: Record<string, string>, flags: Flags = {}) =>
+const load = (env: Record<string, string>, flags: SettingFlags = {}) =>
   loadConfig({ ...home, ...env }, flags, { isTTY: false });
 const tcp = (port: number) => [{ kind: "tcp", host: "127.0.0.1", port }];
 

@@ -10,7 +10,7 @@ import { Unavailable } from "../../src/model/errors.js";
 import { ApiListener, type ApiListenerOptions } from "../../src/server/api/api_listener.js";
 import { HttpListener } from "../../src/server/listen/http_listener.js";
 import { restRoutes } from "../../src/server/rest/rest_routes.js";
-import { answer, type Route } from "../../src/server/rest/route.js";
+import { answer, type RestRoute } from "../../src/server/rest/route.js";
 import { ManualClock } from "../fakes/manual_clock.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import { authenticate, FakeServices } from "./fake_services.js";
@@ -25,7 +25,7 @@ import { loopback, opened, portOf } from "./temporary.js";
 describe.each(protocols)("%s", (_name, get) => {
   test("a REST answer that cannot be written is 500", async () => {
     const unexpected: unknown[] = [];
-    const route: Route = {
+    const route: RestRoute = {
       method: "GET",
       path: "/bad",
       ...{ operationId: "bad", summary: "", tag: "document", errors: [] },

@@ -122,7 +122,7 @@ function showKey(
   if (!file) stdout.write(`${answer.key}\n`);
 }
 
-interface RotateFlags extends ConfirmedFlags {
+interface KeyRotateFlags extends ConfirmedFlags {
   readonly keep?: number;
   readonly output?: string;
 }
@@ -138,7 +138,7 @@ function rotateCommand(shell: Shell): Command {
     )
     .option("--output <file>", "write the key into a new file (0600) and do not print it")
     .option("--yes", "do not ask");
-  return daemonCommand(shell, command, async ({ daemon, call }, flags: RotateFlags, name: string) => {
+  return daemonCommand(shell, command, async ({ daemon, call }, flags: KeyRotateFlags, name: string) => {
     const { keep: keepMs, output, yes } = flags;
     const question = `Rotate the API key ${name}? The old secret stops working at once; --keep delays that.`;
     if (keepMs === undefined) await confirm(shell, question, yes);

@@ -1,7 +1,7 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type Connection, ConnectionStatus, type Problem } from "../../gen/nexus/v1/connection_pb.js";
-import type { Daemon } from "../shell/client.js";
+import type { DaemonClient } from "../shell/client.js";
 import type { Shell } from "../shell/shell.js";
 import { shellWord } from "../shell/text.js";
 import { readTokenStream } from "./token_stream.js";
@@ -35,7 +35,7 @@ const graceMs = 30_000;
 /** Waits until the request is decided. @throws ConnectError */
 export async function waitForConsent(
   shell: Shell,
-  daemon: Daemon,
+  daemon: DaemonClient,
   request: ConsentRequest,
 ): Promise<ConsentOutcome> {
   const stream = readTokenStream({
@@ -115,7 +115,7 @@ function problemText({ message, reason }: Problem): string {
 
 /** Undefined when it does not exist; `unknown` when the daemon cannot be asked at the moment. */
 async function readConnection(
-  { connections }: Daemon,
+  { connections }: DaemonClient,
   connectionId: string,
 ): Promise<Connection | undefined | "unknown"> {
   try {

@@ -5,21 +5,21 @@ import type { WatchTokensRequestSchema, WatchTokensResponse } from "../../gen/ne
 import { InvalidArgument, isRuleRefusal, NexusError } from "../../model/errors.js";
 import { StrategyError } from "../../strategies/apply_strategy.js";
 import { callFailure, nexusErrorOf } from "../shell/call_failure.js";
-import { callTimeoutMs, type Daemon } from "../shell/client.js";
+import { callTimeoutMs, type DaemonClient } from "../shell/client.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { printable } from "../shell/text.js";
 
-interface Options {
+interface CredentialRpcOptions {
   readonly timeoutMs?: number;
   readonly traceparent?: string | undefined;
   readonly signal?: () => AbortSignal;
 }
 
 /** Over gRPC, the RPCs with which a program of the command line uses a user's credentials: see `CredentialRpcs`. Each throws a NexusError. */
-export function credentialRpcs({ address, tokens }: Pick<Daemon, "address" | "tokens">) {
+export function credentialRpcs({ address, tokens }: Pick<DaemonClient, "address" | "tokens">) {
   const rpc =
     <Request, Response>(method: (request: Request, options?: CallOptions) => Promise<Response>) =>
-    async (request: Request, options: Options = {}): Promise<Response> => {
+    async (request: Request, options: CredentialRpcOptions = {}): Promise<Response> => {
       const { timeoutMs = callTimeoutMs, traceparent, signal } = options;
       const headers = traceparent === undefined ? {} : { traceparent };
       try {
@@ -54,7 +54,7 @@ export function credentialRpcs({ address, tokens }: Pick<Daemon, "address" | "to
 export function exchangeFailure(
   error: unknown,
   doing: string,
-  { address }: Pick<Daemon, "address">,
+  { address }: Pick<DaemonClient, "address">,
 ): unknown {
   if (error instanceof StrategyError) {
     const words = `the credential cannot be put into the request: ${error.message}`;

@@ -15,14 +15,14 @@ import {
 import { findProvider } from "../providers/provider_key.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
-import type { Credential } from "../shell/shell.js";
+import type { ReadCredential } from "../shell/shell.js";
 import { printable, shellWord } from "../shell/text.js";
 
 /** What `--help` says of an argument that names a credential. */
 export const credentialArgument = `${connectionArgument}; a .FIELD after PROVIDER or id selects one field, such as twilio.account_sid/ada`;
 
 /** What is asked for instead of the connection's own token; nothing is the own one. */
-export interface TokenTarget {
+export interface TokenTargetFlags {
   readonly audience: string | undefined;
   readonly resource: string | undefined;
   readonly scopes: readonly string[];
@@ -50,8 +50,8 @@ export function parseCredentialName(text: string) {
 export async function readCredential(
   session: DaemonSession,
   name: string,
-  options: { readonly minTtlMs?: number | undefined; readonly target?: TokenTarget } = {},
-): Promise<Credential> {
+  options: { readonly minTtlMs?: number | undefined; readonly target?: TokenTargetFlags } = {},
+): Promise<ReadCredential> {
   const { connection, field } = parseCredentialName(name);
   const found = await connectionOf(session, connection);
   const connectionId = found.id;
@@ -74,7 +74,7 @@ export async function readCredential(
  * The field that was named, or else what the strategy carries, or the only field. A token that is bound to a key must be named: anyone who
  * takes it for a bearer token gets 401 from every API.
  */
-export function credentialValue({ token, field }: Credential) {
+export function credentialValue({ token, field }: ReadCredential) {
   const { credentials, idToken, expiresAt } = token;
   const names = Object.keys(credentials).sort();
   if (field === undefined && token.tokenType === "DPoP") {

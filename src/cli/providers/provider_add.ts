@@ -33,7 +33,7 @@ import { type StrategyFlags, strategyOfFlags, strategyOptions } from "./strategy
 /** Lets the person consent, or enter the key, as `nexusd connect` does. */
 export type ConnectNow = (session: DaemonSession, provider: string, flags: DaemonFlags) => Promise<void>;
 
-type Flags = AddFlags & StrategyFlags & DaemonFlags;
+type ProviderAddFlags = AddFlags & StrategyFlags & DaemonFlags;
 
 export function providerAddCommand(shell: Shell, connectNow: ConnectNow): Command {
   const command = new Command("add")
@@ -49,7 +49,7 @@ export function providerAddCommand(shell: Shell, connectNow: ConnectNow): Comman
     "At a terminal, it prompts for a missing template or client ID. A provider that is not in the catalogue needs --issuer, or --auth-url and --token-url.",
     `Options override the template; --param adds to its parameters. ${secretNote}`,
   );
-  return daemonCommand(shell, command, async (session, flags: Flags, name: string | undefined) => {
+  return daemonCommand(shell, command, async (session, flags: ProviderAddFlags, name: string | undefined) => {
     const { authType = "oauth2" } = flags;
     if (authType !== "oauth2") {
       const own = name ?? flags.name;
@@ -85,7 +85,7 @@ export function providerAddCommand(shell: Shell, connectNow: ConnectNow): Comman
 }
 
 /** Whether the flags say where the provider is, and the catalogue has none of this name. */
-async function isOwn(session: DaemonSession, name: string, flags: Flags): Promise<boolean> {
+async function isOwn(session: DaemonSession, name: string, flags: ProviderAddFlags): Promise<boolean> {
   const { issuer, authUrl, tokenUrl, grantType } = flags;
   if ([issuer, authUrl, tokenUrl, grantType].every((flag) => flag === undefined)) return false;
   const wanted = canonicalName(name);
@@ -93,7 +93,7 @@ async function isOwn(session: DaemonSession, name: string, flags: Flags): Promis
 }
 
 /** A template that has its own endpoints would go on using them. @throws CommandFailure */
-function refuseOtherIssuer({ name, provider }: ProviderTemplate, flags: Flags): void {
+function refuseOtherIssuer({ name, provider }: ProviderTemplate, flags: ProviderAddFlags): void {
   const { issuer, authUrl, tokenUrl } = flags;
   const isReplaced = authUrl !== undefined && tokenUrl !== undefined;
   if (issuer === undefined || isReplaced || !provider?.authUrl || issuer === provider.issuer) return;

@@ -2,8 +2,8 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { InvalidArgumentError, Option } from "commander";
 import { profileComments } from "../../gen/nexus/v1/profile_comments.js";
 import type { ProviderSchema } from "../../gen/nexus/v1/provider_pb.js";
-import { profileFields, type SettingKind } from "../../model/providers/profile_fields.js";
-import type { GrantType, TokenEndpointAuthMethod } from "../../model/providers/profile_settings.js";
+import { type FieldKind, profileFields } from "../../model/providers/profile_fields.js";
+import type { GrantTypeName, TokenEndpointAuthMethod } from "../../model/providers/profile_settings.js";
 import { readText } from "../shell/files.js";
 import { collectPair, listOption, parseDurationMs } from "../shell/option_values.js";
 
@@ -19,7 +19,7 @@ export interface ProfileFlags {
   readonly tokenUrl?: string;
   readonly jwksUrl?: string;
   readonly authMethod?: TokenEndpointAuthMethod;
-  readonly grantType?: GrantType;
+  readonly grantType?: GrantTypeName;
   readonly clientSecretFile?: string;
   readonly clientKeySource?: string;
 }
@@ -32,7 +32,7 @@ const flagNames: Readonly<Record<string, string>> = {
   enable_discovery: "discovery",
   authorization_params: "param",
 };
-const flagKinds: readonly SettingKind[] = ["text", "flag", "number", "word", "duration", "texts", "text_map"];
+const flagKinds: readonly FieldKind[] = ["text", "flag", "number", "word", "duration", "texts", "text_map"];
 
 /** The fields of a profile that a flag sets, and where commander keeps its value. A duration may be `default`: it is then unset. */
 export const flagFields = profileFields
@@ -86,7 +86,7 @@ function helpOf(name: string): string {
   return sentence.replaceAll("`", "");
 }
 
-type Fields = Exclude<MessageInitShape<typeof ProviderSchema>, { $typeName: string }>;
+type ProviderFields = Exclude<MessageInitShape<typeof ProviderSchema>, { $typeName: string }>;
 
 /** What the given flags set, and nothing else, with the names of its fields for an update mask. An empty value clears its field. */
 export function profileChange(flags: ProfileFlags) {
@@ -99,5 +99,5 @@ export function profileChange(flags: ProfileFlags) {
   const fields = given
     .filter(({ field, value }) => !(field.kind === "duration" && value === "default"))
     .map(({ field, value }) => [field.descriptor.localName, field.encode(value)]);
-  return { fields: Object.fromEntries(fields) as Fields, mask: given.map(({ field }) => field.name) };
+  return { fields: Object.fromEntries(fields) as ProviderFields, mask: given.map(({ field }) => field.name) };
 }

@@ -15,7 +15,7 @@ type Clients = {
 };
 
 /** The daemon's services. */
-export interface Daemon extends Clients {
+export interface DaemonClient extends Clients {
   /** Where it is, for messages. */
   readonly address: string;
   /** A client of a service that an extension adds. */
@@ -40,7 +40,7 @@ export function connectDaemon(
   warn: (sentence: string) => void,
   callerKey?: string,
   pings = defaultPings,
-): Daemon {
+): DaemonClient {
   const isUnix = config.kind === "unix";
   // The host of a Unix socket is of no use, but HTTP/2 wants one.
   const baseUrl = isUnix ? "http://localhost" : config.url;

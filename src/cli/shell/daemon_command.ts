@@ -6,7 +6,7 @@ import { exitCodes } from "../../core/exit_codes.js";
 import { type Terminal, withProgress } from "../terminal/progress.js";
 import { screenOf } from "../terminal/screen.js";
 import { callFailure, isOtherProtocol } from "./call_failure.js";
-import { callTimeoutMs, connectDaemon, type Daemon } from "./client.js";
+import { callTimeoutMs, connectDaemon, type DaemonClient } from "./client.js";
 import { CommandFailure } from "./command_failure.js";
 import { explainAddress, explainKeyless } from "./listener_probe.js";
 import { SettingOptions } from "./setting_options.js";
@@ -26,7 +26,7 @@ export interface ConfirmedFlags extends DaemonFlags {
 /** What a command does with the daemon. */
 export interface DaemonSession {
   readonly shell: Shell;
-  readonly daemon: Daemon;
+  readonly daemon: DaemonClient;
   /** Makes one call, with a time limit. @param doing what is tried, for the message: `create the provider github` */
   call<Request, Answer>(
     doing: string,
@@ -138,7 +138,7 @@ export function clientConfigOf(shell: Shell, flags: DaemonFlags): ClientConfig {
 /** Calls to a daemon, and answers for the reader of the shell's output. */
 export function sessionOf(
   shell: Shell,
-  daemon: Daemon,
+  daemon: DaemonClient,
   flags: DaemonFlags = {},
   terminal?: Terminal,
 ): DaemonSession {

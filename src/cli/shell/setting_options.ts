@@ -1,5 +1,5 @@
 import { Option } from "commander";
-import { coreSettings, type Flags, flagText, meaningOf } from "../../config/settings.js";
+import { coreSettings, flagText, meaningOf, type SettingFlags } from "../../config/settings.js";
 
 /** What commander makes of the flags of a command, by the name of each. */
 export type GivenOptions = Readonly<Record<string, unknown>>;
@@ -23,7 +23,7 @@ export class SettingOptions {
   }
 
   /** What was given, by the setting that it wins over. */
-  flagsOf(given: GivenOptions): Flags {
+  flagsOf(given: GivenOptions): SettingFlags {
     const values = this.#options.flatMap(({ name, option }) => {
       const value = given[option.attributeName()];
       return value === undefined ? [] : [[name, String(value)]];

@@ -59,7 +59,7 @@ export interface CommandRow {
 }
 
 /** A credential as it is now. */
-export interface Credential {
+export interface ReadCredential {
   readonly connectionId: string;
   readonly token: Token;
   /** As it was named. */
@@ -71,7 +71,7 @@ export interface TokenFormat {
   /** Whether `--host` belongs to it. */
   readonly takesHost?: true;
   /** The document, with the line break at its end. @throws CommandFailure when the credential does not fit into the format */
-  write(credential: Credential, context: FormatContext): string | Promise<string>;
+  write(credential: ReadCredential, context: FormatContext): string | Promise<string>;
 }
 
 /** What a document holds beside the credential. */

@@ -2,10 +2,10 @@ import { type ListenAddress, ListenAddressError, parseListenAddress } from "../.
 import { isLoopbackHost } from "../../model/providers/provider_profile.js";
 import { readPrivateNetwork } from "../../outbound/provider_networks.js";
 import { type Exception, readExceptions, readWebProxy, type WebProxy } from "../../outbound/web_proxy.js";
-import { itemsOf, type Kind, type Note } from "./setting_kinds.js";
+import { itemsOf, type Note, type SettingKind } from "./setting_kinds.js";
 
 /** Some of the listeners, in any case. */
-export function listeners(names: readonly string[]): Kind<readonly string[]> {
+export function listeners(names: readonly string[]): SettingKind<readonly string[]> {
   return {
     argument: "listeners",
     parse: (value, note) => readListeners(value, names, note, ""),
@@ -13,7 +13,7 @@ export function listeners(names: readonly string[]): Kind<readonly string[]> {
 }
 
 /** As `listeners`, or `true` for all and `false` for none. */
-export function listenersOrToggle(names: readonly string[]): Kind<readonly string[]> {
+export function listenersOrToggle(names: readonly string[]): SettingKind<readonly string[]> {
   return {
     argument: "[listeners]",
     parse: (value, note) => {
@@ -50,7 +50,11 @@ export function socketPathViolation(socketPath: string): string | undefined {
 }
 
 /** The addresses of a listener; none when it is closed by `off` or an empty text. */
-export function addresses({ canClose }: { readonly canClose: boolean }): Kind<readonly ListenAddress[]> {
+export function addresses({
+  canClose,
+}: {
+  readonly canClose: boolean;
+}): SettingKind<readonly ListenAddress[]> {
   return {
     argument: "addresses",
     acceptsEmpty: true,
@@ -81,7 +85,7 @@ function readAddress(item: string, note: Note): ListenAddress | undefined {
 /** A client must be able to write to a socket to connect to it, and the other bits of a mode mean nothing there. */
 const socketModes: Readonly<Record<string, number>> = { "0600": 0o600, "0660": 0o660, "0666": 0o666 };
 
-export const socketMode: Kind<number> = {
+export const socketMode: SettingKind<number> = {
   argument: "mode",
   range: Object.keys(socketModes).join(", "),
   parse: (value, note) => {
@@ -92,7 +96,7 @@ export const socketMode: Kind<number> = {
 };
 
 /** An origin and, if need be, a path prefix; without a slash at the end. */
-export const publicUrl: Kind<string> = {
+export const publicUrl: SettingKind<string> = {
   argument: "url",
   parse: (value, note) => {
     const violation = publicUrlViolation(value);
@@ -106,7 +110,7 @@ export const publicUrl: Kind<string> = {
 };
 
 /** One origin, as `URL.origin` writes it. */
-export const origin: Kind<string> = {
+export const origin: SettingKind<string> = {
   argument: "url",
   parse: (value, note) => {
     const violation = originViolation(value);
@@ -117,7 +121,7 @@ export const origin: Kind<string> = {
 };
 
 /** Origins, each once, as `URL.origin` writes them; the first label of the host may be a wildcard. */
-export const origins: Kind<readonly string[]> = {
+export const origins: SettingKind<readonly string[]> = {
   argument: "origins",
   parse: (value, note) => {
     const found = new Set<string>();
@@ -169,7 +173,7 @@ const maxNetworks = 256;
 
 /** CIDR blocks and host names, each once. */
 /** May hold a password. */
-export const webProxy: Kind<WebProxy> = {
+export const webProxy: SettingKind<WebProxy> = {
   argument: "url",
   isHidden: true,
   parse: (value, note) => {
@@ -180,21 +184,22 @@ export const webProxy: Kind<WebProxy> = {
   },
 };
 
-export const withoutProxy: Kind<readonly Exception[]> = { argument: "hosts", parse: readExceptions };
+export const withoutProxy: SettingKind<readonly Exception[]> = { argument: "hosts", parse: readExceptions };
 
-export const networks: Kind<{ readonly cidrs: readonly string[]; readonly hosts: readonly string[] }> = {
-  argument: "networks",
-  parse: (value, note) => {
-    const items = itemsOf(value);
-    if (items.length > maxNetworks) note(`must be at most ${maxNetworks} entries`);
-    const cidrs = new Set<string>();
-    const hosts = new Set<string>();
-    for (const item of items.slice(0, maxNetworks)) {
-      const read = readPrivateNetwork(item);
-      if ("cidr" in read) cidrs.add(read.cidr);
-      else if ("host" in read) hosts.add(read.host);
-      else note(read.violation, item);
-    }
-    return { cidrs: Object.freeze([...cidrs]), hosts: Object.freeze([...hosts]) };
-  },
-};
+export const networks: SettingKind<{ readonly cidrs: readonly string[]; readonly hosts: readonly string[] }> =
+  {
+    argument: "networks",
+    parse: (value, note) => {
+      const items = itemsOf(value);
+      if (items.length > maxNetworks) note(`must be at most ${maxNetworks} entries`);
+      const cidrs = new Set<string>();
+      const hosts = new Set<string>();
+      for (const item of items.slice(0, maxNetworks)) {
+        const read = readPrivateNetwork(item);
+        if ("cidr" in read) cidrs.add(read.cidr);
+        else if ("host" in read) hosts.add(read.host);
+        else note(read.violation, item);
+      }
+      return { cidrs: Object.freeze([...cidrs]), hosts: Object.freeze([...hosts]) };
+    },
+  };

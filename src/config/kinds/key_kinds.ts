@@ -1,11 +1,11 @@
 import type { KeySource } from "../../model/credentials/key_source.js";
 import { Secret } from "../../runtime/secret.js";
-import type { Kind, Note } from "./setting_kinds.js";
+import type { Note, SettingKind } from "./setting_kinds.js";
 
 const commandPrefix = "exec:";
 
 /** The keys themselves, or `exec:` and a command that prints them. */
-export const keysOrCommand: Kind<KeySource> = {
+export const keysOrCommand: SettingKind<KeySource> = {
   argument: "keys",
   isHidden: true,
   parse: (value, note) => {
@@ -17,7 +17,7 @@ export const keysOrCommand: Kind<KeySource> = {
 };
 
 /** A command that prints the keys. It is hidden too: a person may have put a password into it. */
-export const keyCommand: Kind<KeySource> = {
+export const keyCommand: SettingKind<KeySource> = {
   argument: "command",
   isHidden: true,
   parse: readCommand,

@@ -5,7 +5,7 @@ import { join, resolve } from "node:path";
 export type Note = (limit: string, shown?: string) => void;
 
 /** How the text of a setting becomes its value. */
-export interface Kind<Value> {
+export interface SettingKind<Value> {
   /** What stands after the flag. `[word]` may be left out, which means `true`. */
   readonly argument: string;
   /** What is accepted, where the meaning of the setting does not say it: `100 to 300000`. */
@@ -20,7 +20,7 @@ export interface Kind<Value> {
 
 /** One setting: the row that reads it, judges it, and documents it in `--help` and `docs/settings.md`. */
 export interface SettingRow {
-  readonly kind: Kind<unknown>;
+  readonly kind: SettingKind<unknown>;
   readonly meaning: string;
   /** The text that stands in when it is not set. Without it, the value is undefined then, and `unset` says what holds. */
   readonly default?: string;
@@ -41,7 +41,7 @@ export type SettingGroups = Readonly<Record<string, Readonly<Record<string, Sett
 export function text(
   argument: string,
   violationOf: (text: string) => string | undefined = () => undefined,
-): Kind<string> {
+): SettingKind<string> {
   return {
     argument,
     parse: (value, note) => {
@@ -53,7 +53,7 @@ export function text(
 }
 
 /** A path, absolute. A leading `~/` that no shell expanded means the home folder. */
-export function path(argument: "file" | "folder"): Kind<string> {
+export function path(argument: "file" | "folder"): SettingKind<string> {
   return {
     argument,
     parse: (value, note) => {
@@ -67,7 +67,7 @@ export function path(argument: "file" | "folder"): Kind<string> {
 export function word<const Words extends readonly string[]>(
   argument: string,
   words: Words,
-): Kind<Words[number]> {
+): SettingKind<Words[number]> {
   return {
     argument,
     range: words.join(", "),
@@ -80,7 +80,7 @@ export function word<const Words extends readonly string[]>(
 }
 
 /** `true` or `false`, in any case. */
-export const toggle: Kind<boolean> = {
+export const toggle: SettingKind<boolean> = {
   argument: "true|false",
   parse: (value, note) => {
     const lower = value.toLowerCase();
@@ -90,12 +90,12 @@ export const toggle: Kind<boolean> = {
 };
 
 /** A whole number of `unit`s, `min` to `max`. */
-export function count(unit: string, min: number, max: number): Kind<number> {
+export function count(unit: string, min: number, max: number): SettingKind<number> {
   return number(unit, min, max, "");
 }
 
 /** As `count`, or the word `off`. */
-export function countOrOff(unit: string, min: number, max: number): Kind<number | "off"> {
+export function countOrOff(unit: string, min: number, max: number): SettingKind<number | "off"> {
   const kind = number(unit, min, max, ", or off");
   return {
     ...kind,
@@ -103,7 +103,7 @@ export function countOrOff(unit: string, min: number, max: number): Kind<number 
   };
 }
 
-function number(unit: string, min: number, max: number, orElse: string): Kind<number> {
+function number(unit: string, min: number, max: number, orElse: string): SettingKind<number> {
   return {
     argument: unit,
     range: `${min} to ${max}${orElse}`,
@@ -117,7 +117,7 @@ function number(unit: string, min: number, max: number, orElse: string): Kind<nu
 }
 
 /** A span of days or hours, as `365d`; in milliseconds. */
-export const age: Kind<number> = {
+export const age: SettingKind<number> = {
   argument: "age",
   range: "days or hours, as 365d or 12h",
   parse: (value, note) => {
@@ -131,7 +131,7 @@ export const age: Kind<number> = {
 };
 
 /** Files that others refer to by a name: a comma list of `name=/path`. */
-export const namedFiles: Kind<Readonly<Record<string, string>>> = {
+export const namedFiles: SettingKind<Readonly<Record<string, string>>> = {
   argument: "name=file,...",
   range: "names of lower-case letters, digits, underscores and hyphens, absolute paths",
   parse: (value, note) => {

@@ -33,12 +33,12 @@ interface Hold {
   end(error: NexusError): void;
 }
 
-type NamedConnection = Pick<Connection, "id" | "userId" | "providerId" | "providerName"> & { label?: string };
+type VisibleName = Pick<Connection, "id" | "userId" | "providerId" | "providerName"> & { label?: string };
 
 /** What a restricted caller may see, for whatever lists or streams. */
-export interface View {
+export interface Sight {
   readonly isRestricted: boolean;
-  seesConnection(connection: NamedConnection): boolean;
+  seesConnection(connection: VisibleName): boolean;
   /** As `seesConnection`, of a connection that may be gone. */
   seesChange(change: {
     readonly connectionId: string;
@@ -58,7 +58,7 @@ export class AccessControl {
   readonly #facts = new BoundedMap<string, ConnectionFacts>(maxEntries);
   readonly #holds = new Map<string, Set<Hold>>();
   /** By the object of a principal, which the calls over one Unix socket share. */
-  readonly #views = new WeakMap<object, View>();
+  readonly #views = new WeakMap<object, Sight>();
   #policy: Policy | undefined;
   #grants: Policy | undefined;
   #stopped: ReadonlySet<string> = new Set();
@@ -176,7 +176,7 @@ export class AccessControl {
   }
 
   /** What the caller may see. It follows the policy: judged again at each question. */
-  viewOf(principal: Identity): View {
+  viewOf(principal: Identity): Sight {
     const cached = this.#views.get(principal);
     if (cached) return cached;
     const view = this.#makeView(principal);
@@ -184,7 +184,7 @@ export class AccessControl {
     return view;
   }
 
-  #makeView(caller: Identity): View {
+  #makeView(caller: Identity): Sight {
     const permissions = (): Permissions => this.permissionsFor(caller);
     return {
       get isRestricted() {
@@ -237,7 +237,7 @@ export class AccessControl {
   }
 
   /** With the present name of the provider: a deleted one has none, and its connections keep the one they were made under. */
-  #factsFrom({ id, userId, providerId, providerName, label }: NamedConnection): ConnectionFacts {
+  #factsFrom({ id, userId, providerId, providerName, label }: VisibleName): ConnectionFacts {
     const name = this.deps.store.providerNameOf(providerId) ?? providerName;
     return { connectionId: id, userId, label, provider: { id: providerId, name } };
   }

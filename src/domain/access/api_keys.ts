@@ -28,7 +28,7 @@ export interface NewApiKey {
   readonly leaseMs?: number | undefined;
 }
 
-interface Entry {
+interface KeyEntry {
   record: ApiKeyRecord;
   readonly principal: Principal;
   /** Of `lastUseMs`, as it was noted last. */
@@ -41,8 +41,8 @@ export interface ApiKeysDeps extends StoreParts {
 
 /** The API keys: made, shown once, verified, revoked. All of them are held in memory, so that a call costs one digest. */
 export class ApiKeys {
-  readonly #byId = new Map<string, Entry>();
-  readonly #byName = new Map<string, Entry>();
+  readonly #byId = new Map<string, KeyEntry>();
+  readonly #byName = new Map<string, KeyEntry>();
   readonly leases: Leases;
 
   constructor(private readonly deps: ApiKeysDeps) {
@@ -162,7 +162,7 @@ export class ApiKeys {
   }
 
   /** @throws NotFound */
-  #entryOf(which: { readonly id: string } | { readonly name: string }): Entry {
+  #entryOf(which: { readonly id: string } | { readonly name: string }): KeyEntry {
     const entry = "id" in which ? this.#byId.get(which.id) : this.#byName.get(which.name);
     if (!entry) throw new NotFound("api_key");
     return entry;
@@ -215,7 +215,7 @@ export class ApiKeys {
   }
 
   /** Its record cannot be read any more: nobody knows what it may do. */
-  #drop({ record, principal }: Entry): void {
+  #drop({ record, principal }: KeyEntry): void {
     this.#byId.delete(record.id);
     this.#byName.delete(record.name);
     this.deps.changes.emit("principalEnded", principal.name);
@@ -236,7 +236,7 @@ export class ApiKeys {
   }
 
   /** Nobody waits for it, and a use that could not be noted is noted in the next hour. */
-  #noteUse(entry: Entry, hour: number): void {
+  #noteUse(entry: KeyEntry, hour: number): void {
     entry.lastUsedHour = hour;
     const lastUsedAtMs = Math.max(hour * lastUseMs, entry.record.createdAtMs);
     this.deps.store

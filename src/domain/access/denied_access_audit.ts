@@ -11,7 +11,7 @@ const intervalMs = 60_000;
 /** Principals and actions remembered; principals of a JWT issuer can be many. */
 const maxEntries = 10_000;
 
-interface Entry {
+interface DeniedEntry {
   readonly principal: Principal;
   readonly action: Action;
   readonly recordedMs: number;
@@ -20,7 +20,7 @@ interface Entry {
 
 /** Who was denied what: an `access.denied` event for each principal and action, at most one a minute, with a count. */
 export class DeniedAccessAudit {
-  readonly #entries = new BoundedMap<string, Entry>(maxEntries);
+  readonly #entries = new BoundedMap<string, DeniedEntry>(maxEntries);
 
   constructor(private readonly deps: { readonly store: Store; readonly clock: Clock; readonly log: Log }) {}
 

@@ -2,8 +2,8 @@ import {
   type ApiKeyRecord,
   ended,
   isLive,
+  type KeyLease,
   keyPrincipalName,
-  type Lease,
   leaseFrom,
 } from "../../model/access/api_key.js";
 import { by } from "../../model/access/audit_event.js";
@@ -61,7 +61,7 @@ export class Leases {
    * @returns the lease as it is now
    * @throws FailedPrecondition (NO_LEASE); Unauthenticated when it has ended
    */
-  async renew({ name, kind, onBehalfOf }: Principal): Promise<Lease> {
+  async renew({ name, kind, onBehalfOf }: Principal): Promise<KeyLease> {
     const { store, clock, find, keep } = this.deps;
     const isOwn = kind === "key" && name.startsWith("key:") && onBehalfOf === undefined;
     const record = isOwn ? find(name.slice("key:".length)) : undefined;

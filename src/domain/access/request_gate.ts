@@ -16,7 +16,7 @@ import type { ConnectionNames } from "./connection_names.js";
 import type { McpServerNames } from "./mcp_server_names.js";
 
 /** The resource that a request names; it may not exist. */
-export type Asked =
+export type RequestedResource =
   | { readonly kind: "connection"; readonly connectionId: string }
   | { readonly kind: "named"; readonly name: ConnectionName }
   /** A connection of this name, made where there is none. */
@@ -57,7 +57,7 @@ export class RequestGate {
   ) {}
 
   /** The refusal; undefined when the caller may go on. */
-  refusal(permissions: Permissions, action: Action, asked: Asked): NexusError | undefined {
+  refusal(permissions: Permissions, action: Action, asked: RequestedResource): NexusError | undefined {
     switch (asked.kind) {
       case "connection":
         return this.deps.access.visible(permissions, asked.connectionId)
@@ -106,7 +106,7 @@ export class RequestGate {
   #requestRefusal(
     permissions: Permissions,
     action: Action,
-    { connectionId, userId, label, provider: key }: Extract<Asked, { kind: "request" }>,
+    { connectionId, userId, label, provider: key }: Extract<RequestedResource, { kind: "request" }>,
   ): NexusError | undefined {
     if (connectionId !== undefined && !this.deps.access.visible(permissions, connectionId))
       return new NotFound("connection");

@@ -5,10 +5,10 @@ import type { ConnectionFacts } from "../../model/access/scope_restriction.js";
 import { FailedPrecondition, InvalidArgument, NexusError, PermissionDenied } from "../../model/errors.js";
 import { type CallerTrace, traceIdOf, type Use } from "../../model/tracing.js";
 import type { Clock } from "../../runtime/clock.js";
-import { type AccessControl, denied, type View } from "./access_control.js";
+import { type AccessControl, denied, type Sight } from "./access_control.js";
 
 /** What a token is asked for. */
-export interface Asking {
+export interface TokenPurpose {
   readonly trace?: CallerTrace | undefined;
   /** Undefined where the place does not show it. */
   readonly request: ShownRequest | undefined;
@@ -50,7 +50,7 @@ export class RequestRules {
    * @returns for the record, when the caller may have the token at once; else a promise that resolves when it may, and rejects with
    * PermissionDenied, FailedPrecondition (USE_EGRESS, SHOW_BODY), or InvalidArgument for what servers read in several ways
    */
-  admit(principal: Principal, connectionId: string, asking?: Asking): Use | undefined | Promise<Use> {
+  admit(principal: Principal, connectionId: string, asking?: TokenPurpose): Use | undefined | Promise<Use> {
     const isRuled = this.#isRuled(principal);
     if (!isRuled && asking === undefined) return undefined;
     const shown = this.#believed(principal, asking?.request);
@@ -90,7 +90,7 @@ export class RequestRules {
    *
    * @param forUses a proxy sees all of them, to end what is open when its connection ends
    */
-  tokenView(principal: Principal, forUses = false): View {
+  tokenView(principal: Principal, forUses = false): Sight {
     const view = this.deps.access.viewOf(principal);
     if (forUses && this.#isProxy(principal)) return view;
     const gives = (connectionId: string): boolean => {

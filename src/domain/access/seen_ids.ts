@@ -2,7 +2,7 @@ import { BoundedMap } from "../../runtime/bounded_map.js";
 import type { Changes } from "../../runtime/changes.js";
 import type { Change } from "../../store/records/log_codec.js";
 import type { Store } from "../../store/store.js";
-import type { View } from "./access_control.js";
+import type { Sight } from "./access_control.js";
 
 /** Changes read at a time. */
 const page = 256;
@@ -16,9 +16,9 @@ const maxIdsInAll = 100_000;
 type SeenStore = Pick<Store, "epoch" | "revision" | "changesSince" | "getConnection" | "getProvider">;
 
 /** What one restriction lets see. */
-interface Sight {
+interface SeenBySight {
   readonly key: string;
-  readonly view: View;
+  readonly view: Sight;
   /** Undefined: too many. */
   ids: Set<string> | undefined;
   /** All changes up to here are in it. */
@@ -33,12 +33,12 @@ interface Sight {
  * The ids are where to look: anyone who gets them judges each connection again, and misses none that it sees.
  */
 export class SeenIds {
-  readonly #sights = new BoundedMap<string, Sight>(maxSights);
+  readonly #sights = new BoundedMap<string, SeenBySight>(maxSights);
   readonly #store: SeenStore;
   /** Whether a profile is there, for one walk. */
   readonly #profiles = new Map<string, boolean>();
   #total = 0;
-  #waiting: { readonly sight: Sight; readonly done: () => void }[] = [];
+  #waiting: { readonly sight: SeenBySight; readonly done: () => void }[] = [];
   #isReading = false;
 
   constructor(options: {
@@ -51,12 +51,12 @@ export class SeenIds {
   }
 
   /** Whether `idsOf` answers from what is known, and what changed since. */
-  has(view: View): boolean {
+  has(view: Sight): boolean {
     return view.isRestricted && this.#sights.get(view.epochOf(this.#store.epoch)) !== undefined;
   }
 
   /** In no order; undefined where they are too many, or when what the caller may see changed meanwhile. */
-  async idsOf(view: View): Promise<ReadonlySet<string> | undefined> {
+  async idsOf(view: Sight): Promise<ReadonlySet<string> | undefined> {
     if (!view.isRestricted) return undefined;
     const sight = this.#sightOf(view);
     if (sight.ids && sight.revision < this.#store.revision) {
@@ -68,7 +68,7 @@ export class SeenIds {
     return sight.ids;
   }
 
-  #sightOf(view: View): Sight {
+  #sightOf(view: Sight): SeenBySight {
     const key = view.epochOf(this.#store.epoch);
     const known = this.#sights.get(key);
     if (known) return known;
@@ -99,7 +99,7 @@ export class SeenIds {
     this.#isReading = false;
   }
 
-  async #walk(sights: ReadonlySet<Sight>): Promise<void> {
+  async #walk(sights: ReadonlySet<SeenBySight>): Promise<void> {
     this.#profiles.clear();
     let after = this.#store.revision;
     for (const { revision } of sights) if (revision < after) after = revision;
@@ -118,7 +118,7 @@ export class SeenIds {
     }
   }
 
-  #take(sight: Sight, changes: readonly Change[], upto: bigint): void {
+  #take(sight: SeenBySight, changes: readonly Change[], upto: bigint): void {
     for (const change of changes) {
       if (!sight.ids) break;
       if (change.revision <= sight.revision) continue;
@@ -131,7 +131,7 @@ export class SeenIds {
     sight.revision = upto;
   }
 
-  #sees({ seesConnection }: View, { connectionId: id, userId, providerId }: Change): boolean {
+  #sees({ seesConnection }: Sight, { connectionId: id, userId, providerId }: Change): boolean {
     if (seesConnection({ id, userId, providerId, providerName: "" })) return true;
     if (this.#hasProfile(providerId)) return false;
     // Its connections keep the name under which they were made, in their records.
@@ -147,12 +147,12 @@ export class SeenIds {
     return has;
   }
 
-  #empty(sight: Sight): void {
+  #empty(sight: SeenBySight): void {
     this.#total -= sight.ids?.size ?? 0;
     sight.ids = undefined;
   }
 
-  #drop(sight: Sight): void {
+  #drop(sight: SeenBySight): void {
     this.#empty(sight);
     if (this.#sights.get(sight.key) === sight) this.#sights.delete(sight.key);
   }

@@ -62,12 +62,15 @@ export class VisibleConnections {
   }
 }
 
-type Found = Pick<Connection, "id" | "userId" | "label" | "providerName"> & {
+type MatchedConnection = Pick<Connection, "id" | "userId" | "label" | "providerName"> & {
   readonly account?: Account | undefined;
 };
 
 /** @param search what stands in one of its names, also as `PROVIDER/USER/LABEL`, or at the beginning of its id, in any case; empty finds every connection */
-export function isFound({ id, userId, label, providerName, account }: Found, search: string): boolean {
+export function isFound(
+  { id, userId, label, providerName, account }: MatchedConnection,
+  search: string,
+): boolean {
   if (search === "") return true;
   const text = search.toLowerCase();
   const { subject = "", name = "", email = "", login = "" } = account ?? {};

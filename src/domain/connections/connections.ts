@@ -45,7 +45,7 @@ export {
 } from "./quotas.js";
 
 /** Credentials as they are stored: sealed, written, and read. */
-export interface Credentials {
+export interface StoredCredentials {
   /** Seals and opens what is stored. */
   readonly vault: CredentialVault;
   readonly writer: CredentialWriter;
@@ -62,7 +62,7 @@ export function openCredentials(deps: {
   readonly random: () => number;
   /** What tokens are read from; the store by default. */
   readonly readable?: CredentialReaderDeps["store"] | undefined;
-}): Credentials {
+}): StoredCredentials {
   const { store, ring, changes, clock, random, readable = store } = deps;
   const vault = new CredentialVault({ vault: ring, databaseId: store.databaseId });
   return {

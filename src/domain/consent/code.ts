@@ -66,7 +66,7 @@ interface Callback {
 }
 
 /** The same, with the request that it answers, whose state is consumed. */
-interface Answer extends Callback {
+interface AnsweredCallback extends Callback {
   readonly pending: PendingAuthorization;
 }
 
@@ -201,7 +201,7 @@ export class CodeConsent implements ConsentFlow {
     throw new Answered({ kind: isDenial ? "denied_without_state" : "answer_without_state" });
   }
 
-  async #judge(answer: Answer, presented: Presented): Promise<Flawless> {
+  async #judge(answer: AnsweredCallback, presented: Presented): Promise<Flawless> {
     const { store, judge } = this.deps;
     const { pending } = answer;
     const judged = judge.judge("callback", store, { key: hashState(answer.state), pending }, presented);
@@ -211,7 +211,7 @@ export class CodeConsent implements ConsentFlow {
   }
 
   async #findServer(
-    answer: Answer,
+    answer: AnsweredCallback,
     { nonce }: AuthorizationSecret,
     profile: ProviderProfile,
   ): Promise<AuthorizationServer> {
@@ -223,7 +223,7 @@ export class CodeConsent implements ConsentFlow {
 
   /** RFC 6749 section 4.1.2, and RFC 9207. @returns the parameters, with the code */
   async #checkResponse(
-    answer: Answer,
+    answer: AnsweredCallback,
     profile: ProviderProfile,
     server: AuthorizationServer,
   ): Promise<URLSearchParams> {
@@ -246,7 +246,7 @@ export class CodeConsent implements ConsentFlow {
 
   /** The exchange and its commit, alone for this connection. */
   async #exchangeCode(
-    { pending, state, actor }: Answer,
+    { pending, state, actor }: AnsweredCallback,
     { codeVerifier, nonce, dpopKey }: AuthorizationSecret,
     profile: ProviderProfile,
     server: AuthorizationServer,

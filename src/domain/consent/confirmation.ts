@@ -22,7 +22,7 @@ import type { ConsentJudge, Flaw } from "./ways.js";
 const maxFailures = 5;
 
 /** A consent that waits for this principal to confirm it. */
-interface Waiting {
+interface WaitingConsent {
   readonly connection: Connection;
   readonly key: string;
   readonly pending: PendingAuthorization;
@@ -80,7 +80,7 @@ export class ConsentConfirmation {
   }
 
   /** @throws FailedPrecondition for who did not make the request, and after its time: nothing is written then */
-  #refuse(tx: Transaction, waiting: Waiting, flaw: Flaw): NexusError {
+  #refuse(tx: Transaction, waiting: WaitingConsent, flaw: Flaw): NexusError {
     switch (flaw) {
       case "wrong_completion_code":
         return this.#countFailure(tx, waiting);
@@ -98,7 +98,7 @@ export class ConsentConfirmation {
     }
   }
 
-  #countFailure(tx: Transaction, waiting: Waiting): NexusError {
+  #countFailure(tx: Transaction, waiting: WaitingConsent): NexusError {
     const { key, pending, actor } = waiting;
     const failedConfirmations = pending.failedConfirmations + 1;
     const left = maxFailures - failedConfirmations;
@@ -116,7 +116,7 @@ export class ConsentConfirmation {
     return new InvalidArgument([{ field: "completion_code", description }]);
   }
 
-  #end(tx: Transaction, { connection, pending, actor }: Waiting, reason: ProblemReason): void {
+  #end(tx: Transaction, { connection, pending, actor }: WaitingConsent, reason: ProblemReason): void {
     this.deps.pending.end(tx, connection, "goes_on");
     this.deps.ending.endIn(tx, { pending, reason, type: "connection.confirmation_failed", actor });
   }

@@ -80,7 +80,7 @@ export interface RequestedConnection extends PendingLink {
 type RequestedWay = Exclude<Way, "confirmation">;
 
 /** What a request asks for, and of whom. */
-interface Asked {
+interface RequestedConsent {
   readonly profile: ProviderProfile;
   /** Undefined for a new connection. */
   readonly existing: Connection | undefined;
@@ -88,7 +88,7 @@ interface Asked {
 }
 
 /** A request as it is stored. */
-interface Requested extends Omit<Asked, "scopes"> {
+interface Requested extends Omit<RequestedConsent, "scopes"> {
   readonly request: ConnectionRequest;
   readonly principal: Principal;
   readonly stateHash: string;
@@ -166,7 +166,7 @@ export class ConnectionRequests {
   }
 
   /** The connection that is asked for again, if any, and the profile. */
-  async #target(request: ConnectionRequest): Promise<Omit<Asked, "scopes">> {
+  async #target(request: ConnectionRequest): Promise<Omit<RequestedConsent, "scopes">> {
     const { store, mcp } = this.deps;
     const { connectionId } = request;
     const existing = connectionId === undefined ? undefined : store.getConnection(connectionId);
@@ -180,7 +180,7 @@ export class ConnectionRequests {
     return { existing, profile };
   }
 
-  async #prepare(way: RequestedWay, { profile, existing, scopes }: Asked): Promise<Prepared> {
+  async #prepare(way: RequestedWay, { profile, existing, scopes }: RequestedConsent): Promise<Prepared> {
     const codeVerifier = newCodeVerifier();
     const secret = { codeVerifier, nonce: undefined, browserBinding: newToken() };
     if (way === "form") return { secret, lifetimeMs: authorizationLifetimeMs };

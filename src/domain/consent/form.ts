@@ -53,7 +53,7 @@ export interface CapturedCredential {
   readonly outcome: FinishOutcome;
 }
 
-type Fields = Readonly<Record<string, Secret>>;
+type TypedFields = Readonly<Record<string, Secret>>;
 
 /** Static credentials: captured for a request, replaced by hand. */
 export class CredentialCapture {
@@ -154,7 +154,7 @@ export class CredentialCapture {
 
   async #tried(
     profile: ProviderProfile,
-    fields: Fields,
+    fields: TypedFields,
     connectionId: string,
     principal: Principal,
   ): Promise<StaticCredential> {

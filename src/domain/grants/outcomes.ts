@@ -188,7 +188,7 @@ interface Ended extends Omit<Attempt, "connection"> {
 type More = { readonly [Field in "refused" | "firm" | "detail"]?: Problem[Field] | undefined };
 
 /** The row of an outcome. */
-interface Row {
+interface OutcomeRow {
   /** The state of the connection, and in its problem the next try. */
   readonly change: ConnectionChange;
   readonly audit: {
@@ -200,7 +200,7 @@ interface Row {
 }
 
 /** The event and the result follow from the problem that the connection has afterwards. */
-function rowOf(change: ConnectionChange): Row {
+function rowOf(change: ConnectionChange): OutcomeRow {
   const { problem } = change;
   const ended = refreshOutcomeOf(problem);
   if (problem === undefined) return { change, audit: { type: "token_refreshed" }, ended };
@@ -240,7 +240,11 @@ export function withheldOf(
 }
 
 /** The row of a token set, as of which `connection` is read. */
-export function tokenSetRow(connection: Connection, withheld: Withheld | undefined, nowMs: number): Row {
+export function tokenSetRow(
+  connection: Connection,
+  withheld: Withheld | undefined,
+  nowMs: number,
+): OutcomeRow {
   if (withheld === undefined) return rowOf({ problem: undefined });
   const { reason, retryAtMs } = withheld;
   if (retryAtMs === undefined && !hasUsableToken(connection, nowMs))
@@ -299,7 +303,7 @@ export class OutcomeWriter {
     return "not_refreshable";
   }
 
-  #row(ended: Ended, outcome: (typeof table)[FailedAnswer][number], movedFrom: string): Row {
+  #row(ended: Ended, outcome: (typeof table)[FailedAnswer][number], movedFrom: string): OutcomeRow {
     const { current, profile, nowMs, failure } = ended;
     const { id: connectionId } = current;
     const { log, random, health } = this.deps;
@@ -338,7 +342,7 @@ export class OutcomeWriter {
   }
 
   /** It waits with all others, or by itself; where the provider goes on accepting others, its grant is given up. */
-  #refused(ended: Ended): Row {
+  #refused(ended: Ended): OutcomeRow {
     const { current, profile, earlier, isProbe, nowMs, failure, tx } = ended;
     const { log, random, health } = this.deps;
     const advice = failure?.isClientRejected ? `; ${refusedClientAdvice(profile)}` : "";
@@ -357,7 +361,7 @@ export class OutcomeWriter {
     return waiting(ended, { refused, detail, firm: true }, nowMs + delayMs);
   }
 
-  #over(ended: Ended, reason: ProblemReason, more: More): Row {
+  #over(ended: Ended, reason: ProblemReason, more: More): OutcomeRow {
     const { refused, detail } = more;
     const details = { connectionId: ended.current.id, reason, detail, httpStatus: refused?.httpStatus };
     this.deps.log.warn(details, "the grant is lost: consent is needed again");
@@ -365,7 +369,7 @@ export class OutcomeWriter {
   }
 
   /** The provider has not redeemed anything: the refresh token may be sent as if this attempt had not been. */
-  #retry(ended: Ended, more: More): Row {
+  #retry(ended: Ended, more: More): OutcomeRow {
     const { current, earlier, nowMs, failure } = ended;
     const { retryAfterMs } = failure ?? {};
     const limits = { retryAfterMs, remainingMs: policy.remainingMs(current, nowMs) };
@@ -383,7 +387,7 @@ export class OutcomeWriter {
     delayMs: number,
     more: More,
     refreshIntent: RefreshIntent | undefined,
-  ): Row {
+  ): OutcomeRow {
     const failedRefreshes = current.failedRefreshes + 1;
     const retryAtMs = nowMs + delayMs;
     const retryAt = new Date(retryAtMs).toISOString();
@@ -398,7 +402,7 @@ export class OutcomeWriter {
 
   async #write(
     attempted: Connection,
-    make: (current: Connection, nowMs: number, tx: Transaction) => Row,
+    make: (current: Connection, nowMs: number, tx: Transaction) => OutcomeRow,
   ): Promise<RefreshOutcome | undefined> {
     const timeMs = this.deps.clock.nowMs();
     return await this.deps.store.commit((tx) => {
@@ -427,7 +431,7 @@ function stateOf({ profile, earlier }: Attempt): GrantState {
 }
 
 /** A failure that time does not fix. */
-function over({ current, earlier, nowMs }: Ended, reason: ProblemReason, more: More): Row {
+function over({ current, earlier, nowMs }: Ended, reason: ProblemReason, more: More): OutcomeRow {
   // The mark of the attempt whose answer was never seen: a hub that was cut off may bring it.
   const refreshIntent = reason === "outcome_unknown" ? earlier : undefined;
   const problem = problemWith(problemSince(current, reason, nowMs), more);
@@ -439,7 +443,7 @@ function waiting(
   { current, profile, earlier, nowMs }: Ended,
   { detail, ...more }: More,
   retryAtMs?: number,
-): Row {
+): OutcomeRow {
   // Of a consent the log says it; a connection without a user has to show it.
   const rest = isUnattended(profile) ? { ...more, detail } : more;
   return rowOf({

@@ -35,7 +35,7 @@ const consentFaults: Readonly<Partial<Record<ProblemReason, FailingReason>>> = {
   clock_skew: "rejected",
 };
 
-interface Trouble {
+interface ProviderTrouble {
   readonly sinceMs: number;
   readonly lastFailedAtMs: number;
   readonly failures: number;
@@ -44,10 +44,10 @@ interface Trouble {
 }
 
 /** What is known of one provider in this process. */
-interface Known {
+interface HealthRecord {
   /** How its last refreshes failed, and its last consents. */
-  refreshes?: Trouble | undefined;
-  consents?: Trouble | undefined;
+  refreshes?: ProviderTrouble | undefined;
+  consents?: ProviderTrouble | undefined;
   /** When it last accepted the client for a refresh, and by which version of the profile. */
   accepted?: { readonly atMs: number; readonly profileVersion: bigint };
 }
@@ -60,7 +60,7 @@ interface Known {
  * time to time, and a change of the profile wakes them all.
  */
 export class ProviderHealth {
-  readonly #known = new Map<string, Known>();
+  readonly #known = new Map<string, HealthRecord>();
   readonly #slots: RequestSlots<RefreshOutcome>;
   readonly #wakings = new SingleFlight<string, void>();
 
@@ -299,7 +299,7 @@ export class ProviderHealth {
     await Promise.all([this.#slots.settled(), this.#wakings.settled()]);
   }
 
-  #of(providerId: string): Known {
+  #of(providerId: string): HealthRecord {
     let known = this.#known.get(providerId);
     if (!known) {
       known = {};
@@ -308,7 +308,7 @@ export class ProviderHealth {
     return known;
   }
 
-  #again(before: Trouble | undefined, reason: FailingReason, message: string): Trouble {
+  #again(before: ProviderTrouble | undefined, reason: FailingReason, message: string): ProviderTrouble {
     const nowMs = this.deps.clock.nowMs();
     const failures = (before?.failures ?? 0) + 1;
     return { sinceMs: before?.sinceMs ?? nowMs, lastFailedAtMs: nowMs, failures, reason, message };
@@ -346,7 +346,7 @@ export class ProviderHealth {
     return consents ? [{ ...common, isConsent: true, retryAtMs, ...consents }] : [];
   }
 
-  #isFailing(providerId: string, { failures, reason }: Trouble): boolean {
+  #isFailing(providerId: string, { failures, reason }: ProviderTrouble): boolean {
     if (failures < failingAfter) return false;
     // The refusal of the client was the failure, and it is over, or was that of one connection while others are accepted.
     return reason !== "misconfigured" || this.deps.store.getSuspension(providerId)?.unconfirmed === true;

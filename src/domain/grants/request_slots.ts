@@ -52,7 +52,7 @@ export class NotStarted extends Error {
   }
 }
 
-interface Waiting {
+interface WaitingForSlot {
   readonly key: string;
   /** It sends what may be sent once more only. */
   readonly isLastSend: boolean;
@@ -187,7 +187,7 @@ export class RequestSlots<T = void> {
   async #run<R>(
     queue: Queue,
     priority: Priority,
-    request: Pick<Waiting, "key" | "isLastSend">,
+    request: Pick<WaitingForSlot, "key" | "isLastSend">,
     work: () => Promise<R>,
   ): Promise<R> {
     if (this.#closed) throw new NotStarted("closed");
@@ -279,9 +279,9 @@ class Queue {
   canaryAtMs = 0;
   timer: Timer | undefined;
   /** In order of arrival. */
-  readonly demand = new Map<string, Waiting>();
-  readonly due = new Map<string, Waiting>();
-  readonly other = new Map<string, Waiting>();
+  readonly demand = new Map<string, WaitingForSlot>();
+  readonly due = new Map<string, WaitingForSlot>();
+  readonly other = new Map<string, WaitingForSlot>();
 
   constructor(readonly providerId: string) {}
 
@@ -340,7 +340,7 @@ class Queue {
   }
 
   /** While answers are lost, one that can be probed afterwards goes first. */
-  nextOf(priority: Priority): Waiting | undefined {
+  nextOf(priority: Priority): WaitingForSlot | undefined {
     const [first] = this[priority].values();
     if (!this.#losesAnswers || !first?.isLastSend) return first;
     return [...this[priority].values()].find(({ isLastSend }) => !isLastSend) ?? first;

@@ -3,7 +3,7 @@ import { FailedPrecondition } from "../../model/errors.js";
 import type { Changes } from "../../runtime/changes.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
-import type { Asking } from "../access/access.js";
+import type { TokenPurpose } from "../access/access.js";
 import type { CredentialVault, CurrentToken } from "../connections/connections.js";
 import type { RefreshEngine } from "../grants/grants.js";
 import type { IssuerMetadata, TokenEndpointClient } from "../token_endpoint/token_endpoint.js";
@@ -33,7 +33,7 @@ export interface Downscoping {
     target: TokenTarget,
     minTtlMs: number,
     principal: Principal,
-    asking?: Asking,
+    asking?: TokenPurpose,
   ): Promise<CurrentToken>;
 }
 

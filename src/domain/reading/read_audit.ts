@@ -15,7 +15,7 @@ const maxEntries = 50_000;
 const refusalIntervalMs = 60_000;
 
 /** What one reader has read of one connection. */
-interface Entry {
+interface ReadEntry {
   readonly principal: Principal;
   readonly connectionId: string;
   /** What a downscoped token was asked for; undefined of the connection's own. */
@@ -32,19 +32,19 @@ interface Entry {
 /** The first read of a revision, and whose count is written with it. */
 interface First {
   readonly key: string;
-  readonly entry: Entry;
-  readonly forgotten: Entry | undefined;
+  readonly entry: ReadEntry;
+  readonly forgotten: ReadEntry | undefined;
 }
 
 interface Batch {
   readonly firsts: First[];
   /** Forgotten with reads that no event reports. */
-  readonly counts: Entry[];
+  readonly counts: ReadEntry[];
   /** When all of them are durable. */
   readonly recorded: Promise<void>;
 }
 
-interface Refusal {
+interface RefusedRead {
   readonly recordedMs: number;
   count: number;
 }
@@ -65,8 +65,8 @@ export interface ReadAuditDeps {
  * A crash loses counts since then, never the fact that a revision was read. After a restart the first read is recorded again.
  */
 export class ReadAudit {
-  readonly #entries: BoundedMap<string, Entry>;
-  readonly #refusals: BoundedMap<string, Refusal>;
+  readonly #entries: BoundedMap<string, ReadEntry>;
+  readonly #refusals: BoundedMap<string, RefusedRead>;
   #batch: Batch | undefined;
 
   constructor(private readonly deps: ReadAuditDeps) {
@@ -130,7 +130,7 @@ export class ReadAudit {
       const before = this.#entries.get(key);
       if (before?.revision === revision) continue;
       const read = { principal, connectionId, reason: undefined, use: {}, revision };
-      const entry: Entry = { ...read, reads: -1, recorded: undefined };
+      const entry: ReadEntry = { ...read, reads: -1, recorded: undefined };
       const counted = Math.max(0, before?.reads ?? 0);
       this.#append(tx, { key, entry, forgotten: before });
       tx.whenDurable(() => {
@@ -140,7 +140,7 @@ export class ReadAudit {
     }
   }
 
-  #recordedWithin(key: string, entry: Entry): void {
+  #recordedWithin(key: string, entry: ReadEntry): void {
     const before = this.#entries.get(key);
     // Read in the instant since the store showed it, which has its own record.
     if (before?.revision === entry.revision) return;
@@ -194,8 +194,8 @@ export class ReadAudit {
     for (const { entry, reads } of counts) entry.reads -= reads;
   }
 
-  #first(key: string, before: Entry | undefined, read: Omit<Entry, "recorded">): Promise<void> {
-    const entry: Entry = { ...read, recorded: undefined };
+  #first(key: string, before: ReadEntry | undefined, read: Omit<ReadEntry, "recorded">): Promise<void> {
+    const entry: ReadEntry = { ...read, recorded: undefined };
     const forgotten = this.#entries.set(key, entry) ?? before;
     const { firsts, recorded } = this.#nextBatch();
     firsts.push({ key, entry, forgotten });
@@ -211,7 +211,7 @@ export class ReadAudit {
   /** What is read first in this turn goes into one commit. */
   #openBatch(): Batch {
     const firsts: First[] = [];
-    const counts: Entry[] = [];
+    const counts: ReadEntry[] = [];
     const recorded = Promise.resolve()
       .then(() => {
         this.#batch = undefined;
@@ -241,11 +241,11 @@ export class ReadAudit {
     tx.appendAudit({ type: "token_retrieved", ...this.#readOf(tx, entry) });
   }
 
-  #appendCount(tx: Recording, entry: Entry, count: number): void {
+  #appendCount(tx: Recording, entry: ReadEntry, count: number): void {
     tx.appendAudit({ type: "token_reads_counted", ...this.#readOf(tx, entry), count });
   }
 
-  #readOf(tx: Recording, { principal, connectionId, use, reason, revision }: Entry) {
+  #readOf(tx: Recording, { principal, connectionId, use, reason, revision }: ReadEntry) {
     const own = { timeMs: this.deps.clock.nowMs(), ...by(principal), connectionId, revision, reason };
     return { ...own, ...ownersOf(tx, connectionId), ...use };
   }

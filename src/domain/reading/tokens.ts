@@ -19,7 +19,7 @@ import { noTracing, type Tracing, type Use } from "../../model/tracing.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
-import type { Asking, RequestRules } from "../access/access.js";
+import type { RequestRules, TokenPurpose } from "../access/access.js";
 import type { ConnectionView, CredentialReader, CurrentToken } from "../connections/connections.js";
 import { awaitedRefresh, type Refreshes } from "../grants/grants.js";
 import type { ReadAudit } from "./read_audit.js";
@@ -63,7 +63,7 @@ export class Tokens {
     connectionId: string,
     minTtlMs: number,
     principal: Principal,
-    asking?: Asking,
+    asking?: TokenPurpose,
   ): CurrentToken | Promise<CurrentToken> {
     const use = this.admitted(principal, connectionId, asking);
     if (use instanceof Promise)
@@ -101,7 +101,11 @@ export class Tokens {
    * @throws NotFound, FailedPrecondition (NOT_REFRESHABLE too), ResourceExhausted, DataLoss; Unavailable, also when the read cannot be
    * recorded
    */
-  async refreshToken(connectionId: string, principal: Principal, asking?: Asking): Promise<CurrentToken> {
+  async refreshToken(
+    connectionId: string,
+    principal: Principal,
+    asking?: TokenPurpose,
+  ): Promise<CurrentToken> {
     const use = await this.admitted(principal, connectionId, asking);
     const refreshed = async (): Promise<CurrentToken> => (await this.#forced(connectionId)).token;
     return await this.#recorded(principal, connectionId, refreshed, use);
@@ -200,7 +204,11 @@ export class Tokens {
   }
 
   /** What the use goes on record with. @throws what the rules refuse with, when that is on record */
-  admitted(principal: Principal, connectionId: string, asking?: Asking): ReturnType<RequestRules["admit"]> {
+  admitted(
+    principal: Principal,
+    connectionId: string,
+    asking?: TokenPurpose,
+  ): ReturnType<RequestRules["admit"]> {
     const shown = <U extends Use | undefined>(use: U): U => this.#shown(principal, connectionId, use);
     const admitted = this.deps.rules.admit(principal, connectionId, asking);
     if (!(admitted instanceof Promise)) return shown(admitted);

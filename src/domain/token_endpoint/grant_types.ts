@@ -2,7 +2,7 @@ import type { Connection } from "../../model/connections/connection.js";
 import type { UserAccount } from "../../model/connections/connection_name.js";
 import { type FieldViolation, InvalidArgument } from "../../model/errors.js";
 import type {
-  GrantType as GrantTypeName,
+  GrantTypeName,
   ProviderProfile,
   ProviderSettings,
 } from "../../model/providers/provider_profile.js";

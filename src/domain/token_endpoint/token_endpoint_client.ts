@@ -14,7 +14,7 @@ import { type CodeExchange, exchangeCode } from "../../oauth/grants/code_exchang
 import {
   authorizeDevice,
   type DeviceAuthorization,
-  type DeviceAuthorizationRequest as DeviceCodeRequest,
+  type DeviceCodeRequest,
 } from "../../oauth/grants/device_authorization.js";
 import { type DevicePoll, type DevicePollOutcome, pollDevice } from "../../oauth/grants/device_grant.js";
 import type { MintedToken } from "../../oauth/grants/minted_token.js";

@@ -1,16 +1,16 @@
 import {
   age,
   ExtensionSettings,
-  type Kind,
   keyCommand,
   path,
   type SettingGroups,
+  type SettingKind,
   toggle,
   webUrlViolation,
 } from "../../config/config.js";
 
 /** Where a webhook is. Its path may hold a secret. */
-const webhookUrl: Kind<string> = {
+const webhookUrl: SettingKind<string> = {
   argument: "url",
   isHidden: true,
   parse: (value, note) => {

@@ -14,7 +14,7 @@ import type { Extent } from "../../model/access/access.js";
 import { InvalidArgument, NotFound } from "../../model/model.js";
 import { shownRequestOf } from "../../service/messages/messages.js";
 import { defineService, type ServiceDefinition } from "../../service/service.js";
-import { type Approvals, schemeOf, type Waiting } from "./approvals.js";
+import { type Approvals, schemeOf, type WaitingApproval } from "./approvals.js";
 import type { Stops } from "./stops.js";
 
 export function approvalService(approvals: Approvals, stops: Stops): ServiceDefinition {
@@ -56,7 +56,7 @@ export function approvalService(approvals: Approvals, stops: Stops): ServiceDefi
 const ofOwner =
   "is the user that nexusd runs as, who owns it: give the agent an API key, or run it as another user";
 
-function messageOf({ id, digest, held, sinceMs, expiresAtMs }: Waiting): HeldRequest {
+function messageOf({ id, digest, held, sinceMs, expiresAtMs }: WaitingApproval): HeldRequest {
   const { request, principal, connection, rule } = held;
   const { method = "", host = "", target = "", headers, body, session = "" } = request;
   const fields = [...(headers ?? [])].sort(([one], [other]) => (one < other ? -1 : 1));

@@ -25,7 +25,7 @@ const repeatMs = 60_000;
 const maxStanding = 1_000;
 
 /** A request that waits. */
-export interface Waiting {
+export interface WaitingApproval {
   readonly id: string;
   readonly digest: string;
   readonly held: HeldRequest;
@@ -35,7 +35,7 @@ export interface Waiting {
   end(answer: Awaited<ReturnType<AskApprovers>>): void;
 }
 
-export interface Answer {
+export interface ApproverAnswer {
   readonly id: string;
   /** Of what the approver read, hexadecimal. */
   readonly digest: string;
@@ -54,7 +54,7 @@ interface Standing {
 
 /** Requests that wait for a person. They are in memory alone: a restart ends them, and an answer finds nothing to send. */
 export class Approvals {
-  readonly #waiting = new Map<string, Waiting>();
+  readonly #waiting = new Map<string, WaitingApproval>();
   /** Signs links. Nothing that waits outlives it. */
   readonly #linkKey = randomBytes(32);
   /** Until when a yes counts, by caller, session and rule. */
@@ -77,12 +77,12 @@ export class Approvals {
   }
 
   /** The oldest first. */
-  list(): Waiting[] {
+  list(): WaitingApproval[] {
     return [...this.#waiting.values()];
   }
 
   /** What a link leads to; undefined once that is answered or has ended, and for a link that this daemon did not make. */
-  linked(link: string): Waiting | undefined {
+  linked(link: string): WaitingApproval | undefined {
     const waiting = this.#waiting.get(link.split(".", 1)[0] ?? "");
     if (!waiting) return undefined;
     const [given, own] = [link, this.#linkOf(waiting)].map((text) =>
@@ -92,7 +92,10 @@ export class Approvals {
   }
 
   /** The request of this caller that waits, with the URL of its page. @throws NotFound, also where there is no page */
-  pageOf(request: ShownRequest, principal: Principal): { readonly url: string; readonly waiting: Waiting } {
+  pageOf(
+    request: ShownRequest,
+    principal: Principal,
+  ): { readonly url: string; readonly waiting: WaitingApproval } {
     const waiting = this.list().find(
       ({ held, digest }) =>
         held.principal.name === principal.name && digestOf({ ...held, principal, request }) === digest,
@@ -102,7 +105,7 @@ export class Approvals {
     return { url, waiting };
   }
 
-  #linkOf({ id, digest }: Waiting): string {
+  #linkOf({ id, digest }: WaitingApproval): string {
     const signature = createHmac("sha256", this.#linkKey).update(`${id}\n${digest}`).digest().subarray(0, 24);
     return `${id}.${signature.toString("base64url")}`;
   }
@@ -126,7 +129,7 @@ export class Approvals {
     if (crowded !== undefined) return ended(crowded);
     // A command takes a word that begins with a hyphen for an option.
     const id = randomBytes(8).toString("hex");
-    let resolve: Waiting["end"] = () => undefined;
+    let resolve: WaitingApproval["end"] = () => undefined;
     const promise = new Promise<Awaited<ReturnType<AskApprovers>>>((settle) => {
       resolve = (answer) => {
         // At once: a yes that comes before the caller is answered finds nothing.
@@ -167,7 +170,7 @@ export class Approvals {
     }
   }
 
-  #notify(waiting: Waiting, ended: AbortSignal): void {
+  #notify(waiting: WaitingApproval, ended: AbortSignal): void {
     const { held, expiresAtMs } = waiting;
     const urlOf = () => this.deps.urlOf(this.#linkOf(waiting));
     const about = {
@@ -181,7 +184,7 @@ export class Approvals {
   }
 
   /** @throws NotFound, Aborted, PermissionDenied, InvalidArgument; Unavailable when the answer cannot be recorded */
-  async decide({ id, digest, approves, extent }: Answer, approver: Principal): Promise<void> {
+  async decide({ id, digest, approves, extent }: ApproverAnswer, approver: Principal): Promise<void> {
     const waiting = this.#waiting.get(id);
     if (!waiting) throw new NotFound("request");
     const { held } = waiting;
@@ -222,7 +225,7 @@ export class Approvals {
     return isFull ? "too many requests wait for a person already" : undefined;
   }
 
-  #stand({ held, digest }: Waiting, extent: Extent | undefined, approver: string): void {
+  #stand({ held, digest }: WaitingApproval, extent: Extent | undefined, approver: string): void {
     const [ofCaller, ofSession] = this.#keysOf(held);
     const forTime =
       extent === "hour" ? ([ofCaller, hourMs] as const) : ([ofSession, longestSessionMs] as const);
@@ -245,7 +248,7 @@ export class Approvals {
 
   async #record(
     type: AuditEvent["type"],
-    waiting: Waiting,
+    waiting: WaitingApproval,
     approver: Principal,
     extent?: Extent,
   ): Promise<void> {

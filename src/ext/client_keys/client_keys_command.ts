@@ -29,7 +29,7 @@ function listCommand(shell: Shell): Command {
   });
 }
 
-interface RotateFlags extends ConfirmedFlags {
+interface ClientKeyRotateFlags extends ConfirmedFlags {
   readonly type?: ClientKeyType;
   readonly compromised?: boolean;
 }
@@ -48,7 +48,7 @@ function rotateCommand(shell: Shell): Command {
     .option("--compromised", "the new keys sign at once, and the current ones are erased")
     .option("-y, --yes", "do not ask");
   addNotes(command, notes);
-  return daemonCommand(shell, command, async ({ daemon, call, show }, flags: RotateFlags) => {
+  return daemonCommand(shell, command, async ({ daemon, call, show }, flags: ClientKeyRotateFlags) => {
     const isCompromised = flags.compromised === true;
     const question = "Providers refuse the daemon until they fetch the new keys. Erase the present ones?";
     if (isCompromised) await confirm(shell, question, flags.yes);

@@ -12,9 +12,9 @@ export type Completion =
   /** A path, which the shell knows best. */
   | { readonly kind: "files" }
   /** A name that the daemon knows; `leaf` is the command, and `given` its words so far. */
-  | { readonly kind: Known; readonly leaf: Command; readonly given: readonly string[] };
+  | { readonly kind: NamedThings; readonly leaf: Command; readonly given: readonly string[] };
 
-type Known = "providers" | "templates" | "connections";
+type NamedThings = "providers" | "templates" | "connections";
 
 /**
  * What may replace the last word.
@@ -75,7 +75,7 @@ function wordOf(option: Option): string {
 }
 
 const files = ["file", "folder", "path"];
-const known: Readonly<Record<string, Known>> = {
+const known: Readonly<Record<string, NamedThings>> = {
   provider: "providers",
   template: "templates",
   connection: "connections",

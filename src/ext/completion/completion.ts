@@ -43,7 +43,7 @@ export function completeCommand(shell: Shell): Command {
     });
 }
 
-type Known = Extract<Completion, { readonly leaf: unknown }>;
+type NameCompletion = Extract<Completion, { readonly leaf: unknown }>;
 
 /** A person waits for it at each Tab. */
 const timeoutMs = 1_000;
@@ -51,7 +51,10 @@ const timeoutMs = 1_000;
 const maxConnections = 200;
 
 /** The names that the daemon knows; none when it cannot be asked. Nothing is written to the shell's outputs. */
-async function knownNames(shell: Shell, { kind, leaf, given }: Known): Promise<readonly Candidate[]> {
+async function knownNames(
+  shell: Shell,
+  { kind, leaf, given }: NameCompletion,
+): Promise<readonly Candidate[]> {
   const quiet = { ...shell, stderr: { ...shell.stderr, write: () => {} } };
   let names: readonly Candidate[] = [];
   const asked = withDaemon(quiet, flagsOf(leaf, given), async (session) => {
@@ -61,7 +64,7 @@ async function knownNames(shell: Shell, { kind, leaf, given }: Known): Promise<r
   return names;
 }
 
-const readers: Readonly<Record<Known["kind"], (session: DaemonSession) => Promise<Candidate[]>>> = {
+const readers: Readonly<Record<NameCompletion["kind"], (session: DaemonSession) => Promise<Candidate[]>>> = {
   providers: async (session) =>
     (await allProviders(session)).map(({ name, description }) => ({ word: name, description })),
   templates: async (session) =>
@@ -81,7 +84,7 @@ const readers: Readonly<Record<Known["kind"], (session: DaemonSession) => Promis
 };
 
 /** Where the daemon is, as far as the command line shows it. */
-function flagsOf(leaf: Known["leaf"], given: readonly string[]): DaemonFlags {
+function flagsOf(leaf: NameCompletion["leaf"], given: readonly string[]): DaemonFlags {
   try {
     leaf.parseOptions([...given]);
     return leaf.opts();

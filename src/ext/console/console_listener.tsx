@@ -2,14 +2,14 @@ import type { IncomingMessage } from "node:http";
 import { at, type Permissions } from "../../model/access/access.js";
 import type { ListenAddress } from "../../model/model.js";
 import type { Clock } from "../../runtime/runtime.js";
-import { type Answer, addressKey, BindingCookie, HttpListener, type Listener, type ListenerPlace, limitsOf, type OnUnexpected, splitTarget } from "../../server/kit.js";
+import { addressKey, BindingCookie, type HttpAnswer, HttpListener, type Listener, type ListenerPlace, limitsOf, type OnUnexpected, splitTarget } from "../../server/kit.js";
 import { type DescribeProvider, hostOf, hostsOf, isEmbedded, isForm, isOwnFetch, isOwnForm, isPrefetch } from "../../server/pages/kit.js";
 import { type BoundService, callerOf, RateLimiter } from "../../service/service.js";
 import { consoleError, Problem } from "./kit/forms.js";
 import * as kit from "./kit/page.js";
 import { pathWith } from "./kit/parts.js";
-import type { FormAction, Page, PageRequest, Section, ShownSetting } from "./kit/request.js";
-import { type Route, routerOf, sections } from "./sections.js";
+import type { ConsolePage, FormAction, PageRequest, Section, ShownSetting } from "./kit/request.js";
+import { type PageRoute, routerOf, sections } from "./sections.js";
 import type { ConsoleSession, ConsoleSessions } from "./sessions/console_sessions.js";
 import { codeField, consoleUrl, openPath } from "./sessions/console_url.js";
 import { newLink, noticePage, toConsole } from "./signed_out_pages.js";
@@ -50,8 +50,8 @@ export class ConsoleListener implements Listener {
   readonly #options: ConsoleListenerOptions;
   #http: HttpListener;
   readonly #sections: readonly Section[];
-  readonly #pageAt: (path: string) => Route<Page> | undefined;
-  readonly #actionAt: (path: string) => Route<FormAction> | undefined;
+  readonly #pageAt: (path: string) => PageRoute<ConsolePage> | undefined;
+  readonly #actionAt: (path: string) => PageRoute<FormAction> | undefined;
   readonly #callerFor: ReturnType<typeof callerOf>;
   readonly #rates: RateLimiter | undefined;
 
@@ -108,7 +108,7 @@ export class ConsoleListener implements Listener {
     return this.#http.close(force);
   }
 
-  async #answer(request: IncomingMessage, body: Buffer | "too_large"): Promise<Answer> {
+  async #answer(request: IncomingMessage, body: Buffer | "too_large"): Promise<HttpAnswer> {
     const { method, headers } = request;
     const tooFast = this.#tooFast(request);
     if (tooFast) return tooFast;
@@ -142,7 +142,7 @@ export class ConsoleListener implements Listener {
     return { ...target, request, url, cookie, token, session: this.#options.sessions.find(token) };
   }
 
-  #tooFast({ socket }: IncomingMessage): Answer | undefined {
+  #tooFast({ socket }: IncomingMessage): HttpAnswer | undefined {
     const key = addressKey(socket.remoteAddress) ?? "unix";
     if (!this.#rates || this.#rates.take(key)) return undefined;
     const perSecond = limitsOf(this.#options.bounds).browserRate?.perSecond ?? 0;
@@ -150,7 +150,7 @@ export class ConsoleListener implements Listener {
     return noticePage("tooFast", `At most ${perSecond} per second are answered.`, { "retry-after": retryAfter });
   }
 
-  async #signIn({ request, query, url, cookie, session }: Guest): Promise<Answer> {
+  async #signIn({ request, query, url, cookie, session }: Guest): Promise<HttpAnswer> {
     if (isForeignLink(request)) return noticePage("foreignLink");
     const { sessions, clock } = this.#options;
     const origin = request.socket.remoteAddress;
@@ -163,7 +163,7 @@ export class ConsoleListener implements Listener {
     return { ...answer, headers: { ...answer.headers, "set-cookie": set } };
   }
 
-  async #look(guest: Guest, page: Route<Page> | undefined): Promise<Answer> {
+  async #look(guest: Guest, page: PageRoute<ConsolePage> | undefined): Promise<HttpAnswer> {
     const { path, session } = guest;
     if (!session) return this.#signedOut(guest);
     if (path === "/") return kit.seeOther(this.#sectionsOf(session)[0]?.path ?? openPath);
@@ -172,7 +172,7 @@ export class ConsoleListener implements Listener {
   }
 
   /** In this order: whose the request is, how it was sent, and whether a page of this session sent it. */
-  async #post(guest: Guest, body: Buffer | "too_large"): Promise<Answer> {
+  async #post(guest: Guest, body: Buffer | "too_large"): Promise<HttpAnswer> {
     const { request, path, session, token, url } = guest;
     const action = this.#actionAt(path);
     if (!action && path !== signOutPath)
@@ -187,12 +187,12 @@ export class ConsoleListener implements Listener {
     return this.#serve(guest, session, action, (asked) => action.serve(asked, form));
   }
 
-  async #signOut(guest: Guest, session: ConsoleSession): Promise<Answer> {
+  async #signOut(guest: Guest, session: ConsoleSession): Promise<HttpAnswer> {
     await this.#options.sessions.end(session, guest.request.socket.remoteAddress);
     return cleared(guest, noticePage("goodbye"));
   }
 
-  #signedOut(guest: Guest): Answer {
+  #signedOut(guest: Guest): HttpAnswer {
     const { request, path, query } = guest;
     // Browsers do not say who they are where a page of another site leads to: of that page they do.
     const again = isForeignLink(request) && <>If it is signed in, <a href={pathWith(path, Object.fromEntries(query))}>open the page again</a>.</>;
@@ -203,9 +203,9 @@ export class ConsoleListener implements Listener {
   async #serve(
     guest: Guest,
     session: ConsoleSession,
-    { section, params }: Omit<Route<unknown>, "serve">,
-    serve: (request: PageRequest) => Answer | Promise<Answer>,
-  ): Promise<Answer> {
+    { section, params }: Omit<PageRoute<unknown>, "serve">,
+    serve: (request: PageRequest) => HttpAnswer | Promise<HttpAnswer>,
+  ): Promise<HttpAnswer> {
     const { socket } = guest.request;
     const left = new AbortController();
     const leave = (): void => left.abort();
@@ -265,10 +265,10 @@ function cookieName({ port }: URL): string {
   return port === "" ? "console" : `console-${port}`;
 }
 
-function cleared({ cookie, url }: Guest, answer: Answer): Answer {
+function cleared({ cookie, url }: Guest, answer: HttpAnswer): HttpAnswer {
   return { ...answer, headers: { ...answer.headers, "set-cookie": cookie.clear(cookieName(url)) } };
 }
 
-function emptyAnswer(): Answer {
+function emptyAnswer(): HttpAnswer {
   return { status: 200, headers: kit.consoleHeaders, body: "" };
 }

@@ -89,7 +89,7 @@ export const sections: readonly Section[] = [
 ];
 
 /** What stands at a path. */
-export interface Route<T> {
+export interface PageRoute<T> {
   readonly serve: T;
   readonly params: Readonly<Record<string, string>>;
   /** The path of its section. */
@@ -101,11 +101,11 @@ export function routerOf<T>(
   sections: readonly Section[],
   of: (section: Section) => Readonly<Record<string, T>>,
 ) {
-  const router = new LinearRouter<Omit<Route<T>, "params">>();
+  const router = new LinearRouter<Omit<PageRoute<T>, "params">>();
   for (const section of sections)
     for (const [pattern, serve] of Object.entries(of(section)))
       router.add("ALL", pattern, { serve, section: section.path });
-  return (path: string): Route<T> | undefined => {
+  return (path: string): PageRoute<T> | undefined => {
     const [found] = router.match("ALL", path)[0];
     if (!found) return undefined;
     const [route, params] = found;

@@ -1,4 +1,4 @@
-import type { Answer } from "../../server/kit.js";
+import type { HttpAnswer } from "../../server/kit.js";
 import type { View } from "../../server/pages/kit.js";
 import { plainPage } from "./kit/page.js";
 
@@ -47,7 +47,7 @@ const notices = {
 } as const satisfies Readonly<Record<string, readonly [status: number, title: string, ...lines: View[]]>>;
 
 /** @param more stands behind the other sentences */
-export function noticePage(which: keyof typeof notices, more?: View, headers = {}): Answer {
+export function noticePage(which: keyof typeof notices, more?: View, headers = {}): HttpAnswer {
   const [status, title, ...lines] = notices[which];
   const answer = plainPage(status, title, [...lines, ...(more === undefined ? [] : [more])]);
   return { ...answer, headers: { ...answer.headers, ...headers } };

@@ -6,7 +6,6 @@ import {
   apiBaseUrlOf,
   apiUrl,
   CommandFailure,
-  type Credential,
   checkHeaders,
   collect,
   connectionArgument,
@@ -19,6 +18,7 @@ import {
   parseMethod,
   printable,
   providerOf,
+  type ReadCredential,
   readBody,
   readCredential,
   type Shell,
@@ -87,7 +87,7 @@ async function curl(shell: Shell, name: string, path: string, flags: CurlFlags):
 /** Like `nexusd token`, it shows the rules no request: whoever may read the token may send it. */
 async function send(
   own: ApiRequest<Uint8Array>,
-  { token, connectionId }: Credential,
+  { token, connectionId }: ReadCredential,
   { daemon, shell }: DaemonSession,
 ): Promise<ApiAnswer> {
   const rpcs = credentialRpcs(daemon);

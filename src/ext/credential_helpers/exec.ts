@@ -18,12 +18,12 @@ import {
 import { exitCodes } from "../../core/registry.js";
 
 interface ExecFlags extends DaemonFlags {
-  readonly env?: readonly Variable[];
+  readonly env?: readonly CredentialVariable[];
   readonly minTtl?: number;
 }
 
 /** A variable of the program, and what it holds. */
-interface Variable {
+interface CredentialVariable {
   readonly name: string;
   readonly credential: string;
 }
@@ -61,7 +61,7 @@ async function execute(shell: Shell, argv: readonly string[], flags: ExecFlags):
 
 async function valueFor(
   session: DaemonSession,
-  { name, credential }: Variable,
+  { name, credential }: CredentialVariable,
   minTtlMs: number | undefined,
 ): Promise<string> {
   const { value } = credentialValue(await readCredential(session, credential, { minTtlMs }));
@@ -73,7 +73,7 @@ async function valueFor(
   );
 }
 
-function collectVariable(text: string, before: readonly Variable[] = []): Variable[] {
+function collectVariable(text: string, before: readonly CredentialVariable[] = []): CredentialVariable[] {
   const [, name, credential = ""] = /^([A-Za-z_][A-Za-z0-9_]*)=(.*)$/s.exec(text) ?? [];
   if (name === undefined) {
     throw usageFailure(`--env ${printable(text)} must be NAME=CONNECTION, as GITHUB_TOKEN=github`);

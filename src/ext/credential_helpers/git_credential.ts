@@ -4,10 +4,10 @@ import {
   addAddressFlags,
   addNotes,
   CommandFailure,
-  type Credential,
   credentialArgument,
   type DaemonSession,
   printable,
+  type ReadCredential,
   readCredential,
   type Shell,
   usageFailure,
@@ -110,7 +110,7 @@ async function read(
   session: DaemonSession,
   site: Site,
   rule: HelperRule,
-): Promise<{ readonly credential: Credential; readonly login: Login } | undefined> {
+): Promise<{ readonly credential: ReadCredential; readonly login: Login } | undefined> {
   const name = await credentialNameFor(session, site, rule);
   if (name === undefined) return undefined;
   const credential = await readCredential(session, name);

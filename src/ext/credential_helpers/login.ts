@@ -1,5 +1,5 @@
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { type Credential, credentialValue } from "../../cli/kit.js";
+import { credentialValue, type ReadCredential } from "../../cli/kit.js";
 
 /** What HTTP Basic carries (RFC 7617 section 2). */
 export interface Login {
@@ -27,7 +27,7 @@ const anyTokenUser = "oauth2";
  * @param username instead of what the host wants beside a token
  * @throws CommandFailure when it has no single value
  */
-export function loginOf(credential: Credential, host: string, username?: string): Login {
+export function loginOf(credential: ReadCredential, host: string, username?: string): Login {
   const { strategy, credentials, expiresAt } = credential.token;
   if (strategy?.kind.case === "basicAuth" && credential.field === undefined) {
     const { usernameField, passwordField } = strategy.kind.value;

@@ -1,10 +1,10 @@
 import {
   CommandFailure,
-  type Credential,
   credentialValue,
   type FormatContext,
   formatTime,
   printable,
+  type ReadCredential,
   type TokenFormat,
   usageFailure,
 } from "../../cli/kit.js";
@@ -66,7 +66,7 @@ async function headersOf(
   }
 }
 
-function tokenJson(credential: Credential): string {
+function tokenJson(credential: ReadCredential): string {
   const { value: token, expiresAt } = credentialValue(credential);
   return document({ token, ...(expiresAt ? { expires_at: formatTime(expiresAt) } : {}) });
 }
@@ -93,7 +93,7 @@ function awsProcess({ credentials, expiresAt }: Token): string {
 const execVersions = ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"];
 
 /** https://kubernetes.io/docs/reference/config-api/client-authentication.v1/ */
-function kubectlExec(credential: Credential, execInfo: string | undefined): string {
+function kubectlExec(credential: ReadCredential, execInfo: string | undefined): string {
   const { value: token, expiresAt } = credentialValue(credential);
   const expirationTimestamp = formatTime(expiresAt);
   return document({
@@ -119,14 +119,14 @@ function askedVersion(execInfo: string): string {
 }
 
 /** As curl, git and Go read it. Their parsers differ in what they do with quotes, so that none is written. */
-function netrcLine(credential: Credential, host: string): string {
+function netrcLine(credential: ReadCredential, host: string): string {
   const { username, password } = loginOf(credential, host);
   requireWords("netrc", { username, password });
   return `machine ${host} login ${username} password ${password}\n`;
 }
 
 /** https://docs.npmjs.com/cli/configuring-npm/npmrc#auth-related-configuration, which would expand a `${NAME}`. */
-function npmrcLine(credential: Credential, registry: string): string {
+function npmrcLine(credential: ReadCredential, registry: string): string {
   if (credential.token.strategy?.kind.case === "basicAuth" && credential.field === undefined) {
     const { username, password } = loginOf(credential, registry);
     return `//${registry}:_auth=${Buffer.from(`${username}:${password}`).toString("base64")}\n`;

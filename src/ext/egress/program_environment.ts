@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path";
 import type { Catalogue } from "../../catalogue/catalogue.js";
 import { placeholder } from "./injection/request_fields.js";
-import type { Route } from "./proxy/routes.js";
+import type { ProviderRoute } from "./proxy/routes.js";
 
 /** Variables by which programs find their proxy; many read the names in lower case alone. */
 const proxyVariables = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"];
@@ -44,7 +44,7 @@ export function programEnvironment(
   proxy: URL,
   bundle: string,
   placeholders: Readonly<Record<string, string>>,
-  routes: readonly Route[] = [],
+  routes: readonly ProviderRoute[] = [],
 ): NodeJS.ProcessEnv {
   const served = routes.flatMap(({ places }) => places.map(({ host }) => host.replace(/^\[|\]$/g, "")));
   const direct = local.filter((name) => !served.includes(name)).join(",");
@@ -73,7 +73,7 @@ export function programEnvironment(
  * @param given by the name of the variable, that of the provider
  */
 export function placeholdersFor(
-  routes: readonly Route[],
+  routes: readonly ProviderRoute[],
   given: Readonly<Record<string, string>>,
   catalogue: Catalogue,
 ): Record<string, string> {

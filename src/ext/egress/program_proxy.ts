@@ -5,7 +5,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { digestOf, matchesDigest } from "../../vault/vault.js";
 import { OtherHosts } from "./other_hosts.js";
 import type { Dialer } from "./proxy/dial.js";
-import { Problem } from "./proxy/problem.js";
+import { ProblemDetails } from "./proxy/problem.js";
 import { EgressProxy, proxyCredentials } from "./proxy/proxy.js";
 import type { EgressSession } from "./proxy/session.js";
 
@@ -65,6 +65,6 @@ export class ProgramProxy {
     if (matchesDigest(token, digestOf(this.#secret))) return this.deps.session;
     const detail =
       "this proxy serves one program: use HTTPS_PROXY of its environment, user and password included";
-    throw new Problem(407, "not-authenticated", detail);
+    throw new ProblemDetails(407, "not-authenticated", detail);
   }
 }

@@ -26,12 +26,12 @@ import { type Isolation, isolated } from "./isolation/isolation.js";
 import { isolatedPort } from "./isolation/relay.js";
 import { phpSettings, placeholdersFor, programEnvironment } from "./program_environment.js";
 import { ProgramProxy } from "./program_proxy.js";
-import { Credentials, isRefused } from "./proxy/credentials.js";
+import { isRefused, SessionCredentials } from "./proxy/credentials.js";
 import { Dialer, type Origin, trustedRoots } from "./proxy/dial.js";
 import type { EgressNetwork } from "./proxy/egress_settings.js";
 import { OpenUses } from "./proxy/open_uses.js";
 import { BodyBudget, maxHeldByCaller } from "./proxy/request_body.js";
-import { type NamedRoute, Routes, routeOf } from "./proxy/routes.js";
+import { type NamedRoute, routeOf, SessionRoutes } from "./proxy/routes.js";
 import { EgressSession } from "./proxy/session.js";
 import { Upstream } from "./proxy/upstream.js";
 import { reportSession, SessionCounts } from "./sessions/session_counts.js";
@@ -138,16 +138,21 @@ function shownOf({ clock }: Shell, [command = ""]: readonly string[], flags: Run
   return { program, ...(flags.for !== undefined && { until: timestampFromMs(clock.nowMs() + flags.for) }) };
 }
 
-interface Parts {
+interface ProgramParts {
   readonly proxy: ProgramProxy;
   readonly authority: Authority;
-  readonly routes: Routes;
+  readonly routes: SessionRoutes;
   readonly roots: string;
   /** Of the session; removed at its end. */
   readonly folder: string;
 }
 
-async function ran(shell: Shell, argv: readonly string[], flags: RunFlags, parts: Parts): Promise<number> {
+async function ran(
+  shell: Shell,
+  argv: readonly string[],
+  flags: RunFlags,
+  parts: ProgramParts,
+): Promise<number> {
   const { proxy, authority, roots, folder } = parts;
   const bundle = join(folder, "bundle.pem");
   writeFileSync(bundle, `${roots}\n${authority.pem}`);
@@ -166,7 +171,7 @@ async function ran(shell: Shell, argv: readonly string[], flags: RunFlags, parts
 }
 
 /** What an isolated program sees, and what it must not see. */
-function isolationOf(shell: Shell, flags: RunFlags, session: string, routes: Routes): Isolation {
+function isolationOf(shell: Shell, flags: RunFlags, session: string, routes: SessionRoutes): Isolation {
   const { NEXUS_ADDRESS: _, ...env } = shell.env;
   // Its own data folder is hidden too where the daemon is reached in another way.
   const configs = [
@@ -224,9 +229,14 @@ function end(shell: Shell, why: string, ended: { close(): void }): void {
   ended.close();
 }
 
-function credentialsOf(shell: Shell, session: DaemonSession, flags: RunFlags, userId: string): Credentials {
+function credentialsOf(
+  shell: Shell,
+  session: DaemonSession,
+  flags: RunFlags,
+  userId: string,
+): SessionCredentials {
   const shown = new Set<string>();
-  return new Credentials({
+  return new SessionCredentials({
     rpcs: credentialRpcs(session.daemon),
     userId,
     waitsForConsent: flags.waitForConsent ?? false,
@@ -243,7 +253,7 @@ async function routesOf(
   { daemon, listAll }: DaemonSession,
   { allow }: RunFlags,
   userId: string,
-): Promise<Routes> {
+): Promise<SessionRoutes> {
   const { listProviders } = daemon.providers;
   const list = await listAll("list the providers", listProviders, {}, (page) => page.providers);
   if (!allow) {
@@ -257,7 +267,7 @@ async function routesOf(
     const ids = new Set(own.map(({ providerId }) => providerId));
     const isConnected = ({ providerName }: NamedRoute): boolean =>
       list.some(({ id, name }) => name === providerName && ids.has(id));
-    return new Routes(() => routes, isConnected);
+    return new SessionRoutes(() => routes, isConnected);
   }
   const routes = allow.map(({ providerName, label }) => {
     const provider = list.find(({ name }) => name === providerName);
@@ -273,5 +283,5 @@ async function routesOf(
       `${named}: the provider names no https host: nexusd provider update ${providerName} --api-base-url https://api.example.com`,
     );
   });
-  return new Routes(() => routes);
+  return new SessionRoutes(() => routes);
 }

@@ -45,7 +45,7 @@ const callersCredentials = ["authorization", "dpop", "proxy-authorization", "coo
 /** Made by the signer, so that what the caller sent of them counts for nothing. */
 const madeBySigner = ["x-amz-content-sha256", "x-amz-date", "x-amz-security-token"];
 
-type Credentials = Readonly<Record<string, string>>;
+type CredentialTexts = Readonly<Record<string, string>>;
 
 /** What a credential is put in with, beside itself. */
 export interface InjectionMeans {
@@ -63,7 +63,7 @@ export interface InjectionMeans {
 export async function inject(
   request: ProxiedRequest,
   strategy: Strategy,
-  credentials: Credentials,
+  credentials: CredentialTexts,
   means: InjectionMeans,
 ): Promise<Injection> {
   try {
@@ -84,7 +84,7 @@ export async function inject(
 async function injectHeader(
   request: ProxiedRequest,
   strategy: Strategy,
-  credentials: Credentials,
+  credentials: CredentialTexts,
   { prove }: InjectionMeans,
 ): Promise<Injection> {
   const body = strategy.kind === "hmac_payload" ? shown(request.body, bodyWanted) : undefined;
@@ -105,7 +105,7 @@ function provedUrl({ scheme, host, path }: ProxiedRequest): string {
 async function injectQuery(
   request: ProxiedRequest,
   strategy: Strategy & { kind: "query_param" },
-  credentials: Credentials,
+  credentials: CredentialTexts,
 ): Promise<Injection> {
   const path = shown(request.path, "path and query (X-Original-URI or X-Forwarded-Uri)");
   const bare = { method: request.method, url: `http://localhost${path}`, headers: {} };
@@ -124,7 +124,7 @@ async function injectQuery(
 async function injectSignature(
   request: ProxiedRequest,
   strategy: Strategy & { kind: "aws_sigv4" },
-  credentials: Credentials,
+  credentials: CredentialTexts,
   nowMs: number,
 ): Promise<Injection> {
   const host = shown(request.host, "host");

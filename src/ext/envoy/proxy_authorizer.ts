@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Asking, ConnectionKey, ConnectionNames } from "../../domain/access/access.js";
+import type { ConnectionKey, ConnectionNames, TokenPurpose } from "../../domain/access/access.js";
 import {
   proofOf,
   type RejectedToken,
@@ -77,7 +77,7 @@ export class ProxyAuthorizer {
     key: ConnectionKey | undefined,
     request: ProxiedRequest,
     principal: Principal,
-    { signal, trace }: Omit<Asking, "request">,
+    { signal, trace }: Omit<TokenPurpose, "request">,
   ): Promise<Authorized> {
     const connectionId = this.#idOf(key, principal);
     if (echoesRequest(request.method))

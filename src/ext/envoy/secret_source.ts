@@ -1,4 +1,4 @@
-import type { ConnectionNames, View } from "../../domain/access/access.js";
+import type { ConnectionNames, Sight } from "../../domain/access/access.js";
 import type { CredentialReader, CurrentToken } from "../../domain/connections/connections.js";
 import type { ReadAudit } from "../../domain/reading/reading.js";
 import type { Principal } from "../../model/access/access.js";
@@ -11,7 +11,7 @@ import { parseSecretName, type SecretKind, type SecretName, secretValue } from "
 /** Who asks for secrets, and what it may see: what it may not see is to it as what does not exist. */
 export interface SecretCaller {
   readonly principal: Principal;
-  readonly view: View;
+  readonly view: Sight;
 }
 
 /** A secret as it is now. Empty where there is nothing to inject: proxies keep the last secret when one is taken away. */

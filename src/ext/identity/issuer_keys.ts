@@ -11,14 +11,14 @@ import { type Clock, type Log, SingleFlight } from "../../runtime/runtime.js";
 import { type AskIssuer, IssuerError } from "./ask_issuer.js";
 
 /** Where the keys that sign the tokens are published. */
-export type KeySource =
+export type IssuerKeySource =
   | { readonly from: "file"; readonly path: string }
   | { readonly from: "url"; readonly url: string }
   /** OpenID Connect Discovery 1.0, section 4: `<issuer>/.well-known/openid-configuration` says where. */
   | { readonly from: "discovery"; readonly issuer: string };
 
 export interface IssuerKeysDeps {
-  readonly source: KeySource;
+  readonly source: IssuerKeySource;
   readonly ask: AskIssuer;
   readonly clock: Clock;
   readonly log: Log;

@@ -36,7 +36,7 @@ const groups = {
     },
   },
 } as const satisfies SettingGroups;
-type Groups = typeof groups;
+type JwtGroups = typeof groups;
 
 /** Undefined where no issuer is named. */
 export const jwtSettings = new ExtensionSettings(groups, readJwtConfig);
@@ -49,7 +49,7 @@ type Keys =
   | { readonly from: "discovery"; readonly issuer: string };
 
 function readJwtConfig(reader: SettingReader) {
-  const get = reader.of<Groups>();
+  const get = reader.of<JwtGroups>();
   const issuer = get("NEXUS_JWT_ISSUER");
   const audience = get("NEXUS_JWT_AUDIENCE");
   const keysFrom = reader.oneOf("NEXUS_JWT_JWKS_FILE", "NEXUS_JWT_JWKS_URL");
@@ -77,7 +77,7 @@ function readKeys(
   from: "NEXUS_JWT_JWKS_FILE" | "NEXUS_JWT_JWKS_URL" | undefined,
   issuer: string,
 ): Keys {
-  const value = from === undefined ? undefined : reader.of<Groups>()(from);
+  const value = from === undefined ? undefined : reader.of<JwtGroups>()(from);
   if (from === undefined || value === undefined) return { from: "discovery", issuer };
   if (from === "NEXUS_JWT_JWKS_FILE") return { from: "file", path: value };
   checkUrl(reader, from, value);

@@ -62,7 +62,7 @@ function addCommand(shell: Shell): Command {
   });
 }
 
-interface RotateFlags extends DaemonFlags {
+interface KeyringRotateFlags extends DaemonFlags {
   readonly to?: string;
   readonly wait: boolean;
 }
@@ -72,7 +72,7 @@ function rotateCommand(shell: Shell): Command {
     .description("re-encrypt every record with the new key while the daemon runs")
     .option("--to <key-id>", "key to use (default: the newest)", parseKeyId)
     .option("--no-wait", "return when it has started");
-  return daemonCommand(shell, command, async (session, flags: RotateFlags) => {
+  return daemonCommand(shell, command, async (session, flags: KeyringRotateFlags) => {
     const { daemon, call } = session;
     const keyId = flags.to === undefined ? "" : await wholeKeyId(session, flags.to);
     let { keyring } = await call("rotate the key", daemon.of(KeyringService).rotateKeyring, { keyId });

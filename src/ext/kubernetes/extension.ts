@@ -24,8 +24,8 @@ export const kubernetes: Extension = {
   open: async (core, registry) => {
     const settings = kubernetesSettings.of(core.config);
     if (settings === undefined) return;
-    const { Resources } = await import("./resources/open_resources.js");
-    const resources = new Resources(core, settings);
+    const { CustomResources } = await import("./resources/open_resources.js");
+    const resources = new CustomResources(core, settings);
     registry.route((services) => resources.routes(services));
     registry.part(resources);
   },

@@ -1,13 +1,13 @@
 import {
   ExtensionSettings,
   itemsOf,
-  type Kind,
   path,
   type SettingGroups,
+  type SettingKind,
   type SettingReader,
 } from "../../config/config.js";
 
-const namespaces: Kind<readonly string[]> = {
+const namespaces: SettingKind<readonly string[]> = {
   argument: "namespace,...",
   parse: (value, note) => {
     const names = itemsOf(value);

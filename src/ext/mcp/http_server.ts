@@ -5,7 +5,13 @@ import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { CommandFailure, callTimeoutMs, type Daemon, type DaemonSession, keepLease } from "../../cli/kit.js";
+import {
+  CommandFailure,
+  callTimeoutMs,
+  type DaemonClient,
+  type DaemonSession,
+  keepLease,
+} from "../../cli/kit.js";
 import { exitCodes } from "../../core/registry.js";
 import type { Restriction } from "../../gen/nexus/v1/access_pb.js";
 import { formatListenAddress, type ListenAddress } from "../../model/model.js";
@@ -33,8 +39,8 @@ export interface McpHttpOptions {
   readonly makeServer: (era: McpRequestContext["era"]) => McpServer;
   readonly clock: Clock;
   /** Calls for a caller with this key; without one for the user that runs the server. */
-  readonly openDaemon: (key: string | undefined) => Daemon;
-  readonly sessionOf: (daemon: Daemon) => DaemonSession;
+  readonly openDaemon: (key: string | undefined) => DaemonClient;
+  readonly sessionOf: (daemon: DaemonClient) => DaemonSession;
   readonly onError: (error: Error) => void;
 }
 
@@ -101,7 +107,7 @@ export class McpHttpServer {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    let daemon: Daemon | undefined;
+    let daemon: DaemonClient | undefined;
     let stopRenewing: (() => Promise<void>) | undefined;
     const kept: Promise<unknown>[] = [];
     // A stream of answers lasts as long as its request, and what a person is asked about until that is over.
@@ -147,7 +153,7 @@ export class McpHttpServer {
   }
 
   /** The daemon says who a key is, again for each request, so that a key which was revoked ends here too. */
-  async #callerOf(daemon: Daemon, kept: Promise<unknown>[]): Promise<AuthInfo | Response> {
+  async #callerOf(daemon: DaemonClient, kept: Promise<unknown>[]): Promise<AuthInfo | Response> {
     try {
       const { principal, restrictions } = await daemon.access.whoAmI({}, { timeoutMs: callTimeoutMs });
       const session = this.options.sessionOf(daemon);

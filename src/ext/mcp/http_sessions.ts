@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Clock } from "../../runtime/runtime.js";
 import { type AuthInfo, type McpServer, WebStandardStreamableHTTPServerTransport } from "./tools/sdk.js";
 
-interface Session {
+interface HttpSession {
   readonly transport: WebStandardStreamableHTTPServerTransport;
   readonly owner: string;
   usedMs: number;
@@ -20,7 +20,7 @@ export interface HttpSessionsDeps {
 
 /** The sessions of clients that speak a revision of the protocol up to 2025-11-25, each of one caller. */
 export class HttpSessions {
-  readonly #sessions = new Map<string, Session>();
+  readonly #sessions = new Map<string, HttpSession>();
 
   constructor(private readonly deps: HttpSessionsDeps) {}
 
@@ -41,7 +41,7 @@ export class HttpSessions {
     await Promise.all([...this.#sessions.values()].map(({ transport }) => transport.close()));
   }
 
-  async #open(owner: string): Promise<Session> {
+  async #open(owner: string): Promise<HttpSession> {
     const transport = new WebStandardStreamableHTTPServerTransport({
       sessionIdGenerator: randomUUID,
       onsessioninitialized: (id) => {
@@ -49,7 +49,7 @@ export class HttpSessions {
         this.#makeRoom();
       },
     });
-    const session: Session = { transport, owner, usedMs: this.deps.clock.nowMs() };
+    const session: HttpSession = { transport, owner, usedMs: this.deps.clock.nowMs() };
     const server = this.deps.makeServer();
     await server.connect(transport);
     server.server.onclose = () => {

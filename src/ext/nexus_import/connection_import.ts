@@ -4,7 +4,7 @@ import { type DaemonSession, isNotFound } from "../../cli/kit.js";
 import type { ImportConnectionRequestSchema } from "../../gen/nexus/v1/connection_pb.js";
 import { BrokerRefused, type NexusBroker, type NexusGrant } from "./nexus_broker.js";
 import type { NexusConnection } from "./nexus_database.js";
-import type { Outcome } from "./outcome.js";
+import type { ImportOutcome } from "./outcome.js";
 import { type MovedProvider, reasonOf } from "./provider_import.js";
 
 export interface ConnectionImportDeps {
@@ -16,18 +16,18 @@ export interface ConnectionImportDeps {
 }
 
 /** Of a request of ImportConnection. */
-type Credential = Pick<
+type ImportedCredential = Pick<
   MessageInitShape<typeof ImportConnectionRequestSchema>,
   "credentials" | "scopes" | "refreshToken" | "accessToken" | "accessTokenExpiresAt"
 >;
 
-type Report = (result: Outcome["result"], message: string) => void;
+type ReportImport = (result: ImportOutcome["result"], message: string) => void;
 
 /** Takes over connections with their ids: what is there already is left as it is, so that a second run goes on where one ended. */
 export class ConnectionImport {
   constructor(private readonly deps: ConnectionImportDeps) {}
 
-  async run(rows: readonly NexusConnection[], report: (outcome: Outcome) => void): Promise<void> {
+  async run(rows: readonly NexusConnection[], report: (outcome: ImportOutcome) => void): Promise<void> {
     for (const row of rows) {
       const provider = this.deps.providers.get(row.provider_id);
       const of = { provider: provider?.name ?? "unknown", user: row.workspace_id };
@@ -37,7 +37,11 @@ export class ConnectionImport {
     }
   }
 
-  async #take(row: NexusConnection, provider: MovedProvider | undefined, report: Report): Promise<void> {
+  async #take(
+    row: NexusConnection,
+    provider: MovedProvider | undefined,
+    report: ReportImport,
+  ): Promise<void> {
     if (row.status !== "active") return report("skipped", `it is ${row.status} in Nexus`);
     if (!provider || provider.isDeleted) return report("skipped", "its provider is deleted in Nexus");
     if (await this.#isPresent(row.id)) return report("present", "it is left as it is");
@@ -70,7 +74,7 @@ export class ConnectionImport {
   #credentialIn(
     grant: NexusGrant,
     row: NexusConnection,
-  ): { readonly what: string; readonly credential: Credential } {
+  ): { readonly what: string; readonly credential: ImportedCredential } {
     if (grant.kind === "static") {
       if (Object.keys(grant.fields).length === 0) throw new BrokerRefused("the broker has no fields of it");
       return { what: "with its fields", credential: { credentials: { ...grant.fields } } };
@@ -91,7 +95,7 @@ export class ConnectionImport {
     };
   }
 
-  async #import(row: NexusConnection, providerId: string, credential: Credential): Promise<void> {
+  async #import(row: NexusConnection, providerId: string, credential: ImportedCredential): Promise<void> {
     const { call, daemon } = this.deps.session;
     const request = { id: row.id, userId: row.workspace_id, providerId, ...credential };
     await call(`import the connection ${row.id}`, daemon.connections.importConnection, request);

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { addDaemonFlags, addNotes, type Shell } from "../../cli/kit.js";
 import type { Extension } from "../../core/registry.js";
-import type { ImportFlags } from "./import_run.js";
+import type { NexusImportFlags } from "./import_run.js";
 
 /** Moves providers, connections and grants of a Nexus into the daemon: `nexusd import nexus`. */
 export const nexusImport: Extension = {
@@ -32,7 +32,7 @@ function importCommand(shell: Shell): Command {
     )
     .option("--database-file <file>", "file with that URL, which may hold a password")
     .option("--dry-run", "say what would be done")
-    .action(async (flags: ImportFlags) => {
+    .action(async (flags: NexusImportFlags) => {
       const { importNexus } = await import("./import_run.js");
       await importNexus(shell, flags);
     });

@@ -12,10 +12,10 @@ import { Secret } from "../../runtime/runtime.js";
 import { ConnectionImport } from "./connection_import.js";
 import { NexusBroker } from "./nexus_broker.js";
 import { readNexusDatabase } from "./nexus_database.js";
-import type { Outcome } from "./outcome.js";
+import type { ImportOutcome } from "./outcome.js";
 import { ProviderImport } from "./provider_import.js";
 
-export interface ImportFlags extends DaemonFlags {
+export interface NexusImportFlags extends DaemonFlags {
   readonly broker: string;
   readonly keyFile: string;
   readonly database?: string;
@@ -24,14 +24,14 @@ export interface ImportFlags extends DaemonFlags {
 }
 
 /** Reads a Nexus, and makes in the daemon what it lacks, one after the other. */
-export async function importNexus(shell: Shell, flags: ImportFlags): Promise<void> {
+export async function importNexus(shell: Shell, flags: NexusImportFlags): Promise<void> {
   const broker = new NexusBroker(brokerUrl(shell, flags.broker), new Secret(keyOf(flags.keyFile)));
   const database = databaseUrl(flags);
   await withDaemon(shell, flags, async (session) => {
     await broker.check();
     const records = await readNexusDatabase(database);
-    const outcomes: Outcome[] = [];
-    const report = (outcome: Outcome): void => {
+    const outcomes: ImportOutcome[] = [];
+    const report = (outcome: ImportOutcome): void => {
       outcomes.push(outcome);
       shell.stdout.write(flags.json ? `${JSON.stringify(outcome)}\n` : lineOf(outcome));
     };
@@ -66,7 +66,7 @@ function keyOf(file: string): string {
 }
 
 /** Every user of the machine sees the arguments of a process. */
-function databaseUrl({ database, databaseFile }: ImportFlags): string {
+function databaseUrl({ database, databaseFile }: NexusImportFlags): string {
   if ((database === undefined) === (databaseFile === undefined))
     throw usageFailure("give --database or --database-file: the PostgreSQL of Nexus");
   const text = database ?? readText(databaseFile ?? "", "--database-file").trim();
@@ -82,13 +82,13 @@ function databaseUrl({ database, databaseFile }: ImportFlags): string {
   return text;
 }
 
-function lineOf({ kind, name, of, result, message }: Outcome): string {
+function lineOf({ kind, name, of, result, message }: ImportOutcome): string {
   const whose = of ? ` (${of.provider}, ${of.user})` : "";
   return `${printable(`${result.padEnd(8)} ${kind} ${name}${whose}: ${message}`)}\n`;
 }
 
-function summaryOf(outcomes: readonly Outcome[], isDry: boolean): string {
-  const count = (kind: Outcome["kind"], ...results: Outcome["result"][]): number =>
+function summaryOf(outcomes: readonly ImportOutcome[], isDry: boolean): string {
+  const count = (kind: ImportOutcome["kind"], ...results: ImportOutcome["result"][]): number =>
     outcomes.filter((each) => each.kind === kind && results.includes(each.result)).length;
   const kinds = [
     `${count("provider", "created")} providers created and ${count("provider", "present")} there before`,

@@ -1,5 +1,5 @@
 /** What became of a provider or a connection. */
-export interface Outcome {
+export interface ImportOutcome {
   readonly kind: "provider" | "connection";
   /** Name of the provider, or id of the connection. */
   readonly name: string;

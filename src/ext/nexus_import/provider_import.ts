@@ -3,7 +3,7 @@ import { exitCodes } from "../../core/registry.js";
 import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
 import type { JsonObject, JsonValue } from "../../model/model.js";
 import { contractKeys, profileMessage, profileOfContract } from "../../model/providers/providers.js";
-import type { Outcome } from "./outcome.js";
+import type { ImportOutcome } from "./outcome.js";
 
 /** A provider of Nexus, and what it is in the daemon. */
 export interface MovedProvider {
@@ -23,14 +23,14 @@ export class ProviderImport {
   /** @returns by their ids in Nexus */
   async run(
     rows: readonly JsonObject[],
-    report: (outcome: Outcome) => void,
+    report: (outcome: ImportOutcome) => void,
   ): Promise<ReadonlyMap<string, MovedProvider>> {
     const present = new Map((await allProviders(this.session)).map((each) => [each.name, each]));
     const moved = new Map<string, MovedProvider>();
     for (const row of rows) {
       const { json, name, notes } = profileIn(row);
       const isDeleted = row["deleted_at"] !== undefined && row["deleted_at"] !== null;
-      const put = (id: string | undefined, result: Outcome["result"], message: string): void => {
+      const put = (id: string | undefined, result: ImportOutcome["result"], message: string): void => {
         moved.set(String(row["id"]), { name, id, isDeleted });
         report({ kind: "provider", name, result, message: [message, ...notes].join("; ") });
       };

@@ -4,6 +4,7 @@ import { type Condition, type FactName, factKinds } from "../../model/access/acc
 import {
   bool,
   both,
+  type ConditionPart,
   chosen,
   either,
   functions,
@@ -12,7 +13,6 @@ import {
   literal,
   lowered,
   negated,
-  type Part,
   pattern,
 } from "./condition_functions.js";
 
@@ -70,7 +70,7 @@ class Compiler {
 
   constructor(private readonly text: string) {}
 
-  compile(): Part {
+  compile(): ConditionPart {
     let parsed: ReturnType<typeof parse>;
     try {
       parsed = parse(this.text);
@@ -85,7 +85,7 @@ class Compiler {
     return this.#part(parsed.expr);
   }
 
-  #part(expr: Expr): Part {
+  #part(expr: Expr): ConditionPart {
     if (++this.#parts > maxParts) throw this.#error(expr, `has at most ${maxParts} parts`);
     const { case: kind, value } = expr.exprKind;
     switch (kind) {
@@ -108,7 +108,7 @@ class Compiler {
   #constant(
     expr: Expr,
     { case: kind, value }: { readonly case: string | undefined; readonly value?: unknown },
-  ): Part {
+  ): ConditionPart {
     if (kind === "stringValue") return literal("string", value as string);
     if (kind === "boolValue") return literal("bool", value as boolean);
     const number = Number(value);
@@ -116,7 +116,7 @@ class Compiler {
     throw this.#error(expr, "only texts, whole numbers, true and false can stand here");
   }
 
-  #fact(expr: Expr): Part {
+  #fact(expr: Expr): ConditionPart {
     const name = this.#nameOf(expr);
     if (!Object.hasOwn(factKinds, name))
       throw this.#error(expr, `${name} is not known; there are ${Object.keys(factKinds).join(", ")}`);
@@ -135,14 +135,14 @@ class Compiler {
     return `${this.#nameOf(value.operand)}.${value.field}`;
   }
 
-  #list(expr: Expr, elements: readonly Expr[]): Part {
+  #list(expr: Expr, elements: readonly Expr[]): ConditionPart {
     const parts = elements.map((element) => this.#part(element));
     if (parts.some(({ literal: value, kind }) => value === undefined || kind !== parts[0]?.kind))
       throw this.#error(expr, "a list holds literals of one kind");
     return literal("list", new Set(parts.map(({ literal: value }) => value)));
   }
 
-  #operator(expr: Expr, name: string, args: readonly Expr[]): Part {
+  #operator(expr: Expr, name: string, args: readonly Expr[]): ConditionPart {
     if (name === "size" || name === "timestamp") return this.#method(expr, name, args);
     const [one, other, third] = args.map((arg) => this.#part(arg));
     const want = (isSo: boolean, message: string): void => {
@@ -197,7 +197,7 @@ class Compiler {
     return bool(both(one, other, compare as (a: unknown, b: unknown) => boolean));
   }
 
-  #in(expr: Expr, one: Part, other: Part): Part {
+  #in(expr: Expr, one: ConditionPart, other: ConditionPart): ConditionPart {
     if (other.kind === "map" && one.kind === "string")
       return bool(both(one, other, (key, map) => (map as ReadonlyMap<string, string>).has(key as string)));
     const [first] = other.literal instanceof Set ? other.literal : [];
@@ -209,7 +209,7 @@ class Compiler {
     return bool(both(one, other, (value, list) => (list as ReadonlySet<unknown>).has(value)));
   }
 
-  #method(expr: Expr, name: string, args: readonly Expr[]): Part {
+  #method(expr: Expr, name: string, args: readonly Expr[]): ConditionPart {
     const [target, ...given] = args.map((arg) => this.#part(arg));
     if (name === "timestamp") return this.#timestamp(expr, target);
     const known = Object.hasOwn(functions, name) ? functions[name] : undefined;
@@ -246,7 +246,7 @@ class Compiler {
     return bool(both(target, argument, (text, part) => (text as string)[method](part as string)));
   }
 
-  #timestamp(expr: Expr, argument: Part | undefined): Part {
+  #timestamp(expr: Expr, argument: ConditionPart | undefined): ConditionPart {
     const ms = typeof argument?.literal === "string" ? Date.parse(argument.literal) : Number.NaN;
     if (!Number.isNaN(ms) && /^\d{4}-\d\d-\d\dT/.test(argument?.literal as string))
       return literal("timestamp", ms);

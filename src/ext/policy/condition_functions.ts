@@ -1,12 +1,12 @@
 import { RE2JS } from "re2js";
 import type { Fact, FactName, Facts, factKinds } from "../../model/access/access.js";
 
-export type Kind = (typeof factKinds)[FactName] | "bool" | "list";
+export type ConditionValue = (typeof factKinds)[FactName] | "bool" | "list";
 export type Value = Fact | boolean | ReadonlySet<unknown> | undefined;
 
 /** A part of a condition, ready to be judged; undefined is unknown. */
-export interface Part {
-  readonly kind: Kind;
+export interface ConditionPart {
+  readonly kind: ConditionValue;
   readonly of: (facts: Facts) => Value;
   /** What stands in the condition itself. */
   readonly literal?: Value;
@@ -16,7 +16,12 @@ export interface Part {
 export const functions: Readonly<
   Record<
     string,
-    { readonly on: Kind; readonly takes: readonly Kind[]; readonly gives: Kind; readonly says: string }
+    {
+      readonly on: ConditionValue;
+      readonly takes: readonly ConditionValue[];
+      readonly gives: ConditionValue;
+      readonly says: string;
+    }
   >
 > = {
   startsWith: { on: "string", takes: ["string"], gives: "bool", says: "whether the text begins so" },
@@ -79,11 +84,11 @@ export function lowered(text: string): string {
   return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 
-export function literal(kind: Kind, value: Exclude<Value, undefined>): Part {
+export function literal(kind: ConditionValue, value: Exclude<Value, undefined>): ConditionPart {
   return { kind, of: () => value, literal: value };
 }
 
-export function bool(of: Part["of"]): Part {
+export function bool(of: ConditionPart["of"]): ConditionPart {
   return { kind: "bool", of };
 }
 
@@ -92,7 +97,7 @@ export function negated(value: Value): Value {
 }
 
 /** `false && unknown` is false and `true || unknown` is true, in either order. */
-export function either(winner: boolean, one: Part, other: Part): Part["of"] {
+export function either(winner: boolean, one: ConditionPart, other: ConditionPart): ConditionPart["of"] {
   return (facts) => {
     const first = one.of(facts);
     if (first === winner) return winner;
@@ -106,14 +111,18 @@ export function chosen(truth: Value, one: () => Value, other: () => Value): Valu
   return truth === undefined ? undefined : truth ? one() : other();
 }
 
-export function lifted(one: Part, apply: (value: unknown) => Value): Part["of"] {
+export function lifted(one: ConditionPart, apply: (value: unknown) => Value): ConditionPart["of"] {
   return (facts) => {
     const value = one.of(facts);
     return value === undefined ? undefined : apply(value);
   };
 }
 
-export function both(one: Part, other: Part, apply: (a: unknown, b: unknown) => Value): Part["of"] {
+export function both(
+  one: ConditionPart,
+  other: ConditionPart,
+  apply: (a: unknown, b: unknown) => Value,
+): ConditionPart["of"] {
   return (facts) => {
     const a = one.of(facts);
     const b = a === undefined ? undefined : other.of(facts);

@@ -20,13 +20,15 @@ import { pump, type StreamSource } from "../../runtime/runtime.js";
 import { type OpenServices, OpenStreams } from "../../server/kit.js";
 import { type BoundService, codes, type MessageSink } from "../../service/service.js";
 
-type Request = ServerReflectionRequest["messageRequest"];
-type Answer = NonNullable<MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]>;
+type ReflectionRequest = ServerReflectionRequest["messageRequest"];
+type ReflectionResponse = NonNullable<
+  MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]
+>;
 
-const notFound: Answer = failure(codes.not_found, "it is not served here");
+const notFound: ReflectionResponse = failure(codes.not_found, "it is not served here");
 
 /** What is declared in the files of the services. */
-interface Known {
+interface Declared {
   /** By path. */
   readonly files: ReadonlyMap<string, DescFile>;
   readonly registry: Registry;
@@ -36,7 +38,7 @@ interface Known {
 export class Reflection implements OpenServices {
   readonly #open = new OpenStreams();
   /** Made for the first request: most daemons are never asked. */
-  #known: Known | undefined;
+  #known: Declared | undefined;
 
   constructor(private readonly shown: readonly BoundService[]) {}
 
@@ -67,7 +69,8 @@ export class Reflection implements OpenServices {
     requests: AsyncIterable<Message>,
     sink: MessageSink,
   ): StreamSource {
-    const answerTo = (messageRequest: Request): Answer => this.#answerTo(messageRequest);
+    const answerTo = (messageRequest: ReflectionRequest): ReflectionResponse =>
+      this.#answerTo(messageRequest);
     return pump(async function* () {
       for await (const originalRequest of requests as AsyncIterable<ServerReflectionRequest>) {
         const { host: validHost, messageRequest } = originalRequest;
@@ -77,7 +80,7 @@ export class Reflection implements OpenServices {
     }, sink);
   }
 
-  #answerTo(request: Request): Answer {
+  #answerTo(request: ReflectionRequest): ReflectionResponse {
     switch (request.case) {
       case "listServices":
         return {
@@ -101,7 +104,7 @@ export class Reflection implements OpenServices {
     }
   }
 
-  #extensionNumbers(baseTypeName: string): Answer {
+  #extensionNumbers(baseTypeName: string): ReflectionResponse {
     if (this.#all.registry.getMessage(baseTypeName) === undefined) return notFound;
     const extensionNumber = this.#extensionsOf(baseTypeName).map(({ number }) => number);
     return { case: "allExtensionNumbersResponse", value: { baseTypeName, extensionNumber } };
@@ -125,7 +128,7 @@ export class Reflection implements OpenServices {
     return members.some((one) => one.name === member) ? type?.file : undefined;
   }
 
-  get #all(): Known {
+  get #all(): Declared {
     if (!this.#known) {
       const files = new Map<string, DescFile>();
       for (const { descriptor } of this.shown) collect(descriptor.file, files);
@@ -142,7 +145,7 @@ function collect(file: DescFile, files: Map<string, DescFile>): void {
 }
 
 /** A file with all that it imports, so that a client need not ask again. */
-function filesOf(file: DescFile | undefined): Answer {
+function filesOf(file: DescFile | undefined): ReflectionResponse {
   if (!file) return notFound;
   const files = new Map<string, DescFile>();
   collect(file, files);
@@ -152,6 +155,6 @@ function filesOf(file: DescFile | undefined): Answer {
   return { case: "fileDescriptorResponse", value: { fileDescriptorProto } };
 }
 
-function failure(errorCode: number, errorMessage: string): Answer {
+function failure(errorCode: number, errorMessage: string): ReflectionResponse {
   return { case: "errorResponse", value: { errorCode, errorMessage } };
 }

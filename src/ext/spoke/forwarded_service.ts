@@ -20,7 +20,7 @@ export interface UpstreamHub {
   answered(method: DefinedMethod, request: Message, answer: Message, caller: Principal): Promise<void>;
 }
 
-type UnaryMethod = DefinedMethod & { readonly kind: "unary" };
+type ForwardedMethod = DefinedMethod & { readonly kind: "unary" };
 
 /** A service as a spoke serves it: from its copy where that is enough, else by a hub, which is asked on behalf of the caller. */
 export function forwardedService(service: ServiceDefinition, hub: UpstreamHub): ServiceDefinition {
@@ -30,7 +30,7 @@ export function forwardedService(service: ServiceDefinition, hub: UpstreamHub): 
   return { ...service, methods };
 }
 
-function forwardedCall(method: UnaryMethod, hub: UpstreamHub): UnaryMethod["call"] {
+function forwardedCall(method: ForwardedMethod, hub: UpstreamHub): ForwardedMethod["call"] {
   const forward = async (request: Message, { principal, signal }: CallContext): Promise<Message> => {
     const answer = await hub.call(method.descriptor as DescMethodUnary, request, principal, signal);
     await hub.answered(method, request, answer, principal);

@@ -38,7 +38,7 @@ export interface OwnReadsDeps {
 }
 
 /** What an answer shows. */
-interface Shown {
+interface AnsweredConnection {
   readonly connection?: Connection | undefined;
   readonly connectionId?: string | undefined;
   /** Of a token that the caller gets. */
@@ -69,7 +69,7 @@ export class OwnReads {
       await Promise.race([taken, delay(this.deps.clock, timeoutMs)]);
       return;
     }
-    const shown: Shown = method.rpc?.shows?.(answer) ?? shownIn(request, answer);
+    const shown: AnsweredConnection = method.rpc?.shows?.(answer) ?? shownIn(request, answer);
     const connectionOf = (): string | undefined =>
       shown.connection?.id || shown.connectionId || this.#asked(request, caller);
     await this.#copied(shown, descriptor === ConnectionService.method.deleteConnection, connectionOf);
@@ -87,7 +87,11 @@ export class OwnReads {
     await this.deps.readAudit.read(caller, id, revision, 1, use);
   }
 
-  async #copied(shown: Shown, isDeleted: boolean, connectionOf: () => string | undefined): Promise<void> {
+  async #copied(
+    shown: AnsweredConnection,
+    isDeleted: boolean,
+    connectionOf: () => string | undefined,
+  ): Promise<void> {
     const { connection, token } = shown;
     const heldId = token && connectionOf();
     if (heldId) await this.deps.hold(heldId, token);
@@ -133,8 +137,8 @@ export class OwnReads {
   }
 }
 
-function shownIn(request: Message, answer: Message): Shown {
-  const { connection, connectionId, token } = answer as Shown & { token?: Token };
+function shownIn(request: Message, answer: Message): AnsweredConnection {
+  const { connection, connectionId, token } = answer as AnsweredConnection & { token?: Token };
   const { result } = answer as Partial<AcquireTokenResponse>;
   if (result?.case === "token") return { revision: result.value.revision };
   if (result?.case === "consent") return { connectionId: result.value.connectionId };

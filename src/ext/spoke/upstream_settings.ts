@@ -1,8 +1,8 @@
 import {
   ExtensionSettings,
-  type Kind,
   path,
   type SettingGroups,
+  type SettingKind,
   type SettingReader,
 } from "../../config/config.js";
 import { isLoopbackHost } from "../../model/providers/providers.js";
@@ -11,7 +11,7 @@ import { isLoopbackHost } from "../../model/providers/providers.js";
 const maxUrls = 16;
 
 /** Origins of hubs; at least one. */
-const upstreamUrls: Kind<readonly string[]> = {
+const upstreamUrls: SettingKind<readonly string[]> = {
   argument: "urls",
   parse: (value, note) => {
     const items = value.split(",").map((item) => item.trim());

@@ -5,12 +5,12 @@ export type Role = (typeof roles)[number];
 /** What a role may do of an action; `restricted` is within the principal's restriction. */
 export type Permission = "allowed" | "restricted" | "denied";
 
-type Row = Readonly<Record<Role, Permission>>;
+type RolePermissions = Readonly<Record<Role, Permission>>;
 
-const everyone: Row = { admin: "allowed", operator: "allowed", agent: "allowed" };
-const restrictsAgents: Row = { admin: "allowed", operator: "allowed", agent: "restricted" };
-const forOperators: Row = { admin: "allowed", operator: "allowed", agent: "denied" };
-const forAdmins: Row = { admin: "allowed", operator: "denied", agent: "denied" };
+const everyone: RolePermissions = { admin: "allowed", operator: "allowed", agent: "allowed" };
+const restrictsAgents: RolePermissions = { admin: "allowed", operator: "allowed", agent: "restricted" };
+const forOperators: RolePermissions = { admin: "allowed", operator: "allowed", agent: "denied" };
+const forAdmins: RolePermissions = { admin: "allowed", operator: "denied", agent: "denied" };
 
 /** The policy: each action, and what each role may do of it. Every RPC is one of these actions. */
 export const accessTable = {
@@ -38,7 +38,7 @@ export const accessTable = {
   "keyring.manage": forAdmins,
   "backup.manage": forAdmins,
   "fleet.manage": forAdmins,
-} as const satisfies Readonly<Record<string, Row>>;
+} as const satisfies Readonly<Record<string, RolePermissions>>;
 
 export type Action = keyof typeof accessTable;
 

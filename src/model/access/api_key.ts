@@ -3,7 +3,7 @@ import type { Role } from "./access_table.js";
 import { daemon } from "./principal.js";
 import type { Restriction } from "./scope_restriction.js";
 
-export interface Lease {
+export interface KeyLease {
   /** Of a renewal. */
   readonly durationMs: number;
   /** Not after the end of the key. */
@@ -28,7 +28,7 @@ export interface ApiKeyRecord {
   readonly createdBy: string;
   readonly expiresAtMs: number | undefined;
   /** It ends unless its holder renews it in time. */
-  readonly lease: Lease | undefined;
+  readonly lease: KeyLease | undefined;
   readonly revokedAtMs: number | undefined;
   readonly revokedBy: string | undefined;
   /** To the hour. */
@@ -57,7 +57,11 @@ export function ended(record?: ApiKeyRecord): Unauthenticated {
 }
 
 /** The lease of a key that is made or renewed now. */
-export function leaseFrom(nowMs: number, durationMs: number, expiresAtMs = Number.POSITIVE_INFINITY): Lease {
+export function leaseFrom(
+  nowMs: number,
+  durationMs: number,
+  expiresAtMs = Number.POSITIVE_INFINITY,
+): KeyLease {
   return { durationMs, endsAtMs: Math.min(nowMs + durationMs, expiresAtMs) };
 }
 

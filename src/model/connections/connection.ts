@@ -107,7 +107,7 @@ export interface StepUp {
 }
 
 /** A request for consent that brought no credential. */
-export interface RefusedConsent {
+export interface UnfulfilledRequest {
   readonly reason: ProblemReason;
   readonly detail?: string | undefined;
   readonly refusedAtMs: number;
@@ -157,7 +157,7 @@ export interface Connection {
   readonly providerRevocation?: ProviderRevocation | undefined;
   readonly stepUp?: StepUp | undefined;
   /** Of the newest request, until another one takes its place or brings a credential. */
-  readonly refusedConsent?: RefusedConsent | undefined;
+  readonly refusedConsent?: UnfulfilledRequest | undefined;
   readonly account?: Account | undefined;
 }
 

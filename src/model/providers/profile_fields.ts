@@ -12,7 +12,7 @@ import type { Strategy as StrategyMessage } from "../../gen/nexus/v1/strategy_pb
 import { bearerStrategy, type Strategy } from "../credentials/strategy.js";
 import {
   type AuthType,
-  type GrantType,
+  type GrantTypeName,
   notSettings,
   type OAuth2Options,
   type ProviderSettings,
@@ -20,10 +20,10 @@ import {
 } from "./profile_settings.js";
 import { strategyMessage, strategyOf } from "./strategy_message.js";
 
-type Members = Record<string, unknown>;
+type ProfileMembers = Record<string, unknown>;
 
 /** How a setting is spelled. */
-export type SettingKind =
+export type FieldKind =
   | "text"
   | "flag"
   | "number"
@@ -41,7 +41,7 @@ export interface ProfileField {
   readonly name: string;
   /** In the settings: `refreshWindowMs`. */
   readonly key: string;
-  readonly kind: SettingKind;
+  readonly kind: FieldKind;
   /** Of a word: those that it may be; the first is the default one. */
   readonly words: readonly string[];
   /** Of a setting that nobody gave. */
@@ -89,7 +89,7 @@ export const plainOAuth2 = fallbacks(optionFields) as OAuth2Options;
 export const profileFields = fieldsOf(ProviderSchema);
 
 export const authTypes = wordsOf(AuthTypeSchema) as readonly AuthType[];
-export const grantTypes = wordsOf(GrantTypeSchema) as readonly GrantType[];
+export const grantTypes = wordsOf(GrantTypeSchema) as readonly GrantTypeName[];
 export const tokenEndpointAuthMethods = wordsOf(
   TokenEndpointAuthMethodSchema,
 ) as readonly TokenEndpointAuthMethod[];
@@ -112,20 +112,20 @@ export function profileSettings(message: Provider): ProviderSettings {
 
 /** The value of a setting. */
 export function settingOf(settings: ProviderSettings | OAuth2Options, { key }: ProfileField): unknown {
-  return (settings as Members)[key];
+  return (settings as ProfileMembers)[key];
 }
 
 function encodeInto(fields: readonly ProfileField[], settings: object, message: object): void {
   for (const field of fields) {
-    const value = field.encode((settings as Members)[field.key]);
-    if (value !== undefined) (message as Members)[field.descriptor.localName] = value;
+    const value = field.encode((settings as ProfileMembers)[field.key]);
+    if (value !== undefined) (message as ProfileMembers)[field.descriptor.localName] = value;
   }
 }
 
 function decoded(fields: readonly ProfileField[], message: object): object {
-  const settings: Members = {};
+  const settings: ProfileMembers = {};
   for (const field of fields) {
-    settings[field.key] = field.decode((message as Members)[field.descriptor.localName]);
+    settings[field.key] = field.decode((message as ProfileMembers)[field.descriptor.localName]);
   }
   return settings;
 }

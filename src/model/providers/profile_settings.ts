@@ -44,20 +44,20 @@ type Word<Enum> = Lowercase<Exclude<keyof Enum, "UNSPECIFIED" | number> & string
 
 export type AuthType = Word<typeof AuthTypeEnum>;
 /** RFC 7591 section 2. */
-export type GrantType = Word<typeof GrantTypeEnum>;
+export type GrantTypeName = Word<typeof GrantTypeEnum>;
 /** RFC 7591 section 2. */
 export type TokenEndpointAuthMethod = Word<typeof TokenEndpointAuthMethodEnum>;
 /** RFC 9449. */
 export type DpopMode = Word<typeof DpopModeEnum>;
 
 /** A field of a message as a setting. A number comes first: each would pass for one of an enum. */
-type Setting<Value> = `${number}` extends `${Value & number}` ? number : OtherSetting<Value>;
+type SettingOfField<Value> = `${number}` extends `${Value & number}` ? number : OtherSetting<Value>;
 type OtherSetting<Value> = [Value] extends [boolean]
   ? boolean
   : [Value] extends [AuthTypeEnum]
     ? AuthType
     : [Value] extends [GrantTypeEnum]
-      ? GrantType
+      ? GrantTypeName
       : [Value] extends [ClientAssertionAudienceEnum]
         ? Word<typeof ClientAssertionAudienceEnum>
         : [Value] extends [ClientAssertionTypeEnum]
@@ -93,7 +93,7 @@ type SettingsOf<M extends Message, Left extends string = never> = {
   readonly [Name in Exclude<keyof M & string, keyof Message | Left> as Key<
     Name,
     NonNullable<M[Name]>
-  >]-?: Setting<NonNullable<M[Name]>>;
+  >]-?: SettingOfField<NonNullable<M[Name]>>;
 };
 
 /** `nexus.v1.OAuth2Options`, which explains each: durations in milliseconds, enums as words. */

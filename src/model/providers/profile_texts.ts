@@ -23,7 +23,7 @@ export interface ProfileTexts {
   readonly oauth2: OAuth2Options;
 }
 
-type Violation = (field: string, description: string) => void;
+type TextViolation = (field: string, description: string) => void;
 
 /**
  * Errors of the texts of a profile that no other rule judges: they are shown in terminals and pages, sent in requests, and looked up
@@ -31,7 +31,7 @@ type Violation = (field: string, description: string) => void;
  */
 export function textViolations(settings: ProfileTexts): FieldViolation[] {
   const violations: FieldViolation[] = [];
-  const violation: Violation = (field, description) =>
+  const violation: TextViolation = (field, description) =>
     void violations.push({ field: `provider.${field}`, description });
   const { oauth2 } = settings;
   const lines: readonly (readonly [field: string, text: string])[] = [
@@ -77,7 +77,7 @@ function hasControls(text: string): boolean {
 function paramViolations(
   field: string,
   params: Readonly<Record<string, string>>,
-  violation: Violation,
+  violation: TextViolation,
 ): void {
   for (const [name, value] of Object.entries(params)) {
     const at = `${field}["${name}"]`;
@@ -97,7 +97,7 @@ function headerValueViolation(value: string): string | undefined {
   return value.trim() === value ? undefined : "must not begin or end with a space";
 }
 
-function metadataViolations(name: string, paths: readonly string[], violation: Violation): void {
+function metadataViolations(name: string, paths: readonly string[], violation: TextViolation): void {
   for (const [index, path] of paths.entries()) {
     const at = `oauth2_options.${name}[${index}]`;
     if (namesSecret(path)) violation(at, "names a secret, which is no metadata");
@@ -111,7 +111,7 @@ function metadataViolations(name: string, paths: readonly string[], violation: V
 }
 
 /** Names by which an agent looks a credential up, or under which it is sent. */
-function strategyNameViolations({ strategy }: ProfileTexts, violation: Violation): void {
+function strategyNameViolations({ strategy }: ProfileTexts, violation: TextViolation): void {
   for (const [name, text] of Object.entries(strategyConfig(strategy))) {
     if (!/_field$|^param_name$/.test(name)) continue;
     const at = `strategy.${strategy.kind}.${name}`;

@@ -10,7 +10,12 @@ import type { AuthType, ProviderSettings } from "./profile_settings.js";
 import { textViolations } from "./profile_texts.js";
 
 export { authTypes, grantTypes, tokenEndpointAuthMethods } from "./profile_fields.js";
-export type { AuthType, GrantType, ProviderSettings, TokenEndpointAuthMethod } from "./profile_settings.js";
+export type {
+  AuthType,
+  GrantTypeName,
+  ProviderSettings,
+  TokenEndpointAuthMethod,
+} from "./profile_settings.js";
 
 /** Which strategies fit a type; the first is the default one. */
 export const strategiesOfType: Readonly<Record<AuthType, readonly StrategyKind[]>> = {
@@ -109,7 +114,7 @@ export function unverifiedIdTokenNote(settings: ProviderSettings): string | unde
 /** Every error of a profile, each by its field. `hasSecret` says whether a client secret is or will be stored. */
 export function providerViolations(settings: ProviderSettings, hasSecret: boolean): FieldViolation[] {
   const violations: FieldViolation[] = [];
-  const violation: Violation = (field, description) => {
+  const violation: ProfileViolation = (field, description) => {
     if (description !== undefined) violations.push({ field: `provider.${field}`, description });
   };
   if (!namePattern.test(settings.name) || settings.name.length > 63) {
@@ -125,9 +130,9 @@ export function providerViolations(settings: ProviderSettings, hasSecret: boolea
   return violations;
 }
 
-type Violation = (field: string, description: string | undefined) => void;
+type ProfileViolation = (field: string, description: string | undefined) => void;
 
-function oauth2Violations(settings: ProviderSettings, hasSecret: boolean, violation: Violation): void {
+function oauth2Violations(settings: ProviderSettings, hasSecret: boolean, violation: ProfileViolation): void {
   const endpoint = (field: string, text: string, allowQuery = true): void => {
     if (text !== "") violation(field, endpointViolation(text, allowQuery));
   };
@@ -175,7 +180,10 @@ function oauth2Violations(settings: ProviderSettings, hasSecret: boolean, violat
   }
 }
 
-function actorViolations({ oauth2, tokenEndpointAuthMethod }: ProviderSettings, violation: Violation): void {
+function actorViolations(
+  { oauth2, tokenEndpointAuthMethod }: ProviderSettings,
+  violation: ProfileViolation,
+): void {
   const { actorToken, tokenExchange } = oauth2;
   if (actorToken !== "off" && tokenExchange !== "rfc8693")
     violation("oauth2_options.actor_token", "must be off unless token_exchange is rfc8693");
@@ -187,7 +195,7 @@ function actorViolations({ oauth2, tokenEndpointAuthMethod }: ProviderSettings, 
 }
 
 /** What nobody would ever see or send where no person consents. */
-function unattendedViolations(settings: ProviderSettings, violation: Violation): void {
+function unattendedViolations(settings: ProviderSettings, violation: ProfileViolation): void {
   const unwanted = `must be empty with the grant type ${settings.grantType}: no person consents`;
   const noRefresh = `must be empty with the grant type ${settings.grantType}: there is no refresh token`;
   const { authUrl, authorizationParams, oauth2 } = settings;
@@ -206,7 +214,7 @@ function unattendedViolations(settings: ProviderSettings, violation: Violation):
 function refuseProtocolParams(
   field: string,
   params: Readonly<Record<string, string>>,
-  violation: Violation,
+  violation: ProfileViolation,
   more: ReadonlySet<string> = new Set(),
 ): void {
   for (const name of Object.keys(params)) {
@@ -215,7 +223,7 @@ function refuseProtocolParams(
   }
 }
 
-function staticViolations(settings: ProviderSettings, hasSecret: boolean, violation: Violation): void {
+function staticViolations(settings: ProviderSettings, hasSecret: boolean, violation: ProfileViolation): void {
   const unwanted = `is for oauth2, not for ${settings.authType}`;
   if (settings.clientId !== "") violation("client_id", unwanted);
   if (hasSecret) violation("client_secret", unwanted);
@@ -229,7 +237,7 @@ function staticViolations(settings: ProviderSettings, hasSecret: boolean, violat
   if (settings.tokenUrl !== "") violation("token_url", unwanted);
 }
 
-function strategyViolations({ authType, strategy }: ProviderSettings, violation: Violation): void {
+function strategyViolations({ authType, strategy }: ProviderSettings, violation: ProfileViolation): void {
   const kinds = strategiesOfType[authType];
   if (!kinds.includes(strategy.kind)) {
     violation("strategy", `must be ${kinds.join(" or ")} for ${authType}, not ${strategy.kind}`);

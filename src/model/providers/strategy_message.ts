@@ -3,7 +3,7 @@ import { type Strategy as StrategyMessage, StrategySchema } from "../../gen/nexu
 import type { Strategy, StrategyKind } from "../credentials/strategy.js";
 import { strategyOfConfig } from "../credentials/strategy_config.js";
 
-type Kind = NonNullable<MessageInitShape<typeof StrategySchema>["kind"]>;
+type StrategyOneof = NonNullable<MessageInitShape<typeof StrategySchema>["kind"]>;
 
 const kinds = StrategySchema.oneofs[0]?.fields ?? [];
 const caseOfKind = Object.fromEntries(kinds.map(({ name, localName }) => [name, localName]));
@@ -17,7 +17,7 @@ export function strategyMessage(strategy: Strategy): StrategyMessage {
   let message = messages.get(strategy);
   if (!message) {
     const { kind, ...value } = strategy;
-    message = create(StrategySchema, { kind: { case: caseOfKind[kind], value } as Kind });
+    message = create(StrategySchema, { kind: { case: caseOfKind[kind], value } as StrategyOneof });
     messages.set(strategy, message);
   }
   return message;

@@ -9,7 +9,7 @@ import { classify, GrantFailure } from "../failure.js";
 import { normaliseTokenResponse } from "../token_response.js";
 import type { Renewal } from "./renewal.js";
 
-export interface DeviceAuthorizationRequest extends Renewal {
+export interface DeviceCodeRequest extends Renewal {
   readonly endpoint: string;
   readonly scopes: readonly string[];
   /** RFC 7636 section 4.2; undefined where the server does not announce PKCE. */
@@ -40,7 +40,7 @@ const maxUriLength = 2_048;
  *
  * @throws GrantFailure
  */
-export async function authorizeDevice(request: DeviceAuthorizationRequest): Promise<DeviceAuthorization> {
+export async function authorizeDevice(request: DeviceCodeRequest): Promise<DeviceAuthorization> {
   const { server, client, clock, endpoint } = request;
   const metadata = { ...server.metadata, device_authorization_endpoint: endpoint };
   try {
@@ -57,7 +57,7 @@ export async function authorizeDevice(request: DeviceAuthorizationRequest): Prom
 }
 
 async function send(
-  { client, clock, scopes, codeChallenge, fetch, signal, ...request }: DeviceAuthorizationRequest,
+  { client, clock, scopes, codeChallenge, fetch, signal, ...request }: DeviceCodeRequest,
   metadata: oauth.AuthorizationServer,
 ): Promise<Response> {
   const options = request.options ?? plainOAuth2;

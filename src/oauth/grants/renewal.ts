@@ -34,7 +34,7 @@ export interface Renewed {
 }
 
 /** Calls a request function of the library, with the arguments that all of them take. */
-type Call = (
+type GrantCall = (
   server: oauth.AuthorizationServer,
   client: oauth.Client,
   authentication: oauth.ClientAuth,
@@ -46,7 +46,7 @@ type Call = (
  *
  * @param isRefresh whether the root of the answer may hold the token, as `adaptTokenAnswer` has it
  */
-export function sendRenewal(renewal: Renewal, call: Call, isRefresh = false): Promise<TokenAnswer> {
+export function sendRenewal(renewal: Renewal, call: GrantCall, isRefresh = false): Promise<TokenAnswer> {
   const { server, client, clock, signal, dpop, options: quirks = plainOAuth2 } = renewal;
   const htu = server.issuer ?? new URL(server.tokenEndpoint).origin;
   const proofs = dpop && new DpopRequests(dpop, htu, clock);

@@ -47,7 +47,7 @@ export interface ConnectHandlerOptions {
   readonly checksAuthority: boolean;
 }
 
-interface Route {
+interface ConnectRoute {
   readonly descriptor: DescMethod;
   /** Undefined where nothing answers it. */
   readonly method: BoundMethod | undefined;
@@ -62,7 +62,7 @@ export function connectHandler(options: ConnectHandlerOptions): ConnectHandler {
 }
 
 class ConnectRequests {
-  readonly #routes = new Map<string, Route>();
+  readonly #routes = new Map<string, ConnectRoute>();
   readonly #limits: Limits;
   readonly #calls: ConnectCallDeps;
   readonly #unauthenticated: UnauthenticatedStreams;
@@ -139,7 +139,12 @@ class ConnectRequests {
     return true;
   }
 
-  #call(route: Route, caller: Principal | undefined | WireError, request: Request, response: Response): void {
+  #call(
+    route: ConnectRoute,
+    caller: Principal | undefined | WireError,
+    request: Request,
+    response: Response,
+  ): void {
     const { descriptor, method } = route;
     const type = request.headers["content-type"];
     const allowed = allowedMethods(descriptor);
@@ -158,7 +163,11 @@ class ConnectRequests {
   }
 
   /** Why a call gets no further than its headers, if it does not. */
-  #refusalOf(caller: Principal | undefined, { headers }: Request, { isOpen }: Route): WireError | undefined {
+  #refusalOf(
+    caller: Principal | undefined,
+    { headers }: Request,
+    { isOpen }: ConnectRoute,
+  ): WireError | undefined {
     const { maxMessageBytes } = this.#limits;
     if (!caller && !isOpen) {
       const text = unauthenticatedMessage(headers.authorization, headers["x-api-key"]);

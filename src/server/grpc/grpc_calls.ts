@@ -68,7 +68,7 @@ export interface GrpcCallsOptions {
   readonly onUnexpected: OnUnexpected;
 }
 
-interface Route {
+interface GrpcRoute {
   readonly method: BoundMethod;
   /** Whether callers without a credential are served. */
   readonly isOpen: boolean;
@@ -80,7 +80,7 @@ interface Route {
  * libraries.
  */
 export class GrpcCalls {
-  readonly #routes = new Map<string, Route>();
+  readonly #routes = new Map<string, GrpcRoute>();
   readonly #refusals: UnauthenticatedStreams;
 
   constructor(private readonly options: GrpcCallsOptions) {
@@ -118,7 +118,7 @@ export class GrpcCalls {
     return true;
   }
 
-  #judge(call: GrpcCall, route: Route | undefined, headers: IncomingHttpHeaders): void {
+  #judge(call: GrpcCall, route: GrpcRoute | undefined, headers: IncomingHttpHeaders): void {
     const { clock, limits } = this.options;
     const timeoutMs = timeoutOf(headers["grpc-timeout"]);
     if (Number.isNaN(timeoutMs)) {
@@ -173,7 +173,7 @@ export class GrpcCalls {
     return principal instanceof Promise ? principal.then(found) : found(principal);
   }
 
-  #admit(call: GrpcCall, { method, isOpen }: Route, principal: Principal | undefined): void {
+  #admit(call: GrpcCall, { method, isOpen }: GrpcRoute, principal: Principal | undefined): void {
     if (!principal && !isOpen) {
       const { requestHeader: sent } = call.metadata;
       const text = unauthenticatedMessage(sent.get("authorization"), sent.get("x-api-key"));

@@ -11,7 +11,7 @@ import { StreamListener } from "./stream_listener.js";
 import { UnreadAnswers } from "./stream_watchdogs.js";
 
 /** An answer. A `HEAD` gets its headers. */
-export interface Answer {
+export interface HttpAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | readonly string[]>>;
   readonly body: string;
@@ -23,7 +23,7 @@ export interface HttpListenerOptions extends ListenerPlace {
   /** Whether people open its pages, and no probe or program does. */
   readonly isForBrowsers?: true;
   /** @param body what `maxBodyBytes` lets through; empty otherwise */
-  answer(request: IncomingMessage, body: Buffer | "too_large"): Promise<Answer>;
+  answer(request: IncomingMessage, body: Buffer | "too_large"): Promise<HttpAnswer>;
   /** How long a body is wanted, 0 for none; default none ever. */
   maxBodyBytes?(request: IncomingMessage): number;
   /** For all clients together: bodies that have not arrived whole, and answers that are not sent. Default any number. */
@@ -31,7 +31,7 @@ export interface HttpListenerOptions extends ListenerPlace {
   /** How long a connection without a request stays; default 5 s. A client that keeps its connections longer may send into one that closes. */
   readonly keepAliveTimeoutMs?: number;
   /** What is answered when `answer` rejects, or gives what cannot be written. */
-  readonly internalError: Answer;
+  readonly internalError: HttpAnswer;
   readonly onUnexpected: OnUnexpected;
 }
 
@@ -115,7 +115,7 @@ export class HttpListener {
     return nothing;
   }
 
-  #send(request: IncomingMessage, response: ServerResponse, answer: Answer): void {
+  #send(request: IncomingMessage, response: ServerResponse, answer: HttpAnswer): void {
     const { status, headers, body } = answer;
     if (response.destroyed || response.headersSent) return;
     if (this.#closing) response.shouldKeepAlive = false;

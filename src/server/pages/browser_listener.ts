@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { ListenAddress } from "../../model/listen_address.js";
 import { RateLimiter } from "../../service/pipeline/rate_limiter.js";
-import { type Answer, HttpListener, splitTarget } from "../listen/http_listener.js";
+import { type HttpAnswer, HttpListener, splitTarget } from "../listen/http_listener.js";
 import type { Listener, ListenerPlace, OnUnexpected } from "../listen/listener.js";
 import { limitsOf } from "../listen/listener_limits.js";
 import { addressKey } from "../sockets/socket_guard.js";
@@ -43,12 +43,12 @@ class Browsers {
     this.#hosts = hostsOf(options.publicUrl);
   }
 
-  async answer(request: IncomingMessage, body: BrowserRequest["body"]): Promise<Answer> {
+  async answer(request: IncomingMessage, body: BrowserRequest["body"]): Promise<HttpAnswer> {
     return this.#tooFast(request) ?? this.#prefixed(await this.#answer(request, body));
   }
 
   /** Of the address of the socket: what a proxy says of the one behind it anybody could say. */
-  #tooFast({ socket, headers }: IncomingMessage): Answer | undefined {
+  #tooFast({ socket, headers }: IncomingMessage): HttpAnswer | undefined {
     const key = addressKey(socket.remoteAddress) ?? "unix";
     if (!this.#rates || this.#rates.take(key)) return undefined;
     const limit = limitsOf(this.options.bounds).browserRate?.perSecond ?? 0;
@@ -57,7 +57,7 @@ class Browsers {
     return { ...page, headers: { ...page.headers, "retry-after": retryAfter } };
   }
 
-  async #answer(request: IncomingMessage, body: BrowserRequest["body"]): Promise<Answer> {
+  async #answer(request: IncomingMessage, body: BrowserRequest["body"]): Promise<HttpAnswer> {
     const { method, url: target, headers, socket } = request;
     const split = splitTarget(target);
     const host = hostOf(request);
@@ -72,7 +72,7 @@ class Browsers {
   }
 
   /** Pages and redirects within this listener speak of it by path; a proxy may have put a prefix before that. */
-  #prefixed(answer: Answer): Answer {
+  #prefixed(answer: HttpAnswer): HttpAnswer {
     const prefix = this.options.publicUrl.pathname.replace(/\/+$/, "");
     if (prefix === "") return answer;
     const { location } = answer.headers;

@@ -16,7 +16,7 @@ import { BoundedMap } from "../../runtime/bounded_map.js";
 import { toWireError } from "../../service/pipeline/error_table.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
 import { BindingCookie, CookieReader } from "../callers/binding_cookie.js";
-import type { Answer } from "../listen/http_listener.js";
+import type { HttpAnswer } from "../listen/http_listener.js";
 import {
   isEmbedded,
   isForm,
@@ -53,7 +53,7 @@ export interface BrowserPagesOptions {
   readonly describe: DescribeProvider;
   readonly nowMs: () => number;
   /** Where this daemon does not act itself: asks the one that does. Undefined while it acts. */
-  readonly leaderPage?: (visit: BrowserRequest) => Promise<Answer> | undefined;
+  readonly leaderPage?: (visit: BrowserRequest) => Promise<HttpAnswer> | undefined;
 }
 
 /** A request whose host was looked at. */
@@ -72,7 +72,7 @@ export interface BrowserRequest {
 }
 
 /** Paths that act, and so only for a `GET` of the page that a person looks at. */
-type Act = (visit: BrowserRequest) => Promise<Answer>;
+type Act = (visit: BrowserRequest) => Promise<HttpAnswer>;
 
 const startPath = "/auth/start";
 /** The page after a consent that no application waits for: an address of its own, which holds no code and can be loaded again. */
@@ -92,7 +92,7 @@ export class BrowserPages {
   readonly #acts: ReadonlyMap<string, Act>;
   /** Whose account it is stands in no address, where histories and proxies would keep it. */
   readonly #visits = new BoundedMap<string, ConsentDone>(maxVisits);
-  readonly #pages: ReadonlyMap<string, (query: URLSearchParams) => Answer>;
+  readonly #pages: ReadonlyMap<string, (query: URLSearchParams) => HttpAnswer>;
 
   constructor(options: BrowserPagesOptions) {
     this.#options = options;
@@ -102,7 +102,7 @@ export class BrowserPages {
       [agreedPath, (visit) => this.#start(visit)],
       [capturePath, (visit) => this.#form(visit)],
     ]);
-    this.#pages = new Map<string, (query: URLSearchParams) => Answer>([
+    this.#pages = new Map<string, (query: URLSearchParams) => HttpAnswer>([
       ["/", () => noticePage("home")],
       [donePath, (query) => donePage(this.#visits.get(query.get("visit") ?? ""), options.describe)],
       [stylePath, styleAnswer],
@@ -110,7 +110,7 @@ export class BrowserPages {
     ]);
   }
 
-  async answer(visit: BrowserRequest): Promise<Answer> {
+  async answer(visit: BrowserRequest): Promise<HttpAnswer> {
     const { method, path, headers } = visit;
     if (method === "POST" && formPaths.has(path)) return this.#leaderPage(visit) ?? this.#sent(visit);
     if (method !== "GET" && method !== "HEAD") {
@@ -125,7 +125,7 @@ export class BrowserPages {
     return this.#leaderPage(visit) ?? act(visit);
   }
 
-  #leaderPage(visit: BrowserRequest): Promise<Answer> | undefined {
+  #leaderPage(visit: BrowserRequest): Promise<HttpAnswer> | undefined {
     return this.#options.leaderPage?.(visit)?.catch((error: unknown) => {
       const wireError = toWireError(error);
       if (!(wireError instanceof WireError) || wireError.code !== codes.unavailable) throw error;
@@ -133,7 +133,7 @@ export class BrowserPages {
     });
   }
 
-  async #page(visit: BrowserRequest): Promise<Answer> {
+  async #page(visit: BrowserRequest): Promise<HttpAnswer> {
     const { path, query } = visit;
     // The page after a consent is known where that ended.
     const leaderPage = path === donePath ? this.#leaderPage({ ...visit, method: "GET" }) : undefined;
@@ -142,7 +142,7 @@ export class BrowserPages {
   }
 
   /** Authorization servers fetch it, and cache it as long as the response allows. */
-  async #document(path: string): Promise<Answer | undefined> {
+  async #document(path: string): Promise<HttpAnswer | undefined> {
     const document = await this.#options.publishedDocument?.(path);
     if (document === undefined) return undefined;
     const type = path === jwksPath ? { "content-type": "application/jwk-set+json" } : {};
@@ -155,7 +155,7 @@ export class BrowserPages {
     return isRedirectPath(path) ? (visit) => this.#finish(visit) : this.#acts.get(path);
   }
 
-  async #start({ path, query, headers }: BrowserRequest): Promise<Answer> {
+  async #start({ path, query, headers }: BrowserRequest): Promise<HttpAnswer> {
     const state = stateOf(query);
     if (state === undefined) return this.failed(headers, { kind: "incomplete_link" });
     const isAgreed = path === agreedPath && isOwnLink(headers);
@@ -175,19 +175,19 @@ export class BrowserPages {
   }
 
   /** The link of a notification. */
-  async #follow({ path, headers }: BrowserRequest): Promise<Answer> {
+  async #follow({ path, headers }: BrowserRequest): Promise<HttpAnswer> {
     const outcome = await this.#options.followLink?.(path.slice(linkPrefix.length));
     if (outcome === undefined) return this.failed(headers, { kind: "unknown_request" });
     return outcome.kind === "consent" ? redirect(303, outcome.authUrl, []) : this.failed(headers, outcome);
   }
 
-  async #finish({ path, query, headers, origin, via }: BrowserRequest): Promise<Answer> {
+  async #finish({ path, query, headers, origin, via }: BrowserRequest): Promise<HttpAnswer> {
     const cookies = new CookieReader(this.#cookie, headers.cookie);
     const outcome = await this.#options.flow.finish(query, cookies.read, { origin, via }, path);
     return this.#finished(outcome, cookies, headers);
   }
 
-  async #form({ query, headers }: BrowserRequest): Promise<Answer> {
+  async #form({ query, headers }: BrowserRequest): Promise<HttpAnswer> {
     const state = stateOf(query);
     if (state === undefined) return this.failed(headers, { kind: "incomplete_link" });
     if (prefersJson(headers)) return this.#schema(state);
@@ -198,13 +198,13 @@ export class BrowserPages {
   }
 
   /** For a program that shows a form of its own, as `/auth/capture-schema` of the other listener. */
-  #schema(state: string): Answer {
+  #schema(state: string): HttpAnswer {
     const outcome = this.#options.capture.schema(state);
     if (outcome.kind !== "schema") return failureJson(outcome, this.#options.describe);
     return jsonAnswer(200, { provider_name: outcome.providerName, schema: outcome.schema });
   }
 
-  async #sent({ path, query, headers, body, origin, via }: BrowserRequest): Promise<Answer> {
+  async #sent({ path, query, headers, body, origin, via }: BrowserRequest): Promise<HttpAnswer> {
     const { flow, capture } = this.#options;
     const state = stateOf(query);
     if (state === undefined) return this.failed(headers, { kind: "incomplete_link" });
@@ -229,17 +229,17 @@ export class BrowserPages {
     return `${donePath}?${new URLSearchParams({ visit })}`;
   }
 
-  #formPage(form: CaptureForm, error: CaptureError | undefined, state: string): Answer {
+  #formPage(form: CaptureForm, error: CaptureError | undefined, state: string): HttpAnswer {
     return captureFormPage(form, error, captureTarget(state), this.#options.describe);
   }
 
   /** As a page, or as JSON for anyone who asks for it. */
-  failed(headers: IncomingHttpHeaders, failure: Failure): Answer {
+  failed(headers: IncomingHttpHeaders, failure: Failure): HttpAnswer {
     const { describe, nowMs } = this.#options;
     return prefersJson(headers) ? failureJson(failure, describe) : failurePage(failure, describe, nowMs());
   }
 
-  #finished(outcome: FinishOutcome, cookies: CookieReader, headers: IncomingHttpHeaders): Answer {
+  #finished(outcome: FinishOutcome, cookies: CookieReader, headers: IncomingHttpHeaders): HttpAnswer {
     const cleared = cookies.clear();
     switch (outcome.kind) {
       case "return":
@@ -258,15 +258,15 @@ function captureTarget(state: string): string {
   return `${capturePath}?${new URLSearchParams({ state })}`;
 }
 
-function redirect(status: 302 | 303, location: string, cookies: readonly string[]): Answer {
+function redirect(status: 302 | 303, location: string, cookies: readonly string[]): HttpAnswer {
   return withCookies({ status, headers: { ...safeHeaders, location }, body: "" }, cookies);
 }
 
-function withCookies(answer: Answer, cookies: readonly string[]): Answer {
+function withCookies(answer: HttpAnswer, cookies: readonly string[]): HttpAnswer {
   return cookies.length === 0 ? answer : { ...answer, headers: { ...answer.headers, "set-cookie": cookies } };
 }
 
-function styleAnswer(): Answer {
+function styleAnswer(): HttpAnswer {
   const headers = {
     ...safeHeaders,
     "content-type": "text/css; charset=utf-8",

@@ -1,6 +1,6 @@
 import type { CaptureError, CaptureForm } from "../../domain/consent/consent.js";
 import { type CaptureField, formTokenField } from "../../domain/profiles/profiles.js";
-import type { Answer } from "../listen/http_listener.js";
+import type { HttpAnswer } from "../listen/http_listener.js";
 import { type Field, Input, Select } from "../views/fields.js";
 import { Facts, type View } from "../views/view.js";
 import { askerFacts, type DescribeProvider, ReturnSentence } from "./page_words.js";
@@ -35,7 +35,7 @@ export function captureFormPage(
   error: CaptureError | undefined,
   action: string,
   describe: DescribeProvider,
-): Answer {
+): HttpAnswer {
   const { status, violation } = error === undefined ? { status: 200 } : errors[error];
   const { displayName, docsUrl } = describe(form);
   const title = form.title === "" ? `Connect ${displayName}` : form.title;

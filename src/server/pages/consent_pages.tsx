@@ -1,7 +1,7 @@
 import type { ConsentDone, StepUpRequest } from "../../domain/consent/consent.js";
 import { formTokenField } from "../../domain/profiles/profiles.js";
 import { accountText } from "../../model/credentials/account.js";
-import type { Answer } from "../listen/http_listener.js";
+import type { HttpAnswer } from "../listen/http_listener.js";
 import { Facts } from "../views/view.js";
 import { formHeaders } from "./capture_form.js";
 import { applicationOf, askerFacts, type DescribeProvider, ReturnSentence, ScopeList } from "./page_words.js";
@@ -18,7 +18,7 @@ export const declinePath = "/auth/decline";
  *
  * @param state of the request
  */
-export function stepUpPage(request: StepUpRequest, state: string, describe: DescribeProvider): Answer {
+export function stepUpPage(request: StepUpRequest, state: string, describe: DescribeProvider): HttpAnswer {
   const { missing, others } = request;
   const { displayName: provider, scopes: words } = describe(request);
   const query = new URLSearchParams({ state }).toString();
@@ -51,7 +51,7 @@ export function stepUpPage(request: StepUpRequest, state: string, describe: Desc
 }
 
 /** The person consented, and no application asked for them back. @param done undefined when it is not known what of */
-export function donePage(done: ConsentDone | undefined, describe: DescribeProvider): Answer {
+export function donePage(done: ConsentDone | undefined, describe: DescribeProvider): HttpAnswer {
   const close = <p>You can close this window.</p>;
   if (!done) {
     const content = <><p>Your account is connected.</p>{close}</>;
@@ -83,7 +83,7 @@ export function donePage(done: ConsentDone | undefined, describe: DescribeProvid
 }
 
 /** The person declined more access, and no application asked for them back. @param provider for people */
-export function declinedPage(provider: string): Answer {
+export function declinedPage(provider: string): HttpAnswer {
   const content = (
     <>
       <p>Your account at {provider} stays connected, with the access that you allowed before.</p>

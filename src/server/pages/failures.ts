@@ -22,7 +22,7 @@ export interface FailureText {
   readonly operator?: string | undefined;
 }
 
-type Row = readonly [status: FailureText["status"], what: string, next: string];
+type FailureRow = readonly [status: FailureText["status"], what: string, next: string];
 
 const startAgain = "Go back to the application that sent you here and start again.";
 const unchanged = `Nothing was changed. ${startAgain}`;
@@ -32,7 +32,7 @@ const ofOperator =
   "Nothing was changed. Only the people who run this service can fix it. Please contact them.";
 const tellOperator = `Nothing was changed. ${startAgain} If it happens again, contact the people who run it.`;
 
-const rows: Readonly<Record<Exclude<Failure["kind"], "refused" | "rate_limited">, Row>> = {
+const rows: Readonly<Record<Exclude<Failure["kind"], "refused" | "rate_limited">, FailureRow>> = {
   unknown_request: [
     404,
     "This link was used already, was replaced by a newer one, or is not one of ours.",
@@ -75,7 +75,7 @@ const rows: Readonly<Record<Exclude<Failure["kind"], "refused" | "rate_limited">
 };
 
 /** Of consents that are over. A reason that is not here is shown as agents get it. */
-const refusals: Readonly<Partial<Record<ProblemReason, Row>>> = {
+const refusals: Readonly<Partial<Record<ProblemReason, FailureRow>>> = {
   access_denied: [400, "You or the provider declined.", unchanged],
   state_verification_failed: [
     400,

@@ -1,11 +1,11 @@
 import type { IncomingMessage } from "node:http";
 import type { ReadinessChecks } from "../../model/connections/daemon_status.js";
 import type { ListenAddress } from "../../model/listen_address.js";
-import { type Answer, HttpListener, splitTarget } from "../listen/http_listener.js";
+import { type HttpAnswer, HttpListener, splitTarget } from "../listen/http_listener.js";
 import type { Listener, ListenerPlace, OnUnexpected } from "../listen/listener.js";
 
 /** Pages by their paths. Anyone who opens this listener is nobody: they hold no id, no user and no message of a failure. */
-export type OpsPages = Readonly<Record<string, (query: URLSearchParams) => Promise<Answer>>>;
+export type OpsPages = Readonly<Record<string, (query: URLSearchParams) => Promise<HttpAnswer>>>;
 
 export interface OpsListenerOptions extends ListenerPlace {
   readonly listen: ListenAddress;
@@ -30,7 +30,7 @@ export function opsListener(options: OpsListenerOptions): Listener {
   });
 }
 
-async function answerTo({ method, url }: IncomingMessage, options: OpsListenerOptions): Promise<Answer> {
+async function answerTo({ method, url }: IncomingMessage, options: OpsListenerOptions): Promise<HttpAnswer> {
   const target = splitTarget(url);
   if (!target) return { status: 400, headers: plain, body: "bad request\n" };
   if (method !== "GET" && method !== "HEAD") {
@@ -43,7 +43,7 @@ async function read(
   path: string,
   query: URLSearchParams,
   { readiness, metrics, pages }: OpsListenerOptions,
-): Promise<Answer> {
+): Promise<HttpAnswer> {
   switch (path) {
     case "/livez":
       return { status: 200, headers: plain, body: "ok" };
@@ -61,7 +61,7 @@ async function read(
   }
 }
 
-function notFound(pages: OpsPages): Answer {
+function notFound(pages: OpsPages): HttpAnswer {
   const paths = ["/livez", "/readyz", "/metrics", ...Object.keys(pages)];
   const body = `not found: here are ${paths.slice(0, -1).join(", ")} and ${paths.at(-1)}\n`;
   return { status: 404, headers: plain, body };

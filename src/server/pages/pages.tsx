@@ -1,4 +1,4 @@
-import type { Answer } from "../listen/http_listener.js";
+import type { HttpAnswer } from "../listen/http_listener.js";
 import { baseStyle } from "../views/tokens.js";
 import { CheckMark, document, Monogram, type View } from "../views/view.js";
 import { type Failure, failureText } from "./failures.js";
@@ -34,7 +34,7 @@ interface Page {
 }
 
 /** A page for a person who comes with a link, or back from a provider. */
-export function personPage({ title, windowTitle = title, provider, mark, content, ...more }: Page): Answer {
+export function personPage({ title, windowTitle = title, provider, mark, content, ...more }: Page): HttpAnswer {
   const { status = 200, headers } = more;
   const body = (
     <main>
@@ -94,7 +94,7 @@ const notices = {
 export function noticePage(
   which: keyof typeof notices,
   { more, status, headers = {} }: { more?: string; status?: number; headers?: Page["headers"] } = {},
-): Answer {
+): HttpAnswer {
   const [usual, title, ...lines] = notices[which];
   const mark = ["home", "prefetch"].includes(which) ? undefined : "stopped";
   const content = [...lines, ...(more === undefined ? [] : [more])].map((line) => <p>{line}</p>);
@@ -108,7 +108,7 @@ const titles: Readonly<Partial<Record<Failure["kind"], string>>> = {
 };
 
 /** @param nowMs stands in the reference, by which an operator finds it in log and audit log */
-export function failurePage(failure: Failure, describe: DescribeProvider, nowMs: number): Answer {
+export function failurePage(failure: Failure, describe: DescribeProvider, nowMs: number): HttpAnswer {
   const { status, word, lines, operator } = failureText(failure, describe);
   const isRefused = failure.kind === "refused";
   const time = new Date(nowMs).toISOString().replace(/T(.*)\..*/, " $1 UTC");
@@ -131,7 +131,7 @@ export function failurePage(failure: Failure, describe: DescribeProvider, nowMs:
 }
 
 /** For programs; errors are as the REST routes write them. */
-export function jsonAnswer(status: number, body: object): Answer {
+export function jsonAnswer(status: number, body: object): HttpAnswer {
   return {
     status,
     headers: { ...safeHeaders, "content-type": "application/json" },
@@ -139,14 +139,14 @@ export function jsonAnswer(status: number, body: object): Answer {
   };
 }
 
-export function failureJson(failure: Failure, describe: DescribeProvider): Answer {
+export function failureJson(failure: Failure, describe: DescribeProvider): HttpAnswer {
   const { status, word, lines, operator } = failureText(failure, describe);
   const message = [...lines, ...(operator === undefined ? [] : [operator])].join(" ");
   return jsonAnswer(status, { error: word, code: word, message });
 }
 
 /** What a `HEAD` of `path` gets where a `GET` would act. */
-export function idleAnswer(): Answer {
+export function idleAnswer(): HttpAnswer {
   return { status: 200, headers: htmlHeaders, body: "" };
 }
 

@@ -4,7 +4,7 @@ import { InvalidArgument } from "../../model/errors.js";
 import type { JsonObject, JsonValue } from "../../model/json.js";
 import { parseRfc3339 } from "../../model/rfc3339.js";
 import type { Call } from "../../service/pipeline/rpc_call.js";
-import { alias, answer, idOf, type QueryParameter, type Route, routeOf } from "./route.js";
+import { alias, answer, idOf, type QueryParameter, type RestRoute, routeOf } from "./route.js";
 
 const defaultLimit = 50;
 const maxLimit = 1000;
@@ -59,7 +59,7 @@ const brokerList = alias(list, {
   },
 });
 
-export const auditRoutes: readonly Route[] = [list, brokerList];
+export const auditRoutes: readonly RestRoute[] = [list, brokerList];
 
 /** A page of the RPC may hold fewer events than asked for while more follow: it is filled up from the next. */
 async function listEvents(call: Call, wanted: URLSearchParams) {

@@ -1,7 +1,7 @@
 import { ConnectionService } from "../../gen/nexus/v1/connection_pb.js";
 import { connectionStatusOf } from "../../service/messages/connection_message.js";
 import { checkConnection, requestConnection } from "./gateway_calls.js";
-import { alias, answer, idOf, type Route, readFields, routeOf } from "./route.js";
+import { alias, answer, idOf, type RestRoute, readFields, routeOf } from "./route.js";
 
 const request = routeOf(ConnectionService.method.requestConnection, {
   operationId: "requestConnection",
@@ -110,7 +110,7 @@ const captureInBroker = alias(captureCredential, {
   },
 });
 
-export const connectionRoutes: readonly Route[] = [
+export const connectionRoutes: readonly RestRoute[] = [
   request,
   confirm,
   check,

@@ -1,7 +1,7 @@
 import type { JsonObject } from "../../model/json.js";
 import { type ProfileField, profileFields } from "../../model/providers/profile_fields.js";
 import document from "./openapi.json" with { type: "json" };
-import type { Route, SchemaName } from "./route.js";
+import type { RestRoute, SchemaName } from "./route.js";
 
 /** The settings of a profile that are beyond the contract, by their names in the proto. */
 function beyond(schemaOf: (field: ProfileField) => JsonObject): JsonObject {
@@ -68,7 +68,7 @@ const meanings: Readonly<Record<number, string>> = {
 };
 
 /** The document that describes `routes`: OpenAPI 3.1. */
-export function openApiDocument(routes: readonly Route[]): JsonObject {
+export function openApiDocument(routes: readonly RestRoute[]): JsonObject {
   const paths: Record<string, Record<string, JsonObject>> = {};
   for (const route of routes) {
     paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operation(route) };
@@ -81,7 +81,7 @@ export function openApiDocument(routes: readonly Route[]): JsonObject {
   };
 }
 
-function operation(route: Route): JsonObject {
+function operation(route: RestRoute): JsonObject {
   const { status, schema, headers, mayRedirect } = route.success;
   const errors = route.open
     ? [500]
@@ -111,7 +111,7 @@ function operation(route: Route): JsonObject {
 }
 
 /** Methods whose body is read, wanted or not. */
-export function takesBody({ method }: Route): boolean {
+export function takesBody({ method }: RestRoute): boolean {
   return method !== "GET" && method !== "DELETE";
 }
 
@@ -141,7 +141,7 @@ function reference(name: SchemaName): JsonObject {
   return { $ref: `#/components/schemas/${name}` };
 }
 
-function pathParameters({ path }: Route): JsonObject[] {
+function pathParameters({ path }: RestRoute): JsonObject[] {
   return [...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => ({
     name,
     in: "path",
@@ -150,7 +150,7 @@ function pathParameters({ path }: Route): JsonObject[] {
   }));
 }
 
-function queryParameters({ query = {} }: Route): JsonObject[] {
+function queryParameters({ query = {} }: RestRoute): JsonObject[] {
   return Object.entries(query).map(([name, { description, required = false, schema }]) => ({
     name,
     in: "query",

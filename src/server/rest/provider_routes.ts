@@ -8,7 +8,7 @@ import { RestRefusal } from "../../service/pipeline/rest_error.js";
 import type { Call } from "../../service/pipeline/rpc_call.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
 import { authTypeOf, draftMessage, mentioned, metadataJson, profileJson } from "./provider_json.js";
-import { alias, answer, idOf, type RestRequest, type Route, readFields, routeOf } from "./route.js";
+import { alias, answer, idOf, type RestRequest, type RestRoute, readFields, routeOf } from "./route.js";
 
 const create = routeOf(ProviderService.method.createProvider, {
   operationId: "createProvider",
@@ -116,7 +116,7 @@ const removeByName = routeOf(remove.rpc, {
   },
 });
 
-export const providerRoutes: readonly Route[] = [
+export const providerRoutes: readonly RestRoute[] = [
   create,
   listMetadata,
   routeOf(listMetadata.rpc, { ...listMetadata, operationId: "listProviderMetadata" }),

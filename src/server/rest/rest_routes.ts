@@ -19,13 +19,13 @@ import {
 } from "../listen/http_message.js";
 import type { OnUnexpected } from "../listen/listener.js";
 import { takesBody } from "./openapi.js";
-import type { RestRequest, Route } from "./route.js";
+import type { RestRequest, RestRoute } from "./route.js";
 import { restTable } from "./table.js";
 
 export interface RestRoutesOptions {
   readonly services: readonly BoundService[];
   readonly onUnexpected: OnUnexpected;
-  readonly table?: readonly Route[];
+  readonly table?: readonly RestRoute[];
   readonly maxBodyBytes?: number;
   readonly nowMs: () => number;
   readonly metrics: RestRequest["metrics"];
@@ -78,7 +78,7 @@ class RestRoutes {
   }
 
   /** The methods of a path, by the pattern with the most literal segments. */
-  #find(segments: readonly string[]): Found {
+  #find(segments: readonly string[]): RoutesOfPath {
     const fitting = this.#patterns.filter((pattern) => fits(pattern.segments, segments));
     const literals = (pattern: Pattern): number =>
       pattern.segments.filter((segment) => !segment.startsWith("{")).length;
@@ -92,7 +92,7 @@ class RestRoutes {
 
   async #serve(
     request: Request,
-    { routes, params }: Found,
+    { routes, params }: RoutesOfPath,
     principal: Principal | undefined,
     signal: AbortSignal,
   ): Promise<RestAnswer> {
@@ -147,13 +147,13 @@ async function readJsonBody(request: Request, maxBodyBytes: number): Promise<Jso
 }
 
 interface Pattern {
-  readonly route: Route;
+  readonly route: RestRoute;
   readonly segments: readonly string[];
 }
 
-interface Found {
+interface RoutesOfPath {
   /** One for each method. */
-  readonly routes: readonly Route[];
+  readonly routes: readonly RestRoute[];
   /** Undefined when the path is not well encoded. */
   readonly params: Readonly<Record<string, string>> | undefined;
 }
@@ -165,7 +165,7 @@ function fits(pattern: readonly string[], segments: readonly string[]): boolean 
   );
 }
 
-function paramsOf(pattern: readonly string[], segments: readonly string[]): Found["params"] {
+function paramsOf(pattern: readonly string[], segments: readonly string[]): RoutesOfPath["params"] {
   try {
     return Object.fromEntries(
       pattern.flatMap((segment, index) =>
@@ -177,7 +177,7 @@ function paramsOf(pattern: readonly string[], segments: readonly string[]): Foun
   }
 }
 
-function allowed(routes: readonly Route[]): string {
+function allowed(routes: readonly RestRoute[]): string {
   const methods = routes.map(({ method }) => method);
   return [...methods, ...(methods.includes("GET") ? ["HEAD"] : []), "OPTIONS"].join(", ");
 }

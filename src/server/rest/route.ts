@@ -27,7 +27,7 @@ const methods = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
 export type RestMethod = (typeof methods)[number];
 
 /** One row of the table: what is served, and what the OpenAPI document says of it. */
-export interface Route extends Operation {
+export interface RestRoute extends Operation {
   /** Undefined where no RPC answers. */
   readonly rpc?: DescMethod;
   readonly method: RestMethod;
@@ -69,7 +69,7 @@ export function answer(body: JsonValue, status: 200 | 201 = 200): RestAnswer {
 }
 
 /** What answers requests of REST by an RPC. */
-export interface RpcRoute extends Route {
+export interface RpcRoute extends RestRoute {
   readonly rpc: DescMethod;
 }
 

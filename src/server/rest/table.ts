@@ -3,10 +3,10 @@ import { auditRoutes } from "./audit_routes.js";
 import { connectionRoutes } from "./connection_routes.js";
 import { openApiDocument } from "./openapi.js";
 import { providerRoutes } from "./provider_routes.js";
-import { answer, type Route } from "./route.js";
+import { answer, type RestRoute } from "./route.js";
 import { tokenRoutes } from "./token_routes.js";
 
-const document: Route = {
+const document: RestRoute = {
   method: "GET",
   path: "/openapi.json",
   operationId: "getOpenApiDocument",
@@ -18,7 +18,7 @@ const document: Route = {
   handle: async () => ({ status: 200, body: null, text: openApi }),
 };
 
-const health: Route = {
+const health: RestRoute = {
   method: "GET",
   path: "/health",
   operationId: "getHealth",
@@ -31,7 +31,7 @@ const health: Route = {
 };
 
 /** For callers that may read the status: unlike the Nexus broker, this listener shows its counts to no unauthenticated caller. */
-const metrics: Route = {
+const metrics: RestRoute = {
   method: "GET",
   path: "/metrics",
   operationId: "getMetrics",
@@ -46,7 +46,7 @@ const metrics: Route = {
 };
 
 /** Every REST route of the `http` listener: those of the Nexus gateway, and those of its broker as aliases. */
-export const restTable: readonly Route[] = [
+export const restTable: readonly RestRoute[] = [
   ...providerRoutes,
   ...connectionRoutes,
   ...tokenRoutes,

@@ -6,7 +6,7 @@ import type { Call } from "../../service/pipeline/rpc_call.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
 import { getToken, refreshConnection } from "./gateway_calls.js";
 import { authTypeOf } from "./provider_json.js";
-import { alias, answer, idOf, type Route, routeOf } from "./route.js";
+import { alias, answer, idOf, type RestRoute, routeOf } from "./route.js";
 
 const get = routeOf(TokenService.method.getToken, {
   operationId: "getToken",
@@ -42,7 +42,7 @@ const refresh = routeOf(TokenService.method.refreshToken, {
   },
 });
 
-export const tokenRoutes: readonly Route[] = [get, refresh, alias(get), alias(refresh)];
+export const tokenRoutes: readonly RestRoute[] = [get, refresh, alias(get), alias(refresh)];
 
 /** Whether the connection's provider is of a static type; not known any more once it is deleted. */
 async function isStatic(call: Call, connectionId: string): Promise<boolean> {

@@ -5,18 +5,18 @@ import type { Peer } from "../../domain/access/access.js";
 const peerKey = Symbol("peer");
 const provenKey = Symbol("proven");
 
-interface Known {
+interface NotedSocket {
   [peerKey]?: Peer;
 }
 
 /** Notes what a connection proves of its other end, once, before its first request. */
 export function notePeer(socket: Socket, peer: Peer): void {
-  (socket as Socket & Known)[peerKey] = peer;
+  (socket as Socket & NotedSocket)[peerKey] = peer;
 }
 
 /** What was noted; undefined when nothing was. */
 export function peerOf(socket: Socket | undefined): Peer | undefined {
-  return (socket as (Socket & Known) | undefined)?.[peerKey];
+  return (socket as (Socket & NotedSocket) | undefined)?.[peerKey];
 }
 
 type Guarded = Socket & { [provenKey]?: (() => void) | undefined };

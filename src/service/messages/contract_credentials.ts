@@ -88,7 +88,7 @@ export interface KnownRules {
   readonly messages: UnshownMessages;
 }
 
-interface Asking {
+interface ShownContext {
   /** W3C Trace Context. */
   readonly traceparent?: string | undefined;
   /** A person at a terminal, who may read the token too, is under no rule: then the daemon sees no request. Default shown. */
@@ -100,7 +100,7 @@ export class ContractCredentials implements CredentialSource {
   constructor(
     protected readonly rpcs: CredentialRpcs,
     private readonly connection: { readonly connectionId: string } | { readonly name: ConnectionName },
-    private readonly asking: Asking = {},
+    private readonly asking: ShownContext = {},
   ) {}
 
   async credential(asked: AskedRequest, { signal }: AskOptions): Promise<CredentialAnswer> {

@@ -33,14 +33,14 @@ export interface CallContext extends StreamContext {
 export type MessageSink = StreamSink<Message>;
 
 /** At once where nothing has to be waited for. */
-export type Answer = Message | Promise<Message>;
+export type RpcAnswer = Message | Promise<Message>;
 
 /** One RPC. What it throws, and what its streams end with, is a `WireError` or an error of ours. */
 export type BoundMethod =
   | {
       readonly kind: "unary";
       readonly descriptor: DescMethod;
-      call(request: Message, context: CallContext): Answer;
+      call(request: Message, context: CallContext): RpcAnswer;
     }
   | {
       readonly kind: "server_streaming";

@@ -1,5 +1,10 @@
 import type { Message } from "@bufbuild/protobuf";
-import type { AccessControl, Asked, DeniedAccessAudit, RequestGate } from "../../domain/access/access.js";
+import type {
+  AccessControl,
+  DeniedAccessAudit,
+  RequestedResource,
+  RequestGate,
+} from "../../domain/access/access.js";
 import type { Permissions } from "../../model/access/permissions.js";
 import type { Principal } from "../../model/access/principal.js";
 import { type NexusError, NotFound, PermissionDenied } from "../../model/errors.js";
@@ -16,9 +21,9 @@ export interface Guard {
 }
 
 /** Why a caller may not go on, and what it asked for, where that was looked at. */
-interface Refusal {
+interface GuardRefusal {
   readonly error: NexusError;
-  readonly asked?: Asked;
+  readonly asked?: RequestedResource;
 }
 
 /**
@@ -74,7 +79,7 @@ export class CallGuard {
     return answered;
   }
 
-  #judge(request: Message | undefined, principal: Principal): Permissions | Refusal {
+  #judge(request: Message | undefined, principal: Principal): Permissions | GuardRefusal {
     const { access, gate } = this.guard;
     const { action, asked } = this.#rpc;
     let permissions: Permissions;
@@ -90,7 +95,11 @@ export class CallGuard {
     return error ? { error, asked: what } : permissions;
   }
 
-  #refuse(request: Message | undefined, principal: Principal, { error, asked }: Refusal): Promise<never> {
+  #refuse(
+    request: Message | undefined,
+    principal: Principal,
+    { error, asked }: GuardRefusal,
+  ): Promise<never> {
     // A request that breaks its rules gets that error whether what it names exists or not.
     if (asked && request) this.method.validate(request);
     return this.#denied(principal, error, asked && "connectionId" in asked ? asked.connectionId : undefined);

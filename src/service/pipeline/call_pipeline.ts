@@ -4,11 +4,11 @@ import type { Permissions } from "../../model/access/permissions.js";
 import { type CallerTrace, noTracing, type Span, type SpanStart, type Tracing } from "../../model/tracing.js";
 import type { StreamSource } from "../../runtime/stream_sink.js";
 import type {
-  Answer,
   BoundMethod,
   BoundService,
   CallContext,
   MessageSink,
+  RpcAnswer,
   StreamContext,
 } from "./bound_service.js";
 import { CallGuard, type Guard } from "./call_guard.js";
@@ -108,13 +108,13 @@ export class CallPipeline {
       if (answerError && wireError instanceof WireError) return answerError(wireError);
       throw wireError;
     };
-    const go = (request: Message, context: CallContext, admitted: Permissions): Answer => {
+    const go = (request: Message, context: CallContext, admitted: Permissions): RpcAnswer => {
       validate(request);
       const answer = method.call(request, context);
       // What was answered at once was answered to the caller that was admitted.
       return answer instanceof Promise ? guard.untilEnded(answer, context.principal, admitted) : answer;
     };
-    const call = (request: Message, context: CallContext): Answer => {
+    const call = (request: Message, context: CallContext): RpcAnswer => {
       try {
         const admitted = guard.admitCall(request, context);
         const answer =
@@ -131,9 +131,9 @@ export class CallPipeline {
 
   #atListener(
     { descriptor }: DefinedMethod,
-    call: (request: Message, context: CallContext) => Answer,
+    call: (request: Message, context: CallContext) => RpcAnswer,
     isWait: DefinedMethod["isWait"],
-  ): (request: Message, context: CallContext) => Answer {
+  ): (request: Message, context: CallContext) => RpcAnswer {
     const { calls } = this.deps;
     if (calls === undefined) return call;
     const { limits, onAnswered, tracing, listener } = calls;
@@ -147,7 +147,7 @@ export class CallPipeline {
       onAnswered(name, codeOf(wireError));
       throw wireError;
     };
-    const counted = (request: Message, context: CallContext): Answer => {
+    const counted = (request: Message, context: CallContext): RpcAnswer => {
       let leave: (() => void) | undefined;
       try {
         if (isWait?.(request)) leave = limits.openStream(context.principal);

@@ -103,7 +103,7 @@ function printable(text: string, maxCharacters: number): string {
 const maxCharacters = 128;
 
 /** The fields of requests that say which provider is meant. */
-interface Asking {
+interface NamedProviderFields {
   readonly providerName?: unknown;
   readonly providerId?: unknown;
   readonly name?: unknown;
@@ -119,8 +119,8 @@ interface Asking {
  */
 export function withAskedProvider(error: unknown, request: Message): unknown {
   if (!(error instanceof NotFound) || error.resource !== "provider") return error;
-  const { providerName, providerId, name, id, key, provider } = request as Message & Asking;
-  const ofName = (name as Asking | undefined)?.providerName ?? name;
+  const { providerName, providerId, name, id, key, provider } = request as Message & NamedProviderFields;
+  const ofName = (name as NamedProviderFields | undefined)?.providerName ?? name;
   const ofKey = ((key ?? provider) as { readonly value?: unknown } | undefined)?.value;
   const asked = [providerName, ofName, providerId, id, ofKey].find(
     (text) => typeof text === "string" && text !== "",

@@ -49,7 +49,7 @@ const timestampSeconds = { min: -62_135_596_800n, max: 253_402_300_799n };
 /** About 10 000 years: the range of `google.protobuf.Duration`. */
 const maxDurationSeconds = 315_576_000_000n;
 
-type Report = (field: string, description: string) => void;
+type ReportViolation = (field: string, description: string) => void;
 
 /**
  * The rules that hold for all fields:
@@ -65,7 +65,12 @@ export function malformedFields(descriptor: DescMessage, message: Message): Fiel
   return violations;
 }
 
-function walkMessage(descriptor: DescMessage, message: Message, prefix: string, violation: Report): void {
+function walkMessage(
+  descriptor: DescMessage,
+  message: Message,
+  prefix: string,
+  violation: ReportViolation,
+): void {
   for (const field of descriptor.fields) {
     const value = memberOf(message, field);
     if (value === undefined) continue;
@@ -100,7 +105,7 @@ function walkValue(
   descriptor: DescMessage | undefined,
   value: unknown,
   path: string,
-  violation: Report,
+  violation: ReportViolation,
 ): void {
   if (typeof value === "string") textViolation(value, path, violation);
   if (!descriptor) return;
@@ -119,7 +124,7 @@ function walkValue(
   }
 }
 
-function walkJson(value: JsonValue, path: string, depth: number, violation: Report): void {
+function walkJson(value: JsonValue, path: string, depth: number, violation: ReportViolation): void {
   if (typeof value === "string") textViolation(value, path, violation);
   if (typeof value === "number" && !Number.isFinite(value)) violation(path, "must be a finite number");
   if (typeof value !== "object" || value === null) return;
@@ -134,12 +139,12 @@ function walkJson(value: JsonValue, path: string, depth: number, violation: Repo
   }
 }
 
-function nameViolation(name: string, path: string, violation: Report): void {
+function nameViolation(name: string, path: string, violation: ReportViolation): void {
   if (name === "__proto__") violation(path, "has a name that is reserved");
   else textViolation(name, path, violation);
 }
 
-function textViolation(text: string, path: string, violation: Report): void {
+function textViolation(text: string, path: string, violation: ReportViolation): void {
   if (/\p{Surrogate}/u.test(text)) violation(path, "must be Unicode text, without half of a surrogate pair");
   else if (text.includes("\0")) violation(path, "must not hold U+0000");
 }

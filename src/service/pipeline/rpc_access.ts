@@ -1,21 +1,21 @@
 import { type DescMethod, getOption, hasOption, type Message } from "@bufbuild/protobuf";
 import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
-import type { Asked } from "../../domain/access/access.js";
+import type { RequestedResource } from "../../domain/access/access.js";
 import { Resource, type Rpc, rpc as rpcOption } from "../../gen/nexus/rpc/v1/options_pb.js";
 import { type Action, isAction } from "../../model/access/access_table.js";
 import type { ConnectionName } from "../../model/connections/connection_name.js";
 import type { ProviderKey } from "../../model/providers/provider_profile.js";
 
-type RpcOptions = Omit<Rpc, keyof Message | "action" | "resource">;
+type DescribedOptions = Omit<Rpc, keyof Message | "action" | "resource">;
 
 /**
  * One RPC, described once: all that happens around its service, and the daemon that carries it out, follow from it. The options that are
  * left out are as those of an RPC that the daemon that is called carries out, and that writes nothing.
  */
-export interface RpcDescription extends Readonly<Partial<RpcOptions>> {
+export interface RpcDescription extends Readonly<Partial<DescribedOptions>> {
   readonly action: Action;
   /** What a request asks for; undefined where the answer is filtered, or the RPC is of no resource. */
-  readonly asked?: ((request: Message) => Asked) | undefined;
+  readonly asked?: ((request: Message) => RequestedResource) | undefined;
   /** The connection and the revision of the token that an answer shows, where no field of ours has them. */
   shows?(answer: Message): {
     readonly connectionId: string | undefined;
@@ -110,7 +110,7 @@ const asked: Readonly<Partial<Record<Resource, RpcDescription["asked"]>>> = {
   [Resource.AUTHORIZATION]: named(({ state = "" }) => ({ kind: "state", state })),
 };
 
-function named(read: (fields: NamingFields) => Asked): (request: Message) => Asked {
+function named(read: (fields: NamingFields) => RequestedResource): (request: Message) => RequestedResource {
   return (request) => read(request as NamingFields);
 }
 

@@ -8,7 +8,7 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 import type { StreamSink, StreamSource } from "../../runtime/stream_sink.js";
-import type { Answer, BoundMethod, CallContext, MessageSink, StreamContext } from "./bound_service.js";
+import type { BoundMethod, CallContext, MessageSink, RpcAnswer, StreamContext } from "./bound_service.js";
 import { validatorOf } from "./message_rules.js";
 import { describedRpc, hasWait, type RpcDescription } from "./rpc_access.js";
 import type { WireError } from "./wire_error.js";
@@ -51,7 +51,7 @@ export interface ServiceDefinition {
 }
 
 /** An implementation whose types are forgotten: the descriptor's order ties both together again. */
-type UnaryCall = (request: Message, context: CallContext) => Answer;
+type UnaryCall = (request: Message, context: CallContext) => RpcAnswer;
 type StreamCall = (request: Message, context: StreamContext, sink: MessageSink) => StreamSource;
 type BidiCall = (requests: AsyncIterable<Message>, context: StreamContext, sink: MessageSink) => StreamSource;
 

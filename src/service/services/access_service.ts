@@ -44,7 +44,7 @@ const verdicts = {
   denied: AccessVerdict.DENIED,
 } as const;
 
-type Deps = {
+type AccessServiceDeps = {
   readonly keys: ApiKeys;
   readonly access: AccessControl;
   readonly explainer: AccessExplainer;
@@ -53,16 +53,16 @@ type Deps = {
   readonly actionOfRpc: (rpc: string) => Action | undefined;
 };
 
-type Rpcs = ServiceImplementation<typeof AccessService>;
+type AccessMethods = ServiceImplementation<typeof AccessService>;
 
-export function accessService(deps: Deps): ServiceDefinition {
+export function accessService(deps: AccessServiceDeps): ServiceDefinition {
   return defineService(AccessService, new AccessRpcs(deps));
 }
 
-class AccessRpcs implements Rpcs {
-  constructor(private readonly deps: Deps) {}
+class AccessRpcs implements AccessMethods {
+  constructor(private readonly deps: AccessServiceDeps) {}
 
-  createApiKey: Rpcs["createApiKey"] = async (request, context) => {
+  createApiKey: AccessMethods["createApiKey"] = async (request, context) => {
     const role = roleOf(request.role);
     if (!role) throw new InvalidArgument([{ field: "role", description: "is required" }]);
     const { record, key } = await this.deps.keys.create(
@@ -78,7 +78,7 @@ class AccessRpcs implements Rpcs {
     return create(CreateApiKeyResponseSchema, { apiKey: apiKeyMessage(record), key: key.reveal() });
   };
 
-  listApiKeys: Rpcs["listApiKeys"] = async (request) => {
+  listApiKeys: AccessMethods["listApiKeys"] = async (request) => {
     const limit = pageSize(request.pageSize);
     const afterName = decodePageToken("api_keys", request.pageToken, (text) =>
       /^[a-z0-9._-]{1,63}$/.test(text),
@@ -95,20 +95,20 @@ class AccessRpcs implements Rpcs {
     });
   };
 
-  revokeApiKey: Rpcs["revokeApiKey"] = async ({ key }, context) => {
+  revokeApiKey: AccessMethods["revokeApiKey"] = async ({ key }, context) => {
     const which = key.case === "name" ? { name: key.value } : { id: key.value ?? "" };
     const record = await this.deps.keys.revoke(which, context.principal);
     return create(RevokeApiKeyResponseSchema, { apiKey: apiKeyMessage(record) });
   };
 
-  rotateApiKey: Rpcs["rotateApiKey"] = async ({ key: given, keepOld }, context) => {
+  rotateApiKey: AccessMethods["rotateApiKey"] = async ({ key: given, keepOld }, context) => {
     const which = given.case === "name" ? { name: given.value } : { id: given.value ?? "" };
     const keepOldMs = keepOld ? durationMs(keepOld) : 0;
     const { record, key } = await this.deps.keys.rotate(which, keepOldMs, context.principal);
     return create(RotateApiKeyResponseSchema, { apiKey: apiKeyMessage(record), key: key.reveal() });
   };
 
-  renewLease: Rpcs["renewLease"] = async (_request, { principal }) => {
+  renewLease: AccessMethods["renewLease"] = async (_request, { principal }) => {
     const { durationMs: leaseMs, endsAtMs } = await this.deps.keys.leases.renew(principal);
     return create(RenewLeaseResponseSchema, {
       lease: durationFromMs(leaseMs),
@@ -116,7 +116,7 @@ class AccessRpcs implements Rpcs {
     });
   };
 
-  explainAccess: Rpcs["explainAccess"] = async (request) => {
+  explainAccess: AccessMethods["explainAccess"] = async (request) => {
     const action = actionNamed(request.action, this.deps.actionOfRpc);
     const { connectionId = "", userId = "", provider = "" } = request.resource ?? {};
     const { permission, place, permissions } = this.deps.explainer.explain(request.principal, action, {
@@ -146,7 +146,7 @@ class AccessRpcs implements Rpcs {
     return { requestVerdict, rules: rules.map((rule) => create(RuleMatchSchema, rule)) };
   }
 
-  whoAmI: Rpcs["whoAmI"] = async (_request, { principal }) => {
+  whoAmI: AccessMethods["whoAmI"] = async (_request, { principal }) => {
     const permissions = this.deps.access.permissionsFor(principal);
     return create(WhoAmIResponseSchema, {
       principal: principal.name,

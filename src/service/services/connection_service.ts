@@ -47,7 +47,7 @@ import {
   type ServiceImplementation,
 } from "../pipeline/service_definition.js";
 
-type Deps = {
+type ConnectionServiceDeps = {
   readonly connections: Connections;
   readonly requests: ConnectionRequests;
   readonly seen: VisibleConnections;
@@ -61,16 +61,16 @@ type Deps = {
   readonly connectionWatch: ConnectionWatch;
 };
 
-type Rpcs = ServiceImplementation<typeof ConnectionService>;
+type ConnectionMethods = ServiceImplementation<typeof ConnectionService>;
 
-export function connectionService(deps: Deps): ServiceDefinition {
+export function connectionService(deps: ConnectionServiceDeps): ServiceDefinition {
   return defineService(ConnectionService, new ConnectionRpcs(deps));
 }
 
-class ConnectionRpcs implements Rpcs {
-  constructor(private readonly deps: Deps) {}
+class ConnectionRpcs implements ConnectionMethods {
+  constructor(private readonly deps: ConnectionServiceDeps) {}
 
-  requestConnection: Rpcs["requestConnection"] = async (request, { principal }) => {
+  requestConnection: ConnectionMethods["requestConnection"] = async (request, { principal }) => {
     const asked = {
       userId: request.userId,
       label: request.label,
@@ -96,17 +96,20 @@ class ConnectionRpcs implements Rpcs {
     });
   };
 
-  confirmConnection: Rpcs["confirmConnection"] = async ({ connectionId, completionCode }, context) => {
+  confirmConnection: ConnectionMethods["confirmConnection"] = async (
+    { connectionId, completionCode },
+    context,
+  ) => {
     const confirmed = await this.deps.confirmer.confirm(connectionId, completionCode, context.principal);
     return create(ConfirmConnectionResponseSchema, { connection: connectionMessage(confirmed) });
   };
 
-  getConnection: Rpcs["getConnection"] = async (request, context) => {
+  getConnection: ConnectionMethods["getConnection"] = async (request, context) => {
     const connection = connectionMessage(this.deps.connections.get(this.#idOf(request, context)));
     return create(GetConnectionResponseSchema, { connection });
   };
 
-  listConnections: Rpcs["listConnections"] = async (request, context) => {
+  listConnections: ConnectionMethods["listConnections"] = async (request, context) => {
     const filter = {
       afterId: decodePageToken("connections", request.pageToken, isId),
       limit: pageSize(request.pageSize),
@@ -130,36 +133,36 @@ class ConnectionRpcs implements Rpcs {
     });
   };
 
-  watchConnections: Rpcs["watchConnections"] = (request, { principal }, sink) =>
+  watchConnections: ConnectionMethods["watchConnections"] = (request, { principal }, sink) =>
     this.deps.connectionWatch.open(request, this.deps.access.viewOf(principal), {
       send: (event) => sink.send(watchConnectionsMessage(event)),
       end: (error) => sink.end(error),
     });
 
-  refreshConnection: Rpcs["refreshConnection"] = async (request, context) => {
+  refreshConnection: ConnectionMethods["refreshConnection"] = async (request, context) => {
     const connection = connectionMessage(
       await this.deps.tokens.renew(this.#idOf(request, context), context.principal),
     );
     return create(ConnectionServiceRefreshConnectionResponseSchema, { connection });
   };
 
-  revokeConnection: Rpcs["revokeConnection"] = async (request, context) => {
+  revokeConnection: ConnectionMethods["revokeConnection"] = async (request, context) => {
     const connection = connectionMessage(
       await this.deps.connections.revoke(this.#idOf(request, context), context.principal),
     );
     return create(RevokeConnectionResponseSchema, { connection });
   };
 
-  deleteConnection: Rpcs["deleteConnection"] = async (request, context) => {
+  deleteConnection: ConnectionMethods["deleteConnection"] = async (request, context) => {
     await this.deps.connections.delete(this.#idOf(request, context), context.principal);
     return create(DeleteConnectionResponseSchema);
   };
 
-  getCaptureSchema: Rpcs["getCaptureSchema"] = async (request) => {
+  getCaptureSchema: ConnectionMethods["getCaptureSchema"] = async (request) => {
     return create(GetCaptureSchemaResponseSchema, this.deps.capture.schema(request.state));
   };
 
-  captureCredential: Rpcs["captureCredential"] = async (request, context) => {
+  captureCredential: ConnectionMethods["captureCredential"] = async (request, context) => {
     const values = (request.credentials as JsonObject | undefined) ?? {};
     const captured = await this.deps.capture.capture(request.state, values, context.principal);
     const { connection, outcome } = captured;
@@ -170,7 +173,7 @@ class ConnectionRpcs implements Rpcs {
     });
   };
 
-  replaceCredential: Rpcs["replaceCredential"] = async (request, context) => {
+  replaceCredential: ConnectionMethods["replaceCredential"] = async (request, context) => {
     const id = this.#idOf(request, context);
     const connection = connectionMessage(
       await this.deps.capture.replace(id, request.credentials, context.principal),
@@ -178,7 +181,7 @@ class ConnectionRpcs implements Rpcs {
     return create(ReplaceCredentialResponseSchema, { connection });
   };
 
-  importConnection: Rpcs["importConnection"] = async (request, context) => {
+  importConnection: ConnectionMethods["importConnection"] = async (request, context) => {
     const { userId, label, providerId, credentials: fields, scopes, accessTokenExpiresAt } = request;
     const secret = (text: string) => (text === "" ? undefined : new Secret(text));
     const imported = await this.deps.importer.import(

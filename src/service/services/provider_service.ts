@@ -41,7 +41,7 @@ import {
   type ServiceImplementation,
 } from "../pipeline/service_definition.js";
 
-interface Options {
+interface ProviderServiceDeps {
   readonly registry: ProviderRegistry;
   readonly trial: DiscoveryTrial;
   readonly mcp: McpLookup;
@@ -53,7 +53,7 @@ interface Options {
 
 type Calls = ServiceImplementation<typeof ProviderService>;
 
-export function providerService(options: Options): ServiceDefinition {
+export function providerService(options: ProviderServiceDeps): ServiceDefinition {
   return defineService(ProviderService, {
     ...profileWrites(options),
     ...profileReads(options),
@@ -61,12 +61,12 @@ export function providerService(options: Options): ServiceDefinition {
   });
 }
 
-function redirectUriOf({ publicUrl }: Options, redirectPath: string | undefined): string {
+function redirectUriOf({ publicUrl }: ProviderServiceDeps, redirectPath: string | undefined): string {
   return redirectPath === "" ? "" : `${publicUrl}${redirectPath}`;
 }
 
 /** A profile as it is served, and the redirect URI beside it. */
-function servedProfile(options: Options, profile: ProviderProfile) {
+function servedProfile(options: ProviderServiceDeps, profile: ProviderProfile) {
   const redirectUri = redirectUriOf(options, profile.redirectPath);
   const provider = providerMessage(profile);
   provider.redirectUri = redirectUri;
@@ -76,7 +76,7 @@ function servedProfile(options: Options, profile: ProviderProfile) {
 /** What decides where the discovery document is. */
 const discoveryPaths = ["issuer", "enable_discovery"];
 
-function profileWrites(options: Options) {
+function profileWrites(options: ProviderServiceDeps) {
   const { registry, templates, trial, mcp } = options;
   return {
     async createProvider(request, context) {
@@ -126,7 +126,7 @@ function profileWrites(options: Options) {
   } satisfies Partial<Calls>;
 }
 
-function profileReads(options: Options) {
+function profileReads(options: ProviderServiceDeps) {
   const { registry, access } = options;
   return {
     async getProvider(request) {
@@ -154,7 +154,7 @@ function profileReads(options: Options) {
   } satisfies Partial<Calls>;
 }
 
-function templateReads(options: Options) {
+function templateReads(options: ProviderServiceDeps) {
   const { registry, templates } = options;
   return {
     async listProviderTemplates(request) {

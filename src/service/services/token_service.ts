@@ -2,10 +2,10 @@ import { create } from "@bufbuild/protobuf";
 import { durationMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type {
   AccessControl,
-  Asking,
   ConnectionNames,
   McpServerNames,
   RequestRules,
+  TokenPurpose,
 } from "../../domain/access/access.js";
 import type { ConnectionView, CurrentToken } from "../../domain/connections/connections.js";
 import type { McpLookup } from "../../domain/profiles/profiles.js";
@@ -52,7 +52,7 @@ import {
 
 const defaultBookmarkIntervalMs = 30_000;
 
-interface Deps {
+interface TokenServiceDeps {
   readonly tokens: Tokens;
   readonly downscoped: Downscoping;
   readonly rejected: RejectedTokens;
@@ -68,8 +68,8 @@ interface Deps {
   readonly hub?: { readonly leads: boolean } | undefined;
 }
 
-type Rpcs = ServiceImplementation<typeof TokenService>;
-type CallContext = Parameters<Rpcs["acquireToken"]>[1];
+type TokenMethods = ServiceImplementation<typeof TokenService>;
+type AcquireContext = Parameters<TokenMethods["acquireToken"]>[1];
 
 const outcomes: Readonly<Record<RejectionOutcome, Outcome>> = {
   superseded: Outcome.SUPERSEDED,
@@ -78,7 +78,7 @@ const outcomes: Readonly<Record<RejectionOutcome, Outcome>> = {
   nonce_wanted: Outcome.NONCE_WANTED,
 };
 
-export function tokenService(deps: Deps): ServiceDefinition {
+export function tokenService(deps: TokenServiceDeps): ServiceDefinition {
   return defineService(TokenService, new TokenRpcs(deps));
 }
 
@@ -87,10 +87,10 @@ function targetOf({ audience, resource, scopes }: TokenServiceGetTokenRequest): 
 }
 
 /** Undefined where nothing is known of what the token is for. */
-function askingOf(request: AcquireTokenRequest["request"], context: CallContext) {
+function askingOf(request: AcquireTokenRequest["request"], context: AcquireContext) {
   const { trace } = context;
   if (!request && !trace) return undefined;
-  const asking: Asking = {
+  const asking: TokenPurpose = {
     trace,
     request: shownRequestOf(request),
     get signal() {
@@ -100,14 +100,14 @@ function askingOf(request: AcquireTokenRequest["request"], context: CallContext)
   return asking;
 }
 
-class TokenRpcs implements Rpcs {
+class TokenRpcs implements TokenMethods {
   /** Encoded once while the domain returns the same token: message and encoding take 18 us of a read that takes 27 with them kept. */
   readonly #answers = new WeakMap<CurrentToken, TokenServiceGetTokenResponse>();
   readonly #messages = new WeakMap<WatchEvent | ConnectionView, WatchTokensResponse>();
 
-  constructor(private readonly deps: Deps) {}
+  constructor(private readonly deps: TokenServiceDeps) {}
 
-  acquireToken: Rpcs["acquireToken"] = (request, context) => {
+  acquireToken: TokenMethods["acquireToken"] = (request, context) => {
     const { providerName, mcpServerUrl } = request;
     if (mcpServerUrl === "") return this.#acquire(request, providerName, context);
     const known = this.deps.mcpNames.find(mcpServerUrl);
@@ -116,13 +116,13 @@ class TokenRpcs implements Rpcs {
   };
 
   /** A profile of a server that nobody asked for before. */
-  async #made(mcpServerUrl: string, { principal }: CallContext): Promise<string> {
+  async #made(mcpServerUrl: string, { principal }: AcquireContext): Promise<string> {
     this.deps.access.admit(principal, "provider.manage");
     if (this.deps.hub?.leads === false) throw new NotLeader();
     return (await this.deps.mcp.profileOf(mcpServerUrl, principal)).name;
   }
 
-  #acquire(request: AcquireTokenRequest, providerName: string, context: CallContext) {
+  #acquire(request: AcquireTokenRequest, providerName: string, context: AcquireContext) {
     const { userId, label, scopes, onlyScopes, minTtl, returnUrl, wait, device } = request;
     if (onlyScopes && scopes.length === 0)
       throw new InvalidArgument([{ field: "only_scopes", description: "needs scopes" }]);
@@ -147,7 +147,7 @@ class TokenRpcs implements Rpcs {
   }
 
   /** Once more where the client was refused, and another one may have taken its place by now. @throws the error elsewhere */
-  async #again(error: unknown, asked: AcquireRequest, context: CallContext): Promise<Acquired> {
+  async #again(error: unknown, asked: AcquireRequest, context: AcquireContext): Promise<Acquired> {
     const isRefused = error instanceof FailedPrecondition && error.reason === "PROVIDER_MISCONFIGURED";
     if (!isRefused) throw error;
     if (this.deps.hub?.leads === false) throw new NotLeader();
@@ -155,7 +155,7 @@ class TokenRpcs implements Rpcs {
     return await this.deps.acquirer.acquire(asked, context);
   }
 
-  getToken: Rpcs["getToken"] = (request, context) => {
+  getToken: TokenMethods["getToken"] = (request, context) => {
     const { principal } = context;
     const minTtlMs = request.minTtl ? durationMs(request.minTtl) : 0;
     const id = this.#idOf(request, principal);
@@ -166,13 +166,13 @@ class TokenRpcs implements Rpcs {
     return token instanceof Promise ? token.then(answerOf) : answerOf(token);
   };
 
-  refreshToken: Rpcs["refreshToken"] = async (request, context) => {
+  refreshToken: TokenMethods["refreshToken"] = async (request, context) => {
     const id = this.#idOf(request, context.principal);
     const token = await this.deps.tokens.refreshToken(id, context.principal, askingOf(undefined, context));
     return create(RefreshTokenResponseSchema, { token: tokenMessage(token, request.includeIdToken) });
   };
 
-  reportRejectedToken: Rpcs["reportRejectedToken"] = async (request, { principal }) => {
+  reportRejectedToken: TokenMethods["reportRejectedToken"] = async (request, { principal }) => {
     const { revision, status, wwwAuthenticate, dpopNonce } = request;
     const connectionId = this.#idOf(request, principal);
     const token = { connectionId, revision, status, wwwAuthenticate, dpopNonce };
@@ -184,7 +184,7 @@ class TokenRpcs implements Rpcs {
     });
   };
 
-  createProof: Rpcs["createProof"] = async (request, { principal }) => {
+  createProof: TokenMethods["createProof"] = async (request, { principal }) => {
     const { method, url, nonce } = request;
     const connectionId = this.#idOf(request, principal);
     const asked = { connectionId, method, url, nonce: nonce === "" ? undefined : nonce };
@@ -192,7 +192,7 @@ class TokenRpcs implements Rpcs {
     return create(CreateProofResponseSchema, { proof, expiresAt: timestampFromMs(expiresAtMs), revision });
   };
 
-  watchTokens: Rpcs["watchTokens"] = (request, { principal }, sink) => {
+  watchTokens: TokenMethods["watchTokens"] = (request, { principal }, sink) => {
     const { connectionIds, names, userId, position, bookmarkInterval } = request;
     const isAll = connectionIds.length === 0 && names.length === 0;
     return this.deps.watch.open(

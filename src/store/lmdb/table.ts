@@ -3,14 +3,14 @@ import type { Database, Key } from "lmdb";
 /** For tables of extensions: only this layer imports lmdb. */
 export type { Key };
 
-type Bytes = Uint8Array;
+type TableBytes = Uint8Array;
 
 /** What commits need of an LMDB database. */
 export type Table<K extends Key> = Pick<
-  Database<Bytes, K>,
+  Database<TableBytes, K>,
   "getBinary" | "doesExist" | "getRange" | "getKeys"
 > & {
-  putSync(key: K, value: Bytes): void;
+  putSync(key: K, value: TableBytes): void;
   removeSync(key: K): boolean;
 };
 

@@ -14,8 +14,8 @@ import {
   type Problem,
   type RefreshIntent,
   type Refusals,
-  type RefusedConsent,
   type StepUp,
+  type UnfulfilledRequest,
 } from "../../model/connections/connection.js";
 import { providerRevocations } from "../../model/connections/revocation.js";
 import { bearerStrategy } from "../../model/credentials/strategy.js";
@@ -127,7 +127,7 @@ const stepUps = recordForm<StepUp, typeof StepUpRecordSchema>(StepUpRecordSchema
   lastAtMs: time,
 });
 
-const refusedConsents = recordForm<RefusedConsent, typeof RefusedConsentRecordSchema>(
+const refusedConsents = recordForm<UnfulfilledRequest, typeof RefusedConsentRecordSchema>(
   RefusedConsentRecordSchema,
   {
     reason: { encode: (reason) => reason, decode: problemReason },
@@ -137,7 +137,7 @@ const refusedConsents = recordForm<RefusedConsent, typeof RefusedConsentRecordSc
 );
 
 /** One whose word is of a newer version is as none: it is only shown. */
-function decodeRefusedConsent(record: RefusedConsentRecord): RefusedConsent | undefined {
+function decodeRefusedConsent(record: RefusedConsentRecord): UnfulfilledRequest | undefined {
   return isProblemReason(record.reason) ? refusedConsents.fromMessage(record) : undefined;
 }
 

@@ -10,13 +10,13 @@ import { type ClientKey, clientKeyTypes } from "../../model/clients/client_key.j
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import type { SealedCredential, SealedRecord } from "../../model/credentials/credential.js";
 import {
-  type Form,
   nested,
   optionalText,
   optionalTime,
   recordForm,
   texts,
   time,
+  type ValueForm,
   word,
 } from "./record_form.js";
 
@@ -35,7 +35,7 @@ export function fromSealedMessage(message: SealedMessage | undefined): SealedRec
   return { keyId, nonce, ciphertext, layout };
 }
 
-export const sealed: Form<SealedRecord, SealedMessage | undefined> = {
+export const sealed: ValueForm<SealedRecord, SealedMessage | undefined> = {
   encode: toSealedMessage,
   decode: fromSealedMessage,
 };

@@ -44,23 +44,23 @@ export interface AuthorizationSecret {
   readonly held?: HeldCredential;
 }
 
-type Fields = Readonly<Record<string, Secret>>;
+type SecretFields = Readonly<Record<string, Secret>>;
 
 /** Plaintext of a sealed static credential. */
-export function encodeFields(fields: Fields): Uint8Array {
+export function encodeFields(fields: SecretFields): Uint8Array {
   return toBinary(CredentialSecretSchema, fieldsMessage(fields));
 }
 
-export function decodeFields(plaintext: Uint8Array): Fields {
+export function decodeFields(plaintext: Uint8Array): SecretFields {
   return fieldsOfMessage(fromBinary(CredentialSecretSchema, plaintext));
 }
 
-function fieldsMessage(fields: Fields): CredentialSecret {
+function fieldsMessage(fields: SecretFields): CredentialSecret {
   const revealed = Object.entries(fields).map(([name, value]) => [name, value.reveal()] as const);
   return create(CredentialSecretSchema, { fields: Object.fromEntries(revealed) });
 }
 
-function fieldsOfMessage({ fields }: CredentialSecret): Fields {
+function fieldsOfMessage({ fields }: CredentialSecret): SecretFields {
   return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, new Secret(value)]));
 }
 

@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import { connectDaemon, type Daemon } from "../../../src/cli/shell/client.js";
+import { connectDaemon, type DaemonClient } from "../../../src/cli/shell/client.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { TcpProxy } from "../../fakes/tcp_proxy.js";
 import { FakeDaemon } from "../fake_daemon.js";
@@ -8,7 +8,7 @@ import { FakeDaemon } from "../fake_daemon.js";
 const pings = { pingIntervalMs: 300, pingTimeoutMs: 300 };
 
 /** A daemon that never answers who one is, behind a link. */
-async function aLink(asked: () => void): Promise<{ readonly link: TcpProxy; readonly daemon: Daemon }> {
+async function aLink(asked: () => void): Promise<{ readonly link: TcpProxy; readonly daemon: DaemonClient }> {
   const fake = new FakeDaemon();
   fake.api.access = {
     whoAmI: () => {

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { Asking, HeldRequest } from "../../../src/domain/access/request_rules.js";
+import type { HeldRequest, TokenPurpose } from "../../../src/domain/access/request_rules.js";
 import { owner, type Principal } from "../../../src/model/access/principal.js";
 import { type ShownRequest, shownHeaders, shownUrl } from "../../../src/model/access/request_facts.js";
 import { PermissionDenied } from "../../../src/model/errors.js";
@@ -13,7 +13,7 @@ const reading = `
   - when: request.method == "POST"
     then: ask`;
 
-function asking(method: string, shows: Partial<ShownRequest> = {}): Asking {
+function asking(method: string, shows: Partial<ShownRequest> = {}): TokenPurpose {
   const line = { ...shownHeaders(method, [], true), ...shownUrl("https://api.example/x") };
   const body = { size: 0, digest: "", bytes: undefined };
   return { request: { ...line, session: undefined, body, ...shows }, signal: new AbortController().signal };
@@ -25,7 +25,7 @@ describe("a token under rules of requests", () => {
   beforeEach(async () => {
     id = (await engine.connected()).id;
   });
-  const get = async (principal: Principal, shown?: Asking) =>
+  const get = async (principal: Principal, shown?: TokenPurpose) =>
     (await engine.tokens.getToken(id, 0, principal, shown)).revision;
   const policy = (rules: string): void => engine.access.setPolicy(policyOf(rules));
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { View } from "../../../src/domain/access/access_control.js";
+import type { Sight } from "../../../src/domain/access/access_control.js";
 import { SeenIds } from "../../../src/domain/access/seen_ids.js";
 import { DataLoss } from "../../../src/model/errors.js";
 import { Changes } from "../../../src/runtime/changes.js";
@@ -26,13 +26,13 @@ describe("the connections that a restricted caller sees", () => {
   const walked = () => vi.mocked(store.changesSince).mock.results.flatMap(({ value }) => value).length;
   const put = (id: string, userId: string, more = {}) =>
     store.commit((tx) => tx.putConnection(aConnection({ id, userId, providerId: "p1", ...more })));
-  const of = (...users: string[]): View => ({
+  const of = (...users: string[]): Sight => ({
     ...seesAll,
     isRestricted: true,
     seesConnection: ({ userId }) => users.includes(userId),
     epochOf: (epoch) => `${epoch}.${users}`,
   });
-  const idsOf = async (view: View) => [...((await seen.idsOf(view)) ?? ["too many"])].sort();
+  const idsOf = async (view: Sight) => [...((await seen.idsOf(view)) ?? ["too many"])].sort();
 
   it("are found once, and follow what is made, changed and deleted", async () => {
     expect(await idsOf(of("ada"))).toEqual(["a1", "a2"]);
@@ -72,7 +72,7 @@ describe("the connections that a restricted caller sees", () => {
 
   it("are others by another policy, and those of the first when it is back", async () => {
     let users = ["ada"];
-    const view: View = {
+    const view: Sight = {
       ...seesAll,
       isRestricted: true,
       seesConnection: ({ userId }) => users.includes(userId),
@@ -89,7 +89,7 @@ describe("the connections that a restricted caller sees", () => {
 
   it("are judged anew when a profile has another name, and by the old one when it is deleted", async () => {
     let name = "acme";
-    const view: View = {
+    const view: Sight = {
       ...seesAll,
       isRestricted: true,
       seesConnection: ({ providerId, providerName }) =>
@@ -106,7 +106,7 @@ describe("the connections that a restricted caller sees", () => {
 
   it("are not told where a record cannot be read, and are found when it can", async () => {
     let isDamaged = true;
-    const view: View = {
+    const view: Sight = {
       ...of("ada"),
       seesConnection: ({ userId }) => {
         if (isDamaged) throw new DataLoss("the provider profile cannot be read");

@@ -1,10 +1,10 @@
 import { expect, it } from "vitest";
 import { OtherHosts } from "../../../src/ext/egress/other_hosts.js";
-import { Routes, routeOf } from "../../../src/ext/egress/proxy/routes.js";
+import { routeOf, SessionRoutes } from "../../../src/ext/egress/proxy/routes.js";
 import type { EgressSession } from "../../../src/ext/egress/proxy/session.js";
 
 const api = { name: "github", apiBaseUrl: "https://api.github.com", apiHosts: ["*.up.example.com"] };
-const routes = new Routes(() => [routeOf(api, "")]);
+const routes = new SessionRoutes(() => [routeOf(api, "")]);
 
 /** What the user reads when the program asks for the hosts, one after the other. @param reachable none but these */
 function told(hosts: readonly string[], reachable?: readonly string[]): string[] {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Catalogue } from "../../../src/catalogue/catalogue.js";
-import { Routes, routeOf } from "../../../src/ext/egress/proxy/routes.js";
+import { routeOf, SessionRoutes } from "../../../src/ext/egress/proxy/routes.js";
 
 /**
  * Where the vendors' own clients send a credential, as their published code has it, and hosts beside them that the vendor documents. Of npm,
@@ -207,7 +207,7 @@ describe("the hosts of an entry of the catalogue", () => {
     const samples = Object.fromEntries(variables.map(({ name, example }) => [name, example]));
     const { apiBaseUrl, apiHosts } = catalogue.instantiate(entry, samples);
     const route = routeOf({ name: entry, apiBaseUrl, apiHosts }, "");
-    const routes = new Routes(() => [route]);
+    const routes = new SessionRoutes(() => [route]);
     const places = row.urls
       .split(" ")
       .map((url) => [url.split("/")[0] ?? "", url.slice(url.indexOf("/"))] as const);
@@ -215,7 +215,7 @@ describe("the hosts of an entry of the catalogue", () => {
     expect(kinds).toEqual(places.map(([host, path]) => [host + path, "route"]));
     const known = [...places.map(([host]) => host), ...Object.keys(row.documented ?? {})];
     const unknown = route.places.filter((place) => {
-      const only = new Routes(() => [{ ...route, places: [place] }]);
+      const only = new SessionRoutes(() => [{ ...route, places: [place] }]);
       return !known.some((host) => only.has(host, 443));
     });
     expect(unknown).toEqual([]);

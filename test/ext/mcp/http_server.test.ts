@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { expect, onTestFinished, test } from "vitest";
-import type { Daemon } from "../../../src/cli/shell/client.js";
+import type { DaemonClient } from "../../../src/cli/shell/client.js";
 import type { DaemonSession } from "../../../src/cli/shell/daemon_command.js";
 import { McpHttpServer } from "../../../src/ext/mcp/http_server.js";
 import { McpServer } from "../../../src/ext/mcp/tools/sdk.js";
@@ -18,7 +18,8 @@ async function listening(whoAmI: () => Promise<{ principal: string }>) {
     allowedHosts: [],
     makeServer: () => new McpServer({ name: "test", version: "1" }),
     clock,
-    openDaemon: () => ({ access: { whoAmI, renewLease }, close: () => ++seen.closed }) as unknown as Daemon,
+    openDaemon: () =>
+      ({ access: { whoAmI, renewLease }, close: () => ++seen.closed }) as unknown as DaemonClient,
     sessionOf: (daemon) => ({ daemon, shell: { clock } }) as unknown as DaemonSession,
     onError: () => undefined,
   });

@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { TokenService } from "../../../src/gen/nexus/v1/token_pb.js";
 import type { JsonValue } from "../../../src/model/json.js";
 import { restRoutes } from "../../../src/server/rest/rest_routes.js";
-import { answer, type Route } from "../../../src/server/rest/route.js";
+import { answer, type RestRoute } from "../../../src/server/rest/route.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 import { apiKey, FakeServices } from "../fake_services.js";
 import { connectTo, openListener } from "../http_listener_fixture.js";
@@ -21,22 +21,27 @@ const basic = {
   errors: [],
 } as const;
 
-const echo: Route = {
+const echo: RestRoute = {
   ...basic,
   method: "POST",
   path: "/v1/echo/{id}",
   handle: async ({ params, query, body }) => answer({ ...params, query: query.toString(), body }),
 };
-const read: Route = { ...echo, method: "GET" };
-const spelled: Route = { ...echo, method: "GET", path: "/v1/echo/all", handle: async () => answer("all") };
-const crash: Route = {
+const read: RestRoute = { ...echo, method: "GET" };
+const spelled: RestRoute = {
+  ...echo,
+  method: "GET",
+  path: "/v1/echo/all",
+  handle: async () => answer("all"),
+};
+const crash: RestRoute = {
   ...basic,
   method: "GET",
   path: "/crash",
   handle: () => Promise.reject(new Error("the secret is 4711")),
 };
 
-async function openRest(table: readonly Route[] = [echo, read, spelled, crash]) {
+async function openRest(table: readonly RestRoute[] = [echo, read, spelled, crash]) {
   const unexpected: { error: unknown; where: string }[] = [];
   const opened = await openListener({
     routes: restRoutes({
@@ -197,7 +202,7 @@ test("a caller that leaves ends its call, and nothing is reported", async () => 
   const running = new Promise<void>((resolve) => {
     started = resolve;
   });
-  const hang: Route = {
+  const hang: RestRoute = {
     ...crash,
     handle: () => {
       started();
@@ -216,7 +221,7 @@ test("a caller that leaves ends its call, and nothing is reported", async () => 
 
 test("the signal of a call under way aborts when its caller leaves", async () => {
   const fake = new FakeServices();
-  const read: Route = {
+  const read: RestRoute = {
     ...crash,
     handle: async (_request, call) =>
       answer(`${await call(TokenService.method.getToken, { connectionId: "hang" })}`),

@@ -12,7 +12,7 @@ import type { Secret } from "../../../runtime/secret.js";
 import { checkCredential } from "./credential_values.js";
 
 /** A request of an agent to a provider's API. */
-export interface ApiRequest {
+export interface TrialRequest {
   readonly method: string;
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -21,11 +21,11 @@ export interface ApiRequest {
 
 /** Puts a credential into a request as the strategy says. */
 export type ApplyStrategy = (
-  request: ApiRequest,
+  request: TrialRequest,
   strategy: Strategy,
   credentials: Readonly<Record<string, string>>,
   options?: { readonly proof?: string },
-) => Promise<ApiRequest>;
+) => Promise<TrialRequest>;
 
 /** Tries static credentials at the provider, where the profile says how. */
 export class CredentialTrial {

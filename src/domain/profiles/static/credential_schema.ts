@@ -16,7 +16,7 @@ const maxChoices = 500;
 /** Made for the first schema that is judged: it reads the meta-schemas of its draft, which most daemons never need. */
 let metaSchema: Ajv2020 | undefined;
 
-type Violation = (place: string, description: string) => void;
+type SchemaViolation = (place: string, description: string) => void;
 
 /** The schema of what is captured for a profile: its own, or the default one of its strategy. */
 export function schemaOf(settings: ProviderSettings): JsonObject {
@@ -30,7 +30,7 @@ export function schemaOf(settings: ProviderSettings): JsonObject {
 export function credentialSchemaViolations(settings: ProviderSettings): FieldViolation[] {
   if (settings.authType === "oauth2") return [];
   const violations: FieldViolation[] = [];
-  const violation: Violation = (place, description) =>
+  const violation: SchemaViolation = (place, description) =>
     void violations.push({ field: `provider.credential_schema${place}`, description });
   const schema = schemaOf(settings);
   const bytes = byteLength(schema);
@@ -65,7 +65,7 @@ export function requiredOf(schema: JsonObject): readonly string[] {
 }
 
 /** Only known keywords, and so a depth that is known: nothing below may recurse. */
-function shapeViolations(schema: JsonObject, violation: Violation): void {
+function shapeViolations(schema: JsonObject, violation: SchemaViolation): void {
   unknownKeywords("", schema, objectKeywords, violation);
   const draft = schema["$schema"];
   if (draft !== undefined && !(typeof draft === "string" && drafts.includes(draft.replace(/#$/, "")))) {
@@ -92,7 +92,7 @@ function shapeViolations(schema: JsonObject, violation: Violation): void {
   }
 }
 
-function propertyShape(place: string, property: JsonValue | undefined, violation: Violation): void {
+function propertyShape(place: string, property: JsonValue | undefined, violation: SchemaViolation): void {
   if (!isObject(property)) {
     violation(place, "must be a schema of a string");
     return;
@@ -119,7 +119,7 @@ function unknownKeywords(
   place: string,
   schema: JsonObject,
   known: readonly string[],
-  violation: Violation,
+  violation: SchemaViolation,
 ): void {
   for (const keyword of Object.keys(schema)) {
     // Vendor annotations say nothing about values (JSON Schema Core section 6.5).
@@ -148,7 +148,7 @@ function metaViolations(schema: JsonObject): ErrorObject[] {
   return metaSchema.validateSchema(rest) === true ? [] : (metaSchema.errors ?? []);
 }
 
-function stringViolations(place: string, property: JsonObject, violation: Violation): void {
+function stringViolations(place: string, property: JsonObject, violation: SchemaViolation): void {
   const { pattern, format, minLength, maxLength } = property;
   if (typeof pattern === "string") {
     try {
@@ -166,7 +166,11 @@ function stringViolations(place: string, property: JsonObject, violation: Violat
 }
 
 /** The strategy must find its fields in whatever the schema lets through. */
-function strategyViolations({ strategy }: ProviderSettings, schema: JsonObject, violation: Violation): void {
+function strategyViolations(
+  { strategy }: ProviderSettings,
+  schema: JsonObject,
+  violation: SchemaViolation,
+): void {
   const names = propertiesOf(schema).map(([name]) => name);
   const required = requiredOf(schema);
   const fields = credentialFields(strategy);

@@ -35,7 +35,7 @@ export interface LinkAnswer {
  * What there is for a request. `exchange`: the user has answered, and the daemon exchanges the code. `confirmation`: the consent was
  * given, and waits for the application that asked for it.
  */
-export type Decision =
+export type AcquireDecision =
   | { readonly kind: "token"; readonly connection: Connection }
   | { readonly kind: "exchange" }
   | { readonly kind: "confirmation" }
@@ -43,7 +43,7 @@ export type Decision =
   | MakeLink;
 
 /** What is known beside the store. */
-export interface Known {
+export interface KnownState {
   /** A connection whose token has ended, and why there will be no other without a person. */
   readonly ended?: { readonly connection: Connection; readonly reason: ConsentReason };
   /** An exchange that is under way has taken too long: another link takes its place. */
@@ -51,7 +51,7 @@ export interface Known {
 }
 
 /** What is asked for, of `nexus.v1.AcquireTokenRequest`. */
-export interface Asked {
+export interface RequestedToken {
   readonly name: ConnectionName;
   readonly scopes: readonly string[];
 }
@@ -69,7 +69,11 @@ export class Decider {
   constructor(private readonly deps: DeciderDeps) {}
 
   /** @throws FailedPrecondition when the provider refuses the client */
-  decide(asked: Asked, principal: Principal, { ended, isOverdue = false }: Known): Decision {
+  decide(
+    asked: RequestedToken,
+    principal: Principal,
+    { ended, isOverdue = false }: KnownState,
+  ): AcquireDecision {
     const { names, reader } = this.deps;
     const id = names.findFor(asked.name, principal);
     const seen = id === undefined ? undefined : reader.view(id)?.connection;
@@ -108,7 +112,7 @@ export function pendingDecision(
   { reason, scopes }: { readonly reason: ConsentReason; readonly scopes: readonly string[] },
   principal: Principal,
   isOverdue = false,
-): Exclude<Decision, { readonly kind: "token" }> {
+): Exclude<AcquireDecision, { readonly kind: "token" }> {
   if (connection.awaitingConfirmation === true) return { kind: "confirmation" };
   const isAnswered = connection.pendingStateHash === undefined;
   const isExchanged = isAnswered && (connection.requestExpiresAtMs ?? 0) > clock.nowMs();

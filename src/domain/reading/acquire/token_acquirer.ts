@@ -4,7 +4,7 @@ import { AlreadyExists, FailedPrecondition, NexusError, NotLeader } from "../../
 import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { KeyedMutex } from "../../../runtime/keyed_mutex.js";
-import type { AccessControl, Asking, ConnectionNames, RequestGate } from "../../access/access.js";
+import type { AccessControl, ConnectionNames, RequestGate, TokenPurpose } from "../../access/access.js";
 import type { CurrentToken } from "../../connections/connections.js";
 import type { ConnectionRequest, ConnectionRequests } from "../../consent/consent.js";
 import type { UnattendedConnector } from "../../provisioning/provisioning.js";
@@ -13,11 +13,11 @@ import type { Tokens } from "../tokens.js";
 import { ConflatingSubscriber } from "../watch/conflating_subscriber.js";
 import type { Subscribers } from "../watch/subscribers.js";
 import {
+  type AcquireDecision,
   type ConsentReason,
   Decider,
   type DeciderDeps,
-  type Decision,
-  type Known,
+  type KnownState,
   type LinkAnswer,
   type MakeLink,
   makingKey,
@@ -35,13 +35,13 @@ export interface AcquireRequest {
   /** A request for consent that is made is a device authorization. */
   readonly device: boolean;
   /** What the token is for. */
-  readonly asking?: Asking;
+  readonly asking?: TokenPurpose;
 }
 
 /** What `AcquireToken` answers. */
 export type Acquired = { readonly kind: "token"; readonly token: CurrentToken } | LinkAnswer;
 
-type Outcome = Acquired | Exclude<Decision, { readonly kind: "token" | "make" }>;
+type AcquireOutcome = Acquired | Exclude<AcquireDecision, { readonly kind: "token" | "make" }>;
 
 /** Longer than a code exchange takes. An answer that comes to nothing even so, as in a crash, gives way to another link. */
 const exchangeMs = 140_000;
@@ -114,9 +114,9 @@ export class TokenAcquirer {
   async #outcome(
     request: AcquireRequest,
     principal: Principal,
-    known: Known,
+    known: KnownState,
     token?: Promise<CurrentToken>,
-  ): Promise<Outcome> {
+  ): Promise<AcquireOutcome> {
     let reading = token;
     let facts = known;
     let isAgain = false;
@@ -145,7 +145,11 @@ export class TokenAcquirer {
   }
 
   /** Another caller, or the person, may have been faster. @returns undefined when there is a token by now */
-  #made(request: AcquireRequest, principal: Principal, known: Known): Promise<Outcome | undefined> {
+  #made(
+    request: AcquireRequest,
+    principal: Principal,
+    known: KnownState,
+  ): Promise<AcquireOutcome | undefined> {
     return this.deps.making.run(makingKey(request.name), async () => {
       const now = this.#decider.decide(request, principal, known);
       if (now.kind === "token") return undefined;
@@ -204,14 +208,14 @@ export class TokenAcquirer {
   }
 
   /** What there is when the person is done, the time is over, or the caller has left. */
-  async #awaited(first: Outcome, request: AcquireRequest, caller: Caller): Promise<Outcome> {
+  async #awaited(first: AcquireOutcome, request: AcquireRequest, caller: Caller): Promise<AcquireOutcome> {
     const parts = this.deps.names.partsOf(request.name);
     const askedMs = caller.hasWaited ? 0 : request.waitMs;
     // An exchange that is under way here is waited for even so: another link would take its place.
     const waitMs = first.kind === "exchange" ? Math.max(exchangeMs, askedMs) : askedMs;
     if (isImmediate(first) || waitMs === 0 || !parts) return first;
     const { signal, principal } = caller;
-    let last: Outcome = first;
+    let last: AcquireOutcome = first;
     await waitForChange(this.deps, parts, { waitMs, signal }, async () => {
       this.deps.access.admit(principal, "token.read");
       const now = await this.#outcome(request, principal, {});
@@ -239,12 +243,12 @@ function isConflict(error: unknown): boolean {
 }
 
 /** Whether it is answered at once, however long the caller would wait. */
-function isImmediate(first: Outcome): boolean {
+function isImmediate(first: AcquireOutcome): boolean {
   return first.kind === "token" || (first.kind === "consent" && first.isNew === true);
 }
 
 /** Whether a caller that knows `last` must get `now`: a link that it knows, and a consent that is under way, are no news. */
-function changedSince(last: Outcome, now: Outcome): boolean {
+function changedSince(last: AcquireOutcome, now: AcquireOutcome): boolean {
   if (now.kind === "exchange" || now.kind === "confirmation") return false;
   return now.kind === "token" || last.kind !== "consent" || linkOf(last) !== linkOf(now);
 }

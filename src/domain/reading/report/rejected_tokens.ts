@@ -54,7 +54,7 @@ export interface RejectedTokensDeps {
 }
 
 /** What is done about a report that is not a late one. */
-interface Judged extends RejectedToken {
+interface JudgedReport extends RejectedToken {
   readonly challenge: TokenChallenge;
   readonly principal: Principal;
 }
@@ -92,7 +92,7 @@ export class RejectedTokens {
   }
 
   /** RFC 9449 section 9: the token is as good as before. @throws InvalidArgument */
-  #proofRefused({ connectionId, revision, challenge, dpopNonce = "" }: Judged): Rejection {
+  #proofRefused({ connectionId, revision, challenge, dpopNonce = "" }: JudgedReport): Rejection {
     if (challenge.error === "use_dpop_nonce" && dpopNonce !== "") {
       this.deps.apiNonces.remember(connectionId, dpopNonce);
       return { outcome: "nonce_wanted", revision };
@@ -105,7 +105,7 @@ export class RejectedTokens {
     throw new InvalidArgument([{ field, description }]);
   }
 
-  async #refreshed(judged: Judged): Promise<Rejection> {
+  async #refreshed(judged: JudgedReport): Promise<Rejection> {
     const { connectionId, revision } = judged;
     await this.#recorded(judged);
     await this.#followMcpServer(connectionId);
@@ -121,7 +121,7 @@ export class RejectedTokens {
   }
 
   /** What an open link asks for already is not asked for again. */
-  async #stepUp(judged: Judged): Promise<Rejection> {
+  async #stepUp(judged: JudgedReport): Promise<Rejection> {
     const { connectionId, challenge, principal, revision } = judged;
     const { store, stepUps, clock } = this.deps;
     const connection = store.getConnection(connectionId);
@@ -155,7 +155,7 @@ export class RejectedTokens {
     throw new FailedPrecondition("NOT_REFRESHABLE", words);
   }
 
-  async #recorded({ connectionId, status, challenge, principal, revision }: Judged): Promise<void> {
+  async #recorded({ connectionId, status, challenge, principal, revision }: JudgedReport): Promise<void> {
     await this.deps.store.commit((tx) => {
       const connection = tx.getConnection(connectionId);
       if (!connection) return;

@@ -2,7 +2,7 @@ import type { Connection } from "../../../model/connections/connection.js";
 import { Unavailable } from "../../../model/errors.js";
 import type { StreamSink, StreamSource } from "../../../runtime/stream_sink.js";
 import type { Store } from "../../../store/store.js";
-import type { View } from "../../access/access.js";
+import type { Sight } from "../../access/access.js";
 import type { Subscriber, Subscribers, WatchFilter } from "./subscribers.js";
 
 /** What is known of a connection now; it is gone, or out of sight, when there is none. */
@@ -27,7 +27,7 @@ export interface ConnectionWatchDeps {
 export class ConnectionWatch {
   constructor(private readonly deps: ConnectionWatchDeps) {}
 
-  open(wanted: WatchedConnections, view: View, sink: StreamSink<ConnectionEvent>): StreamSource {
+  open(wanted: WatchedConnections, view: Sight, sink: StreamSink<ConnectionEvent>): StreamSource {
     const stream = new ConnectionStream(this.deps, wanted, view, sink);
     stream.start(wanted.connectionIds);
     return stream;
@@ -44,7 +44,7 @@ class ConnectionStream implements Subscriber, StreamSource {
   constructor(
     private readonly deps: ConnectionWatchDeps,
     { connectionIds, others }: WatchedConnections,
-    private readonly view: View,
+    private readonly view: Sight,
     private readonly sink: StreamSink<ConnectionEvent>,
   ) {
     const named = others || connectionIds.length === 0 ? undefined : new Set(connectionIds);

@@ -1,5 +1,5 @@
 import type { Principal } from "../../../model/access/principal.js";
-import type { View } from "../../access/access.js";
+import type { Sight } from "../../access/access.js";
 import type { ConnectionView } from "../../connections/connections.js";
 import type { WatchFilter } from "./subscribers.js";
 
@@ -20,7 +20,7 @@ export interface WatchOptions extends Omit<WatchFilter, "sees"> {
   /** Who watches: each token that leaves is put on record first. */
   readonly principal: Principal;
   /** What it may see, judged again at each wake: what it may not see is to it as what does not exist. */
-  readonly view: View;
+  readonly view: Sight;
   readonly position: WatchPosition | undefined;
   /** 5 000 to 120 000. */
   readonly bookmarkIntervalMs: number;

@@ -3,7 +3,7 @@ import { type Connection, hasUsableToken } from "../../../model/connections/conn
 import type { Clock } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
 import type { Transaction, WriteObserver } from "../../../store/transaction.js";
-import type { View } from "../../access/access.js";
+import type { Sight } from "../../access/access.js";
 import type { ReadAudit } from "../read_audit.js";
 import type { Subscribers } from "./subscribers.js";
 import type { WatchEvent } from "./watch_event.js";
@@ -14,7 +14,7 @@ export interface FanoutStream {
   readonly principal: Principal;
   /** As `readerOf` has it. */
   readonly reader: string;
-  readonly view: View;
+  readonly view: Sight;
   /** It waits for the delivery of a connection. */
   subscribed(): void;
   /** The delivery is over for it. @returns whether it takes the state now; when not, it asks for the connection again by itself */
@@ -25,11 +25,11 @@ export interface FanoutStream {
 }
 
 /** The streams of one reader that are to have the newest state of one connection. */
-interface Delivery {
+interface StateDelivery {
   readonly connectionId: string;
   readonly reader: string;
   readonly principal: Principal;
-  readonly view: View;
+  readonly view: Sight;
   readonly members: Set<FanoutStream>;
 }
 
@@ -40,13 +40,13 @@ interface Delivery {
  */
 export class WatchFanout {
   readonly #readAudit: OpeningDeps["readAudit"];
-  readonly #stateOf: (connectionId: string, view: View) => WatchEvent;
-  readonly #open = new Map<string, Map<string, Delivery>>();
-  #due: Delivery[] = [];
+  readonly #stateOf: (connectionId: string, view: Sight) => WatchEvent;
+  readonly #open = new Map<string, Map<string, StateDelivery>>();
+  #due: StateDelivery[] = [];
 
   constructor(options: {
     readAudit: OpeningDeps["readAudit"];
-    stateOf: (connectionId: string, view: View) => WatchEvent;
+    stateOf: (connectionId: string, view: Sight) => WatchEvent;
   }) {
     this.#readAudit = options.readAudit;
     this.#stateOf = options.stateOf;
@@ -58,7 +58,7 @@ export class WatchFanout {
     if (members.add(member).size > before) member.subscribed();
   }
 
-  #deliveryOf(connectionId: string, { reader, principal, view }: FanoutStream): Delivery {
+  #deliveryOf(connectionId: string, { reader, principal, view }: FanoutStream): StateDelivery {
     let ofConnection = this.#open.get(connectionId);
     if (!ofConnection) {
       ofConnection = new Map();
@@ -81,7 +81,7 @@ export class WatchFanout {
   }
 
   /** @param recordedRevision is on record for this delivery */
-  #advance(delivery: Delivery, recordedRevision: bigint | undefined): void {
+  #advance(delivery: StateDelivery, recordedRevision: bigint | undefined): void {
     const { connectionId, principal } = delivery;
     try {
       // Read again at each step, since it may have changed while the last read was put on record.
@@ -105,7 +105,7 @@ export class WatchFanout {
   }
 
   #deliver(
-    { connectionId, principal, members }: Delivery,
+    { connectionId, principal, members }: StateDelivery,
     event: WatchEvent,
     revision: bigint | undefined,
   ): void {
@@ -117,12 +117,12 @@ export class WatchFanout {
     for (const member of taking) member.deliver(event);
   }
 
-  #fail(delivery: Delivery, error: unknown): void {
+  #fail(delivery: StateDelivery, error: unknown): void {
     this.#close(delivery);
     for (const member of delivery.members) member.fail(error);
   }
 
-  #close({ connectionId, reader }: Delivery): void {
+  #close({ connectionId, reader }: StateDelivery): void {
     const ofConnection = this.#open.get(connectionId);
     ofConnection?.delete(reader);
     if (ofConnection?.size === 0) this.#open.delete(connectionId);

@@ -4,7 +4,7 @@ import { Unavailable } from "../../../model/errors.js";
 import { type Clock, delay } from "../../../runtime/clock.js";
 import type { Change } from "../../../store/records/log_codec.js";
 import type { Store } from "../../../store/store.js";
-import type { SeenIds, View } from "../../access/access.js";
+import type { SeenIds, Sight } from "../../access/access.js";
 import type { CredentialReader } from "../../connections/connections.js";
 import type { ReadAudit } from "../read_audit.js";
 import type { WatchEvent, WatchOptions, WatchPosition } from "./watch_event.js";
@@ -273,7 +273,7 @@ export class WatchOpening {
 export function stateOf(
   reader: OpeningDeps["reader"],
   connectionId: string,
-  { seesConnection }: View,
+  { seesConnection }: Sight,
 ): WatchEvent {
   const view = reader.view(connectionId);
   if (!view || !seesConnection(view.connection)) return { kind: "removed", connectionId };
@@ -281,7 +281,7 @@ export function stateOf(
 }
 
 /** Where the store stands, as a watcher sees it. */
-export function positionOf(store: WatchStore, { epochOf }: View): WatchPosition {
+export function positionOf(store: WatchStore, { epochOf }: Sight): WatchPosition {
   return { epoch: epochOf(store.epoch), revision: store.settledRevision };
 }
 

@@ -1,7 +1,7 @@
 import type { Principal } from "../../../model/access/principal.js";
 import { pumpRuns, type StreamSink, type StreamSource } from "../../../runtime/stream_sink.js";
 import type { BookmarkMember, TimerWheel } from "../../../runtime/timer_wheel.js";
-import type { View } from "../../access/access.js";
+import type { Sight } from "../../access/access.js";
 import { readerOf } from "../read_audit.js";
 import type { Subscriber, Subscribers, WatchFilter } from "./subscribers.js";
 import type { WatchEvent, WatchOptions, WatchPosition } from "./watch_event.js";
@@ -12,7 +12,7 @@ export interface Followers {
   readonly subscribers: Subscribers;
   readonly fanout: WatchFanout;
   readonly bookmarks: TimerWheel;
-  position(view: View): WatchPosition;
+  position(view: Sight): WatchPosition;
   /** Of a client that is drained, each another. */
   reconnectDelayMs(): number;
 }
@@ -28,7 +28,7 @@ export class WatchStream implements Subscriber, StreamSource, FanoutStream, Book
   readonly filter: WatchFilter;
   readonly principal: Principal;
   readonly reader: string;
-  readonly view: View;
+  readonly view: Sight;
   readonly #bookmarkIntervalMs: number;
   readonly #sink: StreamSink<WatchEvent>;
   readonly #followers: Followers;

@@ -1,6 +1,6 @@
 import { type Connection, ConnectionService, ConnectionStatus } from "../../../gen/nexus/v1/connection_pb.js";
 import { accountText } from "../../../model/credentials/credentials.js";
-import type { Answer } from "../../../server/kit.js";
+import type { HttpAnswer } from "../../../server/kit.js";
 import { Facts, Monogram, type View } from "../../../server/pages/kit.js";
 import { CopyButton, Id } from "../kit/copy.js";
 import { Ask } from "../kit/forms.js";
@@ -9,7 +9,7 @@ import { Go, LiveMark, Moment, pathWith, Scopes } from "../kit/parts.js";
 import { providerNames } from "../kit/queries.js";
 import type { PageRequest } from "../kit/request.js";
 import { isOfClient } from "../kit/words.js";
-import { connectionsPath, isOver, type Shown, State, scopesOf, stateAttributes } from "./connection_row.js";
+import { connectionsPath, isOver, type RowGround, State, scopesOf, stateAttributes } from "./connection_row.js";
 import { timelineOf } from "./timeline.js";
 
 /** @param connectionId that of the path unless it is given */
@@ -19,7 +19,7 @@ export async function readConnection({ call, params }: PageRequest, connectionId
   return connection;
 }
 
-export async function connectionPage(request: PageRequest): Promise<Answer> {
+export async function connectionPage(request: PageRequest): Promise<HttpAnswer> {
   const { nowMs } = request;
   const connection = await readConnection(request);
   const nameOf = await providerNames(request);
@@ -54,7 +54,7 @@ export async function connectionPage(request: PageRequest): Promise<Answer> {
 }
 
 /** All that is known of a connection, without what is sealed, followed by the script. @param actions what can be done with it */
-export function connectionCard(connection: Connection, { nameOf, nowMs }: Shown, actions?: View) {
+export function connectionCard(connection: Connection, { nameOf, nowMs }: RowGround, actions?: View) {
   const { id, userId, label, account, expiresAt, issuedAt, refreshNotBefore, refreshExpiresAt } = connection;
   const { refreshable } = connection;
   const name = nameOf(connection);

@@ -3,10 +3,10 @@ import {
   type ConnectionServiceRequestConnectionResponse as Requested,
 } from "../../../gen/nexus/v1/connection_pb.js";
 import { counted } from "../../../model/model.js";
-import type { Answer } from "../../../server/kit.js";
+import type { HttpAnswer } from "../../../server/kit.js";
 import { Input, Select } from "../../../server/pages/kit.js";
 import { CopyButton } from "../kit/copy.js";
-import { consoleError, fieldsOf, formErrors, formPage, type Sent } from "../kit/forms.js";
+import { consoleError, fieldsOf, formErrors, formPage, type SentForm } from "../kit/forms.js";
 import { consolePage, seeOther } from "../kit/page.js";
 import { Empty, Go, LiveMark, Moment } from "../kit/parts.js";
 import { allProviders, displayName, providerNames } from "../kit/queries.js";
@@ -19,25 +19,25 @@ const newPath = `${connectionsPath}/new`;
 /** As many as a list has rows, with room for those that came while it was looked at. */
 const maxBulk = 200;
 
-export async function refresh({ call, params }: PageRequest): Promise<Answer> {
+export async function refresh({ call, params }: PageRequest): Promise<HttpAnswer> {
   const { id: connectionId = "" } = params;
   await call(ConnectionService.method.refreshConnection, { connectionId });
   return seeOther(`${connectionsPath}/${connectionId}`, "refreshed");
 }
 
-export async function revoke({ call, params }: PageRequest): Promise<Answer> {
+export async function revoke({ call, params }: PageRequest): Promise<HttpAnswer> {
   const { id: connectionId = "" } = params;
   await call(ConnectionService.method.revokeConnection, { connectionId });
   return seeOther(`${connectionsPath}/${connectionId}`, "revoked");
 }
 
-export async function consentAgain(request: PageRequest): Promise<Answer> {
+export async function consentAgain(request: PageRequest): Promise<HttpAnswer> {
   const { id: connectionId = "" } = request.params;
   return consentPage(request, await request.call(ConnectionService.method.requestConnection, { connectionId }));
 }
 
 /** The link for the person who is to consent; they may sit elsewhere. */
-async function consentPage(request: PageRequest, requested: Requested): Promise<Answer> {
+async function consentPage(request: PageRequest, requested: Requested): Promise<HttpAnswer> {
   const { connectionId, authUrl, expiresAt, redirectUri } = requested;
   const path = `${connectionsPath}/${connectionId}`;
   // No person is needed: it is connected.
@@ -70,7 +70,7 @@ async function consentPage(request: PageRequest, requested: Requested): Promise<
 }
 
 /** Acts on the connections that were selected. */
-export async function bulk(request: PageRequest, form: URLSearchParams): Promise<Answer> {
+export async function bulk(request: PageRequest, form: URLSearchParams): Promise<HttpAnswer> {
   const ids = [...new Set(form.getAll("id"))].slice(0, maxBulk);
   if (ids.length === 0) return seeOther(connectionsPath, "none_selected");
   const isEnd = form.get("do") === "revoke";
@@ -94,7 +94,7 @@ export async function bulk(request: PageRequest, form: URLSearchParams): Promise
   return consolePage(request, { title: "Not all were done", section, content });
 }
 
-export async function connect(request: PageRequest, form: URLSearchParams): Promise<Answer> {
+export async function connect(request: PageRequest, form: URLSearchParams): Promise<HttpAnswer> {
   const { user: userId, label, scopes, provider } = textsOf(form, ["user", "label", "scopes", "provider"]);
   try {
     const requested = await request.call(ConnectionService.method.requestConnection, {
@@ -108,7 +108,7 @@ export async function connect(request: PageRequest, form: URLSearchParams): Prom
 }
 
 /** The form, with a provider and user chosen by the query where a link names them. */
-export async function connectForm(request: PageRequest, sent?: Sent): Promise<Answer> {
+export async function connectForm(request: PageRequest, sent?: SentForm): Promise<HttpAnswer> {
   const providers = await allProviders(request);
   const options = providers.map((provider) => [provider.id, displayName(request, provider)] as const);
   const title = "Connect an account";

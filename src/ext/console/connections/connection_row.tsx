@@ -3,13 +3,13 @@ import type { Connection } from "../../../gen/nexus/v1/connection_pb.js";
 import { accountText } from "../../../model/credentials/credentials.js";
 import { counted } from "../../../model/model.js";
 import { Monogram } from "../../../server/pages/kit.js";
-import { Chip, Moment, None, type Row } from "../kit/parts.js";
+import { Chip, Moment, None, type TableRow } from "../kit/parts.js";
 import { adviceOf, stateWord } from "../kit/words.js";
 
 export const connectionsPath = "/connections";
 
 /** What a connection is shown with. */
-export interface Shown {
+export interface RowGround {
   readonly nameOf: (connection: Connection) => string;
   readonly nowMs: number;
 }
@@ -20,7 +20,7 @@ export function stateAttributes(connection: Connection, name: string) {
   return { "data-name": `${name}, ${connection.userId}`, "data-state": tone === "warn" ? meaning : text };
 }
 
-export function connectionRow(connection: Connection, { nameOf, nowMs }: Shown, canSelect: boolean): Row {
+export function connectionRow(connection: Connection, { nameOf, nowMs }: RowGround, canSelect: boolean): TableRow {
   const { id, userId, label, account, expiresAt } = connection;
   const name = nameOf(connection);
   const scopes = scopesOf(connection);

@@ -2,7 +2,7 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Connection } from "../../../gen/nexus/v1/connection_pb.js";
 import type { GetStatusResponse } from "../../../gen/nexus/v1/status_pb.js";
 import { formatCount } from "../../../model/model.js";
-import type { Answer } from "../../../server/kit.js";
+import type { HttpAnswer } from "../../../server/kit.js";
 import { Ask } from "../kit/forms.js";
 import { consolePage, PostForm } from "../kit/page.js";
 import { type Column, Empty, Go, LiveMark, pathWith, Search, Table, Tabs } from "../kit/parts.js";
@@ -20,9 +20,9 @@ const calls = 100;
 
 /** What the list is of, and how it is sorted; empty for all, and for trouble first. */
 const filterNames = ["search", "state", "user", "provider", "sort"] as const;
-type Filter = Readonly<Record<(typeof filterNames)[number], string>>;
+type ListFilter = Readonly<Record<(typeof filterNames)[number], string>>;
 
-export async function listPage(request: PageRequest): Promise<Answer> {
+export async function listPage(request: PageRequest): Promise<HttpAnswer> {
   const { query, nowMs, may } = request;
   const filter = textsOf(query, filterNames);
   const daemon = await statusOf(request);
@@ -71,7 +71,7 @@ export async function listPage(request: PageRequest): Promise<Answer> {
 }
 
 /** One page: of few connections sorted, of many in the order of their ids. @param total 0 for who may not know it */
-async function pageOf(request: PageRequest, filter: Filter, total: number) {
+async function pageOf(request: PageRequest, filter: ListFilter, total: number) {
   const after = request.query.get("after") ?? "";
   if (after === "" && total <= maxSorted) {
     const all = await findConnections(request, filter, { most: maxSorted, calls });
@@ -116,7 +116,7 @@ function sorted(connections: readonly Connection[], sort: string): Connection[] 
   );
 }
 
-function columnsOf(filter: Filter, isSorted: boolean, canSelect: boolean): Column[] {
+function columnsOf(filter: ListFilter, isSorted: boolean, canSelect: boolean): Column[] {
   const column = (label: string, name: string): Column => {
     if (!isSorted) return { label };
     const isCurrent = filter.sort.replace("-", "") === name || (filter.sort === "" && name === "state");
@@ -141,7 +141,7 @@ function columnsOf(filter: Filter, isSorted: boolean, canSelect: boolean): Colum
   ];
 }
 
-function filtersOf(filter: Filter, daemon: GetStatusResponse | undefined, provider: string) {
+function filtersOf(filter: ListFilter, daemon: GetStatusResponse | undefined, provider: string) {
   const tabs = [["", undefined, "All"] as const, ...states].map(([word, status, text]) => ({
     href: pathWith(connectionsPath, { ...filter, state: word }),
     isCurrent: word === filter.state,
@@ -164,7 +164,7 @@ function filtersOf(filter: Filter, daemon: GetStatusResponse | undefined, provid
   );
 }
 
-function noConnection(filter: Filter, isFirst: boolean, isMore: boolean) {
+function noConnection(filter: ListFilter, isFirst: boolean, isMore: boolean) {
   if (isMore) return <p class="soft">None of those that were looked at fits. There are more.</p>;
   if (!isFirst || Object.values(filter).some((text) => text !== ""))
     return <p class="soft">No connection fits. <a href={connectionsPath}>Show all</a></p>;

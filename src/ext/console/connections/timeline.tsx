@@ -14,7 +14,7 @@ const bounds = { most: 60, calls: 10 };
 const reads = ["token_retrieved", "token_reads_counted", "egress_used"];
 const folded = ["token_refreshed", "token_refresh_requested", ...reads];
 
-interface Entry {
+interface TimelineEntry {
   readonly newest: AuditEvent;
   times: number;
 }
@@ -71,8 +71,8 @@ function readersOf(events: readonly AuditEvent[], nowMs: number) {
   );
 }
 
-function entriesOf(events: readonly AuditEvent[]): Entry[] {
-  const entries: Entry[] = [];
+function entriesOf(events: readonly AuditEvent[]): TimelineEntry[] {
+  const entries: TimelineEntry[] = [];
   for (const event of events) {
     const times = Math.max(1, Number(event.count));
     // Those since the last one that stands alone.
@@ -100,7 +100,7 @@ function toneOf(eventType: string): Tone {
     : "calm";
 }
 
-function TimelineEntry({ newest, times }: Entry) {
+function TimelineEntry({ newest, times }: TimelineEntry) {
   const { sequence, eventType, principal, origin, reason, time } = newest;
   const atMs = time ? timestampMs(time) : 0;
   return (

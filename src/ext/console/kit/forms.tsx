@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonValue } from "../../../model/model.js";
-import type { Answer } from "../../../server/kit.js";
+import type { HttpAnswer } from "../../../server/kit.js";
 import type { Children, Field, View } from "../../../server/pages/kit.js";
 import { restError } from "../../../service/service.js";
 import { consolePage, PostForm } from "./page.js";
@@ -26,7 +26,7 @@ export interface FormErrors {
 }
 
 /** What was sent, and why it was refused. */
-export interface Sent {
+export interface SentForm {
   readonly form: URLSearchParams;
   readonly errors: FormErrors;
 }
@@ -87,7 +87,7 @@ interface FormPage {
   readonly submit: string;
   readonly cancel: string;
   readonly fields: View;
-  readonly sent?: Sent | undefined;
+  readonly sent?: SentForm | undefined;
   /** Over the fields. */
   readonly heading?: string;
   /** What stands beside the form. */
@@ -95,7 +95,7 @@ interface FormPage {
 }
 
 /** A page of one form, with what was wrong with what was sent. */
-export function formPage(request: PageRequest, page: FormPage): Answer {
+export function formPage(request: PageRequest, page: FormPage): HttpAnswer {
   const { title, section, action, submit, cancel, fields, sent, heading, aside } = page;
   // The fields have taken their errors by now.
   const rest = sent?.errors.rest() ?? [];

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { readVersion } from "../../../config/config.js";
-import type { Answer } from "../../../server/kit.js";
+import type { HttpAnswer } from "../../../server/kit.js";
 import { baseStyle, type Children, document, type View } from "../../../server/pages/kit.js";
 import type { PageRequest } from "./request.js";
 import { notices } from "./words.js";
@@ -26,9 +26,9 @@ const style = asset("css", "text/css", baseStyle);
 const script = asset("js", "text/javascript");
 
 /** By path, what pages load. */
-export const consoleAssets: ReadonlyMap<string, Answer> = new Map([style, script]);
+export const consoleAssets: ReadonlyMap<string, HttpAnswer> = new Map([style, script]);
 
-function asset(ending: string, type: string, before = ""): readonly [path: string, answer: Answer] {
+function asset(ending: string, type: string, before = ""): readonly [path: string, answer: HttpAnswer] {
   const body = before + readFileSync(new URL(`../assets/console.${ending}`, import.meta.url), "utf8");
   const version = createHash("sha256").update(body).digest("hex").slice(0, 12);
   const cached = { "cache-control": "private, max-age=31536000, immutable" };
@@ -53,7 +53,7 @@ export interface PageContent {
 }
 
 /** A page of a signed-in person. */
-export function consolePage(request: PageRequest, page: PageContent): Answer {
+export function consolePage(request: PageRequest, page: PageContent): HttpAnswer {
   const { title, heading = title, actions, section, content, status = 200 } = page;
   const { nowMs, theme } = request;
   const notice = notices.get(request.query.get("notice") ?? "");
@@ -113,7 +113,7 @@ function Footer({ theme = "system" }: { readonly theme: string | undefined }) {
 }
 
 /** A page for somebody who is not signed in, and of what ends a visit. @param lines one sentence each */
-export function plainPage(status: number, title: string, lines: readonly View[]): Answer {
+export function plainPage(status: number, title: string, lines: readonly View[]): HttpAnswer {
   const body = <main class="plain card"><Mark /><h1>{title}</h1>{lines.map((line) => <p>{line}</p>)}</main>;
   return { status, headers: htmlHeaders, body: document({ title: `${title} - nexusd`, head, body }) };
 }
@@ -160,7 +160,7 @@ export function PostForm({ request, action, children, ...attributes }: PostFormP
 }
 
 /** After an action (RFC 9110 section 15.4.4). @param notice a word of `notices`, which the next page says as a sentence */
-export function seeOther(path: string, notice?: string): Answer {
+export function seeOther(path: string, notice?: string): HttpAnswer {
   const mark = path.includes("?") ? "&" : "?";
   const location = notice === undefined ? path : `${path}${mark}${new URLSearchParams({ notice })}`;
   return { status: 303, headers: { ...consoleHeaders, location }, body: "" };

@@ -52,7 +52,7 @@ export function Card({ id, title, children }: Children & { readonly id: string; 
   return <section class="card" aria-labelledby={id}><h2 id={id}>{title}</h2>{children}</section>;
 }
 
-export interface Row {
+export interface TableRow {
   readonly id?: string;
   readonly cells: readonly View[];
   readonly attributes?: Readonly<Record<string, string>>;
@@ -74,7 +74,7 @@ export interface Column {
 export function Table(props: {
   readonly caption: string;
   readonly columns: readonly (string | Column)[];
-  readonly rows: readonly Row[];
+  readonly rows: readonly TableRow[];
   readonly isHeaded?: boolean;
   readonly class?: string;
 }) {

@@ -80,7 +80,7 @@ export function findEvents(
 const minAsked = 20;
 
 /** Empty texts pass all. */
-export interface ConnectionFilter {
+export interface ListedConnections {
   readonly search?: string;
   /** A word of `states`. */
   readonly state?: string;
@@ -90,7 +90,7 @@ export interface ConnectionFilter {
 
 export function findConnections(
   { call }: PageRequest,
-  { search = "", state = "", user: userId = "", provider: providerId = "" }: ConnectionFilter,
+  { search = "", state = "", user: userId = "", provider: providerId = "" }: ListedConnections,
   bounds: Bounds,
   after = "",
 ) {

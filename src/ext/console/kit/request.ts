@@ -1,7 +1,7 @@
 import type { DescService } from "@bufbuild/protobuf";
 import { denied } from "../../../domain/access/access.js";
 import type { Action } from "../../../model/access/access.js";
-import type { Answer } from "../../../server/kit.js";
+import type { HttpAnswer } from "../../../server/kit.js";
 import type { DescribeProvider } from "../../../server/pages/kit.js";
 import type { Call } from "../../../service/service.js";
 import type { ConsoleSession } from "../sessions/console_sessions.js";
@@ -53,8 +53,8 @@ export function textsOf<T extends string>(
   return Object.fromEntries(names.map((name) => [name, (given.get(name) ?? "").trim()])) as Record<T, string>;
 }
 
-export type Page = (request: PageRequest) => Answer | Promise<Answer>;
-export type FormAction = (request: PageRequest, form: URLSearchParams) => Answer | Promise<Answer>;
+export type ConsolePage = (request: PageRequest) => HttpAnswer | Promise<HttpAnswer>;
+export type FormAction = (request: PageRequest, form: URLSearchParams) => HttpAnswer | Promise<HttpAnswer>;
 
 /** A part of the console. Keys are paths; `:name` stands for one segment. */
 export interface Section {
@@ -66,7 +66,7 @@ export interface Section {
   readonly service?: DescService;
   /** Where the navigation leads: a key of `pages`. */
   readonly path: string;
-  readonly pages: Readonly<Record<string, Page>>;
+  readonly pages: Readonly<Record<string, ConsolePage>>;
   /** Forms, by `POST`. They were sent by a page of this session when they get here. */
   readonly actions?: Readonly<Record<string, FormAction>>;
 }

@@ -4,11 +4,11 @@ import { EgressService } from "../../../gen/nexus/v1/egress_pb.js";
 import { StatusService } from "../../../gen/nexus/v1/status_pb.js";
 import { describeRestriction, restrictionFrom } from "../../../model/access/access.js";
 import { formatCount } from "../../../model/model.js";
-import type { Answer } from "../../../server/kit.js";
+import type { HttpAnswer } from "../../../server/kit.js";
 import type { View } from "../../../server/pages/kit.js";
 import { Ask } from "../kit/forms.js";
 import { consolePage, PostForm } from "../kit/page.js";
-import { Chip, Go, Moment, pathWith, type Row, Table } from "../kit/parts.js";
+import { Chip, Go, Moment, pathWith, Table, type TableRow } from "../kit/parts.js";
 import type { PageRequest } from "../kit/request.js";
 import { roleWords } from "../kit/words.js";
 
@@ -16,7 +16,7 @@ const path = "/access";
 const hourMs = 60 * 60_000;
 const maxEntries = 100;
 
-export async function accessPage(request: PageRequest): Promise<Answer> {
+export async function accessPage(request: PageRequest): Promise<HttpAnswer> {
   const sections = await Promise.all([
     ...(request.may("policy.read") ? [warningsOf(request)] : []),
     ...(request.may("key.manage") ? [keysOf(request)] : []),
@@ -70,7 +70,7 @@ async function keysOf(request: PageRequest) {
   );
 }
 
-function keyRow(request: PageRequest, key: ApiKey): Row {
+function keyRow(request: PageRequest, key: ApiKey): TableRow {
   const { nowMs } = request;
   const { name, role, restriction, createdAt, createdBy, lastUsedAt, lease, revokedAt, revokedBy } = key;
   const expiresAt = key.leaseEndsAt ?? key.expiresAt;

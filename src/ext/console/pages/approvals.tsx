@@ -1,6 +1,6 @@
 import { ApprovalService, type HeldRequest } from "../../../gen/nexus/v1/approval_pb.js";
 import { formatBytes, NotFound } from "../../../model/model.js";
-import type { Answer } from "../../../server/kit.js";
+import type { HttpAnswer } from "../../../server/kit.js";
 import { Facts } from "../../../server/pages/kit.js";
 import { consolePage, PostForm, seeOther } from "../kit/page.js";
 import { Empty, Go, Moment, Table } from "../kit/parts.js";
@@ -10,7 +10,7 @@ import { approvalsPath } from "../sessions/console_url.js";
 const title = "Approvals";
 
 /** The requests that wait, each with a page of its own: nothing moves under the hand of somebody who answers. */
-export async function approvalsPage(request: PageRequest): Promise<Answer> {
+export async function approvalsPage(request: PageRequest): Promise<HttpAnswer> {
   const rows = (await waitingFor(request)).map((held) => ({
     id: `held-${held.id}`,
     cells: [
@@ -39,7 +39,7 @@ export async function waitingFor({ call }: PageRequest, link = ""): Promise<Held
 }
 
 /** One request, whole. What leads here is its id, or a link that was signed for it. */
-export async function approvalPage(request: PageRequest): Promise<Answer> {
+export async function approvalPage(request: PageRequest): Promise<HttpAnswer> {
   const held = await heldOf(request);
   if (!held) {
     const content = (
@@ -100,7 +100,7 @@ async function heldOf(request: PageRequest): Promise<HeldRequest | undefined> {
 }
 
 /** @throws NotFound for what is no answer */
-export async function answerRequest({ call, params }: PageRequest, form: URLSearchParams): Promise<Answer> {
+export async function answerRequest({ call, params }: PageRequest, form: URLSearchParams): Promise<HttpAnswer> {
   const answer = form.get("answer");
   if (answer !== "yes" && answer !== "no") throw new NotFound("request");
   const approve = answer === "yes";

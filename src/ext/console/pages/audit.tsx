@@ -2,7 +2,7 @@ import { toJsonString } from "@bufbuild/protobuf";
 import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { AuditEventSchema } from "../../../gen/nexus/v1/audit_pb.js";
 import type { Provider } from "../../../gen/nexus/v1/provider_pb.js";
-import type { Answer } from "../../../server/kit.js";
+import type { HttpAnswer } from "../../../server/kit.js";
 import { Facts, Input, Select } from "../../../server/pages/kit.js";
 import { auditColumns, auditTable, cellsOf, namesOf } from "../kit/audit_table.js";
 import { Id } from "../kit/copy.js";
@@ -40,10 +40,10 @@ const shortcuts: readonly (readonly [type: string, label: string])[] = [
 ];
 
 const filterNames = ["type", "principal", "connection", "provider", "since"] as const;
-type Filter = Readonly<Record<(typeof filterNames)[number], string>>;
+type AuditFilter = Readonly<Record<(typeof filterNames)[number], string>>;
 
 /** The events of a filter as lines of JSON, as `nexusd audit --json` has them. */
-export async function exportEvents(request: PageRequest): Promise<Answer> {
+export async function exportEvents(request: PageRequest): Promise<HttpAnswer> {
   const asked = requestOf(textsOf(request.query, filterNames), request.nowMs);
   const { found } = await findEvents(request, asked, ofFile);
   const lines = found.map((event) => `${toJsonString(AuditEventSchema, event, { useProtoFieldName: true })}\n`);
@@ -56,7 +56,7 @@ export async function exportEvents(request: PageRequest): Promise<Answer> {
   return { status: 200, headers, body: lines.join("") };
 }
 
-export async function auditPage(request: PageRequest): Promise<Answer> {
+export async function auditPage(request: PageRequest): Promise<HttpAnswer> {
   const { query, nowMs } = request;
   const filter = textsOf(query, filterNames);
   const pageToken = query.get("page") ?? "";
@@ -83,7 +83,7 @@ export async function auditPage(request: PageRequest): Promise<Answer> {
 }
 
 /** One event, at an address that stays. */
-export async function eventPage(request: PageRequest): Promise<Answer> {
+export async function eventPage(request: PageRequest): Promise<HttpAnswer> {
   const { sequence = "" } = request.params;
   const after = /^[1-9]\d{0,17}$/.test(sequence) ? { afterSequence: BigInt(sequence) - 1n } : undefined;
   const { found } = after ? await findEvents(request, after, ofEvent) : { found: [] };
@@ -112,7 +112,7 @@ export async function eventPage(request: PageRequest): Promise<Answer> {
   return consolePage(request, { title, section: path, content });
 }
 
-function requestOf({ type, principal, connection, provider, since }: Filter, nowMs: number) {
+function requestOf({ type, principal, connection, provider, since }: AuditFilter, nowMs: number) {
   const [, , backMs] = periods.find(([word]) => word === since) ?? [];
   return {
     ...{ eventType: type, principal, connectionId: connection, providerId: provider },
@@ -120,14 +120,14 @@ function requestOf({ type, principal, connection, provider, since }: Filter, now
   };
 }
 
-function shortcutsOf({ type: chosen }: Filter) {
+function shortcutsOf({ type: chosen }: AuditFilter) {
   const isKnown = shortcuts.some(([type]) => type === chosen);
   const all = isKnown ? shortcuts : [...shortcuts, [chosen, eventText(chosen)] as const];
   const tabs = all.map(([type, text]) => ({ href: pathWith(path, { type }), text, isCurrent: type === chosen }));
   return <Tabs label="Kinds of events" tabs={tabs} />;
 }
 
-function filterForm(filter: Filter, providers: readonly Provider[]) {
+function filterForm(filter: AuditFilter, providers: readonly Provider[]) {
   const isOpen = filterNames.some((name) => name !== "type" && filter[name] !== "");
   const field = fieldsOf({ form: new URLSearchParams(filter) });
   const any = ["", "Any"] as const;

@@ -15,7 +15,7 @@ const kinds = [
   ["retried", "Failed, tried again"],
   ["failed", "Failed for good"],
 ] as const;
-type Kind = (typeof kinds)[number][0];
+type ChartKind = (typeof kinds)[number][0];
 
 /** The refreshes of 24 hours as a drawing, and as a table by the hour for who does not see it. */
 export function RefreshChart({ activity }: { readonly activity: GetActivityResponse }) {
@@ -96,7 +96,7 @@ function byHour(intervals: readonly ActivityInterval[]) {
   );
 }
 
-function sumOf(intervals: readonly ActivityInterval[], kind: Kind): number {
+function sumOf(intervals: readonly ActivityInterval[], kind: ChartKind): number {
   return intervals.reduce((sum, each) => sum + Number(each[kind]), 0);
 }
 

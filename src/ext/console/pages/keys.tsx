@@ -1,10 +1,10 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { AccessService, Role } from "../../../gen/nexus/v1/access_pb.js";
 import { InvalidArgument } from "../../../model/model.js";
-import type { Answer } from "../../../server/kit.js";
+import type { HttpAnswer } from "../../../server/kit.js";
 import { Area, Input, Select } from "../../../server/pages/kit.js";
 import { CopyField } from "../kit/copy.js";
-import { fieldsOf, formErrors, formPage, type Sent } from "../kit/forms.js";
+import { fieldsOf, formErrors, formPage, type SentForm } from "../kit/forms.js";
 import { consolePage, seeOther } from "../kit/page.js";
 import { Go } from "../kit/parts.js";
 import { type PageRequest, refuseUnless, textsOf } from "../kit/request.js";
@@ -26,7 +26,7 @@ const lives: readonly (readonly [days: string, label: string])[] = [
 ];
 
 /** The form of a new key. */
-export function newKeyPage(request: PageRequest, sent?: Sent): Answer {
+export function newKeyPage(request: PageRequest, sent?: SentForm): HttpAnswer {
   refuseUnless(request, "key.manage");
   const field = fieldsOf(sent);
   const users = field("user_ids", "Users", { at: "restriction.user_ids" });
@@ -67,7 +67,7 @@ export function newKeyPage(request: PageRequest, sent?: Sent): Answer {
 }
 
 /** The key is in the answer to this one request, and nowhere else. */
-export async function createKey(request: PageRequest, form: URLSearchParams): Promise<Answer> {
+export async function createKey(request: PageRequest, form: URLSearchParams): Promise<HttpAnswer> {
   const sent = textsOf(form, ["name", "role", "days", "user_ids", "providers", "connection_ids"]);
   const role = roles.find((each) => roleWords[each].toLowerCase() === sent.role);
   const list = (text: string) => text.split(/[\n,]/).map((entry) => entry.trim()).filter(Boolean);
@@ -97,7 +97,7 @@ function daysOf(text: string): number {
   ]);
 }
 
-function createdPage(request: PageRequest, name: string, key: string): Answer {
+function createdPage(request: PageRequest, name: string, key: string): HttpAnswer {
   const label = <>Key of <bdi>{name}</bdi></>;
   const content = (
     <div class="card narrow">
@@ -115,7 +115,7 @@ function createdPage(request: PageRequest, name: string, key: string): Answer {
   return consolePage(request, { title: "API key created", section, content });
 }
 
-export async function revokeKey({ call, params }: PageRequest): Promise<Answer> {
+export async function revokeKey({ call, params }: PageRequest): Promise<HttpAnswer> {
   await call(AccessService.method.revokeApiKey, { key: { case: "name", value: params["name"] ?? "" } });
   return seeOther(section, "key_revoked");
 }

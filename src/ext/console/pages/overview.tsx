@@ -3,7 +3,7 @@ import type { HeldRequest } from "../../../gen/nexus/v1/approval_pb.js";
 import { type Connection, ConnectionStatus } from "../../../gen/nexus/v1/connection_pb.js";
 import { DaemonState, type GetStatusResponse, StatusService } from "../../../gen/nexus/v1/status_pb.js";
 import { counted, formatBytes, formatCount, formatDuration } from "../../../model/model.js";
-import type { Answer } from "../../../server/kit.js";
+import type { HttpAnswer } from "../../../server/kit.js";
 import { Facts, Monogram, type View } from "../../../server/pages/kit.js";
 import { readConnection } from "../connections/connection.js";
 import { connectionsPath } from "../connections/connection_row.js";
@@ -21,7 +21,7 @@ const maxFailing = 10;
 const ofTrouble = { most: 8, calls: 2 };
 
 /** Whether everything is well, and what needs a person. */
-export async function overviewPage(request: PageRequest): Promise<Answer> {
+export async function overviewPage(request: PageRequest): Promise<HttpAnswer> {
   const [status, activity] = await Promise.all([
     request.call(StatusService.method.getStatus, { maxEntries: maxFailing }),
     request.call(StatusService.method.getActivity, {}),

@@ -1,17 +1,17 @@
 import { parseArgs } from "node:util";
 import { commandGroup, defaultOf, type Setting } from "../../../config/config.js";
 import { NotificationService } from "../../../gen/nexus/v1/notification_pb.js";
-import type { Answer } from "../../../server/kit.js";
+import type { HttpAnswer } from "../../../server/kit.js";
 import { Facts } from "../../../server/pages/kit.js";
 import { consolePage, PostForm } from "../kit/page.js";
-import { Chip, type Row, Table, Tabs } from "../kit/parts.js";
+import { Chip, Table, type TableRow, Tabs } from "../kit/parts.js";
 import { type PageRequest, refuseUnless, type ShownSetting } from "../kit/request.js";
 
 const path = "/settings";
 const columns = ["Setting", "Value", "Source"];
 
 /** The settings of this daemon, each with where it came from. */
-export function settingsPage(request: PageRequest): Answer {
+export function settingsPage(request: PageRequest): HttpAnswer {
   refuseUnless(request, "key.manage");
   const isOwn = request.query.has("own");
   const all = request.settings();
@@ -47,7 +47,7 @@ export function settingsPage(request: PageRequest): Answer {
   return consolePage(request, { title: "Settings", section: path, actions, content });
 }
 
-function rowOf({ name, value, source, meaning }: ShownSetting): Row {
+function rowOf({ name, value, source, meaning }: ShownSetting): TableRow {
   return {
     cells: [
       <><code>{name}</code><span class="soft block">{meaning}</span></>,
@@ -58,7 +58,7 @@ function rowOf({ name, value, source, meaning }: ShownSetting): Row {
 }
 
 /** What each receiver of notifications makes of a test. */
-export async function testNotifications(request: PageRequest): Promise<Answer> {
+export async function testNotifications(request: PageRequest): Promise<HttpAnswer> {
   const { receivers } = await request.call(NotificationService.method.testReceivers, {});
   const result = (taken: boolean, reason: string) =>
     taken ? <Chip tone="good">Taken</Chip> : <><Chip tone="bad">Not taken</Chip> <code>{reason}</code></>;

@@ -8,10 +8,10 @@ import {
 import { hasPrivateKey } from "../../../model/credentials/credentials.js";
 import { NotFound } from "../../../model/model.js";
 import { isConsented, profileSettings } from "../../../model/providers/providers.js";
-import type { Answer } from "../../../server/kit.js";
+import type { HttpAnswer } from "../../../server/kit.js";
 import { Area, Input, type View } from "../../../server/pages/kit.js";
 import { CopyField } from "../kit/copy.js";
-import { fieldsOf, formErrors, formPage, type MakeField, type Sent } from "../kit/forms.js";
+import { fieldsOf, formErrors, formPage, type MakeField, type SentForm } from "../kit/forms.js";
 import { seeOther } from "../kit/page.js";
 import { type PageRequest, refuseUnless } from "../kit/request.js";
 import { notKept, secretField } from "./client.js";
@@ -25,7 +25,7 @@ type Template = ProviderTemplate | undefined;
 const usualScopes = "openid email offline_access";
 
 /** The form of a template, or of a provider that the catalogue lacks. */
-export async function addPage(request: PageRequest): Promise<Answer> {
+export async function addPage(request: PageRequest): Promise<HttpAnswer> {
   return addForm(request, await readTemplate(request));
 }
 
@@ -38,7 +38,7 @@ async function readTemplate(request: PageRequest): Promise<Template> {
   return template;
 }
 
-export async function addProvider(request: PageRequest, form: URLSearchParams): Promise<Answer> {
+export async function addProvider(request: PageRequest, form: URLSearchParams): Promise<HttpAnswer> {
   const template = await readTemplate(request);
   try {
     const created = await request.call(ProviderService.method.createProvider, requestOf(template, form));
@@ -52,9 +52,9 @@ export async function addProvider(request: PageRequest, form: URLSearchParams): 
   }
 }
 
-type Request = MessageInitShape<typeof CreateProviderRequestSchema>;
+type CreateRequest = MessageInitShape<typeof CreateProviderRequestSchema>;
 
-function requestOf(template: Template, form: URLSearchParams): Request {
+function requestOf(template: Template, form: URLSearchParams): CreateRequest {
   const text = (name: string): string => (form.get(name) ?? "").trim();
   const ticked = form.getAll("scope");
   const isUsual = template && ticked.length === 0 && text("scopes") === scopesOf(template);
@@ -85,7 +85,7 @@ function wantsKey(template: Template): boolean {
   return template?.provider !== undefined && hasPrivateKey(profileSettings(template.provider));
 }
 
-function addForm(request: PageRequest, template: Template, sent?: Sent): Answer {
+function addForm(request: PageRequest, template: Template, sent?: SentForm): HttpAnswer {
   refuseUnless(request, "provider.manage");
   const { provider, name = "", displayName = "another OpenID Connect provider" } = template ?? {};
   const isConsent = !provider || isConsented(profileSettings(provider));
@@ -145,7 +145,7 @@ function atTheProvider(template: Template, isConsent: boolean): View {
 }
 
 /** Scopes that the catalogue has words for, beyond those that are requested anyway. */
-function moreScopes({ describe }: PageRequest, { name, provider }: ProviderTemplate, sent?: Sent): View {
+function moreScopes({ describe }: PageRequest, { name, provider }: ProviderTemplate, sent?: SentForm): View {
   const ofAll = describe({ providerName: name }).scopes;
   const known = Object.entries(describe({ providerName: name, template: name }).scopes).filter(
     ([scope]) => !Object.hasOwn(ofAll, scope) && !provider?.scopes.includes(scope),

@@ -8,9 +8,9 @@ import {
 import { grantedByFile, hasPrivateKey, hasSecretBesideJwt, provesByFile, provesByTls, signsByKeyFile } from "../../../model/credentials/credentials.js";
 import { counted, InvalidArgument } from "../../../model/model.js";
 import { profileSettings } from "../../../model/providers/providers.js";
-import type { Answer } from "../../../server/kit.js";
+import type { HttpAnswer } from "../../../server/kit.js";
 import { Area, Input, type View } from "../../../server/pages/kit.js";
-import { fieldsOf, formErrors, formPage, type MakeField, type Sent } from "../kit/forms.js";
+import { fieldsOf, formErrors, formPage, type MakeField, type SentForm } from "../kit/forms.js";
 import { seeOther } from "../kit/page.js";
 import { displayName } from "../kit/queries.js";
 import { type PageRequest, refuseUnless, textsOf } from "../kit/request.js";
@@ -20,15 +20,15 @@ import { isOAuth2, providersPath } from "./providers.js";
 /** Of a secret in a form that has to be sent again. */
 export const notKept = " What was entered is not kept: enter it again.";
 
-type Request = MessageInitShape<typeof UpdateProviderRequestSchema>;
+type UpdateRequest = MessageInitShape<typeof UpdateProviderRequestSchema>;
 
 /** The form in which the client of a provider is exchanged. */
-export async function clientPage(request: PageRequest): Promise<Answer> {
+export async function clientPage(request: PageRequest): Promise<HttpAnswer> {
   refuseUnless(request, "provider.manage");
   return clientForm(request, await readClient(request));
 }
 
-export async function changeClient(request: PageRequest, form: URLSearchParams): Promise<Answer> {
+export async function changeClient(request: PageRequest, form: URLSearchParams): Promise<HttpAnswer> {
   const provider = await readClient(request);
   const path = `${providersPath}/${provider.id}`;
   try {
@@ -66,7 +66,7 @@ function secretKind(provider: Provider): "secret" | "key" | "none" {
 }
 
 /** Undefined where what was sent is what is stored. @throws InvalidArgument */
-function requestOf(provider: Provider, form: URLSearchParams): Request | undefined {
+function requestOf(provider: Provider, form: URLSearchParams): UpdateRequest | undefined {
   const kind = secretKind(provider);
   const { client_id: clientId, client_secret: sent } = textsOf(form, ["client_id", "client_secret"]);
   const clientSecret = kind === "none" ? "" : sent;
@@ -90,7 +90,7 @@ function requestOf(provider: Provider, form: URLSearchParams): Request | undefin
   };
 }
 
-function clientForm(request: PageRequest, provider: Provider, sent?: Sent): Answer {
+function clientForm(request: PageRequest, provider: Provider, sent?: SentForm): HttpAnswer {
   const path = `${providersPath}/${provider.id}`;
   const field = fieldsOf(sent);
   // Where somebody else changed it meanwhile, what they wrote stands.

@@ -3,7 +3,7 @@ import { type Provider, ProviderService } from "../../../gen/nexus/v1/provider_p
 import type { FailingProvider } from "../../../gen/nexus/v1/status_pb.js";
 import type { FailingReason } from "../../../model/connections/connections.js";
 import { counted } from "../../../model/model.js";
-import type { Answer } from "../../../server/kit.js";
+import type { HttpAnswer } from "../../../server/kit.js";
 import { Facts, Monogram, type View } from "../../../server/pages/kit.js";
 import { auditTable } from "../kit/audit_table.js";
 import { CopyField, Id } from "../kit/copy.js";
@@ -27,7 +27,7 @@ export async function readProvider({ call, params }: PageRequest): Promise<Provi
   return provider;
 }
 
-export async function providerPage(request: PageRequest): Promise<Answer> {
+export async function providerPage(request: PageRequest): Promise<HttpAnswer> {
   return await showProvider(request, await readProvider(request));
 }
 
@@ -36,7 +36,7 @@ export async function showProvider(
   request: PageRequest,
   provider: Provider,
   warnings: readonly string[] = [],
-): Promise<Answer> {
+): Promise<HttpAnswer> {
   const [status, template, problems] = await Promise.all([
     statusOf(request, maxFailing),
     findTemplate(request, provider.template),
@@ -162,7 +162,7 @@ async function activeOf({ call }: PageRequest, providerId: string): Promise<stri
   return `${nextPageToken === "" ? "" : "At least "}${counted(connections.length, "active connection")}`;
 }
 
-export async function deleteProvider({ call, params }: PageRequest): Promise<Answer> {
+export async function deleteProvider({ call, params }: PageRequest): Promise<HttpAnswer> {
   await call(ProviderService.method.deleteProvider, { id: params["id"] ?? "" });
   return seeOther(providersPath, "provider_deleted");
 }

@@ -3,11 +3,11 @@ import { AuthType, type Provider, ProviderService } from "../../../gen/nexus/v1/
 import type { FailingProvider, GetStatusResponse } from "../../../gen/nexus/v1/status_pb.js";
 import { formatCount } from "../../../model/model.js";
 import { isConsented, isUnattended, profileSettings } from "../../../model/providers/providers.js";
-import type { Answer } from "../../../server/kit.js";
+import type { HttpAnswer } from "../../../server/kit.js";
 import { Monogram, type View } from "../../../server/pages/kit.js";
 import { maxSorted } from "../connections/connections.js";
 import { consolePage } from "../kit/page.js";
-import { Chip, Empty, Go, Moment, pathWith, type Row, Search, Table } from "../kit/parts.js";
+import { Chip, Empty, Go, Moment, pathWith, Search, Table, type TableRow } from "../kit/parts.js";
 import { countOf, displayName, findConnections, statusOf } from "../kit/queries.js";
 import type { PageRequest } from "../kit/request.js";
 
@@ -38,7 +38,7 @@ export function healthOf(failing: FailingProvider | undefined): View {
   return <Chip tone="warn">{failing.consents ? "Consents fail" : "Refreshes fail"}</Chip>;
 }
 
-export async function providerList(request: PageRequest): Promise<Answer> {
+export async function providerList(request: PageRequest): Promise<HttpAnswer> {
   const pageToken = request.query.get("page") ?? "";
   const search = (request.query.get("search") ?? "").slice(0, 63);
   const [{ providers, nextPageToken }, status] = await Promise.all([
@@ -85,7 +85,7 @@ function rowOf(
   provider: Provider,
   own: readonly Connection[] | undefined,
   failing: ReadonlyMap<string, FailingProvider> | undefined,
-): Row {
+): TableRow {
   const { id, name } = provider;
   const shown = displayName(request, provider);
   const trouble = failing?.get(id);

@@ -1,6 +1,6 @@
 import { ProviderService, type ProviderTemplate } from "../../../gen/nexus/v1/provider_pb.js";
 import { counted, searchTemplates } from "../../../model/model.js";
-import type { Answer } from "../../../server/kit.js";
+import type { HttpAnswer } from "../../../server/kit.js";
 import { isWebUrl, Monogram } from "../../../server/pages/kit.js";
 import { consolePage } from "../kit/page.js";
 import { Chip, pathWith, Search, Tabs } from "../kit/parts.js";
@@ -16,7 +16,7 @@ const popular =
   "github google slack microsoft-graph notion linear salesforce hubspot jira gitlab discord zoom".split(" ");
 
 /** The catalogue, searched by what is submitted; with the script, as one types. */
-export async function cataloguePage(request: PageRequest): Promise<Answer> {
+export async function cataloguePage(request: PageRequest): Promise<HttpAnswer> {
   refuseUnless(request, "template.read");
   const search = (request.query.get("search") ?? "").slice(0, 128);
   const category = request.query.get("category") ?? "";

@@ -16,7 +16,7 @@ const minuteMs = 60_000;
 /** Of all principals together, some 300 bytes each. */
 const maxOfAll = 5_000;
 
-interface Ending {
+interface EndingSession {
   /** The digest of its code or token. */
   readonly id: string;
   readonly principal: Principal;
@@ -24,7 +24,7 @@ interface Ending {
 }
 
 /** A browser that is signed in. */
-export type ConsoleSession = Ending;
+export type ConsoleSession = EndingSession;
 
 export interface ConsoleSessionsDeps {
   readonly store: Pick<Store, "record">;
@@ -37,7 +37,7 @@ export interface ConsoleSessionsDeps {
  * kept as digests: what is held here signs nobody in.
  */
 export class ConsoleSessions {
-  readonly #links = new BoundedMap<string, Ending>(maxOfAll);
+  readonly #links = new BoundedMap<string, EndingSession>(maxOfAll);
   /** By name of the principal: links of the minute that began then. */
   readonly #minutes = new BoundedMap<string, { readonly startMs: number; count: number }>(maxOfAll);
   readonly #sessions = new BoundedMap<string, ConsoleSession>(maxOfAll);
@@ -92,8 +92,8 @@ export class ConsoleSessions {
 
   /** Once it is on record; the oldest of a principal that has as many as it may makes room. */
   async #add(
-    map: BoundedMap<string, Ending>,
-    entry: Ending,
+    map: BoundedMap<string, EndingSession>,
+    entry: EndingSession,
     type: AuditEventType,
     who: Principal,
   ): Promise<void> {
@@ -160,7 +160,7 @@ export class ConsoleSessions {
 }
 
 /** Those of one principal; the first is the one used longest ago. */
-function entriesOf(map: BoundedMap<string, Ending>, name: string): Ending[] {
+function entriesOf(map: BoundedMap<string, EndingSession>, name: string): EndingSession[] {
   return [...map.values()].filter(({ principal }) => principal.name === name);
 }
 

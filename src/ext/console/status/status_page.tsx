@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { DaemonState, DaemonStatus } from "../../../model/connections/connections.js";
 import { counted, formatBytes, formatCount, formatDuration } from "../../../model/model.js";
-import type { Answer } from "../../../server/kit.js";
+import type { HttpAnswer } from "../../../server/kit.js";
 import { baseStyle, CheckMark, document, safeHeaders, type View } from "../../../server/pages/kit.js";
 import { Card, isoOf, utcOf } from "../kit/parts.js";
 import { failingAdvice, states } from "../kit/words.js";
@@ -38,7 +38,7 @@ interface StatusOptions {
  * The state of the daemon. Anyone may open the `ops` listener. So this page has only names of providers and numbers, as `/metrics` has: no
  * id of a connection or user, and no message of a failure.
  */
-export function statusPage(status: DaemonStatus, { reloads, console }: StatusOptions): Answer {
+export function statusPage(status: DaemonStatus, { reloads, console }: StatusOptions): HttpAnswer {
   const [title, mark] = titles[status.state];
   const { version, uptimeMs, subscribers, storeBytes, checks, timeMs } = status;
   const facts = [

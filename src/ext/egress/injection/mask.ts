@@ -1,7 +1,7 @@
 import type { OutgoingHttpHeaders } from "node:http";
 
 /** Changes what is read, chunk by chunk. */
-export interface Filter {
+export interface MaskFilter {
   change(chunk: Buffer): Buffer;
   /** What was held back. */
   last(): Buffer | undefined;
@@ -50,13 +50,13 @@ export class Mask {
   }
 
   /** Of text that is not compressed; undefined for what passes as it is. */
-  filter(headers: OutgoingHttpHeaders): Filter | undefined {
+  filter(headers: OutgoingHttpHeaders): MaskFilter | undefined {
     const isPlain = /^(identity)?$/.test(String(headers["content-encoding"] ?? ""));
     const isText = isPlain && text.test(String(headers["content-type"] ?? "text/plain"));
     return isText && this.#forms.length > 0 ? this.#filter() : undefined;
   }
 
-  #filter(): Filter {
+  #filter(): MaskFilter {
     /** What may be the beginning of a secret, and how much of it is out already. */
     let seen: Buffer = Buffer.alloc(0);
     let shown = 0;

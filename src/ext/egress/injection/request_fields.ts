@@ -11,7 +11,7 @@ import {
 } from "../../../strategies/strategies.js";
 
 /** By their names in lower case; what came several times is joined. */
-export type Fields = Record<string, string>;
+export type HeaderFields = Record<string, string>;
 
 /** RFC 9110 section 7.6.1, and what is between the program and this proxy. */
 export const ofConnection =
@@ -31,11 +31,11 @@ const mark = "nexusd-puts-in-the-credential-of-";
  *
  * @param target path and query; a signature that stands there may cover fields that would be the program's credential otherwise
  */
-export function passed(headers: Readonly<Fields>, strategy: Strategy, target: string): Fields {
+export function passed(headers: Readonly<HeaderFields>, strategy: Strategy, target: string): HeaderFields {
   const named = "headerName" in strategy ? strategy.headerName.toLowerCase() : "";
   const isAws = strategy.kind === "aws_sigv4";
   const isSigned = isAws && isPresigned(target);
-  const kept: Fields = {};
+  const kept: HeaderFields = {};
   for (const [name, text] of Object.entries(headers)) {
     const isKept = !ofCaller.test(name) || (isSigned && name.startsWith("x-amz-"));
     if ((isKept || (isAws && name === hashHeader)) && name !== named && !text.includes(mark))
@@ -45,9 +45,9 @@ export function passed(headers: Readonly<Fields>, strategy: Strategy, target: st
 }
 
 /** What a program sent for the other end, and not for this proxy. The frame of its body is in `framed`. */
-export function ofEnd(headers: IncomingHttpHeaders): Fields {
+export function ofEnd(headers: IncomingHttpHeaders): HeaderFields {
   const named = headers.connection?.toLowerCase().split(/\s*,\s*/) ?? [];
-  const kept: Fields = {};
+  const kept: HeaderFields = {};
   for (const [name, value = ""] of Object.entries(headers))
     if (!ofConnection.test(name) && (!named.includes(name) || ofFrame.test(name)))
       kept[name] = typeof value === "string" ? value : value.join(", ");
@@ -61,7 +61,7 @@ export function ofEnd(headers: IncomingHttpHeaders): Fields {
  * @param announced the field `Trailer` of its request
  * @param headers what goes before the body
  */
-export function trailerNames(announced: string | undefined, headers: Readonly<Fields>): string[] {
+export function trailerNames(announced: string | undefined, headers: Readonly<HeaderFields>): string[] {
   const names = announced?.toLowerCase().split(/\s*,\s*/) ?? [];
   const isOwn = (name: string): boolean =>
     /^[\w-]+$/.test(name) &&
@@ -72,8 +72,8 @@ export function trailerNames(announced: string | undefined, headers: Readonly<Fi
 }
 
 /** Of what came behind a body, what goes on. */
-export function passedTrailers(given: IncomingHttpHeaders, names: readonly string[]): Fields {
-  const kept: Fields = {};
+export function passedTrailers(given: IncomingHttpHeaders, names: readonly string[]): HeaderFields {
+  const kept: HeaderFields = {};
   for (const name of names) {
     const text = [given[name] ?? []].flat().join(", ");
     if (text !== "" && !text.includes(mark)) kept[name] = text;
@@ -88,9 +88,9 @@ export function passedTrailers(given: IncomingHttpHeaders, names: readonly strin
  * @param length in bytes; undefined where only the end of the body shows it
  */
 export function framed(
-  { "content-length": given, ...fields }: Readonly<Fields>,
+  { "content-length": given, ...fields }: Readonly<HeaderFields>,
   length: number | undefined,
-): Fields {
+): HeaderFields {
   if (length === undefined) return { ...fields, "transfer-encoding": "chunked" };
   return length > 0 || given !== undefined ? { ...fields, "content-length": String(length) } : fields;
 }
@@ -141,7 +141,7 @@ export function credentialOf({ strategy, credentials }: UsableCredential): strin
 /** How the body of a request is signed that streams; undefined where all of it must be at hand, since the credential is made of it. */
 export function streamedBody(
   target: string,
-  headers: Readonly<Fields>,
+  headers: Readonly<HeaderFields>,
   strategy: Strategy,
 ): BodyHash | undefined {
   if (strategy.kind === "hmac_payload") return undefined;
@@ -156,7 +156,7 @@ export function streamedBody(
 
 /** Whether the program signed each part of the body, with a key that is none. */
 export function isInSignedChunks(
-  headers: Readonly<Fields>,
+  headers: Readonly<HeaderFields>,
   strategy: Strategy,
 ): strategy is Extract<Strategy, { kind: "aws_sigv4" }> {
   return strategy.kind === "aws_sigv4" && signedChunkForms.includes(headers[hashHeader] ?? "");

@@ -1,4 +1,10 @@
-import { type Condition, errors, lastKnownCall, type RefusedCall, refusedCalls } from "./system_calls.js";
+import {
+  type ArgumentCondition,
+  errors,
+  lastKnownCall,
+  type RefusedCall,
+  refusedCalls,
+} from "./system_calls.js";
 
 /** By the words of `process.arch`: how the kernel marks calls of this architecture (`AUDIT_ARCH_...`). */
 const architectures = { x64: 0xc000_003e, arm64: 0xc000_00b7 } as const;
@@ -74,7 +80,7 @@ function refusal({ error, when = [[]] }: RefusedCall): Instruction[] {
 }
 
 /** Leaves out `length` instructions unless the condition holds. */
-function unless(condition: Condition, length: number): Instruction[] {
+function unless(condition: ArgumentCondition, length: number): Instruction[] {
   const load: Instruction = [operations.load, argumentsOffset + 8 * condition.argument];
   if ("anyBitOf" in condition) return [load, [operations.anyBit, condition.anyBitOf, 0, length]];
   if ("is" in condition) return [load, [operations.equal, condition.is, 0, length]];

@@ -5,7 +5,7 @@ interface Numbers {
 }
 
 /** What an argument must be for a call to be refused; only its low 32 bits count, as in the kernel. */
-export type Condition =
+export type ArgumentCondition =
   | { readonly argument: number; readonly anyBitOf: number }
   | { readonly argument: number; readonly is: number }
   | { readonly argument: number; readonly isNoneOf: readonly number[] };
@@ -15,7 +15,7 @@ export interface RefusedCall extends Numbers {
   /** What the program gets (errno). */
   readonly error: number;
   /** The call is refused where all conditions of one row hold; always without rows. */
-  readonly when?: readonly (readonly Condition[])[];
+  readonly when?: readonly (readonly ArgumentCondition[])[];
 }
 
 /** `errno`, as both architectures number it. */
@@ -32,8 +32,8 @@ const namespaceFlags =
 const setIdBits = 0o6000;
 /** O_CREAT and O_TMPFILE: without them, the mode is not read. */
 const createFlags = 0o100 | 0o20_000_000;
-const setsId = (argument: number): Condition => ({ argument, anyBitOf: setIdBits });
-const creates = (argument: number): Condition => ({ argument, anyBitOf: createFlags });
+const setsId = (argument: number): ArgumentCondition => ({ argument, anyBitOf: setIdBits });
+const creates = (argument: number): ArgumentCondition => ({ argument, anyBitOf: createFlags });
 
 const always = (error: number, calls: Readonly<Record<string, readonly [number?, number?]>>): RefusedCall[] =>
   Object.entries(calls).map(([name, [x64, arm64]]) => ({ name, x64, arm64, error }));

@@ -12,13 +12,13 @@ import type { ProviderProfile } from "../../../model/providers/providers.js";
 import type { Clock, Log } from "../../../runtime/runtime.js";
 import type { BoundService } from "../../../service/service.js";
 import type { Store } from "../../../store/store.js";
-import { Credentials, isRefused } from "../proxy/credentials.js";
+import { isRefused, SessionCredentials } from "../proxy/credentials.js";
 import type { Dialer } from "../proxy/dial.js";
 import type { SessionDeps } from "../proxy/exchange.js";
 import { OpenUses } from "../proxy/open_uses.js";
-import { Problem } from "../proxy/problem.js";
+import { ProblemDetails } from "../proxy/problem.js";
 import { BodyBudget, maxHeldByAll, maxHeldByCaller } from "../proxy/request_body.js";
-import { type NamedRoute, type Route, Routes, routeOf } from "../proxy/routes.js";
+import { type NamedRoute, type ProviderRoute, routeOf, SessionRoutes } from "../proxy/routes.js";
 import { EgressSession, type StandIn, type StandIns } from "../proxy/session.js";
 import { Upstream } from "../proxy/upstream.js";
 import { SessionCounts } from "../sessions/session_counts.js";
@@ -66,7 +66,7 @@ export class CallerSessions {
   readonly #sessions: FairMap<string, CallerSession>;
   readonly #standIns = new FairMap<string, StandIn>(maxStandIns);
   readonly #bodies = new BodyBudget(maxHeldByAll);
-  #routes: readonly (readonly [ProviderProfile, Route])[] = [];
+  #routes: readonly (readonly [ProviderProfile, ProviderRoute])[] = [];
   #readAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly deps: CallerSessionsDeps) {
@@ -79,7 +79,7 @@ export class CallerSessions {
     const userId = user || this.#soleUserOf(principal) || this.deps.user;
     if (userId === undefined) {
       const detail = "whose connections? name the user in the URL of the proxy: http://USER:KEY@host:port";
-      throw new Problem(407, "no-user", detail);
+      throw new ProblemDetails(407, "no-user", detail);
     }
     const { name, expiresAtMs } = principal;
     const key = `${userId}\n${expiresAtMs}`;
@@ -108,7 +108,7 @@ export class CallerSessions {
   #open(principal: Principal, userId: string, forget: () => void): CallerSession {
     const { services, clock, authority, dialer, network, access, rules, fleet } = this.deps;
     const upstream = new Upstream(dialer);
-    const credentials = new Credentials({
+    const credentials = new SessionCredentials({
       rpcs: daemonRpcs(services, { ...principal, isProxied: true }),
       userId,
       waitsForConsent: false,
@@ -134,7 +134,7 @@ export class CallerSessions {
       onRefused: () => void end(),
       clock,
     });
-    const routes = new Routes(
+    const routes = new SessionRoutes(
       () => this.#routesOf(principal),
       ({ providerName, label }) => this.#idOf(providerName, userId, label) !== undefined,
     );
@@ -171,7 +171,7 @@ export class CallerSessions {
     };
   }
 
-  #routesOf({ name }: Principal): Route[] {
+  #routesOf({ name }: Principal): ProviderRoute[] {
     const { store, access, clock } = this.deps;
     if (clock.monotonicMs() - this.#readAtMs >= profilesAgeMs) {
       this.#readAtMs = clock.monotonicMs();
@@ -257,7 +257,7 @@ class SessionRecord extends SessionCounts {
     super();
   }
 
-  override answered(route: Route | undefined, status: number, trace: string | undefined): void {
+  override answered(route: ProviderRoute | undefined, status: number, trace: string | undefined): void {
     super.answered(route, status, trace);
     if (!route) return;
     this.deps.metrics.answered(route.providerName, status);

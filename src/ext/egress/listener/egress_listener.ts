@@ -13,7 +13,7 @@ import {
 } from "../../../server/kit.js";
 import { WireError } from "../../../service/service.js";
 import type { Dialer } from "../proxy/dial.js";
-import { Problem } from "../proxy/problem.js";
+import { ProblemDetails } from "../proxy/problem.js";
 import { EgressProxy, proxyCredentials } from "../proxy/proxy.js";
 import type { EgressSession } from "../proxy/session.js";
 import type { CallerSessions } from "./caller_sessions.js";
@@ -91,19 +91,19 @@ export class EgressListener implements Listener {
       connections.admit(principal, socket);
       return sessions.of(principal, user);
     } catch (error) {
-      if (error instanceof WireError) throw new Problem(429, "too-many-failures", error.message);
-      if (error instanceof PermissionDenied) throw new Problem(403, "not-allowed", error.message);
-      if (error instanceof Unauthenticated) throw new Problem(407, "not-authenticated", error.message);
+      if (error instanceof WireError) throw new ProblemDetails(429, "too-many-failures", error.message);
+      if (error instanceof PermissionDenied) throw new ProblemDetails(403, "not-allowed", error.message);
+      if (error instanceof Unauthenticated) throw new ProblemDetails(407, "not-authenticated", error.message);
       throw error;
     }
   }
 }
 
-function unauthenticated(isGiven: boolean): Problem {
+function unauthenticated(isGiven: boolean): ProblemDetails {
   const why = isGiven ? "the key or token is wrong, or was revoked or expired" : "none was sent";
   const how =
     "use the proxy as http://USER:KEY@host:port or http://KEY@host:port, where KEY is an API key or a JWT";
-  return new Problem(407, "not-authenticated", `this proxy asks for a credential: ${why}; ${how}`);
+  return new ProblemDetails(407, "not-authenticated", `this proxy asks for a credential: ${why}; ${how}`);
 }
 
 /** Bounds what each caller of the egress listener has open: a tunnel takes two descriptors of the daemon. */
@@ -120,7 +120,7 @@ export class CallerConnections {
       const detail =
         `one caller may have ${this.maxOfPrincipal} connections to this proxy (NEXUS_EGRESS_MAX_CONNECTIONS): ` +
         "close some, or send more requests over each";
-      throw new Problem(429, "too-many-connections", detail);
+      throw new ProblemDetails(429, "too-many-connections", detail);
     }
     this.#open.set(name, own.add(socket));
     socket.once("close", () => {

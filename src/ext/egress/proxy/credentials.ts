@@ -21,16 +21,16 @@ import { AwsChunks } from "../../../strategies/strategies.js";
 import { Mask } from "../injection/mask.js";
 import {
   credentialOf,
-  type Fields,
   filledBasic,
+  type HeaderFields,
   isInSignedChunks,
   passed,
   streamedBody,
   withoutPlaceholders,
 } from "../injection/request_fields.js";
 import type { Origin } from "./dial.js";
-import { Problem } from "./problem.js";
-import type { NamedRoute, Route } from "./routes.js";
+import { ProblemDetails } from "./problem.js";
+import type { NamedRoute, ProviderRoute } from "./routes.js";
 import { authorityOf } from "./upstream.js";
 
 const watchBookmarkMs = 30_000;
@@ -46,13 +46,13 @@ export interface OwnRequest {
   /** Path and query. */
   readonly target: string;
   /** Without those of the connection. */
-  readonly headers: Readonly<Fields>;
+  readonly headers: Readonly<HeaderFields>;
   /** Undefined while it is not read. */
   readonly body?: Uint8Array | undefined;
 }
 
 /** How one request is sent, and what comes of it. */
-export interface Sending<Answer> {
+export interface SendingRequest<Answer> {
   /** Reads the body, where a rule goes by it; undefined for one that is too long. */
   wholeBody(): Promise<Uint8Array | undefined>;
   readonly signal: () => AbortSignal;
@@ -74,7 +74,7 @@ export interface EgressRpcs extends CredentialRpcs {
 }
 
 /** The credentials of one user, asked for at each request: what was refreshed, consented to or revoked meanwhile counts at once. */
-export class Credentials {
+export class SessionCredentials {
   /** By which the daemon knows the requests of one session. */
   readonly sessionId = randomBytes(9).toString("base64url");
   readonly #masks = new BoundedMap<string, Mask>(maxMasks);
@@ -98,7 +98,11 @@ export class Credentials {
    *
    * @throws Problem with the link, where a person must act first; NexusError, StrategyError, and what the sending throws
    */
-  exchange<Answer>(route: Route, own: OwnRequest, sending: Sending<Answer>): CredentialedExchange<Answer> {
+  exchange<Answer>(
+    route: ProviderRoute,
+    own: OwnRequest,
+    sending: SendingRequest<Answer>,
+  ): CredentialedExchange<Answer> {
     const { rpcs, isJudged } = this.deps;
     const { origin, method, target, headers, body } = own;
     const rules = isJudged && { isJudged, messages: this.#messages };
@@ -112,7 +116,7 @@ export class Credentials {
         const whole = await sending.wholeBody();
         if (whole) return whole;
         const detail = "a rule goes by the body of this request, which is too long to be read";
-        throw new Problem(413, "body-too-long", detail);
+        throw new ProblemDetails(413, "body-too-long", detail);
       },
       signal: () => sending.signal(),
       onConsent: (consent) => {
@@ -142,10 +146,10 @@ export class Credentials {
     const bare = withoutPlaceholders(target);
     const { strategy } = credential;
     // What is compressed could not be masked.
-    const own: Fields = { ...passed(headers, strategy, bare), "accept-encoding": "identity" };
+    const own: HeaderFields = { ...passed(headers, strategy, bare), "accept-encoding": "identity" };
     const request = { method, url: `${base}${bare}`, headers: own, body };
     const authorized = await put(request, { bodyHash: streamedBody(bare, own, strategy) ?? "header" });
-    const fields: Fields = {};
+    const fields: HeaderFields = {};
     for (const [name, value] of Object.entries(authorized.headers)) fields[name.toLowerCase()] = value;
     const added = Object.entries(fields).flatMap(([name, value]) =>
       own[name] === value || ofSignature.test(name) ? [] : [value],
@@ -168,11 +172,11 @@ export class Credentials {
     return mask;
   }
 
-  #reported(route: Route, outcome: ReportOutcome): void {
+  #reported(route: ProviderRoute, outcome: ReportOutcome): void {
     if (outcome.kind === "scopes_missing" && outcome.consent) this.#show(route, outcome.consent);
   }
 
-  #show({ providerName }: Route, consent: NeededConsent): void {
+  #show({ providerName }: ProviderRoute, consent: NeededConsent): void {
     this.deps.onConsent(providerName, linkOf(consent));
   }
 
@@ -197,8 +201,8 @@ function linkOf({ authUrl, verificationUri, userCode }: NeededConsent): string {
   return authUrl === "" ? `${verificationUri} (code ${userCode})` : authUrl;
 }
 
-function consentNeeded(providerName: string, consent: NeededConsent): Problem {
+function consentNeeded(providerName: string, consent: NeededConsent): ProblemDetails {
   const link = linkOf(consent);
   const detail = `a person must act before ${providerName} can be called (${consent.reason}): show them this link, and send the request again when they are done: ${link}`;
-  return new Problem(403, "consent-required", detail, { provider: providerName, consent_url: link });
+  return new ProblemDetails(403, "consent-required", detail, { provider: providerName, consent_url: link });
 }

@@ -2,9 +2,9 @@ import {
   addresses,
   count,
   ExtensionSettings,
-  type Kind,
   path,
   type SettingGroups,
+  type SettingKind,
   type SettingReader,
   text,
 } from "../../../config/config.js";
@@ -13,7 +13,7 @@ import { canonicalHost } from "../../../outbound/outbound.js";
 /** Where requests may go that are for no provider; a name may begin with `*.`. */
 export type EgressNetwork = "open" | "providers" | { readonly hosts: readonly string[] };
 
-export const egressNetwork: Kind<EgressNetwork> = {
+export const egressNetwork: SettingKind<EgressNetwork> = {
   argument: "where",
   parse: (value, note) => {
     if (value === "open" || value === "providers") return value;

@@ -7,21 +7,21 @@ import type { Authority } from "../../../server/kit.js";
 import { StrategyError } from "../../../strategies/strategies.js";
 import type { Mask } from "../injection/mask.js";
 import {
-  type Fields,
+  type HeaderFields,
   ofConnection,
   ofEnd,
   streamedBody,
   trailerNames,
   withoutPlaceholders,
 } from "../injection/request_fields.js";
-import type { Credentials } from "./credentials.js";
+import type { SessionCredentials } from "./credentials.js";
 import type { Origin } from "./dial.js";
 import type { Allowance, Incoming } from "./judge.js";
 import type { OpenUses } from "./open_uses.js";
-import { cutOff, type Outgoing, Problem, problemOf } from "./problem.js";
+import { cutOff, type Outgoing, ProblemDetails, problemOf } from "./problem.js";
 import { pump } from "./pump.js";
-import { type BodyBudget, RequestBody } from "./request_body.js";
-import type { Route } from "./routes.js";
+import { type BodyBudget, StreamedBody } from "./request_body.js";
+import type { ProviderRoute } from "./routes.js";
 import { authorityOf, over, type Upstream, type UpstreamAnswer } from "./upstream.js";
 
 /** Of a body that a credential is made of: an HMAC, or an AWS signature where the program declares no hash of its own. */
@@ -33,14 +33,14 @@ const maxHints = 8;
 /** What was done for a session; nothing of it may throw. */
 export interface EgressRecord {
   /** @param route undefined where no credential was put in */
-  answered(route: Route | undefined, status: number, trace: string | undefined): void;
+  answered(route: ProviderRoute | undefined, status: number, trace: string | undefined): void;
   /** @param kind that of the problem, in kebab case */
   refused(kind: string): void;
 }
 
 export interface SessionDeps extends Allowance {
   readonly authority: Authority;
-  readonly credentials: Credentials;
+  readonly credentials: SessionCredentials;
   readonly upstream: Upstream;
   readonly uses: OpenUses;
   readonly bodies: BodyBudget;
@@ -48,32 +48,32 @@ export interface SessionDeps extends Allowance {
 }
 
 /** What an API answered, and what hides the credential in it. */
-type Answer = UpstreamAnswer & { readonly mask?: Mask };
+type MaskedAnswer = UpstreamAnswer & { readonly mask?: Mask };
 
-interface Parts extends SessionDeps {
+interface ExchangeParts extends SessionDeps {
   readonly origin: Origin;
   /** Undefined where no profile is for the path: the request goes on as it is. */
-  readonly route: Route | undefined;
+  readonly route: ProviderRoute | undefined;
 }
 
 /** One request to an API with the credential put in, and the answer as it comes. */
 export class Exchange {
   /** Made where somebody waits for it. */
   #stop: AbortController | undefined;
-  readonly #body: RequestBody;
+  readonly #body: StreamedBody;
   /** Of the program, for the API. */
-  readonly #headers: Fields;
+  readonly #headers: HeaderFields;
   /** Ends what was sent. */
   #end: (() => void) | undefined;
   #isOver = false;
   #hints = 0;
 
   constructor(
-    private readonly parts: Parts,
+    private readonly parts: ExchangeParts,
     private readonly request: Incoming,
     private readonly response: Outgoing,
   ) {
-    this.#body = RequestBody.of(request, parts.bodies);
+    this.#body = StreamedBody.of(request, parts.bodies);
     this.#headers = ofEnd(request.headers);
   }
 
@@ -100,10 +100,10 @@ export class Exchange {
   }
 
   /** @throws Problem */
-  async #answer(route: Route): Promise<Answer> {
+  async #answer(route: ProviderRoute): Promise<MaskedAnswer> {
     const { credentials } = this.parts;
     const own = this.#own(this.#body.isEmpty ? nothing : undefined);
-    const exchange = credentials.exchange<Answer>(route, own, {
+    const exchange = credentials.exchange<MaskedAnswer>(route, own, {
       wholeBody: () => this.#body.whole(maxSignedBytes),
       signal: () => this.#signal(),
       onCredential: () => this.#begin(route),
@@ -120,7 +120,7 @@ export class Exchange {
   }
 
   /** The request ends when its credential is worth nothing any more: what is under way ends as a connection that broke off. */
-  #begin(route: Route): void {
+  #begin(route: ProviderRoute): void {
     if (this.#isOver) return;
     const release = this.parts.uses.begin(route, () => {
       cutOff(this.response);
@@ -140,14 +140,14 @@ export class Exchange {
     return this.#stop.signal;
   }
 
-  async #send(route: Route, credential: UsableCredential, put: PutCredential): Promise<Answer> {
+  async #send(route: ProviderRoute, credential: UsableCredential, put: PutCredential): Promise<MaskedAnswer> {
     const { url: target = "/" } = this.request;
     const { strategy } = credential;
     const isMadeOfBody = streamedBody(withoutPlaceholders(target), this.#headers, strategy) === undefined;
     const whole = isMadeOfBody ? await this.#body.whole(maxSignedBytes) : undefined;
     if (isMadeOfBody && whole === undefined) {
       const detail = `the credential of ${route.providerName} is made of the body, which may have ${maxSignedBytes} bytes`;
-      throw new Problem(413, "body-too-long", detail);
+      throw new ProblemDetails(413, "body-too-long", detail);
     }
     const sent = await this.parts.credentials.put(this.#own(whole), credential, put);
     const { path, headers, mask, chunks } = sent;
@@ -169,7 +169,7 @@ export class Exchange {
     }
   }
 
-  async #reach(path: string, headers: Fields, mask?: Mask): Promise<UpstreamAnswer> {
+  async #reach(path: string, headers: HeaderFields, mask?: Mask): Promise<UpstreamAnswer> {
     const { upstream, origin } = this.parts;
     const { method = "GET", httpVersionMajor } = this.request;
     const onSent = (end: () => void): void => {
@@ -185,13 +185,13 @@ export class Exchange {
       return await upstream.send(origin, sent);
     } catch (error) {
       const { fault } = this.#body;
-      if (fault instanceof StrategyError) throw new Problem(400, "unsignable", fault.message);
+      if (fault instanceof StrategyError) throw new ProblemDetails(400, "unsignable", fault.message);
       const { code } = error as NodeJS.ErrnoException;
-      throw new Problem(502, "api-unreachable", reachWords(origin.host, code));
+      throw new ProblemDetails(502, "api-unreachable", reachWords(origin.host, code));
     }
   }
 
-  async #passOn({ status, headers, body, isWhole, trailers, mask }: Answer): Promise<void> {
+  async #passOn({ status, headers, body, isWhole, trailers, mask }: MaskedAnswer): Promise<void> {
     const response = this.response as ServerResponse;
     const fields: OutgoingHttpHeaders = {};
     for (const name in headers) if (!ofConnection.test(name)) fields[name] = headers[name];

@@ -17,8 +17,8 @@ import {
 import { canonicalHost } from "../../../outbound/outbound.js";
 import type { Origin } from "./dial.js";
 import type { EgressNetwork } from "./egress_settings.js";
-import { Problem } from "./problem.js";
-import type { Route, Routes } from "./routes.js";
+import { ProblemDetails } from "./problem.js";
+import type { ProviderRoute, SessionRoutes } from "./routes.js";
 import { authorityOf } from "./upstream.js";
 
 /** A request inside a tunnel, of either version of HTTP. */
@@ -26,7 +26,7 @@ export type Incoming = IncomingMessage | Http2ServerRequest;
 
 /** What a session lets its requests do. */
 export interface Allowance {
-  readonly routes: Routes;
+  readonly routes: SessionRoutes;
   /** Undefined for any. */
   readonly methods: readonly string[] | undefined;
   /** Paths, and beginnings of paths that end with `*`; undefined for any. */
@@ -43,12 +43,12 @@ export interface Allowance {
  * @returns whose credential it gets; undefined for what goes on without one
  * @throws Problem
  */
-export function judge(origin: Origin, request: Incoming, allowance: Allowance): Route | undefined {
+export function judge(origin: Origin, request: Incoming, allowance: Allowance): ProviderRoute | undefined {
   const { routes, network } = allowance;
   const { method = "GET", url: target = "/" } = request;
   refuseMisdirected(origin, request, target);
   if (echoesRequest(method) || /^connect$/i.test(method))
-    throw new Problem(405, "method-refused", `${method} is refused: it could show the credential`);
+    throw new ProblemDetails(405, "method-refused", `${method} is refused: it could show the credential`);
   const canonical = canonicalTarget(target);
   refuseUnallowed(origin, request, canonical, allowance);
   const [path = "/"] = canonical.target.split("?", 1);
@@ -57,10 +57,10 @@ export function judge(origin: Origin, request: Incoming, allowance: Allowance): 
     throw unclear(`the path (${canonical.unclear})`, `the credential is for paths below one base path`);
   if (match.kind === "ambiguous") {
     const detail = `several providers claim ${origin.host}${path}: ${match.providers.join(", ")}; name one with --allow, or connect to one alone`;
-    throw new Problem(403, "ambiguous-provider", detail);
+    throw new ProblemDetails(403, "ambiguous-provider", detail);
   }
   if (match.kind === "none" && network !== "open")
-    throw new Problem(403, "no-provider", `no provider of this session has ${origin.host}${path}`);
+    throw new ProblemDetails(403, "no-provider", `no provider of this session has ${origin.host}${path}`);
   if (match.kind === "none") return undefined;
   request.url = canonical.target;
   return match.route;
@@ -90,7 +90,7 @@ function refuseUnallowed(
       throw unclear(`the path (${oddity ?? "percent-encoding, or a header that changes it"})`, only);
     if (!isWithin) {
       const why = methods.includes(method) ? ", and this API writes so" : "";
-      throw new Problem(403, "method-not-allowed", `${method} is refused: ${only}${why}`);
+      throw new ProblemDetails(403, "method-not-allowed", `${method} is refused: ${only}${why}`);
     }
   }
   if (!paths) return;
@@ -99,12 +99,12 @@ function refuseUnallowed(
   if (path === undefined || changing !== undefined)
     throw unclear(`the path (${changing === undefined ? oddity : `the header ${changing}`})`, only);
   if (!new Texts(paths).has(path))
-    throw new Problem(403, "path-not-allowed", `this path is refused: ${only}`);
+    throw new ProblemDetails(403, "path-not-allowed", `this path is refused: ${only}`);
 }
 
-function unclear(what: string, only: string): Problem {
+function unclear(what: string, only: string): ProblemDetails {
   const detail = `servers read ${what} in several ways, and ${only}: send it in its plain form`;
-  return new Problem(400, "unclear-request", detail);
+  return new ProblemDetails(400, "unclear-request", detail);
 }
 
 function refuseMisdirected(origin: Origin, request: Incoming, target: string): void {
@@ -112,7 +112,7 @@ function refuseMisdirected(origin: Origin, request: Incoming, target: string): v
   const hosts = request.rawHeaders.filter((name, at) => at % 2 === 0 && /^host$/i.test(name));
   if (hosts.length < 2 && isAuthority(String(authority), origin) && target.startsWith("/")) return;
   const detail = `this tunnel leads to ${authorityOf(origin)}: the request must name the same host, and a path`;
-  throw new Problem(421, "misdirected", detail);
+  throw new ProblemDetails(421, "misdirected", detail);
 }
 
 /** What a request names as its host must be where the tunnel leads. */

@@ -11,7 +11,7 @@ import {
 import { StrategyError } from "../../../strategies/strategies.js";
 
 /** An answer of the proxy itself (RFC 9457): what failed, and what to do next. Holds no secret. */
-export class Problem extends Error {
+export class ProblemDetails extends Error {
   override readonly name: string = "Problem";
 
   constructor(
@@ -54,21 +54,23 @@ export class Problem extends Error {
 }
 
 /** The answer to a request that gets no credential; undefined for what is no refusal. @param providerName whose credential it is */
-export function problemOf(error: unknown, providerName: string): Problem | undefined {
-  if (error instanceof Problem) return error;
+export function problemOf(error: unknown, providerName: string): ProblemDetails | undefined {
+  if (error instanceof ProblemDetails) return error;
   if (error instanceof StrategyError) {
     const detail = `the credential cannot be put into the request: ${error.message}`;
     const isUnsignable = error.code === "invalid_request";
-    return isUnsignable ? new Problem(400, "unsignable", detail) : new Problem(502, "no-credential", detail);
+    return isUnsignable
+      ? new ProblemDetails(400, "unsignable", detail)
+      : new ProblemDetails(502, "no-credential", detail);
   }
   if (!(error instanceof NexusError)) return undefined;
-  if (error instanceof InvalidArgument) return new Problem(400, "unclear-request", error.message);
-  if (isRuleRefusal(error)) return new Problem(403, "denied-by-rule", error.message);
+  if (error instanceof InvalidArgument) return new ProblemDetails(400, "unclear-request", error.message);
+  if (isRuleRefusal(error)) return new ProblemDetails(403, "denied-by-rule", error.message);
   const isAway = error instanceof Unavailable || error instanceof Aborted;
   const { retryAfterMs = undefined } = error instanceof Unavailable ? error : {};
   const next = retryAfterMs === undefined ? "" : `: try again in ${formatDuration(retryAfterMs)}`;
   const detail = `cannot read the token of ${providerName}: ${error.message}${next}`;
-  return new Problem(isAway ? 502 : 403, "no-credential", detail);
+  return new ProblemDetails(isAway ? 502 : 403, "no-credential", detail);
 }
 
 /** An answer of either version of HTTP. */

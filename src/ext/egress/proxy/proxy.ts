@@ -13,9 +13,9 @@ import { canonicalHost, reachWords } from "../../../outbound/outbound.js";
 import { limitPipelining, releaseConnection } from "../../../server/kit.js";
 import { framed, ofEnd } from "../injection/request_fields.js";
 import type { Dialer, Origin } from "./dial.js";
-import { Problem } from "./problem.js";
+import { ProblemDetails } from "./problem.js";
 import { joined } from "./pump.js";
-import { RequestBody } from "./request_body.js";
+import { StreamedBody } from "./request_body.js";
 import type { EgressSession } from "./session.js";
 
 export interface ProxyDeps {
@@ -85,7 +85,7 @@ export class EgressProxy {
       const isOfProvider = session.deps.routes.hostNames.includes(origin.host);
       if (isOfProvider || session.deps.routes.has(origin.host, 443)) {
         const detail = `${origin.host} belongs to a provider: use https, no credential goes over http`;
-        throw new Problem(403, "https-only", detail);
+        throw new ProblemDetails(403, "https-only", detail);
       }
       this.deps.onOther?.(session, origin.host);
       session.refuseOthers(origin.host);
@@ -98,7 +98,7 @@ export class EgressProxy {
     }
   }
 
-  #refused(session: EgressSession | undefined, { kind }: Problem): void {
+  #refused(session: EgressSession | undefined, { kind }: ProblemDetails): void {
     if (session) session.deps.record?.refused(kind);
     else this.deps.onRefused?.(kind);
   }
@@ -109,7 +109,7 @@ export class EgressProxy {
     url: URL,
     origin: Origin,
   ): Promise<void> {
-    const body = RequestBody.of(request);
+    const body = StreamedBody.of(request);
     const { socket, proxy } = await this.deps.dialer.http(origin).catch(unreachable(origin));
     if (response.closed) return void socket.destroy();
     const authorization = proxy?.authorization;
@@ -159,7 +159,7 @@ export function proxyCredentials(field = ""): { readonly user: string; readonly 
 function absolute(target = ""): URL {
   if (/^http:\/\//i.test(target) && URL.canParse(target)) return new URL(target);
   const detail = "this is a proxy: send CONNECT, or a request with an absolute http URL";
-  throw new Problem(400, "not-for-a-proxy", detail);
+  throw new ProblemDetails(400, "not-for-a-proxy", detail);
 }
 
 /** @throws Problem */
@@ -167,21 +167,21 @@ function originOf(href: string): Origin {
   const url = URL.canParse(href) ? new URL(href) : undefined;
   const host = url && canonicalHost(url.hostname);
   if (!url || host === undefined || url.username !== "")
-    throw new Problem(400, "malformed-host", "the host and port cannot be read");
+    throw new ProblemDetails(400, "malformed-host", "the host and port cannot be read");
   const port = url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port);
   return { host, port };
 }
 
 function unreachable({ host }: Origin): (error: NodeJS.ErrnoException) => never {
   return ({ code, message }) => {
-    if (code === "REFUSED") throw new Problem(403, "address-refused", message);
+    if (code === "REFUSED") throw new ProblemDetails(403, "address-refused", message);
     if (code === "EMFILE" || code?.startsWith("PROXY_"))
-      throw new Problem(502, "unreachable", reachWords(host, code));
-    throw new Problem(502, "unreachable", `${host} cannot be reached: ${code ?? message}`);
+      throw new ProblemDetails(502, "unreachable", reachWords(host, code));
+    throw new ProblemDetails(502, "unreachable", `${host} cannot be reached: ${code ?? message}`);
   };
 }
 
-function problemOf(error: unknown): Problem {
-  if (error instanceof Problem) return error;
-  return new Problem(502, "broken-off", "the connection broke off");
+function problemOf(error: unknown): ProblemDetails {
+  if (error instanceof ProblemDetails) return error;
+  return new ProblemDetails(502, "broken-off", "the connection broke off");
 }

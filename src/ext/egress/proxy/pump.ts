@@ -1,5 +1,5 @@
 import type { Duplex, Readable, Writable } from "node:stream";
-import type { Filter } from "../injection/mask.js";
+import type { MaskFilter } from "../injection/mask.js";
 
 /** Written and not yet taken: less makes a long body stop and go with every record of TLS. */
 const heldBytes = 128 * 1024;
@@ -12,7 +12,7 @@ const heldBytes = 128 * 1024;
 export function pump(
   source: Readable,
   sink: Writable,
-  { change, last }: Partial<Filter> = {},
+  { change, last }: Partial<MaskFilter> = {},
   atEnd?: () => void,
 ): void {
   const pass = (chunk: Buffer): void => {

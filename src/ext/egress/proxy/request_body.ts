@@ -2,23 +2,23 @@ import { once } from "node:events";
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
 import type { Readable, Writable } from "node:stream";
-import type { Filter } from "../injection/mask.js";
-import { type Fields, passedTrailers } from "../injection/request_fields.js";
-import { Problem } from "./problem.js";
+import type { MaskFilter } from "../injection/mask.js";
+import { type HeaderFields, passedTrailers } from "../injection/request_fields.js";
+import { ProblemDetails } from "./problem.js";
 import { pump } from "./pump.js";
 
 /** A request whose body is longer is not sent again. */
 const keptBytes = 64 * 1024;
 
 const nothing = Buffer.alloc(0);
-const tooMuchHeld = new Problem(
+const tooMuchHeld = new ProblemDetails(
   503,
   "too-much-held",
   "too many requests with long bodies are held, as for an approval: send it again when one of them is done",
 );
 
 /** The body of a request on its way: it streams, and its beginning is kept so that a short one can be sent again. */
-export class RequestBody {
+export class StreamedBody {
   readonly #kept: Buffer[] = [];
   #bytes = 0;
   /** Of the budget. */
@@ -27,7 +27,7 @@ export class RequestBody {
   #hasEnded = false;
   #isReleased = false;
   /** What the body becomes on its way; it throws where it cannot. */
-  through: Filter | undefined;
+  through: MaskFilter | undefined;
   /** What `through` threw: the request was cut off. */
   fault: unknown;
   #trailerNames: readonly string[] = [];
@@ -62,7 +62,7 @@ export class RequestBody {
   }
 
   /** Complete when it has ended. */
-  get trailers(): Fields {
+  get trailers(): HeaderFields {
     return passedTrailers(this.source.trailers ?? {}, this.trailerNames);
   }
 
@@ -109,7 +109,7 @@ export class RequestBody {
   }
 
   /** @param cutOff called where `through` throws; nothing comes of what is read afterwards */
-  #changed(cutOff: () => void): Filter {
+  #changed(cutOff: () => void): MaskFilter {
     const { through } = this;
     const tried = (change: () => Buffer | undefined): Buffer => {
       if (this.fault !== undefined) return nothing;
@@ -162,12 +162,13 @@ export class RequestBody {
   }
 
   /** RFC 9112 section 6.3, of a request that the parser has taken: HTTP/2 checks the length against the frames. */
-  static of(request: IncomingMessage | Http2ServerRequest, budget?: BodyBudget): RequestBody {
+  static of(request: IncomingMessage | Http2ServerRequest, budget?: BodyBudget): StreamedBody {
     const { "content-length": length, "transfer-encoding": coding } = request.headers;
     const isHttp2 = request.httpVersionMajor === 2;
-    if (isHttp2 && (request as Http2ServerRequest).stream.endAfterHeaders) return new RequestBody(request, 0);
+    if (isHttp2 && (request as Http2ServerRequest).stream.endAfterHeaders)
+      return new StreamedBody(request, 0);
     const isUnknown = coding !== undefined || (isHttp2 && length === undefined);
-    return new RequestBody(request, isUnknown ? undefined : Number(length ?? 0), budget);
+    return new StreamedBody(request, isUnknown ? undefined : Number(length ?? 0), budget);
   }
 
   #keep(chunk: Buffer): Buffer {

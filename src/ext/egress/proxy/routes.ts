@@ -2,7 +2,7 @@ import { canonicalPath, climbs } from "../../../model/access/access.js";
 import { canonicalHost } from "../../../outbound/outbound.js";
 
 /** Where requests with a credential go. */
-interface Place {
+interface ApiPlace {
   /** Canonical. */
   readonly host: string;
   readonly port: number;
@@ -19,13 +19,13 @@ export interface NamedRoute {
 }
 
 /** A provider whose credential the session may use. */
-export interface Route extends NamedRoute {
-  readonly places: readonly Place[];
+export interface ProviderRoute extends NamedRoute {
+  readonly places: readonly ApiPlace[];
 }
 
 /** Which provider a request is for. */
-export type Match =
-  | { readonly kind: "route"; readonly route: Route }
+export type RouteMatch =
+  | { readonly kind: "route"; readonly route: ProviderRoute }
   /** Several profiles claim the place. */
   | { readonly kind: "ambiguous"; readonly providers: readonly string[] }
   /** It depends on how a server reads the path. */
@@ -36,13 +36,13 @@ export type Match =
 type NamedApi = Readonly<Record<"name" | "apiBaseUrl", string>> & { readonly apiHosts: readonly string[] };
 
 /** Of a host and port that no profile names there is no place: requests to it take no credential. */
-export function routeOf(provider: NamedApi, label: string): Route {
+export function routeOf(provider: NamedApi, label: string): ProviderRoute {
   const { name: providerName, apiBaseUrl, apiHosts } = provider;
   return { providerName, label, places: [...placesOf(apiBaseUrl), ...apiHosts.map(placeOf)] };
 }
 
 /** https alone: a credential takes no other way. */
-function placesOf(apiBaseUrl: string): Place[] {
+function placesOf(apiBaseUrl: string): ApiPlace[] {
   if (!URL.canParse(apiBaseUrl)) return [];
   const url = new URL(apiBaseUrl);
   const host = canonicalHost(url.hostname);
@@ -53,7 +53,7 @@ function placesOf(apiBaseUrl: string): Place[] {
 }
 
 /** `host`, `*.host`, with `:port` and a base path where they are given. */
-function placeOf(text: string): Place {
+function placeOf(text: string): ApiPlace {
   const slash = text.indexOf("/");
   const [authority, basePath] = slash < 0 ? [text, ""] : [text.slice(0, slash), text.slice(slash)];
   const [name = "", port = "443"] = authority.split(":");
@@ -62,7 +62,7 @@ function placeOf(text: string): Place {
 }
 
 /** The routes of one session. */
-export class Routes {
+export class SessionRoutes {
   /**
    * Several profiles may stand for one API, as an OAuth app and a personal token do: then those count to which the user is connected.
    *
@@ -70,11 +70,11 @@ export class Routes {
    * @param isConnected whether the user has a connection of that name
    */
   constructor(
-    private readonly routes: () => readonly Route[],
-    private readonly isConnected: (route: Route) => boolean = () => true,
+    private readonly routes: () => readonly ProviderRoute[],
+    private readonly isConnected: (route: ProviderRoute) => boolean = () => true,
   ) {}
 
-  get all(): readonly Route[] {
+  get all(): readonly ProviderRoute[] {
     return this.routes();
   }
 
@@ -98,7 +98,7 @@ export class Routes {
    *
    * @param readings what servers may take the path for, without the query: all must lead to the same
    */
-  match(host: string, port: number, readings: readonly string[]): Match {
+  match(host: string, port: number, readings: readonly string[]): RouteMatch {
     const here = this.routes().flatMap((route) =>
       route.places
         .filter((place) => isAt(place, host, port))
@@ -110,13 +110,13 @@ export class Routes {
       const longest = Math.max(...found.map(({ length }) => length));
       return new Set(found.filter(({ length }) => length === longest).map(({ route }) => route));
     });
-    const [equal = new Set<Route>()] = below;
+    const [equal = new Set<ProviderRoute>()] = below;
     if (below.some((others) => others.size !== equal.size || [...others].some((route) => !equal.has(route))))
       return { kind: "unclear" };
     return this.#chosen(equal);
   }
 
-  #chosen(equal: ReadonlySet<Route>): Match {
+  #chosen(equal: ReadonlySet<ProviderRoute>): RouteMatch {
     const connected = equal.size > 1 ? [...equal].filter((route) => this.isConnected(route)) : [];
     const routes = connected.length > 0 ? connected : [...equal];
     const [route] = routes;
@@ -126,7 +126,7 @@ export class Routes {
   }
 }
 
-function isAt({ host, port, isWildcard }: Place, wanted: string, wantedPort: number): boolean {
+function isAt({ host, port, isWildcard }: ApiPlace, wanted: string, wantedPort: number): boolean {
   if (port !== wantedPort) return false;
   return isWildcard ? wanted.slice(wanted.indexOf(".") + 1) === host && wanted !== host : wanted === host;
 }

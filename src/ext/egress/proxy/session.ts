@@ -9,7 +9,7 @@ import { type Leaf, limitPipelining, releaseConnection } from "../../../server/k
 import type { Origin } from "./dial.js";
 import { Exchange, type SessionDeps } from "./exchange.js";
 import { type Incoming, judge } from "./judge.js";
-import { type Outgoing, Problem } from "./problem.js";
+import { type Outgoing, ProblemDetails } from "./problem.js";
 import { Upgrade } from "./upgrade.js";
 import { authorityOf, windowBytes } from "./upstream.js";
 
@@ -65,7 +65,7 @@ export class EgressSession {
   refuseOthers(host: string): void {
     if (this.reaches(host)) return;
     const detail = `${host} belongs to no provider of this session, and may not be reached: --network ${host} (NEXUS_EGRESS_NETWORK) lets it`;
-    throw new Problem(403, "host-refused", detail);
+    throw new ProblemDetails(403, "host-refused", detail);
   }
 
   /** Until the end of the session, which may have come. */
@@ -156,11 +156,11 @@ export class EgressSession {
       const route = judge(origin, request, this.deps);
       await new Exchange({ ...this.deps, origin, route }, request, response).run();
     } catch (error) {
-      this.#refuse(error instanceof Problem ? error : cutOff, response);
+      this.#refuse(error instanceof ProblemDetails ? error : cutOff, response);
     }
   }
 
-  #refuse(problem: Problem, response: Outgoing): void {
+  #refuse(problem: ProblemDetails, response: Outgoing): void {
     this.deps.record?.refused(problem.kind);
     problem.answer(response);
   }
@@ -168,10 +168,11 @@ export class EgressSession {
   async #upgrade(origin: Origin, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     try {
       const route = judge(origin, request, this.deps);
-      if (!route) throw new Problem(403, "no-provider", `no provider of this session has ${request.url}`);
+      if (!route)
+        throw new ProblemDetails(403, "no-provider", `no provider of this session has ${request.url}`);
       await new Upgrade({ ...this.deps, origin, route, socket, head }, request).run();
     } catch (error) {
-      const problem = error instanceof Problem ? error : cutOff;
+      const problem = error instanceof ProblemDetails ? error : cutOff;
       this.deps.record?.refused(problem.kind);
       socket.end(problem.message11);
     }
@@ -182,8 +183,16 @@ function isNamed(host: string, name: string): boolean {
   return name.startsWith("*.") ? host.endsWith(name.slice(1)) : host === name;
 }
 
-function unexpected(expected: string): Problem {
-  return new Problem(417, "expectation", `nothing here does "${expected}": Expect may only say 100-continue`);
+function unexpected(expected: string): ProblemDetails {
+  return new ProblemDetails(
+    417,
+    "expectation",
+    `nothing here does "${expected}": Expect may only say 100-continue`,
+  );
 }
 
-const cutOff = new Problem(502, "broken-off", "the connection to the API broke off: send the request again");
+const cutOff = new ProblemDetails(
+  502,
+  "broken-off",
+  "the connection to the API broke off: send the request again",
+);

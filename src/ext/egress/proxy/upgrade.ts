@@ -7,21 +7,21 @@ import { ofEnd } from "../injection/request_fields.js";
 import type { OwnRequest } from "./credentials.js";
 import type { Origin } from "./dial.js";
 import { type SessionDeps, traceOf } from "./exchange.js";
-import { Problem, problemOf } from "./problem.js";
+import { ProblemDetails, problemOf } from "./problem.js";
 import { joined, pump } from "./pump.js";
-import type { Route } from "./routes.js";
+import type { ProviderRoute } from "./routes.js";
 import { over } from "./upstream.js";
 
-interface Parts extends SessionDeps {
+interface UpgradeParts extends SessionDeps {
   readonly origin: Origin;
-  readonly route: Route;
+  readonly route: ProviderRoute;
   /** Of the program; what it sent behind the request is in `head`. */
   readonly socket: Duplex;
   readonly head: Buffer;
 }
 
 /** What an API answered to an upgrade, and what hides the credential in it. */
-interface Answer {
+interface UpgradeAnswer {
   readonly answer: IncomingMessage;
   readonly mask: Mask;
   /** The upgraded connection and the first that came over it; undefined where the API upgrades nothing. */
@@ -34,7 +34,7 @@ export class Upgrade {
 
   /** @throws Problem for a request behind which there could be another one */
   constructor(
-    private readonly parts: Parts,
+    private readonly parts: UpgradeParts,
     private readonly request: IncomingMessage,
   ) {
     refuseUnsafe(request);
@@ -50,9 +50,9 @@ export class Upgrade {
     this.#passOn(answer);
   }
 
-  async #answer(): Promise<Answer> {
+  async #answer(): Promise<UpgradeAnswer> {
     const { credentials, route } = this.parts;
-    const exchange = credentials.exchange<Answer>(route, this.#own, {
+    const exchange = credentials.exchange<UpgradeAnswer>(route, this.#own, {
       wholeBody: async () => nothing,
       signal: () => new AbortController().signal,
       onCredential: () => this.#begin(),
@@ -79,7 +79,7 @@ export class Upgrade {
     );
   }
 
-  async #send(credential: UsableCredential, put: PutCredential): Promise<Answer> {
+  async #send(credential: UsableCredential, put: PutCredential): Promise<UpgradeAnswer> {
     const { credentials, upstream, origin, socket } = this.parts;
     const { mask, path, headers } = await credentials.put(this.#own, credential, put);
     const { upgrade = "websocket" } = this.request.headers;
@@ -99,7 +99,7 @@ export class Upgrade {
     return await Promise.race([upgraded, refused, closed]);
   }
 
-  #passOn({ answer, mask, upgraded }: Answer): void {
+  #passOn({ answer, mask, upgraded }: UpgradeAnswer): void {
     const { socket, head } = this.parts;
     if (upgraded) {
       const { there, first } = upgraded;
@@ -126,14 +126,14 @@ const nothing = new Uint8Array();
 function refuseUnsafe({ headers }: IncomingMessage): void {
   const { upgrade = "", "transfer-encoding": coding, "content-length": length = "0" } = headers;
   if (coding !== undefined || Number(length) !== 0)
-    throw new Problem(
+    throw new ProblemDetails(
       400,
       "upgrade-with-body",
       "a request to upgrade the connection may have no body: send it without one",
     );
   if (!/(^|[,\s])(h2c|http\/|tls\/)/i.test(upgrade)) return;
   const detail = `an upgrade to ${upgrade} is refused: inside a tunnel, HTTP/2 is chosen by ALPN`;
-  throw new Problem(400, "upgrade-refused", detail);
+  throw new ProblemDetails(400, "upgrade-refused", detail);
 }
 
 /** A status line and the fields as they came, but for those in `left`. */

@@ -13,7 +13,7 @@ import type { Readable } from "node:stream";
 import { BoundedMap } from "../../../runtime/runtime.js";
 import { framed } from "../injection/request_fields.js";
 import { type Dialer, type Origin, type TlsSessions, timedOut } from "./dial.js";
-import type { RequestBody } from "./request_body.js";
+import type { StreamedBody } from "./request_body.js";
 
 export interface UpstreamRequest {
   readonly method: string;
@@ -21,7 +21,7 @@ export interface UpstreamRequest {
   readonly path: string;
   /** Names in lower case, without those of the connection. */
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: RequestBody;
+  readonly body: StreamedBody;
   /** Whether the program speaks HTTP/2: then this does too, where the server can. */
   readonly isHttp2: boolean;
   /** Whether the program is gone: then nothing is sent. */
@@ -209,7 +209,7 @@ export class Upstream {
   }
 }
 
-function withBody(headers: UpstreamRequest["headers"], { length, trailerNames }: RequestBody) {
+function withBody(headers: UpstreamRequest["headers"], { length, trailerNames }: StreamedBody) {
   const fields = framed(headers, length);
   return trailerNames.length === 0 ? fields : { ...fields, trailer: trailerNames.join(", ") };
 }

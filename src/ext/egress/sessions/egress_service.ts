@@ -16,14 +16,14 @@ const silenceMs = 60_000;
 const maxCallers = 100;
 const maxOfCaller = 100;
 
-interface Report {
+interface SessionReport {
   readonly session: EgressSession;
   readonly atMs: number;
 }
 
 /** @param listening the sessions of the egress listener */
 export function egressService(listening: () => readonly EgressSession[], clock: Clock): ServiceDefinition {
-  const callers = new BoundedMap<string, BoundedMap<string, Report>>(maxCallers);
+  const callers = new BoundedMap<string, BoundedMap<string, SessionReport>>(maxCallers);
   return defineService(EgressService, {
     listEgressSessions({ maxEntries }) {
       const nowMs = clock.monotonicMs();
@@ -35,7 +35,7 @@ export function egressService(listening: () => readonly EgressSession[], clock: 
     },
 
     reportEgressSession({ session, ended }, { principal: { name: principal } }) {
-      const own = callers.get(principal) ?? new BoundedMap<string, Report>(maxOfCaller);
+      const own = callers.get(principal) ?? new BoundedMap<string, SessionReport>(maxOfCaller);
       callers.set(principal, own);
       if (session) own.set(session.id, { session: { ...session, principal }, atMs: clock.monotonicMs() });
       if (session && ended) own.delete(session.id);

@@ -64,7 +64,7 @@ export interface FleetParts {
   }>;
 }
 
-type Rpcs = ServiceImplementation<typeof FleetService>;
+type FleetMethods = ServiceImplementation<typeof FleetService>;
 
 /** `FleetService` for the fleet listener: its callers are hubs, whom the listener knows; there is no policy for them. */
 export function fleetService(parts: FleetParts): BoundService {
@@ -98,7 +98,7 @@ function notLeaderError(): WireError {
   return new WireError(codes.unavailable, "this hub does not lead", [detail]);
 }
 
-class FleetRpcs implements Rpcs {
+class FleetRpcs implements FleetMethods {
   readonly #methods = new Map<string, BoundMethod>();
 
   constructor(private readonly parts: FleetParts) {
@@ -106,7 +106,7 @@ class FleetRpcs implements Rpcs {
       for (const method of methods) this.#methods.set(rpcName(method.descriptor), method);
   }
 
-  call: Rpcs["call"] = async ({ method, request, caller, hasWaited, via }, { signal }) => {
+  call: FleetMethods["call"] = async ({ method, request, caller, hasWaited, via }, { signal }) => {
     const found = this.#methods.get(method);
     if (found?.kind !== "unary" || caller === undefined)
       throw new WireError(
@@ -118,13 +118,13 @@ class FleetRpcs implements Rpcs {
     return create(CallResponseSchema, { outcome, position: this.parts.position() });
   };
 
-  refresh: Rpcs["refresh"] = async ({ connectionId, isDemanded, onlyRevision }) => {
+  refresh: FleetMethods["refresh"] = async ({ connectionId, isDemanded, onlyRevision }) => {
     const options = onlyRevision === undefined ? {} : { onlyRevision };
     const outcome = await this.parts.refresh(connectionId, isDemanded, options);
     return { $typeName: "nexus.fleet.v1.RefreshResponse", outcome, position: this.parts.position() };
   };
 
-  hold: Rpcs["hold"] = async (request, { signal }) => {
+  hold: FleetMethods["hold"] = async (request, { signal }) => {
     const principal = principalOf(request.caller ?? create(CallerSchema), request.via);
     const answer = await this.parts.hold(request, principal, signal).catch((error: unknown) => ({ error }));
     if ("approver" in answer) return create(HoldResponseSchema, answer);
@@ -133,18 +133,18 @@ class FleetRpcs implements Rpcs {
     return create(HoldResponseSchema, { refusal: statusOf(wireError) });
   };
 
-  page: Rpcs["page"] = async (request) => {
+  page: FleetMethods["page"] = async (request) => {
     const { status, headers, body } = await this.parts.page(request);
     const position = this.parts.position();
     return create(PageResponseSchema, { status, headers: [...headers], body, position });
   };
 
-  appendAudit: Rpcs["appendAudit"] = async ({ source, entries, via }) => {
+  appendAudit: FleetMethods["appendAudit"] = async ({ source, entries, via }) => {
     const sequence = await this.parts.appendAudit(source, entries, via === "" ? undefined : via);
     return { $typeName: "nexus.fleet.v1.AppendAuditResponse", sequence };
   };
 
-  reach: Rpcs["reach"] = async ({ origins }) => {
+  reach: FleetMethods["reach"] = async ({ origins }) => {
     const { mayLead, reached, clockMs, writeTrouble } = await this.parts.reach(origins);
     return {
       $typeName: "nexus.fleet.v1.ReachResponse",

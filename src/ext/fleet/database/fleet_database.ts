@@ -4,7 +4,7 @@ import { Channel } from "./connection/channel.js";
 import { Connector } from "./connection/connector.js";
 import { FleetUnreachable } from "./connection/fleet_error.js";
 import { probe } from "./connection/probe.js";
-import type { Session } from "./connection/session.js";
+import type { DatabaseSession } from "./connection/session.js";
 import { Lease } from "./lease.js";
 import { DatabaseLog } from "./log/database_log.js";
 import { Feed } from "./log/feed.js";
@@ -57,7 +57,7 @@ export class FleetDatabase {
     this.#feed = new Feed({
       connector,
       log,
-      announce: (session: Session) => announce(session, member()),
+      announce: (session: DatabaseSession) => announce(session, member()),
       onReceived: () => {
         this.#lastContactMs = clock.monotonicMs();
       },

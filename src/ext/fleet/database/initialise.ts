@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { RawWrite, ReplicaPosition } from "../replication/log.js";
 import type { Connector } from "./connection/connector.js";
 import { FleetRefused } from "./connection/fleet_error.js";
-import type { Session } from "./connection/session.js";
+import type { DatabaseSession } from "./connection/session.js";
 import { columnsOf, inPieces } from "./log/image.js";
 import { checkLayout } from "./migrations.js";
 import { orWithoutStandby } from "./standby_wait.js";
@@ -67,7 +67,7 @@ async function attempt(connector: Connector, store: InitialStore): Promise<Repli
   }
 }
 
-async function refuseHead(session: Session): Promise<void> {
+async function refuseHead(session: DatabaseSession): Promise<void> {
   const [head] = await session.query("SELECT one FROM nexus.head");
   if (!head) return;
   throw new FleetRefused(

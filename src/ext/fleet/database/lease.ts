@@ -35,7 +35,7 @@ export interface LeaseHolder {
 }
 
 /** When a renewal was asked for, on both clocks: a machine that sleeps stops the first, a person moves the second. */
-interface Asked {
+interface RenewalTime {
   readonly monotonicMs: number;
   readonly wallMs: number;
 }
@@ -47,7 +47,7 @@ interface Asked {
 export class Lease {
   readonly #leaseMs: number;
   #fence: bigint | undefined;
-  #asked: Asked | undefined;
+  #asked: RenewalTime | undefined;
   #timer: Timer | undefined;
   #renewing: Promise<void> | undefined;
   #isOver = false;
@@ -161,7 +161,7 @@ export class Lease {
     this.#timer?.cancel();
   }
 
-  #now(): Asked {
+  #now(): RenewalTime {
     const { clock } = this.options.channel;
     return { monotonicMs: clock.monotonicMs(), wallMs: clock.nowMs() };
   }

@@ -1,5 +1,5 @@
 import type { Channel } from "./connection/channel.js";
-import type { Session } from "./connection/session.js";
+import type { DatabaseSession } from "./connection/session.js";
 
 /** A hub without a message for so long is not there. */
 export const seenWithinMs = 30_000;
@@ -24,7 +24,7 @@ export interface SeenMember extends Member {
   readonly seenMsAgo: number;
 }
 
-type Row = {
+type MemberRow = {
   owner: string;
   address: string;
   version: string;
@@ -45,7 +45,7 @@ export class Members {
 
   /** Those that sent a message within 30 seconds. */
   async list(): Promise<SeenMember[]> {
-    const rows = await this.channel.query<Row>(
+    const rows = await this.channel.query<MemberRow>(
       `SELECT owner::text AS owner, address, version, layout, key_ids, applied::text AS applied,
          (extract(epoch FROM clock_timestamp() - seen_at) * 1000)::float8 AS ago
        FROM nexus.member WHERE seen_at > clock_timestamp() - make_interval(secs => $1) ORDER BY owner`,
@@ -61,7 +61,10 @@ export class Members {
 }
 
 /** The heartbeat on any connection. */
-export async function announce(line: Pick<Channel | Session, "query">, member: Member): Promise<number> {
+export async function announce(
+  line: Pick<Channel | DatabaseSession, "query">,
+  member: Member,
+): Promise<number> {
   const { owner, address, version, layout, keyIds, applied } = member;
   const [row] = await line.query<{ now: number }>(
     `SELECT (extract(epoch FROM nexus.heartbeat_1($1, $2, $3, $4, $5, $6)) * 1000)::float8 AS now`,

@@ -3,7 +3,7 @@ import { delay } from "../../../runtime/runtime.js";
 import type { Connector } from "./connection/connector.js";
 import { FleetRefused } from "./connection/fleet_error.js";
 import { type Layout, layout, layouts, type TableLayout, tooNew, tooOld } from "./connection/layouts.js";
-import { isOfServer, type Session } from "./connection/session.js";
+import { type DatabaseSession, isOfServer } from "./connection/session.js";
 import { seenWithinMs } from "./members.js";
 import { orWithoutStandby, refuseWithoutStandby } from "./standby_wait.js";
 
@@ -60,7 +60,7 @@ async function attempts(connector: Connector, options: MigrationOptions): Promis
 }
 
 async function attempt(
-  session: Session,
+  session: DatabaseSession,
   { contract = false, steps = layouts }: MigrationOptions,
 ): Promise<Migration> {
   await session.query(`BEGIN; SET LOCAL lock_timeout = ${lockMs}`);
@@ -88,12 +88,12 @@ async function attempt(
 }
 
 /** To make one that is there takes the privilege to make one, too. */
-async function makeSchema(session: Session): Promise<void> {
+async function makeSchema(session: DatabaseSession): Promise<void> {
   const [there] = await session.query("SELECT 1 FROM pg_namespace WHERE nspname = 'nexus'");
   if (!there) await session.query("CREATE SCHEMA nexus");
 }
 
-async function run(session: Session, files: readonly string[]): Promise<void> {
+async function run(session: DatabaseSession, files: readonly string[]): Promise<void> {
   for (const file of files) {
     const text = readFileSync(new URL(file, new URL("../database/sql/", import.meta.url)), "utf8");
     await session.query(text, [], migrationDeadlineMs);
@@ -101,7 +101,7 @@ async function run(session: Session, files: readonly string[]): Promise<void> {
 }
 
 /** One that is stopped or cut off is not seen: it leads no more when it comes back. @throws FleetRefused while others are there */
-async function endOlder(session: Session, known: number): Promise<void> {
+async function endOlder(session: DatabaseSession, known: number): Promise<void> {
   const there = await session.query<{ hub: string }>(
     `SELECT format('%s (layout %s, version %s)', address, layout, version) AS hub
      FROM (SELECT DISTINCT ON (address) * FROM nexus.member ORDER BY address, seen_at DESC) m
@@ -123,7 +123,7 @@ async function endOlder(session: Session, known: number): Promise<void> {
 }
 
 /** @throws FleetRefused when this version and the tables do not go together */
-export async function checkLayout(session: Session, hasSchema: boolean): Promise<TableLayout> {
+export async function checkLayout(session: DatabaseSession, hasSchema: boolean): Promise<TableLayout> {
   const found = hasSchema ? await readLayout(session) : undefined;
   if (!found)
     throw new FleetRefused("old_layout", "the database has no tables of a fleet: run nexusd fleet init");
@@ -132,7 +132,7 @@ export async function checkLayout(session: Session, hasSchema: boolean): Promise
   return found;
 }
 
-async function readLayout(session: Session): Promise<TableLayout | undefined> {
+async function readLayout(session: DatabaseSession): Promise<TableLayout | undefined> {
   const [there] = await session.query<{ there: boolean }>(
     // By the catalogue: to_regclass may answer what it knew before another migration committed.
     "SELECT EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'nexus' AND c.relname = 'layout') AS there",

@@ -1,7 +1,7 @@
 import type { Connector } from "./connection/connector.js";
 import { FleetRefused } from "./connection/fleet_error.js";
 import { standbyWait } from "./connection/probe.js";
-import type { Session } from "./connection/session.js";
+import type { DatabaseSession } from "./connection/session.js";
 
 export function standbyWaitSentence(waitMs: number): string {
   const seconds = Math.round(waitMs / 1_000);
@@ -9,7 +9,7 @@ export function standbyWaitSentence(waitMs: number): string {
 }
 
 /** @throws FleetRefused where commits wait */
-export async function refuseWithoutStandby(session: Session): Promise<void> {
+export async function refuseWithoutStandby(session: DatabaseSession): Promise<void> {
   const [row] = await session.query<{ ms: number }>(`SELECT ${standbyWait} AS ms`);
   if (row && row.ms > 0) throw new FleetRefused("no_standby", standbyWaitSentence(row.ms));
 }

@@ -2,7 +2,7 @@ import type { ReplicaPosition } from "../replication/log.js";
 import { FleetRefused } from "./connection/fleet_error.js";
 import type { TableLayout } from "./connection/layouts.js";
 import type { Probe } from "./connection/probe.js";
-import type { Session } from "./connection/session.js";
+import type { DatabaseSession } from "./connection/session.js";
 import { readLogState } from "./log/batches.js";
 import { type History, judgeHistory } from "./log/history.js";
 import { checkLayout } from "./migrations.js";
@@ -34,7 +34,7 @@ export interface FleetVerdict {
 
 /** @throws FleetRefused when the tables are missing or of another version, or hold no store */
 export async function judge(
-  session: Session,
+  session: DatabaseSession,
   probe: Probe,
   position: ReplicaPosition | undefined,
 ): Promise<FleetVerdict> {

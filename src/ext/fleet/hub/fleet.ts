@@ -5,7 +5,7 @@ import type { Refresher } from "../../../domain/grants/grants.js";
 import { FailedPrecondition, NotLeader, StoreFailed } from "../../../model/model.js";
 import { canReachAny, type OutboundFetch, ProviderReach } from "../../../outbound/outbound.js";
 import { delay, setDeadline } from "../../../runtime/runtime.js";
-import type { Answer, Listener } from "../../../server/kit.js";
+import type { HttpAnswer, Listener } from "../../../server/kit.js";
 import type { BrowserPages, BrowserRequest } from "../../../server/pages/kit.js";
 import type { BoundService, ServiceDefinition } from "../../../service/service.js";
 import { fleetService } from "../calls/fleet_service.js";
@@ -152,7 +152,7 @@ export class Fleet implements Membership {
   }
 
   /** Asks the hub that leads for a page; undefined where this one does. */
-  page(visit: BrowserRequest, own: BrowserPages): Promise<Answer> | undefined {
+  page(visit: BrowserRequest, own: BrowserPages): Promise<HttpAnswer> | undefined {
     if (this.leads) return undefined;
     return this.#calls
       .page(requestOf(visit))

@@ -3,10 +3,10 @@ import {
   allSettings,
   count,
   ExtensionSettings,
-  type Flags,
   path,
   readDataDir,
   readEncryptionKey,
+  type SettingFlags,
   type SettingGroups,
   SettingReader,
   text,
@@ -63,7 +63,7 @@ const groups = {
     },
   },
 } as const satisfies SettingGroups;
-type Groups = typeof groups;
+type FleetGroups = typeof groups;
 
 /** Undefined for a daemon that is alone. */
 export const fleetSettings = new ExtensionSettings(groups, readFleetConfig, { store: "shared" });
@@ -75,7 +75,7 @@ export type FleetConfig = NonNullable<ReturnType<typeof readFleetConfig>>;
 export type FleetStoreConfig = ReturnType<typeof loadFleetStoreConfig>;
 
 /** @throws ConfigError with all errors */
-export function loadFleetStoreConfig(env: NodeJS.ProcessEnv, flags: Flags) {
+export function loadFleetStoreConfig(env: NodeJS.ProcessEnv, flags: SettingFlags) {
   const reader = new SettingReader(env, flags, allSettings([{ settings: fleetSettings }]));
   const dataDir = readDataDir(reader);
   const store = readStoreAddress(reader);
@@ -90,12 +90,12 @@ export function loadFleetStoreConfig(env: NodeJS.ProcessEnv, flags: Flags) {
 function readStoreAddress(reader: SettingReader): StoreAddress | undefined {
   const name = reader.oneOf("NEXUS_STORE", "NEXUS_STORE_FILE");
   if (name === undefined) return undefined;
-  const text = reader.of<Groups>()(name) ?? "";
+  const text = reader.of<FleetGroups>()(name) ?? "";
   return name === "NEXUS_STORE" ? { url: new Secret(text) } : { file: text };
 }
 
 function readFleetConfig(reader: SettingReader) {
-  const get = reader.of<Groups>();
+  const get = reader.of<FleetGroups>();
   const store = readStoreAddress(reader);
   if (store === undefined) {
     reader.needs("NEXUS_STORE", ["NEXUS_FLEET_LISTEN", "NEXUS_FLEET_ADDRESS"]);
@@ -114,7 +114,7 @@ function readFleetConfig(reader: SettingReader) {
 }
 
 function readListen(reader: SettingReader): (ListenAddress & { kind: "tcp" }) | undefined {
-  const [first, ...others] = reader.of<Groups>()("NEXUS_FLEET_LISTEN") ?? [];
+  const [first, ...others] = reader.of<FleetGroups>()("NEXUS_FLEET_LISTEN") ?? [];
   if (first === undefined) {
     reader.needs("NEXUS_FLEET_LISTEN", ["NEXUS_STORE", "NEXUS_STORE_FILE"]);
     return undefined;
@@ -126,7 +126,7 @@ function readListen(reader: SettingReader): (ListenAddress & { kind: "tcp" }) | 
 
 /** A wildcard, or a port that the system chooses, is nothing to dial. */
 function readAddress(reader: SettingReader, listen: ListenAddress & { kind: "tcp" }): string | undefined {
-  const given = reader.of<Groups>()("NEXUS_FLEET_ADDRESS");
+  const given = reader.of<FleetGroups>()("NEXUS_FLEET_ADDRESS");
   if (given !== undefined) return given;
   if (!["0.0.0.0", "::"].includes(listen.host) && listen.port !== 0) return formatListenAddress(listen);
   reader.refuse(

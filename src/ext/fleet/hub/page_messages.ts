@@ -4,7 +4,7 @@ import {
   PageRequestSchema,
   type PageResponse,
 } from "../../../gen/nexus/fleet/v1/fleet_pb.js";
-import { type Answer, splitTarget } from "../../../server/kit.js";
+import { type HttpAnswer, splitTarget } from "../../../server/kit.js";
 import type { BrowserRequest } from "../../../server/pages/kit.js";
 import type { PageAnswer } from "../calls/fleet_service.js";
 
@@ -50,14 +50,14 @@ export function visitOf(request: PageRequest): BrowserRequest {
   };
 }
 
-export function pageOf({ status, headers, body }: Answer): PageAnswer {
+export function pageOf({ status, headers, body }: HttpAnswer): PageAnswer {
   const fields = Object.entries(headers).flatMap(([name, value]) =>
     (typeof value === "string" ? [value] : value).map((each) => ({ name, value: each })),
   );
   return { status, headers: fields, body };
 }
 
-export function answerOf({ status, headers, body }: PageResponse): Answer {
+export function answerOf({ status, headers, body }: PageResponse): HttpAnswer {
   const fields = new Map<string, string[]>();
   for (const { name, value } of headers) fields.set(name, [...(fields.get(name) ?? []), value]);
   const joined = [...fields].map(

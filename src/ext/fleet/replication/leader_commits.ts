@@ -9,14 +9,14 @@ import type { Replica } from "./replica.js";
 const maxShared = 256;
 
 /** A commit that was asked for. */
-interface Asked {
+interface QueuedCommit {
   readonly change: (tx: Transaction) => unknown;
   readonly startedMs: number;
   readonly resolve: (result: never) => void;
   readonly reject: (error: unknown) => void;
 }
 
-type Outcome = { readonly asked: Asked } & (
+type CommitOutcome = { readonly asked: QueuedCommit } & (
   | { readonly ran: Ran<unknown> }
   | { readonly thrown: { readonly error: unknown } }
 );
@@ -27,7 +27,7 @@ type Outcome = { readonly asked: Asked } & (
  * the next one. LMDB's write transaction never waits for the log: this thread would read what it holds.
  */
 export class LeaderCommits implements Commits {
-  readonly #asked: Asked[] = [];
+  readonly #asked: QueuedCommit[] = [];
   readonly #recorder: Recorder;
   #working: Promise<void> | undefined;
   #isClosed = false;
@@ -72,7 +72,7 @@ export class LeaderCommits implements Commits {
   }
 
   /** @throws LogRefused, and what the log or LMDB throw: no commit of the round was answered then */
-  async #round(asked: readonly Asked[]): Promise<void> {
+  async #round(asked: readonly QueuedCommit[]): Promise<void> {
     const { replica, log } = this.parts;
     const outcomes = this.#capture(asked);
     const writes = this.#recorder.take();
@@ -85,9 +85,9 @@ export class LeaderCommits implements Commits {
     this.#answer(outcomes, batch);
   }
 
-  #capture(asked: readonly Asked[]): readonly Outcome[] {
+  #capture(asked: readonly QueuedCommit[]): readonly CommitOutcome[] {
     const { databases } = this.parts;
-    const outcomes: Outcome[] = [];
+    const outcomes: CommitOutcome[] = [];
     databases.root.transactionSync(() => {
       for (const each of asked) outcomes.push(this.#run(each));
       return ABORT;
@@ -96,7 +96,7 @@ export class LeaderCommits implements Commits {
   }
 
   /** A callback that throws is rolled back alone. */
-  #run(asked: Asked): Outcome {
+  #run(asked: QueuedCommit): CommitOutcome {
     const { databases, runner } = this.parts;
     let ran: Ran<unknown> | undefined;
     try {
@@ -114,7 +114,7 @@ export class LeaderCommits implements Commits {
   }
 
   /** In the order in which they were asked for: announced, then answered. */
-  #answer(outcomes: readonly Outcome[], batch?: LogBatch): void {
+  #answer(outcomes: readonly CommitOutcome[], batch?: LogBatch): void {
     const { announcements, replica, timing } = this.parts;
     for (const outcome of outcomes) {
       if (!("ran" in outcome)) continue;

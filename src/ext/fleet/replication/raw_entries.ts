@@ -36,7 +36,7 @@ export function* rawEntries(databases: Databases): Generator<RawWrite[]> {
 }
 
 /** What a replica begins with. */
-export interface FirstCopy {
+export interface CopiedEntries {
   readonly entries: AsyncIterable<readonly RawWrite[]> | Iterable<readonly RawWrite[]>;
   /** A batch whose writes are all in the entries; those of later ones may be. */
   readonly position: ReplicaPosition;
@@ -46,7 +46,7 @@ export interface FirstCopy {
 export async function writeCopy(
   folder: string,
   fileName: string,
-  copy: FirstCopy,
+  copy: CopiedEntries,
   tables: readonly ExtensionTable[],
 ): Promise<void> {
   const path = join(folder, fileName);

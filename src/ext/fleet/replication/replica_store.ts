@@ -14,7 +14,7 @@ import { LeaderCommits } from "./leader_commits.js";
 import type { CommitLog, LogBatch, ReplicaPosition } from "./log.js";
 import { Outbox } from "./outbox.js";
 import { encodeRecordedEvent, encodeRecordedUse, importOutbox } from "./outbox_codec.js";
-import { type FirstCopy, writeCopy } from "./raw_entries.js";
+import { type CopiedEntries, writeCopy } from "./raw_entries.js";
 import { Replica, replicaPositionOf } from "./replica.js";
 
 /** Entries of the outbox in one commit. */
@@ -50,7 +50,7 @@ export class ReplicaStore extends Store {
    */
   static async copyInto(
     folder: string,
-    copy: FirstCopy,
+    copy: CopiedEntries,
     tables: readonly ExtensionTable[] = [],
   ): Promise<void> {
     await writeCopy(folder, storeFileName, copy, tables);

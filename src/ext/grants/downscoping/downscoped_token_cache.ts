@@ -16,7 +16,7 @@ export interface DownscopedKey {
   readonly scopes: readonly string[];
 }
 
-interface Entry {
+interface CachedToken {
   readonly key: string;
   readonly connectionId: string;
   readonly token: CurrentToken;
@@ -45,7 +45,7 @@ export function keyText(key: DownscopedKey): string {
  * deleted.
  */
 export class DownscopedTokenCache {
-  readonly #entries: BoundedMap<string, Entry>;
+  readonly #entries: BoundedMap<string, CachedToken>;
   readonly #keys = new Map<string, Set<string>>();
 
   /** @param limit tokens at most */
@@ -86,7 +86,7 @@ export class DownscopedTokenCache {
     this.#keys.delete(connectionId);
   }
 
-  #forget({ connectionId, key }: Entry): void {
+  #forget({ connectionId, key }: CachedToken): void {
     const keys = this.#keys.get(connectionId);
     keys?.delete(key);
     if (keys?.size === 0) this.#keys.delete(connectionId);

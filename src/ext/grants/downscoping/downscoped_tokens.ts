@@ -1,4 +1,4 @@
-import type { Asking } from "../../../domain/access/access.js";
+import type { TokenPurpose } from "../../../domain/access/access.js";
 import type { CurrentToken } from "../../../domain/connections/connections.js";
 import {
   type Downscoping,
@@ -41,7 +41,7 @@ export class DownscopedTokens implements Downscoping {
     asked: TokenTarget,
     minTtlMs: number,
     principal: Principal,
-    asking?: Asking,
+    asking?: TokenPurpose,
   ): Promise<CurrentToken> {
     const { downscopedAudit, tokens } = this.deps;
     const use = await tokens.admitted(principal, connectionId, asking);

@@ -7,7 +7,7 @@ import { BoundedMap, type Secret } from "../../../runtime/runtime.js";
 import { requestIdJag } from "./id_jag.js";
 import type { IdentitySubject, IdentitySubjects } from "./identity_subjects.js";
 
-interface Held {
+interface HeldAssertion {
   readonly assertion: Secret;
   readonly endMs: number;
 }
@@ -24,7 +24,7 @@ const leadMs = 10_000;
  * at its provider waits for them, and must not wait for a slot that another mint holds.
  */
 export class IdentityAssertions {
-  readonly #held = new BoundedMap<string, Held>(maxHeld);
+  readonly #held = new BoundedMap<string, HeldAssertion>(maxHeld);
   readonly #slots: RequestSlots<Secret>;
 
   constructor(private readonly deps: GrantParts & { readonly subjects: IdentitySubjects }) {

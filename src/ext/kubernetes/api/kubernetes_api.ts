@@ -128,7 +128,7 @@ export class KubernetesApi {
     place: ObjectPlace,
     resourceVersion: string,
     signal: AbortSignal,
-  ): AsyncGenerator<WatchEvent<T>> {
+  ): AsyncGenerator<ObjectEvent<T>> {
     const query = `${selectorOf(place)}&watch=1&allowWatchBookmarks=true&timeoutSeconds=${watchSeconds}&resourceVersion=${resourceVersion}`;
     const response = await this.#send("GET", `${pathOf(place)}?${query}`, { signal });
     let rest = "";
@@ -136,7 +136,7 @@ export class KubernetesApi {
       const lines = (rest + text).split("\n");
       rest = lines.pop() ?? "";
       for (const line of lines) {
-        const event = JSON.parse(line) as WatchEvent<T> | { type: "ERROR"; object: Status };
+        const event = JSON.parse(line) as ObjectEvent<T> | { type: "ERROR"; object: Status };
         if (event.type === "ERROR") throw errorOf(event.object.code ?? 0, event.object);
         yield event;
       }
@@ -151,7 +151,7 @@ export class KubernetesApi {
     return (await json(await this.#send(method, path, { body, contentType }))) as T;
   }
 
-  async #send(method: string, path: string, more: Sent = {}): Promise<IncomingMessage> {
+  async #send(method: string, path: string, more: SentObject = {}): Promise<IncomingMessage> {
     const { url, clock } = this.deps;
     const { body, contentType = "application/json", signal } = more;
     const ended = new AbortController();
@@ -187,14 +187,14 @@ export class KubernetesApi {
   }
 }
 
-interface Sent {
+interface SentObject {
   readonly body?: JsonObject | undefined;
   readonly contentType?: string | undefined;
   readonly signal?: AbortSignal;
 }
 
 /** What changed. A bookmark has nothing but a newer version. */
-export interface WatchEvent<T extends KubernetesObject> {
+export interface ObjectEvent<T extends KubernetesObject> {
   readonly type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK";
   readonly object: T;
 }

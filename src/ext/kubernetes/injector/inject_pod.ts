@@ -1,5 +1,5 @@
 import { type JsonObject, suggestions } from "../../../model/model.js";
-import type { Container, Pod, Variable } from "./pod.js";
+import type { Container, EnvironmentVariable, Pod } from "./pod.js";
 import {
   agentMount,
   agentVariables,
@@ -35,7 +35,7 @@ export interface PatchOperation {
   readonly value: unknown;
 }
 
-export type Injection =
+export type PodInjection =
   | { readonly denied: string }
   | { readonly patch: readonly PatchOperation[]; readonly warnings: readonly string[] };
 
@@ -44,7 +44,7 @@ export type Injection =
  * after another webhook has added a container. A pod that another injector has changed is left as it is: a sidecar with the hubs of one
  * release and the CA of another reaches neither.
  */
-export function injectPod(pod: Pod, options: InjectorOptions): Injection {
+export function injectPod(pod: Pod, options: InjectorOptions): PodInjection {
   const other = otherInjector(pod, options);
   if (other !== undefined)
     return {
@@ -105,14 +105,14 @@ function otherInjector({ metadata, spec }: Pod, { injector }: InjectorOptions): 
   return isThere ? by : undefined;
 }
 
-interface Asked extends SidecarAsked {
+interface PodAsked extends SidecarAsked {
   /** The policy file of the sidecar. */
   readonly policy: string;
   readonly targets: (container: string) => boolean;
 }
 
 /** @returns a sentence that says why the pod is refused */
-function readAnnotations({ metadata, spec }: Pod, { upstream }: InjectorOptions): Asked | string {
+function readAnnotations({ metadata, spec }: Pod, { upstream }: InjectorOptions): PodAsked | string {
   const { annotations: given = {} } = metadata;
   const list = (name: string): string[] | undefined =>
     given[name]
@@ -191,7 +191,7 @@ function sharerOf({ containers, initContainers = [], securityContext }: Pod["spe
 /** What the container sets itself stays as it is. */
 function withNexusd(
   container: Container,
-  variables: readonly Variable[],
+  variables: readonly EnvironmentVariable[],
   mount: ReturnType<typeof agentMount>,
   warnings: string[],
 ): Container {

@@ -3,14 +3,14 @@ import type { Server as TlsServer } from "node:tls";
 import { defaultLimits } from "../../../model/model.js";
 import { type Clock, delay, type Log, setDeadline } from "../../../runtime/runtime.js";
 import {
-  type Answer,
+  type HttpAnswer,
   HttpListener,
   ListenerTls,
   readPair,
   type ServerCertificate,
   type TlsPair,
 } from "../../../server/kit.js";
-import { type Injection, injectPod } from "./inject_pod.js";
+import { injectPod, type PodInjection } from "./inject_pod.js";
 import type { Pod } from "./pod.js";
 import type { InjectorOptions } from "./sidecar.js";
 import type { WebhookCertificate } from "./webhook_certificate.js";
@@ -144,7 +144,7 @@ export class Injector {
     return undefined;
   }
 
-  #answer(request: IncomingMessage, body: Buffer | "too_large"): Answer {
+  #answer(request: IncomingMessage, body: Buffer | "too_large"): HttpAnswer {
     if (request.method === "GET" && ["/readyz", "/livez"].includes(request.url ?? ""))
       return { status: 200, headers: {}, body: "ok" };
     if (!isReview(request)) return refusal(404);
@@ -157,7 +157,7 @@ export class Injector {
     }
   }
 
-  #review({ request: asked }: AdmissionReview): Answer {
+  #review({ request: asked }: AdmissionReview): HttpAnswer {
     if (asked === undefined) return refusal(400);
     const injection = injectPod(asked.object, this.deps.options());
     const { name, generateName } = asked.object.metadata;
@@ -208,7 +208,7 @@ function hasMoreObjects(body: Buffer, max: number): boolean {
   return false;
 }
 
-function answerOf(uid: string, injection: Injection) {
+function answerOf(uid: string, injection: PodInjection) {
   const answer =
     "denied" in injection
       ? { uid, allowed: false, status: { code: 403, reason: "Forbidden", message: injection.denied } }
@@ -219,6 +219,6 @@ function answerOf(uid: string, injection: Injection) {
   return { apiVersion: "admission.k8s.io/v1", kind: "AdmissionReview", response: answer };
 }
 
-function refusal(status: number): Answer {
+function refusal(status: number): HttpAnswer {
   return { status, headers: { connection: "close" }, body: "" };
 }

@@ -1,7 +1,7 @@
 import type { JsonObject } from "../../../model/model.js";
 import type { KubernetesObject } from "../api/objects.js";
 
-export interface Variable {
+export interface EnvironmentVariable {
   readonly name: string;
   readonly value?: string;
   readonly valueFrom?: JsonObject;
@@ -14,7 +14,7 @@ interface SecurityContext extends JsonObject {
 
 export interface Container extends JsonObject {
   readonly name: string;
-  readonly env?: (JsonObject & Variable)[];
+  readonly env?: (JsonObject & EnvironmentVariable)[];
   readonly securityContext?: SecurityContext;
   readonly volumeMounts?: (JsonObject & { readonly name: string; readonly mountPath: string })[];
 }

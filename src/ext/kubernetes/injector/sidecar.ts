@@ -1,5 +1,5 @@
 import type { JsonObject } from "../../../model/model.js";
-import type { Container, Variable } from "./pod.js";
+import type { Container, EnvironmentVariable } from "./pod.js";
 
 /**
  * - `spoke` copies from the hubs what the service account of the pod may see.
@@ -7,7 +7,7 @@ import type { Container, Variable } from "./pod.js";
  * - `egress` runs nothing beside the agent, whose proxy is the egress listener of the hubs.
  */
 export const forms = ["spoke", "sidecar", "egress"] as const;
-export type Form = (typeof forms)[number];
+export type SidecarForm = (typeof forms)[number];
 
 export interface InjectorOptions {
   /** The MutatingWebhookConfiguration, whose name only one injector of a cluster has: `agents-nexusd-injector`. */
@@ -44,7 +44,7 @@ const trustMount = { name: names.trust, mountPath: "/etc/nexus-egress" };
 const bundle = `${trustMount.mountPath}/ca-bundle.pem`;
 
 /** What a container of the agent mounts. */
-export function agentMount(form: Form) {
+export function agentMount(form: SidecarForm) {
   return { ...(form === "egress" ? trustMount : socketMount), readOnly: true };
 }
 
@@ -53,7 +53,7 @@ export const fileAnnotations = { policy: "nexusd.dev/policy", ca: "nexusd.dev/up
 
 /** What a pod asks for with its annotations. */
 export interface SidecarAsked {
-  readonly form: Form;
+  readonly form: SidecarForm;
   /** A ConfigMap and a Secret of this name: variables of the sidecar, and files for it. */
   readonly settings: string | undefined;
   /** Of the pod, for the data folder; in memory without it. */
@@ -136,7 +136,7 @@ function variables(
 }
 
 /** What a container of the agent finds nexusd by. */
-export function agentVariables({ form, secret }: SidecarAsked): Variable[] {
+export function agentVariables({ form, secret }: SidecarAsked): EnvironmentVariable[] {
   if (form !== "egress") return [{ name: "NEXUS_ADDRESS", value: address }];
   const proxies = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"].flatMap((name) => [name, name.toLowerCase()]);
   const valueFrom = { secretKeyRef: { name: secret, key: "proxy" } };

@@ -6,7 +6,7 @@ import {
   serviceAccountPrincipal,
 } from "../../../model/access/access.js";
 import { keyOf } from "../api/informer.js";
-import type { AccessGrantObject, Verdict } from "./custom_objects.js";
+import type { AccessGrantObject, ReadyVerdict } from "./custom_objects.js";
 
 /**
  * What AccessGrants say, as a policy. Of two that name the same subject the older one counts, as the first binding of a file does; one
@@ -14,10 +14,10 @@ import type { AccessGrantObject, Verdict } from "./custom_objects.js";
  */
 export function policyOf(grants: Iterable<AccessGrantObject>): {
   readonly policy: Policy;
-  readonly verdicts: ReadonlyMap<string, Verdict>;
+  readonly verdicts: ReadonlyMap<string, ReadyVerdict>;
 } {
   const bindings: PolicyBinding[] = [];
-  const verdicts = new Map<string, Verdict>();
+  const verdicts = new Map<string, ReadyVerdict>();
   const owners = new Map<string, string>();
   for (const grant of [...grants].sort(byAge)) {
     if (grant.metadata.deletionTimestamp !== undefined) continue;

@@ -5,7 +5,7 @@ import { serviceAccountPrincipal } from "../../../model/access/access.js";
 import type { Clock } from "../../../runtime/runtime.js";
 import { type Call, codes, WireError } from "../../../service/service.js";
 import { keyOf } from "../api/informer.js";
-import type { ConnectionObject, Verdict } from "./custom_objects.js";
+import type { ConnectionObject, ReadyVerdict } from "./custom_objects.js";
 import { given, type ObjectStatus } from "./object_status.js";
 import type { TokenExport } from "./token_export.js";
 
@@ -33,7 +33,7 @@ const refusalCheckMs = 30_000;
 /** How soon a deleted object looks again whether others have its connection. */
 const sharedCheckMs = 1_000;
 
-interface Found {
+interface ReconciledConnection {
   readonly connection: Connection | undefined;
   readonly consent: ConsentRequired | undefined;
   readonly token: Token | undefined;
@@ -71,7 +71,7 @@ export class ConnectionReconciler {
     }
   }
 
-  async #found(object: ConnectionObject, call: Call): Promise<Found> {
+  async #found(object: ConnectionObject, call: Call): Promise<ReconciledConnection> {
     const name = nameOf(object);
     const { scopes = [] } = object.spec;
     const before = await found(() => call(ConnectionService.method.getConnection, { name }));
@@ -93,7 +93,11 @@ export class ConnectionReconciler {
     };
   }
 
-  async #reported(key: string, object: ConnectionObject, found: Found): Promise<number | undefined> {
+  async #reported(
+    key: string,
+    object: ConnectionObject,
+    found: ReconciledConnection,
+  ): Promise<number | undefined> {
     const { status, tokens, clock } = this.deps;
     const { connection, consent, token } = found;
     if (connection) this.#keys.set(connection.id, new Set([...this.keysOf(connection.id), key]));
@@ -111,7 +115,7 @@ export class ConnectionReconciler {
 
   async #end(object: ConnectionObject, call: Call): Promise<number | undefined> {
     const { status, tokens } = this.deps;
-    let last: Verdict | undefined;
+    let last: ReadyVerdict | undefined;
     await tokens.remove(object);
     if (object.spec.deletionPolicy === "Revoke") {
       try {
@@ -195,7 +199,7 @@ function fieldsOf(connection: Connection | undefined, consent: ConsentRequired |
   };
 }
 
-function verdictOf(connection: Connection | undefined, consent: ConsentRequired | undefined): Verdict {
+function verdictOf(connection: Connection | undefined, consent: ConsentRequired | undefined): ReadyVerdict {
   if (consent)
     return {
       ready: false,

@@ -6,7 +6,7 @@ export const apiVersion = "nexusd.dev/v1alpha1";
 export const finalizer = "nexusd.dev/revoke";
 
 /** `meta.k8s.io/v1 Condition`. */
-export interface Condition extends JsonObject {
+export interface StatusCondition extends JsonObject {
   readonly type: string;
   readonly status: "True" | "False" | "Unknown";
   readonly reason: string;
@@ -16,7 +16,7 @@ export interface Condition extends JsonObject {
 }
 
 export interface CustomObject extends KubernetesObject {
-  readonly status?: JsonObject & { readonly conditions?: readonly Condition[] };
+  readonly status?: JsonObject & { readonly conditions?: readonly StatusCondition[] };
 }
 
 export interface ProviderObject extends CustomObject {
@@ -50,7 +50,7 @@ export interface AccessGrantObject extends CustomObject {
 }
 
 /** What a reconciliation came to. */
-export interface Verdict {
+export interface ReadyVerdict {
   readonly ready: boolean;
   /** A word in upper camel case. */
   readonly reason: string;

@@ -2,7 +2,13 @@ import { isDeepStrictEqual } from "node:util";
 import type { JsonObject, JsonValue } from "../../../model/model.js";
 import type { Clock } from "../../../runtime/runtime.js";
 import type { KubernetesApi } from "../api/kubernetes_api.js";
-import { apiVersion, type Condition, type CustomObject, finalizer, type Verdict } from "./custom_objects.js";
+import {
+  apiVersion,
+  type CustomObject,
+  finalizer,
+  type ReadyVerdict,
+  type StatusCondition,
+} from "./custom_objects.js";
 
 export interface ObjectStatusDeps {
   readonly api: KubernetesApi;
@@ -25,9 +31,9 @@ export class ObjectStatus {
    */
   async report(
     object: CustomObject,
-    verdict: Verdict,
+    verdict: ReadyVerdict,
     fields: JsonObject = {},
-    others: Readonly<Record<string, Verdict>> = {},
+    others: Readonly<Record<string, ReadyVerdict>> = {},
   ): Promise<CustomObject> {
     const { conditions = [], ...before } = object.status ?? {};
     const given = Object.entries({ Ready: verdict, ...others });
@@ -54,7 +60,7 @@ export class ObjectStatus {
   }
 
   /** Lets an object go that is being deleted. @param last what became of it, for its events */
-  async release(before: CustomObject, last?: Verdict): Promise<void> {
+  async release(before: CustomObject, last?: ReadyVerdict): Promise<void> {
     const object = last ? await this.report(before, last) : before;
     const { finalizers = [], resourceVersion = "" } = object.metadata;
     if (!finalizers.includes(finalizer)) return;
@@ -62,7 +68,7 @@ export class ObjectStatus {
     await this.deps.api.patch(this.#placeOf(object), { metadata });
   }
 
-  async #event(object: CustomObject, { ready, reason, message }: Verdict): Promise<void> {
+  async #event(object: CustomObject, { ready, reason, message }: ReadyVerdict): Promise<void> {
     const { api, clock, kind } = this.deps;
     const { name, namespace = api.namespace, uid = "" } = object.metadata;
     const now = new Date(clock.nowMs()).toISOString();
@@ -79,10 +85,10 @@ export class ObjectStatus {
 
   #condition(
     { metadata: { generation = 0 } }: CustomObject,
-    before: readonly Condition[],
+    before: readonly StatusCondition[],
     type: string,
-    { ready, reason, message }: Verdict,
-  ): Condition {
+    { ready, reason, message }: ReadyVerdict,
+  ): StatusCondition {
     const status = ready ? "True" : "False";
     const was = before.find((each) => each.type === type);
     const now = new Date(this.deps.clock.nowMs()).toISOString().replace(/\.\d+/, "");

@@ -21,7 +21,7 @@ import { ReconcileQueue } from "./reconcile_queue.js";
 import { TokenExport } from "./token_export.js";
 
 /** Keeps objects of the cluster: grants at every hub, and at the one that leads the rest, and what statuses say. */
-export class Resources implements Part {
+export class CustomResources implements Part {
   readonly #api: KubernetesApi;
   readonly #grants: Informer<AccessGrantObject>;
   #services: readonly BoundService[] = [];

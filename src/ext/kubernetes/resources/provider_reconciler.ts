@@ -5,7 +5,7 @@ import type { Connection } from "../../../model/connections/connections.js";
 import { isJsonObject, type JsonObject, type JsonValue, NexusError } from "../../../model/model.js";
 import type { KubernetesApi } from "../api/kubernetes_api.js";
 import type { SecretObject } from "../api/objects.js";
-import type { ProviderObject, Verdict } from "./custom_objects.js";
+import type { ProviderObject, ReadyVerdict } from "./custom_objects.js";
 import type { ObjectStatus } from "./object_status.js";
 
 export interface ProviderReconcilerDeps {
@@ -36,7 +36,7 @@ export class ProviderReconciler {
     return object.spec.clientSecretRef ? secretCheckMs : undefined;
   }
 
-  async #applied({ metadata: { name }, spec }: ProviderObject): Promise<Verdict> {
+  async #applied({ metadata: { name }, spec }: ProviderObject): Promise<ReadyVerdict> {
     const { core } = this.deps;
     if (!core.keepProfiles) return refused("Unsupported", "this build of nexusd reads no manifests");
     const secret = await this.#clientSecret(spec.clientSecretRef);
@@ -54,7 +54,9 @@ export class ProviderReconciler {
     }
   }
 
-  async #clientSecret(ref: ProviderObject["spec"]["clientSecretRef"]): Promise<string | undefined | Verdict> {
+  async #clientSecret(
+    ref: ProviderObject["spec"]["clientSecretRef"],
+  ): Promise<string | undefined | ReadyVerdict> {
     if (!ref) return undefined;
     const { api } = this.deps;
     const place = { apiVersion: "v1", resource: "secrets", namespace: api.namespace, name: ref.name };
@@ -96,7 +98,7 @@ export class ProviderReconciler {
   }
 }
 
-function deleted(connections: readonly Connection[]): Verdict {
+function deleted(connections: readonly Connection[]): ReadyVerdict {
   const count = (of: Connection["providerRevocation"]): number =>
     connections.filter(({ providerRevocation }) => providerRevocation === of).length;
   const kept = connections.filter(({ status }) => status !== "revoked").length;
@@ -104,7 +106,7 @@ function deleted(connections: readonly Connection[]): Verdict {
   return { ready: false, reason: "Deleted", message };
 }
 
-function refused(reason: string, message: string): Verdict {
+function refused(reason: string, message: string): ReadyVerdict {
   return { ready: false, reason, message };
 }
 

@@ -2,7 +2,7 @@ import type { Token } from "../../../gen/nexus/v1/token_pb.js";
 import type { JsonValue } from "../../../model/model.js";
 import type { KubernetesApi } from "../api/kubernetes_api.js";
 import type { KubernetesObject } from "../api/objects.js";
-import { apiVersion, type ConnectionObject, type Verdict } from "./custom_objects.js";
+import { apiVersion, type ConnectionObject, type ReadyVerdict } from "./custom_objects.js";
 
 export interface TokenExportDeps {
   readonly api: KubernetesApi;
@@ -18,7 +18,7 @@ interface OwnedObject extends KubernetesObject {
 
 /** What became of `exportTo`; without a verdict it is not asked for. */
 interface Exported {
-  readonly verdict: Verdict | undefined;
+  readonly verdict: ReadyVerdict | undefined;
   readonly fields: { readonly exportedTo?: JsonValue };
 }
 

@@ -18,12 +18,12 @@ import { Redaction, secretsOf } from "./redaction.js";
 import { noteOf, responseOf } from "./rejection.js";
 import { type InputRequiredResult, type McpServer, type ServerContext, z } from "./sdk.js";
 import {
-  type Account,
   accountOf,
   accountShape,
   answering,
   onConnection,
   onProvider,
+  type ToolAccount,
   type ToolAnswer,
   type ToolDeps,
   textResult,
@@ -84,7 +84,7 @@ interface ApiCall {
   readonly session: DaemonSession;
   /** Of the client; empty where it has none. */
   readonly sessionId: string;
-  readonly account: Account;
+  readonly account: ToolAccount;
   readonly request: ModelRequest;
 }
 
@@ -118,7 +118,7 @@ async function call(deps: ApiToolDeps, apiCall: ApiCall): Promise<ToolAnswer> {
   }
 }
 
-interface Sending {
+interface ToolCallParts {
   /** Of what asks for the credential; a rule may have a person asked first. */
   readonly asking: AbortSignal;
   readonly sending: AbortSignal;
@@ -130,7 +130,7 @@ interface Sending {
 
 function exchangeOf(
   apiCall: ApiCall,
-  { asking, sending, secrets, notes }: Sending,
+  { asking, sending, secrets, notes }: ToolCallParts,
 ): CredentialedExchange<ApiAnswer> {
   const { request, session, account, context } = apiCall;
   const { traceparent } = context.mcpReq._meta ?? {};
@@ -160,7 +160,11 @@ async function logRetry({ context, account }: ApiCall): Promise<void> {
 }
 
 /** @throws CommandFailure, with which a call of the tool ends */
-async function ending<T>({ daemon }: DaemonSession, account: Account, work: () => Promise<T>): Promise<T> {
+async function ending<T>(
+  { daemon }: DaemonSession,
+  account: ToolAccount,
+  work: () => Promise<T>,
+): Promise<T> {
   try {
     return await onConnection(account, work);
   } catch (error) {

@@ -5,12 +5,12 @@ import { acquire, awaitPerson, linkId, maxWaitSeconds, type PersonOutcome } from
 import { canShowLinks, type Era, tellComplete } from "./elicitation.js";
 import { type InputRequiredResult, inputRequired, inputResponse, type McpServer, z } from "./sdk.js";
 import {
-  type Account,
   accountOf,
   accountShape,
   answering,
   jsonResult,
   onProvider,
+  type ToolAccount,
   type ToolAnswer,
   type ToolDeps,
 } from "./tool.js";
@@ -72,7 +72,7 @@ export function addConnectTool(server: McpServer, deps: ToolDeps, era: Era): voi
 }
 
 /** Asks the client to show the link. The state says which link it was; forged, it would change the words of the answer alone. */
-function ask(account: Account, consent: ConsentRequired, era: Era): InputRequiredResult {
+function ask(account: ToolAccount, consent: ConsentRequired, era: Era): InputRequiredResult {
   const message = `Open the link to connect your account at ${account.providerName}. ${sentenceOf(consent)}`;
   // Without the one, a device authorization (RFC 8628 section 3.3).
   const url = consent.authUrl || consent.verificationUriComplete || consent.verificationUri;
@@ -86,7 +86,7 @@ function ask(account: Account, consent: ConsentRequired, era: Era): InputRequire
   });
 }
 
-function answerOf(account: Account, outcome: PersonOutcome): ToolAnswer {
+function answerOf(account: ToolAccount, outcome: PersonOutcome): ToolAnswer {
   if (outcome.kind === "connected") return connected(account);
   if (outcome.kind === "waiting") {
     const next = "call connection_status with wait_seconds to go on waiting";
@@ -96,16 +96,16 @@ function answerOf(account: Account, outcome: PersonOutcome): ToolAnswer {
   return jsonResult({ ...named(account), status: "not_connected", reason: outcome.consent.reason, next });
 }
 
-function connected(account: Account): ToolAnswer {
+function connected(account: ToolAccount): ToolAnswer {
   return jsonResult({ ...named(account), status: "connected", next: "call_api can be used now" });
 }
 
-function declined(account: Account): ToolAnswer {
+function declined(account: ToolAccount): ToolAnswer {
   const next = "the user does not want to open the link: do not ask again before the user wants it";
   return jsonResult({ ...named(account), status: "declined", next });
 }
 
-function linkAnswer(account: Account, consent: ConsentRequired, nowMs: number): Record<string, unknown> {
+function linkAnswer(account: ToolAccount, consent: ConsentRequired, nowMs: number): Record<string, unknown> {
   const { reason, expiresAt } = consent;
   return {
     ...named(account),
@@ -125,7 +125,7 @@ function linkFields(consent: ConsentRequired): Record<string, string> {
   return { verification_uri: verificationUri, user_code: userCode, ...complete };
 }
 
-function named({ providerName, label }: Account): Record<string, string> {
+function named({ providerName, label }: ToolAccount): Record<string, string> {
   return { provider: providerName, ...(label === "" ? {} : { label }) };
 }
 

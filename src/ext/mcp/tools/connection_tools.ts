@@ -8,12 +8,12 @@ import { awaitPerson, maxWaitSeconds } from "./consent_wait.js";
 import { mayUseProvider } from "./mcp_policy.js";
 import { type McpServer, z } from "./sdk.js";
 import {
-  type Account,
   accountOf,
   accountShape,
   answering,
   jsonResult,
   onConnection,
+  type ToolAccount,
   type ToolDeps,
   userOf,
   userShape,
@@ -75,7 +75,7 @@ function isUndecided({ status, requestExpiresAt }: Connection): boolean {
   return status === ConnectionStatus.PENDING || requestExpiresAt !== undefined;
 }
 
-async function connectionOf({ daemon, call }: DaemonSession, account: Account): Promise<Connection> {
+async function connectionOf({ daemon, call }: DaemonSession, account: ToolAccount): Promise<Connection> {
   const { connection } = await onConnection(account, () =>
     call(`read the connection to ${account.providerName}`, daemon.connections.getConnection, {
       name: account,

@@ -4,7 +4,7 @@ import type { DaemonSession } from "../../../cli/kit.js";
 import type { AcquireTokenResponse, ConsentRequired } from "../../../gen/nexus/v1/token_pb.js";
 import type { Clock } from "../../../runtime/runtime.js";
 import type { ServerContext } from "./sdk.js";
-import type { Account } from "./tool.js";
+import type { ToolAccount } from "./tool.js";
 
 /** A link ends after 10 minutes. */
 export const maxWaitSeconds = 600;
@@ -16,7 +16,7 @@ export interface PersonWait {
   readonly context: ServerContext;
   readonly session: DaemonSession;
   readonly clock: Clock;
-  readonly account: Account;
+  readonly account: ToolAccount;
   readonly scopes: readonly string[];
   readonly waitMs: number;
 }

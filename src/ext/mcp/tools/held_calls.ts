@@ -13,7 +13,7 @@ import {
   type McpServer,
   type ServerContext,
 } from "./sdk.js";
-import type { Account } from "./tool.js";
+import type { ToolAccount } from "./tool.js";
 
 /** Most tokens are there at once. */
 const firstLookMs = 500;
@@ -29,14 +29,14 @@ export interface TokenCall {
   readonly server: McpServer;
   readonly context: ServerContext;
   readonly session: DaemonSession;
-  readonly account: Account;
+  readonly account: ToolAccount;
   readonly request: ShownRequestInit;
   readonly era: Era;
   /** @param signal aborts when nobody waits any more */
   readonly read: (signal: AbortSignal) => Promise<UsableCredential>;
 }
 
-interface Held {
+interface HeldCall {
   /** Of the caller and its request: the yes counts for no other. */
   readonly digest: string;
   readonly token: Promise<UsableCredential>;
@@ -48,7 +48,7 @@ interface Held {
  * after that: the request goes on waiting meanwhile, and its token is for the same call alone.
  */
 export class HeldCalls {
-  readonly #held = new Map<string, Held>();
+  readonly #held = new Map<string, HeldCall>();
 
   constructor(private readonly clock: Clock) {}
 
@@ -75,7 +75,7 @@ export class HeldCalls {
   }
 
   /** What this call goes on with. @throws CommandFailure where the person did not want to answer */
-  #taken(id: string, call: TokenCall): Held | undefined {
+  #taken(id: string, call: TokenCall): HeldCall | undefined {
     const held = this.#held.get(id);
     this.#held.delete(id);
     if (!held) return undefined;
@@ -110,7 +110,7 @@ export class HeldCalls {
     return undefined;
   }
 
-  #ask(url: string, held: Held, { account, context, era }: TokenCall): InputRequiredResult {
+  #ask(url: string, held: HeldCall, { account, context, era }: TokenCall): InputRequiredResult {
     keepSession(context, held.token);
     const id = randomBytes(16).toString("base64url");
     this.#held.set(id, held);

@@ -1,5 +1,5 @@
 /** Characters that a text can stand for at one place, in small letters, and where what writes them ends. */
-export interface Reading {
+export interface CharacterReading {
   readonly text: string;
   readonly end: number;
 }
@@ -34,7 +34,7 @@ const maxDigits = 8;
  */
 export class Readings {
   /** Of places where an escape begins. */
-  readonly #escapes = new Map<number, readonly Reading[]>();
+  readonly #escapes = new Map<number, readonly CharacterReading[]>();
   readonly #text: string;
 
   constructor(text: string) {
@@ -47,7 +47,7 @@ export class Readings {
     }
   }
 
-  at(place: number): readonly Reading[] {
+  at(place: number): readonly CharacterReading[] {
     if (place >= this.#text.length) return [];
     return this.#escapes.get(place) ?? [{ text: this.#text.charAt(place), end: place + 1 }];
   }
@@ -85,8 +85,8 @@ export class Readings {
     return furthest;
   }
 
-  #readingsFrom(place: number): Reading[] {
-    const found: Reading[] = [{ text: this.#text.charAt(place), end: place + 1 }];
+  #readingsFrom(place: number): CharacterReading[] {
+    const found: CharacterReading[] = [{ text: this.#text.charAt(place), end: place + 1 }];
     // It grows: what an escape stands for may begin another one.
     for (const lead of found) {
       for (const { text, end } of this.#decode(lead, place)) {
@@ -97,7 +97,7 @@ export class Readings {
     return found;
   }
 
-  *#decode({ text, end }: Reading, start: number): Generator<Reading> {
+  *#decode({ text, end }: CharacterReading, start: number): Generator<CharacterReading> {
     if (text === "+") yield { text: " ", end };
     if (text === "%" || text === "\\") yield* this.#unit(end, text === "%" ? 2 : undefined);
     if (text === "\\") {
@@ -112,18 +112,18 @@ export class Readings {
   }
 
   /** `41` after a percent sign, `x41` after a backslash, `u0041` after both. */
-  *#unit(place: number, digits: number | undefined): Generator<Reading> {
+  *#unit(place: number, digits: number | undefined): Generator<CharacterReading> {
     if (digits !== undefined) yield* this.#code(place, digits);
     for (const { text, end } of this.at(place))
       if (text === "x" || text === "u") yield* this.#code(end, text === "x" ? 2 : 4);
   }
 
-  *#code(place: number, length: number): Generator<Reading> {
+  *#code(place: number, length: number): Generator<CharacterReading> {
     const { text, end } = this.#run(place, /[0-9a-f]/, length);
     if (text.length === length) yield { text: fold(String.fromCharCode(Number.parseInt(text, 16))), end };
   }
 
-  *#entity(place: number): Generator<Reading> {
+  *#entity(place: number): Generator<CharacterReading> {
     const number = this.#one(place, /#/);
     if (number !== undefined) {
       const hex = this.#one(number.end, /x/);
@@ -145,7 +145,7 @@ export class Readings {
     return this.#one(place, /;/)?.end ?? place;
   }
 
-  #run(place: number, wanted: RegExp, maxLength: number): Reading {
+  #run(place: number, wanted: RegExp, maxLength: number): CharacterReading {
     let text = "";
     let end = place;
     while (text.length < maxLength) {
@@ -158,8 +158,8 @@ export class Readings {
   }
 
   /** The shortest: a longer one was made of what stands behind it. */
-  #one(place: number, wanted: RegExp): Reading | undefined {
-    let found: Reading | undefined;
+  #one(place: number, wanted: RegExp): CharacterReading | undefined {
+    let found: CharacterReading | undefined;
     for (const reading of this.at(place))
       if (wanted.test(reading.text) && reading.end < (found?.end ?? Number.POSITIVE_INFINITY))
         found = reading;

@@ -10,7 +10,7 @@ const minLength = 4;
 export const lookAheadBytes = 4096;
 
 /** A way to write a secret, in small letters. */
-interface Form {
+interface SecretForm {
   readonly text: string;
   readonly isBase64: boolean;
   /** Characters before and after it that hold bits of the secret, and of what else is in the same base64. */
@@ -19,7 +19,7 @@ interface Form {
 }
 
 /** Of a text, `end` excluded. */
-interface Place {
+interface TextSpan {
   start: number;
   end: number;
 }
@@ -27,7 +27,7 @@ interface Place {
 /** Finds in what an API answers the secrets that it was sent: some APIs repeat the request. */
 export class Redaction {
   /** By their first character. */
-  readonly #forms = new Map<string, Form[]>();
+  readonly #forms = new Map<string, SecretForm[]>();
 
   constructor(secrets: Iterable<string>) {
     // Blanks at the ends are lost in a header.
@@ -54,11 +54,11 @@ export class Redaction {
     return result + text.slice(shown, length);
   }
 
-  #placesIn(text: string, length: number): readonly Place[] {
+  #placesIn(text: string, length: number): readonly TextSpan[] {
     if (this.#forms.size === 0) return [];
     const readings = new Readings(text);
     const cut = length < text.length ? length : Number.POSITIVE_INFINITY;
-    const places: Place[] = [];
+    const places: TextSpan[] = [];
     for (let start = 0; start < length; start++) {
       for (const first of new Set(readings.at(start).map(({ text }) => text.charAt(0)))) {
         for (const form of this.#forms.get(first) ?? []) {
@@ -73,7 +73,7 @@ export class Redaction {
 }
 
 /** What overlaps is one place. */
-function join(places: Place[], next: Place): void {
+function join(places: TextSpan[], next: TextSpan): void {
   const last = places.at(-1);
   if (last === undefined || next.start >= last.end) {
     places.push(next);
@@ -105,17 +105,17 @@ export function secretsOf(
 }
 
 /** What escapes can write is read by `Readings`: these are the others. */
-function formsOf(secret: string): Form[] {
+function formsOf(secret: string): SecretForm[] {
   const bytes = Buffer.from(secret, "utf8");
   // Percent encoding and headers carry the bytes.
   const texts = [secret, bytes.toString("latin1"), bytes.toString("hex")];
-  const plain = texts.map((text): Form => ({ text, isBase64: false, before: 0, after: 0 }));
+  const plain = texts.map((text): SecretForm => ({ text, isBase64: false, before: 0, after: 0 }));
   const forms = [...plain, ...[0, 1, 2].flatMap((offset) => base64FormsOf(bytes, offset))];
   return [...new Map(forms.map((form) => [fold(form.text), { ...form, text: fold(form.text) }])).values()];
 }
 
 /** What the base64 of a longer text holds of the bytes, by their offset in a group of three. */
-function base64FormsOf(bytes: Buffer, offset: number): Form[] {
+function base64FormsOf(bytes: Buffer, offset: number): SecretForm[] {
   const length = offset + bytes.length;
   const base64 = Buffer.concat([Buffer.alloc(offset), bytes]).toString("base64");
   const text = base64.slice(Math.ceil((offset * 4) / 3), Math.floor((length * 4) / 3));

@@ -6,7 +6,7 @@ import {
   type ReportOutcome,
 } from "../../../domain/use/use.js";
 import type { Redaction } from "./redaction.js";
-import type { Account } from "./tool.js";
+import type { ToolAccount } from "./tool.js";
 
 const maxChallengeBytes = 8192;
 
@@ -17,7 +17,7 @@ export function responseOf({ status, headers }: ApiAnswer, redaction: Redaction)
 }
 
 /** Why there is no other credential, for the model; undefined where there is one. */
-export function noteOf(outcome: ReportOutcome, account: Account): string | undefined {
+export function noteOf(outcome: ReportOutcome, account: ToolAccount): string | undefined {
   if (outcome.kind === "scopes_missing") return scopesNote(account, outcome.missingScopes, outcome.consent);
   if (outcome.kind !== "rejected") return undefined;
   const [why = ""] = outcome.error.message.split("\n");
@@ -26,7 +26,7 @@ export function noteOf(outcome: ReportOutcome, account: Account): string | undef
 
 /** `connect` asks for scopes by their names: for one that the token has, or none, there is only the link. */
 function scopesNote(
-  { providerName, label }: Account,
+  { providerName, label }: ToolAccount,
   scopes: readonly string[],
   consent: NeededConsent | undefined,
 ): string {

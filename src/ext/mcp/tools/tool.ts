@@ -63,7 +63,7 @@ export interface ToolDeps {
 }
 
 /** The name of a connection as the daemon has it. */
-export interface Account {
+export interface ToolAccount {
   readonly providerName: string;
   readonly userId: string;
   readonly label: string;
@@ -101,7 +101,7 @@ export async function accountOf(
     readonly user?: string | undefined;
     readonly label?: string | undefined;
   },
-): Promise<Account> {
+): Promise<ToolAccount> {
   const providerName = given.provider.trim().toLowerCase();
   refuseProvider(deps.policy, providerName);
   return { providerName, userId: await userOf(deps, context, given), label: given.label ?? "" };
@@ -117,7 +117,7 @@ export async function userOf(
 
 /** Does `work` with a connection; where there is none, a person has to make it. */
 export function onConnection<Answer>(
-  { providerName, label }: Account,
+  { providerName, label }: ToolAccount,
   work: () => Promise<Answer>,
 ): Promise<Answer> {
   const labelled = label === "" ? "" : ` with the label ${label}`;
@@ -126,7 +126,10 @@ export function onConnection<Answer>(
 }
 
 /** Does `work` with a provider. */
-export function onProvider<Answer>({ providerName }: Account, work: () => Promise<Answer>): Promise<Answer> {
+export function onProvider<Answer>(
+  { providerName }: ToolAccount,
+  work: () => Promise<Answer>,
+): Promise<Answer> {
   return whereNotFound(work, usageFailure(`there is no provider ${providerName}: call list_providers`));
 }
 

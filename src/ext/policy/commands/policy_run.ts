@@ -47,7 +47,7 @@ export interface ExplainFlags extends DaemonFlags {
 }
 
 /** What `--resource` says; a part that is not there is empty. */
-interface Asked {
+interface ResourceFlags {
   readonly connectionId: string;
   readonly userId: string;
   readonly provider: string;
@@ -107,7 +107,7 @@ function explainOffline(
   shell: Shell,
   file: string,
   { principal, action, request }: ExplainFlags,
-  asked: Asked | undefined,
+  asked: ResourceFlags | undefined,
 ) {
   if (!isAction(action))
     throw usageFailure(`--action: with --policy it must be one of ${actions.join(", ")}`);
@@ -142,7 +142,7 @@ function explainRequest(
   { requestRules }: Permissions,
   principal: string,
   line: string,
-  asked: Asked | undefined,
+  asked: ResourceFlags | undefined,
   nowMs: number,
 ) {
   const { connectionId = "", userId = "", provider = "" } = asked ?? {};
@@ -168,7 +168,7 @@ export function parseRequestLine(
   );
 }
 
-function resourceOf(action: Action, { connectionId, userId, provider: name }: Asked): Resource {
+function resourceOf(action: Action, { connectionId, userId, provider: name }: ResourceFlags): Resource {
   // A file can name a provider by its name or its id: what stands here is compared with both.
   const provider = { id: name, name };
   if (connectionId !== "") return { kind: "connection", connectionId, userId, provider };
@@ -221,7 +221,7 @@ function rulesText({ requestVerdict, rules }: ExplainAccessResponse): string {
   return `the request: ${requestVerdict}\n${lines.join("")}`;
 }
 
-function parseResource(text: string): Asked {
+function parseResource(text: string): ResourceFlags {
   const asked = { connection: "", user: "", provider: "" };
   // A user id may hold commas.
   for (const part of text.split(/,(?=(?:connection|user|provider):)/)) {

@@ -2,7 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { IdentityUnreadable } from "./identity_files.js";
 
 /** Why a spoke is not connected to a hub. */
-export interface Trouble {
+export interface LinkTrouble {
   /** One sentence without a period at its end. */
   readonly text: string;
   /** The same call gets the same answer until a person changes something. */
@@ -29,7 +29,7 @@ export function isAnswer({ metadata }: ConnectError): boolean {
   return metadata.has("grpc-status");
 }
 
-export function troubleOf(error: unknown): Trouble {
+export function troubleOf(error: unknown): LinkTrouble {
   if (error instanceof IdentityUnreadable) return { text: error.message, isRefusal: true };
   if (!(error instanceof ConnectError))
     return {

@@ -6,7 +6,7 @@ import type { ProviderProfile } from "../../../model/providers/providers.js";
 import { type Clock, delay, fullJitterMs, type Log } from "../../../runtime/runtime.js";
 import { copiedProfile } from "../copies/copied_connection.js";
 import type { HubLink, HubLinks } from "./hub_link.js";
-import { type Trouble, troubleOf } from "./trouble.js";
+import { type LinkTrouble, troubleOf } from "./trouble.js";
 
 /** The rules for clients of `WatchTokens`: full jitter, 10 s at most. */
 const backoff = { baseMs: 100, maxMs: 10_000 };
@@ -58,7 +58,7 @@ export class UpstreamFollower {
   #running: Promise<void> = Promise.resolve();
   #failures = 0;
   #isOpen = false;
-  #trouble: Trouble | undefined;
+  #trouble: LinkTrouble | undefined;
   #providersAtMs = Number.NEGATIVE_INFINITY;
   /** Profiles that the hub does not send, though it reports connections with them: they were deleted. */
   readonly #hidden = new Set<string>();
@@ -73,7 +73,7 @@ export class UpstreamFollower {
   }
 
   /** Why the last try failed; undefined while the stream is open. */
-  get trouble(): Trouble | undefined {
+  get trouble(): LinkTrouble | undefined {
     return this.#trouble;
   }
 

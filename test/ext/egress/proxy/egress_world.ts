@@ -6,16 +6,16 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { UsableCredential } from "../../../../src/domain/use/use.js";
 import { ProgramProxy } from "../../../../src/ext/egress/program_proxy.js";
 import {
-  Credentials,
   type EgressRpcs,
   type OwnRequest,
+  SessionCredentials,
 } from "../../../../src/ext/egress/proxy/credentials.js";
 import { Dialer } from "../../../../src/ext/egress/proxy/dial.js";
 import type { EgressNetwork } from "../../../../src/ext/egress/proxy/egress_settings.js";
 import { OpenUses } from "../../../../src/ext/egress/proxy/open_uses.js";
 import { problemOf } from "../../../../src/ext/egress/proxy/problem.js";
 import { BodyBudget, maxHeldByCaller } from "../../../../src/ext/egress/proxy/request_body.js";
-import { type Route, Routes, routeOf } from "../../../../src/ext/egress/proxy/routes.js";
+import { type ProviderRoute, routeOf, SessionRoutes } from "../../../../src/ext/egress/proxy/routes.js";
 import { EgressSession } from "../../../../src/ext/egress/proxy/session.js";
 import { Upstream } from "../../../../src/ext/egress/proxy/upstream.js";
 import { ConnectionStatus } from "../../../../src/gen/nexus/v1/connection_pb.js";
@@ -105,7 +105,7 @@ export class EgressWorld {
     const authority = await Authority.create(routes.hostNames, clock, { name: "a session", days: 30 });
     const dialer = new Dialer(`${api.ca}\n${options.roots ?? ""}`, clock, undefined, options.proxies);
     const upstream = new Upstream(dialer);
-    const credentials = new Credentials({
+    const credentials = new SessionCredentials({
       rpcs: options.daemon?.rpcs ?? rpcsTo(() => world),
       userId: "ada",
       waitsForConsent: options.waitsForConsent ?? false,
@@ -218,9 +218,9 @@ export function tokenIn(
   return { result: { case: "token", value: token } };
 }
 
-function routesTo(profiles: readonly MessageInitShape<typeof ProviderSchema>[]): Routes {
+function routesTo(profiles: readonly MessageInitShape<typeof ProviderSchema>[]): SessionRoutes {
   const routes = profiles.map((profile) => routeOf(create(ProviderSchema, profile), ""));
-  return new Routes(() => routes);
+  return new SessionRoutes(() => routes);
 }
 
 export function consentOf(authUrl: string): Acquired {
@@ -250,8 +250,8 @@ function rpcsTo(world: () => EgressWorld): EgressRpcs {
 
 /** The credential of a request that is not sent. @throws Problem */
 export async function credentialFor(
-  credentials: Credentials,
-  route: Route,
+  credentials: SessionCredentials,
+  route: ProviderRoute,
   own: OwnRequest,
   wholeBody: () => Promise<Uint8Array | undefined> = async () => undefined,
 ): Promise<UsableCredential> {

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { type Incoming, judge } from "../../../../src/ext/egress/proxy/judge.js";
-import type { Problem } from "../../../../src/ext/egress/proxy/problem.js";
-import { Routes, routeOf } from "../../../../src/ext/egress/proxy/routes.js";
+import type { ProblemDetails } from "../../../../src/ext/egress/proxy/problem.js";
+import { routeOf, SessionRoutes } from "../../../../src/ext/egress/proxy/routes.js";
 
 const slack = routeOf({ name: "slack", apiBaseUrl: "https://slack.com/api", apiHosts: [] }, "");
-const routes = new Routes(() => [slack]);
+const routes = new SessionRoutes(() => [slack]);
 
 /** @returns what is put in, or the code of the refusal with its text */
 function asked(
@@ -24,7 +24,7 @@ function asked(
   try {
     return judge({ host: "slack.com", port: 443 }, request, allowance)?.providerName;
   } catch (error) {
-    const { status, detail } = error as Problem;
+    const { status, detail } = error as ProblemDetails;
     return `${status} ${detail}`;
   }
 }

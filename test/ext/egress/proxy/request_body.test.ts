@@ -1,13 +1,13 @@
 import { Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
-import { BodyBudget, RequestBody } from "../../../../src/ext/egress/proxy/request_body.js";
+import { BodyBudget, StreamedBody } from "../../../../src/ext/egress/proxy/request_body.js";
 import { perTest } from "../../../lifetimes.js";
 import { canary, EgressWorld } from "./egress_world.js";
 
 const all = new BodyBudget(15);
 const [ada, bob] = [new BodyBudget(10, all), new BodyBudget(10, all)];
-const bodyOf = (budget: BodyBudget): RequestBody =>
-  new RequestBody(Readable.from([Buffer.from("abc"), Buffer.from("def")]), undefined, budget);
+const bodyOf = (budget: BodyBudget): StreamedBody =>
+  new StreamedBody(Readable.from([Buffer.from("abc"), Buffer.from("def")]), undefined, budget);
 
 describe("a body that is beyond what may be held", () => {
   const egress = perTest(() => EgressWorld.start({ maxHeldBytes: 100_000 }));

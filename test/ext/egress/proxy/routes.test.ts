@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
-import { Routes, routeOf } from "../../../../src/ext/egress/proxy/routes.js";
+import { routeOf, SessionRoutes } from "../../../../src/ext/egress/proxy/routes.js";
 import { ProviderSchema } from "../../../../src/gen/nexus/v1/provider_pb.js";
 import { readingsOf } from "../../../../src/model/access/canonical_request.js";
 import { climbingPaths, free } from "../../../model/access/spellings.js";
@@ -9,14 +9,16 @@ const route = (name: string, apiBaseUrl: string, apiHosts: string[] = []) =>
   routeOf(create(ProviderSchema, { name, apiBaseUrl, apiHosts }), "");
 
 it("finds the names one label below a wildcard, and neither itself nor those further down", () => {
-  const routes = new Routes(() => [route("acme", "", ["*.acme.example", "up.example:8443"])]);
+  const routes = new SessionRoutes(() => [route("acme", "", ["*.acme.example", "up.example:8443"])]);
   const hosts = ["eu.acme.example", "acme.example", "a.eu.acme.example", "evil-acme.example", "up.example"];
   expect(hosts.map((host) => routes.has(host, 443))).toEqual([true, false, false, false, false]);
   expect(routes.has("up.example", 8443)).toBe(true);
 });
 
 it("has one base path of a further host", () => {
-  const routes = new Routes(() => [route("gitlab", "https://gitlab.com/api/v4", ["gitlab.com/api/graphql"])]);
+  const routes = new SessionRoutes(() => [
+    route("gitlab", "https://gitlab.com/api/v4", ["gitlab.com/api/graphql"]),
+  ]);
   const paths = [
     "/api/v4/user",
     "/api/graphql",
@@ -44,7 +46,7 @@ it("prefers, of the profiles of one API, those to which the user is connected", 
     route("acme", "https://api.acme.example/v1"),
   ];
   const matched = (connected: readonly string[]) =>
-    new Routes(
+    new SessionRoutes(
       () => routes,
       ({ providerName }) => connected.includes(providerName),
     ).match("api.github.com", 443, ["/user"]);
@@ -54,7 +56,7 @@ it("prefers, of the profiles of one API, those to which the user is connected", 
 });
 
 it("has no answer where servers would read the path as that of another profile", () => {
-  const routes = new Routes(() => [
+  const routes = new SessionRoutes(() => [
     route("acme", "https://api.acme.example/v1"),
     route("admin", "https://api.acme.example/v1/admin"),
     route("whole", "https://up.acme.example"),
@@ -73,6 +75,6 @@ it("has no answer where servers would read the path as that of another profile",
 });
 
 it("compares base paths in their canonical form", () => {
-  const routes = new Routes(() => [route("acme", "https://api.acme.example/%61pi/caf%c3%a9/")]);
+  const routes = new SessionRoutes(() => [route("acme", "https://api.acme.example/%61pi/caf%c3%a9/")]);
   expect(routes.match("api.acme.example", 443, ["/api/caf%C3%A9/x"])).toMatchObject({ kind: "route" });
 });

@@ -2,7 +2,7 @@ import { EventEmitter, once } from "node:events";
 import { create } from "@bufbuild/protobuf";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { daemonRpcs } from "../../../../src/ext/egress/listener/daemon_rpcs.js";
-import { Credentials, type EgressRpcs } from "../../../../src/ext/egress/proxy/credentials.js";
+import { type EgressRpcs, SessionCredentials } from "../../../../src/ext/egress/proxy/credentials.js";
 import { routeOf } from "../../../../src/ext/egress/proxy/routes.js";
 import { ProviderSchema } from "../../../../src/gen/nexus/v1/provider_pb.js";
 import {
@@ -35,7 +35,7 @@ describe("the requests of a program under rules", () => {
   async function send(name: RequestName, principal = proxy, whole?: () => undefined, knowsRules = false) {
     const { userId, providerName } = connection;
     engine.approver = nobodyAgrees;
-    const credentials = new Credentials({
+    const credentials = new SessionCredentials({
       ...{
         rpcs: daemonRpcs([tokenServiceOf(engine)], principal),
         userId,
@@ -103,7 +103,7 @@ describe("the token of a request that no rule goes by", () => {
       },
     } as unknown as EgressRpcs;
     const onConsent = () => undefined;
-    const credentials = new Credentials({
+    const credentials = new SessionCredentials({
       rpcs,
       userId: "ada",
       waitsForConsent: false,

@@ -5,7 +5,7 @@ import { text } from "node:stream/consumers";
 import { createServer as createTlsServer, type TLSSocket } from "node:tls";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { Dialer } from "../../../../src/ext/egress/proxy/dial.js";
-import { RequestBody } from "../../../../src/ext/egress/proxy/request_body.js";
+import { StreamedBody } from "../../../../src/ext/egress/proxy/request_body.js";
 import { Upstream } from "../../../../src/ext/egress/proxy/upstream.js";
 import { Authority } from "../../../fakes/certificates.js";
 import { ManualClock } from "../../../fakes/manual_clock.js";
@@ -21,7 +21,7 @@ function senderTo(port: number, roots: string, isHttp2 = true) {
   const upstream = new Upstream(new Dialer(roots, clock));
   onTestFinished(() => upstream.close());
   return async (path: string, method = "GET") => {
-    const body = new RequestBody(Readable.from([]), 0);
+    const body = new StreamedBody(Readable.from([]), 0);
     const headers = { host: `${host}:${port}` };
     const going = { isOver: () => false, onSent: () => undefined };
     const request = { method, path, headers, body, isHttp2, ...going };

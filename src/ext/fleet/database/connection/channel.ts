@@ -1,11 +1,11 @@
 import type { Clock } from "../../../../runtime/runtime.js";
 import type { Connector } from "./connector.js";
 import { FleetUnreachable } from "./fleet_error.js";
-import type { Parameter, Session, Value } from "./session.js";
+import type { ColumnValue, DatabaseSession, Parameter } from "./session.js";
 
 /** Statements of one purpose, each on the same connection until an error ends it. Nothing is asked twice: that is the caller's to decide. */
 export class Channel {
-  #opening: Promise<Session> | undefined;
+  #opening: Promise<DatabaseSession> | undefined;
   #isClosed = false;
   #openedMs: number | undefined;
   /** Whether the database was away since this process began. */
@@ -27,14 +27,14 @@ export class Channel {
   }
 
   /** A connection that is alive as far as one knows. */
-  async session(): Promise<Session> {
+  async session(): Promise<DatabaseSession> {
     if (this.#isClosed) throw new FleetUnreachable("the connections to the database were closed");
     this.#opening ??= this.#open();
     return await this.#opening;
   }
 
   /** @throws FleetRefused, FleetUnreachable, or the server's error; each of them ends the connection */
-  async query<Row extends Record<string, Value>>(
+  async query<Row extends Record<string, ColumnValue>>(
     text: string,
     values: readonly Parameter[] = [],
     deadlineMs?: number,
@@ -50,7 +50,7 @@ export class Channel {
 
   /** The one value of the one row, as text; undefined for null. */
   async value(text: string, values: readonly Parameter[] = []): Promise<string | undefined> {
-    const [row] = await this.query<{ value: Value }>(text, values);
+    const [row] = await this.query<{ value: ColumnValue }>(text, values);
     const value = row?.value ?? undefined;
     return value === undefined ? undefined : String(value);
   }
@@ -64,7 +64,7 @@ export class Channel {
     );
   }
 
-  async #open(): Promise<Session> {
+  async #open(): Promise<DatabaseSession> {
     try {
       const { session } = await this.connector.open(this.purpose);
       if (this.#openedMs !== undefined) this.#wasAway = true;

@@ -2,7 +2,7 @@ import type { Clock } from "../../../../runtime/runtime.js";
 import { type DatabaseAddress, parseDatabaseUrl } from "./database_url.js";
 import { FleetRefused, FleetUnreachable, transactionPooling } from "./fleet_error.js";
 import { type Probe, probe } from "./probe.js";
-import { placeOf, Session, serverErrorIn } from "./session.js";
+import { DatabaseSession, placeOf, serverErrorIn } from "./session.js";
 
 /** SQLSTATE. */
 const tooManyConnections = "53300";
@@ -27,14 +27,14 @@ export class Connector {
    * @param purpose for anyone who looks at the connections of the server
    * @throws FleetRefused what a host refused, when none took it; FleetUnreachable when none answered as a primary
    */
-  async open(purpose: string): Promise<{ readonly session: Session; readonly probe: Probe }> {
+  async open(purpose: string): Promise<{ readonly session: DatabaseSession; readonly probe: Probe }> {
     const { hosts } = this.#address;
     let refusal: FleetRefused | undefined;
     const failures: Error[] = [];
     for (const host of hosts) {
-      let session: Session | undefined;
+      let session: DatabaseSession | undefined;
       try {
-        const open = () => Session.open(this.#address, host, this.clock, purpose);
+        const open = () => DatabaseSession.open(this.#address, host, this.clock, purpose);
         session = await open();
         const probed = await probe(session, this.clock);
         if (probed.pid !== session.pid) await refuseTransactionPooling(session, open);
@@ -56,7 +56,7 @@ export class Connector {
   }
 }
 
-async function serverOf(session: Session): Promise<number | undefined> {
+async function serverOf(session: DatabaseSession): Promise<number | undefined> {
   const [row] = await session.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
   return row?.pid;
 }
@@ -68,7 +68,10 @@ async function serverOf(session: Session): Promise<number | undefined> {
  * @param open another session behind the same pooler
  * @throws FleetRefused
  */
-async function refuseTransactionPooling(session: Session, open: () => Promise<Session>): Promise<void> {
+async function refuseTransactionPooling(
+  session: DatabaseSession,
+  open: () => Promise<DatabaseSession>,
+): Promise<void> {
   const other = await open();
   try {
     const server = await serverOf(session);

@@ -1,6 +1,6 @@
 import type { Clock } from "../../../../runtime/runtime.js";
 import { FleetRefused, transactionPooling } from "./fleet_error.js";
-import type { Session } from "./session.js";
+import type { DatabaseSession } from "./session.js";
 
 /** What a server says of itself, asked on each new connection. */
 export interface Probe {
@@ -37,7 +37,7 @@ const question = `
       OR EXISTS (SELECT 1 FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE r.rolname = current_user AND n.nspname <> 'nexus' AND n.nspname NOT LIKE 'pg_%') AS owns_more`;
 
-type Row = {
+type ProbeRow = {
   pid: number;
   standby: boolean;
   read_only: boolean;
@@ -56,9 +56,9 @@ type Row = {
  * @throws FleetRefused for a standby, a read-only server, one older than PostgreSQL 14, and behind a pooler that came to lend servers for
  * a transaction
  */
-export async function probe(session: Session, clock: Clock): Promise<Probe> {
+export async function probe(session: DatabaseSession, clock: Clock): Promise<Probe> {
   const askedMs = clock.nowMs();
-  const [row] = await session.query<Row>(question);
+  const [row] = await session.query<ProbeRow>(question);
   if (!row) throw new Error("the database answers a question without a row");
   if (!session.isServedBy(row.pid)) {
     // The next connection finds out whether it still is so.
@@ -68,7 +68,7 @@ export async function probe(session: Session, clock: Clock): Promise<Probe> {
   return processProbe(row, (askedMs + clock.nowMs()) / 2);
 }
 
-function processProbe(row: Row, nowMs: number): Probe {
+function processProbe(row: ProbeRow, nowMs: number): Probe {
   if (row.version < 140_000) {
     throw new FleetRefused("old_server", "the database is older than PostgreSQL 14: upgrade it");
   }

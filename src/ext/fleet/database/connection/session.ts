@@ -7,7 +7,7 @@ import { FleetRefused, FleetUnreachable } from "./fleet_error.js";
 export const answerDeadlineMs = 3_000;
 
 /** A column as text, or the bytes of a `bytea`. */
-export type Value = string | number | boolean | Buffer | readonly string[] | null;
+export type ColumnValue = string | number | boolean | Buffer | readonly string[] | null;
 /** What a statement is given; a `Buffer` goes as the binary form of its type. */
 export type Parameter = string | number | Buffer | readonly string[] | null;
 
@@ -26,7 +26,7 @@ const loginStates = new Set(["28000", "28P01", "3D000", "42501"]);
 const deniedState = "42501";
 
 /** One connection to one server. It is over after the first error of its socket or deadline, and never connects again. */
-export class Session {
+export class DatabaseSession {
   readonly #client: Client;
   readonly #clock: Clock;
   #isOver = false;
@@ -57,7 +57,7 @@ export class Session {
     host: DatabaseHost,
     clock: Clock,
     purpose: string,
-  ): Promise<Session> {
+  ): Promise<DatabaseSession> {
     let isBound = false;
     const tls = host.isSocket ? false : { ...readTlsFiles(address), rejectUnauthorized: true };
     const config: ClientConfig = {
@@ -76,7 +76,7 @@ export class Session {
     client.connection.once("authenticationSASL", ({ mechanisms }: { mechanisms: readonly string[] }) => {
       isBound = mechanisms.includes("SCRAM-SHA-256-PLUS");
     });
-    const session = new Session(client, clock, address);
+    const session = new DatabaseSession(client, clock, address);
     try {
       await session.#within(answerDeadlineMs, client.connect());
       passwordFor(address, host, isBound);
@@ -117,7 +117,7 @@ export class Session {
    *
    * @throws FleetUnreachable after the deadline or a cut; FleetRefused where the role lacks a privilege; the server's error otherwise
    */
-  async query<Row extends Record<string, Value>>(
+  async query<Row extends Record<string, ColumnValue>>(
     text: string,
     values: readonly Parameter[] = [],
     deadlineMs = answerDeadlineMs,

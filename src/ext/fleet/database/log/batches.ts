@@ -2,7 +2,7 @@ import { decodeWrites } from "../../replication/batch_codec.js";
 import type { LogBatch } from "../../replication/log.js";
 import { FleetDiverged, FleetOutrun } from "../connection/fleet_error.js";
 import { layout, tooNew } from "../connection/layouts.js";
-import type { Parameter, Value } from "../connection/session.js";
+import type { ColumnValue, Parameter } from "../connection/session.js";
 
 /** A page ends after so many batches, or with the one that fills so many bytes. */
 const pageBatches = 500;
@@ -15,7 +15,7 @@ export interface BatchPage {
 }
 
 /** Asks the database: the method of a session or channel. */
-export type Query = <Row extends Record<string, Value>>(
+export type Query = <Row extends Record<string, ColumnValue>>(
   text: string,
   values: readonly Parameter[],
 ) => Promise<Row[]>;

@@ -2,7 +2,7 @@ import { type Backoff, delay, fullJitterMs, type Log } from "../../../../runtime
 import type { LogBatch, ReplicaPosition } from "../../replication/log.js";
 import type { Connector } from "../connection/connector.js";
 import { FleetDiverged, FleetOutrun, FleetRefused } from "../connection/fleet_error.js";
-import type { Session } from "../connection/session.js";
+import type { DatabaseSession } from "../connection/session.js";
 import { readBatches, readLogState } from "./batches.js";
 import { judgeHistory } from "./history.js";
 
@@ -15,7 +15,7 @@ export interface FeedOptions {
   readonly connector: Connector;
   readonly log: Log;
   /** Says on a new connection that this process is there: a write, so that the standbys have all that is visible. */
-  readonly announce: (session: Session) => Promise<unknown>;
+  readonly announce: (session: DatabaseSession) => Promise<unknown>;
   /** Called whenever the database answered. */
   readonly onReceived: () => void;
 }
@@ -64,7 +64,7 @@ function isFinal(error: unknown): boolean {
 
 /** One connection of the feed, and the hints that came over it. */
 class Line {
-  #session: Session | undefined;
+  #session: DatabaseSession | undefined;
   #isHinted = true;
   #wake: (() => void) | undefined;
 
