@@ -4,6 +4,7 @@ import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
 import { canonicalTarget, climbs, echoesRequest, readingsOf } from "../../model/access/canonical_request.js";
 import { headerNameViolation } from "../../model/header_name.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
+import { whyUnread } from "../shell/files.js";
 import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
 
@@ -106,7 +107,7 @@ async function readData(shell: Shell, text: string): Promise<Buffer> {
   try {
     return readFileSync(path);
   } catch (error) {
-    throw usageFailure(`--data: ${path} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
+    throw usageFailure(`--data: ${path} cannot be read: ${whyUnread(error)}`);
   }
 }
 

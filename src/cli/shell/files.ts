@@ -16,9 +16,14 @@ export function readText(path: string, setting: string): string {
     return readFileSync(path, "utf8");
   } catch (error) {
     const named = setting === "" ? "" : `${setting}: `;
-    const { code = "unknown error" } = error as NodeJS.ErrnoException;
-    throw usageFailure(`${named}${path} cannot be read: ${unreadWords[code] ?? code}`);
+    throw usageFailure(`${named}${path} cannot be read: ${whyUnread(error)}`);
   }
+}
+
+/** Why a file cannot be read. */
+export function whyUnread(error: unknown): string {
+  const { code = "unknown error" } = error as NodeJS.ErrnoException;
+  return unreadWords[code] ?? code;
 }
 
 const unreadWords: Readonly<Record<string, string>> = {
