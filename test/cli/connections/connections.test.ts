@@ -165,7 +165,6 @@ describe("connections", () => {
   it.each([
     [["connections", "--status", "fine"], "pending, active"],
     [["token"], "missing required argument 'connection'\nusage: nexusd token <connection>"],
-    [["completion"], "usage: nexusd completion <bash|zsh|fish>"],
     [["keys", "revoke"], "usage: nexusd keys revoke <name>"],
     [["token", connectionId, "--min-ttl", "60"], "is not a duration"],
   ])("%j is refused with 2", async (args, text) => {
