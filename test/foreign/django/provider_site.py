@@ -51,7 +51,8 @@ settings.configure(
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": folder / "db.sqlite3",
-            "OPTIONS": {"timeout": 20},
+            # A transaction that reads first and writes later does not wait for its turn otherwise: commands of the test write beside the server.
+            "OPTIONS": {"timeout": 20, "transaction_mode": "IMMEDIATE"},
         }
     },
     INSTALLED_APPS=[
