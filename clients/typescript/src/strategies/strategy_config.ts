@@ -17,7 +17,7 @@ const defaults: { readonly [Kind in StrategyKind]: Extract<Strategy, { kind: Kin
   },
 };
 
-interface Field {
+interface ConfigField {
   /** `headerName` */
   readonly key: string;
   /** On the wire: `header_name`. */
@@ -25,7 +25,7 @@ interface Field {
   readonly fallback: string;
 }
 
-const fieldsOf: ReadonlyMap<string, readonly Field[]> = new Map(
+const fieldsOf: ReadonlyMap<string, readonly ConfigField[]> = new Map(
   Object.values(defaults).map(({ kind, ...fields }) => [
     kind,
     Object.entries<string>(fields).map(([key, fallback]) => {
