@@ -160,7 +160,8 @@ async function checkPythonPackage(): Promise<void> {
 
 async function checkNodePackage(): Promise<void> {
   const staged = join(typescript, "node_modules/nexusd-client");
-  await succeed(["npm", "publish", "--dry-run", "--ignore-scripts"], staged);
+  // A version before a release needs a tag, so that nobody gets it unasked.
+  await succeed(["npm", "publish", "--dry-run", "--ignore-scripts", "--tag", "next"], staged);
 }
 
 async function succeed(argv: readonly string[], cwd?: string): Promise<void> {
