@@ -13,7 +13,7 @@ export type {
 export { fromWireError, toWireError } from "./pipeline/error_table.js";
 export { RateLimiter } from "./pipeline/rate_limiter.js";
 export { restError } from "./pipeline/rest_error.js";
-export { type RpcDescription, rpcName, rpcOptions } from "./pipeline/rpc_access.js";
+export { type RpcDescription, rpcName } from "./pipeline/rpc_access.js";
 export { type Call, callerOf } from "./pipeline/rpc_call.js";
 export {
   type DefinedMethod,

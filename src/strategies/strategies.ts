@@ -5,7 +5,6 @@ export {
   type AuthorizedRequest,
   applyStrategy,
   type BodyHash,
-  type Credentials,
   StrategyError,
 } from "./apply_strategy.js";
 export { AwsChunks, signedChunkForms } from "./aws_chunks.js";

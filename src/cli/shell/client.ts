@@ -71,7 +71,7 @@ function clientsOver(transport: Transport): Clients {
     name,
     createClient(service, transport),
   ]);
-  return Object.fromEntries(clients) as unknown as Clients;
+  return Object.fromEntries(clients) as Clients;
 }
 
 function withApiKey(apiKey: string): Interceptor {
