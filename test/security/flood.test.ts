@@ -301,11 +301,12 @@ describe("pipelined requests", () => {
       expect([heap, memoryMiB]).not.toContain("");
       const requests = `GET ${path} HTTP/1.1\r\nHost: localhost:${ports[listener]}\r\n\r\n`;
       const flood = Buffer.from(requests.repeat(Math.ceil(bytesPerSocket / requests.length)));
-      let lost = 0;
+      let connected = 0;
       for (let i = 0; i < sockets; i++) {
-        const socket = connect(ports[listener], "127.0.0.1")
+        // Whoever sends more requests ahead than a stranger may is cut off, early on a machine where the others take long.
+        const socket = connect(ports[listener], "127.0.0.1", () => connected++)
           .pause()
-          .on("error", () => lost++);
+          .on("error", () => undefined);
         socket.write(flood);
         onTestFinished(() => void socket.destroy());
       }
@@ -314,7 +315,7 @@ describe("pipelined requests", () => {
         await other.text();
       }
       expect((await fetch(`http://127.0.0.1:${ports.ops}/livez`)).status).toBe(200);
-      expect(lost).toBe(0);
+      expect(connected).toBe(sockets);
       expect(peakMiB(daemon.pid)).toBeLessThan(Number(memoryMiB));
     },
   );
