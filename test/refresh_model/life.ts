@@ -48,6 +48,8 @@ export class Life {
   events = 0;
   /** By refresh token: marks of intent that were asked for, and neither followed by the request nor taken back. */
   readonly unsent = new Map<string, number>();
+  /** Refresh tokens whose request was refused for the nonce of its proof: its mark counts until the request comes once more. */
+  readonly #challenged = new Set<string>();
   #isClosed = false;
   #log: FencedLog | undefined;
   /** While it is stopped: what came meanwhile. */
@@ -232,8 +234,10 @@ export class Life {
       this.#count(form, -1);
       const isHeard = (): boolean => !this.isDead;
       const outcome = await this.server.handle(provider, form, isHeard, request.headers["dpop"]);
-      // The open connection was closed before the request was written.
-      if (outcome === "refused") this.#count(form, 1);
+      // Nothing was presented: the open connection was closed before the request was written, or the proof lacks the nonce.
+      const isChallenged = typeof outcome !== "string" && outcome.body.includes("use_dpop_nonce");
+      if (isChallenged) this.#challenged.add(form.get("refresh_token") ?? "");
+      if (outcome === "refused" || isChallenged) this.#count(form, 1);
       await new Promise<void>((resolve) => this.#awake(resolve));
       if (!this.isDead) this.#pass("after_answer");
       if (this.isDead) return await never;
@@ -256,9 +260,12 @@ export class Life {
     await new Promise<void>((resolve) => this.#awake(resolve));
     if (!this.isDead) this.#pass("before_mark");
     if (this.isDead) return await never;
-    if (!isOpen) throw new OutboundError("timeout", "before_send", host);
-    if (!this.leads) throw new OutboundError("not_leading", "before_send", host);
-    this.#count(form, 1);
+    const isMarkedAlready = this.#challenged.delete(form.get("refresh_token") ?? "");
+    if (!isOpen || !this.leads) {
+      if (isMarkedAlready) this.#count(form, -1);
+      throw new OutboundError(isOpen ? "not_leading" : "timeout", "before_send", host);
+    }
+    if (!isMarkedAlready) this.#count(form, 1);
     const isMarked = await beforeSend().catch(() => false);
     if (isMarked) return;
     this.#count(form, -1);

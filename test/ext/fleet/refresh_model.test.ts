@@ -1,0 +1,20 @@
+import { expect, test } from "vitest";
+import { runScript } from "../../refresh_model/run.js";
+import type { Step } from "../../refresh_model/steps.js";
+
+/** The shortest scripts that `npm run test:model` failed with, and what they were about. */
+const scripts: Readonly<Record<string, readonly Step[]>> = {
+  "a crash between the demand for a nonce and the repeated request counts as an attempt": [
+    { do: "connect", provider: "south" },
+    { do: "new_nonce", provider: "south" },
+    { do: "withdraw", at: 0 },
+    { do: "trap", kind: "before_connect", after: 1 },
+    { do: "force", at: 0 },
+  ],
+};
+
+test.for(Object.entries(scripts))("%s", async ([, script]) => {
+  let steps = 0;
+  await runScript(0, script, () => void steps++);
+  expect(steps).toBe(script.length);
+});
