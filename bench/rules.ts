@@ -2,7 +2,7 @@ import { RequestRules } from "../src/domain/access/request_rules.js";
 import { readPolicy } from "../src/ext/policy/policy_document.js";
 import { Permissions } from "../src/model/access/permissions.js";
 import type { Principal } from "../src/model/access/principal.js";
-import { shownHeaders, shownUrl } from "../src/model/access/request_facts.js";
+import { describedHeaders, describedUrl } from "../src/model/access/request_facts.js";
 import { SystemClock } from "../src/runtime/clock.js";
 
 /**
@@ -28,7 +28,7 @@ const tokenRules = [...Array(9)].map((_, at) => denying(`connection.user == "bob
 const principal: Principal = { name: "key:proxy", kind: "key" };
 const connection = { connectionId: "c", userId: "ada", provider: { id: "p", name: "github" } };
 const shown = {
-  ...shownHeaders(
+  ...describedHeaders(
     "POST",
     [
       ["accept", "*/*"],
@@ -37,7 +37,7 @@ const shown = {
     ],
     true,
   ),
-  ...shownUrl("https://api.github.com/repos/acme/app/issues?state=open"),
+  ...describedUrl("https://api.github.com/repos/acme/app/issues?state=open"),
   ...{ body: { size: 300, digest: "", bytes: undefined }, session: undefined },
 };
 const asking = { request: shown, signal: new AbortController().signal };

@@ -166,7 +166,7 @@ function complaint(command: Command, text: string): string {
   if (hasFile) return `${text.trimEnd()}\ngive the file by --file\n`;
   const group = isUnknown ? command : command.parent;
   const [word, next] = group?.args ?? [];
-  if (isUnknown && !command.parent) return elsewhere(command, word ?? "", next ?? "") ?? text;
+  if (isUnknown && !command.parent) return otherGroupHint(command, word ?? "", next ?? "") ?? text;
   const isNamed = word === undefined || word === command.name() || word.startsWith("-");
   if (!group?.parent || isNamed || !(isUnknown || text.startsWith("error: too many arguments"))) return text;
   const names = group.commands.map((each) => each.name());
@@ -188,7 +188,7 @@ function usageOf(command: Command): string {
 }
 
 /** `revoke` alone: the groups that have it. `providers plan`: the one group that has `plan`. */
-function elsewhere(program: Command, word: string, next: string): string | undefined {
+function otherGroupHint(program: Command, word: string, next: string): string | undefined {
   const groupsWith = (verb: string) =>
     program.commands.filter((each) => hasCommand(each, verb)).map((each) => `nexusd ${each.name()} ${verb}`);
   const ofNext = groupsWith(next);

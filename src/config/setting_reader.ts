@@ -17,7 +17,7 @@ export class ConfigError extends Error {
   }
 }
 
-const longestShown = 200;
+const maxExcerpt = 200;
 
 /**
  * Reads settings by their rows in the table and gathers the errors, so that all are reported at once. A flag wins over its
@@ -58,13 +58,13 @@ export class SettingReader {
     return this.flags[name] === undefined ? name : (this.#table.get(name)?.flag ?? name);
   }
 
-  /** Notes that the setting breaks `limit`; `shown` is what it got, and is left out where it may hold a secret. */
-  refuse(name: string, limit: string, shown?: string): void {
+  /** Notes that the setting breaks `limit`; `excerpt` is what it got. It is left out where it may hold a secret. */
+  refuse(name: string, limit: string, excerpt?: string): void {
     // What stands before an @ may be a password.
     const isSecret =
-      shown === undefined || shown.includes("@") || this.#table.get(name)?.kind.isHidden === true;
+      excerpt === undefined || excerpt.includes("@") || this.#table.get(name)?.kind.isHidden === true;
     const text =
-      shown !== undefined && shown.length > longestShown ? `${shown.slice(0, longestShown)}...` : shown;
+      excerpt !== undefined && excerpt.length > maxExcerpt ? `${excerpt.slice(0, maxExcerpt)}...` : excerpt;
     const got = isSecret ? "" : `got ${JSON.stringify(text)}: `;
     this.#violations.push({ name, line: `${this.spell(name)}: ${got}${limit}` });
   }
@@ -109,7 +109,7 @@ export class SettingReader {
     const value =
       text === undefined
         ? undefined
-        : kind.parse(text, (limit, shown = text) => this.refuse(name, limit, shown));
+        : kind.parse(text, (limit, excerpt = text) => this.refuse(name, limit, excerpt));
     return value ?? (fallback === undefined ? undefined : kind.parse(fallback, () => {}));
   }
 }

@@ -152,10 +152,10 @@ function browserPages(
 
 /** A key that this daemon does not know may have been made at another one a moment ago. */
 function caughtUp(authenticate: Authenticate, member: Membership): Authenticate {
-  return (shown) => {
-    const principal = authenticate(shown);
-    if (principal !== undefined || member.leads || shown.token === undefined) return principal;
-    return member.catchUp().then(() => authenticate(shown));
+  return (presented) => {
+    const principal = authenticate(presented);
+    if (principal !== undefined || member.leads || presented.token === undefined) return principal;
+    return member.catchUp().then(() => authenticate(presented));
   };
 }
 

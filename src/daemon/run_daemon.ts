@@ -124,12 +124,12 @@ async function untilEnded(
     log.error({ err: error }, "the store cannot be written; nothing that is not on disk was announced");
     return exitCodes.storeNotWritten;
   });
-  const asked = Promise.race([
+  const orderly = Promise.race([
     signalled.then(() => exitCodes.ok),
     steppedDown.then(() => exitCodes.followsAgain),
   ]).then((code) => ({ code, isOrderly: true }));
   const cut = abandoned.then((code) => ({ code, isOrderly: false }));
-  let end: { readonly code: ExitCode; readonly isOrderly: boolean } = await Promise.race([asked, cut]);
+  let end: { readonly code: ExitCode; readonly isOrderly: boolean } = await Promise.race([orderly, cut]);
   manager?.stopping();
   if (end.isOrderly) {
     const { code } = end;

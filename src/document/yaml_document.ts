@@ -19,7 +19,7 @@ const maxNodes = 100_000;
 const maxDepth = 50;
 
 /** Characters of a key, in an error. */
-const maxShown = 60;
+const maxKeyCharacters = 60;
 /** Mistyped keys of one object that are compared with those that there are. */
 const maxGuessed = 100;
 
@@ -193,8 +193,8 @@ export function unknownKeys(
     const near = meant.get(key) ?? [];
     const instead = near.length > 0 ? `did you mean ${near.join(", ")}?` : `these are: ${known.join(", ")}`;
     // Short, and without what steers a terminal.
-    const shown = key.slice(0, maxShown).replace(/\p{Cc}/gu, "?");
-    const message = `${shown}: is not a key; ${instead}`;
+    const excerpt = key.slice(0, maxKeyCharacters).replace(/\p{Cc}/gu, "?");
+    const message = `${excerpt}: is not a key; ${instead}`;
     return { ...document.placeOf([...path, key, keyMark]), message };
   });
 }
@@ -204,7 +204,7 @@ export function meantKeys(
   json: JsonObject,
   known: readonly string[],
 ): ReadonlyMap<string, readonly string[]> {
-  const unknown = Object.keys(json).filter((key) => !known.includes(key) && key.length <= maxShown);
+  const unknown = Object.keys(json).filter((key) => !known.includes(key) && key.length <= maxKeyCharacters);
   return new Map(unknown.slice(0, maxGuessed).map((key) => [key, suggestions(key, known)]));
 }
 

@@ -96,9 +96,9 @@ export class NotFound extends NexusError {
   constructor(
     readonly resource: "provider" | "connection" | "request" | "template" | "key" | "api_key" | "receiver",
     /** What the caller called it, fit to be shown: alike whether it does not exist or may not be seen. */
-    asked?: string,
+    name?: string,
   ) {
-    super(`${resource.replace("_", " ")} not found${asked === undefined ? "" : `: "${asked}"`}`);
+    super(`${resource.replace("_", " ")} not found${name === undefined ? "" : `: "${name}"`}`);
   }
 }
 
@@ -230,8 +230,8 @@ export function errorOfKind(
     case "failed_precondition":
       return new FailedPrecondition(reason as PreconditionReason, message, cause);
     case "not_found": {
-      const [, what = "connection", asked] = /^([a-z ]+) not found(?:: "(.+)")?$/.exec(message) ?? [];
-      return new NotFound(what.replace(" ", "_") as NotFound["resource"], asked);
+      const [, what = "connection", name] = /^([a-z ]+) not found(?:: "(.+)")?$/.exec(message) ?? [];
+      return new NotFound(what.replace(" ", "_") as NotFound["resource"], name);
     }
     case "already_exists":
       return new AlreadyExists(message, cause);

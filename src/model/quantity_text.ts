@@ -14,8 +14,8 @@ export function formatDuration(durationMs: number): string {
     restMs -= count * unitMs;
     if (count > 0 || parts.length > 0) parts.push(`${count}${unit}`);
   }
-  const shown = parts.slice(0, 2).filter((part) => !part.startsWith("0"));
-  return shown.length > 0 ? shown.join(" ") : "0s";
+  const largest = parts.slice(0, 2).filter((part) => !part.startsWith("0"));
+  return largest.length > 0 ? largest.join(" ") : "0s";
 }
 
 /** `512 B`, `12.4 MiB`: of the largest unit of which there is one at least. */

@@ -1,7 +1,7 @@
 import type * as oauth from "oauth4webapi";
 import { isOfTenants } from "../model/credentials/tenant_issuer.js";
 import { isLoopbackHost, type ProviderSettings } from "../model/providers/provider_profile.js";
-import { DiscoveryFailure, parseDiscoveryDocument, shownIssuer } from "./discovery.js";
+import { DiscoveryFailure, parseDiscoveryDocument, printableIssuer } from "./discovery.js";
 import { dpopAlgorithm } from "./dpop/dpop_key.js";
 import { KeySet } from "./jwks.js";
 
@@ -208,7 +208,7 @@ function mismatchWords(named: unknown, issuer: string): string {
   const compared = isSlash
     ? `they differ in the slash at the end: set the issuer of the profile to ${named}`
     : "they are compared character by character: correct the issuer of the profile";
-  const what = named === undefined ? "names no issuer" : `names the issuer ${shownIssuer(named)}`;
+  const what = named === undefined ? "names no issuer" : `names the issuer ${printableIssuer(named)}`;
   return `${what}, and the profile says ${issuer}; ${compared}`;
 }
 

@@ -82,14 +82,14 @@ export async function fetchServerMetadata(issuer: string, fetch: OutboundFetch):
       const response = await sendDiscoveryRequest(issuer, fetch, undefined, url);
       return await processDiscoveryResponse(issuer, response, url);
     } catch (failure) {
-      if (!(failure instanceof DiscoveryFailure) || !isElsewhere(failure)) throw failure;
+      if (!(failure instanceof DiscoveryFailure) || !mayBeAtOtherUrl(failure)) throw failure;
       last ??= failure;
     }
   }
   throw last ?? new DiscoveryFailure("http_status", issuer, "404");
 }
 
-function isElsewhere({ reason, detail }: DiscoveryFailure): boolean {
+function mayBeAtOtherUrl({ reason, detail }: DiscoveryFailure): boolean {
   if (reason === "not_json") return true;
   const status = Number(detail);
   return reason === "http_status" && status >= 400 && status < 500 && ![408, 425, 429].includes(status);
@@ -161,7 +161,7 @@ export function parseDiscoveryDocument(
 }
 
 /** An issuer that somebody else wrote, for an error of ours: an http(s) URL of visible ASCII as it is, and nothing else. */
-export function shownIssuer(text: unknown): string {
+export function printableIssuer(text: unknown): string {
   const isPlain = typeof text === "string" && /^https?:\/\/[\x21-\x7e]{1,200}$/.test(text);
   return isPlain && URL.canParse(text) && new URL(text).username === "" ? text : "(a text that is no URL)";
 }

@@ -37,7 +37,7 @@ export type AccessTokenViolation =
 /** Beside a refresh token, which may be the successor of the one that was redeemed. */
 const missingAccessToken = "the response has a refresh token and no access token";
 /** What the library is given in its place: it refuses a success without one, and the refresh token with it. */
-const withheldAccessToken = "withheld";
+const placeholderAccessToken = "withheld";
 
 /** Of a token type `N_A` (RFC 8693 section 2.2.1). */
 export const noAccessToken = "the issued token is no access token (RFC 8693 section 2.2.1)";
@@ -145,7 +145,7 @@ export async function sendTokenRequest(
       ...(retryAfter === null ? {} : { "retry-after": retryAfter }),
       ...(raw.status < 300 && status >= 400 ? { [successHeader]: "1" } : {}),
     };
-    if (accessTokenViolation === missingAccessToken) rest.access_token = withheldAccessToken;
+    if (accessTokenViolation === missingAccessToken) rest.access_token = placeholderAccessToken;
     shape.dpop?.judged(status, body.error);
     if (rest.error_description !== undefined)
       rest.error_description = withoutEchoes(rest.error_description, request);

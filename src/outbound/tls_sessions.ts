@@ -9,23 +9,23 @@ const believedMs = 10 * 60_000;
  * sent early: a request is still written when the handshake has ended.
  */
 export class TlsSession {
-  #kept: { readonly session: Buffer; readonly shownMs: number } | undefined;
+  #kept: { readonly session: Buffer; readonly verifiedMs: number } | undefined;
 
   constructor(private readonly clock: Pick<SystemClock, "monotonicMs"> = new SystemClock()) {}
 
   /** Undefined where the server has to show its certificate. */
   get current(): Buffer | undefined {
-    const { session, shownMs = 0 } = this.#kept ?? {};
-    return this.clock.monotonicMs() - shownMs < believedMs ? session : undefined;
+    const { session, verifiedMs = 0 } = this.#kept ?? {};
+    return this.clock.monotonicMs() - verifiedMs < believedMs ? session : undefined;
   }
 
   /** Keeps what the server gives for the connection after this one, whose handshake begins now. */
   follow(socket: TLSSocket): void {
-    const shownBeforeMs = this.#kept?.shownMs;
+    const verifiedBeforeMs = this.#kept?.verifiedMs;
     const beganMs = this.clock.monotonicMs();
     socket.on("session", (session) => {
-      const shownMs = socket.isSessionReused() ? shownBeforeMs : beganMs;
-      if (shownMs !== undefined) this.#kept = { session, shownMs };
+      const verifiedMs = socket.isSessionReused() ? verifiedBeforeMs : beganMs;
+      if (verifiedMs !== undefined) this.#kept = { session, verifiedMs };
     });
     // A server may fail over a session that it gave itself.
     socket.once("error", () => {

@@ -23,8 +23,8 @@ const minRetryMs = 1_000;
 /**
  * Delay before attempt number `failures + 1`, a second at least.
  *
- * @param askedMs what the other side asks for, in milliseconds: no less than that
+ * @param minDelayMs what the other side asks for, in milliseconds: no less than that
  */
-export function retryDelayMs(backoff: Backoff, failures: number, random: number, askedMs = 0): number {
-  return Math.max(minRetryMs, askedMs, fullJitterMs(backoff, failures, random));
+export function retryDelayMs(backoff: Backoff, failures: number, random: number, minDelayMs = 0): number {
+  return Math.max(minRetryMs, minDelayMs, fullJitterMs(backoff, failures, random));
 }

@@ -68,9 +68,9 @@ export function limitedAuthenticate(
   onRefused: (origin: string) => void = () => {},
 ): Authenticate {
   const lines = new RateLimiter(edgePolicy.failedAuthenticationLines);
-  return (shown) => {
-    const { token, origin } = shown;
-    if (token === undefined || token === "") return authenticate(shown);
+  return (presented) => {
+    const { token, origin } = presented;
+    if (token === undefined || token === "") return authenticate(presented);
     const refusal = failures.refusal(origin);
     if (refusal) throw toWireError(refusal);
     const judge = (principal: Principal | undefined): Principal | undefined => {
@@ -81,7 +81,7 @@ export function limitedAuthenticate(
       if (tooMany) throw toWireError(tooMany);
       return principal;
     };
-    const principal = authenticate(shown);
+    const principal = authenticate(presented);
     return principal instanceof Promise ? principal.then(judge) : judge(principal);
   };
 }

@@ -22,7 +22,7 @@ import type { Shell } from "../shell/shell.js";
 import { formatExpiry, formatStatus, jsonLine, printable, printableLines } from "../shell/text.js";
 import { withProgress } from "../terminal/progress.js";
 import { type ConnectTarget, connectTarget, type TargetFlags } from "./connect_target.js";
-import { connectionArgument, shownName } from "./connection_key.js";
+import { connectionArgument, nameOrId } from "./connection_key.js";
 import { type ConsentOutcome, retryStep, waitForConsent } from "./consent_wait.js";
 import { captureAtPrompt } from "./credential_input.js";
 
@@ -70,17 +70,18 @@ export async function connectTo(
 ): Promise<void> {
   const target = await connectTarget(session, given, flags);
   const { provider, before } = target;
-  const asked = provider ?? before?.providerName ?? "";
+  const providerName = provider ?? before?.providerName ?? "";
   const { requestConnection } = session.daemon.connections;
-  const doing = `connect to ${asked}`;
-  const answer = await suggestingProviders(session, asked, () =>
+  const doing = `connect to ${providerName}`;
+  const answer = await suggestingProviders(session, providerName, () =>
     session
       .call(doing, requestConnection, request(target, flags))
       .catch((error) => refuseUser(session, doing, target, error)),
   );
   const { connection } = answer;
   if (connection) return await report(session, { kind: "connected", connection }, flags);
-  if (before && flags.connection === undefined && !flags.json) session.shell.stdout.write(askedAgain(before));
+  if (before && flags.connection === undefined && !flags.json)
+    session.shell.stdout.write(alreadyExistsNote(before));
   await bringPerson(session, answer, flags);
   const outcome = await session.shell.orInterrupted(farewell(session.shell, answer, before), () =>
     waitFor(session, answer, before?.revision),
@@ -121,7 +122,7 @@ function farewell(
 }
 
 /** The name that was given has a connection already. */
-function askedAgain(before: Connection): string {
+function alreadyExistsNote(before: Connection): string {
   const name = printable(namePath(before));
   return `${name} already exists (${formatStatus(before.status)}): requesting consent again. For another account, use --label\n`;
 }
@@ -213,11 +214,11 @@ async function waitFor(
   const { connectionId, expiresAt } = answer;
   if (!expiresAt) throw new Error("the daemon answered without an end of the request");
   try {
-    const asked = { connectionId, expiresAtMs: timestampMs(expiresAt), revisionBefore };
+    const pendingConsent = { connectionId, expiresAtMs: timestampMs(expiresAt), revisionBefore };
     return await withProgress(
       shell,
       () => "waiting for consent",
-      () => waitForConsent(shell, daemon, asked),
+      () => waitForConsent(shell, daemon, pendingConsent),
     );
   } catch (error) {
     throw callFailure(error, "wait for the consent", daemon.address);
@@ -231,7 +232,7 @@ async function report(session: DaemonSession, outcome: ConsentOutcome, flags: Co
   if (flags.json && connection) shell.stdout.write(jsonLine(connection));
   if (outcome.kind === "failed") {
     const isOver = connection && connection.status !== ConnectionStatus.ACTIVE;
-    const word = isOver ? await shownName(session, connection) : "";
+    const word = isOver ? await nameOrId(session, connection) : "";
     const step = isOver ? `\n${retryStep(connection, word, shell.program)}` : "";
     const sentence = printableLines(outcome.sentence);
     throw new CommandFailure(exitCodes.consentFailed, `not connected: ${sentence}${step}`);
@@ -246,7 +247,7 @@ async function report(session: DaemonSession, outcome: ConsentOutcome, flags: Co
   ];
   shell.stdout.write(printable(`Connected to ${providerName}: ${details.join(", ")}`));
   shell.stdout.write(
-    `\nRead the token: ${shell.program} token ${await shownName(session, outcome.connection)}\n`,
+    `\nRead the token: ${shell.program} token ${await nameOrId(session, outcome.connection)}\n`,
   );
 }
 

@@ -13,7 +13,7 @@ export const connectionArgument =
   "a connection: its id, the beginning of its id, or PROVIDER[/USER[/LABEL]]; USER is your login name by default";
 
 /** How many connections of one beginning are shown. */
-const maxShown = 5;
+const maxCandidates = 5;
 
 /** The name that a text is; undefined when it can be none. */
 export function connectionName(shell: Shell, text: string): ConnectionName | undefined {
@@ -79,7 +79,7 @@ export async function withKey<Answer>(
 }
 
 /** What a command takes for a connection: its name where it names this one, or else its id. */
-export async function shownName(session: DaemonSession, connection: Connection): Promise<string> {
+export async function nameOrId(session: DaemonSession, connection: Connection): Promise<string> {
   const { id, providerName, userId, label } = connection;
   const name = { providerName, userId, label };
   const word = pastable(name);
@@ -137,7 +137,7 @@ async function refuseUnknownProvider(
 async function connectionsLike({ daemon, call }: DaemonSession, idPrefix: string): Promise<Connection[]> {
   const { connections } = await call(`find the connection ${idPrefix}`, daemon.connections.listConnections, {
     idPrefix,
-    pageSize: maxShown + 1,
+    pageSize: maxCandidates + 1,
   });
   return connections;
 }
@@ -155,9 +155,9 @@ function notFound(text: string, name: ConnectionName | undefined): CommandFailur
 }
 
 function ambiguous(text: string, connections: readonly Connection[]): CommandFailure {
-  const shown = connections
-    .slice(0, maxShown)
+  const candidates = connections
+    .slice(0, maxCandidates)
     .map(({ id, providerName, userId }) => printable(`  ${id}  ${providerName}  ${userId}`));
-  const more = connections.length > maxShown ? ["  and more"] : [];
-  return ambiguousId(text, [...shown, ...more]);
+  const more = connections.length > maxCandidates ? ["  and more"] : [];
+  return ambiguousId(text, [...candidates, ...more]);
 }

@@ -35,8 +35,8 @@ import {
   connectionArgument,
   findConnection,
   foundConnection,
+  nameOrId,
   readConnection,
-  shownName,
   withKey,
 } from "./connection_key.js";
 
@@ -72,10 +72,10 @@ function listCommand(shell: Shell): Command {
     .option("--all", "include revoked connections and expired requests");
   return daemonCommand(shell, command, async (session, flags: ListFlags) => {
     const all = (await allConnections(session, flags)).sort(troubleFirst);
-    const isShown = ({ status }: Connection): boolean =>
+    const isListed = ({ status }: Connection): boolean =>
       flags.all === true || flags.status !== undefined || !overStatuses.includes(status);
-    const shown = all.filter(isShown);
-    session.showList(shown, {
+    const listed = all.filter(isListed);
+    session.showList(listed, {
       none: all.length === 0 ? "no connections: nexusd connect --help\n" : "",
       columns: {
         ID: ({ id }) => shortId(id),
@@ -88,7 +88,7 @@ function listCommand(shell: Shell): Command {
         UPDATED: ({ updatedAt }) => formatAge(updatedAt, shell.clock.nowMs()),
       },
     });
-    const hidden = all.length - shown.length;
+    const hidden = all.length - listed.length;
     if (hidden > 0 && !flags.json)
       shell.stderr.write(
         `${hidden} revoked or expired ${hidden === 1 ? "is" : "are"} not shown: give --all\n`,
@@ -132,10 +132,10 @@ function refreshCommand(shell: Shell): Command {
     });
     const { token } = answer;
     if (!token) throw new Error("the daemon answered without a token");
-    const shown = { ...answer, token: { ...token, credentials: {} } };
+    const withoutCredentials = { ...answer, token: { ...token, credentials: {} } };
     const expiry = formatExpiry(token.expiresAt, shell.clock.nowMs()) || "does not expire";
     session.show(
-      shown,
+      withoutCredentials,
       () => `${printable(text.trim())} is refreshed: revision ${token.revision}, ${expiry}\n`,
     );
   });
@@ -153,7 +153,7 @@ async function replacedByHand(
     const connection = await readConnection(session, connectionId);
     const { provider } = await findProvider(session, connection.providerId);
     if (isOAuth2(provider)) return undefined;
-    const step = `replace it by hand: nexusd connections replace ${await shownName(session, connection)}`;
+    const step = `replace it by hand: nexusd connections replace ${await nameOrId(session, connection)}`;
     return new CommandFailure(error.exitCode, `${error.message.split("\n")[0]}\n${step}`, error.cause);
   } catch {
     return undefined;

@@ -5,7 +5,7 @@ import { ConnectionStatus } from "../../gen/nexus/v1/connection_pb.js";
 import { DaemonState, type FailingProvider, type GetStatusResponse } from "../../gen/nexus/v1/status_pb.js";
 import { namePath } from "../../model/connections/connection_name.js";
 import { counted, formatBytes, formatCount, formatDuration } from "../../model/quantity_text.js";
-import { readConnection, shownName } from "../connections/connection_key.js";
+import { nameOrId, readConnection } from "../connections/connection_key.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
 import { addNotes } from "../shell/help.js";
@@ -134,7 +134,7 @@ async function endingWarnings(
   const { program } = session.shell;
   const warnings = endingTokens.map(async ({ expiresAt, providerName, connectionId }) => {
     const connection = await readConnection(session, connectionId).catch(() => undefined);
-    const word = connection ? await shownName(session, connection) : connectionId;
+    const word = connection ? await nameOrId(session, connection) : connectionId;
     const which = word === connectionId ? `--connection ${connectionId}` : word;
     return `warning: the token of ${printable(providerName)} ends ${whenText(expiresAt, time)} and cannot be refreshed; the user must consent again: ${program} connect ${which}\n`;
   });

@@ -72,17 +72,17 @@ export async function register(
   printWarnings(shell, answer);
   const { name = "", id = "" } = answer.provider ?? {};
   show(answer, () => {
-    const shown = rows(answer);
+    const details = rows(answer);
     const paragraphs = notes.map((note) => `${fitted(printable(note), shell.stdout)}\n`);
-    const fields = formatFields([["name", name], ["id", id], ...shown]);
-    return [fields, ...paragraphs, `${firstStep(shown)}: ${shell.program} connect ${name}\n`].join("\n");
+    const fields = formatFields([["name", name], ["id", id], ...details]);
+    return [fields, ...paragraphs, `${firstStep(details)}: ${shell.program} connect ${name}\n`].join("\n");
   });
   return name;
 }
 
 /** Where no person consents there is nothing to register. */
-function firstStep(shown: readonly (readonly [name: string, value: string])[]): string {
-  const redirectUri = shown.find(([title]) => title === "redirect URI");
+function firstStep(details: readonly (readonly [name: string, value: string])[]): string {
+  const redirectUri = details.find(([title]) => title === "redirect URI");
   if (!redirectUri) return "Enter the key";
   return redirectUri[1] === "" ? "Next" : "Paste the redirect URI into the provider's console, then";
 }

@@ -82,7 +82,7 @@ export function quirkSentences(provider: Provider): string[] {
 }
 
 /** Settings that have words of their own in `provider show`, in the table or as a sentence. */
-const shown = [
+const describedFields = [
   ...["name", "auth_type", "template", "description", "category", "issuer", "enable_discovery", "auth_url"],
   ...["token_url", "jwks_url", "client_id", "token_endpoint_auth_method", "scopes", "authorization_params"],
   ...["strategy", "refresh_window", "api_base_url", "user_info_endpoint", "oauth2_options"],
@@ -94,7 +94,7 @@ const shown = [
 export function furtherFields(provider: Provider): [string, string][] {
   const given = Object.entries(givenSettings(profileSettings(provider)));
   return given
-    .filter(([name]) => !shown.includes(name))
+    .filter(([name]) => !describedFields.includes(name))
     .map(([name, value]) => [
       name.replaceAll("_", " "),
       typeof value === "string" ? value : JSON.stringify(value),

@@ -112,10 +112,10 @@ export async function withStep<Answer>(
 /** What the daemon says; of what it did not find, no name that stands in `doing` already. */
 function messageFor({ code, rawMessage }: ConnectError, doing: string): string {
   const message = printableLines(rawMessage);
-  const [, resource = "", asked = ""] =
+  const [, resource = "", name = ""] =
     (code === Code.NotFound && /^([a-z ]+) not found: "(.+)"$/.exec(message)) || [];
-  if (asked === "" || !doing.endsWith(` ${asked}`)) return message;
-  return doing.endsWith(` ${resource} ${asked}`) ? "not found" : `${resource} not found`;
+  if (name === "" || !doing.endsWith(` ${name}`)) return message;
+  return doing.endsWith(` ${resource} ${name}`) ? "not found" : `${resource} not found`;
 }
 
 /** Whether no daemon answered at all, or none that can be trusted. */

@@ -167,9 +167,11 @@ export function sessionOf(
     else if (items.length === 0) shell.stderr.write(none);
     else {
       // A column without a word takes room from the others.
-      const shown = Object.entries(columns).filter(([, cell]) => items.some((item) => cell(item) !== ""));
-      const rows = items.map((item) => shown.map(([, cell]) => cell(item)));
-      const titles = shown.map(([title]) => title);
+      const filledColumns = Object.entries(columns).filter(([, cell]) =>
+        items.some((item) => cell(item) !== ""),
+      );
+      const rows = items.map((item) => filledColumns.map(([, cell]) => cell(item)));
+      const titles = filledColumns.map(([title]) => title);
       shell.stdout.write(formatTable(titles, rows, screenOf(shell.env, shell.stdout)));
     }
   };

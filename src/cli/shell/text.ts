@@ -18,8 +18,8 @@ export function printableLines(text: string): string {
 
 /** Text of others as one word of a shell, for a command to paste. */
 export function shellWord(text: string): string {
-  const shown = printable(text);
-  return /^[\w@%+=:,./-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", "'\\''")}'`;
+  const word = printable(text);
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 /** A table of what others may have written; see `layoutTable`. */
@@ -40,9 +40,9 @@ export function formatFields(
   fields: readonly (readonly [name: string, value: string])[],
   screen: Screen = plainScreen,
 ): string {
-  const shown = fields.filter(([, value]) => value !== "");
-  const width = Math.max(0, ...shown.map(([name]) => name.length));
-  return shown
+  const filled = fields.filter(([, value]) => value !== "");
+  const width = Math.max(0, ...filled.map(([name]) => name.length));
+  return filled
     .map(([name, value]) => {
       const color = name === "status" ? colorOfState(value) : undefined;
       return `${name.padEnd(width)}  ${screen.paint(color, printableLines(value))}\n`;

@@ -31,11 +31,11 @@ export async function withProgress<Result>(
   if (isShowing || !stderr.isTTY || env["TERM"] === "dumb") return await work();
   isShowing = true;
   const startMs = clock.monotonicMs();
-  let shown = "";
+  let line = "";
   const tick = (): void => {
     const seconds = Math.round((clock.monotonicMs() - startMs) / 1_000);
-    shown = `${erase}${cut(`${doing()} (${seconds}s)`, (stderr.columns ?? 80) - 1)}`;
-    stderr.write(shown);
+    line = `${erase}${cut(`${doing()} (${seconds}s)`, (stderr.columns ?? 80) - 1)}`;
+    stderr.write(line);
     timer = clock.setTimer(tickMs, tick);
   };
   let timer = clock.setTimer(tickMs, tick);
@@ -44,6 +44,6 @@ export async function withProgress<Result>(
   } finally {
     isShowing = false;
     timer.cancel();
-    if (shown !== "") stderr.write(erase);
+    if (line !== "") stderr.write(erase);
   }
 }

@@ -1,8 +1,8 @@
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 
-/** Notes an error: the limit that the value breaks. `shown` is the part of it that is shown, by default all of it. */
-export type Note = (limit: string, shown?: string) => void;
+/** Notes an error: the limit that the value breaks. `excerpt` is the part of it that is printed, by default all of it. */
+export type Note = (limit: string, excerpt?: string) => void;
 
 /** How the text of a setting becomes its value. */
 export interface SettingKind<Value> {

@@ -9,7 +9,7 @@ import type { Store } from "../../store/store.js";
 import type { AccessControl } from "./access_control.js";
 
 /** What a question is about; each part may be missing. */
-export interface AskedResource {
+export interface ResourceQuestion {
   readonly connectionId: string | undefined;
   readonly userId: string | undefined;
   /** Name or id. */
@@ -25,14 +25,14 @@ export class AccessExplainer {
   constructor(private readonly deps: { readonly access: AccessControl; readonly store: Store }) {}
 
   /** @throws InvalidArgument for what can be no principal; NotFound for a connection or provider that does not exist */
-  explain(principal: string, action: Action, asked: AskedResource): Explanation {
+  explain(principal: string, action: Action, question: ResourceQuestion): Explanation {
     const isKnown = principal === "owner" || principal === "admin";
     if (!isKnown && !principalPrefixes.some((prefix) => principal.startsWith(prefix))) {
       const description = `must be owner, admin, or begin with one of ${principalPrefixes.join(" ")}`;
       throw new InvalidArgument([{ field: "principal", description }]);
     }
     const permissions = this.deps.access.permissionsOf(principal);
-    return { ...permissions.decide(action, this.#resourceOf(action, asked)), permissions };
+    return { ...permissions.decide(action, this.#resourceOf(action, question)), permissions };
   }
 
   /** What somebody who asks should know of the policy file. @param providerName whose requests are asked about */
@@ -44,7 +44,10 @@ export class AccessExplainer {
     return [...unknown, ...[providerName && unruled(policy, providerName)].flatMap((text) => text || [])];
   }
 
-  #resourceOf(action: Action, { connectionId, userId, provider: key }: AskedResource): Resource | undefined {
+  #resourceOf(
+    action: Action,
+    { connectionId, userId, provider: key }: ResourceQuestion,
+  ): Resource | undefined {
     const provider = key === undefined ? undefined : this.#provider(key);
     if (connectionId !== undefined) {
       const facts = this.deps.access.factsOf(connectionId);

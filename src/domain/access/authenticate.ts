@@ -24,9 +24,9 @@ const jwtShape = /^eyJ[\w-]+\.[\w-]+\.[\w-]*$/;
  */
 export function authenticateBy(options: AuthenticateOptions): Authenticate {
   const { adminKey, keys, jwt, nowMs } = options;
-  return (shown) => {
-    const { token, origin } = shown;
-    if (token === undefined) return principalOfPeer(shown, options);
+  return (presented) => {
+    const { token, origin } = presented;
+    if (token === undefined) return principalOfPeer(presented, options);
     const known = keys.verify(token) ?? (adminKey.matches(token) ? admin : undefined);
     if (known) return at(known, origin);
     if (jwt === undefined || !jwtShape.test(token)) return undefined;

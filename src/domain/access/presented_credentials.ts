@@ -36,5 +36,5 @@ export interface PeerCertificate {
  * @throws Unavailable (as a rejection) when what verifies a JWT cannot be had just now
  */
 export type Authenticate = (
-  shown: PresentedCredentials,
+  presented: PresentedCredentials,
 ) => Principal | undefined | Promise<Principal | undefined>;

@@ -57,34 +57,35 @@ export class RequestGate {
   ) {}
 
   /** The refusal; undefined when the caller may go on. */
-  refusal(permissions: Permissions, action: Action, asked: RequestedResource): NexusError | undefined {
-    switch (asked.kind) {
+  refusal(permissions: Permissions, action: Action, resource: RequestedResource): NexusError | undefined {
+    switch (resource.kind) {
       case "connection":
-        return this.deps.access.visible(permissions, asked.connectionId)
+        return this.deps.access.visible(permissions, resource.connectionId)
           ? undefined
           : new NotFound("connection");
       case "named":
-        return this.deps.names.find(asked.name, permissions) === undefined
+        return this.deps.names.find(resource.name, permissions) === undefined
           ? new NotFound("connection")
           : undefined;
       case "acquired": {
-        const { mcpServerUrl } = asked;
+        const { mcpServerUrl } = resource;
         const profile = mcpServerUrl === "" ? undefined : this.deps.mcpNames.find(mcpServerUrl);
-        const name = mcpServerUrl === "" ? asked.name : { ...asked.name, providerName: profile?.name ?? "" };
+        const name =
+          mcpServerUrl === "" ? resource.name : { ...resource.name, providerName: profile?.name ?? "" };
         return this.deps.names.find(name, permissions) === undefined
           ? this.newRefusal(permissions, name)
           : undefined;
       }
       case "provider":
-        return this.#provider(permissions, asked.provider) ? undefined : new NotFound("provider");
+        return this.#provider(permissions, resource.provider) ? undefined : new NotFound("provider");
       case "state": {
-        const pending = this.deps.store.getAuthorization(hashState(asked.state));
+        const pending = this.deps.store.getAuthorization(hashState(resource.state));
         return pending && this.deps.access.visible(permissions, pending.connectionId)
           ? undefined
           : new NotFound("request");
       }
       case "request":
-        return this.#requestRefusal(permissions, action, asked);
+        return this.#requestRefusal(permissions, action, resource);
     }
   }
 

@@ -1,5 +1,5 @@
 import type { Identity, Principal } from "../../model/access/principal.js";
-import { factsOf, type ShownRequest } from "../../model/access/request_facts.js";
+import { type DescribedRequest, factsOf } from "../../model/access/request_facts.js";
 import { decide, explainRules, type Rule, type Ruling } from "../../model/access/rules.js";
 import type { ConnectionFacts } from "../../model/access/scope_restriction.js";
 import { FailedPrecondition, InvalidArgument, NexusError, PermissionDenied } from "../../model/errors.js";
@@ -11,7 +11,7 @@ import { type AccessControl, denied, type Sight } from "./access_control.js";
 export interface TokenPurpose {
   readonly trace?: CallerTrace | undefined;
   /** Undefined where the place does not show it. */
-  readonly request: ShownRequest | undefined;
+  readonly request: DescribedRequest | undefined;
   /** Of the caller that waits. */
   readonly signal: AbortSignal;
 }
@@ -20,7 +20,7 @@ export interface TokenPurpose {
 export interface HeldRequest {
   readonly principal: Principal;
   readonly connection: ConnectionFacts;
-  readonly request: ShownRequest;
+  readonly request: DescribedRequest;
   readonly rule: Rule;
   /** Of the policy file that has the rule: a yes for longer counts for its rules alone. */
   readonly policyDigest: string;
@@ -53,22 +53,22 @@ export class RequestRules {
   admit(principal: Principal, connectionId: string, asking?: TokenPurpose): Use | undefined | Promise<Use> {
     const isRuled = this.#isRuled(principal);
     if (!isRuled && asking === undefined) return undefined;
-    const shown = this.#believed(principal, asking?.request);
+    const request = this.#believed(principal, asking?.request);
     const traceId = traceIdOf(asking?.trace?.traceparent);
-    const session = shown?.session;
+    const session = request?.session;
     const own = { ...(session !== undefined && { session }), ...(traceId !== undefined && { traceId }) };
     const connection = isRuled ? this.deps.access.factsOf(connectionId) : undefined;
-    const ruling = connection && this.#ruling(principal, connection, shown);
+    const ruling = connection && this.#ruling(principal, connection, request);
     if (!connection || !ruling) return own;
     const use = { ...own, ...this.#ruleOf(ruling) };
     if (ruling.verdict === "allow") return use;
-    const refusal = refusalOf(ruling, shown);
-    if (refusal || !shown || !asking || !ruling.rule)
+    const refusal = refusalOf(ruling, request);
+    if (refusal || !request || !asking || !ruling.rule)
       return Promise.reject(refusedBy(refusal ?? denied("token.read"), use));
     const { rule } = ruling;
     const policyDigest = this.deps.access.policy?.digest ?? "";
     const { signal } = asking;
-    return this.#asked({ principal, connection, request: shown, rule, policyDigest, use, signal });
+    return this.#approved({ principal, connection, request, rule, policyDigest, use, signal });
   }
 
   /** Whether anything goes by the requests of this caller to a provider of this name. Where nothing does, a token for one need not show it. */
@@ -110,12 +110,12 @@ export class RequestRules {
   }
 
   /** Each rule that holds for the principal, and what it says of the request. */
-  explain(principalName: string, connection: ConnectionFacts, request: ShownRequest | undefined) {
+  explain(principalName: string, connection: ConnectionFacts, request: DescribedRequest | undefined) {
     const { requestRules } = this.deps.access.permissionsOf(principalName);
     return explainRules(requestRules, factsOf(principalName, connection, request, this.deps.clock.nowMs()));
   }
 
-  async #asked(held: HeldRequest): Promise<Use> {
+  async #approved(held: HeldRequest): Promise<Use> {
     const { principal, connection, request, use = {} } = held;
     const ask = this.deps.approver();
     const answer = ask
@@ -139,20 +139,20 @@ export class RequestRules {
   #ruling(
     principal: Identity,
     connection: ConnectionFacts,
-    shown: ShownRequest | undefined,
+    request: DescribedRequest | undefined,
   ): Ruling | undefined {
     const permissions = this.deps.access.permissionsFor(principal);
-    if (shown === undefined && permissions.role === "admin") return undefined;
-    const facts = factsOf(principal.name, connection, shown, this.deps.clock.nowMs());
+    if (request === undefined && permissions.role === "admin") return undefined;
+    const facts = factsOf(principal.name, connection, request, this.deps.clock.nowMs());
     const ruling = decide(permissions.requestRules, facts);
     // A token that is held is asked about at no later time.
-    return shown === undefined && ruling.verdict === "ask"
+    return request === undefined && ruling.verdict === "ask"
       ? { ...ruling, verdict: "deny", isClosed: true }
       : ruling;
   }
 
   /** An agent could show a request, and send another one with the token. */
-  #believed(principal: Principal, request: ShownRequest | undefined): ShownRequest | undefined {
+  #believed(principal: Principal, request: DescribedRequest | undefined): DescribedRequest | undefined {
     return request && this.#isProxy(principal) ? request : undefined;
   }
 
@@ -168,16 +168,16 @@ function refusedBy(refusal: NexusError, use: Use): NexusError {
   return refusal;
 }
 
-function refusalOf(ruling: Ruling, shown: ShownRequest | undefined): NexusError | undefined {
+function refusalOf(ruling: Ruling, request: DescribedRequest | undefined): NexusError | undefined {
   const { verdict, rule, isClosed, wantsBody, unclear } = ruling;
-  if (shown === undefined && isClosed)
+  if (request === undefined && isClosed)
     return new FailedPrecondition(
       "USE_EGRESS",
       "this caller gets no token, because rules check each of its requests: send them through the egress listener or another proxy, or with nexusd run as the owner",
     );
-  const needsBody = shown !== undefined && shown.body === undefined && (verdict === "ask" || wantsBody);
+  const needsBody = request !== undefined && request.body === undefined && (verdict === "ask" || wantsBody);
   if (needsBody) return new FailedPrecondition("SHOW_BODY", "the verdict on this request goes by its body");
-  if (shown !== undefined && unclear !== undefined) {
+  if (request !== undefined && unclear !== undefined) {
     const whose = rule === undefined ? "the rules of the policy file go" : `${wordsOf(rule)} goes`;
     const description = `servers read ${unclear} in several ways, and ${whose} by it: send it in its plain form`;
     return new InvalidArgument([{ field: "request", description }]);

@@ -92,7 +92,7 @@ export function consentEnded(
 /** The change by a new request; a connection that never was active waits for its first consent again. */
 export function consentRequested(
   connection: Connection,
-  asked: {
+  consentRequest: {
     readonly scopes: readonly string[];
     readonly stateHash: string;
     readonly expiresAtMs: number;
@@ -102,10 +102,10 @@ export function consentRequested(
   const asksFirstTime = connection.status === "failed" || connection.status === "expired";
   return {
     ...(asksFirstTime ? { status: "pending", problem: undefined } : {}),
-    providerName: asked.providerName,
-    requestedScopes: asked.scopes,
-    pendingStateHash: asked.stateHash,
-    requestExpiresAtMs: asked.expiresAtMs,
+    providerName: consentRequest.providerName,
+    requestedScopes: consentRequest.scopes,
+    pendingStateHash: consentRequest.stateHash,
+    requestExpiresAtMs: consentRequest.expiresAtMs,
     awaitingConfirmation: undefined,
     // The end of a request before says nothing of one whose place is taken.
     ...(connection.requestExpiresAtMs === undefined ? {} : { refusedConsent: undefined }),

@@ -88,14 +88,16 @@ export class CredentialWriter {
     const refreshExpiresAtMs = refreshable
       ? refreshEndMs(connection, tokenSet, previous, receivedAtMs)
       : undefined;
-    const { askedScopes } = tokenSet;
+    const { requestedScopes } = tokenSet;
     const granted =
-      tokenSet.scopes ?? askedScopes ?? (previous ? connection.grantedScopes : connection.requestedScopes);
+      tokenSet.scopes ??
+      requestedScopes ??
+      (previous ? connection.grantedScopes : connection.requestedScopes);
     const change: TokenChange = {
       status: "active",
       credentialRevision: revision,
       grantedScopes: granted,
-      consentedScopes: askedScopes ?? connection.consentedScopes,
+      consentedScopes: requestedScopes ?? connection.consentedScopes,
       issuedAtMs: receivedAtMs,
       expiresAtMs,
       refreshable,
@@ -125,7 +127,7 @@ export class CredentialWriter {
    *
    * @param change what becomes of the connection
    */
-  composeWithheld(
+  composeUnserved(
     {
       connection,
       profile,

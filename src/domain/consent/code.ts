@@ -1,6 +1,6 @@
 import { at, browser, type Principal, type Provenance } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
-import { askedScopes } from "../../model/connections/step_up.js";
+import { stepUpScopes } from "../../model/connections/step_up.js";
 import { FailedPrecondition, Unavailable } from "../../model/errors.js";
 import { callbackMetadata } from "../../model/providers/connection_metadata.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
@@ -112,8 +112,8 @@ export class CodeConsent implements ConsentFlow {
       return this.deps.ending.unstarted(profile.id, { kind: "provider_misconfigured" });
     const connection = this.deps.store.getConnection(pending.connectionId);
     if (pending.isStepUp && connection && !agreed(binding)) {
-      const asked = { ...askedScopes(connection, pending.scopes), ...asking(pending, profile, connection) };
-      return { kind: "step_up", binding, stepUp: { ...asked, formToken: formTokenOf(value, key) } };
+      const stepUp = { ...stepUpScopes(connection, pending.scopes), ...asking(pending, profile, connection) };
+      return { kind: "step_up", binding, stepUp: { ...stepUp, formToken: formTokenOf(value, key) } };
     }
     const pushed = await this.#pushes.locate(key, { server, profile, pending, state, secret });
     if (pushed.kind === "push_refused") return await this.#refused(state, pushed, binding);
@@ -206,8 +206,8 @@ export class CodeConsent implements ConsentFlow {
     const { pending } = answer;
     const judged = judge.judge("callback", store, { key: hashState(answer.state), pending }, presented);
     if (typeof judged !== "string") return judged;
-    const { shown, ...ended } = endings[judged] ?? endOfProfile;
-    return await this.#end({ ...answer, ...ended }, shown);
+    const { page, ...ended } = endings[judged] ?? endOfProfile;
+    return await this.#end({ ...answer, ...ended }, page);
   }
 
   async #findServer(
@@ -314,20 +314,20 @@ export class CodeConsent implements ConsentFlow {
 /** How a consent ends whose response came to a flawed request. */
 interface FlawedEnd extends Pick<EndedConsent, "reason" | "type" | "detail"> {
   /** What the browser gets instead of the reason. */
-  readonly shown?: ConsentFailure;
+  readonly page?: ConsentFailure;
 }
 
 const endOfProfile: FlawedEnd = {
   reason: "authorization_failed",
   type: "oauth_error",
-  shown: { kind: "provider_changed" },
+  page: { kind: "provider_changed" },
 };
 
 const endings: Readonly<Partial<Record<Flaw, FlawedEnd>>> = {
   unreadable: { reason: "data_loss", type: "oauth_error" },
   // With a page, and never by the return URL: who sent the answer is not known.
   other_browser: { reason: "state_verification_failed", type: "state_verification_failed" },
-  expired: { reason: "consent_expired", type: "oauth_error", shown: { kind: "expired" } },
+  expired: { reason: "consent_expired", type: "oauth_error", page: { kind: "expired" } },
   other_redirect_uri: {
     reason: "invalid_authorization_response",
     type: "state_verification_failed",

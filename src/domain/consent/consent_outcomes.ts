@@ -2,7 +2,7 @@ import type { AuditEventType } from "../../model/access/audit_event.js";
 import type { Provenance } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import type { Connection } from "../../model/connections/connection.js";
-import type { AskedScopes } from "../../model/connections/step_up.js";
+import type { StepUpScopes } from "../../model/connections/step_up.js";
 import type { Account } from "../../model/credentials/account.js";
 import { isExpiredState } from "../../model/ids.js";
 import type { JsonObject } from "../../model/json.js";
@@ -10,7 +10,7 @@ import type { ProblemReason } from "../../model/problem_reason.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { InvalidResponse } from "../../oauth/authorization_response.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
-import { shownIssuer } from "../../oauth/discovery.js";
+import { printableIssuer } from "../../oauth/discovery.js";
 import type { GrantFailure } from "../../oauth/failure.js";
 import type { QueuedRevocation } from "../grants/grants.js";
 import type { CaptureField, McpLookup } from "../profiles/profiles.js";
@@ -42,7 +42,7 @@ export interface Asker {
 }
 
 /** A step-up: an API refused the token that there is. */
-export interface StepUpRequest extends AskedScopes, NamedProvider, Asker {
+export interface StepUpRequest extends StepUpScopes, NamedProvider, Asker {
   /** Comes back with the form that says no; bound to the cookie of this browser. */
   readonly formToken: string;
 }
@@ -323,7 +323,7 @@ export function invalidResponse(
     };
   }
   if (reason === "iss_mismatch") {
-    const detail = `it names ${shownIssuer(iss)}, and the profile says ${issuer}; if both are the provider's, correct the issuer of the profile`;
+    const detail = `it names ${printableIssuer(iss)}, and the profile says ${issuer}; if both are the provider's, correct the issuer of the profile`;
     return { reason: "issuer_mismatch", detail };
   }
   if (reason === "state_mismatch") return { reason: "state_verification_failed" };

@@ -32,7 +32,7 @@ import {
   type IssuerMetadata,
   refuseWithoutAuthorization,
 } from "../token_endpoint/token_endpoint.js";
-import { type DeviceRequests, refuseForDevice, shownOf } from "./device.js";
+import { type DeviceRequests, deviceConsentOf, refuseForDevice } from "./device.js";
 import type { Way } from "./ways.js";
 
 /** A request for consent. */
@@ -161,7 +161,7 @@ export class ConnectionRequests {
       authUrl: device ? "" : this.#authUrl(state),
       state: device ? "" : state,
       redirectUri: way === "code" ? redirectUri : undefined,
-      device: device && shownOf(device),
+      device: device && deviceConsentOf(device),
     };
   }
 
@@ -229,9 +229,9 @@ export class ConnectionRequests {
     const secret = this.deps.vault.authorizationIfOpens(key, pending);
     const link = { connectionId: connection.id, expiresAtMs: pending.expiresAtMs };
     if (!secret?.device) return secret && { ...link, authUrl: this.#authUrl(secret.state) };
-    const shown = shownOf(secret.device);
+    const device = deviceConsentOf(secret.device);
     const isAsker = isRequester(pending, asker);
-    return { ...link, authUrl: "", device: isAsker ? shown : { ...shown, verificationUriComplete: "" } };
+    return { ...link, authUrl: "", device: isAsker ? device : { ...device, verificationUriComplete: "" } };
   }
 
   /** @throws InvalidArgument */

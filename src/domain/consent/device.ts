@@ -199,7 +199,11 @@ const endings: ReadonlyMap<
 ]);
 
 /** The code that the daemon redeems is left out. */
-export function shownOf({ verificationUri, userCode, verificationUriComplete }: DeviceSecret): DeviceConsent {
+export function deviceConsentOf({
+  verificationUri,
+  userCode,
+  verificationUriComplete,
+}: DeviceSecret): DeviceConsent {
   return { verificationUri, userCode, verificationUriComplete };
 }
 

@@ -1,7 +1,7 @@
 import { about, by } from "../../model/access/audit_event.js";
 import { daemon } from "../../model/access/principal.js";
 import { type Connection, hasUsableToken } from "../../model/connections/connection.js";
-import { dueAction, isWithheld } from "../../model/refresh/refresh_policy.js";
+import { dueAction, hasUnservedToken } from "../../model/refresh/refresh_policy.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
 import {
@@ -57,7 +57,7 @@ function expire(tx: Transaction, connection: Connection, nowMs: number): void {
 function expiryChange(connection: Connection, nowMs: number): ConnectionChange {
   if (hasUsableToken(connection, nowMs)) return {};
   const { problem } = connection;
-  if (problem && isWithheld(connection)) return attention(connection, problem.reason, nowMs);
+  if (problem && hasUnservedToken(connection)) return attention(connection, problem.reason, nowMs);
   if (problem?.reason === "provider_deleted") return attention(connection, "provider_deleted", nowMs);
   // It keeps its intent and its due time: fixing the profile wakes it.
   if (problem?.reason === "misconfigured") return { status: "attention", problem };

@@ -209,7 +209,7 @@ function rowOf(change: ConnectionChange): OutcomeRow {
 }
 
 /** A token set of which only the refresh token is kept. */
-export interface Withheld {
+export interface UnservedToken {
   readonly reason: Extract<
     ProblemReason,
     "account_changed" | "id_token_verification_failed" | "refresh_failing"
@@ -221,12 +221,12 @@ export interface Withheld {
 }
 
 /** @param random uniform in [0, 1) @returns undefined if the token set is served */
-export function withheldOf(
+export function unservedTokenOf(
   attempt: Attempt,
   result: Omit<Renewed, "tokenSet">,
   nowMs: number,
   random: number,
-): Withheld | undefined {
+): UnservedToken | undefined {
   const { connection } = attempt;
   const outcome = outcomeOf(stateOf(attempt), answerWith(result));
   if (outcome === "rotate") {
@@ -242,11 +242,11 @@ export function withheldOf(
 /** The row of a token set, as of which `connection` is read. */
 export function tokenSetRow(
   connection: Connection,
-  withheld: Withheld | undefined,
+  unserved: UnservedToken | undefined,
   nowMs: number,
 ): OutcomeRow {
-  if (withheld === undefined) return rowOf({ problem: undefined });
-  const { reason, retryAtMs } = withheld;
+  if (unserved === undefined) return rowOf({ problem: undefined });
+  const { reason, retryAtMs } = unserved;
   if (retryAtMs === undefined && !hasUsableToken(connection, nowMs))
     return rowOf(attention(connection, reason, nowMs));
   return rowOf({

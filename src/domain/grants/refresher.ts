@@ -37,8 +37,8 @@ import {
   isSame,
   type OutcomeWriter,
   tokenSetRow,
-  type Withheld,
-  withheldOf,
+  type UnservedToken,
+  unservedTokenOf,
 } from "./outcomes.js";
 import type { ProviderHealth } from "./provider_health.js";
 import type { RefreshPriority } from "./request_slots.js";
@@ -107,7 +107,7 @@ interface Success {
   /** What was redeemed; undefined where nothing was. */
   readonly previous: Credential | undefined;
   readonly tokenSet: TokenSet;
-  readonly withheld: Withheld | undefined;
+  readonly unserved: UnservedToken | undefined;
   /** When the answer came; the wall clock may be set before it is written. */
   readonly receivedMonotonicMs: number;
 }
@@ -198,11 +198,11 @@ export class Refresher {
     }
     health.answered(profile.id);
     const receivedMonotonicMs = clock.monotonicMs();
-    const withheld = withheldOf(attempt, answer, clock.nowMs(), this.deps.random());
+    const unserved = unservedTokenOf(attempt, answer, clock.nowMs(), this.deps.random());
     const { tokenSet } = answer;
-    const success = { connection, profile, previous: prepared.credential, tokenSet, withheld };
+    const success = { connection, profile, previous: prepared.credential, tokenSet, unserved };
     const outcome = await this.#write({ ...success, receivedMonotonicMs });
-    if (withheld !== undefined) count("failure", withheld.reason);
+    if (unserved !== undefined) count("failure", unserved.reason);
     else if (outcome === "refreshed") count("success", "");
     health.accepted(profile);
     return outcome;
@@ -297,7 +297,7 @@ export class Refresher {
     profile,
     previous,
     tokenSet,
-    withheld,
+    unserved,
     receivedMonotonicMs,
   }: Success): Promise<RefreshOutcome> {
     const { writer, revocations, spool, clock, log, metrics } = this.deps;
@@ -305,9 +305,9 @@ export class Refresher {
     const compose = (base: Connection): Composed => {
       const receivedAtMs = Math.round(clock.nowMs() - (clock.monotonicMs() - receivedMonotonicMs));
       const received = { connection: base, profile, tokenSet, receivedAtMs };
-      if (withheld === undefined || previous === undefined) return writer.compose({ ...received, previous });
-      const { change } = tokenSetRow(base, withheld, clock.nowMs());
-      return writer.composeWithheld({ ...received, previous }, change);
+      if (unserved === undefined || previous === undefined) return writer.compose({ ...received, previous });
+      const { change } = tokenSetRow(base, unserved, clock.nowMs());
+      return writer.composeUnserved({ ...received, previous }, change);
     };
     const redeemed = previous ?? { refreshToken: undefined, binding: grantBinding(profile) };
     const attempt = connection.refreshIntent?.attempt;
@@ -316,15 +316,15 @@ export class Refresher {
       const current = tx.getConnection(connectionId);
       if (!belongsTo(current, connection)) return revocations.enqueueLate(tx, connection, tokenSet, redeemed);
       const timeMs = clock.nowMs();
-      const { audit } = tokenSetRow(current, withheld, timeMs);
+      const { audit } = tokenSetRow(current, unserved, timeMs);
       tx.appendAudit({ timeMs, principal: daemon.name, connectionId, providerId, ...audit });
       return writer.put(tx, compose(current));
     });
     if (!stored) return "superseded";
-    if (withheld !== undefined) {
-      const { reason, detail } = withheld;
+    if (unserved !== undefined) {
+      const { reason, detail } = unserved;
       log.warn({ connectionId, reason, detail }, "a refresh brought a token that is not served");
-      return tokenSetRow(connection, withheld, clock.nowMs()).ended;
+      return tokenSetRow(connection, unserved, clock.nowMs()).ended;
     }
     if (connection.expiresAtMs !== undefined) metrics.replaced(connection.expiresAtMs - clock.nowMs());
     log.info({ connectionId, revision: stored.credentialRevision.toString() }, "token refreshed");

@@ -69,7 +69,7 @@ export class UnattendedConnector {
     const { id } = await this.deps.store.commit((tx) => this.#due(tx, request, profile, scopes, principal));
     let outcome = await awaitedRefresh(this.deps, id, { isProbe: true });
     // What it was shared with was sent before these scopes were asked for.
-    if (outcome === "refreshed" && !asked(this.deps.store.getConnection(id), scopes)) {
+    if (outcome === "refreshed" && !wereConsented(this.deps.store.getConnection(id), scopes)) {
       outcome = await awaitedRefresh(this.deps, id, { isProbe: true });
     }
     if (outcome !== "refreshed") await this.#setBack(id, scopes);
@@ -101,8 +101,8 @@ export class UnattendedConnector {
     const before = existing ?? this.#first(tx, request, profile, nowMs);
     // No person is asked: the result is the answer.
     const stepUp = request.stepUp ? { ...request.stepUp, wanted: false } : before.stepUp;
-    const asked = { providerName: profile.name, requestedScopes, stepUp };
-    const change = { ...asked, ...(awaitsIdentity(before) ? dueAgain(nowMs) : {}) };
+    const requested = { providerName: profile.name, requestedScopes, stepUp };
+    const change = { ...requested, ...(awaitsIdentity(before) ? dueAgain(nowMs) : {}) };
     const due = changeConnection(before, change, nowMs);
     tx.putConnection(due);
     tx.appendAudit({
@@ -183,6 +183,6 @@ function dueAgain(nowMs: number) {
   return { status: "active", expiresAtMs: nowMs, refreshNotBeforeMs, problem: undefined } as const;
 }
 
-function asked(connection: Connection | undefined, scopes: readonly string[]): boolean {
+function wereConsented(connection: Connection | undefined, scopes: readonly string[]): boolean {
   return scopes.every((scope) => connection?.consentedScopes.includes(scope));
 }

@@ -95,8 +95,8 @@ export class ReadAudit {
     use: Use = {},
     reason?: string,
   ): Promise<void> | undefined {
-    const asked = reason === undefined ? "" : ` ${JSON.stringify([reason, principal.onBehalfOf?.name])}`;
-    const key = keyOf(principal, connectionId, use) + asked;
+    const suffix = reason === undefined ? "" : ` ${JSON.stringify([reason, principal.onBehalfOf?.name])}`;
+    const key = keyOf(principal, connectionId, use) + suffix;
     const before = this.#entries.get(key);
     if (before?.revision === revision) {
       before.reads += times;

@@ -14,7 +14,7 @@ import {
   Unavailable,
 } from "../../model/errors.js";
 import { type ProblemReason, problemMessages } from "../../model/problem_reason.js";
-import { demandMayRefresh, isWithheld } from "../../model/refresh/refresh_policy.js";
+import { demandMayRefresh, hasUnservedToken } from "../../model/refresh/refresh_policy.js";
 import { noTracing, type Tracing, type Use } from "../../model/tracing.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -26,7 +26,7 @@ import type { ReadAudit } from "./read_audit.js";
 import type { RefreshLimit } from "./refresh_limit.js";
 
 /** Who asked for a refresh of which revision, remembered. One that is forgotten is recorded again. */
-const maxAsked = 10_000;
+const maxRecordedRefreshes = 10_000;
 
 export interface TokensDeps {
   readonly store: Store;
@@ -45,7 +45,7 @@ type WholeView = ConnectionView & { readonly token: CurrentToken };
 /** Tokens for callers. Each read is recorded before its token leaves. */
 export class Tokens {
   /** The revision whose refresh is on record as asked for, by principal and connection. */
-  readonly #asked = new BoundedMap<string, bigint>(maxAsked);
+  readonly #recordedRefreshes = new BoundedMap<string, bigint>(maxRecordedRefreshes);
 
   readonly #underway = new Map<string, Promise<WholeView>>();
 
@@ -122,11 +122,11 @@ export class Tokens {
     const before = this.view(connectionId).connection;
     const revision = before.credentialRevision;
     const key = `${principal.name} ${connectionId}`;
-    if (this.#asked.get(key) !== revision) {
+    if (this.#recordedRefreshes.get(key) !== revision) {
       const timeMs = this.deps.clock.nowMs();
-      const asked = { timeMs, type: "token_refresh_requested", ...by(principal), ...about(before) } as const;
-      await this.deps.store.record((tx) => tx.appendAudit({ ...asked, revision }));
-      this.#asked.set(key, revision);
+      const event = { timeMs, type: "token_refresh_requested", ...by(principal), ...about(before) } as const;
+      await this.deps.store.record((tx) => tx.appendAudit({ ...event, revision }));
+      this.#recordedRefreshes.set(key, revision);
     }
     const { connection } = await this.#forced(connectionId);
     return connection;
@@ -175,14 +175,14 @@ export class Tokens {
     const { problem } = connection;
     const nowMs = clock.nowMs();
     const isFirm = problem?.firm === true && problem.retryAtMs !== undefined && problem.retryAtMs > nowMs;
-    if (isFirm || isWithheld(connection)) throw noToken(connection, nowMs);
+    if (isFirm || hasUnservedToken(connection)) throw noToken(connection, nowMs);
     beforeSending?.(before);
     const options = onlyRevision === undefined ? {} : { onlyRevision };
     const outcome = await awaitedRefresh(this.deps, connectionId, options);
     const view = this.view(connectionId);
     if (outcome === "refreshed" && isWhole(view)) return view;
-    if (!isWithheld(view.connection) && isNewer(view, onlyRevision) && isWhole(view)) return view;
-    const isSuspended = outcome === "suspended" && !isWithheld(view.connection);
+    if (!hasUnservedToken(view.connection) && isNewer(view, onlyRevision) && isWhole(view)) return view;
+    const isSuspended = outcome === "suspended" && !hasUnservedToken(view.connection);
     if (isSuspended) throw precondition("PROVIDER_MISCONFIGURED", "misconfigured");
     throw noToken(view.connection, clock.nowMs());
   }
@@ -209,18 +209,18 @@ export class Tokens {
     connectionId: string,
     asking?: TokenPurpose,
   ): ReturnType<RequestRules["admit"]> {
-    const shown = <U extends Use | undefined>(use: U): U => this.#shown(principal, connectionId, use);
+    const annotated = <U extends Use | undefined>(use: U): U => this.#annotated(principal, connectionId, use);
     const admitted = this.deps.rules.admit(principal, connectionId, asking);
-    if (!(admitted instanceof Promise)) return shown(admitted);
-    return admitted.then(shown, async (error: unknown) => {
-      if (error instanceof NexusError) shown(error.use);
+    if (!(admitted instanceof Promise)) return annotated(admitted);
+    return admitted.then(annotated, async (error: unknown) => {
+      if (error instanceof NexusError) annotated(error.use);
       await this.deps.readAudit.refused(principal, connectionId, error);
       throw error;
     });
   }
 
   /** On the span of the call. */
-  #shown<U extends Use | undefined>({ name, onBehalfOf }: Principal, connectionId: string, use: U): U {
+  #annotated<U extends Use | undefined>({ name, onBehalfOf }: Principal, connectionId: string, use: U): U {
     const { tracing, store } = this.deps;
     if (tracing === noTracing) return use;
     tracing.annotate({
@@ -297,7 +297,7 @@ function tokenOrError(view: ConnectionView, nowMs: number): CurrentToken {
 /** What a caller gets instead of a token: the precondition that the problem of the connection breaks, or the time of the next try. */
 function noToken(connection: Connection, nowMs: number): NexusError {
   const { problem } = connection;
-  if (problem && isWithheld(connection)) return precondition("ATTENTION_REQUIRED", problem.reason);
+  if (problem && hasUnservedToken(connection)) return precondition("ATTENTION_REQUIRED", problem.reason);
   if (problem?.reason === "misconfigured") return precondition("PROVIDER_MISCONFIGURED", "misconfigured");
   if (problem?.reason === "provider_deleted") return precondition("PROVIDER_DELETED", "provider_deleted");
   const retryAfterMs = problem?.retryAtMs === undefined ? 0 : problem.retryAtMs - nowMs;

@@ -33,11 +33,12 @@ export class UserInfoClient {
     if (url === undefined) return account;
     const body = await this.#ask(url, profile, tokenSet);
     const mapping = profile.userInfoMapping;
-    const asked = body === undefined ? undefined : readUserInfo(body, mapping, url.href);
-    if (!account || !asked) return asked ?? account;
+    const userInfo = body === undefined ? undefined : readUserInfo(body, mapping, url.href);
+    if (!account || !userInfo) return userInfo ?? account;
     // OpenID Connect Core 1.0 section 5.3.2: a response with another `sub` must not be used.
-    if (!hasStandardSubject(mapping)) return mergedAccount({ ...asked, subject: account.subject }, account);
-    if (asked.subject === account.subject) return mergedAccount(asked, account);
+    if (!hasStandardSubject(mapping))
+      return mergedAccount({ ...userInfo, subject: account.subject }, account);
+    if (userInfo.subject === account.subject) return mergedAccount(userInfo, account);
     this.deps.log.warn({ providerId: profile.id }, "user-info of another account ignored");
     return account;
   }
@@ -73,7 +74,7 @@ export class UserInfoClient {
     const request = { method: "GET", url: url.href, headers: { accept: "application/json" } };
     return new CredentialedExchange<OutboundResponse>({
       source: this.#sourceOf(profile, tokenSet),
-      asked: () => ({ ...request, body: undefined, session: "" }),
+      judged: () => ({ ...request, body: undefined, session: "" }),
       send: async (_, put) => {
         const { url: to, headers } = await put(request);
         return await this.deps.outbound(to, { method: "GET", headers, signal, maxBytes });

@@ -20,7 +20,7 @@ export interface UsableCredential {
 }
 
 /** A request to an API, without the credential: what rules are asked about. */
-export interface AskedRequest {
+export interface JudgedRequest {
   readonly method: string;
   /** Absolute. */
   readonly url: string;
@@ -80,7 +80,7 @@ export interface AskOptions {
 /** The credentials of one connection. */
 export interface CredentialSource {
   /** For a request that the rules allow, which may take as long as a person needs. @throws NexusError */
-  credential(request: AskedRequest, options: AskOptions): Promise<CredentialAnswer>;
+  credential(request: JudgedRequest, options: AskOptions): Promise<CredentialAnswer>;
   /** Proves the key that the credential is bound to (RFC 9449). @param nonce that the API asked for, or empty @throws NexusError */
   proof(
     credential: UsableCredential,
@@ -104,7 +104,7 @@ export type PutCredential = (
 /** A request that is sent with a credential, by one way to send requests. */
 export interface CredentialedRequest<Sent> {
   readonly source: CredentialSource;
-  asked(): Omit<AskedRequest, "repeats">;
+  judged(): Omit<JudgedRequest, "repeats">;
   /** Reads all of the body, where a rule goes by it. @throws where it cannot be read */
   wholeBody?(): Promise<Uint8Array>;
   readonly signal?: () => AbortSignal;
@@ -134,16 +134,16 @@ export class CredentialedExchange<Sent> {
   /** @throws NexusError, and what `wholeBody` and `onConsent` throw */
   async credential(repeats = false): Promise<UsableCredential> {
     const { request } = this;
-    let asked: AskedRequest = { ...request.asked(), repeats };
+    let judged: JudgedRequest = { ...request.judged(), repeats };
     for (let waits = false; ; ) {
       const { signal = () => neverAborted } = request;
-      const answer = await request.source.credential(asked, { waits, signal });
+      const answer = await request.source.credential(judged, { waits, signal });
       if (answer.kind === "credential") return answer.credential;
       if (answer.kind === "consent" && request.onConsent) {
         request.onConsent(answer.consent);
         waits = true;
-      } else if (answer.kind === "body_wanted" && asked.body === undefined && request.wholeBody) {
-        asked = { ...asked, body: await request.wholeBody() };
+      } else if (answer.kind === "body_wanted" && judged.body === undefined && request.wholeBody) {
+        judged = { ...judged, body: await request.wholeBody() };
       } else throw new Error(`nobody can act on the answer ${answer.kind}`);
     }
   }

@@ -22,11 +22,11 @@ export function notifyCommand(shell: Shell): Command {
     .argument("[receiver]", "webhook, command, or a name from NEXUS_NOTIFY_FILE");
   return new Command("notify").addCommand(
     daemonCommand(shell, test, async ({ daemon, call }, flags: DaemonFlags, given?: string) => {
-      const asked = { receiver: given ?? "" };
+      const request = { receiver: given ?? "" };
       const answer = await call(
         "test the receivers",
         daemon.of(NotificationService).testReceivers,
-        asked,
+        request,
       ).catch(noReceivers);
       const { receivers } = answer;
       if (flags.json) shell.stdout.write(jsonLine(answer));

@@ -12,7 +12,7 @@ import {
 } from "../../gen/nexus/v1/approval_pb.js";
 import type { Extent } from "../../model/access/access.js";
 import { InvalidArgument, NotFound } from "../../model/model.js";
-import { shownRequestOf } from "../../service/messages/messages.js";
+import { describedRequestOf } from "../../service/messages/messages.js";
 import { defineService, type ServiceDefinition } from "../../service/service.js";
 import { type Approvals, schemeOf, type WaitingApproval } from "./approvals.js";
 import type { Stops } from "./stops.js";
@@ -24,8 +24,8 @@ export function approvalService(approvals: Approvals, stops: Stops): ServiceDefi
       return create(ListHeldRequestsResponseSchema, { requests: waiting.map(messageOf) });
     },
 
-    async findApprovalPage(asked, { principal }) {
-      const request = shownRequestOf(asked.request);
+    async findApprovalPage(message, { principal }) {
+      const request = describedRequestOf(message.request);
       if (!request) throw new NotFound("request");
       const { url, waiting } = approvals.pageOf(request, principal);
       return create(FindApprovalPageResponseSchema, { url, expiresAt: timestampFromMs(waiting.expiresAtMs) });

@@ -3,10 +3,10 @@ import type { AccessControl, AskApprovers, HeldRequest } from "../../domain/acce
 import {
   type AuditEvent,
   by,
+  type DescribedRequest,
   daemon,
   type Extent,
   type Principal,
-  type ShownRequest,
 } from "../../model/access/access.js";
 import { Aborted, InvalidArgument, NotFound, PermissionDenied, Unavailable } from "../../model/model.js";
 import { BoundedMap, type Changes, type Clock } from "../../runtime/runtime.js";
@@ -93,7 +93,7 @@ export class Approvals {
 
   /** The request of this caller that waits, with the URL of its page. @throws NotFound, also where there is no page */
   pageOf(
-    request: ShownRequest,
+    request: DescribedRequest,
     principal: Principal,
   ): { readonly url: string; readonly waiting: WaitingApproval } {
     const waiting = this.list().find(
@@ -272,7 +272,7 @@ function ended(why: string): PermissionDenied {
   return new PermissionDenied(`this request needs the yes of a person: ${why}`);
 }
 
-export function schemeOf({ isPlain }: ShownRequest): string {
+export function schemeOf({ isPlain }: DescribedRequest): string {
   return isPlain ? "http" : "https";
 }
 

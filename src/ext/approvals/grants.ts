@@ -91,8 +91,8 @@ export function grantCommand(shell: Shell): Command {
 
 /** What the agent's shell needs to call APIs with the key, to copy. A key that goes elsewhere is not shown on the terminal. */
 function proxyLine({ env, stdout }: Shell, file: string | undefined, key: string): string {
-  const shown = stdout.isTTY ? key : "KEY";
-  const user = file === undefined ? shown : `$(cat ${shellWord(file)})`;
+  const printedKey = stdout.isTTY ? key : "KEY";
+  const user = file === undefined ? printedKey : `$(cat ${shellWord(file)})`;
   const [address = ""] = (env["NEXUS_EGRESS_LISTEN"] ?? "").split(",");
   const place = /^[^/]+:\d+$/.test(address.trim()) ? address.trim() : "127.0.0.1:8093";
   const opened = place === address.trim() ? "" : "; NEXUS_EGRESS_LISTEN of the daemon opens and places it";

@@ -98,8 +98,8 @@ function completionFor(
 
 function commandsOf(command: Command): Candidate[] {
   // What `--help` does not list is for programs.
-  const shown = command.createHelp().visibleCommands(command);
-  return shown.map((child) => ({ word: child.name(), description: child.description() }));
+  const visible = command.createHelp().visibleCommands(command);
+  return visible.map((child) => ({ word: child.name(), description: child.description() }));
 }
 
 /** Those that were not given yet; some can be given again. */

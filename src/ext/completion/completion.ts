@@ -57,10 +57,10 @@ async function knownNames(
 ): Promise<readonly Candidate[]> {
   const quiet = { ...shell, stderr: { ...shell.stderr, write: () => {} } };
   let names: readonly Candidate[] = [];
-  const asked = withDaemon(quiet, flagsOf(leaf, given), async (session) => {
+  const lookup = withDaemon(quiet, flagsOf(leaf, given), async (session) => {
     names = await readers[kind](session);
   }).catch(() => {});
-  await Promise.race([asked, delay(shell.clock, timeoutMs)]);
+  await Promise.race([lookup, delay(shell.clock, timeoutMs)]);
   return names;
 }
 

@@ -8,7 +8,7 @@ import { type BoundService, callerOf, RateLimiter } from "../../service/service.
 import { consoleError, Problem } from "./kit/forms.js";
 import * as kit from "./kit/page.js";
 import { pathWith } from "./kit/parts.js";
-import type { ConsolePage, FormAction, PageRequest, Section, ShownSetting } from "./kit/request.js";
+import type { ConsolePage, FormAction, PageRequest, Section, SettingView } from "./kit/request.js";
 import { type PageRoute, routerOf, sections } from "./sections.js";
 import type { ConsoleSession, ConsoleSessions } from "./sessions/console_sessions.js";
 import { codeField, consoleUrl, openPath } from "./sessions/console_url.js";
@@ -26,7 +26,7 @@ export interface ConsoleListenerOptions extends ListenerPlace {
   /** What a principal may, for what is offered. */
   readonly permissionsOf: (principalName: string) => Permissions;
   readonly describe: DescribeProvider;
-  readonly settings: () => readonly ShownSetting[];
+  readonly settings: () => readonly SettingView[];
   readonly clock: Clock;
   readonly onUnexpected: OnUnexpected;
 }
@@ -128,8 +128,8 @@ export class ConsoleListener implements Listener {
     const page = this.#pageAt(guest.path);
     if (isPrefetch(headers)) return noticePage("notYet");
     // The script asks for pages again.
-    const isAsked = page !== undefined && isOwnFetch(headers);
-    if (!isAsked && isEmbedded(headers)) return noticePage("badRequest");
+    const isFetchedPage = page !== undefined && isOwnFetch(headers);
+    if (!isFetchedPage && isEmbedded(headers)) return noticePage("badRequest");
     if (guest.path === openPath) return method === "HEAD" ? emptyAnswer() : await this.#signIn(guest);
     return this.#look(guest, page);
   }
@@ -184,7 +184,7 @@ export class ConsoleListener implements Listener {
     if (!kit.isFormToken(form.get(kit.formTokenField) ?? "", kit.formTokenOf(token)))
       return noticePage("foreignRequest");
     if (!action) return this.#signOut(guest, session);
-    return this.#serve(guest, session, action, (asked) => action.serve(asked, form));
+    return this.#serve(guest, session, action, (pageRequest) => action.serve(pageRequest, form));
   }
 
   async #signOut(guest: Guest, session: ConsoleSession): Promise<HttpAnswer> {

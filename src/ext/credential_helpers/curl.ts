@@ -93,8 +93,8 @@ async function send(
   const rpcs = credentialRpcs(daemon);
   const { method, url, body } = own;
   const exchange = new CredentialedExchange<ApiAnswer>({
-    source: new ContractCredentials(rpcs, { connectionId }, { isShown: false }),
-    asked: () => ({ method, url, headers: {}, body, session: "" }),
+    source: new ContractCredentials(rpcs, { connectionId }, { isJudged: false }),
+    judged: () => ({ method, url, headers: {}, body, session: "" }),
     send: async (_, put) => await sendToApi(await put(own)),
     responseOf: ({ status, headers }) => apiResponse(status, headers),
     dismiss: (answer) => answer.dismiss(),

@@ -58,13 +58,13 @@ export function gitCredentialCommand(shell: Shell): Command {
     if (operation !== "get" && operation !== "erase") return;
     if (name === undefined && flags.host !== undefined)
       throw usageFailure("--host needs the connection that the hosts may have");
-    const asked = parseDescription(await shell.stdin.readAll());
-    const site = siteOf(asked.get("protocol") ?? "", asked.get("host") ?? "");
+    const description = parseDescription(await shell.stdin.readAll());
+    const site = siteOf(description.get("protocol") ?? "", description.get("host") ?? "");
     if (site === undefined) return;
     const rule = { name, hosts: flags.host ?? [], username: flags.username };
     await withDaemon(shell, flags, async (session) => {
-      if (operation === "get") await get(session, site, rule, asked.get("username"));
-      else await erase(session, site, rule, asked.get("password"));
+      if (operation === "get") await get(session, site, rule, description.get("username"));
+      else await erase(session, site, rule, description.get("password"));
     });
   });
 }
@@ -73,12 +73,12 @@ async function get(
   session: DaemonSession,
   site: Site,
   rule: HelperRule,
-  asked: string | undefined,
+  username: string | undefined,
 ): Promise<void> {
   try {
     // A user name in the URL goes before ours, but a credential with a name of its own is for that one alone.
-    const found = await read(session, site, { ...rule, username: asked ?? rule.username });
-    const isOther = asked !== undefined && found?.login.username !== asked;
+    const found = await read(session, site, { ...rule, username: username ?? rule.username });
+    const isOther = username !== undefined && found?.login.username !== username;
     if (found !== undefined && !isOther) session.shell.stdout.write(answer(found.login));
   } catch (error) {
     // Or else git asks the person for a password that does not exist, and an agent waits for ever.

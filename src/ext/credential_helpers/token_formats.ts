@@ -97,21 +97,21 @@ function kubectlExec(credential: ReadCredential, execInfo: string | undefined): 
   const { value: token, expiresAt } = credentialValue(credential);
   const expirationTimestamp = formatTime(expiresAt);
   return document({
-    apiVersion: execInfo === undefined ? execVersions[0] : askedVersion(execInfo),
+    apiVersion: execInfo === undefined ? execVersions[0] : execVersion(execInfo),
     kind: "ExecCredential",
     status: { token, ...(expirationTimestamp === "" ? {} : { expirationTimestamp }) },
   });
 }
 
 /** kubectl refuses another version than that of its kubeconfig, which it passes on. */
-function askedVersion(execInfo: string): string {
-  let asked: unknown;
+function execVersion(execInfo: string): string {
+  let apiVersion: unknown;
   try {
-    asked = (JSON.parse(execInfo) as { apiVersion?: unknown } | null)?.apiVersion;
+    apiVersion = (JSON.parse(execInfo) as { apiVersion?: unknown } | null)?.apiVersion;
   } catch {
-    asked = undefined;
+    apiVersion = undefined;
   }
-  const version = execVersions.find((known) => known === asked);
+  const version = execVersions.find((known) => known === apiVersion);
   if (version !== undefined) return version;
   throw usageFailure(
     `KUBERNETES_EXEC_INFO asks for another apiVersion than ${execVersions.join(" or ")}: set one of them in the kubeconfig`,

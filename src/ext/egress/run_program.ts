@@ -101,7 +101,7 @@ export async function runProgram(shell: Shell, argv: readonly string[], flags: R
       });
       if (flags.for !== undefined)
         shell.clock.setTimer(flags.for, () => end(shell, "the time of --for is over", proxy));
-      const about = { id: credentials.sessionId, userId, ...shownOf(shell, argv, flags) };
+      const about = { id: credentials.sessionId, userId, ...registrationOf(shell, argv, flags) };
       const endReports = reportSession(session, about, record, shell.clock);
       const stopRenewing = keepLease(session);
       try {
@@ -133,7 +133,7 @@ function methodsOf({ readOnly, method = [] }: RunFlags): string[] | undefined {
   return methods.length === 0 ? undefined : methods;
 }
 
-function shownOf({ clock }: Shell, [command = ""]: readonly string[], flags: RunFlags) {
+function registrationOf({ clock }: Shell, [command = ""]: readonly string[], flags: RunFlags) {
   const program = basename(command).slice(0, 255);
   return { program, ...(flags.for !== undefined && { until: timestampFromMs(clock.nowMs() + flags.for) }) };
 }
@@ -235,14 +235,14 @@ function credentialsOf(
   flags: RunFlags,
   userId: string,
 ): SessionCredentials {
-  const shown = new Set<string>();
+  const printedLinks = new Set<string>();
   return new SessionCredentials({
     rpcs: credentialRpcs(session.daemon),
     userId,
     waitsForConsent: flags.waitForConsent ?? false,
     onConsent: (providerName, link) => {
-      if (shown.has(link)) return;
-      shown.add(link);
+      if (printedLinks.has(link)) return;
+      printedLinks.add(link);
       shell.stderr.write(`${printable(`nexusd: ${providerName}/${userId} needs you: open ${link}`)}\n`);
     },
   });

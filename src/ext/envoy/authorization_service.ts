@@ -53,7 +53,7 @@ export function authorizationService(options: {
 /** The contract of Envoy has no options of ours. */
 const check: RpcDescription = {
   action: "token.read",
-  asked: (request) => {
+  resourceOf: (request) => {
     const key = connectionOfRoute(request as CheckRequest);
     return key && "name" in key
       ? { kind: "named", name: key.name }

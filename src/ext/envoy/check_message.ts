@@ -7,7 +7,7 @@ import {
   type CheckResponse,
   CheckResponseSchema,
 } from "../../gen/envoy/service/auth/v3/external_auth_pb.js";
-import { shownUrl } from "../../model/access/access.js";
+import { describedUrl } from "../../model/access/access.js";
 import { codes, restError, type WireError } from "../../service/service.js";
 import { parseConnectionPath } from "./injected_secret.js";
 import type { ProxiedRequest } from "./proxied_request.js";
@@ -57,21 +57,23 @@ export function proxiedRequest({ attributes }: CheckRequest): ProxiedRequest {
   const http = attributes?.request?.http;
   const route = attributes?.contextExtensions ?? {};
   const host = route[routeFields.upstreamHost] ?? http?.host;
-  const shown = shownOf(http);
-  const headers = joined(shown);
+  const headerFields = headerFieldsOf(http);
+  const headers = joined(headerFields);
   return {
     method: http?.method ?? "",
-    host: host && shownUrl(`https://${host}`).host,
+    host: host && describedUrl(`https://${host}`).host,
     scheme: route[routeFields.upstreamScheme] === "http" ? "http" : "https",
     path: http?.path.startsWith("/") === true ? http.path : undefined,
     headers,
-    shown,
+    headerFields,
     body: http && bodyOf(http, headers),
   };
 }
 
 /** Each as often as it came. */
-function shownOf(http: AttributeContext_HttpRequest | undefined): readonly (readonly [string, string])[] {
+function headerFieldsOf(
+  http: AttributeContext_HttpRequest | undefined,
+): readonly (readonly [string, string])[] {
   const raw = http?.headerMap?.headers.map(
     ({ key, value, rawValue }) =>
       [key, rawValue.length > 0 ? Buffer.from(rawValue).toString() : value] as const,

@@ -21,7 +21,7 @@ export interface ProxiedRequest {
   /** By their names in lower case; what came several times is joined. */
   readonly headers: ReadonlyMap<string, string>;
   /** The same, each as often as it came. */
-  readonly shown: readonly (readonly [name: string, value: string])[];
+  readonly headerFields: readonly (readonly [name: string, value: string])[];
   /** Undefined where the proxy does not show all of it. */
   readonly body: Uint8Array | undefined;
   /** It is sent once more, since the API refused the credential that was put in. */
@@ -87,7 +87,7 @@ async function injectHeader(
   credentials: CredentialTexts,
   { prove }: InjectionMeans,
 ): Promise<Injection> {
-  const body = strategy.kind === "hmac_payload" ? shown(request.body, bodyWanted) : undefined;
+  const body = strategy.kind === "hmac_payload" ? required(request.body, bodyWanted) : undefined;
   const bare = { method: request.method, url: "http://localhost/", headers: {}, body };
   const proved = async () => await prove(request.method, provedUrl(request));
   const { headers } = await putCredential(bare, { strategy, credentials }, proved);
@@ -96,8 +96,8 @@ async function injectHeader(
 
 /** What `htu` of a proof is made of (RFC 9449 section 4.2): the request as the API gets it. */
 function provedUrl({ scheme, host, path }: ProxiedRequest): string {
-  const authority = shown(host, "host (upstream_host, or X-Nexus-Upstream-Host)");
-  const url = `${scheme}://${authority}${shown(path, "path (X-Original-URI or X-Forwarded-Uri)")}`;
+  const authority = required(host, "host (upstream_host, or X-Nexus-Upstream-Host)");
+  const url = `${scheme}://${authority}${required(path, "path (X-Original-URI or X-Forwarded-Uri)")}`;
   if (URL.canParse(url)) return url;
   throw new PermissionDenied("the token is bound to a key, and the request has no URL to make a proof for");
 }
@@ -107,7 +107,7 @@ async function injectQuery(
   strategy: Strategy & { kind: "query_param" },
   credentials: CredentialTexts,
 ): Promise<Injection> {
-  const path = shown(request.path, "path and query (X-Original-URI or X-Forwarded-Uri)");
+  const path = required(request.path, "path and query (X-Original-URI or X-Forwarded-Uri)");
   const bare = { method: request.method, url: `http://localhost${path}`, headers: {} };
   const { url } = await putCredential(bare, { strategy, credentials }, noProof);
   const pairOf = (pair: string): [string, string] => {
@@ -127,11 +127,11 @@ async function injectSignature(
   credentials: CredentialTexts,
   nowMs: number,
 ): Promise<Injection> {
-  const host = shown(request.host, "host");
-  const path = shown(request.path, "path and query");
+  const host = required(request.host, "host");
+  const path = required(request.path, "path and query");
   if (isPresigned(path)) return injection([]);
   const isStreaming = request.headers.get(hashHeader)?.startsWith("STREAMING-") ?? false;
-  const body = isStreaming ? new Uint8Array() : shown(request.body, bodyWanted);
+  const body = isStreaming ? new Uint8Array() : required(request.body, bodyWanted);
   // Proxies add and change the others after this.
   const signed = [...request.headers].filter(
     ([name]) =>
@@ -156,7 +156,7 @@ async function injectSignature(
 const noProof = async () => undefined;
 const bodyWanted = "whole body (Envoy: with_request_body, with pack_as_bytes)";
 
-function shown<T>(part: T | undefined, what: string): T {
+function required<T>(part: T | undefined, what: string): T {
   if (part !== undefined) return part;
   throw new PermissionDenied(`the credential goes by the ${what}, which the proxy does not show`);
 }

@@ -7,11 +7,11 @@ import {
   type Tokens,
 } from "../../domain/reading/reading.js";
 import {
+  type DescribedRequest,
+  describedHeaders,
   echoesRequest,
-  maxShownBytes,
+  maxDescribedBytes,
   type Principal,
-  type ShownRequest,
-  shownHeaders,
 } from "../../model/access/access.js";
 import { NotFound, PermissionDenied } from "../../model/model.js";
 import type { DpopNonces } from "../../oauth/oauth.js";
@@ -29,26 +29,26 @@ export interface Authorized extends Injection {
 export type RefusedInjection = Omit<RejectedToken, "connectionId">;
 
 /** What the rules of the policy file are asked about. Envoy shows all headers, with those of HTTP/2; other proxies show none. */
-function shownRequest({
+function describedRequest({
   method,
   scheme,
   host,
   path,
   headers,
-  shown,
+  headerFields,
   body,
   repeats,
-}: ProxiedRequest): ShownRequest {
+}: ProxiedRequest): DescribedRequest {
   return {
     ...(repeats && { repeats }),
     ...(scheme === "http" && { isPlain: true }),
-    ...shownHeaders(method, shown, headers.has(":method")),
+    ...describedHeaders(method, headerFields, headers.has(":method")),
     host,
     target: path,
     body: body && {
       size: body.length,
       digest: createHash("sha256").update(body).digest("hex"),
-      bytes: body.length > maxShownBytes ? undefined : body,
+      bytes: body.length > maxDescribedBytes ? undefined : body,
     },
     session: undefined,
   };
@@ -84,7 +84,7 @@ export class ProxyAuthorizer {
       throw new PermissionDenied(`${request.method} is refused: its answer would show the credential`);
     const { tokens, clock, apiNonces } = this.deps;
     const token = await tokens.getToken(connectionId, 0, principal, {
-      request: shownRequest(request),
+      request: describedRequest(request),
       signal,
       trace: trace ?? callerTrace(request.headers.get("traceparent"), undefined),
     });

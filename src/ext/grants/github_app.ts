@@ -110,16 +110,16 @@ export type DownscopedInstallation =
 const levels = ["read", "write", "admin"];
 
 /**
- * The scopes of a token that may at most what one with `present` may: a kind, permissions or repositories, that `asked` does not name
+ * The scopes of a token that may at most what one with `present` may: a kind, permissions or repositories, that `wanted` does not name
  * stays as it is.
  */
 export function downscopedInstallation(
   present: readonly string[],
-  asked: readonly string[],
+  wanted: readonly string[],
 ): DownscopedInstallation {
   const isRepository = (scope: string): boolean => repositoryScope.test(scope);
   const permission = (scope: string): boolean => permissionScope.test(scope);
-  for (const [index, scope] of asked.entries()) {
+  for (const [index, scope] of wanted.entries()) {
     const isKnown = isRepository(scope) || permission(scope);
     if (!isKnown) return { index, violation: unknownScope(scope) };
     const bounds = present.filter(isRepository(scope) ? isRepository : permission);
@@ -129,8 +129,8 @@ export function downscopedInstallation(
         violation: "is wider than the connection: ask for what the scopes of the connection name",
       };
   }
-  const kept = [isRepository, permission].flatMap((kind) => (asked.some(kind) ? [] : present.filter(kind)));
-  return { scopes: [...asked, ...kept] };
+  const kept = [isRepository, permission].flatMap((kind) => (wanted.some(kind) ? [] : present.filter(kind)));
+  return { scopes: [...wanted, ...kept] };
 }
 
 /** `contents:read` lies within `contents:write`. */

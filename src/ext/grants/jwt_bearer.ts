@@ -20,8 +20,8 @@ import {
 export const jwtBearerType: GrantType = {
   violations: (settings, violation) => {
     const { tokenEndpointAuthMethod: method, clientKeySource, clientAssertionSource } = settings;
-    const hasJwtElsewhere = clientKeySource !== "" || clientAssertionSource !== "";
-    const takesSecret = hasJwtElsewhere && hasSecretBesideJwt(settings);
+    const hasOtherJwt = clientKeySource !== "" || clientAssertionSource !== "";
+    const takesSecret = hasOtherJwt && hasSecretBesideJwt(settings);
     if (!["none", "private_key_jwt"].includes(method) && !takesSecret)
       violation(
         "token_endpoint_auth_method",

@@ -30,7 +30,7 @@ const maskedOptions = ["token_headers", "token_params", "refresh_params"];
 const fields = profileFields.filter(({ name }) => !["name", "auth_type", "template"].includes(name));
 
 /** A setting as it is compared and shown; undefined for what counts as not set. */
-function shown(field: ProfileField, settings: ProviderSettings): JsonValue | undefined {
+function comparable(field: ProfileField, settings: ProviderSettings): JsonValue | undefined {
   if (field.name === "params") return given(meaningfulParams(settings));
   if (field.kind === "strategy") {
     return { type: settings.strategy.kind, ...strategyConfig(settings.strategy) };
@@ -50,7 +50,7 @@ export function differencesOf(
   const isOAuth2 = after.authType === "oauth2";
   const changed = fields
     .filter(({ name }) => isOAuth2 || !oauth2Fields.includes(name))
-    .map((field) => ({ field, was: shown(field, before), is: shown(field, after) }))
+    .map((field) => ({ field, was: comparable(field, before), is: comparable(field, after) }))
     .filter(({ was, is }) => !isDeepStrictEqual(was, is));
   return {
     differences: changed.flatMap(({ field, was, is }) => difference(field.name, was, is)),

@@ -111,12 +111,12 @@ function creationOf(profile: ManifestProfile): PlannedChange {
   const { name, authType } = settings;
   // What has its default is not worth a line.
   const { differences } = differencesOf(profileOfContract({ name, auth_type: authType }).settings, settings);
-  const shown: Difference[] = [
+  const lines: Difference[] = [
     { field: "auth_type", before: undefined, after: authType },
     ...differences.map(({ field, after }) => ({ field, before: undefined, after })),
     ...(clientSecret ? [{ field: "client_secret", before: undefined, after: mask }] : []),
   ];
-  return { action: "create", name, profile, differences: shown };
+  return { action: "create", name, profile, differences: lines };
 }
 
 function updateOf(

@@ -117,16 +117,17 @@ export class McpHttpServer {
     );
     try {
       const url = new URL(request.url ?? "/", "http://localhost");
-      const asked = webRequest(request, response, url);
-      const refusal = url.pathname === path ? this.#refusalOf(asked) : problem(404, `MCP is at ${path}`);
+      const fetchRequest = webRequest(request, response, url);
+      const refusal =
+        url.pathname === path ? this.#refusalOf(fetchRequest) : problem(404, `MCP is at ${path}`);
       if (refusal) return await sendWebResponse(refusal, response);
-      daemon = this.options.openDaemon(keyOf(asked));
+      daemon = this.options.openDaemon(keyOf(fetchRequest));
       const caller = await this.#callerOf(daemon, kept);
       if (!(caller instanceof Response)) {
         noteCredential(request.socket);
         if (!response.destroyed) stopRenewing = keepLease(this.options.sessionOf(daemon));
       }
-      const answer = caller instanceof Response ? caller : await this.#answer(asked, caller);
+      const answer = caller instanceof Response ? caller : await this.#answer(fetchRequest, caller);
       await sendWebResponse(answer, response);
     } catch (error) {
       this.options.onError(error instanceof Error ? error : new Error("a request failed"));
@@ -135,21 +136,23 @@ export class McpHttpServer {
     }
   }
 
-  async #answer(asked: Request, caller: AuthInfo): Promise<Response> {
-    const isLegacy = await isLegacyRequest(asked);
-    return isLegacy ? this.#sessions.handle(asked, caller) : this.#handler.fetch(asked, { authInfo: caller });
+  async #answer(request: Request, caller: AuthInfo): Promise<Response> {
+    const isLegacy = await isLegacyRequest(request);
+    return isLegacy
+      ? this.#sessions.handle(request, caller)
+      : this.#handler.fetch(request, { authInfo: caller });
   }
 
   /**
    * A web page must reach neither listener: one whose name was made to lead to this machine shows its own name as host and origin. Over TCP
    * any user of the machine can connect, so that a key says who calls.
    */
-  #refusalOf(asked: Request): Response | undefined {
+  #refusalOf(request: Request): Response | undefined {
     const names = [...localhostAllowedHostnames(), ...this.options.allowedHosts];
     const isUnix = this.options.address.kind === "unix";
-    const wrongHost = isUnix ? undefined : hostHeaderValidationResponse(asked, names);
-    const refusal = wrongHost ?? originValidationResponse(asked, names);
-    return refusal ?? (isUnix || keyOf(asked) !== undefined ? undefined : unauthenticated());
+    const wrongHost = isUnix ? undefined : hostHeaderValidationResponse(request, names);
+    const refusal = wrongHost ?? originValidationResponse(request, names);
+    return refusal ?? (isUnix || keyOf(request) !== undefined ? undefined : unauthenticated());
   }
 
   /** The daemon says who a key is, again for each request, so that a key which was revoked ends here too. */

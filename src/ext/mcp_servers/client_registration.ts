@@ -59,8 +59,8 @@ export async function registerClient(
   metadata: ClientMetadata,
   outbound: OutboundFetch,
 ): Promise<RegisteredClient> {
-  const asked = JSON.parse(JSON.stringify(metadata)) as Partial<oauth.OmitSymbolProperties<oauth.Client>>;
-  const response = await oauth.dynamicClientRegistrationRequest(server.metadata, asked, {
+  const body = JSON.parse(JSON.stringify(metadata)) as Partial<oauth.OmitSymbolProperties<oauth.Client>>;
+  const response = await oauth.dynamicClientRegistrationRequest(server.metadata, body, {
     [oauth.allowInsecureRequests]: true,
     [oauth.customFetch]: async (url, init) =>
       normalised(await outbound(url, { ...(init as unknown as OutboundRequest), maxBytes })),
@@ -80,7 +80,7 @@ export async function registerClient(
  */
 export async function readRegistration(
   server: AuthorizationServer,
-  asked: ClientMetadata,
+  metadata: ClientMetadata,
   management: NonNullable<RegisteredClient["management"]>,
   outbound: OutboundFetch,
 ): Promise<RegisteredClient | undefined> {
@@ -88,7 +88,7 @@ export async function readRegistration(
   if (response.status === 401) return undefined;
   try {
     const answer = await normalised(response);
-    const client = clientOf(server, asked, await oauth.processDynamicClientRegistrationResponse(answer));
+    const client = clientOf(server, metadata, await oauth.processDynamicClientRegistrationResponse(answer));
     return { ...client, management: client.management ?? management };
   } catch (error) {
     throw refusalOf(error);
@@ -129,13 +129,13 @@ function isPutOff(status: number): boolean {
 
 function clientOf(
   server: AuthorizationServer,
-  asked: ClientMetadata,
+  metadata: ClientMetadata,
   client: oauth.OmitSymbolProperties<oauth.Client>,
 ): RegisteredClient {
   const { client_id: clientId, client_secret: secret, token_endpoint_auth_method: registered } = client;
-  const wanted = asked.token_endpoint_auth_method;
+  const wanted = metadata.token_endpoint_auth_method;
   const method = registered ?? (typeof secret === "string" ? wanted : "none");
-  const isByKey = method === "private_key_jwt" && asked.jwks_uri !== undefined;
+  const isByKey = method === "private_key_jwt" && metadata.jwks_uri !== undefined;
   if (!isByKey && !isOwnMethod(method)) {
     throw new RegistrationRefused("it registers the client for an authentication that nexusd does not have");
   }

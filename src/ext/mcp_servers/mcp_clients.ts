@@ -128,10 +128,10 @@ export class McpClients {
     const hasEnded = (endMs: number | undefined): boolean => endMs !== undefined && endMs <= nowMs;
     const management = this.#managementOf(profile.id, profile.registration);
     if (!management) return hasEnded(profile.registration?.secretExpiresAtMs) ? "lost" : "unknown";
-    const asked = this.#metadata(profile.redirectPath, profile.tokenEndpointAuthMethod);
+    const metadata = this.#metadata(profile.redirectPath, profile.tokenEndpointAuthMethod);
     let client: RegisteredClient | undefined;
     try {
-      client = await readRegistration(discovered.server, asked, management, this.deps.outbound);
+      client = await readRegistration(discovered.server, metadata, management, this.deps.outbound);
     } catch (error) {
       const saysNothing = error instanceof RegistrationRefused || error instanceof RegistrationPutOff;
       if (saysNothing || error instanceof OutboundError) return "unknown";

@@ -75,8 +75,10 @@ export class McpDiscovery {
     const named = metadata?.authorizationServers ?? [];
     if (named.length === 0) {
       // What a server does not say any more, or for a moment, moves nobody.
-      const isElsewhere = preferred && preferred !== new URL(mcpServerUrl).origin;
-      return isElsewhere ? await this.deps.servers.lookUp(preferred) : await this.#serverBeside(mcpServerUrl);
+      const isOtherOrigin = preferred && preferred !== new URL(mcpServerUrl).origin;
+      return isOtherOrigin
+        ? await this.deps.servers.lookUp(preferred)
+        : await this.#serverBeside(mcpServerUrl);
     }
     // One that is down is waited for: another has neither the client nor the grants.
     if (preferred && named.includes(preferred)) return await this.deps.servers.lookUp(preferred);

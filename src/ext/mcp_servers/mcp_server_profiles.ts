@@ -76,10 +76,10 @@ export class McpServerProfiles implements McpProfiles {
   /** Anyone who asks while that goes on shares the next one. */
   async #lookUp(profile: ProviderProfile): Promise<ProviderProfile> {
     const { mcpServerUrl, id } = profile;
-    const askedAtMs = this.deps.clock.nowMs();
+    const startedAtMs = this.deps.clock.nowMs();
     return await this.#locks.run(mcpServerUrl, async () => {
       const stored = this.deps.store.getProvider(id) ?? profile;
-      if ((this.#triedAtMs.get(id) ?? Number.NEGATIVE_INFINITY) > askedAtMs) return stored;
+      if ((this.#triedAtMs.get(id) ?? Number.NEGATIVE_INFINITY) > startedAtMs) return stored;
       this.#triedAtMs.set(id, this.deps.clock.nowMs());
       try {
         return await this.#follow(stored, daemon);

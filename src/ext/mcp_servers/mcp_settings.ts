@@ -18,7 +18,7 @@ export function settingsOfMcpServer(
     ...unsetSettings,
     name,
     apiBaseUrl: mcpServerUrl,
-    description: shownName(discovered),
+    description: displayNameOf(discovered),
     category: "mcp",
     mcpServerUrl,
   };
@@ -45,7 +45,7 @@ export function settingsOfServer(
 }
 
 /** The name that the server gives itself is shown in lists: one line, and no longer than that. */
-function shownName({ name, mcpServerUrl }: DiscoveredMcpServer): string {
+function displayNameOf({ name, mcpServerUrl }: DiscoveredMcpServer): string {
   const line = name.replace(/[^\x20-\x7e\u00a0-\ufffd]/g, " ").trim();
   return line === "" ? `MCP server ${mcpServerUrl}`.slice(0, 200) : line.slice(0, 200);
 }

@@ -40,7 +40,7 @@ export class Reflection implements OpenServices {
   /** Made for the first request: most daemons are never asked. */
   #known: Declared | undefined;
 
-  constructor(private readonly shown: readonly BoundService[]) {}
+  constructor(private readonly reflected: readonly BoundService[]) {}
 
   endStreams(): void {
     this.#open.endAll();
@@ -85,7 +85,7 @@ export class Reflection implements OpenServices {
       case "listServices":
         return {
           case: "listServicesResponse",
-          value: { service: this.shown.map(({ descriptor }) => ({ name: descriptor.typeName })) },
+          value: { service: this.reflected.map(({ descriptor }) => ({ name: descriptor.typeName })) },
         };
       case "fileByFilename":
         return filesOf(this.#all.files.get(request.value));
@@ -131,7 +131,7 @@ export class Reflection implements OpenServices {
   get #all(): Declared {
     if (!this.#known) {
       const files = new Map<string, DescFile>();
-      for (const { descriptor } of this.shown) collect(descriptor.file, files);
+      for (const { descriptor } of this.reflected) collect(descriptor.file, files);
       this.#known = { files, registry: createRegistry(...files.values()) };
     }
     return this.#known;

@@ -65,18 +65,19 @@ export class OtlpTracing implements Tracing {
     const parent = caller ? this.#contextOf(caller) : this.#around();
     const span = this.#tracer.startSpan(name, { kind: kinds[kind], attributes: { ...attributes } }, parent);
     const active = { context: trace.setSpan(parent, span), span, ended: false };
-    const shown = new PresentedSpan(span);
+    const presented = new PresentedSpan(span);
     const end = (): void => {
       active.ended = true;
       span.end();
     };
     const failed = (error: unknown): never => {
-      if (!shown.isFailed && kind !== "server") shown.fail(error instanceof Error ? error.name : "unknown");
+      if (!presented.isFailed && kind !== "server")
+        presented.fail(error instanceof Error ? error.name : "unknown");
       end();
       throw error;
     };
     try {
-      const result = this.#active.run(active, () => work(shown));
+      const result = this.#active.run(active, () => work(presented));
       if (result instanceof Promise) {
         return result.then((value: unknown) => {
           end();

@@ -108,16 +108,17 @@ export class WatchView {
 
 /** The message as one line of JSON, its credentials left out. */
 export function watchJson(message: WatchTokensResponse): string {
-  const shown = clone(WatchTokensResponseSchema, message);
-  if (shown.event.case === "state" && shown.event.value.token) shown.event.value.token.credentials = {};
-  return jsonLine(shown);
+  const withoutCredentials = clone(WatchTokensResponseSchema, message);
+  if (withoutCredentials.event.case === "state" && withoutCredentials.event.value.token)
+    withoutCredentials.event.value.token.credentials = {};
+  return jsonLine(withoutCredentials);
 }
 
 /** Local time of day. */
 function line(nowMs: number, name: string, id: string, cells: readonly string[]): string {
   const time = new Date(nowMs).toTimeString().slice(0, 8);
-  const shown = cells.filter((cell) => cell !== "").join("  ");
-  return `${time}  ${printable(name).padEnd(20)}  ${shortId(id)}  ${shown}`.trimEnd().concat("\n");
+  const text = cells.filter((cell) => cell !== "").join("  ");
+  return `${time}  ${printable(name).padEnd(20)}  ${shortId(id)}  ${text}`.trimEnd().concat("\n");
 }
 
 function tokenText({ token, status }: TokenState, nowMs: number): string {
@@ -154,10 +155,11 @@ export class LivePanel {
    */
   draw(lines: readonly string[], panel: readonly string[]): void {
     const room = Math.max(1, (this.output.rows ?? 24) - 1);
-    const shown = panel.length <= room ? panel : [...panel.slice(0, room - 1), more(panel.length - room + 1)];
+    const visible =
+      panel.length <= room ? panel : [...panel.slice(0, room - 1), more(panel.length - room + 1)];
     const back = this.#drawn === 0 ? "" : `\x1b[${this.#drawn}A\x1b[0J`;
-    this.output.write(`${back}${lines.join("")}${shown.map((line) => `${line}\n`).join("")}`);
-    this.#drawn = shown.length;
+    this.output.write(`${back}${lines.join("")}${visible.map((line) => `${line}\n`).join("")}`);
+    this.#drawn = visible.length;
   }
 }
 

@@ -28,16 +28,16 @@ export {
 } from "./principal.js";
 export { isReadingList, isReadOnly, isWithinMethods, readingMethods, readsOnly } from "./reading_requests.js";
 export {
+  type DescribedRequest,
+  describedHeaders,
+  describedUrl,
   type Fact,
   type FactName,
   type Facts,
   factKinds,
   factsOf,
-  maxShownBytes,
+  maxDescribedBytes,
   queryOf,
-  type ShownRequest,
-  shownHeaders,
-  shownUrl,
 } from "./request_facts.js";
 export {
   type Condition,

@@ -9,7 +9,7 @@ import { readsOnly } from "./reading_requests.js";
 import type { ConnectionFacts } from "./scope_restriction.js";
 
 /** A request to an API as the place that sends it shows it. What it does not show is undefined. */
-export interface ShownRequest {
+export interface DescribedRequest {
   readonly method: string | undefined;
   /** Canonical name, with the port where it is not that of the scheme. */
   readonly host: string | undefined;
@@ -21,14 +21,14 @@ export interface ShownRequest {
   readonly headers: ReadonlyMap<string, string> | undefined;
   /** Names of headers that servers read in several ways: those that change method or path, and those that stand there twice. */
   readonly unclearHeaders?: readonly string[];
-  readonly body: ShownBody | undefined;
+  readonly body: DescribedBody | undefined;
   /** Of `nexusd run`: what it names its run by. */
   readonly session: string | undefined;
   /** It is sent once more, since the API refused the credential of the first one. */
   readonly repeats?: true;
 }
 
-export interface ShownBody {
+export interface DescribedBody {
   readonly size: number;
   /** SHA-256, hexadecimal. */
   readonly digest: string;
@@ -37,7 +37,7 @@ export interface ShownBody {
 }
 
 /** A body that is longer is shown by its digest and size. */
-export const maxShownBytes = 65_536;
+export const maxDescribedBytes = 65_536;
 
 /** What a condition may ask for, and of which kind it is. */
 export const factKinds = {
@@ -70,7 +70,7 @@ export type Facts = { readonly [name in FactName]: Fact | undefined } & {
 export function factsOf(
   callerName: string,
   connection: ConnectionFacts,
-  request: ShownRequest | undefined,
+  request: DescribedRequest | undefined,
   nowMs: number,
 ): Facts {
   const line = request && lineOf(request);
@@ -97,7 +97,7 @@ export function factsOf(
 }
 
 /** Method, path and query, and why each of them is unknown though it is shown. */
-function lineOf({ method, host, target, unclearHeaders = [] }: ShownRequest) {
+function lineOf({ method, host, target, unclearHeaders = [] }: DescribedRequest) {
   const { path, decoded, unclear } = target === undefined ? { path: undefined } : canonicalTarget(target);
   const query = target === undefined ? undefined : queryOf(target);
   const overriding = (what: "method" | "path") => {
@@ -136,7 +136,7 @@ function lineOf({ method, host, target, unclearHeaders = [] }: ShownRequest) {
 const percentEncoding = "percent-encoding that a rule goes by";
 
 /** A header that servers read in several ways is there and has no value. */
-function headersOf({ headers, unclearHeaders = [] }: ShownRequest) {
+function headersOf({ headers, unclearHeaders = [] }: DescribedRequest) {
   if (!headers || unclearHeaders.length === 0) return headers;
   const known = new Map<string, string | undefined>(headers);
   for (const name of unclearHeaders) known.set(name, undefined);
@@ -144,7 +144,7 @@ function headersOf({ headers, unclearHeaders = [] }: ShownRequest) {
 }
 
 /** Of a URL as it is sent; nothing of it is brought into another form than the name of the host. */
-export function shownUrl(url: string): { isPlain?: true; host: string; target: string } {
+export function describedUrl(url: string): { isPlain?: true; host: string; target: string } {
   const [, scheme = "", authority = "", rest = ""] = /^(https?):\/\/([^/?]*)(.*)$/is.exec(url) ?? [];
   const isPlain = scheme.toLowerCase() === "http";
   const host = authority
@@ -158,7 +158,7 @@ export function shownUrl(url: string): { isPlain?: true; host: string; target: s
  * @param headers with names in lower case; those that change method or path at least. A name that comes several times is joined, as RFC 9110
  * section 5.3 has it @param showsAll whether they are all of them
  */
-export function shownHeaders(
+export function describedHeaders(
   method: string,
   headers: Iterable<readonly [string, string]>,
   showsAll: boolean,

@@ -92,9 +92,9 @@ function rulingOf(verdict: Verdict, rule: Rule | undefined, unknown: readonly Ru
   const isClosed = unknown.length > 0;
   const wantsBody = unknown.some(({ asks }) => asks.has("request.size") || asks.has("request.digest"));
   const { unclear = {} } = facts;
-  const [asked] = (Object.keys(unclear) as FactName[]).filter((name) =>
+  const [factName] = (Object.keys(unclear) as FactName[]).filter((name) =>
     unknown.some(({ asks }) => asks.has(name)),
   );
-  if (verdict === "allow" || asked === undefined) return { verdict, rule, isClosed, wantsBody };
-  return { verdict: "deny", rule, isClosed, wantsBody, unclear: `${asked} (${unclear[asked]})` };
+  if (verdict === "allow" || factName === undefined) return { verdict, rule, isClosed, wantsBody };
+  return { verdict: "deny", rule, isClosed, wantsBody, unclear: `${factName} (${unclear[factName]})` };
 }

@@ -8,7 +8,7 @@ const forgottenAfterMs = 24 * 60 * 60_000;
 export const maxScopes = 100;
 
 /** The scopes of a request that a step-up made. */
-export interface AskedScopes {
+export interface StepUpScopes {
   /** Those that are new, or that the API named; none when it named none and nothing is new. */
   readonly missing: readonly string[];
   /** The others of the request. */
@@ -16,7 +16,10 @@ export interface AskedScopes {
 }
 
 /** @param scopes of the request of a step-up */
-export function askedScopes({ stepUp, consentedScopes }: Connection, scopes: readonly string[]): AskedScopes {
+export function stepUpScopes(
+  { stepUp, consentedScopes }: Connection,
+  scopes: readonly string[],
+): StepUpScopes {
   const isMissing = (scope: string): boolean =>
     stepUp?.scopes.includes(scope) === true || !consentedScopes.includes(scope);
   return { missing: scopes.filter(isMissing), others: scopes.filter((scope) => !isMissing(scope)) };
@@ -39,8 +42,8 @@ export function nextStepUp(
   if (stepUp === undefined) return { ...next, attempts: isSecond ? 2 : 1 };
   if (isForgotten(stepUp, nowMs)) return { ...next, attempts: 1 };
   if (stepUp.wanted) return { ...next, attempts: stepUp.attempts };
-  const isWithheld = (scope: string): boolean => has(scope) && !grantedScopes.includes(scope);
-  if (stepUp.scopes.every(has) && named.some(isWithheld)) return "exhausted";
+  const wasDenied = (scope: string): boolean => has(scope) && !grantedScopes.includes(scope);
+  if (stepUp.scopes.every(has) && named.some(wasDenied)) return "exhausted";
   const wasGranted = stepUp.scopes.every(has);
   if (wasGranted && !named.every(has)) return { ...next, attempts: 1 };
   return stepUp.attempts < maxAttempts ? { ...next, attempts: stepUp.attempts + 1 } : "exhausted";

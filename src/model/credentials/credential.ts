@@ -28,7 +28,7 @@ export interface TokenSet extends Credential {
   /** Granted scopes; undefined when the provider did not say, which means as requested (RFC 6749 section 5.1). */
   readonly scopes: readonly string[] | undefined;
   /** What the request named, where it named its scopes: not so in the refresh of a consent, which goes on with what was granted. */
-  readonly askedScopes?: readonly string[] | undefined;
+  readonly requestedScopes?: readonly string[] | undefined;
   /** `sub` of a verified id_token. */
   readonly subject: string | undefined;
   /** Of a verified id_token, and of the user-info endpoint. */

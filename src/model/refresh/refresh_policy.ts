@@ -129,19 +129,19 @@ export function probeAtMs(retryAtMs: number, nowMs: number): number {
 /** Whether a caller's demand may cause an attempt now, or must wait for the time set. */
 export function demandMayRefresh(connection: Connection, nowMs: number): boolean {
   const { problem, failedRefreshes } = connection;
-  if (problem?.reason === "misconfigured" || isWithheld(connection)) return false;
+  if (problem?.reason === "misconfigured" || hasUnservedToken(connection)) return false;
   if (problem?.retryAtMs === undefined || problem.retryAtMs <= nowMs) return true;
   return problem.firm !== true && failedRefreshes <= shortAttempts;
 }
 
 /** Whether a refresh brought a token that must not be served: the one before lives on until it expires, and no other is asked for. */
-export function isWithheld({ problem }: Connection): boolean {
+export function hasUnservedToken({ problem }: Connection): boolean {
   return problem?.reason === "account_changed" || problem?.reason === "id_token_verification_failed";
 }
 
 /** Whether its refresh token may be redeemed: it is active, or only waits for its provider profile to be fixed. */
 export function isRefreshable(connection: Connection): boolean {
-  if (!connection.refreshable || isWithheld(connection)) return false;
+  if (!connection.refreshable || hasUnservedToken(connection)) return false;
   return (
     connection.status === "active" ||
     (connection.status === "attention" && connection.problem?.reason === "misconfigured")

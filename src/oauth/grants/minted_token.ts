@@ -38,13 +38,13 @@ export async function mint(
   }
 }
 
-function accessTokenOf(tokenSet: TokenSet, askedScopes: readonly string[]): TokenSet {
+function accessTokenOf(tokenSet: TokenSet, requestedScopes: readonly string[]): TokenSet {
   return {
     ...tokenSet,
     refreshToken: undefined,
     refreshExpiresInMs: undefined,
     idToken: undefined,
-    askedScopes,
+    requestedScopes,
   };
 }
 

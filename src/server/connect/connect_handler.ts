@@ -210,7 +210,7 @@ function answerRefusal(response: Response, refusal: WireError): void {
 }
 
 const nothing = "there is nothing at this path";
-const elsewhere =
+const atBrowserListener =
   "there is nothing at this path: the browser listener (NEXUS_BROWSER_LISTEN) serves /auth/callback and the pages for users; have your proxy send them there";
 
 /** A client of an RPC protocol learns that there is no such method in the words of that protocol. */
@@ -221,7 +221,13 @@ function answerUnknown(request: Request, response: Response): void {
     /^application\/(proto|connect\+)/.test(type) || request.headers["connect-protocol-version"] !== undefined;
   if (protocol?.name.startsWith("grpc")) refuse(response, protocol);
   else if (isConnect) writeJson(response, 404, { code: "unimplemented", message: unimplemented.message });
-  else answerJson(response, 404, "not_found", pathOf(request).startsWith("/auth/") ? elsewhere : nothing);
+  else
+    answerJson(
+      response,
+      404,
+      "not_found",
+      pathOf(request).startsWith("/auth/") ? atBrowserListener : nothing,
+    );
 }
 
 function authorityField(request: Request): ":authority" | "host" {

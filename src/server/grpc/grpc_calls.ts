@@ -161,7 +161,7 @@ export class GrpcCalls {
     const { address, authenticate } = this.options;
     const live = session && !session.destroyed ? session : undefined;
     const key = firstOf(headers["x-api-key"]);
-    const shown = presentedCredentials(
+    const presented = presentedCredentials(
       ...([address, headers.authorization, key, originOf(live), peerOf(live?.socket)] as const),
     );
     const field = firstOf(headers[callerField]);
@@ -169,7 +169,7 @@ export class GrpcCalls {
       if (principal && session && !session.destroyed) noteCredential(session.socket);
       return principal && field !== undefined ? onBehalf(principal, field) : principal;
     };
-    const principal = authenticate(shown);
+    const principal = authenticate(presented);
     return principal instanceof Promise ? principal.then(found) : found(principal);
   }
 

@@ -106,13 +106,13 @@ export class Authority {
   async #newLeaf(host: string): Promise<Leaf> {
     const nowMs = this.clock.nowMs();
     const { certificate, key } = this;
-    const asked = { name: "nexusd", hosts: [host], days: leafDays, nowMs };
-    const leaf = await serverCertificate(asked, { certificate, key });
+    const certificateRequest = { name: "nexusd", hosts: [host], days: leafDays, nowMs };
+    const leaf = await serverCertificate(certificateRequest, { certificate, key });
     return { ...leaf, cert: `${leaf.cert}${this.pem}`, renewAtMs: nowMs + (leafDays * dayMs) / 2 };
   }
 }
 
-export interface AskedCertificate {
+export interface CertificateRequest {
   /** The common name. */
   readonly name: string;
   readonly hosts: readonly string[];
@@ -122,7 +122,7 @@ export interface AskedCertificate {
 
 /** For a server of TLS. @param issuer undefined for one that is signed by itself */
 export async function serverCertificate(
-  { name, hosts, days, nowMs }: AskedCertificate,
+  { name, hosts, days, nowMs }: CertificateRequest,
   issuer?: { readonly certificate: X509Certificate; readonly key: webcrypto.CryptoKey },
 ): Promise<ServerCertificate> {
   const keys = await newKeys();

@@ -2,10 +2,10 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import {
   type ApiResponse,
-  type AskedRequest,
   type AskOptions,
   type CredentialAnswer,
   type CredentialSource,
+  type JudgedRequest,
   type ReportOutcome,
   type UsableCredential,
   usableCredential,
@@ -26,7 +26,7 @@ import {
 import type { ConnectionName } from "../../model/connections/connection_name.js";
 import { Aborted, FailedPrecondition } from "../../model/errors.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";
-import { shownRequestMessage } from "./shown_request.js";
+import { requestDescription } from "./request_description.js";
 
 /** What one call of an RPC goes with. */
 export interface RpcOptions {
@@ -60,19 +60,19 @@ export const answerTimeoutMs = 200_000;
 /** As long as one call may wait; see `AcquireTokenRequest.wait`. */
 const longestWaitMs = 60_000;
 /** Instead of a request that no rule goes by. */
-const unshown = { method: "UNSHOWN", url: "https://unshown.invalid/" };
+const undescribed = { method: "UNSHOWN", url: "https://unshown.invalid/" };
 /** Of one caller; a daemon has fewer providers in use. */
 const maxMessages = 64;
 
 /** What asks for a token without a request. Each is frozen, so that it is checked once: see `service_definition.ts`. */
-export class UnshownMessages {
+export class UnjudgedMessages {
   readonly #messages = new BoundedMap<string, AcquireTokenRequest>(maxMessages);
 
   of(name: ConnectionName, session: string): AcquireTokenRequest {
     const key = `${name.providerName}\n${name.userId}\n${name.label}`;
     const known = this.#messages.get(key);
     if (known) return known;
-    const request = create(ShownRequestSchema, { ...unshown, session });
+    const request = create(ShownRequestSchema, { ...undescribed, session });
     const { providerName, userId, label } = name;
     const message = create(AcquireTokenRequestSchema, { providerName, userId, label, request });
     for (const part of [request.headers, request, message.scopes, message]) Object.freeze(part);
@@ -85,14 +85,14 @@ export class UnshownMessages {
 export interface KnownRules {
   /** Whether a rule goes by requests to this provider now. */
   isJudged(providerName: string): boolean;
-  readonly messages: UnshownMessages;
+  readonly messages: UnjudgedMessages;
 }
 
-interface ShownContext {
+interface AskingContext {
   /** W3C Trace Context. */
   readonly traceparent?: string | undefined;
   /** A person at a terminal, who may read the token too, is under no rule: then the daemon sees no request. Default shown. */
-  readonly isShown?: boolean;
+  readonly isJudged?: boolean;
 }
 
 /** The credentials of one connection, read by `GetToken`: without one, it is not found. */
@@ -100,12 +100,12 @@ export class ContractCredentials implements CredentialSource {
   constructor(
     protected readonly rpcs: CredentialRpcs,
     private readonly connection: { readonly connectionId: string } | { readonly name: ConnectionName },
-    private readonly asking: ShownContext = {},
+    private readonly asking: AskingContext = {},
   ) {}
 
-  async credential(asked: AskedRequest, { signal }: AskOptions): Promise<CredentialAnswer> {
-    const { isShown = true } = this.asking;
-    const given = { ...this.connection, ...(isShown && { request: shownRequestMessage(asked) }) };
+  async credential(request: JudgedRequest, { signal }: AskOptions): Promise<CredentialAnswer> {
+    const { isJudged = true } = this.asking;
+    const given = { ...this.connection, ...(isJudged && { request: requestDescription(request) }) };
     return await unlessBodyIsWanted(async () => {
       const { token } = await this.rpcs.getToken(given, this.reading(answerTimeoutMs, signal));
       if (!token) throw new Error("the daemon answered without a token");
@@ -143,16 +143,16 @@ export class AcquiredCredentials extends ContractCredentials {
     super(rpcs, { name }, { traceparent });
   }
 
-  override async credential(asked: AskedRequest, options: AskOptions): Promise<CredentialAnswer> {
+  override async credential(judged: JudgedRequest, options: AskOptions): Promise<CredentialAnswer> {
     const { rules, name } = this;
-    if (rules && !asked.repeats && !rules.isJudged(name.providerName)) {
-      const asking = this.#acquired(rules.messages.of(name, asked.session), options);
+    if (rules && !judged.repeats && !rules.isJudged(name.providerName)) {
+      const asking = this.#acquired(rules.messages.of(name, judged.session), options);
       await asking.catch(() => undefined);
       // A rule that came while the token was waited for has not seen the request.
       if (!rules.isJudged(name.providerName)) return await asking;
     }
     const { providerName, userId, label } = name;
-    const request = shownRequestMessage(asked);
+    const request = requestDescription(judged);
     return await this.#acquired({ providerName, userId, label, request }, options);
   }
 

@@ -6,8 +6,8 @@ export {
   ContractCredentials,
   type CredentialRpcs,
   type RpcOptions,
-  UnshownMessages,
+  UnjudgedMessages,
 } from "./contract_credentials.js";
 export { versionOfEtag } from "./provider_message.js";
-export { type ShownRequestInit, shownRequestMessage, shownRequestOf } from "./shown_request.js";
+export { describedRequestOf, type RequestDescription, requestDescription } from "./request_description.js";
 export { present, timestampOf } from "./timestamps.js";

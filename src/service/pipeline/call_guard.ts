@@ -23,7 +23,7 @@ export interface Guard {
 /** Why a caller may not go on, and what it asked for, where that was looked at. */
 interface GuardRefusal {
   readonly error: NexusError;
-  readonly asked?: RequestedResource;
+  readonly resource?: RequestedResource;
 }
 
 /**
@@ -81,7 +81,7 @@ export class CallGuard {
 
   #judge(request: Message | undefined, principal: Principal): Permissions | GuardRefusal {
     const { access, gate } = this.guard;
-    const { action, asked } = this.#rpc;
+    const { action, resourceOf } = this.#rpc;
     let permissions: Permissions;
     try {
       permissions = access.admit(principal, action);
@@ -89,20 +89,24 @@ export class CallGuard {
       if (error instanceof PermissionDenied) return { error };
       throw error;
     }
-    if (asked === undefined || request === undefined || !permissions.isRestricted) return permissions;
-    const what = asked(request);
+    if (resourceOf === undefined || request === undefined || !permissions.isRestricted) return permissions;
+    const what = resourceOf(request);
     const error = gate.refusal(permissions, action, what);
-    return error ? { error, asked: what } : permissions;
+    return error ? { error, resource: what } : permissions;
   }
 
   #refuse(
     request: Message | undefined,
     principal: Principal,
-    { error, asked }: GuardRefusal,
+    { error, resource }: GuardRefusal,
   ): Promise<never> {
     // A request that breaks its rules gets that error whether what it names exists or not.
-    if (asked && request) this.method.validate(request);
-    return this.#denied(principal, error, asked && "connectionId" in asked ? asked.connectionId : undefined);
+    if (resource && request) this.method.validate(request);
+    return this.#denied(
+      principal,
+      error,
+      resource && "connectionId" in resource ? resource.connectionId : undefined,
+    );
   }
 
   async #denied(principal: Principal, refusal: NexusError, connectionId?: string): Promise<never> {

@@ -14,7 +14,7 @@ import type {
 import { CallGuard, type Guard } from "./call_guard.js";
 import type { CallLimits } from "./call_limits.js";
 import { CallStream, type StreamOutcome } from "./call_stream.js";
-import { codeOf, toWireError, withAskedProvider } from "./error_table.js";
+import { codeOf, toWireError, withProviderName } from "./error_table.js";
 import { rpcName } from "./rpc_access.js";
 import type { DefinedMethod, ServiceDefinition } from "./service_definition.js";
 import { WireError } from "./wire_error.js";
@@ -104,7 +104,7 @@ export class CallPipeline {
     const { validate, isWait, rpc: _, ...served } = method;
     const guard = new CallGuard(method, this.deps.guard);
     const refuse = (error: unknown, request: Message): Message => {
-      const wireError = toWireError(withAskedProvider(error, request));
+      const wireError = toWireError(withProviderName(error, request));
       if (answerError && wireError instanceof WireError) return answerError(wireError);
       throw wireError;
     };

@@ -117,15 +117,17 @@ interface NamedProviderFields {
  * The error with the provider as the caller wrote it, where that is what was not found. It is reported of the request alone, so that a provider
  * which the caller may not see is answered as one that does not exist.
  */
-export function withAskedProvider(error: unknown, request: Message): unknown {
+export function withProviderName(error: unknown, request: Message): unknown {
   if (!(error instanceof NotFound) || error.resource !== "provider") return error;
   const { providerName, providerId, name, id, key, provider } = request as Message & NamedProviderFields;
   const ofName = (name as NamedProviderFields | undefined)?.providerName ?? name;
   const ofKey = ((key ?? provider) as { readonly value?: unknown } | undefined)?.value;
-  const asked = [providerName, ofName, providerId, id, ofKey].find(
+  const identifier = [providerName, ofName, providerId, id, ofKey].find(
     (text) => typeof text === "string" && text !== "",
   );
-  return typeof asked === "string" ? new NotFound("provider", printable(asked, maxCharacters)) : error;
+  return typeof identifier === "string"
+    ? new NotFound("provider", printable(identifier, maxCharacters))
+    : error;
 }
 
 function detailsOf(error: NexusError): ErrorDetail[] {

@@ -15,7 +15,7 @@ type DescribedOptions = Omit<Rpc, keyof Message | "action" | "resource">;
 export interface RpcDescription extends Readonly<Partial<DescribedOptions>> {
   readonly action: Action;
   /** What a request asks for; undefined where the answer is filtered, or the RPC is of no resource. */
-  readonly asked?: ((request: Message) => RequestedResource) | undefined;
+  readonly resourceOf?: ((request: Message) => RequestedResource) | undefined;
   /** The connection and the revision of the token that an answer shows, where no field of ours has them. */
   shows?(answer: Message): {
     readonly connectionId: string | undefined;
@@ -34,8 +34,8 @@ export function describedRpc(method: DescMethod): RpcDescription | undefined {
   if (options === undefined) return undefined;
   const { action, resource } = options;
   // A typing error in a proto opens nothing.
-  if (!isAction(action) || !(resource in asked)) return undefined;
-  return { ...options, action, asked: asked[resource] };
+  if (!isAction(action) || !(resource in resourcesOf)) return undefined;
+  return { ...options, action, resourceOf: resourcesOf[resource] };
 }
 
 /**
@@ -84,7 +84,7 @@ interface NamingFields {
     | { case: undefined; value?: undefined };
 }
 
-const asked: Readonly<Partial<Record<Resource, RpcDescription["asked"]>>> = {
+const resourcesOf: Readonly<Partial<Record<Resource, RpcDescription["resourceOf"]>>> = {
   [Resource.NONE]: undefined,
   [Resource.PROVIDER]: named(({ key }) => ({
     kind: "provider",

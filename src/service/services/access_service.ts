@@ -30,7 +30,7 @@ import {
   roleOf,
 } from "../messages/access_message.js";
 import { decodePageToken, encodePageToken, pageSize } from "../messages/page_token.js";
-import { shownRequestOf } from "../messages/shown_request.js";
+import { describedRequestOf } from "../messages/request_description.js";
 import { present, timestampOf } from "../messages/timestamps.js";
 import {
   defineService,
@@ -140,9 +140,13 @@ class AccessRpcs implements AccessMethods {
   #ruled({ principal, request, resource }: ExplainAccessRequest) {
     if (!request) return {};
     const { connectionId = "", userId = "", provider = "" } = resource ?? {};
-    const asked = { connectionId, userId, provider: { id: provider, name: provider } };
-    const connection = this.deps.access.factsOf(connectionId) ?? asked;
-    const { requestVerdict, rules } = this.deps.rules.explain(principal, connection, shownRequestOf(request));
+    const named = { connectionId, userId, provider: { id: provider, name: provider } };
+    const connection = this.deps.access.factsOf(connectionId) ?? named;
+    const { requestVerdict, rules } = this.deps.rules.explain(
+      principal,
+      connection,
+      describedRequestOf(request),
+    );
     return { requestVerdict, rules: rules.map((rule) => create(RuleMatchSchema, rule)) };
   }
 

@@ -71,7 +71,7 @@ class ConnectionRpcs implements ConnectionMethods {
   constructor(private readonly deps: ConnectionServiceDeps) {}
 
   requestConnection: ConnectionMethods["requestConnection"] = async (request, { principal }) => {
-    const asked = {
+    const connectionRequest = {
       userId: request.userId,
       label: request.label,
       provider: providerKey(request.provider),
@@ -81,9 +81,9 @@ class ConnectionRpcs implements ConnectionMethods {
       requireConfirmation: request.requireConfirmation,
       device: request.device,
     };
-    const profile = this.deps.unattended.profileFor(asked);
-    if (profile) return minted(await this.deps.unattended.connect(asked, profile, principal));
-    const requested = await this.deps.requests.request(asked, principal);
+    const profile = this.deps.unattended.profileFor(connectionRequest);
+    if (profile) return minted(await this.deps.unattended.connect(connectionRequest, profile, principal));
+    const requested = await this.deps.requests.request(connectionRequest, principal);
     return create(ConnectionServiceRequestConnectionResponseSchema, {
       authUrl: requested.authUrl,
       state: requested.state,

@@ -41,8 +41,8 @@ import {
 import type { Principal } from "../../model/access/principal.js";
 import { FailedPrecondition, InvalidArgument, NotLeader } from "../../model/errors.js";
 import { connectionKey } from "../messages/connection_key.js";
+import { describedRequestOf } from "../messages/request_description.js";
 import { shareMessage } from "../messages/shared_message.js";
-import { shownRequestOf } from "../messages/shown_request.js";
 import { consentMessage, tokenMessage, watchMessage } from "../messages/token_message.js";
 import {
   defineService,
@@ -92,7 +92,7 @@ function askingOf(request: AcquireTokenRequest["request"], context: AcquireConte
   if (!request && !trace) return undefined;
   const asking: TokenPurpose = {
     trace,
-    request: shownRequestOf(request),
+    request: describedRequestOf(request),
     get signal() {
       return context.signal;
     },
@@ -127,7 +127,7 @@ class TokenRpcs implements TokenMethods {
     if (onlyScopes && scopes.length === 0)
       throw new InvalidArgument([{ field: "only_scopes", description: "needs scopes" }]);
     const asking = askingOf(request.request, context);
-    const asked = {
+    const acquireRequest = {
       name: { providerName, userId, label },
       scopes,
       onlyScopes,
@@ -138,21 +138,21 @@ class TokenRpcs implements TokenMethods {
       ...(asking && { asking }),
     };
     try {
-      const acquired = this.deps.acquirer.acquire(asked, context);
+      const acquired = this.deps.acquirer.acquire(acquireRequest, context);
       if (!(acquired instanceof Promise)) return this.#acquiredOf(acquired);
-      return acquired.catch((error) => this.#again(error, asked, context)).then(this.#acquiredOf);
+      return acquired.catch((error) => this.#again(error, acquireRequest, context)).then(this.#acquiredOf);
     } catch (error) {
-      return this.#again(error, asked, context).then(this.#acquiredOf);
+      return this.#again(error, acquireRequest, context).then(this.#acquiredOf);
     }
   }
 
   /** Once more where the client was refused, and another one may have taken its place by now. @throws the error elsewhere */
-  async #again(error: unknown, asked: AcquireRequest, context: AcquireContext): Promise<Acquired> {
+  async #again(error: unknown, acquireRequest: AcquireRequest, context: AcquireContext): Promise<Acquired> {
     const isRefused = error instanceof FailedPrecondition && error.reason === "PROVIDER_MISCONFIGURED";
     if (!isRefused) throw error;
     if (this.deps.hub?.leads === false) throw new NotLeader();
-    if (!(await this.deps.mcp.suspended(asked.name.providerName))) throw error;
-    return await this.deps.acquirer.acquire(asked, context);
+    if (!(await this.deps.mcp.suspended(acquireRequest.name.providerName))) throw error;
+    return await this.deps.acquirer.acquire(acquireRequest, context);
   }
 
   getToken: TokenMethods["getToken"] = (request, context) => {
@@ -187,8 +187,8 @@ class TokenRpcs implements TokenMethods {
   createProof: TokenMethods["createProof"] = async (request, { principal }) => {
     const { method, url, nonce } = request;
     const connectionId = this.#idOf(request, principal);
-    const asked = { connectionId, method, url, nonce: nonce === "" ? undefined : nonce };
-    const { proof, expiresAtMs, revision } = await this.deps.proofs.create(asked, principal);
+    const proofRequest = { connectionId, method, url, nonce: nonce === "" ? undefined : nonce };
+    const { proof, expiresAtMs, revision } = await this.deps.proofs.create(proofRequest, principal);
     return create(CreateProofResponseSchema, { proof, expiresAt: timestampFromMs(expiresAtMs), revision });
   };
 

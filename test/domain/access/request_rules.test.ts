@@ -1,7 +1,11 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { HeldRequest, TokenPurpose } from "../../../src/domain/access/request_rules.js";
 import { owner, type Principal } from "../../../src/model/access/principal.js";
-import { type ShownRequest, shownHeaders, shownUrl } from "../../../src/model/access/request_facts.js";
+import {
+  type DescribedRequest,
+  describedHeaders,
+  describedUrl,
+} from "../../../src/model/access/request_facts.js";
 import { PermissionDenied } from "../../../src/model/errors.js";
 import { perTest } from "../../lifetimes.js";
 import { Engine } from "../engine.js";
@@ -13,8 +17,8 @@ const reading = `
   - when: request.method == "POST"
     then: ask`;
 
-function asking(method: string, shows: Partial<ShownRequest> = {}): TokenPurpose {
-  const line = { ...shownHeaders(method, [], true), ...shownUrl("https://api.example/x") };
+function asking(method: string, shows: Partial<DescribedRequest> = {}): TokenPurpose {
+  const line = { ...describedHeaders(method, [], true), ...describedUrl("https://api.example/x") };
   const body = { size: 0, digest: "", bytes: undefined };
   return { request: { ...line, session: undefined, body, ...shows }, signal: new AbortController().signal };
 }

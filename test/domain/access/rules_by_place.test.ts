@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { TokenService } from "../../../src/gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../../src/model/access/principal.js";
 import type { Connection } from "../../../src/model/connections/connection.js";
-import { shownRequestMessage } from "../../../src/service/messages/shown_request.js";
+import { requestDescription } from "../../../src/service/messages/request_description.js";
 import { perSuite } from "../../lifetimes.js";
 import { Engine } from "../engine.js";
 import {
@@ -74,5 +74,5 @@ function shownOf(name: RequestName) {
   const { method, target, headers, body } = requests[name];
   const url = `https://api.example${target}`;
   const sent = { method, url, headers, body: Buffer.from(body) };
-  return shownRequestMessage({ ...sent, session: "", repeats: false });
+  return requestDescription({ ...sent, session: "", repeats: false });
 }

@@ -3,7 +3,7 @@ import { TokenService } from "../../../src/gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../../src/model/access/principal.js";
 import { PermissionDenied } from "../../../src/model/errors.js";
 import { noTracing, type SpanAttributes } from "../../../src/model/tracing.js";
-import { shownRequestMessage } from "../../../src/service/messages/shown_request.js";
+import { requestDescription } from "../../../src/service/messages/request_description.js";
 import { perTest } from "../../lifetimes.js";
 import { Engine } from "../engine.js";
 import { agent, callToken, policyOf, proxy } from "./rule_cells.js";
@@ -31,7 +31,7 @@ describe("the use of a credential goes on record", () => {
     session: string | undefined = undefined,
   ) {
     const sent = { method: "POST", url: "https://api.example/v1", headers: {}, body: new Uint8Array() };
-    const request = shownRequestMessage({ ...sent, session: session ?? "", repeats: false });
+    const request = requestDescription({ ...sent, session: session ?? "", repeats: false });
     const shown = session !== undefined && { request };
     const which = { providerName: "op", userId: "ada", label: "" };
     const names = method === acquireToken ? which : { name: which };

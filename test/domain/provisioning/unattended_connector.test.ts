@@ -45,7 +45,7 @@ class Machine extends Engine {
 }
 
 function minted({ scopes }: SentRefresh) {
-  return { tokenSet: tokenSet({ refreshToken: undefined, askedScopes: scopes }) };
+  return { tokenSet: tokenSet({ refreshToken: undefined, requestedScopes: scopes }) };
 }
 
 const rejections: [string, GrantFailureFields][] = [

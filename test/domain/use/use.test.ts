@@ -1,12 +1,12 @@
 import { expect, it } from "vitest";
 import {
   type ApiResponse,
-  type AskedRequest,
   apiResponse,
   type CredentialAnswer,
   CredentialedExchange,
   type CredentialedRequest,
   type CredentialSource,
+  type JudgedRequest,
   type NeededConsent,
   type ReportOutcome,
 } from "../../../src/domain/use/use.js";
@@ -39,7 +39,7 @@ function world(
     report?: () => Promise<ReportOutcome>;
   } & Partial<CredentialedRequest<Sent>>,
 ) {
-  const asked: (AskedRequest & { waits: boolean })[] = [];
+  const asked: (JudgedRequest & { waits: boolean })[] = [];
   const sent: Sent[] = [];
   const dismissed: Sent[] = [];
   const reported: ApiResponse[] = [];
@@ -63,7 +63,7 @@ function world(
   };
   const exchange = new CredentialedExchange<Sent>({
     source,
-    asked: () => ({
+    judged: () => ({
       method: "POST",
       url: "https://api.example/a?b=c",
       headers: {},

@@ -3,7 +3,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { digestOf } from "../../../src/ext/approvals/approvals.js";
 import { ShownRequestSchema } from "../../../src/gen/nexus/v1/token_pb.js";
-import { shownRequestMessage, shownRequestOf } from "../../../src/service/messages/shown_request.js";
+import { describedRequestOf, requestDescription } from "../../../src/service/messages/request_description.js";
 import fc from "../../property.js";
 
 /** A request as a program sends it. */
@@ -42,7 +42,7 @@ const ownPort = { https: ":443", http: ":80" } as const;
 /** From the proxy over the wire to the approver. */
 function digest({ method, scheme, host, port, target, headers, body }: Sent): string {
   const url = `${scheme}://${host}${port}${target}`;
-  const shown = shownRequestMessage({
+  const shown = requestDescription({
     ...{ method, url, headers: Object.fromEntries(headers), body: Buffer.from(body) },
     ...{ session: "", repeats: false },
   });
@@ -50,7 +50,7 @@ function digest({ method, scheme, host, port, target, headers, body }: Sent): st
     ShownRequestSchema,
     toBinary(ShownRequestSchema, create(ShownRequestSchema, shown)),
   );
-  const request = shownRequestOf(message);
+  const request = describedRequestOf(message);
   if (!request) throw new Error("nothing is shown");
   const connection = { connectionId: "c-1", userId: "ada", provider: { id: "p", name: "op" } };
   return digestOf({ principal: { name: "key:claude", kind: "key" }, connection, request });

@@ -12,10 +12,13 @@ const routeOf = (connection: string) =>
   create(CheckRequestSchema, { attributes: { contextExtensions: { connection_id: connection } } });
 
 it("asks for what its route names", () => {
-  expect(check?.rpc?.asked?.(routeOf("op/ada"))).toMatchObject({ kind: "named", name: { userId: "ada" } });
+  expect(check?.rpc?.resourceOf?.(routeOf("op/ada"))).toMatchObject({
+    kind: "named",
+    name: { userId: "ada" },
+  });
   const id = "0b5c3f3e-7d6e-4f9e-9f0a-5a4c6e1d2b3a";
-  expect(check?.rpc?.asked?.(routeOf(id))).toEqual({ kind: "connection", connectionId: id });
-  expect(check?.rpc?.asked?.(create(CheckRequestSchema))).toEqual({
+  expect(check?.rpc?.resourceOf?.(routeOf(id))).toEqual({ kind: "connection", connectionId: id });
+  expect(check?.rpc?.resourceOf?.(create(CheckRequestSchema))).toEqual({
     kind: "connection",
     connectionId: "",
   });

@@ -12,7 +12,7 @@ const request: ProxiedRequest = {
     ["x-amz-target", "T"],
     ["user-agent", "agent"],
   ]),
-  shown: [],
+  headerFields: [],
   body: Buffer.from("hello"),
 };
 /** No proof, unless a test makes one. */

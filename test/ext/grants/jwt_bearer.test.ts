@@ -81,7 +81,7 @@ describe("jwtBearer", () => {
     const { tokenSet } = await send();
     expect(tokenSet).toMatchObject({
       refreshToken: undefined,
-      askedScopes: ["read", "write"],
+      requestedScopes: ["read", "write"],
       expiresInMs: 3_600_000,
     });
     expect(tokenSet.accessToken.reveal()).toBe("minted");

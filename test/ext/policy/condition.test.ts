@@ -3,7 +3,7 @@ import { strings } from "@bufbuild/cel/ext";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { describe, expect, it } from "vitest";
 import { ConditionError, compileCondition } from "../../../src/ext/policy/condition.js";
-import { type Facts, factsOf, type ShownRequest } from "../../../src/model/access/request_facts.js";
+import { type DescribedRequest, type Facts, factsOf } from "../../../src/model/access/request_facts.js";
 
 const nowMs = Date.parse("2027-03-01T09:30:00Z");
 const connection = {
@@ -11,7 +11,7 @@ const connection = {
   userId: "ada",
   provider: { id: "p", name: "github" },
 };
-const request: ShownRequest = {
+const request: DescribedRequest = {
   method: "POST",
   host: "api.github.com",
   target: "/repos/acme/app/issues?per_page=2&state=open&x=1&x=2",

@@ -2,10 +2,10 @@ import { describe, expect, it } from "vitest";
 import { DocumentError, formatViolations } from "../../../src/document/document_error.js";
 import { readPolicy } from "../../../src/ext/policy/policy_document.js";
 import {
+  type DescribedRequest,
+  describedHeaders,
+  describedUrl,
   factsOf,
-  type ShownRequest,
-  shownHeaders,
-  shownUrl,
 } from "../../../src/model/access/request_facts.js";
 import { decide } from "../../../src/model/access/rules.js";
 
@@ -31,12 +31,12 @@ const text = `rules:
     then: allow
 `;
 
-function request(method: string, url: string, shows: Partial<ShownRequest> = {}): ShownRequest {
-  const headers = shownHeaders(method, [], true);
-  return { ...headers, ...shownUrl(url), body: undefined, session: undefined, ...shows };
+function request(method: string, url: string, shows: Partial<DescribedRequest> = {}): DescribedRequest {
+  const headers = describedHeaders(method, [], true);
+  return { ...headers, ...describedUrl(url), body: undefined, session: undefined, ...shows };
 }
 
-function decided(provider: string, shown: ShownRequest | undefined) {
+function decided(provider: string, shown: DescribedRequest | undefined) {
   const connection = { connectionId: "c", userId: "ada", provider: { id: "p", name: provider } };
   const { verdict, rule, isClosed } = decide(
     readPolicy(text).rules,

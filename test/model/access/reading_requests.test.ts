@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Permissions } from "../../../src/model/access/permissions.js";
 import { isWithinMethods, readingMethods, readsOnly } from "../../../src/model/access/reading_requests.js";
-import { factsOf, shownHeaders, shownUrl } from "../../../src/model/access/request_facts.js";
+import { describedHeaders, describedUrl, factsOf } from "../../../src/model/access/request_facts.js";
 import { decide } from "../../../src/model/access/rules.js";
 import { vendorMethods } from "./vendor_methods.js";
 
@@ -10,8 +10,8 @@ const connection = { connectionId: "c", userId: "ada", provider: { id: "p", name
 function facts(line: string, headers: Record<string, string> = {}) {
   const [method = "", url = ""] = line.split(" ");
   const shown = {
-    ...shownHeaders(method, Object.entries(headers), true),
-    ...shownUrl(url),
+    ...describedHeaders(method, Object.entries(headers), true),
+    ...describedUrl(url),
     body: undefined,
     session: undefined,
   };

@@ -2,9 +2,9 @@ import { describe, expect, it } from "vitest";
 import type { StepUp } from "../../../src/model/connections/connection.js";
 import {
   askableScopes,
-  askedScopes,
   nextStepUp,
   stepUpAnswered,
+  stepUpScopes,
 } from "../../../src/model/connections/step_up.js";
 import { aConnection } from "../../samples.js";
 
@@ -85,10 +85,10 @@ describe("nextStepUp", () => {
   });
 });
 
-describe("askedScopes", () => {
+describe("stepUpScopes", () => {
   it("tells new scopes from those that are there", () => {
     const connection = aConnection({ stepUp: first, consentedScopes: ["user", "old"] });
-    expect(askedScopes(connection, ["user", "repo", "gist"])).toEqual({
+    expect(stepUpScopes(connection, ["user", "repo", "gist"])).toEqual({
       missing: ["repo", "gist"],
       others: ["user"],
     });

@@ -10,7 +10,7 @@ import {
   TokenServiceGetTokenRequestSchema,
 } from "../../../src/gen/nexus/v1/token_pb.js";
 import { NotFound } from "../../../src/model/errors.js";
-import { withAskedProvider } from "../../../src/service/pipeline/error_table.js";
+import { withProviderName } from "../../../src/service/pipeline/error_table.js";
 
 describe("a provider that was not found", () => {
   const acquire = (providerName: string) =>
@@ -29,7 +29,7 @@ describe("a provider that was not found", () => {
     [acquire("a\nb\u001b[31m\u202e"), 'provider not found: "a\\u{a}b\\u{1b}[31m\\u{202e}"'],
     [acquire("x".repeat(1_000)), `provider not found: "${"x".repeat(128)}..."`],
   ])("is named as the caller wrote it, row %#", (request, message) => {
-    expect(withAskedProvider(new NotFound("provider"), request)).toMatchObject({
+    expect(withProviderName(new NotFound("provider"), request)).toMatchObject({
       message,
       resource: "provider",
     });
@@ -37,6 +37,6 @@ describe("a provider that was not found", () => {
 
   it("is told from all else", () => {
     const connection = new NotFound("connection");
-    expect(withAskedProvider(connection, acquire("loc"))).toBe(connection);
+    expect(withProviderName(connection, acquire("loc"))).toBe(connection);
   });
 });

@@ -36,7 +36,7 @@ export function captureFields(
       format: formatOf(property),
       isRequired: required.includes(name) && !(read?.mayBeEmpty && acceptsEmpty(property)),
       hint: kind === "text" || kind === "secret" ? hintOf(property) : "",
-      value: shownValue(property, kind, entered?.[name]),
+      value: initialValue(property, kind, entered?.[name]),
       violation: violation && `${label} ${violation.description}.`,
     };
   });
@@ -81,7 +81,7 @@ function kindOf(property: JsonObject, isSecret: boolean): CaptureField["kind"] {
   return isSecret || isMarked ? "secret" : "text";
 }
 
-function shownValue(property: JsonObject, kind: CaptureField["kind"], entered: string | undefined): string {
+function initialValue(property: JsonObject, kind: CaptureField["kind"], entered: string | undefined): string {
   if (kind === "secret") return "";
   return kind === "fixed" ? textOf(property["const"]) : (entered ?? textOf(property["default"]));
 }

@@ -70,14 +70,14 @@ export class Decider {
 
   /** @throws FailedPrecondition when the provider refuses the client */
   decide(
-    asked: RequestedToken,
+    wanted: RequestedToken,
     principal: Principal,
     { ended, isOverdue = false }: KnownState,
   ): AcquireDecision {
     const { names, reader } = this.deps;
-    const id = names.findFor(asked.name, principal);
+    const id = names.findFor(wanted.name, principal);
     const seen = id === undefined ? undefined : reader.view(id)?.connection;
-    const isUsable = seen?.status === "active" && !this.#lacks(seen, asked.scopes);
+    const isUsable = seen?.status === "active" && !this.#lacks(seen, wanted.scopes);
     if (isUsable && ended === undefined) return { kind: "token", connection: seen };
     // As it is stored, its request for consent too, which a view may not know of yet.
     const stored = id === undefined ? undefined : this.deps.store.getConnection(id);
@@ -88,7 +88,7 @@ export class Decider {
       throw new FailedPrecondition("PROVIDER_MISCONFIGURED", problemSentence(connection.problem));
     }
     if (!connection) return { kind: "make", connection, reason: "not_connected" };
-    const need = { reason: isDead ? ended.reason : reasonOf(connection), scopes: asked.scopes };
+    const need = { reason: isDead ? ended.reason : reasonOf(connection), scopes: wanted.scopes };
     return pendingDecision(this.deps, connection, need, principal, isOverdue);
   }
 

@@ -166,17 +166,17 @@ export class TokenAcquirer {
     if (connection) {
       const open = this.deps.requests.openRequest(connection);
       const again = { ...requestAgain(connection, open, wanted), device };
-      return await this.#asked(again, reason, request, principal);
+      return await this.#requested(again, reason, request, principal);
     }
     const refusal = permissions.isRestricted ? this.deps.gate.newRefusal(permissions, name) : undefined;
     if (refusal) throw refusal;
     const { userId, label, providerName } = name;
     const first = { connectionId: undefined, userId, label, provider: { name: providerName } };
-    return await this.#asked({ ...first, ...wanted, device }, reason, request, principal);
+    return await this.#requested({ ...first, ...wanted, device }, reason, request, principal);
   }
 
   /** A link, or a token at once where no person is needed. A hub that does not lead asks no provider. */
-  async #asked(
+  async #requested(
     request: ConnectionRequest,
     reason: ConsentReason,
     acquire: AcquireRequest,
@@ -198,10 +198,10 @@ export class TokenAcquirer {
   async #signIn(profile: ProviderProfile, request: AcquireRequest, principal: Principal) {
     if (await this.deps.sources.hasBasis(profile, request.name)) return undefined;
     const name = { ...request.name, providerName: profile.identityProvider, label: "" };
-    const asked = { ...request, name, scopes: [], onlyScopes: false };
-    const found = this.#decider.decide(asked, principal, {});
+    const identityRequest = { ...request, name, scopes: [], onlyScopes: false };
+    const found = this.#decider.decide(identityRequest, principal, {});
     const ended = found.kind === "token" && { ended: { ...found, reason: "reauth_required" as const } };
-    return await this.#outcome(asked, principal, ended || {}).catch((error: unknown) => {
+    return await this.#outcome(identityRequest, principal, ended || {}).catch((error: unknown) => {
       // It is only tried: who is refused gets nothing.
       if (!(error instanceof NexusError)) throw error;
     });
@@ -210,9 +210,9 @@ export class TokenAcquirer {
   /** What there is when the person is done, the time is over, or the caller has left. */
   async #awaited(first: AcquireOutcome, request: AcquireRequest, caller: Caller): Promise<AcquireOutcome> {
     const parts = this.deps.names.partsOf(request.name);
-    const askedMs = caller.hasWaited ? 0 : request.waitMs;
+    const requestedWaitMs = caller.hasWaited ? 0 : request.waitMs;
     // An exchange that is under way here is waited for even so: another link would take its place.
-    const waitMs = first.kind === "exchange" ? Math.max(exchangeMs, askedMs) : askedMs;
+    const waitMs = first.kind === "exchange" ? Math.max(exchangeMs, requestedWaitMs) : requestedWaitMs;
     if (isImmediate(first) || waitMs === 0 || !parts) return first;
     const { signal, principal } = caller;
     let last: AcquireOutcome = first;

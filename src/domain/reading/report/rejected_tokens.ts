@@ -139,9 +139,9 @@ export class RejectedTokens {
     await this.#recorded(judged);
     const stepUp = nextStepUp(connection, named, clock.nowMs());
     if (stepUp === "exhausted") throw notGranted();
-    const asked = await stepUps.ask(connection, decision, stepUp, principal);
-    if (typeof asked === "bigint") return { outcome: "refreshed", revision: asked };
-    return { ...answer, consent: asked };
+    const result = await stepUps.ask(connection, decision, stepUp, principal);
+    if (typeof result === "bigint") return { outcome: "refreshed", revision: result };
+    return { ...answer, consent: result };
   }
 
   /** @throws FailedPrecondition where a person cannot be asked for scopes */

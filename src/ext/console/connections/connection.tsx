@@ -121,7 +121,7 @@ export function snippetsOf(connection: Connection): readonly (readonly [name: st
   const parts = [providerName, userId, label].filter((part) => part !== "");
   const isPlain = parts.every((part) => !/[\s/]/.test(part));
   const word = shellWord(isPlain ? parts.join("/") : id);
-  const asked = { provider_name: providerName, user_id: userId, ...(label !== "" && { label }) };
+  const acquireRequest = { provider_name: providerName, user_id: userId, ...(label !== "" && { label }) };
   const [provider, user, account] = [providerName, userId, label].map((part) => JSON.stringify(part));
   const withLabel = (text: string): string => (label === "" ? "" : text);
   return Object.entries({
@@ -151,7 +151,7 @@ token, err := client.Acquire(ctx, ${provider}, ${user}${withLabel(`, nexus.Label
     curl: `curl -sS "$NEXUS_ADDRESS/nexus.v1.TokenService/AcquireToken" \\
   -H "x-api-key: $NEXUS_API_KEY" \\
   -H 'content-type: application/json' \\
-  -d ${shellWord(JSON.stringify(asked))}`,
+  -d ${shellWord(JSON.stringify(acquireRequest))}`,
     Proxy: `# nginx, Caddy and Envoy ask before each request, and add the credential:
 GET /v1/authorize/${isPlain ? parts.map(encodeURIComponent).join("/") : id}`,
   });

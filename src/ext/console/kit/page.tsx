@@ -136,8 +136,8 @@ export function formTokenOf(sessionToken: string): string {
 }
 
 /** In constant time. */
-export function isFormToken(shown: string, expected: string): boolean {
-  const [one, other] = [shown, expected].map((text) => createHash("sha256").update(text).digest());
+export function isFormToken(presented: string, expected: string): boolean {
+  const [one, other] = [presented, expected].map((text) => createHash("sha256").update(text).digest());
   return one !== undefined && other !== undefined && timingSafeEqual(one, other);
 }
 

@@ -70,14 +70,14 @@ export function findEvents(
   bounds: Bounds,
 ) {
   return collect(from, bounds, async (pageToken, missing) => {
-    const asked = { ...filter, pageSize: Math.min(1_000, missing), pageToken };
-    const { events, nextPageToken } = await call(AuditService.method.listAuditEvents, asked);
+    const listRequest = { ...filter, pageSize: Math.min(1_000, missing), pageToken };
+    const { events, nextPageToken } = await call(AuditService.method.listAuditEvents, listRequest);
     return [events, nextPageToken];
   });
 }
 
 /** What remains to be found is asked for in no smaller pieces. */
-const minAsked = 20;
+const minPageSize = 20;
 
 /** Empty texts pass all. */
 export interface ListedConnections {
@@ -96,7 +96,14 @@ export function findConnections(
 ) {
   const [, status = ConnectionStatus.UNSPECIFIED] = states.find(([word]) => word === state) ?? [];
   return collect(after, bounds, async (pageToken, missing) => {
-    const filter = { status, search, userId, providerId, pageSize: Math.max(minAsked, missing), pageToken };
+    const filter = {
+      status,
+      search,
+      userId,
+      providerId,
+      pageSize: Math.max(minPageSize, missing),
+      pageToken,
+    };
     const { connections, nextPageToken } = await call(ConnectionService.method.listConnections, filter);
     return [connections, nextPageToken];
   });

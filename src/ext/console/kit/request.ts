@@ -7,7 +7,7 @@ import type { Call } from "../../../service/service.js";
 import type { ConsoleSession } from "../sessions/console_sessions.js";
 
 /** A setting of the daemon as its page shows it. */
-export interface ShownSetting {
+export interface SettingView {
   readonly group: string;
   readonly name: string;
   /** Never a secret. */
@@ -35,7 +35,7 @@ export interface PageRequest {
   /** Whether this daemon has the extension that serves it. */
   readonly serves: (service: DescService) => boolean;
   readonly describe: DescribeProvider;
-  readonly settings: () => readonly ShownSetting[];
+  readonly settings: () => readonly SettingView[];
   /** The navigation. */
   readonly sections: readonly Section[];
 }

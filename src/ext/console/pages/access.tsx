@@ -33,8 +33,8 @@ export async function accessPage(request: PageRequest): Promise<HttpAnswer> {
 
 /** What is likely to be wrong in the policy file; nothing where all is well. */
 async function warningsOf(request: PageRequest) {
-  const asked = { principal: "owner", action: "token.read" };
-  const { warnings } = await request.call(AccessService.method.explainAccess, asked);
+  const question = { principal: "owner", action: "token.read" };
+  const { warnings } = await request.call(AccessService.method.explainAccess, question);
   if (warnings.length === 0) return undefined;
   return (
     <section aria-labelledby="policy-title">
@@ -47,8 +47,8 @@ async function warningsOf(request: PageRequest) {
 async function keysOf(request: PageRequest) {
   const { query, call } = request;
   const includeRevoked = query.get("revoked") === "1";
-  const asked = { pageSize: maxEntries, pageToken: query.get("keys") ?? "", includeRevoked };
-  const { apiKeys, nextPageToken } = await call(AccessService.method.listApiKeys, asked);
+  const listRequest = { pageSize: maxEntries, pageToken: query.get("keys") ?? "", includeRevoked };
+  const { apiKeys, nextPageToken } = await call(AccessService.method.listApiKeys, listRequest);
   const columns = ["Name", "Role", "Created", "Last used", "Ends", ""];
   return (
     <section aria-labelledby="keys-title">

@@ -44,8 +44,8 @@ type AuditFilter = Readonly<Record<(typeof filterNames)[number], string>>;
 
 /** The events of a filter as lines of JSON, as `nexusd audit --json` has them. */
 export async function exportEvents(request: PageRequest): Promise<HttpAnswer> {
-  const asked = requestOf(textsOf(request.query, filterNames), request.nowMs);
-  const { found } = await findEvents(request, asked, ofFile);
+  const filter = requestOf(textsOf(request.query, filterNames), request.nowMs);
+  const { found } = await findEvents(request, filter, ofFile);
   const lines = found.map((event) => `${toJsonString(AuditEventSchema, event, { useProtoFieldName: true })}\n`);
   const name = `audit-${utcOf(request.nowMs).slice(0, 10)}.ndjson`;
   const headers = {
@@ -61,8 +61,8 @@ export async function auditPage(request: PageRequest): Promise<HttpAnswer> {
   const filter = textsOf(query, filterNames);
   const pageToken = query.get("page") ?? "";
   const providers = await allProviders(request);
-  const asked = { ...requestOf(filter, nowMs), pageToken };
-  const { found, next } = await findEvents(request, asked, ofPage);
+  const listRequest = { ...requestOf(filter, nowMs), pageToken };
+  const { found, next } = await findEvents(request, listRequest, ofPage);
   const isNewest = pageToken === "";
   const none = next === "" ? "No event passes." : "None among the events that were looked at.";
   const content = (

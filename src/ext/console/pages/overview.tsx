@@ -107,13 +107,13 @@ async function tasksOf(request: PageRequest, status: GetStatusResponse): Promise
 async function troubledOf(request: PageRequest, status: GetStatusResponse): Promise<View[]> {
   const count = countOf(status, ConnectionStatus.ATTENTION);
   const { found } = count === 0 ? { found: [] } : await findConnections(request, { state: "attention" }, ofTrouble);
-  const shown = found.slice(0, ofTrouble.most);
+  const listed = found.slice(0, ofTrouble.most);
   const ending = await Promise.all(status.endingTokens.map(({ connectionId }) => readConnection(request, connectionId)));
   const nameOf = await providerNames(request);
-  const tasks = [...shown, ...ending].map((connection) => connectionTask(request, connection, nameOf(connection)));
-  const more = count - shown.length;
+  const tasks = [...listed, ...ending].map((connection) => connectionTask(request, connection, nameOf(connection)));
+  const more = count - listed.length;
   if (more <= 0) return tasks;
-  const all = shown.length === 0 ? counted(count, "connection") : `${formatCount(more)} more`;
+  const all = listed.length === 0 ? counted(count, "connection") : `${formatCount(more)} more`;
   const link = <a href={pathWith(connectionsPath, { state: "attention" })}>{all}</a>;
   return [...tasks, <p>{link} {count === 1 ? "needs" : "need"} attention.</p>];
 }

@@ -5,7 +5,7 @@ import type { HttpAnswer } from "../../../server/kit.js";
 import { Facts } from "../../../server/pages/kit.js";
 import { consolePage, PostForm } from "../kit/page.js";
 import { Chip, Table, type TableRow, Tabs } from "../kit/parts.js";
-import { type PageRequest, refuseUnless, type ShownSetting } from "../kit/request.js";
+import { type PageRequest, refuseUnless, type SettingView } from "../kit/request.js";
 
 const path = "/settings";
 const columns = ["Setting", "Value", "Source"];
@@ -47,7 +47,7 @@ export function settingsPage(request: PageRequest): HttpAnswer {
   return consolePage(request, { title: "Settings", section: path, actions, content });
 }
 
-function rowOf({ name, value, source, meaning }: ShownSetting): TableRow {
+function rowOf({ name, value, source, meaning }: SettingView): TableRow {
   return {
     cells: [
       <><code>{name}</code><span class="soft block">{meaning}</span></>,
@@ -76,7 +76,7 @@ export function settingsOf(
   settings: readonly Setting[],
   environment: NodeJS.ProcessEnv,
   given: readonly string[] = process.argv,
-): readonly ShownSetting[] {
+): readonly SettingView[] {
   const flags = settings.flatMap(({ flag = "" }) => flag.slice(2) || []);
   const options = Object.fromEntries(flags.map((flag) => [flag, { type: "string" as const }]));
   const { values } = parseArgs({ args: [...given], options, strict: false });
@@ -91,7 +91,7 @@ export function settingsOf(
       const isHidden = kind.isHidden === true || value?.includes("@") === true;
       const source =
         argument !== undefined ? "command line" : value !== undefined ? "environment" : "default";
-      const shown = value === undefined ? defaultOf(setting) : isHidden ? "set, not shown" : value;
-      return { group, name, meaning, source, value: shown };
+      const text = value === undefined ? defaultOf(setting) : isHidden ? "set, not shown" : value;
+      return { group, name, meaning, source, value: text };
     });
 }

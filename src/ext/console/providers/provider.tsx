@@ -118,8 +118,8 @@ function troubleOf(failing: FailingProvider, nowMs: number): View {
 
 async function problemsOf(request: PageRequest, providerId: string) {
   if (!request.may("audit.read")) return undefined;
-  const asked = { providerId, eventType: "token_refresh_failed" };
-  const { found: events } = await findEvents(request, asked, { most: maxProblems });
+  const filter = { providerId, eventType: "token_refresh_failed" };
+  const { found: events } = await findEvents(request, filter, { most: maxProblems });
   if (events.length === 0) return undefined;
   return (
     <section aria-labelledby="problems">
@@ -157,8 +157,8 @@ function profileFacts(provider: Provider, nowMs: number): View {
 
 /** A number of what is lost, up to `maxCounted`. */
 async function activeOf({ call }: PageRequest, providerId: string): Promise<string> {
-  const asked = { providerId, status: ConnectionStatus.ACTIVE, pageSize: maxCounted };
-  const { connections, nextPageToken } = await call(ConnectionService.method.listConnections, asked);
+  const listRequest = { providerId, status: ConnectionStatus.ACTIVE, pageSize: maxCounted };
+  const { connections, nextPageToken } = await call(ConnectionService.method.listConnections, listRequest);
   return `${nextPageToken === "" ? "" : "At least "}${counted(connections.length, "active connection")}`;
 }
 

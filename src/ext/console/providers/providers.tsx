@@ -87,7 +87,7 @@ function rowOf(
   failing: ReadonlyMap<string, FailingProvider> | undefined,
 ): TableRow {
   const { id, name } = provider;
-  const shown = displayName(request, provider);
+  const title = displayName(request, provider);
   const trouble = failing?.get(id);
   const troubled = (own ?? []).filter(({ status }) => status === ConnectionStatus.ATTENTION).length;
   const made = (own ?? []).flatMap(({ createdAt }) => createdAt ?? []);
@@ -96,8 +96,8 @@ function rowOf(
     id: `p-${id}`,
     cells: [
       <a class="named" href={`${providersPath}/${id}`}>
-        <Monogram name={shown} />
-        <span><bdi>{shown}</bdi>{shown !== name && <code class="soft block">{name}</code>}</span>
+        <Monogram name={title} />
+        <span><bdi>{title}</bdi>{title !== name && <code class="soft block">{name}</code>}</span>
       </a>,
       kindWords(provider),
       <>

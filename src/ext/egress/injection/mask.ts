@@ -10,7 +10,7 @@ export interface MaskFilter {
 /** Shorter secrets stand in every text by chance. */
 const minLength = 8;
 /** The beginning of a secret that may be shown before it is known how it goes on: a character that ends an event must not wait. */
-const shownBytes = 3;
+const maxUnmaskedBytes = 3;
 const star = "*".charCodeAt(0);
 /** Bodies that are text. */
 const text =
@@ -59,22 +59,24 @@ export class Mask {
   #filter(): MaskFilter {
     /** What may be the beginning of a secret, and how much of it is out already. */
     let seen: Buffer = Buffer.alloc(0);
-    let shown = 0;
+    let sentBytes = 0;
     return {
       change: (chunk) => {
         const bytes = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
         this.#hide(bytes);
         const open = this.#openEnd(bytes);
-        const end = open <= shownBytes ? bytes.length : bytes.length - open;
-        const out = bytes.subarray(shown, Math.max(shown, end));
+        const end = open <= maxUnmaskedBytes ? bytes.length : bytes.length - open;
+        const out = bytes.subarray(sentBytes, Math.max(sentBytes, end));
         seen = Buffer.from(bytes.subarray(bytes.length - open));
-        shown = Math.max(0, Math.max(shown, end) - (bytes.length - open));
+        sentBytes = Math.max(0, Math.max(sentBytes, end) - (bytes.length - open));
         return out;
       },
       // A beginning without an end hides the most of a secret.
       last: () => {
         if (seen.length === 0) return undefined;
-        return seen.length < minLength ? seen.subarray(shown) : Buffer.alloc(seen.length - shown, star);
+        return seen.length < minLength
+          ? seen.subarray(sentBytes)
+          : Buffer.alloc(seen.length - sentBytes, star);
       },
     };
   }

@@ -13,14 +13,14 @@ const ofNexusd = /^NEXUS_/;
  */
 export function cleanEnvironment(env: NodeJS.ProcessEnv, named: readonly string[]): NodeJS.ProcessEnv {
   for (const name of named) {
-    const shown = `--env ${printable(name)}`;
+    const option = `--env ${printable(name)}`;
     if (name.includes("="))
       throw usageFailure(
         "--env takes the name of a variable: set it before, as NAME=value nexusd run --env NAME",
       );
-    if (ofNexusd.test(name)) throw usageFailure(`${shown}: variables of nexusd are not for the program`);
+    if (ofNexusd.test(name)) throw usageFailure(`${option}: variables of nexusd are not for the program`);
     if (env[name] === undefined)
-      throw usageFailure(`${shown}: no such variable is set: export it, or leave --env out`);
+      throw usageFailure(`${option}: no such variable is set: export it, or leave --env out`);
   }
   return Object.fromEntries(
     Object.entries(env).filter(([name]) => passed.test(name) || named.includes(name)),

@@ -15,7 +15,7 @@ import { BoundedMap } from "../../../runtime/runtime.js";
 import {
   AcquiredCredentials,
   type CredentialRpcs,
-  UnshownMessages,
+  UnjudgedMessages,
 } from "../../../service/messages/messages.js";
 import { AwsChunks } from "../../../strategies/strategies.js";
 import { Mask } from "../injection/mask.js";
@@ -78,7 +78,7 @@ export class SessionCredentials {
   /** By which the daemon knows the requests of one session. */
   readonly sessionId = randomBytes(9).toString("base64url");
   readonly #masks = new BoundedMap<string, Mask>(maxMasks);
-  readonly #messages = new UnshownMessages();
+  readonly #messages = new UnjudgedMessages();
 
   constructor(
     private readonly deps: {
@@ -108,7 +108,7 @@ export class SessionCredentials {
     const rules = isJudged && { isJudged, messages: this.#messages };
     return new CredentialedExchange<Answer>({
       source: new AcquiredCredentials(rpcs, this.#name(route), rules, headers["traceparent"]),
-      asked: () => {
+      judged: () => {
         const url = `https://${authorityOf(origin)}${target}`;
         return { method, url, headers, body, session: this.sessionId };
       },

@@ -251,12 +251,12 @@ class DialingAgent extends Agent {
   /** What a server sends before it is asked belongs to no request: its connection is not used again. */
   override keepSocketAlive(socket: Socket): boolean {
     // It flows already: to listen for "readable" would cost as much as a tenth of a request.
-    socket.once("data", unasked).once("end", unasked);
+    socket.once("data", destroySocket).once("end", destroySocket);
     return super.keepSocketAlive(socket) as unknown as boolean;
   }
 
   override reuseSocket(socket: Socket, request: ClientRequest): void {
-    socket.off("data", unasked).off("end", unasked);
+    socket.off("data", destroySocket).off("end", destroySocket);
     super.reuseSocket(socket, request);
   }
 
@@ -277,7 +277,7 @@ class DialingAgent extends Agent {
   }
 }
 
-function unasked(this: Socket): void {
+function destroySocket(this: Socket): void {
   this.destroy();
 }
 

@@ -38,7 +38,7 @@ export class DownscopedTokens implements Downscoping {
    */
   async get(
     connectionId: string,
-    asked: TokenTarget,
+    wanted: TokenTarget,
     minTtlMs: number,
     principal: Principal,
     asking?: TokenPurpose,
@@ -47,19 +47,26 @@ export class DownscopedTokens implements Downscoping {
     const use = await tokens.admitted(principal, connectionId, asking);
     let token: CurrentToken;
     try {
-      token = await this.#current(connectionId, asked, minTtlMs, principal);
+      token = await this.#current(connectionId, wanted, minTtlMs, principal);
     } catch (error) {
       await downscopedAudit.refused(principal, connectionId, error);
       throw error;
     }
-    const recorded = downscopedAudit.read(principal, connectionId, token.revision, 1, use, targetText(asked));
+    const recorded = downscopedAudit.read(
+      principal,
+      connectionId,
+      token.revision,
+      1,
+      use,
+      targetText(wanted),
+    );
     if (recorded !== undefined) await recorded;
     return token;
   }
 
   async #current(
     connectionId: string,
-    asked: TokenTarget,
+    wanted: TokenTarget,
     minTtlMs: number,
     principal: Principal,
   ): Promise<CurrentToken> {
@@ -70,7 +77,7 @@ export class DownscopedTokens implements Downscoping {
     const profile = store.getProvider(connection.providerId);
     if (!profile) throw precondition("PROVIDER_DELETED", "provider_deleted");
     if (subject.dpopKey !== undefined) throw boundSubject(profile);
-    const target = admittedTarget(asked, profile, connection);
+    const target = admittedTarget(wanted, profile, connection);
     const { credentialRevision: revision } = connection;
     const { version } = profile;
     const actor = actorOf(principal);

@@ -89,12 +89,12 @@ function judged(error: unknown, target: TokenTarget): unknown {
 const retryAfterMs = 1_000;
 
 /** The error of an exchange that failed. Nothing follows for the connection: its grant was not used. */
-function exchangeError(failure: GrantFailure, asked: TokenTarget): NexusError {
+function exchangeError(failure: GrantFailure, target: TokenTarget): NexusError {
   const { kind, oauthError, message, isRefusal } = failure;
-  if (oauthError === "invalid_scope") return refused("scopes", asked.scopes.length > 0, failure);
+  if (oauthError === "invalid_scope") return refused("scopes", target.scopes.length > 0, failure);
   if (oauthError === "invalid_target") {
-    const field = asked.audience === "" ? "resource" : "audience";
-    return refused(field, asked[field] !== "", failure);
+    const field = target.audience === "" ? "resource" : "audience";
+    return refused(field, target[field] !== "", failure);
   }
   if (failure.isClientRejected || (kind === "client" && failure.httpStatus === undefined))
     return new FailedPrecondition("PROVIDER_MISCONFIGURED", message);
@@ -104,8 +104,9 @@ function exchangeError(failure: GrantFailure, asked: TokenTarget): NexusError {
 }
 
 /** By the field that the provider does not take; where the caller named none, the profile's is refused. */
-function refused(field: string, isAsked: boolean, { message }: GrantFailure): NexusError {
-  if (isAsked) return new InvalidArgument([{ field, description: `is refused by the provider: ${message}` }]);
+function refused(field: string, isCallers: boolean, { message }: GrantFailure): NexusError {
+  if (isCallers)
+    return new InvalidArgument([{ field, description: `is refused by the provider: ${message}` }]);
   return new FailedPrecondition("TOKEN_EXCHANGE_REFUSED", `no downscoped token was issued: ${message}`);
 }
 

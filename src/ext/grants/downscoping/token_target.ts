@@ -21,12 +21,12 @@ export function targetText({ audience, resource, scopes }: TokenTarget): string 
  * @throws FailedPrecondition (TOKEN_EXCHANGE_OFF), InvalidArgument
  */
 export function admittedTarget(
-  asked: TokenTarget,
+  wanted: TokenTarget,
   profile: ProviderProfile,
   connection: Connection,
 ): TokenTarget {
   if (profile.authType !== "oauth2") throw off(profile, "its credential is static and cannot be downscoped");
-  if (profile.grantType === "github_app") return installationTarget(asked, connection);
+  if (profile.grantType === "github_app") return installationTarget(wanted, connection);
   const { tokenExchange, resourceParameter } = profile.oauth2;
   if (tokenExchange === "off") {
     throw off(
@@ -35,25 +35,25 @@ export function admittedTarget(
     );
   }
   if (tokenExchange === "on_behalf_of")
-    refuseTargets(asked, "the scopes of an on-behalf-of request name the API");
-  if (tokenExchange === "on_behalf_of" && asked.scopes.length === 0)
+    refuseTargets(wanted, "the scopes of an on-behalf-of request name the API");
+  if (tokenExchange === "on_behalf_of" && wanted.scopes.length === 0)
     throw invalid("scopes", "is required with token_exchange on_behalf_of: the scopes name the API");
-  if (asked.resource !== "" && resourceParameter === "never")
+  if (wanted.resource !== "" && resourceParameter === "never")
     throw invalid("resource", "must be empty: the profile says resource_parameter never");
-  const wider = findWider(asked.scopes, profile, connection);
+  const wider = findWider(wanted.scopes, profile, connection);
   if (wider >= 0)
     throw invalid(
       `scopes[${wider}]`,
       "is wider than the connection: ask for scopes of the connection, or add it to oauth2_options.token_exchange_scopes of the profile",
     );
-  return asked;
+  return wanted;
 }
 
-function installationTarget(asked: TokenTarget, { requestedScopes }: Connection): TokenTarget {
-  refuseTargets(asked, "the tokens of a GitHub App are for GitHub");
-  const downscoped = downscopedInstallation(requestedScopes, asked.scopes);
+function installationTarget(wanted: TokenTarget, { requestedScopes }: Connection): TokenTarget {
+  refuseTargets(wanted, "the tokens of a GitHub App are for GitHub");
+  const downscoped = downscopedInstallation(requestedScopes, wanted.scopes);
   if ("violation" in downscoped) throw invalid(`scopes[${downscoped.index}]`, downscoped.violation);
-  return { ...asked, scopes: downscoped.scopes };
+  return { ...wanted, scopes: downscoped.scopes };
 }
 
 function refuseTargets({ audience, resource }: TokenTarget, why: string): void {
@@ -75,12 +75,12 @@ function findWider(
 /** A server may grant other scopes than were asked for (RFC 6749 section 5.1). @throws FailedPrecondition */
 export function refuseWiderAnswer(
   { scopes = [] }: TokenSet,
-  asked: TokenTarget,
+  wanted: TokenTarget,
   profile: ProviderProfile,
   connection: Connection,
 ): void {
   // The scopes of an audience are its own where the caller named none, and those of Entra always.
-  if (asked.scopes.length === 0 || profile.oauth2.tokenExchange !== "rfc8693") return;
+  if (wanted.scopes.length === 0 || profile.oauth2.tokenExchange !== "rfc8693") return;
   if (findWider(scopes, profile, connection) < 0) return;
   const words = "the provider issued a token with a scope that the connection does not have";
   throw new FailedPrecondition("TOKEN_EXCHANGE_REFUSED", words);

@@ -7,7 +7,7 @@ import {
   forms,
   type InjectorOptions,
   names,
-  type SidecarAsked,
+  type SidecarOptions,
   sidecar,
   sidecarUser,
   volumes,
@@ -105,14 +105,14 @@ function otherInjector({ metadata, spec }: Pod, { injector }: InjectorOptions): 
   return isThere ? by : undefined;
 }
 
-interface PodAsked extends SidecarAsked {
+interface PodOptions extends SidecarOptions {
   /** The policy file of the sidecar. */
   readonly policy: string;
   readonly targets: (container: string) => boolean;
 }
 
 /** @returns a sentence that says why the pod is refused */
-function readAnnotations({ metadata, spec }: Pod, { upstream }: InjectorOptions): PodAsked | string {
+function readAnnotations({ metadata, spec }: Pod, { upstream }: InjectorOptions): PodOptions | string {
   const { annotations: given = {} } = metadata;
   const list = (name: string): string[] | undefined =>
     given[name]
@@ -161,21 +161,21 @@ function readAnnotations({ metadata, spec }: Pod, { upstream }: InjectorOptions)
 /** What of nexusd's is misspelt, misplaced or empty: taken for left out, it would give the pod more than was meant. */
 function slipOf({ annotations: given = {}, labels = {} }: Pod["metadata"]): string | undefined {
   const { injected, injector, ...askable } = annotations;
-  const asked = Object.values(askable);
-  const known: string[] = [...asked, injected, injector, ...Object.values(fileAnnotations)];
+  const settable = Object.values(askable);
+  const known: string[] = [...settable, injected, injector, ...Object.values(fileAnnotations)];
   for (const [name, value] of Object.entries(given)) {
     if (!name.startsWith(`${domain}/`)) continue;
-    if (!known.includes(name)) return unknown(name, asked);
+    if (!known.includes(name)) return unknown(name, settable);
     if (value.replaceAll(",", "").trim() === "") return `${name} is empty: give it a value, or remove it`;
   }
-  const misplaced = asked.find((name) => labels[name] !== undefined);
+  const misplaced = settable.find((name) => labels[name] !== undefined);
   return misplaced && `${misplaced} is an annotation, and stands among the labels of this pod: move it`;
 }
 
-function unknown(name: string, asked: readonly string[]): string {
-  const words = asked.map((each) => each.slice(domain.length + 1));
+function unknown(name: string, settable: readonly string[]): string {
+  const words = settable.map((each) => each.slice(domain.length + 1));
   const near = suggestions(name.slice(domain.length + 1), words).map((word) => `${domain}/${word}`);
-  const hint = near.length === 0 ? `these are: ${asked.join(", ")}` : `did you mean ${near.join(", ")}?`;
+  const hint = near.length === 0 ? `these are: ${settable.join(", ")}` : `did you mean ${near.join(", ")}?`;
   return `${name} is no annotation of nexusd: ${hint}`;
 }
 

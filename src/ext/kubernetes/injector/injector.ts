@@ -157,16 +157,16 @@ export class Injector {
     }
   }
 
-  #review({ request: asked }: AdmissionReview): HttpAnswer {
-    if (asked === undefined) return refusal(400);
-    const injection = injectPod(asked.object, this.deps.options());
-    const { name, generateName } = asked.object.metadata;
-    const fields = { namespace: asked.namespace, pod: name ?? generateName };
+  #review({ request: admission }: AdmissionReview): HttpAnswer {
+    if (admission === undefined) return refusal(400);
+    const injection = injectPod(admission.object, this.deps.options());
+    const { name, generateName } = admission.object.metadata;
+    const fields = { namespace: admission.namespace, pod: name ?? generateName };
     if ("denied" in injection)
       this.deps.log.info({ ...fields, reason: injection.denied }, "a pod was refused");
     else this.deps.log.debug({ ...fields, changes: injection.patch.length }, "a pod was admitted");
     const headers = { "content-type": "application/json" };
-    return { status: 200, headers, body: JSON.stringify(answerOf(asked.uid, injection)) };
+    return { status: 200, headers, body: JSON.stringify(answerOf(admission.uid, injection)) };
   }
 }
 

@@ -52,7 +52,7 @@ export function agentMount(form: SidecarForm) {
 export const fileAnnotations = { policy: "nexusd.dev/policy", ca: "nexusd.dev/upstream-ca" } as const;
 
 /** What a pod asks for with its annotations. */
-export interface SidecarAsked {
+export interface SidecarOptions {
   readonly form: SidecarForm;
   /** A ConfigMap and a Secret of this name: variables of the sidecar, and files for it. */
   readonly settings: string | undefined;
@@ -62,8 +62,8 @@ export interface SidecarAsked {
   readonly secret: string;
 }
 
-export function sidecar(asked: SidecarAsked, options: InjectorOptions): Container {
-  const { settings, volume = names.data } = asked;
+export function sidecar(sidecarOptions: SidecarOptions, options: InjectorOptions): Container {
+  const { settings, volume = names.data } = sidecarOptions;
   const probe = (path: string, more: JsonObject): JsonObject => ({
     httpGet: { path, port: opsPort },
     timeoutSeconds: 3,
@@ -81,7 +81,7 @@ export function sidecar(asked: SidecarAsked, options: InjectorOptions): Containe
         { secretRef: { name: settings, optional: true } },
       ],
     }),
-    env: Object.entries(variables(asked, options)).map(([name, value]) => ({ name, value })),
+    env: Object.entries(variables(sidecarOptions, options)).map(([name, value]) => ({ name, value })),
     // The agent starts when it has passed: the socket listens, and a spoke has its first copy.
     startupProbe: probe("/readyz", { periodSeconds: 1, failureThreshold: 120 }),
     livenessProbe: probe("/livez", { periodSeconds: 10, failureThreshold: 3 }),
@@ -105,7 +105,7 @@ export function sidecar(asked: SidecarAsked, options: InjectorOptions): Containe
 }
 
 function variables(
-  { form, settings }: SidecarAsked,
+  { form, settings }: SidecarOptions,
   { upstream = "", upstreamCa }: InjectorOptions,
 ): Record<string, string> {
   // The settings have the public URL, whose proxy comes from outside of the pod.
@@ -136,7 +136,7 @@ function variables(
 }
 
 /** What a container of the agent finds nexusd by. */
-export function agentVariables({ form, secret }: SidecarAsked): EnvironmentVariable[] {
+export function agentVariables({ form, secret }: SidecarOptions): EnvironmentVariable[] {
   if (form !== "egress") return [{ name: "NEXUS_ADDRESS", value: address }];
   const proxies = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"].flatMap((name) => [name, name.toLowerCase()]);
   const valueFrom = { secretKeyRef: { name: secret, key: "proxy" } };
@@ -154,7 +154,7 @@ export function agentVariables({ form, secret }: SidecarAsked): EnvironmentVaria
 }
 
 export function volumes(
-  { form, secret, settings, volume }: SidecarAsked,
+  { form, secret, settings, volume }: SidecarOptions,
   { audience, upstreamCa }: InjectorOptions,
 ) {
   if (form === "egress")

@@ -29,8 +29,8 @@ export function formatPlan(plan: Plan): string {
 }
 
 function formatDifference({ field, before, after }: Difference, action: PlannedChange["action"]): string {
-  const shown = action === "create" ? formatValue(after) : `${formatValue(before)} -> ${formatValue(after)}`;
-  return `    ${field}: ${shown}`;
+  const value = action === "create" ? formatValue(after) : `${formatValue(before)} -> ${formatValue(after)}`;
+  return `    ${field}: ${value}`;
 }
 
 function formatValue(value: JsonValue | undefined): string {

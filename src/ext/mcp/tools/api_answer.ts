@@ -3,7 +3,7 @@ import { type ApiAnswer, printable } from "../../../cli/kit.js";
 import { lookAheadBytes, type Redaction } from "./redaction.js";
 
 /** Headers that help a model to go on; cookies and the rest are of no use to it. */
-const shownHeaders =
+const modelHeaders =
   /^(content-type|content-length|content-encoding|content-language|link|location|etag|last-modified|retry-after|allow|www-authenticate|deprecation|sunset|warning|x-request-id|x-(ratelimit|total|page|next).*|ratelimit.*)$/;
 /** Of the line of a header. */
 const maxLineLength = 1024;
@@ -37,9 +37,9 @@ export async function readAnswer(
   }
   const { bytes, hasMore } = await readUpTo(answer, maxBytes + lookAheadBytes);
   const text = decoder.decode(bytes);
-  const shown = decoder.decode(bytes.subarray(0, maxBytes));
+  const start = decoder.decode(bytes.subarray(0, maxBytes));
   // Half a character at the cut.
-  const length = shown.endsWith("\ufffd") && !text.startsWith(shown) ? shown.length - 1 : shown.length;
+  const length = start.endsWith("\ufffd") && !text.startsWith(start) ? start.length - 1 : start.length;
   const isCut = hasMore || bytes.length > maxBytes;
   return { head, body: redaction.apply(text, length), note: isCut ? cutNote(maxBytes) : undefined };
 }
@@ -47,7 +47,7 @@ export async function readAnswer(
 function headOf({ status, headers }: ApiAnswer): string {
   const lines = [`HTTP ${status} ${STATUS_CODES[status] ?? ""}`.trimEnd()];
   for (const [name, value] of Object.entries(headers)) {
-    if (shownHeaders.test(name)) lines.push(`${name}: ${value}`);
+    if (modelHeaders.test(name)) lines.push(`${name}: ${value}`);
   }
   if (status >= 300 && status < 400 && headers.location !== undefined)
     lines.push("(redirects are not followed: call again with a path below the API base URL)");

@@ -7,9 +7,9 @@ import {
   sendToApi,
   usageFailure,
 } from "../../../cli/kit.js";
-import { type AskedRequest, CredentialedExchange, type UsableCredential } from "../../../domain/use/use.js";
+import { CredentialedExchange, type JudgedRequest, type UsableCredential } from "../../../domain/use/use.js";
 import { isReadingList } from "../../../model/access/access.js";
-import { ContractCredentials, shownRequestMessage } from "../../../service/messages/messages.js";
+import { ContractCredentials, requestDescription } from "../../../service/messages/messages.js";
 import { readAnswer } from "./api_answer.js";
 import { apiRequestOf, type ModelRequest } from "./api_request.js";
 import type { Era } from "./elicitation.js";
@@ -96,7 +96,7 @@ async function call(deps: ApiToolDeps, apiCall: ApiCall): Promise<ToolAnswer> {
     exchangeOf(apiCall, { asking, sending, secrets, notes });
   const taken = await deps.held.token({
     ...apiCall,
-    request: shownRequestMessage({ ...askedOf(apiCall), repeats: false }),
+    request: requestDescription({ ...judgedRequestOf(apiCall), repeats: false }),
     read: (signal) => ending(session, account, () => exchange(signal).credential()),
   });
   if (isQuestion(taken)) return taken;
@@ -137,7 +137,7 @@ function exchangeOf(
   const trace = isTraceparent(traceparent) ? { traceparent } : {};
   return new CredentialedExchange<ApiAnswer>({
     source: new ContractCredentials(credentialRpcs(session.daemon), { name: account }, trace),
-    asked: () => askedOf(apiCall),
+    judged: () => judgedRequestOf(apiCall),
     signal: () => asking,
     send: async (credential, put) => {
       const authorized = await put(request);
@@ -176,7 +176,7 @@ function isQuestion(taken: UsableCredential | InputRequiredResult): taken is Inp
   return !("credentials" in taken);
 }
 
-function askedOf({ request, sessionId }: ApiCall): Omit<AskedRequest, "repeats"> {
+function judgedRequestOf({ request, sessionId }: ApiCall): Omit<JudgedRequest, "repeats"> {
   const { method, url, headers, body = new Uint8Array() } = request;
   return { method, url, headers, body, session: sessionId };
 }

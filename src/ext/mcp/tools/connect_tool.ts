@@ -55,17 +55,17 @@ export function addConnectTool(server: McpServer, deps: ToolDeps, era: Era): voi
         const { scopes, wait_seconds } = given;
         const wait = { context, session, clock, account, scopes, waitMs: wait_seconds * 1000 };
         const consent = await onProvider(account, () => acquire(wait));
-        const asked = context.mcpReq.requestState<string>();
+        const requestState = context.mcpReq.requestState<string>();
         if (consent === undefined) {
-          await tellComplete(context, era, asked);
+          await tellComplete(context, era, requestState);
           return connected(account);
         }
         if (!canShowLinks(server, context)) return jsonResult(linkAnswer(account, consent, clock.nowMs()));
         const reply = inputResponse(context.mcpReq.inputResponses, question);
         if (reply.kind !== "elicit") return ask(account, consent, era);
         if (reply.action !== "accept") return declined(account);
-        const outcome = await awaitPerson(wait, asked);
-        if (outcome.kind !== "waiting") await tellComplete(context, era, asked);
+        const outcome = await awaitPerson(wait, requestState);
+        if (outcome.kind !== "waiting") await tellComplete(context, era, requestState);
         return answerOf(account, outcome);
       }, given),
   );

@@ -34,8 +34,8 @@ export function addConnectionTools(server: McpServer, deps: ToolDeps): void {
     (given, context) =>
       answering(async () => {
         const all = await connectionsOf(sessionOf(context), await userOf(deps, context, given));
-        const shown = all.filter(({ providerName }) => mayUseProvider(policy, providerName));
-        return jsonResult({ connections: shown.map(describe) });
+        const usable = all.filter(({ providerName }) => mayUseProvider(policy, providerName));
+        return jsonResult({ connections: usable.map(describe) });
       }),
   );
   server.registerTool(

@@ -50,11 +50,11 @@ export function linkId({ authUrl, verificationUri, userCode }: ConsentRequired):
 }
 
 /** Waits until the person is done, with a word to the client in between where it asked for that. */
-export async function awaitPerson(wait: PersonWait, asked?: string): Promise<PersonOutcome> {
+export async function awaitPerson(wait: PersonWait, previousLinkId?: string): Promise<PersonOutcome> {
   const { clock, context, waitMs } = wait;
   const startMs = clock.nowMs();
   let consent = await acquire(wait);
-  const first = asked ?? (consent && linkId(consent));
+  const first = previousLinkId ?? (consent && linkId(consent));
   for (;;) {
     if (consent === undefined) return { kind: "connected" };
     if (linkId(consent) !== first) return { kind: "changed", consent };

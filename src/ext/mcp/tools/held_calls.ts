@@ -3,7 +3,7 @@ import { CommandFailure, type DaemonSession, usageFailure } from "../../../cli/k
 import type { UsableCredential } from "../../../domain/use/use.js";
 import { ApprovalService } from "../../../gen/nexus/v1/approval_pb.js";
 import { type Clock, delay } from "../../../runtime/runtime.js";
-import type { ShownRequestInit } from "../../../service/messages/messages.js";
+import type { RequestDescription } from "../../../service/messages/messages.js";
 import { progressIntervalMs, tellProgress } from "./consent_wait.js";
 import { canShowLinks, type Era, keepSession, tellComplete } from "./elicitation.js";
 import {
@@ -30,7 +30,7 @@ export interface TokenCall {
   readonly context: ServerContext;
   readonly session: DaemonSession;
   readonly account: ToolAccount;
-  readonly request: ShownRequestInit;
+  readonly request: RequestDescription;
   readonly era: Era;
   /** @param signal aborts when nobody waits any more */
   readonly read: (signal: AbortSignal) => Promise<UsableCredential>;
@@ -119,10 +119,10 @@ export class HeldCalls {
     };
     held.token.then(over, over);
     const message = `Open the page to read the request to ${account.providerName}, and to let it go or refuse it.`;
-    const asked = inputRequired.elicitUrl({ message, url });
-    const params = era === "legacy" ? { ...asked.params, elicitationId: id } : asked.params;
+    const elicitation = inputRequired.elicitUrl({ message, url });
+    const params = era === "legacy" ? { ...elicitation.params, elicitationId: id } : elicitation.params;
     return inputRequired({
-      inputRequests: { [question]: { ...asked, params } as typeof asked },
+      inputRequests: { [question]: { ...elicitation, params } as typeof elicitation },
       requestState: id,
     });
   }

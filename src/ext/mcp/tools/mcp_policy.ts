@@ -1,12 +1,12 @@
 import { usageFailure } from "../../../cli/kit.js";
 import {
   canonicalTarget,
+  describedUrl,
   isMethodParameter,
   isReadOnly,
   isWithinMethods,
   queryOf,
   readsOnly,
-  shownUrl,
 } from "../../../model/access/access.js";
 
 /** Who acts. */
@@ -55,7 +55,7 @@ export function refuseMethod({ methods }: McpPolicy, method: string): void {
 /** Refused is what writes by a method that reads elsewhere, and what names another method in its query. @throws CommandFailure */
 export function refuseWriting({ methods }: McpPolicy, method: string, url: string): void {
   if (methods.length === 0) return;
-  const { host, target } = shownUrl(url);
+  const { host, target } = describedUrl(url);
   const query = queryOf(target);
   const reads = readsOnly({ method, host, ...canonicalTarget(target), query });
   const isOverridden = [...query.keys()].some(isMethodParameter);

@@ -46,12 +46,12 @@ export class Redaction {
    */
   apply(text: string, length = text.length): string {
     let result = "";
-    let shown = 0;
+    let copiedEnd = 0;
     for (const { start, end } of this.#placesIn(text, length)) {
-      result += `${text.slice(shown, start)}[redacted]`;
-      shown = end;
+      result += `${text.slice(copiedEnd, start)}[redacted]`;
+      copiedEnd = end;
     }
-    return result + text.slice(shown, length);
+    return result + text.slice(copiedEnd, length);
   }
 
   #placesIn(text: string, length: number): readonly TextSpan[] {

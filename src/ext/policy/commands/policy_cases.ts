@@ -4,13 +4,13 @@ import { CommandFailure, printable, readText, type Shell, usable, usageFailure }
 import { exitCodes } from "../../../core/registry.js";
 import { readYaml, type YamlDocument } from "../../../document/document.js";
 import {
+  type DescribedRequest,
+  describedHeaders,
+  describedUrl,
   explainRules,
   factsOf,
   Permissions,
   type Policy,
-  type ShownRequest,
-  shownHeaders,
-  shownUrl,
 } from "../../../model/access/access.js";
 import { isJsonObject, type JsonObject } from "../../../model/model.js";
 import { loadPolicyFile, parseRequestLine } from "./policy_run.js";
@@ -71,7 +71,7 @@ function outcomeOf(policy: Policy, row: YamlDocument["value"] | undefined, place
   };
 }
 
-function requestOf(row: JsonObject, place: string): ShownRequest | undefined {
+function requestOf(row: JsonObject, place: string): DescribedRequest | undefined {
   const { request: line, headers = {}, body = "", session } = row;
   if (typeof line !== "string") return undefined;
   const { method, url } = parseRequestLine(line, `${place}: `);
@@ -81,8 +81,8 @@ function requestOf(row: JsonObject, place: string): ShownRequest | undefined {
   const bytes = Buffer.from(String(body));
   const digest = createHash("sha256").update(bytes).digest("hex");
   return {
-    ...shownUrl(url),
-    ...shownHeaders(method, fields, true),
+    ...describedUrl(url),
+    ...describedHeaders(method, fields, true),
     body: { size: bytes.length, digest, bytes },
     session: typeof session === "string" ? session : undefined,
   };

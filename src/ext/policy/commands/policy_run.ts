@@ -24,6 +24,7 @@ import {
 import {
   type Action,
   actions,
+  describedUrl,
   explainRules,
   factsOf,
   isAction,
@@ -31,7 +32,6 @@ import {
   type Policy,
   type Resource,
   roles,
-  shownUrl,
   unknownProviders,
   unruled,
 } from "../../../model/access/access.js";
@@ -107,7 +107,7 @@ function explainOffline(
   shell: Shell,
   file: string,
   { principal, action, request }: ExplainFlags,
-  asked: ResourceFlags | undefined,
+  resource: ResourceFlags | undefined,
 ) {
   if (!isAction(action))
     throw usageFailure(`--action: with --policy it must be one of ${actions.join(", ")}`);
@@ -117,15 +117,15 @@ function explainOffline(
   const rule = policy.ruleFor(principal);
   const nobody = { text: `no binding of the file names ${principal}`, line: 0 };
   const grant = new Permissions(rule ? [rule] : [], nobody, policy);
-  const { permission, place } = grant.decide(action, asked && resourceOf(action, asked));
+  const { permission, place } = grant.decide(action, resource && resourceOf(action, resource));
   return create(ExplainAccessResponseSchema, {
     verdict: { allowed: 1, restricted: 2, denied: 3 }[permission],
     rule: place.text,
     line: place.line,
     role: grant.role === undefined ? 0 : roles.indexOf(grant.role) + 1,
     action,
-    warnings: asked ? warningsFor(policy, asked.provider) : [],
-    ...(request !== undefined && explainRequest(grant, principal, request, asked, shell.clock.nowMs())),
+    warnings: resource ? warningsFor(policy, resource.provider) : [],
+    ...(request !== undefined && explainRequest(grant, principal, request, resource, shell.clock.nowMs())),
   });
 }
 
@@ -142,13 +142,13 @@ function explainRequest(
   { requestRules }: Permissions,
   principal: string,
   line: string,
-  asked: ResourceFlags | undefined,
+  resource: ResourceFlags | undefined,
   nowMs: number,
 ) {
-  const { connectionId = "", userId = "", provider = "" } = asked ?? {};
+  const { connectionId = "", userId = "", provider = "" } = resource ?? {};
   const connection = { connectionId, userId, provider: { id: provider, name: provider } };
   const { method, url } = parseRequestLine(line);
-  const request = { ...shownUrl(url), method, headers: undefined, body: undefined, session: undefined };
+  const request = { ...describedUrl(url), method, headers: undefined, body: undefined, session: undefined };
   const { requestVerdict, rules } = explainRules(
     requestRules,
     factsOf(principal, connection, request, nowMs),
@@ -222,7 +222,7 @@ function rulesText({ requestVerdict, rules }: ExplainAccessResponse): string {
 }
 
 function parseResource(text: string): ResourceFlags {
-  const asked = { connection: "", user: "", provider: "" };
+  const resource = { connection: "", user: "", provider: "" };
   // A user id may hold commas.
   for (const part of text.split(/,(?=(?:connection|user|provider):)/)) {
     const [, kind, value = ""] = /^(connection|user|provider):(.+)$/s.exec(part) ?? [];
@@ -231,9 +231,9 @@ function parseResource(text: string): ResourceFlags {
         "--resource takes connection:<id>, user:<id>, or provider:<name>, separated by commas",
       );
     }
-    asked[kind as keyof typeof asked] = value;
+    resource[kind as keyof typeof resource] = value;
   }
-  return { connectionId: asked.connection, userId: asked.user, provider: asked.provider };
+  return { connectionId: resource.connection, userId: resource.user, provider: resource.provider };
 }
 
 export function loadPolicyFile(file: string): Policy {
