@@ -3,6 +3,7 @@ import { readPolicy } from "../src/ext/policy/policy_document.js";
 import { Permissions } from "../src/model/access/permissions.js";
 import type { Principal } from "../src/model/access/principal.js";
 import { describedHeaders, describedUrl } from "../src/model/access/request_facts.js";
+import { Changes } from "../src/runtime/changes.js";
 import { SystemClock } from "../src/runtime/clock.js";
 
 /**
@@ -49,6 +50,7 @@ function nanosecondsOf(list: readonly string[], given: typeof asking | undefined
   const access = { policy, permissionsOf: all, permissionsFor: all, factsOf: () => connection };
   const judged = new RequestRules({
     access: access as never,
+    changes: new Changes(),
     clock: new SystemClock(),
     approver: () => undefined,
   });

@@ -10,6 +10,8 @@ export interface Use {
   readonly session?: string | undefined;
   /** What let the request through, or refused it. */
   readonly rule?: string | undefined;
+  /** A rule in shadow that would have refused it. */
+  readonly shadow?: string | undefined;
   /** The principal that agreed. */
   readonly approver?: string | undefined;
   /** Of the caller (W3C Trace Context). */

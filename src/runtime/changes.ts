@@ -52,6 +52,8 @@ interface ChangeEvents {
   keyRotated: [principalName: string, oldUntilMs: number];
   /** A person is asked about a request; in a fleet, at the hub that leads. */
   requestHeld: [waiting: WaitingRequest];
+  /** A request to this provider was let go that a rule in shadow would have refused. */
+  shadowDenied: [providerName: string];
 }
 
 /** What the parts of the domain notify each other of. Listeners are called at once, in the order of their subscription; none may throw. */

@@ -104,7 +104,7 @@ function cellsOf(event: AuditEvent): string[] {
     event.reason,
     event.revision === 0n ? "" : `revision ${event.revision}`,
     event.count === 0n ? "" : `${event.count} times`,
-    ...(["agent", "session", "rule", "approver", "traceId"] as const).map((name) =>
+    ...(["agent", "session", "rule", "shadow", "approver", "traceId"] as const).map((name) =>
       event[name] === "" ? "" : `${name === "traceId" ? "trace" : name} ${event[name]}`,
     ),
   ];

@@ -59,7 +59,7 @@ export function openAccess({ store, changes, clock, log, mcpNames, approver }: A
     control,
     names,
     gate: new RequestGate({ access: control, names, store, mcpNames }),
-    rules: new RequestRules({ access: control, clock, approver }),
+    rules: new RequestRules({ access: control, changes, clock, approver }),
     explainer: new AccessExplainer({ access: control, store }),
     seen: new VisibleConnections({ store }),
     streams: new StreamRegistry({ clock }),

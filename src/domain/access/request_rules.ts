@@ -4,6 +4,7 @@ import { decide, explainRules, type Rule, type Ruling } from "../../model/access
 import type { ConnectionFacts } from "../../model/access/scope_restriction.js";
 import { FailedPrecondition, InvalidArgument, NexusError, PermissionDenied } from "../../model/errors.js";
 import { type CallerTrace, traceIdOf, type Use } from "../../model/tracing.js";
+import type { Changes } from "../../runtime/changes.js";
 import type { Clock } from "../../runtime/clock.js";
 import { type AccessControl, denied, type Sight } from "./access_control.js";
 
@@ -40,6 +41,7 @@ export class RequestRules {
   constructor(
     private readonly deps: {
       readonly access: AccessControl;
+      readonly changes: Changes;
       readonly clock: Clock;
       /** Undefined where nobody is asked: what would be, is denied. */
       readonly approver: () => AskApprovers | undefined;
@@ -61,7 +63,7 @@ export class RequestRules {
     const ruling = connection && this.#ruling(principal, connection, request);
     if (!connection || !ruling) return own;
     const use = { ...own, ...this.#ruleOf(ruling) };
-    if (ruling.verdict === "allow") return use;
+    if (ruling.verdict === "allow") return { ...use, ...this.#shadowOf(ruling, connection) };
     const refusal = refusalOf(ruling, request);
     if (refusal || !request || !asking || !ruling.rule)
       return Promise.reject(refusedBy(refusal ?? denied("token.read"), use));
@@ -83,6 +85,13 @@ export class RequestRules {
     const of = ` of ${this.deps.access.policy?.digest.slice(0, 12)}`;
     if (rule) return { rule: `line ${rule.line}${of}` };
     return verdict === "allow" ? {} : { rule: `no line${of}` };
+  }
+
+  /** Of a request that is let go. */
+  #shadowOf({ shadow }: Ruling, { provider }: ConnectionFacts): Use {
+    if (!shadow) return {};
+    this.deps.changes.emit("shadowDenied", provider.name);
+    return { shadow: `line ${shadow.line} of ${this.deps.access.policy?.digest.slice(0, 12)}` };
   }
 
   /**
@@ -127,7 +136,7 @@ export class RequestRules {
     const now = this.#ruling(principal, connection, request);
     const refusal = now?.verdict === "deny" ? refusalOf(now, request) : undefined;
     if (now && refusal) throw refusedBy(refusal, { ...use, ...this.#ruleOf(now) });
-    return { ...use, ...answer };
+    return { ...use, ...answer, ...(now && this.#shadowOf(now, connection)) };
   }
 
   /** Most callers are under no rule: nothing of the connection is looked up for them. */

@@ -82,7 +82,7 @@ export class ReadAudit {
    * Puts a read on record, before the token leaves. The first reads of one turn share a commit.
    *
    * @param times how often it is read at this moment
-   * @param use what it is read under; another rule, approver or session makes another reader
+   * @param use what it is read under; another rule, rule in shadow, approver, or session makes another reader
    * @param reason what a downscoped token was asked for; it is another token than the connection's own, and one for each caller of a caller
    * @returns undefined if that read was not the first. Else a promise that resolves when it is durable, and rejects with Unavailable if it
    * cannot be written: then the token must not leave.
@@ -254,10 +254,11 @@ export class ReadAudit {
 function keyOf(
   principal: Principal,
   connectionId: string,
-  { rule = "", approver = "", session = "" }: Use = {},
+  { rule = "", shadow = "", approver = "", session = "" }: Use = {},
 ): string {
   const reader = `${readerOf(principal)} ${connectionId}`;
-  return rule + session === "" ? reader : `${reader} ${JSON.stringify([rule, approver, session])}`;
+  const used = [rule, shadow, approver, session];
+  return rule + shadow + session === "" ? reader : `${reader} ${JSON.stringify(used)}`;
 }
 
 /** Who counts as one reader: a principal at an address. */

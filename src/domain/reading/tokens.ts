@@ -229,6 +229,7 @@ export class Tokens {
       "user.id": store.getConnection(connectionId)?.userId,
       "session.id": use?.session,
       "nexus.rule": use?.rule,
+      "nexus.shadow": use?.shadow,
       "nexus.approver": use?.approver,
     });
     return use;

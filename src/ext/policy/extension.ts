@@ -1,4 +1,4 @@
-import type { Core } from "../../core/core.js";
+import { type Core, LabelValues } from "../../core/core.js";
 import type { Extension, Registry } from "../../core/registry.js";
 import { daemon } from "../../model/access/access.js";
 import { policyCommand } from "./commands/policy.js";
@@ -8,6 +8,9 @@ declare module "../../model/access/audit_event.js" {
     "policy.loaded": true;
   }
 }
+
+/** Series of providers; a daemon has fewer profiles in use. */
+const maxProviders = 200;
 
 /** What the policy file says of callers and requests, and `nexusd policy`. */
 export const policy: Extension = {
@@ -31,7 +34,10 @@ export const policy: Extension = {
 };
 
 /** What reads a policy file takes long to load, and most daemons have none. */
-async function opened({ config, store, access, clock, log }: Core, registry: Registry): Promise<void> {
+async function opened(
+  { config, store, access, changes, metrics, clock, log }: Core,
+  registry: Registry,
+): Promise<void> {
   const { policyFile: path } = config.access;
   if (path === undefined) return;
   const { PolicyReloader } = await import("./policy_reloader.js");
@@ -51,5 +57,12 @@ async function opened({ config, store, access, clock, log }: Core, registry: Reg
         log.warn({ file: path, warning }, "the policy file names what does not exist");
     },
   });
+  const providers = new LabelValues(maxProviders);
+  const count = metrics.addCounter(
+    "nexus_shadow_denials_total",
+    "Requests that were let go and that a rule in shadow would have denied, by provider.",
+    ["provider"],
+  );
+  changes.on("shadowDenied", (name) => count({ provider: providers.bound(name) }));
   registry.part(reloader, { isEverywhere: true });
 }

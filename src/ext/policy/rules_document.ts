@@ -19,7 +19,7 @@ import { ConditionError, compileCondition } from "./condition.js";
 /** Each is asked of each request. */
 const maxRules = 200;
 const maxReason = 200;
-const keys = ["providers", "when", "then", "because", "for"];
+const keys = ["providers", "when", "then", "because", "for", "shadow"];
 
 /** Keys of the file that are about requests. */
 export const rulesKeys = ["rules", "default"];
@@ -82,10 +82,12 @@ class RulesReading {
     const when = this.#condition(json, path);
     const because = this.#because(json, path);
     const isAny = providers.length === 0 || providers.includes("*");
+    const asks = factsIn(String(json["when"]));
     return {
       ...{ providers: isAny ? undefined : new Set(providers), when, because, extent },
       verdict: verdict ?? "deny",
-      ...{ asks: factsIn(String(json["when"])), isEncoded: isEncoded(String(json["when"])) },
+      ...{ asks, isEncoded: isEncoded(String(json["when"])) },
+      ...(this.#isShadow(json, path, verdict, asks) && { isShadow: true as const }),
       line: this.document.placeOf(path).line,
     };
   }
@@ -105,6 +107,21 @@ class RulesReading {
       this.#violation(at, `when: ${error.message} (character ${error.column} of the condition)`);
       return undefined;
     }
+  }
+
+  #isShadow(json: JsonObject, path: Path, verdict: string | undefined, asks: Rule["asks"]): boolean {
+    const { shadow = false } = json;
+    const at = [...path, "shadow"];
+    if (typeof shadow !== "boolean") this.#violation(at, "shadow: must be true or false");
+    if (shadow !== true) return false;
+    if (verdict !== "deny") this.#violation(at, "shadow: belongs to then: deny");
+    // A body is read where a rule in force goes by it: nothing of a request changes for a rule in shadow.
+    if (asks.has("request.size") || asks.has("request.digest"))
+      this.#violation(
+        at,
+        "shadow: cannot go with request.size or request.digest, since no body is read for it",
+      );
+    return true;
   }
 
   #because(json: JsonObject, path: Path): string {

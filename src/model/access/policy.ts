@@ -78,7 +78,10 @@ export function unknownProviders(
 
 /** What is worth a word to somebody who asks about a provider; undefined where a rule judges its requests, and where the file has no rules. */
 export function unruled({ rules }: Policy, providerName: string): string | undefined {
-  if (rules.length === 0 || rules.some(({ providers }) => providers?.has(providerName) ?? true))
+  if (
+    rules.length === 0 ||
+    rules.some(({ providers, isShadow }) => !isShadow && (providers?.has(providerName) ?? true))
+  )
     return undefined;
   return `no rule names ${providerName}: its requests are not judged (default: deny denies them)`;
 }

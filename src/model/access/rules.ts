@@ -13,6 +13,8 @@ export interface Rule {
   /** Undefined for a rule that always matches. */
   readonly when: Condition | undefined;
   readonly verdict: Verdict;
+  /** It decides nothing: what it would deny is put on record. */
+  readonly isShadow?: true;
   /** What the condition asks for. */
   readonly asks: ReadonlySet<FactName>;
   /** Whether it compares with text that is percent-encoded, and so with the path as it is sent alone. */
@@ -36,6 +38,8 @@ export interface Ruling {
   readonly verdict: Verdict;
   /** What decides; undefined where no rule matches. */
   readonly rule: Rule | undefined;
+  /** The first rule in shadow that would have decided instead. */
+  readonly shadow?: Rule | undefined;
   /** Whether what is not shown could change the verdict. */
   readonly isClosed: boolean;
   /** Whether the body could. */
@@ -63,28 +67,34 @@ export function matchOf({ providers, when, isEncoded: isSentAlone = false }: Rul
 export function explainRules(rules: readonly Rule[], facts: Facts) {
   const ruling = decide(rules, facts);
   const explained = rules.map((rule) => {
-    const { line, verdict, because } = rule;
-    return { line, verdict, because, match: matchOf(rule, facts), decides: rule === ruling.rule };
+    const { line, verdict, because, isShadow: shadow = false } = rule;
+    return { line, verdict, because, shadow, match: matchOf(rule, facts), decides: rule === ruling.rule };
   });
-  return { requestVerdict: ruling.verdict, isClosed: ruling.isClosed, rules: explained };
+  const shadowLine = ruling.verdict === "deny" ? undefined : ruling.shadow?.line;
+  return { requestVerdict: ruling.verdict, isClosed: ruling.isClosed, shadowLine, rules: explained };
 }
 
 /**
  * The one decision over a request: the first rule that matches. What is unknown is closed: an `allow` that asks for it does not match, a
  * `deny` or an `ask` does. Where it is unknown because servers read it in several ways, nobody is asked either. Providers that no rule of the
- * policy file is for are not judged; of the others, what no rule matches is denied.
+ * policy file is for are not judged; of the others, what no rule matches is denied. Rules in shadow change nothing of all that.
  */
 export function decide(rules: readonly Rule[], facts: Facts): Ruling {
   let isRuled = false;
   const unknown: Rule[] = [];
+  let shadow: Rule | undefined;
   for (const rule of rules) {
     const match = matchOf(rule, facts);
+    if (rule.isShadow) {
+      if (match !== "no") shadow ??= rule;
+      continue;
+    }
     isRuled ||= rule.line > 0 && (rule.providers?.has(facts["connection.provider"] as string) ?? true);
     if (match === "unknown") unknown.push(rule);
     if (match === "yes" || (match === "unknown" && rule.verdict !== "allow"))
-      return rulingOf(rule.verdict, rule, unknown, facts);
+      return { ...rulingOf(rule.verdict, rule, unknown, facts), shadow };
   }
-  return isRuled ? rulingOf("deny", undefined, unknown, facts) : unruled;
+  return { ...(isRuled ? rulingOf("deny", undefined, unknown, facts) : unruled), shadow };
 }
 
 /** @param unknown rules that may match or not */

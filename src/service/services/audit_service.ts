@@ -78,5 +78,6 @@ function eventMessage({ sequence, event, hash }: Listed): AuditEvent {
     rule: event.rule ?? "",
     approver: event.approver ?? "",
     traceId: event.traceId ?? "",
+    shadow: event.shadow ?? "",
   });
 }

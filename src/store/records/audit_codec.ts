@@ -55,6 +55,7 @@ const events = recordForm<Chained, typeof AuditRecordSchema>(AuditRecordSchema, 
   rule: optionalText,
   approver: optionalText,
   traceId: optionalText,
+  shadow: optionalText,
 });
 
 /** The event as a record that is not chained yet. */

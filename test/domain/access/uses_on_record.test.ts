@@ -91,6 +91,26 @@ describe("the use of a credential goes on record", () => {
     }
   });
 
+  it("with the rule in shadow that would have refused it, and is counted by its provider", async () => {
+    const rules = policyOf(`
+  - { when: 'request.method == "POST"', then: deny, shadow: true }
+  - { when: 'session.id != "asked"', then: allow }
+  - { then: ask }`);
+    engine.access.setPolicy(rules);
+    engine.approver = async () => ({ approver: "key:boss" });
+    const counted: string[] = [];
+    engine.changes.on("shadowDenied", (name) => counted.push(name));
+    const of = rules.digest.slice(0, 12);
+    for (const [session, line] of Object.entries({ "run-1": 5, asked: 6 }))
+      expect(await use(getToken, proxy, session)).toMatchObject({
+        ...{ type: "token_retrieved", rule: `line ${line} of ${of}`, shadow: `line 4 of ${of}` },
+      });
+    expect(counted).toEqual(["op", "op"]);
+    engine.approver = async () => new PermissionDenied("no");
+    expect(await use(getToken, proxy, "asked")).toMatchObject({ type: "token_retrieval_failed" });
+    expect(counted).toHaveLength(2);
+  });
+
   it("with the session that a proxy shows, and with none that an agent claims", async () => {
     engine.access.setPolicy(policyOf("[{ then: allow }]"));
     expect(await use(getToken, proxy, "run-1")).toMatchObject({ session: "run-1" });

@@ -8,6 +8,7 @@ import {
   factsOf,
 } from "../../../src/model/access/request_facts.js";
 import { decide } from "../../../src/model/access/rules.js";
+import fc from "../../property.js";
 
 const text = `rules:
   - providers: [github]
@@ -71,6 +72,36 @@ describe("the rules of a policy file", () => {
     expect(decided(provider, shown)).toBe(expected);
   });
 
+  it("decide as if those in shadow were not there, of which the first that would deny is named", () => {
+    const conditions = ["true", "false", 'request.method == "GET"', 'request.path == "/a"'];
+    const when = fc.constantFrom(...conditions);
+    const providers = fc.constantFrom(["github"], ["slack"], ["*"]);
+    const rule = fc.record({ when, providers, verdict: fc.constantFrom("allow", "ask", "deny") });
+    const inShadow = fc.record({ when, providers, verdict: fc.constant("deny"), shadow: fc.constant(true) });
+    const spelled = ["GET", "POST", "get"].flatMap((method) =>
+      ["/a", "/b", "/a%2fb"].map((path) => request(method, `https://api.example${path}`)),
+    );
+    const list = fc.array(fc.oneof(rule, inShadow), { maxLength: 6 });
+    const connection = { connectionId: "c", userId: "ada", provider: { id: "p", name: "github" } };
+    const rulesOf = (rules: readonly object[]) =>
+      readPolicy(JSON.stringify({ rules }).replaceAll('"verdict":', '"then":')).rules;
+    let named = 0;
+    fc.assert(
+      fc.property(list, fc.constantFrom(undefined, ...spelled), (all, asked) => {
+        const facts = factsOf("key:claude", connection, asked, 0);
+        const { shadow, rule: _, ...said } = decide(rulesOf(all), facts);
+        const inForce = all.filter((one) => !("shadow" in one));
+        const { rule: __, ...bare } = decide(rulesOf(inForce), facts);
+        expect({ ...said, shadow: undefined }).toEqual(bare);
+        if (!shadow) return;
+        named++;
+        const forced = all.map((one) => ({ ...one, shadow: false }));
+        expect(decide(rulesOf(forced), facts).verdict).toBe("deny");
+      }),
+    );
+    expect(named).toBeGreaterThan(10);
+  });
+
   it("are refused with the line of each error", () => {
     const broken = `rules:
   - providers: [GitHub]
@@ -82,6 +113,13 @@ describe("the rules of a policy file", () => {
     then: deny
   - then: deny
     because: "two\\nlines"
+  - then: allow
+    shadow: true
+  - then: deny
+    shadow: yes please
+  - when: request.size > 3
+    then: deny
+    shadow: true
 proxies: ["key:*", nobody]
 `;
     expect(() => readPolicy(broken)).toThrow(DocumentError);
@@ -95,8 +133,11 @@ proxies: ["key:*", nobody]
         "6:10: for: belongs to then: ask",
         "7:11: when: must be a text: put it into quotes",
         expect.stringMatching(/^10:14: because: must be one line/),
-        "11:11: proxies[0]: must be a whole name",
-        expect.stringContaining("11:20: proxies[1]: must begin with one of"),
+        "12:13: shadow: belongs to then: deny",
+        "14:13: shadow: must be true or false",
+        "17:13: shadow: cannot go with request.size or request.digest, since no body is read for it",
+        "18:11: proxies[0]: must be a whole name",
+        expect.stringContaining("18:20: proxies[1]: must begin with one of"),
       ]);
     }
   });

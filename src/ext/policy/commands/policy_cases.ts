@@ -15,7 +15,18 @@ import {
 import { isJsonObject, type JsonObject } from "../../../model/model.js";
 import { loadPolicyFile, parseRequestLine } from "./policy_run.js";
 
-const keys = ["principal", "provider", "user", "session", "request", "headers", "body", "at", "expect"];
+const keys = [
+  "principal",
+  "provider",
+  "user",
+  "session",
+  "request",
+  "headers",
+  "body",
+  "at",
+  "expect",
+  "shadow",
+];
 
 /** `policy test`: a table of requests, and what the rules are to say of each. */
 export async function testPolicy(shell: Shell, file: string): Promise<void> {
@@ -26,9 +37,10 @@ export async function testPolicy(shell: Shell, file: string): Promise<void> {
   const policy = loadPolicyFile(resolve(dirname(file), policyFile));
   const outcomes = cases.map((row, index) => {
     const { line } = document.placeOf(["cases", index]);
-    const { expected, found, decidedBy } = outcomeOf(policy, row as JsonObject, `${file}:${line}`, shell);
-    return { line, expected, found, decidedBy };
+    return { line, ...outcomeOf(policy, row as JsonObject, `${file}:${line}`, shell) };
   });
+  for (const { line, noted } of outcomes)
+    if (noted !== undefined) shell.stdout.write(`${file}:${line}: ${noted}\n`);
   const failed = outcomes.filter(({ expected, found }) => expected !== found);
   for (const { line, expected, found, decidedBy } of failed)
     shell.stdout.write(
@@ -52,21 +64,29 @@ function outcomeOf(policy: Policy, row: YamlDocument["value"] | undefined, place
     user = "user",
     at,
     expect = "",
+    shadow = "",
   } = rest as Record<string, string>;
+  if (!["", "deny"].includes(shadow)) throw usageFailure(`${place}: shadow must be deny, or left out`);
   const nowMs = at === undefined ? shell.clock.nowMs() : Date.parse(at);
   const connection = { connectionId: "", userId: user, provider: { id: provider, name: provider } };
   const bound = policy.ruleFor(principal);
   const permissions = new Permissions(bound ? [bound] : [], { text: "", line: 0 }, policy);
   const request = requestOf(row, place);
-  const { requestVerdict, isClosed, rules } = explainRules(
+  const { requestVerdict, isClosed, shadowLine, rules } = explainRules(
     permissions.requestRules,
     factsOf(principal, connection, request, nowMs),
   );
   const isToken = !request && (requestVerdict === "ask" || (isClosed && requestVerdict !== "allow"));
   const decisive = rules.find(({ decides }) => decides);
+  const verdict = isToken ? "use-egress" : requestVerdict;
+  const isShadowed = shadowLine !== undefined && !isToken;
+  const asks = shadow === "deny";
   return {
-    expected: expect,
-    found: isToken ? "use-egress" : requestVerdict,
+    expected: asks ? `${expect}, denied in shadow` : expect,
+    found: asks && isShadowed ? `${verdict}, denied in shadow` : verdict,
+    noted: isShadowed
+      ? `${verdict}, and the rule in line ${shadowLine}, in shadow, would deny it`
+      : undefined,
     decidedBy: decisive ? `line ${decisive.line}` : "no rule matches",
   };
 }

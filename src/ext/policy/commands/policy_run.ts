@@ -65,7 +65,9 @@ export async function checkPolicy(shell: Shell, file: string, flags: DaemonFlags
   }
   const counted = (list: readonly unknown[], what: string): string =>
     list.length === 1 ? `1 ${what}` : `${list.length} ${what}s`;
-  const rulesToo = policy.rules.length === 0 ? "" : `, ${counted(policy.rules, "rule")}`;
+  const shadows = policy.rules.filter(({ isShadow }) => isShadow).length;
+  const inShadow = shadows === 0 ? "" : ` (${shadows} in shadow)`;
+  const rulesToo = policy.rules.length === 0 ? "" : `, ${counted(policy.rules, "rule")}${inShadow}`;
   shell.stdout.write(`${file} is in order: ${counted(policy.bindings, "binding")}${rulesToo}\n`);
   if (!Array.isArray(known))
     shell.stderr.write(`nexusd: warning: the names of providers were not checked: ${known}\n`);
@@ -213,12 +215,16 @@ function rulesText({ requestVerdict, rules }: ExplainAccessResponse): string {
     no: "does not match",
     unknown: "asks for what is not shown, or what servers read in several ways",
   };
-  const lines = rules.map(({ line, verdict, match, decides, because }) => {
+  const lines = rules.map(({ line, verdict, shadow, match, decides, because }) => {
     const place = line === 0 ? "restriction" : `line ${line}`;
     const reason = because === "" ? "" : `: ${printable(because)}`;
-    return `${decides ? ">" : " "} ${place}: ${verdict}, ${words[match as keyof typeof words] ?? match}${reason}\n`;
+    return `${decides ? ">" : " "} ${place}: ${verdict}${shadow ? " in shadow" : ""}, ${words[match as keyof typeof words] ?? match}${reason}\n`;
   });
-  return `the request: ${requestVerdict}\n${lines.join("")}`;
+  const first = rules.findIndex(({ shadow, match }) => shadow && match !== "no");
+  const decisive = rules.findIndex(({ decides }) => decides);
+  const isShadowed = requestVerdict !== "deny" && first >= 0 && (decisive < 0 || first < decisive);
+  const shadowed = isShadowed ? ` (line ${rules[first]?.line} in shadow would deny it)` : "";
+  return `the request: ${requestVerdict}${shadowed}\n${lines.join("")}`;
 }
 
 function parseResource(text: string): ResourceFlags {

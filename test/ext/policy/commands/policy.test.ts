@@ -16,6 +16,13 @@ rules:
     because: reading is enough
 `;
 
+const inShadow = `  - providers: [github]
+    when: request.path.startsWith("/orgs/")
+    then: deny
+    shadow: true
+    because: orgs are next
+`;
+
 async function run(files: Record<string, string>, ...args: string[]) {
   const folder = temporaryFolder();
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
@@ -42,6 +49,35 @@ describe("nexusd policy", () => {
     expect(out).toContain(
       "the request: deny\n  line 3: allow, does not match\n> line 6: deny, matches: reading is enough\n",
     );
+  });
+
+  it("says of rules in shadow what they would do", async () => {
+    const p = policy.replace("rules:\n", `rules:\n${inShadow}`);
+    expect((await run({ p }, "policy", "check", "@p")).out).toBe(
+      "@p is in order: 0 bindings, 3 rules (1 in shadow)\n",
+    );
+    const flags = "--principal key:ci --action token.read --resource user:ada,provider:github".split(" ");
+    const asked = async (request: string) =>
+      (await run({ p }, "policy", "explain", "--policy", "@p", ...flags, "--request", request)).out;
+    expect(await asked("GET https://api.github.com/orgs/acme")).toContain(
+      "the request: allow (line 3 in shadow would deny it)\n  line 3: deny in shadow, matches: orgs are next\n> line 8: allow, matches\n",
+    );
+    expect(await asked("GET https://api.github.com/user")).toContain("the request: allow\n");
+    expect(await asked("PUT https://api.github.com/orgs/acme")).toContain("the request: deny\n");
+    const cases = (path: string) => `policy: p
+cases:
+  - { provider: github, request: "GET https://api.github.com${path}", expect: allow, shadow: deny }
+  - { provider: github, request: "GET https://api.github.com/orgs/x", expect: allow }
+`;
+    const note = "allow, and the rule in line 3, in shadow, would deny it";
+    expect(await run({ p, c: cases("/orgs/acme") }, "policy", "test", "@c")).toMatchObject({
+      code: 0,
+      out: `@c:3: ${note}\n@c:4: ${note}\n2 of 2 cases come out as expected\n`,
+    });
+    expect(await run({ p, c: cases("/user") }, "policy", "test", "@c")).toMatchObject({
+      code: 1,
+      out: expect.stringContaining("@c:3: expected allow, denied in shadow, and it is allow (line 8)\n"),
+    });
   });
 
   it("explain says that no rule names a provider, and which name was meant", async () => {
