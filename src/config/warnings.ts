@@ -53,8 +53,10 @@ function listenerWarnings(env: NodeJS.ProcessEnv, config: Config): string[] {
 }
 
 function networkWarnings({ providerNetworks }: Config): string[] {
-  if (!providerNetworks.allowLoopback) return [];
+  const { allowLoopback } = providerNetworks;
+  if (allowLoopback === false) return [];
+  const ports = allowLoopback === true ? "the ports" : `port ${allowLoopback.join(", ")}`;
   return [
-    "NEXUS_ALLOW_LOOPBACK_PROVIDERS is on: every caller that may write a provider reaches the ports of this machine",
+    `NEXUS_ALLOW_LOOPBACK_PROVIDERS is on: every caller that may write a provider reaches ${ports} of this machine`,
   ];
 }

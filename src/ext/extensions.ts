@@ -6,6 +6,7 @@ import { clientKeys } from "./client_keys/extension.js";
 import { completion } from "./completion/extension.js";
 import { webConsole } from "./console/extension.js";
 import { credentialHelpers } from "./credential_helpers/extension.js";
+import { demoProvider } from "./demo_provider/extension.js";
 import { egress } from "./egress/extension.js";
 import { envoy } from "./envoy/extension.js";
 import { fleet } from "./fleet/extension.js";
@@ -31,6 +32,7 @@ export const extensions: readonly Extension[] = [
   backup,
   clientKeys,
   completion,
+  demoProvider,
   egress,
   envoy,
   fleet,

@@ -1,7 +1,14 @@
 import ipaddr from "ipaddr.js";
 import type { FieldViolation } from "../model/errors.js";
 import type { ProviderSettings } from "../model/providers/provider_profile.js";
-import { isInBlock, matchesBlock, matchesHost, type ProviderNetworks } from "./provider_networks.js";
+import {
+  isInBlock,
+  matchesBlock,
+  matchesHost,
+  type ProviderNetworks,
+  permitsLoopback,
+  portOf,
+} from "./provider_networks.js";
 
 /** What an address is for, as the registries of IANA (RFC 6890, RFC 8190) say. */
 export type AddressKind =
@@ -159,16 +166,18 @@ function lookUp(
  * Judges an address: a literal, one that a name resolved to, or that of a connected socket.
  *
  * @param host the canonical name that led to it; undefined for a literal
+ * @param port of the request, where it is known: one of this machine may be open, and the others not
  * @returns why it must not be called; undefined when it may
  */
 export function judgeAddress(
   text: string,
   networks: ProviderNetworks,
   host?: string,
+  port?: number,
 ): AddressRefusal | undefined {
   const kind = addressKind(text);
   if (kind === "public") return undefined;
-  if (kind === "loopback" && networks.allowLoopback) return undefined;
+  if (kind === "loopback" && permitsLoopback(networks, port)) return undefined;
   if (isOpenable(kind)) {
     if (host !== undefined && matchesHost(host, networks.hosts)) return undefined;
     const address = parseAddress(text);
@@ -183,14 +192,23 @@ export function judgeAddress(
  *
  * @param hostname as `URL.hostname` writes it, or any other text: then it is read as a URL's host first
  */
-export function judgeHost(hostname: string, networks: ProviderNetworks): AddressRefusal | undefined {
+export function judgeHost(
+  hostname: string,
+  networks: ProviderNetworks,
+  port?: number,
+): AddressRefusal | undefined {
   const host = canonicalHost(hostname);
   if (host === undefined) return refusal("unreadable", "is");
-  if (isAddress(host)) return judgeAddress(host, networks);
+  if (isAddress(host)) return judgeAddress(host, networks, undefined, port);
   if (host === "localhost" || host.endsWith(".localhost")) {
-    return networks.allowLoopback ? undefined : refusal("loopback", "is");
+    return permitsLoopback(networks, port) ? undefined : refusal("loopback", "is");
   }
   return matchesHost(host, metadataNames) ? refusal("metadata", "is") : undefined;
+}
+
+/** Judges the host of a URL, and the port where that is one of this machine. */
+export function judgeUrl(url: URL, networks: ProviderNetworks): AddressRefusal | undefined {
+  return judgeHost(url.hostname, networks, portOf(url));
 }
 
 /** The host without brackets and trailing dot, lower-case and in ASCII; undefined when it is none. */
@@ -241,7 +259,7 @@ export function networkViolations(settings: ProviderSettings, networks: Provider
   return urls.flatMap(([field, url]) => {
     if (!URL.canParse(url)) return [];
     const { hostname } = new URL(url);
-    const refusal = judgeHost(hostname, networks);
+    const refusal = judgeUrl(new URL(url), networks);
     const isCalled = field !== "api_base_url" || (authType !== "oauth2" && settings.userInfoEndpoint !== "");
     if (refusal === undefined || (!isCalled && isOpenable(refusal.kind))) return [];
     return [{ field: `provider.${field}`, description: `${hostname} ${refusal.why}` }];

@@ -1,6 +1,6 @@
 /** The door of `outbound`: the way out to providers, and which addresses it may reach. */
 
-export { type AddressRefusal, canonicalHost, judgeAddress, judgeHost } from "./address_judge.js";
+export { type AddressRefusal, canonicalHost, judgeAddress, judgeHost, judgeUrl } from "./address_judge.js";
 export { jsonResponse } from "./json_response.js";
 export { networkWords, reachWords } from "./network_words.js";
 export { lookupAll, type ResolvedAddress } from "./outbound_address.js";

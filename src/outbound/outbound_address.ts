@@ -6,9 +6,9 @@ import {
   canonicalHost,
   isAddress,
   judgeAddress,
-  judgeHost,
+  judgeUrl,
 } from "./address_judge.js";
-import type { ProviderNetworks } from "./provider_networks.js";
+import { type ProviderNetworks, portOf } from "./provider_networks.js";
 import { TlsSession } from "./tls_sessions.js";
 
 export interface ResolvedAddress {
@@ -49,12 +49,12 @@ export class OutboundTarget {
    * @throws AddressRefused
    */
   constructor(url: URL, networks: ProviderNetworks) {
-    const refusal = judgeHost(url.hostname, networks);
+    const refusal = judgeUrl(url, networks);
     if (refusal) throw new AddressRefused(refusal);
     this.host = canonicalHost(url.hostname) ?? url.hostname;
     this.isLiteral = isAddress(this.host);
     this.isSecure = url.protocol === "https:";
-    this.port = url.port === "" ? (this.isSecure ? 443 : 80) : Number(url.port);
+    this.port = portOf(url);
     this.#networks = networks;
   }
 
@@ -77,7 +77,7 @@ export class OutboundTarget {
   judge(address: string | undefined): void {
     if (address === undefined) throw Object.assign(new Error("not connected"), { code: "ENOTCONN" });
     if (address === this.#good) return;
-    const refusal = judgeAddress(address, this.#networks, this.isLiteral ? undefined : this.host);
+    const refusal = judgeAddress(address, this.#networks, this.isLiteral ? undefined : this.host, this.port);
     if (refusal) throw new AddressRefused(refusal);
     if (!this.isSecure && addressKind(address) !== "loopback") {
       throw new AddressRefused({

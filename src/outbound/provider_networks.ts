@@ -2,8 +2,8 @@ import ipaddr from "ipaddr.js";
 
 /** Which networks beyond the public internet a provider may stand in. */
 export interface ProviderNetworks {
-  /** For development: this machine, over plain http too. */
-  readonly allowLoopback: boolean;
+  /** For development: this machine, over plain http too, at any port or at these. */
+  readonly allowLoopback: boolean | readonly number[];
   /** Private networks, as CIDR blocks that `readPrivateNetwork` has taken. */
   readonly cidrs: readonly string[];
   /** Lower-case host names, or `*.suffix`, whose addresses may be private. */
@@ -22,6 +22,18 @@ export const openableBlocks = [
   "198.18.0.0/15",
   "fc00::/7",
 ] as const;
+
+/** Whether a provider may stand at this port of this machine; an unknown port is one that only a word for all of them opens. */
+export function permitsLoopback({ allowLoopback }: ProviderNetworks, port: number | undefined): boolean {
+  if (typeof allowLoopback === "boolean") return allowLoopback;
+  return port !== undefined && allowLoopback.includes(port);
+}
+
+/** The port of a URL, where it is that of its scheme, too. */
+export function portOf({ port, protocol }: URL): number {
+  if (port !== "") return Number(port);
+  return protocol === "https:" ? 443 : 80;
+}
 
 /**
  * One entry of `NEXUS_ALLOWED_PRIVATE_NETWORKS`: a CIDR block or an address inside `openableBlocks`, a host name, or `*.` and a

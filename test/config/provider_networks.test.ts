@@ -25,9 +25,12 @@ describe("where providers may stand", () => {
     expect(networksOf({ NEXUS_ALLOW_LOOPBACK_PROVIDERS: "false" }).allowLoopback).toBe(false);
     for (const word of ["1", "yes", "on", "loopback"]) {
       expect(violationsOf({ NEXUS_ALLOW_LOOPBACK_PROVIDERS: word }).join()).toContain(
-        "must be true or false",
+        "must be true, false, or ports from 1024 to 65535",
       );
     }
+    for (const ports of ["9099,80", "65536", "9099 9100", "99.99"])
+      expect(violationsOf({ NEXUS_ALLOW_LOOPBACK_PROVIDERS: ports })).toHaveLength(1);
+    expect(networksOf({ NEXUS_ALLOW_LOOPBACK_PROVIDERS: "9099, 9100" }).allowLoopback).toEqual([9099, 9100]);
   });
 
   it("takes blocks and hosts, each once", () => {

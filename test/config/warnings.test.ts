@@ -56,6 +56,7 @@ describe("settingWarnings", () => {
 
   it("tells that providers may stand on this machine", () => {
     expect(warningsOf({ NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true" })).toHaveLength(1);
+    expect(warningsOf({ NEXUS_ALLOW_LOOPBACK_PROVIDERS: "9099" })[0]).toContain("port 9099 of this machine");
     expect(warningsOf({ NEXUS_ALLOW_LOOPBACK_PROVIDERS: "false" })).toEqual([]);
   });
 });

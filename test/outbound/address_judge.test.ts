@@ -6,6 +6,7 @@ import {
   isAddress,
   judgeAddress,
   judgeHost,
+  judgeUrl,
 } from "../../src/outbound/address_judge.js";
 import {
   type ProviderNetworks,
@@ -268,6 +269,17 @@ describe("an address of a name or of a socket", () => {
     expect(judgeAddress("::ffff:10.1.2.3", networks, "any.example")).toBeUndefined();
     expect(judgeAddress("10.2.0.1", networks)?.kind).toBe("private");
     expect(judgeAddress("64:ff9b::10.1.2.3", networks)?.kind).toBe("embedded");
+  });
+
+  test("one port of this machine may be open, and the others not", () => {
+    const networks = { ...publicNetworks, allowLoopback: [9099] };
+    expect(judgeUrl(new URL("http://127.0.0.1:9099/token"), networks)).toBeUndefined();
+    expect(judgeUrl(new URL("http://localhost:9099/token"), networks)).toBeUndefined();
+    expect(judgeAddress("::1", networks, "localhost", 9099)).toBeUndefined();
+    for (const url of ["http://127.0.0.1:9098", "http://localhost", "https://[::1]", "https://op.localhost"])
+      expect(judgeUrl(new URL(url), networks)?.kind).toBe("loopback");
+    expect(judgeAddress("127.0.0.1", networks, "a.example")?.kind).toBe("loopback");
+    expect(judgeUrl(new URL("https://10.0.0.1:9099"), networks)?.kind).toBe("private");
   });
 
   test("the refusal names the setting that opens it, and no address", () => {

@@ -280,6 +280,23 @@ export const walks: Readonly<Record<string, Walk>> = {
       "envsubst <": { cannot: envoy },
     },
   },
+  "docs/quickstart.md": {
+    serve: "",
+    steps: {
+      "nexusd demo-provider": { until: /The demo provider runs at/ },
+      "nexusd serve --allow-loopback-providers": { daemon: "this" },
+      "nexusd provider add demo": {
+        before:
+          "(nexusd demo-provider >demo.log 2>&1 & echo $! >demo.pid); until grep -q 'runs at' demo.log; do sleep 0.2; done",
+      },
+      "nexusd connect demo": { shows: /Connected to demo/ },
+      "nexusd curl demo/ada": { shows: login },
+      "nexusd token demo/ada": { shows: login },
+      "nexusd watch": { until: /demo/ },
+      "nexusd connections revoke demo/ada": { typed: yes },
+      "nexusd provider delete demo": { typed: yes, after: "kill $(cat demo.pid)" },
+    },
+  },
   "docs/rules.md": {
     serve: "NEXUS_EGRESS_LISTEN=127.0.0.1:8093 nexusd serve --policy policy.yaml",
     given: [...github, withKey("slack")],

@@ -186,6 +186,21 @@ export const webProxy: SettingKind<WebProxy> = {
 
 export const withoutProxy: SettingKind<readonly Exception[]> = { argument: "hosts", parse: readExceptions };
 
+/** Whether providers may stand on this machine: at every port, at none, or at those that are listed. */
+export const loopback: SettingKind<boolean | readonly number[]> = {
+  argument: "true|false|ports",
+  parse: (value, note) => {
+    const lower = value.toLowerCase();
+    if (lower === "true" || lower === "false") return lower === "true";
+    const items = itemsOf(value);
+    // Not the 1 by which others write true.
+    const isPort = (item: string) => /^\d{4,5}$/.test(item) && Number(item) >= 1024 && Number(item) <= 65_535;
+    if (items.length === 0 || !items.every(isPort))
+      note("must be true, false, or ports from 1024 to 65535, separated by commas");
+    return Object.freeze(items.filter(isPort).map(Number));
+  },
+};
+
 export const networks: SettingKind<{ readonly cidrs: readonly string[]; readonly hosts: readonly string[] }> =
   {
     argument: "networks",

@@ -1,5 +1,6 @@
 import {
   addresses,
+  loopback,
   networks,
   origins,
   publicUrl,
@@ -159,10 +160,10 @@ export const daemonSettings = {
         "Your own provider templates, YAML or JSON. They add to the built-in templates, and replace those of the same name.",
     },
     NEXUS_ALLOW_LOOPBACK_PROVIDERS: {
-      kind: toggle,
+      kind: loopback,
       default: "false",
       meaning:
-        "For development: allow providers on this machine, also over plain http. Otherwise, nexusd rejects URLs in profiles that lead to this machine.",
+        "For development: allow providers on this machine, also over plain http: true, or the ports, separated by commas. Otherwise, nexusd rejects URLs in profiles that lead to this machine.",
     },
     NEXUS_ALLOWED_PRIVATE_NETWORKS: {
       kind: networks,

@@ -10,7 +10,7 @@ import {
   withMtlsAliases,
 } from "../../oauth/authorization_server.js";
 import { DiscoveryFailure } from "../../oauth/discovery.js";
-import { judgeHost } from "../../outbound/address_judge.js";
+import { judgeUrl } from "../../outbound/address_judge.js";
 import type { ProviderNetworks } from "../../outbound/provider_networks.js";
 import { SingleFlight } from "../../runtime/single_flight.js";
 import type { StoreParts } from "../connections/connections.js";
@@ -239,7 +239,7 @@ function refuseEndpoints(server: AuthorizationServer, networks: ProviderNetworks
   for (const [name, url] of Object.entries(endpoints)) {
     if (url === undefined || !URL.canParse(url)) continue;
     const { hostname } = new URL(url);
-    const refusal = judgeHost(hostname, networks);
+    const refusal = judgeUrl(new URL(url), networks);
     if (refusal === undefined) continue;
     throw new FailedPrecondition(
       "PROVIDER_MISCONFIGURED",

@@ -68,7 +68,7 @@ function readJwtConfig(reader: SettingReader) {
     keys: readKeys(reader, keysFrom, issuer),
     caFile: get("NEXUS_JWT_CA_FILE"),
     tokenFile: get("NEXUS_JWT_TOKEN_FILE"),
-    allowLoopback: reader.get("NEXUS_ALLOW_LOOPBACK_PROVIDERS"),
+    allowLoopback: reader.get("NEXUS_ALLOW_LOOPBACK_PROVIDERS") === true,
   });
 }
 
@@ -94,7 +94,7 @@ function checkUrl(
     reader.refuse(name, "must not hold a user name or password");
     return;
   }
-  const allowLoopback = reader.get("NEXUS_ALLOW_LOOPBACK_PROVIDERS");
+  const allowLoopback = reader.get("NEXUS_ALLOW_LOOPBACK_PROVIDERS") === true;
   const isLoopback = allowLoopback && url?.protocol === "http:" && isLoopbackHost(url.hostname);
   const isBare = url !== undefined && url.hash === "" && (name === "NEXUS_JWT_JWKS_URL" || url.search === "");
   if (isBare && (url.protocol === "https:" || isLoopback)) return;

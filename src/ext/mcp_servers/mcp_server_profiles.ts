@@ -2,7 +2,7 @@ import type { McpOccasion, McpParts, McpProfileRequest } from "../../domain/prof
 import { daemon, type Principal } from "../../model/access/access.js";
 import { AlreadyExists, FailedPrecondition, InvalidArgument, NexusError } from "../../model/model.js";
 import { canonicalMcpServerUrl, type ProviderProfile } from "../../model/providers/providers.js";
-import { judgeHost, type ProviderNetworks } from "../../outbound/outbound.js";
+import { judgeUrl, type ProviderNetworks } from "../../outbound/outbound.js";
 import { BoundedMap, KeyedMutex } from "../../runtime/runtime.js";
 import { ClientReplacement } from "./client_replacement.js";
 import { type ClientDocument, McpClients, type ProfileClient } from "./mcp_clients.js";
@@ -247,7 +247,7 @@ function canonicalUrl(url: string, networks: ProviderNetworks): string {
     throw refused("must be an https URL (http only on loopback), without a user name and a fragment");
   }
   const { hostname } = new URL(mcpServerUrl);
-  const refusal = judgeHost(hostname, networks);
+  const refusal = judgeUrl(new URL(mcpServerUrl), networks);
   if (refusal) throw refused(`${hostname} ${refusal.why}`);
   return mcpServerUrl;
 }

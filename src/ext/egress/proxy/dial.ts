@@ -91,14 +91,14 @@ export class Dialer {
   /** The name alone can be judged where a proxy resolves it. */
   #proxyFor(scheme: "https" | "http", origin: Origin): WebProxy | undefined {
     const { networks, proxies } = this;
-    if (networks) refuse(origin.host, judgeHost(origin.host, networks));
+    if (networks) refuse(origin.host, judgeHost(origin.host, networks, origin.port));
     return webProxyFor(scheme, origin, proxies);
   }
 
   async #direct({ host, port }: Origin): Promise<Socket> {
     // Judged before anything is sent: whether a port of a private network is open is nobody's business.
     const lookup: LookupFunction = (name, options, callback) => {
-      this.#addressesOf(name).then(
+      this.#addressesOf(name, port).then(
         (addresses) => pinned(addresses)(name, options, callback),
         (error) => callback(error, []),
       );
@@ -114,12 +114,13 @@ export class Dialer {
     return await open(stop.signal).finally(() => timer.cancel());
   }
 
-  async #addressesOf(name: string): Promise<readonly ResolvedAddress[]> {
+  async #addressesOf(name: string, port: number): Promise<readonly ResolvedAddress[]> {
     // This machine, whatever a resolver says (RFC 6761 section 6.3).
     if (/(^|\.)localhost$/.test(name)) return [{ address: "127.0.0.1", family: 4 }];
     const addresses = await lookupAll(name);
     const { networks } = this;
-    if (networks) for (const { address } of addresses) refuse(name, judgeAddress(address, networks, name));
+    if (networks)
+      for (const { address } of addresses) refuse(name, judgeAddress(address, networks, name, port));
     return addresses;
   }
 
