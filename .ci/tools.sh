@@ -120,6 +120,31 @@ install_walk() {
   apt_programs bwrap:bubblewrap setpriv:util-linux ip:iproute2 jq:jq curl:curl openssl:openssl script:bsdutils
 }
 install_deploy() { apt_programs bwrap:bubblewrap setpriv:util-linux && install_helm; }
+# Linux on arm64, for the tarball of that processor.
+install_emulator() {
+  apt_programs qemu-aarch64-static:qemu-user-static dpkg-deb:dpkg && debian_root debian-arm64 arm64 libc6 libgcc-s1 libstdc++6 libatomic1
+}
+# Unpacks packages of Debian, also of another processor, into a folder of the tools. Nothing of them runs.
+debian_root() { # name architecture packages...
+  local name=$1 architecture=$2 root="$tools_folder/$1" keys=/usr/share/keyrings/debian-archive-keyring.gpg
+  [ ! -d "$root" ] || return 0
+  [ -f "$keys" ] || apt_install debian-archive-keyring || return
+  local work
+  work=$(mktemp -d) || return
+  mkdir -p "$work/state/lists/partial" "$work/cache/archives/partial" "$work/root" "$tools_folder"
+  : >"$work/status"
+  echo "deb [signed-by=$keys] http://deb.debian.org/debian bookworm main" >"$work/sources"
+  local options=(-o "Dir::Etc::sourcelist=$work/sources" -o Dir::Etc::sourceparts=/dev/null -o "Dir::State=$work/state"
+    -o "Dir::State::status=$work/status" -o "Dir::Cache=$work/cache" -o "APT::Architecture=$architecture"
+    -o "APT::Architectures::=$architecture" -o Acquire::Languages=none -o APT::Sandbox::User=root)
+  (
+    cd "$work" && again 3 120 apt-get -qq "${options[@]}" update && again 3 120 apt-get -qq "${options[@]}" download "${@:3}" &&
+      for package in *.deb; do dpkg-deb -x "$package" root || exit; done && mv root "$root"
+  )
+  local status=$?
+  rm -rf "$work"
+  return "$status"
+}
 # A real API server, for which there is no package.
 install_kubernetes() {
   apt_programs bwrap:bubblewrap etcd:etcd-server kubectl:kubernetes-client openssl:openssl && install_helm || return

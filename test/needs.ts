@@ -1,9 +1,18 @@
 import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, mkdtempSync, readdirSync, rmdirSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import type { TestContext } from "vitest";
 import { leaveSkipped } from "./run_folder.js";
+
+/** Where the functions of `.ci/tools.sh` put what no package of this machine's system has. */
+export const toolsFolder =
+  process.env["tools_folder"] ??
+  join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "nexusd-ci");
+const arm64Libraries = join(toolsFolder, "debian-arm64");
+
+/** The command of a program of Linux on arm64, whose processor is emulated. */
+export const onArm64 = (program: string): string[] => ["qemu-aarch64-static", "-L", arm64Libraries, program];
 
 interface Need {
   readonly isThere: () => boolean;
@@ -80,6 +89,11 @@ const known = {
     words: "promtool (apt-get install prometheus)",
   },
   python3: { isThere: () => canRun("python3", "--version"), words: "python3 (apt-get install python3)" },
+  qemu: {
+    isThere: () => pathOf("qemu-aarch64-static") !== undefined && existsSync(arm64Libraries),
+    words:
+      "qemu-user-static, and Debian's libraries for arm64 (bash -c '. .ci/tools.sh && install_emulator')",
+  },
   root: { isThere: () => process.getuid?.() === 0, words: "root, to become another user" },
   script: {
     isThere: () => pathOf("script") !== undefined,
