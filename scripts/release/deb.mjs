@@ -144,7 +144,7 @@ Version: ${versions.debian}
 Architecture: ${debianProcessor[processor]}
 Maintainer: ${maintainer}
 Installed-Size: ${kilobytes}
-Depends: adduser, libc6 (>= 2.28), libgcc-s1, libstdc++6
+Depends: adduser, libatomic1, libc6 (>= 2.28), libgcc-s1, libstdc++6
 Recommends: ca-certificates
 Section: net
 Priority: optional
