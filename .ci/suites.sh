@@ -13,6 +13,7 @@ fleet="src/ext/fleet src/ext/spoke src/service/forwarding proto/nexus/fleet"
 # Helpers of several suites stand in test/suites; a test compares these lists with what the suites import.
 building="test/suites/building.ts test/suites/languages.ts"
 results="test/suites/results.ts"
+programs="test/suites/installed_programs.ts"
 refresh="src/oauth src/ext/grants src/domain/grants src/domain/token_endpoint src/domain/connections src/domain/consent src/domain/provisioning src/model/refresh test/refresh_model"
 
 # The supported Node, oldest or newest, that is not the one on the PATH: --all has the bare machine run on it.
@@ -39,7 +40,8 @@ suites() {
   suite upgrade 600 1 postgresql "src/ext/fleet/database test/ext/fleet/upgrade" "npm run --silent test:fleet -- --upgrade --json"
   suite proxy 600 1 proxies "src/ext/envoy src/gen/envoy examples/envoy examples/nginx examples/caddy test/proxy" "npm run --silent test:proxy"
   suite crash 1800 1 "" "$refresh test/crash" "npm run --silent test:crash -- --kills $(for_change_or_all 100 300)"
-  suite egress 2000 1 egress_clients "src/ext/egress src/strategies test/ext/egress $results" "npm run --silent test:egress"
+  suite egress 2000 1 egress_clients "src/ext/egress src/strategies test/ext/egress $results $programs" "npm run --silent test:egress"
+  suite drivers 600 1 drivers "src/ext/drivers test/ext/drivers $results $programs" "npm run --silent test:drivers"
   suite adapters 1800 1 adapters "clients/python clients/typescript docs/frameworks test/adapters $results test/clients" "npm run --silent test:adapters"
   suite tools 600 1 "docker kubectl terminals systemd go package_clients" "src/cli src/ext/credential_helpers src/ext/systemd src/strategies test/daemon/tools test/daemon/terminal test/daemon/service deploy/systemd deploy/compose" \
     'npx vitest run --project tools $REPORT'

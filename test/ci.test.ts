@@ -42,6 +42,7 @@ const homes: Readonly<Record<string, string>> = {
   conformance: "test/conformance",
   crash: "test/crash",
   deploy: "test/deploy",
+  drivers: "test/ext/drivers/suite",
   egress: "test/ext/egress/suite",
   foreign: "test/foreign",
   fuzz: "test/fuzz",

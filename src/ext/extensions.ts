@@ -7,6 +7,7 @@ import { completion } from "./completion/extension.js";
 import { webConsole } from "./console/extension.js";
 import { credentialHelpers } from "./credential_helpers/extension.js";
 import { demoProvider } from "./demo_provider/extension.js";
+import { drivers } from "./drivers/extension.js";
 import { egress } from "./egress/extension.js";
 import { envoy } from "./envoy/extension.js";
 import { fleet } from "./fleet/extension.js";
@@ -33,6 +34,7 @@ export const extensions: readonly Extension[] = [
   clientKeys,
   completion,
   demoProvider,
+  drivers,
   egress,
   envoy,
   fleet,

@@ -114,9 +114,9 @@ it("lists every document in docs/README.md, which is the navigation of the site"
   expect(unlisted).toEqual([]);
 });
 
-it("keeps the README to 200 lines and CONTRIBUTING to 150", () => {
+it("keeps the README to 200 lines and CONTRIBUTING to 160", () => {
   expect(read("README.md").split("\n").length - 1).toBeLessThanOrEqual(200);
-  expect(read("CONTRIBUTING.md").split("\n").length - 1).toBeLessThanOrEqual(150);
+  expect(read("CONTRIBUTING.md").split("\n").length - 1).toBeLessThanOrEqual(160);
 });
 
 it("shows in the README lines that the Python agent has", () => {

@@ -34,7 +34,7 @@ export function steady<S extends Sessions>(
   const connect = sessions.connect.bind(sessions);
   const request = sessions.request.bind(sessions);
   const known = new WeakSet<EventEmitter>();
-  const asked = async (): Promise<string> => {
+  const connectInTime = async (): Promise<string> => {
     const timer = setTimeout(() => {
       if (sessions.state() !== "verifying") return;
       // By its code calls know that they may be made again.
@@ -50,7 +50,7 @@ export function steady<S extends Sessions>(
   };
   let connecting: Promise<string> | undefined;
   sessions.connect = () => {
-    connecting ??= asked();
+    connecting ??= connectInTime();
     return connecting;
   };
   sessions.request = async (...given) => {

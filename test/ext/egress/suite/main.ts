@@ -1,6 +1,6 @@
 /**
  * `npm run test:egress [-- --only WORD]`: programs that others wrote, each through `nexusd run` to an API that answers nobody without the key; h2spec
- * against the end of TLS; and a scanner for request smuggling. It installs clients into `~/.cache/nexusd-egress`; what is missing is named, and with `CI=true` a failure.
+ * against the end of TLS; and a scanner for request smuggling. It installs clients into `~/.cache/nexusd-programs`; what is missing is named, and with `CI=true` a failure.
  */
 import assert from "node:assert";
 import { spawn } from "node:child_process";

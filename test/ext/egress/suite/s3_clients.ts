@@ -1,6 +1,7 @@
 import { copyFileSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { go, installed, nodeWith, pythonWith, ran } from "./clients.js";
+import { installed, nodeWith, pythonWith, ran } from "../../../suites/installed_programs.js";
+import { go } from "./clients.js";
 
 /**
  * A program that uploads to S3, and was not written here. `$1` is the URL, `$2` its name, `$3` and `$4` a small and a large file. It stores `small`,

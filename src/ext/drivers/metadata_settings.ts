@@ -1,0 +1,67 @@
+import {
+  addresses,
+  ExtensionSettings,
+  path,
+  type SettingGroups,
+  type SettingReader,
+  text,
+} from "../../config/config.js";
+import { parseNamePath } from "../../model/connections/connections.js";
+import { isLocalAddress, type ListenAddress } from "../../model/model.js";
+
+const groups = {
+  "Metadata for SDKs": {
+    NEXUS_METADATA_LISTEN: {
+      kind: addresses({ canClose: true }),
+      default: "off",
+      meaning:
+        "The addresses of the metadata listener, where SDKs of clouds get credentials: AWS's as from a container (GET /ecs/PROVIDER/USER, with an API key), Google's as from a virtual machine. off closes it.",
+    },
+    NEXUS_METADATA_GOOGLE: {
+      kind: text("name", (value) =>
+        parseNamePath(value.split("/"))
+          ? undefined
+          : "must be PROVIDER/USER or PROVIDER/USER/LABEL, as google/ada",
+      ),
+      unset: "no metadata server for Google's SDKs",
+      meaning:
+        "The connection whose access token Google's SDKs get from the metadata listener. They show no credential: every program that reaches the listener gets the token. Needs NEXUS_METADATA_GOOGLE_KEY_FILE.",
+    },
+    NEXUS_METADATA_GOOGLE_KEY_FILE: {
+      kind: path("file"),
+      meaning:
+        "The API key as which the requests of Google's SDKs are judged: its restrictions, the rules, and the audit log hold. Read at each request.",
+    },
+  },
+} as const satisfies SettingGroups;
+
+export const metadataSettings = new ExtensionSettings(groups, readMetadata, {
+  listener: { name: "metadata", usesTls: true, isForCallers: true },
+});
+
+export type MetadataSettings = ReturnType<typeof readMetadata>;
+
+function readMetadata(reader: SettingReader) {
+  const get = reader.of<typeof groups>();
+  const listen = get("NEXUS_METADATA_LISTEN");
+  const name = parseNamePath((get("NEXUS_METADATA_GOOGLE") ?? "").split("/"));
+  const keyFile = get("NEXUS_METADATA_GOOGLE_KEY_FILE");
+  if (name && keyFile === undefined)
+    reader.needs("NEXUS_METADATA_GOOGLE_KEY_FILE", ["NEXUS_METADATA_GOOGLE"]);
+  if (!name) reader.needs("NEXUS_METADATA_GOOGLE", ["NEXUS_METADATA_GOOGLE_KEY_FILE"]);
+  if (listen.length === 0) reader.needs("NEXUS_METADATA_LISTEN", ["NEXUS_METADATA_GOOGLE"]);
+  if (name && listen.some((address) => !isNear(address)))
+    reader.refuse(
+      "NEXUS_METADATA_LISTEN",
+      "must be loopback or link-local addresses (127.0.0.1, 169.254.169.254) beside NEXUS_METADATA_GOOGLE: whoever reaches them gets the token",
+    );
+  return Object.freeze({
+    listen,
+    google: name && keyFile !== undefined ? Object.freeze({ name, keyFile }) : undefined,
+  });
+}
+
+/** No other machine beyond the link reaches it. */
+function isNear(address: ListenAddress): boolean {
+  return isLocalAddress(address) || (address.kind === "tcp" && /^(169\.254\.|fe80:)/i.test(address.host));
+}
