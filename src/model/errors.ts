@@ -58,7 +58,7 @@ export interface FieldViolation {
  */
 export abstract class NexusError extends Error {
   abstract readonly kind: NexusErrorKind;
-  /** Of a use that a rule refuses: for the audit log. */
+  /** Of a use that a rule refuses, or that another daemon carries out: for the audit log. */
   use?: Use;
 
   constructor(message: string, cause?: unknown) {
@@ -158,9 +158,16 @@ export class Unavailable extends NexusError {
 
 /** This hub follows another one, which alone writes: nothing was changed here. */
 export class NotLeader extends Unavailable {
-  /** @param hasWaited the caller has waited here for a person: the leader is to answer what there is now */
-  constructor(readonly hasWaited = false) {
+  /**
+   * @param hasWaited the caller has waited here for a person: the leader is to answer what there is now
+   * @param use what the caller was admitted to here; undefined when nothing has judged it yet
+   */
+  constructor(
+    readonly hasWaited = false,
+    use?: Use,
+  ) {
     super("this hub does not lead: try again, or ask another hub", 1_000);
+    if (use !== undefined) this.use = use;
   }
 }
 

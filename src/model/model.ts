@@ -40,4 +40,5 @@ export {
   type SpanStart,
   type Tracing,
   traceIdOf,
+  type Use,
 } from "./tracing.js";

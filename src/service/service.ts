@@ -8,6 +8,7 @@ export type {
   BoundService,
   CallContext,
   MessageSink,
+  RpcAnswer,
   StreamContext,
 } from "./pipeline/bound_service.js";
 export { fromWireError, toWireError } from "./pipeline/error_table.js";

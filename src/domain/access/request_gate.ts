@@ -64,18 +64,13 @@ export class RequestGate {
           ? undefined
           : new NotFound("connection");
       case "named":
-        return this.deps.names.find(resource.name, permissions) === undefined
+        return this.connectionOf(permissions, resource) === undefined
           ? new NotFound("connection")
           : undefined;
-      case "acquired": {
-        const { mcpServerUrl } = resource;
-        const profile = mcpServerUrl === "" ? undefined : this.deps.mcpNames.find(mcpServerUrl);
-        const name =
-          mcpServerUrl === "" ? resource.name : { ...resource.name, providerName: profile?.name ?? "" };
-        return this.deps.names.find(name, permissions) === undefined
-          ? this.newRefusal(permissions, name)
+      case "acquired":
+        return this.connectionOf(permissions, resource) === undefined
+          ? this.newRefusal(permissions, this.#acquiredName(resource))
           : undefined;
-      }
       case "provider":
         return this.#provider(permissions, resource.provider) ? undefined : new NotFound("provider");
       case "state": {
@@ -87,6 +82,13 @@ export class RequestGate {
       case "request":
         return this.#requestRefusal(permissions, action, resource);
     }
+  }
+
+  /** The connection that a request names: the id as it was given, that of a name only when the caller may see it. */
+  connectionOf(permissions: Permissions, resource: RequestedResource): string | undefined {
+    if (resource.kind === "named") return this.deps.names.find(resource.name, permissions);
+    if (resource.kind === "acquired") return this.deps.names.find(this.#acquiredName(resource), permissions);
+    return "connectionId" in resource ? resource.connectionId : undefined;
   }
 
   /** The refusal of a new connection of this name. */
@@ -102,6 +104,11 @@ export class RequestGate {
       label,
       provider,
     });
+  }
+
+  #acquiredName({ name, mcpServerUrl }: Extract<RequestedResource, { kind: "acquired" }>): ConnectionName {
+    if (mcpServerUrl === "") return name;
+    return { ...name, providerName: this.deps.mcpNames.find(mcpServerUrl)?.name ?? "" };
   }
 
   #requestRefusal(

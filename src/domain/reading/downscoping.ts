@@ -44,7 +44,7 @@ export interface DownscopingParts {
   readonly servers: IssuerMetadata;
   readonly grants: Pick<TokenEndpointClient, "mint">;
   readonly engine: RefreshEngine;
-  readonly downscopedAudit: Pick<ReadAudit, "read" | "refused">;
+  readonly downscopedAudit: Pick<ReadAudit, "obtained">;
   readonly changes: Changes;
   readonly clock: Clock;
   /** Of a hub: whether it acts itself. */

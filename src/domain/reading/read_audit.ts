@@ -29,6 +29,12 @@ interface ReadEntry {
   reads: number;
 }
 
+/** A read whose caller the rules have admitted. */
+interface AdmittedRead extends Pick<ReadEntry, "principal" | "connectionId"> {
+  readonly use: Use | undefined;
+  readonly reason?: string;
+}
+
 /** The first read of a revision, and whose count is written with it. */
 interface First {
   readonly key: string;
@@ -147,6 +153,26 @@ export class ReadAudit {
     const forgotten = this.#entries.set(key, entry) ?? before;
     // Read again while the revision behind it became durable, or the one that makes room.
     if (forgotten && forgotten.reads > 0) this.#nextBatch().counts.push(forgotten);
+  }
+
+  /**
+   * The token that `obtain` brings, when its read is on record.
+   *
+   * @throws what `obtain` throws, when that is on record; Unavailable when the read cannot be recorded
+   */
+  async obtained<T extends { readonly revision: bigint }>(
+    { principal, connectionId, use = {}, reason }: AdmittedRead,
+    obtain: () => Promise<T>,
+  ): Promise<T> {
+    let token: T;
+    try {
+      token = await obtain();
+    } catch (error) {
+      await this.refused(principal, connectionId, error);
+      throw error instanceof NotLeader ? new NotLeader(error.hasWaited, use) : error;
+    }
+    await this.read(principal, connectionId, token.revision, 1, use, reason);
+    return token;
   }
 
   /** Records that a token was refused. Never rejects: the caller gets the refusal either way. */

@@ -33,7 +33,7 @@ export interface TokensDeps {
   readonly reader: CredentialReader;
   readonly refresher: Refreshes;
   readonly clock: Clock;
-  readonly readAudit: Pick<ReadAudit, "read" | "refused">;
+  readonly readAudit: Pick<ReadAudit, "read" | "refused" | "obtained">;
   readonly limit: Pick<RefreshLimit, "take">;
   readonly rules: Pick<RequestRules, "admit">;
   readonly tracing: Tracing;
@@ -83,7 +83,9 @@ export class Tokens {
       const recorded = this.deps.readAudit.read(principal, connectionId, token.revision, 1, use);
       return recorded === undefined ? token : recorded.then(() => token);
     }
-    return this.#recorded(principal, connectionId, () => this.#current(connectionId, minTtlMs), use);
+    return this.deps.readAudit.obtained({ principal, connectionId, use }, () =>
+      this.#current(connectionId, minTtlMs),
+    );
   }
 
   /**
@@ -108,7 +110,7 @@ export class Tokens {
   ): Promise<CurrentToken> {
     const use = await this.admitted(principal, connectionId, asking);
     const refreshed = async (): Promise<CurrentToken> => (await this.#forced(connectionId)).token;
-    return await this.#recorded(principal, connectionId, refreshed, use);
+    return await this.deps.readAudit.obtained({ principal, connectionId, use }, refreshed);
   }
 
   /**
@@ -233,25 +235,6 @@ export class Tokens {
       "nexus.approver": use?.approver,
     });
     return use;
-  }
-
-  async #recorded(
-    principal: Principal,
-    connectionId: string,
-    obtain: () => Promise<CurrentToken>,
-    use?: Use,
-  ): Promise<CurrentToken> {
-    const { readAudit } = this.deps;
-    let token: CurrentToken;
-    try {
-      token = await obtain();
-    } catch (error) {
-      await readAudit.refused(principal, connectionId, error);
-      throw error;
-    }
-    const recorded = readAudit.read(principal, connectionId, token.revision, 1, use);
-    if (recorded !== undefined) await recorded;
-    return token;
   }
 
   /** The cached token if it lives long enough and is not in its refresh window. */

@@ -1,17 +1,16 @@
-import type { Message } from "@bufbuild/protobuf";
-import type { ConnectionNames, McpServerNames, RequestRules } from "../../domain/access/access.js";
-import { isDownscoped, type ReadAudit } from "../../domain/reading/reading.js";
-import { type Connection, ConnectionService } from "../../gen/nexus/v1/connection_pb.js";
+import { isMessage, type Message } from "@bufbuild/protobuf";
+import type { AccessControl, RequestGate } from "../../domain/access/access.js";
+import { isDownscoped, type ReadAudit, type Tokens } from "../../domain/reading/reading.js";
+import { type Connection, ConnectionSchema, ConnectionService } from "../../gen/nexus/v1/connection_pb.js";
 import { ProviderService } from "../../gen/nexus/v1/provider_pb.js";
 import {
-  type AcquireTokenRequest,
-  type AcquireTokenResponse,
+  AcquireTokenResponseSchema,
   type Token,
-  TokenService,
+  TokenSchema,
+  TokenServiceGetTokenRequestSchema,
 } from "../../gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../model/access/access.js";
-import type { ConnectionName } from "../../model/connections/connections.js";
-import { Unavailable } from "../../model/model.js";
+import { Unavailable, type Use } from "../../model/model.js";
 import { type Changes, type Clock, delay } from "../../runtime/runtime.js";
 import { connectionStatusOf } from "../../service/messages/messages.js";
 import type { DefinedMethod } from "../../service/service.js";
@@ -22,10 +21,10 @@ const timeoutMs = 2_000;
 
 export interface OwnReadsDeps {
   readonly store: Pick<Store, "getConnection">;
-  readonly names: Pick<ConnectionNames, "findFor">;
-  readonly mcpNames: Pick<McpServerNames, "find">;
+  readonly access: Pick<AccessControl, "permissionsFor">;
+  readonly gate: Pick<RequestGate, "connectionOf">;
+  readonly tokens: Pick<Tokens, "admitted">;
   readonly readAudit: Pick<ReadAudit, "read">;
-  readonly rules: Pick<RequestRules, "admit">;
   /** Whether the copy receives changes at all. */
   readonly isConnected: () => boolean;
   /** Takes the token of a connection into the copy. */
@@ -35,6 +34,13 @@ export interface OwnReadsDeps {
   /** Of the copy. */
   readonly changes: Changes;
   readonly clock: Clock;
+}
+
+/** A token that a hub answered. */
+export interface AnsweredToken {
+  /** Undefined while the copy does not have it. */
+  readonly connectionId: string | undefined;
+  readonly revision: bigint;
 }
 
 /** What an answer shows. */
@@ -58,33 +64,50 @@ export class OwnReads {
   }
 
   /**
-   * Resolves when the copy has what the answer rests on, or does not get it within 2 s, and the read of its token is durable.
+   * Resolves when the copy has what the answer rests on, or does not get it within 2 s.
    *
-   * @throws Unavailable when the read cannot be recorded; PermissionDenied and FailedPrecondition of the rules here
+   * @returns the token in the answer, of which nothing is on record yet
    */
-  async answered(method: DefinedMethod, request: Message, answer: Message, caller: Principal): Promise<void> {
-    const { descriptor } = method;
-    if (descriptor.parent === ProviderService && method.rpc?.writes === true) {
+  async copied(
+    method: DefinedMethod,
+    request: Message,
+    answer: Message,
+    caller: Principal,
+  ): Promise<AnsweredToken | undefined> {
+    const { descriptor, rpc } = method;
+    if (descriptor.parent === ProviderService && rpc?.writes === true) {
       const taken = this.deps.takeProviders().catch(() => undefined);
       await Promise.race([taken, delay(this.deps.clock, timeoutMs)]);
-      return;
+      return undefined;
     }
-    const shown: AnsweredConnection = method.rpc?.shows?.(answer) ?? shownIn(request, answer);
+    const shown: AnsweredConnection = rpc?.shows?.(answer) ?? shownIn(request, answer);
     const connectionOf = (): string | undefined =>
-      shown.connection?.id || shown.connectionId || this.#asked(request, caller);
+      shown.connection?.id || shown.connectionId || this.#named(method, request, caller);
     await this.#copied(shown, descriptor === ConnectionService.method.deleteConnection, connectionOf);
     const { revision } = shown;
-    if (revision === undefined) return;
-    const id = connectionOf();
-    if (id === undefined)
+    return revision === undefined ? undefined : { connectionId: connectionOf(), revision };
+  }
+
+  /**
+   * Resolves when the read of a token is durable.
+   *
+   * @param use what the caller was admitted to here; without it, it is judged as one that shows no request
+   * @throws Unavailable when the read cannot be recorded; PermissionDenied and FailedPrecondition of the rules here
+   */
+  async recorded({ connectionId, revision }: AnsweredToken, caller: Principal, use?: Use): Promise<void> {
+    if (connectionId === undefined)
       throw new Unavailable(
         "the read of the token cannot be recorded: this spoke has no copy of it yet",
         1_000,
       );
-    // All other tokens are asked for here first.
-    const isRefresh = descriptor === TokenService.method.refreshToken;
-    const use = isRefresh ? await this.deps.rules.admit(caller, id) : undefined;
-    await this.deps.readAudit.read(caller, id, revision, 1, use);
+    const admitted = use ?? (await this.deps.tokens.admitted(caller, connectionId));
+    await this.deps.readAudit.read(caller, connectionId, revision, 1, admitted);
+  }
+
+  /** The connection that the request names, as far as it is known here. */
+  #named({ rpc }: DefinedMethod, request: Message, caller: Principal): string | undefined {
+    const { access, gate } = this.deps;
+    return rpc?.resourceOf && gate.connectionOf(access.permissionsFor(caller), rpc.resourceOf(request));
   }
 
   async #copied(
@@ -106,19 +129,6 @@ export class OwnReads {
     });
   }
 
-  /** The connection that the request names, as far as it is known here. */
-  #asked(request: Message, caller: Principal): string | undefined {
-    const { connectionId, name } = request as { connectionId?: string; name?: ConnectionName };
-    if (connectionId) return connectionId;
-    if (typeof name === "object") return this.deps.names.findFor(name, caller);
-    if (request.$typeName !== TokenService.method.acquireToken.input.typeName) return undefined;
-    const { providerName, mcpServerUrl, userId, label } = request as AcquireTokenRequest;
-    const named = mcpServerUrl === "" ? providerName : this.deps.mcpNames.find(mcpServerUrl)?.name;
-    return named === undefined
-      ? undefined
-      : this.deps.names.findFor({ providerName: named, userId, label }, caller);
-  }
-
   async #until(isCopied: () => boolean): Promise<void> {
     const { clock, isConnected } = this.deps;
     if (isCopied() || !isConnected()) return;
@@ -138,11 +148,20 @@ export class OwnReads {
 }
 
 function shownIn(request: Message, answer: Message): AnsweredConnection {
-  const { connection, connectionId, token } = answer as AnsweredConnection & { token?: Token };
-  const { result } = answer as Partial<AcquireTokenResponse>;
-  if (result?.case === "token") return { revision: result.value.revision };
-  if (result?.case === "consent") return { connectionId: result.value.connectionId };
-  if (!token) return { connection, connectionId };
-  const isOther = isDownscoped({ scopes: [], audience: "", resource: "", ...request } as never);
-  return { revision: token.revision, token: isOther ? undefined : token };
+  if (isMessage(answer, AcquireTokenResponseSchema)) {
+    const { case: kind, value } = answer.result;
+    return kind === "token" ? { revision: value.revision } : { connectionId: value?.connectionId };
+  }
+  if ("token" in answer && isMessage(answer.token, TokenSchema)) {
+    const isOther = isMessage(request, TokenServiceGetTokenRequestSchema) && isDownscoped(request);
+    return { revision: answer.token.revision, token: isOther ? undefined : answer.token };
+  }
+  return {
+    connection:
+      "connection" in answer && isMessage(answer.connection, ConnectionSchema)
+        ? answer.connection
+        : undefined,
+    connectionId:
+      "connectionId" in answer && typeof answer.connectionId === "string" ? answer.connectionId : undefined,
+  };
 }

@@ -113,7 +113,8 @@ export class Spoke implements Membership {
         const restrictions = rules.flatMap(({ restriction }) => restriction ?? []);
         return this.#calls.call(method, request, { name: principal.name, restrictions }, signal);
       },
-      answered: (...answered) => this.#opened.reads.answered(...answered),
+      copied: (...answered) => this.#opened.reads.copied(...answered),
+      recorded: (...read) => this.#opened.reads.recorded(...read),
     });
   }
 
@@ -158,9 +159,9 @@ export class Spoke implements Membership {
       store,
       clock,
       isConnected,
-      names: core.access.names,
-      rules: core.access.rules,
-      mcpNames: core.profiles.mcpNames,
+      access: core.access.control,
+      gate: core.access.gate,
+      tokens: core.reading.tokens,
       readAudit: core.reading.readAudit,
       changes: core.changes,
       hold: (connectionId, token) => this.#copies.hold(connectionId, token),

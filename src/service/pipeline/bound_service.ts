@@ -1,4 +1,4 @@
-import type { DescMethod, DescService, Message } from "@bufbuild/protobuf";
+import type { DescMethod, DescMethodUnary, DescService, Message } from "@bufbuild/protobuf";
 import type { Principal } from "../../model/access/principal.js";
 import type { CallerTrace } from "../../model/tracing.js";
 import type { StreamSink, StreamSource } from "../../runtime/stream_sink.js";
@@ -39,7 +39,7 @@ export type RpcAnswer = Message | Promise<Message>;
 export type BoundMethod =
   | {
       readonly kind: "unary";
-      readonly descriptor: DescMethod;
+      readonly descriptor: DescMethodUnary;
       call(request: Message, context: CallContext): RpcAnswer;
     }
   | {

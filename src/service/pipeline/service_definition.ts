@@ -82,7 +82,7 @@ function defineMethod(method: DescMethod, implementation: unknown): DefinedMetho
   switch (method.methodKind) {
     case "unary": {
       const call = implementation as UnaryCall;
-      return { kind: "unary", descriptor: method, validate, call };
+      return { kind: "unary", descriptor: method as DescMethodUnary, validate, call };
     }
     case "server_streaming": {
       const open = implementation as StreamCall;

@@ -1,6 +1,7 @@
 import { create, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { forwardedService, type UpstreamHub } from "../../../src/ext/spoke/forwarded_service.js";
+import type { AnsweredToken } from "../../../src/ext/spoke/own_reads.js";
 import { Authorization } from "../../../src/gen/envoy/service/auth/v3/external_auth_pb.js";
 import { Spoke } from "../../../src/gen/nexus/rpc/v1/options_pb.js";
 import { AccessService } from "../../../src/gen/nexus/v1/access_pb.js";
@@ -16,7 +17,15 @@ import {
   TokenServiceGetTokenResponseSchema,
 } from "../../../src/gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../../src/model/access/principal.js";
-import { DataLoss, FailedPrecondition, NotFound, NotLeader, Unavailable } from "../../../src/model/errors.js";
+import {
+  DataLoss,
+  FailedPrecondition,
+  NotFound,
+  NotLeader,
+  PermissionDenied,
+  Unavailable,
+} from "../../../src/model/errors.js";
+import type { Use } from "../../../src/model/tracing.js";
 import type { CallContext } from "../../../src/service/pipeline/bound_service.js";
 import { describedRpc, rpcName } from "../../../src/service/pipeline/rpc_access.js";
 import type { DefinedMethod } from "../../../src/service/pipeline/service_definition.js";
@@ -39,8 +48,15 @@ class World implements UpstreamHub {
     return this.hubs();
   };
 
-  async answered(): Promise<void> {
-    this.steps.push("answered");
+  token: AnsweredToken | undefined = { connectionId: "c1", revision: 2n };
+
+  async copied(): Promise<AnsweredToken | undefined> {
+    this.steps.push("copied");
+    return this.token;
+  }
+
+  async recorded(_token: AnsweredToken, _caller: Principal, use?: Use): Promise<void> {
+    this.steps.push(`recorded ${JSON.stringify(use)}`);
   }
 
   async ask(descriptor: DescMethodUnary, request: object = {}): Promise<Message> {
@@ -72,13 +88,46 @@ describe("a spoke", () => {
     expect(world.steps).toEqual(["here"]);
   });
 
-  it.each([new NotLeader(), new NotFound("connection")])("asks the hub on %s, once", async (error) => {
+  const asked = ["here", "nexus.v1.TokenService/GetToken for key:ci", "copied"];
+
+  it("asks the hub for the token that a caller may have by the rules here, once", async () => {
+    const error = new NotLeader(false, { rule: "line 3" });
     for (const own of [fails(error), () => Promise.reject(error)]) {
       const world = new World();
       world.own = own;
       expect(await world.ask(getToken)).toMatchObject({ token: { revision: 2n } });
-      expect(world.steps).toEqual(["here", "nexus.v1.TokenService/GetToken for key:ci", "answered"]);
+      expect(world.steps).toEqual([...asked, 'recorded {"rule":"line 3"}']);
     }
+  });
+
+  describe.each([new NotLeader(), new NotFound("connection")])("on %s asks the hub", (error) => {
+    const later = (now: () => Message): World => {
+      const world = new World();
+      world.own = () => {
+        world.own = now;
+        throw error;
+      };
+      return world;
+    };
+
+    it("and answers from its copy, which has the token then", async () => {
+      const world = later(() => tokenOf(3n));
+      expect(await world.ask(getToken)).toEqual(tokenOf(3n));
+      expect(world.steps).toEqual([...asked, "here"]);
+    });
+
+    it("and keeps the token from a caller that may not have it by the rules here", async () => {
+      const refusal = new PermissionDenied("no");
+      const world = later(fails(refusal));
+      await expect(world.ask(getToken)).rejects.toBe(refusal);
+      expect(world.steps).toEqual([...asked, "here"]);
+    });
+
+    it("once, and has the caller judged where the copy is late", async () => {
+      const world = later(fails(error));
+      expect(await world.ask(getToken)).toEqual(tokenOf(2n));
+      expect(world.steps).toEqual([...asked, "here", "recorded undefined"]);
+    });
   });
 
   it.each([
@@ -142,6 +191,7 @@ describe("a spoke", () => {
     expect(own).toEqual([
       "nexus.v1.TokenService/AcquireToken",
       "nexus.v1.TokenService/GetToken",
+      "nexus.v1.TokenService/RefreshToken",
       "nexus.v1.StatusService/GetStatus",
       "nexus.v1.StatusService/GetActivity",
       "nexus.v1.StatusService/ListOpenStreams",

@@ -28,10 +28,12 @@ class World {
   ruling: Promise<Use> | undefined;
   readonly own = new OwnReads({
     store: { getConnection: (asked) => (asked === id ? (this.copied as Connection) : undefined) },
-    names: { findFor: () => (this.copied ? id : undefined) },
-    mcpNames: { find: () => ({ name: "of-its-server" }) as never },
+    access: { permissionsFor: () => ({}) as never },
+    gate: {
+      connectionOf: (_, asked) => ("connectionId" in asked ? asked.connectionId : this.copied && id),
+    },
     readAudit: { read: (caller, ...read) => void this.reads.push([caller.name, ...read]) },
-    rules: { admit: () => this.ruling },
+    tokens: { admitted: () => this.ruling },
     isConnected: () => true,
     takeProviders: async () => void this.lists++,
     hold: async (held, token) => {
@@ -46,13 +48,15 @@ class World {
   async waits(descriptor: DescMethodUnary, request: object, answer: object): Promise<boolean> {
     const isRemote = descriptor.parent.typeName === Authorization.typeName;
     const shows = () => ({ connectionId: id, revision: 7n });
-    const rpc = isRemote ? { action: "token.read", shows } : describedRpc(descriptor);
+    const asked = () => ({ kind: "connection", connectionId: id });
+    const rpc = isRemote ? { action: "token.read", asked, shows } : describedRpc(descriptor);
     const method = { kind: "unary", descriptor, rpc } as never;
     const messages: [Message, Message] = [
       create(descriptor.input, request as never),
       create(descriptor.output, answer as never),
     ];
-    const over = this.own.answered(method, ...messages, agent);
+    const copied = this.own.copied(method, ...messages, agent);
+    const over = copied.then((token) => token && this.own.recorded(token, agent));
     let isOver = false;
     over.then(
       () => {
@@ -90,10 +94,12 @@ describe("what a hub answers a spoke", () => {
   it("is not given when its read cannot be recorded", async () => {
     const world = new World();
     const answer = create(acquireToken.output, acquired);
-    const over = world.own.answered(
-      { kind: "unary", descriptor: acquireToken } as never,
-      ...([create(acquireToken.input, byServer), answer, agent] as const),
-    );
+    const over = world.own
+      .copied(
+        { kind: "unary", descriptor: acquireToken, rpc: describedRpc(acquireToken) } as never,
+        ...([create(acquireToken.input, byServer), answer, agent] as const),
+      )
+      .then((token) => token && world.own.recorded(token, agent));
     world.clock.advance(2_000);
     await expect(over).rejects.toBeInstanceOf(Unavailable);
     expect(world.reads).toEqual([]);
@@ -104,6 +110,14 @@ describe("what a hub answers a spoke", () => {
     expect(await world.waits(refreshToken, { connectionId: id }, { token: { revision: 7n } })).toBe(false);
     expect(world.held).toEqual([[id, 7n]]);
     expect(world.reads).toEqual([["key:ci", id, 7n, 1, undefined]]);
+  });
+
+  it("is on record with what the caller was admitted to, which is asked once", async () => {
+    const world = new World();
+    world.ruling = Promise.reject(new PermissionDenied("asked twice"));
+    world.ruling.catch(() => undefined);
+    await world.own.recorded({ connectionId: id, revision: 7n }, agent, { rule: "line 3" });
+    expect(world.reads).toEqual([["key:ci", id, 7n, 1, { rule: "line 3" }]]);
   });
 
   it("is not given to a caller whom the rules here give no token", async () => {
@@ -128,8 +142,8 @@ describe("what a hub answers a spoke", () => {
     const request = create(deleteConnection.input, { connectionId: id });
     let isOver = false;
     const over = world.own
-      .answered(
-        { kind: "unary", descriptor: deleteConnection } as never,
+      .copied(
+        { kind: "unary", descriptor: deleteConnection, rpc: describedRpc(deleteConnection) } as never,
         request,
         create(deleteConnection.output),
         agent,

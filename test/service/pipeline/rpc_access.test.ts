@@ -77,7 +77,7 @@ nexus.v1.NotificationService/TestReceivers        admin operator        leader h
 nexus.v1.TokenService/AcquireToken                admin (agent)         any copy writes waits
 nexus.v1.TokenService/CreateProof                 admin (agent)         any hub
 nexus.v1.TokenService/GetToken                    admin (agent)         any copy
-nexus.v1.TokenService/RefreshToken                admin (agent)         leader hub writes
+nexus.v1.TokenService/RefreshToken                admin (agent)         leader copy writes
 nexus.v1.TokenService/ReportRejectedToken         admin (agent)         leader hub writes
 nexus.v1.TokenService/WatchTokens                 admin (agent)         any self
 `

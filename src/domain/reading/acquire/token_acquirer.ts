@@ -102,7 +102,7 @@ export class TokenAcquirer {
       if (last.kind === "exchange") last = await this.#outcome(request, principal, { isOverdue: true });
       if (last.kind === "token" || last.kind === "consent") return last;
     } catch (error) {
-      throw error instanceof NotLeader ? new NotLeader(true) : error;
+      throw error instanceof NotLeader ? new NotLeader(true, error.use) : error;
     }
     throw new FailedPrecondition(
       "CONNECTION_PENDING",

@@ -45,23 +45,9 @@ export class DownscopedTokens implements Downscoping {
   ): Promise<CurrentToken> {
     const { downscopedAudit, tokens } = this.deps;
     const use = await tokens.admitted(principal, connectionId, asking);
-    let token: CurrentToken;
-    try {
-      token = await this.#current(connectionId, wanted, minTtlMs, principal);
-    } catch (error) {
-      await downscopedAudit.refused(principal, connectionId, error);
-      throw error;
-    }
-    const recorded = downscopedAudit.read(
-      principal,
-      connectionId,
-      token.revision,
-      1,
-      use,
-      targetText(wanted),
+    return await downscopedAudit.obtained({ principal, connectionId, use, reason: targetText(wanted) }, () =>
+      this.#current(connectionId, wanted, minTtlMs, principal),
     );
-    if (recorded !== undefined) await recorded;
-    return token;
   }
 
   async #current(

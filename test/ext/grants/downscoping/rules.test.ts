@@ -1,9 +1,11 @@
 import { beforeAll, expect, it } from "vitest";
+import { ReadAudit } from "../../../../src/domain/reading/reading.js";
 import { DownscopedTokens } from "../../../../src/ext/grants/downscoping/downscoped_tokens.js";
 import { Changes } from "../../../../src/runtime/changes.js";
 import { agent, cellsOf, policyOf, wordFor } from "../../../domain/access/rule_cells.js";
 import { Engine } from "../../../domain/engine.js";
 import { perSuite } from "../../../lifetimes.js";
+import { silentLog } from "../../../silent_log.js";
 
 const engine = perSuite(() => new Engine());
 let id = "";
@@ -14,7 +16,7 @@ beforeAll(async () => {
 it.each(cellsOf("nothing"))("a downscoped token under $rules: $expected", async ({ rules, expected }) => {
   engine.access.setPolicy(policyOf(rules));
   const { store, tokens, clock } = engine;
-  const downscopedAudit = { refused: async () => undefined };
+  const downscopedAudit = new ReadAudit({ store, clock, log: silentLog });
   const parts = { store, tokens, clock, downscopedAudit, changes: new Changes() };
   const downscoped = new DownscopedTokens(parts as never);
   const asked = { audience: "billing", resource: "", scopes: [] };

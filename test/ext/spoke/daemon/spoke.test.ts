@@ -12,10 +12,15 @@ import { Browser, consent } from "../../../fakes/browser.js";
 import { startOpenIdProvider } from "../../../fakes/openid_provider.js";
 import { perSuite } from "../../../lifetimes.js";
 import { Samples, spokeExpressions } from "../../../observability/expressions.js";
-import { certificateIdentity, hubSettings, spokeName, spokeSettings } from "./spokes.js";
+import { certificateIdentity, fileOf, hubSettings, spokeName, spokeSettings } from "./spokes.js";
 
 const provider = perSuite(() => startOpenIdProvider({ redirectUris: [], accessTokenTtlSeconds: 3600 }));
 const hub = perSuite(() => started(LocalDaemon, hubSettings()));
+/** Of the spoke alone. */
+const policy = `rules:
+  - { when: caller.name == "key:barred", then: deny }
+  - { then: allow }
+`;
 let spoke: LocalDaemon;
 let adas: string;
 let bobs: string;
@@ -24,7 +29,10 @@ beforeAll(async () => {
   await registeredAt(provider, hub.clients);
   adas = await consented(hub.clients, requestOf("op"), new Browser());
   bobs = await consented(hub.clients, requestOf("op", { userId: "bob" }), new Browser());
-  spoke = await started(LocalDaemon, spokeSettings([hub.place.httpUrl], certificateIdentity()));
+  spoke = await started(LocalDaemon, {
+    ...spokeSettings([hub.place.httpUrl], certificateIdentity()),
+    NEXUS_POLICY_FILE: fileOf(policy),
+  });
 });
 afterAll(() => spoke?.stop());
 
@@ -169,6 +177,26 @@ describe("a spoke of one daemon", () => {
     });
     expect(first.body.consent.reason).toBe("not_connected");
   });
+
+  it("keeps a token that a hub gives from a caller whom its own rules give none", async () => {
+    const key = await keyAt("barred", { userIds: ["gil"] });
+    const asked = { providerName: "op", userId: "gil" };
+    const acquire = () => withKey(key, "TokenService/AcquireToken", { ...asked, wait: "30s" });
+    const { result } = await spoke.clients.tokens.acquireToken(asked);
+    if (result.case !== "consent") throw new Error("no link");
+    const refused = { status: 403, body: expect.objectContaining({ code: "permission_denied" }) };
+    // The hub gives the token to the spoke when the person is done.
+    const acquiring = acquire();
+    expect((await consent(new Browser(), result.value.authUrl)).status).toBe(200);
+    expect(await acquiring).toMatchObject(refused);
+    const { connectionId } = result.value;
+    expect(await acquire()).toMatchObject(refused);
+    expect(await withKey(key, "TokenService/RefreshToken", { connectionId })).toMatchObject(refused);
+    expect((await tokenAt(hub, connectionId))?.revision).toBe(1n);
+    const events = await auditEvents(spoke.clients, { connectionId });
+    const own = events.filter(({ principal }) => principal === "key:barred");
+    expect(new Set(own.map(({ eventType }) => eventType))).toEqual(new Set(["token_retrieval_failed"]));
+  }, 60_000);
 
   it("means by a name what its caller sees, which is another connection than the hub would take", async () => {
     const request = requestOf("op", { userId: "twin" });
