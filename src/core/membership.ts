@@ -1,7 +1,7 @@
 import type { AskApprovers } from "../domain/access/access.js";
 import type { CredentialReaderDeps } from "../domain/connections/connections.js";
 import type { Refresher, Refreshes } from "../domain/grants/grants.js";
-import type { WritesElsewhere } from "../domain/reading/reading.js";
+import type { ForwardedWrites } from "../domain/reading/reading.js";
 import type { OutboundFetch } from "../outbound/outbound_fetch.js";
 import type { HttpAnswer } from "../server/listen/http_listener.js";
 import type { BrowserPages, BrowserRequest } from "../server/pages/browser_pages.js";
@@ -43,7 +43,7 @@ export interface DomainMembership {
   /** Wraps the refreshes that callers wait for: refreshes where the leader is. */
   refresher(own: Refresher): Refreshes;
   /** Where writes go, of a daemon whose connections are copies: what the copies do not have is another daemon's to do. */
-  readonly writesElsewhere?: WritesElsewhere & {
+  readonly forwardedWrites?: ForwardedWrites & {
     /** The store, of whose profiles nothing counts. */
     withoutProfiles(store: CredentialReaderDeps["store"]): CredentialReaderDeps["store"];
   };

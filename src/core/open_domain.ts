@@ -82,7 +82,7 @@ export function openDomain(options: DomainOptions): Domain {
     tracing,
     maxRejectionsPerHour: limits.maxRejectionsPerHour,
     member,
-    writesElsewhere: member?.writesElsewhere,
+    forwardedWrites: member?.forwardedWrites,
   });
   const { subscribers } = reading;
   const { vault: ring, keySource } = options;
@@ -121,7 +121,7 @@ function openGround(options: DomainOptions): Ground {
     changes,
     clock,
     random,
-    readable: member?.writesElsewhere?.withoutProfiles(store),
+    readable: member?.forwardedWrites?.withoutProfiles(store),
   });
   const { vault, writer } = credentials;
   const endpoint = openTokenEndpoint({

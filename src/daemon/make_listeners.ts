@@ -200,7 +200,7 @@ export function definedServices(
       access,
       names,
     }),
-    tokenService({ ...reading, access, rules, mcp, mcpNames, names, hub: member }),
+    tokenService({ ...reading, access, rules, mcp, mcpNames, names, member }),
     auditService({ audit }),
     statusService({ status, expiries, streams, history: grants.history }, member),
     accessService({ keys, access, explainer, rules, actionOfRpc: (rpc) => actionOfRpc(all, rpc) }),

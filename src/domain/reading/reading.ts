@@ -41,7 +41,7 @@ export { Subscribers } from "./watch/subscribers.js";
 export { TokenWatch } from "./watch/token_watch.js";
 export type { WatchEvent } from "./watch/watch_event.js";
 
-/** Readers of downscoped tokens remembered: an entry holds what was asked for, up to 15 KiB. */
+/** Readers of downscoped tokens remembered: an entry holds what was requested, up to 15 KiB. */
 const maxDownscopedReads = 4_096;
 
 /** Tokens for callers. */
@@ -71,8 +71,8 @@ export interface Injected {
   readonly apiNonces: DpopNonces;
 }
 
-/** Where a daemon with copies of connections sends what it does not do itself. */
-export interface WritesElsewhere {
+/** The writes that a daemon with copies of connections forwards instead of doing them itself. */
+export interface ForwardedWrites {
   /** What makes links and connections. */
   readonly links: Pick<TokenAcquirerDeps, "requests" | "unattended">;
   /** What acts on a report. */
@@ -103,12 +103,12 @@ export interface ReadingDeps extends VaultParts {
   readonly maxRejectionsPerHour: number;
   /** Of a daemon that is one of several: whether it acts itself. */
   readonly member: { readonly leads: boolean } | undefined;
-  readonly writesElsewhere: WritesElsewhere | undefined;
+  readonly forwardedWrites: ForwardedWrites | undefined;
 }
 
 export function openReading(deps: ReadingDeps): Reading {
   const { store, vault, reader, refresher, engine, changes, clock, log, random, member } = deps;
-  const { access, writesElsewhere, mcp } = deps;
+  const { access, forwardedWrites, mcp } = deps;
   const { readAudit, downscopedAudit } = auditsOf(deps);
   const subscribers = new Subscribers({ changes });
   store.observe(new WatchedReads({ subscribers, readAudit, clock, log }));
@@ -149,8 +149,8 @@ export function openReading(deps: ReadingDeps): Reading {
     rejected,
     injected: {
       apiNonces,
-      tokens: writesElsewhere?.unboundTokens(tokens) ?? tokens,
-      rejected: writesElsewhere?.reports ?? rejected,
+      tokens: forwardedWrites?.unboundTokens(tokens) ?? tokens,
+      rejected: forwardedWrites?.reports ?? rejected,
     },
     subscribers,
     watch: new TokenWatch({
@@ -177,7 +177,7 @@ function auditsOf({ store, clock, log, readAudit }: ReadingDeps) {
 
 /** What a request for a token is decided by, and a step-up after a report. */
 function acquiringWith(
-  { store, reader, clock, access, endpoint, consents, connections, member, writesElsewhere }: ReadingDeps,
+  { store, reader, clock, access, endpoint, consents, connections, member, forwardedWrites }: ReadingDeps,
   tokens: Tokens,
   subscribers: Subscribers,
 ): TokenAcquirerDeps {
@@ -191,8 +191,8 @@ function acquiringWith(
     access: access.control,
     names: access.names,
     gate: access.gate,
-    requests: writesElsewhere?.links.requests ?? consents.requests,
-    unattended: writesElsewhere?.links.unattended ?? connections.unattended,
+    requests: forwardedWrites?.links.requests ?? consents.requests,
+    unattended: forwardedWrites?.links.unattended ?? connections.unattended,
     making: new KeyedMutex<string>(),
     member,
   };

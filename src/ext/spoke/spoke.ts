@@ -11,13 +11,13 @@ import { Copies } from "./copies/copies.js";
 import { CopyClock, maxSilenceMs } from "./copies/copy_clock.js";
 import { type CopyPosition, CopyPositionFile } from "./copy_position.js";
 import { forwardedService } from "./forwarded_service.js";
+import { forwardedWrites } from "./forwarded_writes.js";
 import { OwnReads } from "./own_reads.js";
 import { HubLinks } from "./upstream/hub_link.js";
 import { IdentityFiles } from "./upstream/identity_files.js";
 import { UpstreamCalls } from "./upstream/upstream_calls.js";
 import { type CopyTarget, UpstreamFollower, type WatchPlace } from "./upstream/upstream_follower.js";
 import type { UpstreamConfig } from "./upstream_settings.js";
-import { writesElsewhere } from "./writes_elsewhere.js";
 
 /** How long the start waits for the first copy. */
 const firstCopyMs = 10_000;
@@ -38,7 +38,7 @@ export type SpokeResources = Parameters<Joined["member"]>[0];
 /** What makes a daemon a spoke: its connections are copies of what its identity may see at a hub. */
 export class Spoke implements Membership {
   readonly leads = false;
-  readonly writesElsewhere = writesElsewhere;
+  readonly forwardedWrites = forwardedWrites;
   readonly #links: HubLinks;
   readonly #calls: UpstreamCalls;
   readonly #file: CopyPositionFile;

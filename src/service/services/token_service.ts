@@ -64,8 +64,8 @@ interface TokenServiceDeps {
   readonly mcp: McpLookup;
   readonly mcpNames: McpServerNames;
   readonly names: ConnectionNames;
-  /** Of a hub: whether it acts itself. */
-  readonly hub?: { readonly leads: boolean } | undefined;
+  /** Of a daemon that is one of several: whether it acts itself. */
+  readonly member?: { readonly leads: boolean } | undefined;
 }
 
 type TokenMethods = ServiceImplementation<typeof TokenService>;
@@ -115,10 +115,10 @@ class TokenRpcs implements TokenMethods {
     return this.#made(mcpServerUrl, context).then((name) => this.#acquire(request, name, context));
   };
 
-  /** A profile of a server that nobody asked for before. */
+  /** A profile of a server that nobody requested before. */
   async #made(mcpServerUrl: string, { principal }: AcquireContext): Promise<string> {
     this.deps.access.admit(principal, "provider.manage");
-    if (this.deps.hub?.leads === false) throw new NotLeader();
+    if (this.deps.member?.leads === false) throw new NotLeader();
     return (await this.deps.mcp.profileOf(mcpServerUrl, principal)).name;
   }
 
@@ -146,11 +146,11 @@ class TokenRpcs implements TokenMethods {
     }
   }
 
-  /** Once more where the client was refused, and another one may have taken its place by now. @throws the error elsewhere */
+  /** Once more where the client was refused, and another one may have taken its place by now. @throws the error in any other case */
   async #again(error: unknown, acquireRequest: AcquireRequest, context: AcquireContext): Promise<Acquired> {
     const isRefused = error instanceof FailedPrecondition && error.reason === "PROVIDER_MISCONFIGURED";
     if (!isRefused) throw error;
-    if (this.deps.hub?.leads === false) throw new NotLeader();
+    if (this.deps.member?.leads === false) throw new NotLeader();
     if (!(await this.deps.mcp.suspended(acquireRequest.name.providerName))) throw error;
     return await this.deps.acquirer.acquire(acquireRequest, context);
   }

@@ -8,7 +8,7 @@ const never = (): never => {
 };
 
 /** The hub alone knows its allowlist of return URLs, and how each connection's token is sent. */
-export const writesElsewhere: NonNullable<Membership["writesElsewhere"]> = {
+export const forwardedWrites: NonNullable<Membership["forwardedWrites"]> = {
   links: {
     requests: { request: never, openRequest: never, pendingLink: never, checkReturnUrl: () => undefined },
     unattended: { profileFor: never, connect: never },
