@@ -7,7 +7,7 @@ import { extensions } from "../src/ext/extensions.js";
 
 const introduction = `# Settings
 
-Generated from \`src/config/settings.ts\` and the settings of \`src/ext/extensions.ts\` by \`npm run generate\`: edit the tables there.
+<!-- Generated from src/config/settings.ts and the settings of src/ext/extensions.ts by \`npm run generate\`: edit the tables there. -->
 
 A setting is an environment variable or a flag of \`nexusd serve\`; those of the group Commands are flags of the other commands. A flag overrides
 the variable. nexusd trims values and treats an empty value as unset. If settings are invalid, \`nexusd serve\` reports all errors at once and does not start.

@@ -1,5 +1,5 @@
-// Judges the site in docs/site/dist: each link and anchor of each page leads somewhere, and no page is wider than a phone. With
-// `--out FOLDER` the pictures of a few pages on a phone.
+// Judges the site in docs/site/dist: each link and anchor of each page leads somewhere, no page is wider than a phone, and no table is cut
+// on a laptop. With `--out FOLDER` the pictures of a few pages on both.
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -9,7 +9,15 @@ import { launchChromium } from "../../test/launch_chromium.js";
 
 const site = join(import.meta.dirname, "dist");
 const phone = { width: 390, height: 844 };
-const shown = ["index.html", "settings.html", "operations.html", "api/token.html", "contents.html"];
+const laptop = { width: 1280, height: 900 };
+const shown = [
+  "index.html",
+  "settings.html",
+  "operations.html",
+  "api/token.html",
+  "clients.html",
+  "commands.html",
+];
 const { values } = parseArgs({ options: { out: { type: "string" } } });
 
 const pages = readdirSync(site, { recursive: true, encoding: "utf8" }).filter((name) =>
@@ -63,9 +71,19 @@ async function widePages(): Promise<string[]> {
       const width = await page.evaluate("document.documentElement.scrollWidth");
       if (Number(width) > phone.width)
         wide.push(`${name}: ${width} pixels wide on a phone of ${phone.width}`);
-      if (!values.out || !shown.includes(name)) continue;
-      mkdirSync(values.out, { recursive: true });
-      await page.screenshot({ path: join(values.out, `${name.replaceAll("/", "-")}.png`) });
+      const picture = async (size: string) => {
+        if (!values.out || !shown.includes(name)) return;
+        mkdirSync(values.out, { recursive: true });
+        await page.screenshot({ path: join(values.out, `${name.replaceAll("/", "-")}-${size}.png`) });
+      };
+      await picture("phone");
+      await page.setViewportSize(laptop);
+      const cut = await page.evaluate(
+        "[...document.querySelectorAll('.vp-doc table')].filter((each) => each.scrollWidth > each.clientWidth + 1).length",
+      );
+      if (Number(cut) > 0) wide.push(`${name}: ${cut} tables are cut at ${laptop.width} pixels`);
+      await picture("laptop");
+      await page.setViewportSize(phone);
     }
     return wide;
   } finally {

@@ -23,9 +23,18 @@ function write(path: string, text: string | Buffer): void {
   writeFileSync(join(output, path), text);
 }
 
+/** What changes nexusd, and not what uses it: a navigation of its own, and no part of the search. */
+const forContributors = [
+  "CONTRIBUTING.md",
+  "test/clients/PROTOCOL.md",
+  ...["architecture", "records", "traps", "dependencies"].map((name) => `docs/${name}.md`),
+];
+
 /** The page of a document: `docs/fleet.md` is `fleet`, a README is its folder. */
 function pageOf(path: string): string {
-  if (path === "README.md") return "index";
+  if (path === "docs/welcome.md") return "index";
+  if (path === "README.md") return "install";
+  if (forContributors.includes(path)) return `contribute/${basename(path, ".md").toLowerCase()}`;
   const place = path.replace(/^docs\//, "").replace(/\.md$/, "");
   return place === "README" ? "contents" : place.replace(/\/README$/, "").toLowerCase();
 }
@@ -78,6 +87,44 @@ function withSiteLinks(document: string, text: string): string {
     .join("");
 }
 
+/** The languages of blocks that stand for one another, with the names of their tabs. */
+const tabs: Readonly<Record<string, string>> = {
+  ts: "TypeScript",
+  python: "Python",
+  "python async": "Python, asyncio",
+  go: "Go",
+  sh: "Shell",
+};
+
+/** Blocks that follow each other without a word between, each in another language, become tabs. */
+function withTabs(text: string): string {
+  const block = /^```([^`\n]*)\n[\s\S]*?\n```$/m;
+  const run = new RegExp(`(?:${block.source}\\n*){2,}`, "gm");
+  return text.replaceAll(run, (all) => {
+    const blocks = all.split(/\n\n(?=```\w)/).map((each) => each.trim());
+    const languages = blocks.map((each) => each.slice(3, each.indexOf("\n")));
+    const isChoice =
+      languages.length > 1 &&
+      new Set(languages).size === languages.length &&
+      languages.every((language) => Object.hasOwn(tabs, language)) &&
+      languages.some((language) => language !== "sh");
+    if (!isChoice) return all;
+    const named = blocks.map((each, index) => {
+      const [language = ""] = (languages[index] ?? "").split(" ");
+      return each.replace(/^```[^\n]*/, `\`\`\`${language} [${tabs[languages[index] ?? ""]}]`);
+    });
+    return `::: code-group\n\n${named.join("\n\n")}\n\n:::\n\n`;
+  });
+}
+
+/** A document as a page, with where it is edited. */
+function documentPage(document: string): string {
+  const isOfContributors = forContributors.includes(document);
+  const search = isOfContributors ? "search: false\n" : "";
+  const wide = ["docs/settings.md", "docs/provider-fields.md"].includes(document) ? "aside: false\n" : "";
+  return `---\nsource: ${document}\n${search}${wide}---\n${withTabs(withSiteLinks(document, read(document)))}`;
+}
+
 /** A file that a document links to, or the files of a folder that git holds: beside them may lie what a test has built. */
 function sourcePage(path: string): string {
   const body = statSync(join(root, path)).isDirectory()
@@ -87,7 +134,7 @@ function sourcePage(path: string): string {
         .map((name) => `## ${name}\n\n${codeBlock(`${path}/${name}`)}`)
         .join("\n\n")
     : codeBlock(path);
-  return `---\nsearch: false\n---\n# ${path}\n\n${body}\n`;
+  return `---\nsearch: false\neditLink: false\n---\n# ${path}\n\n${body}\n`;
 }
 
 function codeBlock(path: string): string {
@@ -99,7 +146,7 @@ function codeBlock(path: string): string {
 /** `## Group` and `- [Title](link)` of docs/README.md; the command line and the files of the API come from the source. */
 function sidebar() {
   const groups = read("docs/README.md").split(/^## /m).slice(1);
-  return groups.map((group) => {
+  const rows = groups.map((group) => {
     const [text = ""] = group.split("\n");
     const items = [...group.matchAll(/^- \[([^\]]+)\]\(([^)]+)\)/gm)].map(([, title = "", link = ""]) => ({
       text: title.replaceAll("`", ""),
@@ -108,6 +155,8 @@ function sidebar() {
     if (text === "Reference") items.push({ text: "Command line", link: "/commands.md" });
     return { text, collapsed: false, items };
   });
+  const contribute = rows.filter(({ text }) => text === "Contribute");
+  return { "/contribute/": contribute, "/": rows.filter((row) => !contribute.includes(row)) };
 }
 
 /** The files of the API, each with its services. */
@@ -121,8 +170,9 @@ function apiContents(): string {
 
 rmSync(output, { recursive: true, force: true });
 write("sidebar.json", JSON.stringify(sidebar(), null, 2));
-for (const document of documents) write(`${pageOf(document)}.md`, withSiteLinks(document, read(document)));
-write("commands.md", await commandPage());
-write("api.md", apiContents());
-for (const [name, text] of api) write(`api/${name}.md`, text);
+for (const document of documents) write(`${pageOf(document)}.md`, documentPage(document));
+const generated = (text: string): string => `---\neditLink: false\naside: false\n---\n${text}`;
+write("commands.md", generated(await commandPage()));
+write("api.md", generated(apiContents()));
+for (const [name, text] of api) write(`api/${name}.md`, generated(text));
 for (const path of sources) write(`source/${path}.md`, sourcePage(path));

@@ -1,6 +1,10 @@
 import { readFileSync } from "node:fs";
 import { defineConfig } from "vitepress";
 
+const { version, repository } = JSON.parse(
+  readFileSync(new URL("../../../package.json", import.meta.url), "utf8"),
+);
+const forge = repository.url.replace(/^git\+/, "").replace(/\.git$/, "");
 const pages = new URL("../pages/", import.meta.url);
 
 export default defineConfig({
@@ -19,14 +23,22 @@ export default defineConfig({
           .replaceAll(" ", "-"),
     },
   },
+  transformPageData(page) {
+    // The path of the document, not of the copy that is built.
+    if (page.frontmatter.source) page.filePath = page.frontmatter.source;
+  },
   themeConfig: {
     search: { provider: "local" },
     outline: [2, 3],
     sidebar: JSON.parse(readFileSync(new URL("sidebar.json", pages), "utf8")),
+    // Written into the pages, which know their document.
+    editLink: { pattern: `${forge}/edit/main/:path`, text: "Edit this page" },
     nav: [
       { text: "Get started", link: "/" },
+      { text: "Troubleshooting", link: "/troubleshooting" },
       { text: "Security", link: "/security" },
-      { text: "Changelog", link: "/changelog" },
+      { text: "Contribute", link: "/contribute/contributing" },
+      { text: version, link: "/changelog" },
     ],
   },
 });
