@@ -246,6 +246,8 @@ export class World {
   }
 
   #countLosses(): void {
+    // What was imported may have been refreshed before it was looked at.
+    this.adopt();
     for (const { token, isSeen } of this.imports.values()) if (!isSeen) this.server.lose(token);
     for (const { id } of this.connections) {
       const token = this.refreshTokenOf(id);

@@ -11,6 +11,11 @@ const scripts: Readonly<Record<string, readonly Step[]>> = {
     { do: "trap", kind: "before_connect", after: 1 },
     { do: "force", at: 0 },
   ],
+  "the first refresh of an import may be lost in a crash, and is probed": [
+    { do: "script", provider: "north", answers: ["hollow", "rotate"] },
+    { do: "trap", kind: "after_answer", after: 1 },
+    { do: "import" },
+  ],
 };
 
 test.for(Object.entries(scripts))("%s", async ([, script]) => {
