@@ -165,7 +165,9 @@ export class HostileServer {
   /** The holder of the grant of `token` has another name from now on. */
   rename(token: string, holder: string): void {
     const grant = this.#grants.get(token);
-    if (grant) grant.holder = holder;
+    if (!grant) return;
+    for (const refused of this.#refused.values()) if (refused.delete(grant.holder)) refused.add(holder);
+    grant.holder = holder;
   }
 
   /** The person, or the provider, ends every grant of the holder. */

@@ -16,6 +16,10 @@ const scripts: Readonly<Record<string, readonly Step[]>> = {
     { do: "trap", kind: "after_answer", after: 1 },
     { do: "import" },
   ],
+  "an import may be refused the client before anybody has looked at it": [
+    { do: "script", provider: "north", answers: ["hollow", "invalid_scope"] },
+    { do: "import" },
+  ],
 };
 
 test.for(Object.entries(scripts))("%s", async ([, script]) => {
