@@ -1,4 +1,4 @@
-import type { OutboundError } from "./outbound_fetch.js";
+import { certificateRefusals, type OutboundError } from "./outbound_fetch.js";
 
 /** How a provider could not be reached, as the end of a sentence, with what to do. `isClock`: the clock of this machine is the first suspect. */
 export interface NetworkWords {
@@ -88,7 +88,9 @@ export function networkWords({
   }
 }
 
-/** The same for a host that was never sent anything. */
+/** The same for an API. */
 export function reachWords(host: string, code: string | undefined): string {
+  if (code !== undefined && certificateRefusals.test(code))
+    return `${host} does not accept the client certificate of the credential, or wants one: check tls_client_certificate and tls_client_key of the connection (${code})`;
   return networkWords({ reason: "network", code, host } as OutboundError).words;
 }

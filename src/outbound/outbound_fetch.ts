@@ -237,7 +237,7 @@ function outboundError(
  * Alerts about the certificate of the client. With TLS 1.3 they come after the handshake has ended here and the request was written. A
  * server handles no byte of it before it has accepted the certificate.
  */
-const certificateRefusals =
+export const certificateRefusals =
   /^ERR_SSL_\w+_ALERT_(BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_\w+|UNKNOWN_CA|ACCESS_DENIED|NO_CERTIFICATE)$/;
 
 /** Origins that were judged, with what came of those that may be called: the settings do not change while the process runs. */

@@ -7,6 +7,7 @@ import {
 } from "node:http";
 import { request as requestSecure } from "node:https";
 import { exitCodes } from "../../core/exit_codes.js";
+import type { ApiCertificate } from "../../model/clients/api_certificate.js";
 import type { AuthorizedRequest } from "../../strategies/apply_strategy.js";
 import { CommandFailure } from "./command_failure.js";
 
@@ -25,11 +26,15 @@ export interface ApiAnswer {
 /**
  * Sends the request as it is. A redirect is an answer as any other.
  *
+ * @param certificate that an API gets which asks for one
  * @throws CommandFailure that names the origin alone: the path and the query may hold the credential
  */
 export async function sendToApi(
   request: AuthorizedRequest<Uint8Array>,
-  { signal }: { readonly signal?: AbortSignal } = {},
+  {
+    signal,
+    certificate,
+  }: { readonly signal?: AbortSignal; readonly certificate?: ApiCertificate | undefined } = {},
 ): Promise<ApiAnswer> {
   const url = new URL(request.url);
   const send = url.protocol === "https:" ? requestSecure : requestPlain;
@@ -43,6 +48,7 @@ export async function sendToApi(
       method,
       headers: { ...headers, ...length },
       agent: false,
+      ...(certificate && { cert: certificate.chain, key: certificate.privateKey.reveal() }),
       ...(signal ? { signal } : {}),
     });
     sent.end(body);

@@ -1,3 +1,4 @@
+import { type ApiCertificate, apiCertificateOf } from "../../model/clients/api_certificate.js";
 import { refusesCredential } from "../../model/credentials/refusal.js";
 import { needsProof } from "../../model/credentials/strategy.js";
 import { NexusError } from "../../model/errors.js";
@@ -17,6 +18,8 @@ export interface UsableCredential {
   readonly strategy: Strategy;
   readonly credentials: Readonly<Record<string, string>>;
   readonly revision: bigint;
+  /** Shown in TLS to an API that asks for one: a connection with it carries requests with this credential alone. */
+  readonly certificate?: ApiCertificate | undefined;
 }
 
 /** A request to an API, without the credential: what rules are asked about. */
@@ -217,7 +220,8 @@ export function usableCredential(token: ContractToken): UsableCredential {
   if (known) return known;
   const { strategy, credentials, revision } = token;
   if (strategy === undefined) throw new StrategyError("invalid_strategy", "strategy", "is not set");
-  const credential = { strategy: strategyOfShape(strategy), credentials, revision };
+  const certificate = apiCertificateOf(credentials);
+  const credential = { strategy: strategyOfShape(strategy), credentials, revision, certificate };
   knownCredentials.set(token, credential);
   return credential;
 }

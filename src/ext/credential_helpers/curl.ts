@@ -95,7 +95,7 @@ async function send(
   const exchange = new CredentialedExchange<ApiAnswer>({
     source: new ContractCredentials(rpcs, { connectionId }, { isJudged: false }),
     judged: () => ({ method, url, headers: {}, body, session: "" }),
-    send: async (_, put) => await sendToApi(await put(own)),
+    send: async ({ certificate }, put) => await sendToApi(await put(own), { certificate }),
     responseOf: ({ status, headers }) => apiResponse(status, headers),
     dismiss: (answer) => answer.dismiss(),
     onReport: (outcome) => {

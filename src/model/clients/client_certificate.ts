@@ -24,12 +24,13 @@ const maxCertificates = 10;
 /**
  * The first of a chain, the client's own.
  *
+ * @param keyField where its key belongs
  * @throws ClientCertificateUnusable
  */
-export function readClientCertificate(chain: string): X509Certificate {
+export function readClientCertificate(chain: string, keyField = "client_secret"): X509Certificate {
   if (chain.includes("PRIVATE KEY"))
     throw new ClientCertificateUnusable(
-      "holds a private key, which everybody could read here: give it as client_secret",
+      `holds a private key, which everybody could read here: give it as ${keyField}`,
     );
   if (/[^\x20-\x7e\r\n\t]/.test(chain)) throw new ClientCertificateUnusable("is no certificate as PEM");
   const blocks = chain.match(/-----BEGIN [^-]{1,64}-----[^-]+-----END [^-]{1,64}-----/g) ?? [];

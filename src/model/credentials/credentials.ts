@@ -1,5 +1,6 @@
 /** The door of `model/credentials`: token sets, clients of providers and their keys, as plain values. */
 
+export { type ApiCertificate, certificateFields } from "./../clients/api_certificate.js";
 export { type ClientKeyType, clientKeyTypes, jwksPath } from "./../clients/client_key.js";
 export {
   grantedByFile,

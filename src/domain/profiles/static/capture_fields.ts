@@ -1,3 +1,4 @@
+import { certificateFields } from "../../../model/clients/api_certificate.js";
 import { credentialFields } from "../../../model/credentials/credential_fields.js";
 import type { FieldViolation } from "../../../model/errors.js";
 import type { JsonObject, JsonValue } from "../../../model/json.js";
@@ -24,7 +25,7 @@ export function captureFields(
   const ofStrategy = credentialFields(settings.strategy);
   return propertiesOf(schema).map(([name, property]) => {
     const read = ofStrategy.find((field) => field.name === name);
-    const kind = kindOf(property, read?.isSecret ?? false);
+    const kind = kindOf(property, read?.isSecret ?? name === certificateFields.key);
     const label = textOf(property["title"]) || read?.title || name;
     const violation = violations.find(({ field }) => field === credentialPath(name));
     return {

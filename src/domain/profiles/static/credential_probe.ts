@@ -1,3 +1,4 @@
+import { apiCertificateOf } from "../../../model/clients/api_certificate.js";
 import type { Account } from "../../../model/credentials/account.js";
 import type { StaticCredential } from "../../../model/credentials/credential.js";
 import type { Strategy } from "../../../model/credentials/strategy.js";
@@ -68,7 +69,12 @@ export class CredentialTrial {
     const bare = { method: "GET", url: url.href, headers: { accept: "application/json" } };
     try {
       const request = await this.deps.apply(bare, strategy, Object.fromEntries(credentials));
-      return await this.deps.outbound(request.url, { method: "GET", headers: request.headers });
+      const clientCertificate = apiCertificateOf(Object.fromEntries(credentials));
+      const { headers } = request;
+      return await this.deps.outbound(request.url, {
+        ...{ method: "GET", headers },
+        ...(clientCertificate && { clientCertificate }),
+      });
     } catch (error) {
       if (!(error instanceof OutboundError)) throw error;
       if (error.isForbidden) throw new FailedPrecondition("PROVIDER_MISCONFIGURED", error.message, error);

@@ -1,4 +1,5 @@
 import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js";
+import { certificateFields } from "../../../model/clients/api_certificate.js";
 import { credentialFields, defaultSchemaOf } from "../../../model/credentials/credential_fields.js";
 import type { FieldViolation } from "../../../model/errors.js";
 import type { JsonObject, JsonValue } from "../../../model/json.js";
@@ -51,6 +52,7 @@ export function credentialSchemaViolations(settings: ProviderSettings): FieldVio
     stringViolations(".additionalProperties", schema["additionalProperties"], violation);
   }
   strategyViolations(settings, schema, violation);
+  certificateViolations(schema, violation);
   return violations;
 }
 
@@ -193,6 +195,18 @@ function strategyViolations(
     if (!names.includes(name))
       violation(".required", `names ${quoted(name)}, which is not among the properties`);
   }
+}
+
+/** A certificate is of no use without its key. */
+function certificateViolations(schema: JsonObject, violation: SchemaViolation): void {
+  const names = propertiesOf(schema).map(([name]) => name);
+  const { chain, key } = certificateFields;
+  for (const [one, other] of [
+    [chain, key],
+    [key, chain],
+  ])
+    if (one && other && names.includes(one) && !names.includes(other))
+      violation(".properties", `must have ${quoted(other)} beside ${quoted(one)}`);
 }
 
 function isObject(value: JsonValue | undefined): value is JsonObject {

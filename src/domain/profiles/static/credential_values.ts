@@ -1,5 +1,6 @@
 import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
+import { certificateViolation } from "../../../model/clients/api_certificate.js";
 import { type CredentialField, credentialFields } from "../../../model/credentials/credential_fields.js";
 import { type FieldViolation, InvalidArgument } from "../../../model/errors.js";
 import type { JsonObject, JsonValue } from "../../../model/json.js";
@@ -53,6 +54,8 @@ export function checkCredential(
     const why = text === undefined ? undefined : carrierViolation(field, text);
     if (why !== undefined) violation(field.name, why);
   }
+  const unusable = certificateViolation(texts);
+  if (unusable) violation(unusable.field, unusable.description);
   const general = schemaViolations(schemaOf(settings), texts, (name, description) => {
     if (Object.hasOwn(texts, name) || !Object.hasOwn(values, name)) violation(name, description);
   });

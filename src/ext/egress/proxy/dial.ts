@@ -7,6 +7,7 @@ import {
   type SecureContext,
   type TLSSocket,
 } from "node:tls";
+import type { ApiCertificate } from "../../../model/credentials/credentials.js";
 import {
   type AddressRefusal,
   connectToProxy,
@@ -23,7 +24,7 @@ import {
   type WebProxySettings,
   webProxyFor,
 } from "../../../outbound/outbound.js";
-import type { BoundedMap, Clock } from "../../../runtime/runtime.js";
+import { BoundedMap, type Clock } from "../../../runtime/runtime.js";
 import { Descriptors } from "../../../server/kit.js";
 
 export interface Origin {
@@ -37,6 +38,9 @@ const connectTimeoutMs = 10_000;
 /** A quiet stream whose server is gone without a word ends some time after it. Its program sees a living proxy, and would wait for ever. */
 const keepAliveMs = 30_000;
 
+/** Of certificates in use at a time. */
+const maxContexts = 32;
+
 /** A resumed connection shows no certificate: as often the host must prove itself anew. */
 const longestProofMs = 60 * 60_000;
 
@@ -46,6 +50,8 @@ export type TlsSessions = BoundedMap<string, { readonly session: Buffer; readonl
 /** Opens connections to servers. A server of TLS is believed when it proves to be the host by one of the roots. */
 export class Dialer {
   readonly #secureContext: SecureContext;
+  /** By certificate of this side. */
+  readonly #contexts = new BoundedMap<string, SecureContext>(maxContexts);
 
   /**
    * @param roots whom to trust, as PEM
@@ -54,13 +60,26 @@ export class Dialer {
    * @param descriptors of which some are kept back; none without it
    */
   constructor(
-    roots: string,
+    private readonly roots: string,
     readonly clock: Clock,
     private readonly networks?: ProviderNetworks,
     private readonly proxies: WebProxySettings = noWebProxies,
     private readonly descriptors = new Descriptors(undefined),
   ) {
-    this.#secureContext = createSecureContext({ ca: roots, minVersion: "TLSv1.2" });
+    this.#secureContext = this.#context();
+  }
+
+  #context(own: { readonly cert?: string; readonly key?: string } = {}): SecureContext {
+    return createSecureContext({ ca: this.roots, minVersion: "TLSv1.2", ...own });
+  }
+
+  /** Reading the roots takes longer than a handshake. */
+  #contextWith({ id, chain, privateKey }: ApiCertificate): SecureContext {
+    const known = this.#contexts.get(id);
+    if (known) return known;
+    const context = this.#context({ cert: chain, key: privateKey.reveal() });
+    this.#contexts.set(id, context);
+    return context;
   }
 
   /** Directly, or through a proxy. @throws the error of the socket; `ETIMEDOUT`; `EMFILE`; `REFUSED` for an address that may not be reached */
@@ -128,11 +147,17 @@ export class Dialer {
    * Whatever NODE_TLS_REJECT_UNAUTHORIZED says, the host must prove itself: with its certificate, or by a session of a connection on which it has.
    *
    * @param sessions of one caller: nothing of a caller is seen from another's connection
+   * @param certificate for a server that asks for one
    * @throws the error of the socket or of TLS; `ETIMEDOUT`
    */
-  async tls(origin: Origin, alpn: readonly string[], sessions?: TlsSessions): Promise<TLSSocket> {
+  async tls(
+    origin: Origin,
+    alpn: readonly string[],
+    sessions?: TlsSessions,
+    certificate?: ApiCertificate,
+  ): Promise<TLSSocket> {
     const { host, port } = origin;
-    const key = `${host} ${port} ${alpn}`;
+    const key = `${host} ${port} ${alpn} ${certificate?.id ?? ""}`;
     const nowMs = this.clock.monotonicMs();
     const known = sessions?.get(key);
     const { session, provedAtMs } =
@@ -142,7 +167,7 @@ export class Dialer {
       host,
       ...(isIP(host) === 0 && { servername: host }),
       ALPNProtocols: [...alpn],
-      secureContext: this.#secureContext,
+      secureContext: certificate ? this.#contextWith(certificate) : this.#secureContext,
       rejectUnauthorized: true,
       ...(session && { session }),
     });

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { apiResponse, type PutCredential, type UsableCredential } from "../../../domain/use/use.js";
+import type { ApiCertificate } from "../../../model/credentials/credentials.js";
 import { traceIdOf } from "../../../model/model.js";
 import { reachWords } from "../../../outbound/outbound.js";
 import type { Authority } from "../../../server/kit.js";
@@ -152,7 +153,7 @@ export class Exchange {
     const sent = await this.parts.credentials.put(this.#own(whole), credential, put);
     const { path, headers, mask, chunks } = sent;
     this.#body.through = chunks;
-    const answer = await this.#reach(path, headers, mask);
+    const answer = await this.#reach(path, headers, mask, credential.certificate);
     return { ...answer, headers: mask.fields(answer.headers), mask };
   }
 
@@ -169,7 +170,12 @@ export class Exchange {
     }
   }
 
-  async #reach(path: string, headers: HeaderFields, mask?: Mask): Promise<UpstreamAnswer> {
+  async #reach(
+    path: string,
+    headers: HeaderFields,
+    mask?: Mask,
+    certificate?: ApiCertificate,
+  ): Promise<UpstreamAnswer> {
     const { upstream, origin } = this.parts;
     const { method = "GET", httpVersionMajor } = this.request;
     const onSent = (end: () => void): void => {
@@ -179,7 +185,8 @@ export class Exchange {
     const isHttp2 = httpVersionMajor === 2;
     const isOver = (): boolean => this.#isOver;
     const onEarlyHints = (fields: IncomingHttpHeaders): void => this.#hint(fields, mask);
-    const sent = { method, path, headers, body: this.#body, isHttp2, isOver, onSent, onEarlyHints };
+    const going = { isHttp2, isOver, onSent, onEarlyHints };
+    const sent = { method, path, headers, body: this.#body, certificate, ...going };
     this.#body.trailerNames = trailerNames(this.request.headers.trailer, headers);
     try {
       return await upstream.send(origin, sent);

@@ -84,7 +84,7 @@ export class Upgrade {
     const { mask, path, headers } = await credentials.put(this.#own, credential, put);
     const { upgrade = "websocket" } = this.request.headers;
     const fields = { ...headers, connection: "upgrade", upgrade };
-    const sent = upstream.upgrade(origin, this.#own.method, path, fields);
+    const sent = upstream.upgrade(origin, this.#own.method, path, fields, credential.certificate);
     const end = (): unknown => sent.destroy();
     socket.once("close", end);
     if (socket.destroyed) end();

@@ -10,6 +10,7 @@ import {
 import { Agent, request as requestTls } from "node:https";
 import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
+import type { ApiCertificate } from "../../../model/credentials/credentials.js";
 import { BoundedMap } from "../../../runtime/runtime.js";
 import { framed } from "../injection/request_fields.js";
 import { type Dialer, type Origin, type TlsSessions, timedOut } from "./dial.js";
@@ -22,6 +23,8 @@ export interface UpstreamRequest {
   /** Names in lower case, without those of the connection. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: StreamedBody;
+  /** Shown to an API that asks for one. */
+  readonly certificate?: ApiCertificate | undefined;
   /** Whether the program speaks HTTP/2: then this does too, where the server can. */
   readonly isHttp2: boolean;
   /** Whether the program is gone: then nothing is sent. */
@@ -93,10 +96,17 @@ export class Upstream {
   }
 
   /** An upgrade, which has no body, over a connection of its own that nobody gets afterwards. Not sent yet. */
-  upgrade({ host, port }: Origin, method: string, path: string, headers: OutgoingHttpHeaders): ClientRequest {
+  upgrade(
+    { host, port }: Origin,
+    method: string,
+    path: string,
+    headers: OutgoingHttpHeaders,
+    certificate?: ApiCertificate,
+  ): ClientRequest {
     const { "content-length": _, ...fields } = headers;
     const agent = new DialingAgent(this.dialer, this.#sessions, { keepAlive: false });
-    return requestTls({ host, port, method, path, headers: fields, agent, setHost: false });
+    const to = { host, port, method, path, headers: fields, agent, certificate };
+    return requestTls({ ...to, setHost: false });
   }
 
   close(): void {
@@ -111,7 +121,7 @@ export class Upstream {
    * @returns undefined where the server has no HTTP/2, which is remembered
    */
   async #stream(origin: Origin, request: UpstreamRequest): Promise<ClientHttp2Stream | undefined> {
-    const key = authorityOf(origin);
+    const key = connectionKey(origin, request.certificate);
     const all = this.#shared.get(key) ?? new Set();
     this.#shared.set(key, all);
     for (const each of all) {
@@ -122,7 +132,7 @@ export class Upstream {
       if (!destroyed && shared.streams < maxConcurrentStreams)
         return this.#requested(shared, origin, request);
     }
-    const opened = this.#open(origin, () => all.delete(opened));
+    const opened = this.#open(origin, request.certificate, () => all.delete(opened));
     all.add(opened);
     opened.catch(() => all.delete(opened));
     const shared = await opened;
@@ -163,8 +173,12 @@ export class Upstream {
     session.ping(() => timer.cancel());
   }
 
-  async #open(origin: Origin, onOver: () => void): Promise<SharedConnection | undefined> {
-    const socket = await this.dialer.tls(origin, ["h2", "http/1.1"], this.#sessions);
+  async #open(
+    origin: Origin,
+    certificate: ApiCertificate | undefined,
+    onOver: () => void,
+  ): Promise<SharedConnection | undefined> {
+    const socket = await this.dialer.tls(origin, ["h2", "http/1.1"], this.#sessions, certificate);
     if (socket.alpnProtocol !== "h2") {
       socket.destroy();
       return undefined;
@@ -174,6 +188,8 @@ export class Upstream {
       settings: { initialWindowSize: windowBytes.stream, enablePush: false },
     });
     session.on("error", onOver);
+    // With TLS 1.3 a certificate is refused by an alert after the handshake, which alone ends no session of Node.
+    socket.once("error", () => socket.destroy());
     session.once("goaway", onOver);
     session.once("close", onOver);
     session.setLocalWindowSize(windowBytes.connection);
@@ -188,7 +204,7 @@ export class Upstream {
     if (mostlyEmpty.includes(method) && request.isHttp2) await body.begun();
     if (request.isOver()) throw over;
     const headers = withBody(request.headers, body);
-    const to = { host, port, method, path, headers, agent: this.#agent };
+    const to = { host, port, method, path, headers, agent: this.#agent, certificate: request.certificate };
     const sent = requestTls({ ...to, setHost: false, maxHeaderSize: maxAnswerHeaderBytes });
     const end = (): void => void sent.destroy(over);
     onSent(end);
@@ -239,6 +255,18 @@ function answerOfStream(stream: ClientHttp2Stream): Promise<UpstreamAnswer> {
   });
 }
 
+/** Of the options of a request, as Node's agent hands them on. */
+interface DialedWith {
+  readonly host?: string | null | undefined;
+  readonly port?: number | string | null | undefined;
+  readonly certificate?: ApiCertificate | undefined;
+}
+
+/** What was opened with a certificate carries no request without it, or with another one. */
+function connectionKey(origin: Origin, certificate: ApiCertificate | undefined): string {
+  return certificate ? `${authorityOf(origin)} ${certificate.id}` : authorityOf(origin);
+}
+
 class DialingAgent extends Agent {
   constructor(
     private readonly dialer: Dialer,
@@ -260,16 +288,16 @@ class DialingAgent extends Agent {
     super.reuseSocket(socket, request);
   }
 
-  /** The host proves itself: what it was dialed with makes no other. */
-  override getName({ host, port }: { host?: string | undefined; port?: number | undefined } = {}): string {
-    return `${host}:${port}`;
+  /** The host proves itself, and this side where it is asked to: what else it was dialed with makes no other. */
+  override getName({ host, port, certificate }: DialedWith = {}): string {
+    return connectionKey({ host: host ?? "", port: Number(port) }, certificate);
   }
 
   override createConnection(
-    { host, port }: { host?: string | null; port?: number | string | null },
+    { host, port, certificate }: DialedWith,
     callback?: (error: Error | null, socket: Socket) => void,
   ): undefined {
-    this.dialer.tls({ host: host ?? "", port: Number(port) }, ["http/1.1"], this.sessions).then(
+    this.dialer.tls({ host: host ?? "", port: Number(port) }, ["http/1.1"], this.sessions, certificate).then(
       (open) => callback?.(null, open),
       (error) => callback?.(error, undefined as never),
     );

@@ -142,7 +142,7 @@ function exchangeOf(
     send: async (credential, put) => {
       const authorized = await put(request);
       secrets.push(...secretsOf(request, authorized, credential));
-      return await sendToApi(authorized, { signal: sending });
+      return await sendToApi(authorized, { signal: sending, certificate: credential.certificate });
     },
     responseOf: (answer) => responseOf(answer, new Redaction(secrets)),
     dismiss: (answer) => answer.dismiss(),

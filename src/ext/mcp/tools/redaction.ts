@@ -1,4 +1,5 @@
 import type { UsableCredential } from "../../../domain/use/use.js";
+import { certificateFields } from "../../../model/credentials/credentials.js";
 import type { AuthorizedRequest } from "../../../strategies/strategies.js";
 import type { ModelRequest } from "./api_request.js";
 import { fold, Readings } from "./readings.js";
@@ -92,7 +93,8 @@ export function secretsOf(
   sent: AuthorizedRequest<Uint8Array>,
   { strategy, credentials }: UsableCredential,
 ): string[] {
-  const open = new Set<string>();
+  // TLS shows an API the certificate, and no key.
+  const open = new Set<string>(Object.values(certificateFields));
   if (strategy.kind === "aws_sigv4") open.add("access_key");
   if (strategy.kind === "basic_auth" && (credentials[strategy.passwordField] ?? "") !== "")
     open.add(strategy.usernameField);

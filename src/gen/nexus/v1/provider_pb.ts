@@ -229,7 +229,10 @@ export type Provider = Message<"nexus.v1.Provider"> & {
 
   /**
    * JSON Schema (draft 2020-12) of the fields that a user enters, an object of strings. For static types only; unset
-   * means the default one of the type. Checked when the profile is written; at most 64 KiB.
+   * means the default one of the type. Checked when the profile is written; at most 64 KiB. Two names have a meaning of their own, whatever the
+   * strategy is: `tls_client_certificate` and `tls_client_key` are the certificate and the private key, both as PEM, that the API asks a
+   * client for in TLS. A schema has both or none. A pair that does not belong together is refused when it is entered. `nexusd run`, the
+   * egress listener, `call_api`, and `nexusd curl` present the certificate, over connections of that credential alone.
    *
    * @generated from field: google.protobuf.Struct credential_schema = 24;
    */

@@ -34,7 +34,8 @@ export type Token = Message<"nexus.v1.Token"> & {
   strategy?: Strategy | undefined;
 
   /**
-   * The fields that the strategy names, for example `access_token`. Never a refresh token.
+   * The fields that the strategy names, for example `access_token`, and for static types the others of the `credential_schema`. Never a
+   * refresh token. A client that sends the request itself presents `tls_client_certificate` with `tls_client_key` in TLS, if it has them.
    *
    * @generated from field: map<string, string> credentials = 2;
    */

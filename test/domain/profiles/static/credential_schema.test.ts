@@ -87,6 +87,12 @@ describe("a credential_schema is refused, with the place of the error", () => {
     ["no object", { type: "string", properties: {} }, [".type"]],
     ["no type", { ...schemaWith({}), type: ["object"] }, [".type"]],
     ["no properties", { type: "object" }, [".properties"]],
+    [
+      "a certificate without its key",
+      schemaWith({ tls_client_certificate: { type: "string" } }),
+      [".properties"],
+    ],
+    ["a key without its certificate", schemaWith({ tls_client_key: { type: "string" } }), [".properties"]],
     ["a list of properties", { type: "object", properties: [] }, [".properties"]],
     ["a number", schemaWith({ n: { type: "number" } }), ['.properties["n"].type']],
     ["an object", schemaWith({ n: { type: "object" } }), ['.properties["n"].type']],

@@ -3,6 +3,7 @@ import { checkCredential, credentialPath } from "../../../../src/domain/profiles
 import type { Strategy } from "../../../../src/model/credentials/strategy.js";
 import { InvalidArgument } from "../../../../src/model/errors.js";
 import type { JsonObject, JsonValue } from "../../../../src/model/json.js";
+import { Authority } from "../../../fakes/certificates.js";
 import { profileOf, schemaWith } from "../../static_profile.js";
 
 type Values = Record<string, JsonValue>;
@@ -49,6 +50,22 @@ describe("values", () => {
     ["a choice", { api_key: "k", region: "eu" }, schemaWith({ region: { enum: ["eu", "us"] } })],
   ])("pass: %s", (_name, values, schema, strategy) => {
     expect(check(values, schema, strategy)).toEqual(values);
+  });
+
+  it("of a certificate for TLS must belong together", () => {
+    const { cert, key } = new Authority().issue();
+    const schema = schemaWith({
+      tls_client_certificate: { type: "string" },
+      tls_client_key: { type: "string" },
+    });
+    const whole = { api_key: "k", tls_client_certificate: cert, tls_client_key: key };
+    expect(check(whole, schema)).toEqual(whole);
+    expect(check({ ...whole, tls_client_key: new Authority().issue().key }, schema)).toEqual([
+      "credentials.tls_client_certificate is of another key than tls_client_key",
+    ]);
+    expect(check({ api_key: "k", tls_client_key: key }, schema)).toEqual([
+      "credentials.tls_client_certificate is required with tls_client_key",
+    ]);
   });
 
   it("hold an empty password where none was given and none is required", () => {
