@@ -1,9 +1,12 @@
 import type { DueRevocation, PendingRevocation } from "../../model/connections/revocation.js";
 import { type Databases, nothing } from "../lmdb/databases.js";
+import type { Table } from "../lmdb/table.js";
 import { decodeRevocation, encodeRevocation } from "../records/journal_codec.js";
 import { unlessUnreadable } from "../records/unreadable.js";
 import { firstOfEach } from "./due_keys.js";
 import { countSealed } from "./sealed_count.js";
+
+type FirstKey = [nextAttemptMs: number, id: string];
 
 /** The tokens that are to be revoked at their providers. */
 export class PendingRevocationReads {
@@ -18,7 +21,20 @@ export class PendingRevocationReads {
   /** The first of each provider, due or not. @param limit of each provider, so that none hides another's */
   due(limit: number): DueRevocation[] {
     const keys = firstOfEach(this.databases.revocationsDue, limit);
-    return keys.map(([providerId, nextAttemptMs, id]) => ({ providerId, nextAttemptMs, id }));
+    return [
+      ...this.#dueInFirstForm(limit),
+      ...keys.map(([providerId, nextAttemptMs, id]) => ({ providerId, nextAttemptMs, id })),
+    ];
+  }
+
+  /** Versions before 1.0 wrote `[nextAttemptMs, id]`, which sorts before every key that begins with a provider. */
+  #dueInFirstForm(limit: number): DueRevocation[] {
+    const table = this.databases.revocationsDue as unknown as Table<FirstKey | [string]>;
+    const keys = table.getKeys({ start: [0, ""], end: [""], limit }) as Iterable<FirstKey>;
+    return Array.from(keys).flatMap(([nextAttemptMs, id]) => {
+      const providerId = this.get(id)?.providerId;
+      return providerId === undefined ? [] : [{ providerId, nextAttemptMs, id }];
+    });
   }
 }
 
@@ -39,5 +55,8 @@ export class PendingRevocations extends PendingRevocationReads {
     countSealed(this.databases, () => before.sealed, undefined);
     this.databases.revocations.removeSync(id);
     this.databases.revocationsDue.removeSync([before.providerId, before.nextAttemptMs, id]);
+    const inFirstForm = this.databases.revocationsDue as unknown as Table<FirstKey>;
+    const key: FirstKey = [before.nextAttemptMs, id];
+    if (inFirstForm.doesExist(key)) inFirstForm.removeSync(key);
   }
 }

@@ -1580,7 +1580,7 @@ export const AuditHeadRecordSchema: GenMessage<AuditHeadRecord> = /*@__PURE__*/
 
 /**
  * Database `revocations`, key: id. A token that is to be revoked at its provider (RFC 7009); its connection may be gone. Database
- * `revocations_due` holds `[next_attempt_ms, id]`.
+ * `revocations_due` holds `[provider_id, next_attempt_ms, id]`, and `[next_attempt_ms, id]` of versions before 1.0.
  *
  * @generated from message nexus.store.v1.RevocationRecord
  */
