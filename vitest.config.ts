@@ -61,7 +61,7 @@ export default defineConfig({
         "unit",
         ["test/**/*.test.{ts,tsx}"],
         [
-          "test/{daemon,security,proxy,deploy,release,removal,walk}/**",
+          "test/{daemon,security,proxy,deploy,release,removal,upgrade,walk}/**",
           "test/ext/fleet/follower/**",
           "test/ext/kubernetes/suite/**",
           "test/ext/*/daemon/**",

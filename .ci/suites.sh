@@ -37,7 +37,9 @@ suites() {
     'npx vitest run --project fleet $REPORT'
   suite follower 600 1 postgresql "$fleet test/ext/fleet/follower src/ext/egress/listener" \
     "npm run --silent test:follower -- test/ext/fleet/follower/every_rpc.test.ts test/ext/egress/daemon/listener.test.ts"
-  suite upgrade 600 1 postgresql "src/ext/fleet/database test/ext/fleet/upgrade" "npm run --silent test:fleet -- --upgrade --json"
+  suite upgrade-fleet 600 1 postgresql "src/ext/fleet/database test/ext/fleet/upgrade" "npm run --silent test:fleet -- --upgrade --json"
+  suite upgrade 1800 1 "postgresql toolchains" "src/store proto/nexus/store src/ext/fleet/database src/ext/alerts/outbox clients/typescript/src clients/python/src test/upgrade" \
+    "npm run --silent test:upgrade"
   suite proxy 600 1 proxies "src/ext/envoy src/gen/envoy examples/envoy examples/nginx examples/caddy test/proxy" "npm run --silent test:proxy"
   suite crash 1800 1 "" "$refresh test/crash" "npm run --silent test:crash -- --kills $(for_change_or_all 100 300)"
   suite egress 2000 1 egress_clients "src/ext/egress src/strategies test/ext/egress $results $programs" "npm run --silent test:egress"

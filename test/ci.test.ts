@@ -54,6 +54,7 @@ const homes: Readonly<Record<string, string>> = {
   proxy: "test/proxy",
   release: "test/release",
   storm: "test/ext/fleet/storm",
+  upgrade: "test/upgrade",
   walk: "test/walk",
   walks: "test/walks",
 };

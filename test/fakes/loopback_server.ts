@@ -8,13 +8,14 @@ export abstract class LoopbackServer {
 
   protected abstract serve(request: IncomingMessage, response: ServerResponse): unknown;
 
-  async open(): Promise<this> {
-    await once(this.#http.listen(0, "127.0.0.1"), "listening");
+  async open(port = 0, host = "127.0.0.1"): Promise<this> {
+    await once(this.#http.listen(port, host), "listening");
     return this;
   }
 
   get origin(): string {
-    return `http://127.0.0.1:${(this.#http.address() as AddressInfo).port}`;
+    const { address, port } = this.#http.address() as AddressInfo;
+    return `http://${address}:${port}`;
   }
 
   async close(): Promise<void> {
