@@ -104,7 +104,9 @@ func (e *ConsentRequired) Instruction() string {
 }
 
 func (e *ConsentRequired) Error() string {
-	return fmt.Sprintf("nexus: a person must open the link of connection %s (%s)", e.ConnectionID, e.Reason)
+	// A framework may show it to a model.
+	return fmt.Sprintf("nexus: the user must consent to connection %s first, by the link that the application shows (%s); "+
+		"do not retry: tell the user, and wait", e.ConnectionID, e.Reason)
 }
 
 // AttentionRequired says that a connection was well and is not any more, or that a person said no a moment ago: a person must consent

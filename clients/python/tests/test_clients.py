@@ -200,6 +200,7 @@ def test_acquire_shows_a_link_once_and_the_error_holds_it_in_no_message(daemon: 
             nexus.token("github", user="ada")
         assert caught.value.auth_url == "http://127.0.0.1/auth/start?state=s"
         assert "state" not in str(caught.value)
+        assert "Do not retry" in str(caught.value)
         shown: list[Consent] = []
         assert nexus.acquire("github", user="ada", on_consent=shown.append).revision == 1
         assert len(shown) == 1
@@ -264,6 +265,7 @@ def test_acquire_ends_with_a_no_but_asks_anew_who_said_no_before(daemon: FakeDae
         assert isinstance(caught.value, ConsentRequired)
         assert (caught.value.reason, caught.value.auth_url[-2:]) == ("access_denied", "s3")
         assert "state" not in str(caught.value)
+        assert "Do not retry" in str(caught.value)
 
 
 def test_a_device_authorization_shows_a_code(daemon: FakeDaemon) -> None:

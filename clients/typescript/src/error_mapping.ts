@@ -65,8 +65,10 @@ export function consentErrorOf(consent: Consent, scopes: readonly string[] = [])
   const { verificationUri, userCode, verificationUriComplete } = consent;
   const isNew = reason === "not_connected" || reason === "scopes_missing";
   const Kind = isNew ? ConsentRequired : AttentionRequired;
-  const what = userCode === "" ? "open the link" : "enter the code";
-  return new Kind(`a person must ${what} first (${reason})`, {
+  const what = userCode === "" ? "the link" : "the code";
+  // A framework may show it to a model.
+  const message = `the user must connect this account first, by ${what} that the application shows (${reason}). Do not retry: tell the user, and wait.`;
+  return new Kind(message, {
     ...{ authUrl, connectionId, reason, expiresAt: expiresAt && timestampDate(expiresAt) },
     ...(scopes.length === 0 ? {} : { scopes }),
     ...(userCode === "" ? {} : { verificationUri, userCode }),

@@ -8,7 +8,10 @@ import {
   ConsentRequired,
   Unavailable,
 } from "../../../clients/typescript/src/errors.js";
-import { AcquireTokenResponseSchema } from "../../../clients/typescript/src/gen/nexus/v1/token_pb.js";
+import {
+  AcquireTokenResponseSchema,
+  ConsentRequiredSchema,
+} from "../../../clients/typescript/src/gen/nexus/v1/token_pb.js";
 import { Token } from "../../../clients/typescript/src/token.js";
 import { ManualClock } from "../../fakes/manual_clock.js";
 
@@ -139,4 +142,14 @@ describe("acquire", () => {
     });
     expect(result).toMatchObject({ message: "nobody to ask" });
   });
+});
+
+it("tells a model that may read the error not to retry, and not the link", () => {
+  const consent = create(ConsentRequiredSchema, {
+    authUrl: "https://p.example/start",
+    reason: "not_connected",
+  });
+  const { message } = consentErrorOf(consent);
+  expect(message).toMatch(/Do not retry/);
+  expect(message).not.toMatch(/https?:/);
 });
