@@ -12,7 +12,7 @@ import { type CatalogueEntry, templateOf } from "./catalogue_entry.js";
 import { CatalogueError } from "./catalogue_error.js";
 import { instantiate, templatedTexts, variablesIn } from "./instantiate.js";
 
-/** So many errors are shown; the rest is counted. */
+/** Errors that are printed; the rest is counted. */
 const maxPresented = 20;
 
 /** Says where in the file something is: `12:5`. */

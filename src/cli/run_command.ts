@@ -211,7 +211,7 @@ function hasCommand({ commands }: Command, word: string): boolean {
 }
 
 function report(error: unknown, stderr: Output): number {
-  // One that commander caught is another error by now, and was shown.
+  // One that commander caught is another error by now, and was printed.
   if (error instanceof InvalidArgumentError) stderr.write(`nexusd: ${error.message}\n`);
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
   if (error instanceof ConfigError) {

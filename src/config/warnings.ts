@@ -8,7 +8,7 @@ const serviceLink = /_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP)(_(PROTO|PO
 /** Edits (insert, remove, change one character) at which a name counts as a slip of the known one. */
 const maxEdits = 3;
 
-/** What is legal and probably not meant, one sentence each; shown when the daemon starts. */
+/** Settings that are legal and probably not meant, one sentence each. The daemon logs them when it starts. */
 export function settingWarnings(env: NodeJS.ProcessEnv, config: Config, table: readonly Setting[]): string[] {
   return [...typos(env, table), ...listenerWarnings(env, config), ...networkWarnings(config)];
 }

@@ -40,7 +40,7 @@ export async function openVault(options: {
   return { vault, source };
 }
 
-/** Closes a key file of the data folder to other users, and reports it; one that lies elsewhere is refused when it is read. */
+/** Closes a key file of the data folder to other users, and reports it; one outside of the data folder is refused when it is read. */
 export function closeKeyFile(path: string, dataDir: string, log: Log): void {
   const mode = closeSecretFile(path, dataDir);
   if (mode === undefined) return;

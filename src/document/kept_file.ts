@@ -72,11 +72,11 @@ export class FileUnreadable extends Error {
 export interface KeptFileOptions {
   readonly path: string;
   readonly clock: Clock;
-  /** Takes a text over that is another one than the last, or was asked for. */
+  /** Takes a text over that is another one than the last, or was requested. */
   readonly take: (text: string) => Promise<void>;
   /**
    * Called with the reason why a change of the file, or a `reload`, was not taken over: `FileUnreadable`, or what `take` threw. Called once, until the file
-   * or its error is another, or it is asked for.
+   * or its error is another, or it is requested.
    */
   readonly onFailure: (error: unknown) => void;
   readonly file?: KeepableFile | undefined;

@@ -95,7 +95,7 @@ export class NotFound extends NexusError {
 
   constructor(
     readonly resource: "provider" | "connection" | "request" | "template" | "key" | "api_key" | "receiver",
-    /** What the caller called it, fit to be shown: alike whether it does not exist or may not be seen. */
+    /** The printable name that the caller gave: the same whether it does not exist or is hidden from the caller. */
     name?: string,
   ) {
     super(`${resource.replace("_", " ")} not found${name === undefined ? "" : `: "${name}"`}`);

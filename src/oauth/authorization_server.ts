@@ -253,7 +253,7 @@ function announcesPkce(methods: unknown): boolean {
   return Array.isArray(methods) && methods.includes("S256");
 }
 
-/** A document from elsewhere must not send client secrets to plain ports of this machine: http needs an http issuer. */
+/** A document from another machine must not send client secrets to plain ports of this machine: http needs an http issuer. */
 function isPermittedEndpoint(value: unknown, issuer: string): value is string {
   if (typeof value !== "string" || value !== value.trim() || value.includes("#") || !URL.canParse(value))
     return false;

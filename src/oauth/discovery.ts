@@ -44,7 +44,7 @@ export class DiscoveryFailure extends Error {
     readonly detail: string,
     /** The clock of this machine is the first suspect. */
     readonly isClock = false,
-    /** What was asked. */
+    /** The URL of the request. */
     url = discoveryUrl(issuer),
   ) {
     super(sentences[reason](url, detail));

@@ -56,7 +56,7 @@ export interface GrantFailureFields {
   readonly network?: NetworkWords | undefined;
   /** The times of the id_token: how they differ from this machine's clock, as the end of a sentence. */
   readonly clock?: string | undefined;
-  /** `error_description` as it came. Never shown; a log may have it as `refusalWords` makes it. */
+  /** `error_description` as it came. Never printed as it is; a log may have it as `refusalWords` makes it. */
   readonly reportedReason?: Secret | undefined;
   /** Of kind `client`: nothing was sent, because the provider must not be called where it stands. A sentence for an operator. */
   readonly refusal?: string | undefined;
@@ -131,7 +131,7 @@ export class GrantFailure extends Error {
     return httpStatus >= 400 && judgesRequest(httpStatus) && !cameAsSuccess && !this.demandsDpop;
   }
 
-  /** Whether the provider, by refusing the client, may have refused the grant: it knew who asked. */
+  /** Whether the provider, by refusing the client, may have refused the grant: it knew the client. */
   get mayConcernGrant(): boolean {
     const { kind, httpStatus, oauthError = "" } = this;
     const isAboutGrant = !authenticationCodes.has(oauthError) && !dpopCodes.has(oauthError);

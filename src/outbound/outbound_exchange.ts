@@ -76,7 +76,7 @@ function send(
       resolve(message);
     });
     outgoing.on("error", reject);
-    // A protocol that nobody asked for (101) is neither an answer nor an error to Node.
+    // A protocol that nobody requested (101) is neither an answer nor an error to Node.
     outgoing.once("close", () => isAnswered || reject(brokenOff("the request")));
     outgoing.end(body);
     // Node passes the request on in later ticks, and the process can be stopped before each: so the socket collects it first.

@@ -32,7 +32,7 @@ export interface OutboundRequest {
   readonly clientCertificate?: ClientCertificate;
   /** Limits the body further than `OutboundOptions.maxBytes` does. */
   readonly maxBytes?: number;
-  /** It may use up what it sends, so that its answer cannot be asked for again: once sent, it is waited for for longer. */
+  /** It may use up what it sends, so that its answer cannot be requested again: once sent, it is waited for for longer. */
   readonly isTokenRequest?: boolean;
   /** A redirect is the answer, and is not followed either. */
   readonly takesRedirect?: boolean;

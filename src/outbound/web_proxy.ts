@@ -39,7 +39,7 @@ export const noWebProxies: WebProxySettings = { https: undefined, http: undefine
 
 const defaultPorts: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 };
 
-/** @returns the proxy, or what is wrong with the text, which may hold a password and must not be shown */
+/** @returns the proxy, or what is wrong with the text, which may hold a password and must not be printed */
 export function readWebProxy(text: string): WebProxy | { readonly violation: string } {
   // As curl takes it.
   const whole = text.includes("://") ? text : `http://${text}`;

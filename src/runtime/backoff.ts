@@ -23,7 +23,7 @@ const minRetryMs = 1_000;
 /**
  * Delay before attempt number `failures + 1`, a second at least.
  *
- * @param minDelayMs what the other side asks for, in milliseconds: no less than that
+ * @param minDelayMs the delay that the server requests (`Retry-After`), which is never undercut
  */
 export function retryDelayMs(backoff: Backoff, failures: number, random: number, minDelayMs = 0): number {
   return Math.max(minRetryMs, minDelayMs, fullJitterMs(backoff, failures, random));

@@ -94,7 +94,7 @@ class Pump<T> implements StreamSource {
 }
 
 /**
- * The other way round: what a source sends, one message each time that it is asked for. Throws what the stream ended with, or the
+ * The other way round: what a source sends, one message each time that it is requested. Throws what the stream ended with, or the
  * reason of `signal` as soon as that aborts.
  */
 export async function* drawn<T>(

@@ -56,7 +56,7 @@ export interface DueEntry {
 }
 
 /**
- * Decodes what it finds; inside a transaction it finds that transaction's writes, elsewhere the newest
+ * Decodes what it finds; inside a transaction it finds that transaction's writes, outside of one the newest
  * durable commit.
  */
 export abstract class Reads {
@@ -164,7 +164,7 @@ export abstract class Reads {
     return Number(readNumber(this.databases, ["user", nameInKey(userId)]));
   }
 
-  /** @param principal name of the caller that asked for consent */
+  /** @param principal name of the caller that requested consent */
   countAuthorizations(principal: string): number {
     return Number(readNumber(this.databases, ["pending", nameInKey(principal)]));
   }

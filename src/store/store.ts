@@ -281,7 +281,7 @@ export class Store extends Reads {
 
   /**
    * Runs `change` in a transaction and resolves with what it returned once that is on disk and was announced.
-   * Commits that are asked for together share one flush; each is rolled back alone when its `change` throws,
+   * Commits that are requested together share one flush; each is rolled back alone when its `change` throws,
    * and rejects with what was thrown.
    *
    * @param change synchronous

@@ -43,7 +43,7 @@ export class SecretFileOpen extends Error {
 /**
  * Closes a file of keys that lies in the data folder itself, which no other user can enter.
  *
- * @returns the mode that it had, to be reported; undefined where nothing was to be done, or the file lies elsewhere and is not ours to change
+ * @returns the mode that it had, to be reported; undefined where nothing was to be done, or the file is in another folder and not ours to change
  */
 export function closeSecretFile(path: string, dataFolder: string): string | undefined {
   try {

@@ -181,7 +181,7 @@ describe("watching", () => {
     while (back.size < 2) back.add((await watcher.state(({ token }) => token !== undefined)).connectionId);
   });
 
-  it("says goodbye on shutdown, and ends without an error", async () => {
+  it("announces the shutdown, and ends without an error", async () => {
     const watcher = watch();
     await bookmark(watcher);
     const stopped = world.stop();

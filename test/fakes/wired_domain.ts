@@ -212,7 +212,7 @@ export class WiredDomain {
       tracing: options.tracing ?? noTracing,
       maxRejectionsPerHour: options.maxRejectionsPerHour ?? 12,
       member: options.member,
-      writesElsewhere: undefined,
+      forwardedWrites: undefined,
     });
     this.subscribers = this.reading.subscribers;
     this.tokens = this.reading.tokens;

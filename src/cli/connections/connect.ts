@@ -89,7 +89,7 @@ export async function connectTo(
   await report(session, outcome, flags);
 }
 
-/** Names both users where the key is for others than the one that was asked for. */
+/** Names both users where the key is for others than the one that was requested. */
 async function refuseUser(
   { call, daemon }: DaemonSession,
   doing: string,
@@ -127,7 +127,7 @@ function alreadyExistsNote(before: Connection): string {
   return `${name} already exists (${formatStatus(before.status)}): requesting consent again. For another account, use --label\n`;
 }
 
-/** By paste, by a prompt, or by a link that is opened here or elsewhere. */
+/** By paste, by a prompt, or by a link that is opened on this machine or another one. */
 async function bringPerson(
   session: DaemonSession,
   answer: RequestAnswer,

@@ -22,14 +22,14 @@ export interface TargetFlags extends McpClientFlags {
   readonly label?: string;
 }
 
-/** Which connection a person is asked for. */
+/** The connection whose consent is requested. */
 export interface ConnectTarget {
   /** Name or id; undefined where the connection alone was given. */
   readonly provider: string | undefined;
   /** Empty, as the label, where the connection alone was given. */
   readonly userId: string;
   readonly label: string;
-  /** The connection that is asked for again; undefined for a new one. */
+  /** The connection whose consent is requested again; undefined for a new one. */
   readonly before: Connection | undefined;
 }
 

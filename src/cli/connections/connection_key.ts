@@ -12,7 +12,7 @@ import { printable, shellWord } from "../shell/text.js";
 export const connectionArgument =
   "a connection: its id, the beginning of its id, or PROVIDER[/USER[/LABEL]]; USER is your login name by default";
 
-/** How many connections of one beginning are shown. */
+/** Connections that are printed for an ambiguous id. */
 const maxCandidates = 5;
 
 /** The name that a text is; undefined when it can be none. */

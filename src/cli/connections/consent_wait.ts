@@ -6,7 +6,7 @@ import type { Shell } from "../shell/shell.js";
 import { shellWord } from "../shell/text.js";
 import { readTokenStream } from "./token_stream.js";
 
-/** A consent that was asked for. */
+/** A consent that was requested. */
 export interface ConsentRequest {
   readonly connectionId: string;
   readonly expiresAtMs: number;
@@ -113,7 +113,7 @@ function problemText({ message, reason }: Problem): string {
   return [`${sentence} (${reason})`, ...commands].join("\n");
 }
 
-/** Undefined when it does not exist; `unknown` when the daemon cannot be asked at the moment. */
+/** Undefined when it does not exist; `unknown` when the daemon cannot be reached at the moment. */
 async function readConnection(
   { connections }: DaemonClient,
   connectionId: string,

@@ -29,7 +29,7 @@ export async function consentByPaste(shell: Shell, request: Request, hint: strin
   shell.stderr.write(
     `Open this address in a browser on any machine, and consent:\n\n  ${printable(start.location)}\n\nThe browser then fails to open an address that begins with ${printable(request.redirectUri)}. Copy that address whole.\n${hint}`,
   );
-  // What is wrong with an answer is part of the next question: nothing is shown to which the terminal would echo the next answer.
+  // What is wrong with an answer is part of the next question: nothing is printed to which the terminal would echo the next answer.
   for (let wrong = ""; ; ) {
     const question = `${wrong}Paste it here (it is not shown): `;
     const pasted = await shell.stdin.ask(question, { echo: false });

@@ -4,7 +4,7 @@ import { findProvider } from "../providers/provider_key.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
 import { printable, shellWord } from "../shell/text.js";
 
-/** A command that a person runs elsewhere, and where this machine is. */
+/** A command for the user to run on another machine, and the address of this one. */
 export interface RemoteMachine {
   readonly env: NodeJS.ProcessEnv;
   readonly userName: () => string;

@@ -53,7 +53,7 @@ function canonicalUrl({ origin, pathname, search }: URL): string {
 }
 
 /**
- * Headers as one record, names in lower case. One that would lead the request elsewhere, as `Host` behind a shared address does, is refused.
+ * Headers as one record, names in lower case. One that would send the request to another API, as `Host` behind a shared address does, is refused.
  *
  * @param what the argument that they come from, for messages
  */

@@ -21,7 +21,7 @@ import { printable, shellWord } from "../shell/text.js";
 /** What `--help` says of an argument that names a credential. */
 export const credentialArgument = `${connectionArgument}; a .FIELD after PROVIDER or id selects one field, such as twilio.account_sid/ada`;
 
-/** What is asked for instead of the connection's own token; nothing is the own one. */
+/** What is requested instead of the connection's own token; nothing is the own one. */
 export interface TokenTargetFlags {
   readonly audience: string | undefined;
   readonly resource: string | undefined;

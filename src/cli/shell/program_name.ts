@@ -13,7 +13,7 @@ export function programName({ env, script: started, folder }: Start): string {
   // What starts the script by another file names that one.
   const script = env["NEXUSD_PROGRAM"] ?? started;
   const name = basename(script);
-  // A script of package.json, as `npm start`, runs one command: the others are run elsewhere, where npx alone would fetch a stranger's package.
+  // A script of package.json, as `npm start`, runs one command: the others run outside of it, where npx alone would fetch a stranger's package.
   const { npm_command: npmCommand } = env;
   if (npmCommand !== undefined) return npmCommand === "exec" ? "npx nexusd" : "npx --no-install nexusd";
   const isOnPath = (env["PATH"] ?? "").split(delimiter).includes(dirname(script));

@@ -25,7 +25,7 @@ export interface Input {
   readAll(): Promise<string>;
   /** The same as it came. */
   readBytes(): Promise<Uint8Array>;
-  /** One line after `question`, which goes to standard error; with `echo: false` what is typed is not shown. */
+  /** One line after `question`, which goes to standard error; with `echo: false` the terminal does not echo what is typed. */
   ask(question: string, options: { readonly echo: boolean }): Promise<string>;
   /** Lets a person type until one item is chosen; undefined when the person gives up. Only at a terminal. */
   search<Item>(question: string, choices: Choices<Item>): Promise<Item | undefined>;

@@ -9,7 +9,7 @@ const stateTitles = ["STATUS", "STATE"];
 const neverCut = ["ID", "KEY", "NAME", "TIME", "EVENT", "CONNECTION", ...stateTitles];
 /** Commands take the beginning of an id that is this long, and of no other one. */
 const shortestId = 4;
-/** A longer id is shown whole for a reason: who approves a request must not mean another. */
+/** A longer id is printed whole: who approves a request must not mean another one. */
 const longestShortened = 8;
 /** These give way when no other can. */
 const cutLast = ["PROBLEM"];

@@ -40,7 +40,7 @@ function readListeners(
   return Object.freeze(names.filter((listener) => words.includes(listener)));
 }
 
-/** What a socket address of the system holds, without its final NUL: 108 bytes on Linux, 104 elsewhere. */
+/** What a socket address of the system holds, without its final NUL: 108 bytes on Linux, 104 on other systems. */
 const maxSocketPathBytes = process.platform === "linux" ? 107 : 103;
 
 export function socketPathViolation(socketPath: string): string | undefined {

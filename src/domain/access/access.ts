@@ -34,7 +34,7 @@ export interface Access {
   readonly names: ConnectionNames;
   /** What a call may name. */
   readonly gate: RequestGate;
-  /** Judges requests for which a token is asked, and holds those that a person decides. */
+  /** Judges the API requests that need a token, and holds those that a person decides. */
   readonly rules: RequestRules;
   readonly explainer: AccessExplainer;
   /** Pages of the connections that a caller may see. */
@@ -46,7 +46,7 @@ export interface Access {
 export interface AccessDeps extends StoreParts {
   readonly changes: Changes;
   readonly mcpNames: McpServerNames;
-  /** Undefined where nobody is asked: what would be, is denied. */
+  /** Undefined without an approver: then a request that needs approval is denied. */
   readonly approver: () => AskApprovers | undefined;
 }
 

@@ -110,7 +110,7 @@ export class AccessControl {
     const cached = this.#permissions.get(name);
     if (cached) return cached;
     const permissions = this.#compile(name);
-    // A key that is asked about before it is made has other permissions once it is.
+    // A key may be looked up before it is made, and has other permissions afterwards.
     if (name.startsWith("key:") && !this.deps.keys.find(name.slice("key:".length))) return permissions;
     this.#permissions.set(name, permissions);
     return permissions;

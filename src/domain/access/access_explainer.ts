@@ -8,7 +8,7 @@ import type { ProviderProfile } from "../../model/providers/provider_profile.js"
 import type { Store } from "../../store/store.js";
 import type { AccessControl } from "./access_control.js";
 
-/** What a question is about; each part may be missing. */
+/** The resource of a question; each part may be missing. */
 export interface ResourceQuestion {
   readonly connectionId: string | undefined;
   readonly userId: string | undefined;
@@ -35,7 +35,7 @@ export class AccessExplainer {
     return { ...permissions.decide(action, this.#resourceOf(action, question)), permissions };
   }
 
-  /** What somebody who asks should know of the policy file. @param providerName whose requests are asked about */
+  /** Warnings about the policy file. @param providerName whose requests the question is about */
   warnings(providerName?: string): string[] {
     const { policy } = this.deps.access;
     if (!policy) return [];

@@ -39,7 +39,7 @@ export interface ApiKeysDeps extends StoreParts {
   readonly changes: Changes;
 }
 
-/** The API keys: made, shown once, verified, revoked. All of them are held in memory, so that a call costs one digest. */
+/** The API keys: made, returned once, verified, revoked. All of them are held in memory, so that a call costs one digest. */
 export class ApiKeys {
   readonly #byId = new Map<string, KeyEntry>();
   readonly #byName = new Map<string, KeyEntry>();

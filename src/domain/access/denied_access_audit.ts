@@ -27,7 +27,7 @@ export class DeniedAccessAudit {
   /**
    * Records a denial. Never rejects: the caller is denied either way.
    *
-   * @param connectionId what the caller asked for, whether it exists or not
+   * @param connectionId what the caller requested, whether it exists or not
    */
   async denied(principal: Principal, action: Action, connectionId?: string): Promise<void> {
     const key = `${action} ${principal.name}`;

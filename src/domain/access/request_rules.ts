@@ -8,7 +8,7 @@ import type { Changes } from "../../runtime/changes.js";
 import type { Clock } from "../../runtime/clock.js";
 import { type AccessControl, denied, type Sight } from "./access_control.js";
 
-/** What a token is asked for. */
+/** What a token is for. */
 export interface TokenPurpose {
   readonly trace?: CallerTrace | undefined;
   /** Undefined where the place does not show it. */
@@ -17,7 +17,7 @@ export interface TokenPurpose {
   readonly signal: AbortSignal;
 }
 
-/** A request that a rule has a person asked about. */
+/** A request that a person must approve by a rule. */
 export interface HeldRequest {
   readonly principal: Principal;
   readonly connection: ConnectionFacts;
@@ -43,7 +43,7 @@ export class RequestRules {
       readonly access: AccessControl;
       readonly changes: Changes;
       readonly clock: Clock;
-      /** Undefined where nobody is asked: what would be, is denied. */
+      /** Undefined without an approver: then a request that needs approval is denied. */
       readonly approver: () => AskApprovers | undefined;
     },
   ) {}
@@ -154,7 +154,7 @@ export class RequestRules {
     if (request === undefined && permissions.role === "admin") return undefined;
     const facts = factsOf(principal.name, connection, request, this.deps.clock.nowMs());
     const ruling = decide(permissions.requestRules, facts);
-    // A token that is held is asked about at no later time.
+    // A token that the caller keeps cannot be approved for each later use.
     return request === undefined && ruling.verdict === "ask"
       ? { ...ruling, verdict: "deny", isClosed: true }
       : ruling;

@@ -51,7 +51,7 @@ export class CredentialWriter {
 
   /**
    * Writes a token set as the next revision of its connection, which the caller has read in `tx`, and makes it active. If the profile was
-   * changed to lead elsewhere during the request, the connection waits for consent instead.
+   * moved to another server or client during the request, the connection waits for consent instead.
    */
   write(tx: Transaction, received: ReceivedTokenSet): Connection {
     return this.put(tx, this.compose(received));

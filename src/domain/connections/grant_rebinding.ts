@@ -9,7 +9,7 @@ import type { Transaction } from "../../store/transaction.js";
 import { attention, type ConnectionChange, changeConnection } from "./connection_change.js";
 
 /**
- * Detaches the connections of a profile from their grants if an edit would send these elsewhere, in the commit of the edit. They wait for
+ * Detaches the connections of a profile from their grants if an edit would send these to another server or client, in the commit of the edit. They wait for
  * consent under the same id, because what they hold was given to another client, issuer or token endpoint. Even a valid access token must
  * not follow a profile that now leads agents to another API. If the profile is set back, the connections that wait only for that become
  * active again.
@@ -45,7 +45,7 @@ export function moveGrants(
 }
 
 /**
- * The change of a connection whose profile now leads elsewhere. A refresh that is under way keeps its mark. Where no person is needed its
+ * The change of a connection whose profile moved to another server or client. A refresh that is under way keeps its mark. Where no person is needed its
  * token ends, and another is due at once.
  *
  * @param detail what the problem says beside that

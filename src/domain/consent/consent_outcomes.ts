@@ -127,7 +127,7 @@ export interface ConsentFlow {
   /**
    * Idempotent: a prefetch or a reload consumes nothing.
    *
-   * @param agreed whether this browser was shown the step-up and its person went on, or there is no person to show it to
+   * @param agreed whether the user of this browser agreed to the step-up, or there is no user to ask
    */
   start(state: string, agreed?: (binding: BrowserBinding) => boolean): Promise<StartOutcome>;
   /**
@@ -177,7 +177,7 @@ export type CaptureSchemaOutcome =
   | { readonly kind: "schema"; readonly providerName: string; readonly schema: JsonObject }
   | ConsentFailure;
 
-/** Values break the schema, the provider did not accept them, or it could not be asked. */
+/** Values break the schema, the provider did not accept them, or it could not be reached. */
 export type CaptureError = "invalid" | "rejected" | "not_asked";
 
 /** What the browser listener must do after `POST /auth/capture`; `form` shows what has to be fixed. */
@@ -206,7 +206,7 @@ export type FollowOutcome =
   | { readonly kind: "consent"; readonly authUrl: string }
   | { readonly kind: "unknown_request" | "expired" | "provider_unreachable" | "provider_misconfigured" };
 
-/** What a browser is shown for a flaw of the request, of which nothing is over by that. */
+/** The page for a flawed request that ends nothing. */
 export function failureOf(flaw: Flaw, state: string, nowMs: number): ConsentFailure {
   switch (flaw) {
     case "expired":

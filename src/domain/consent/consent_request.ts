@@ -43,7 +43,7 @@ export interface ConnectionRequest {
   readonly provider: ProviderKey | undefined;
   /** Empty means the profile's defaults. */
   readonly scopes: readonly string[];
-  /** The profile's defaults are asked for beside the scopes. */
+  /** The profile's defaults are requested beside the scopes. */
   readonly addsDefaults?: boolean;
   readonly returnUrl: string | undefined;
   /** Set to ask for consent again under this id. */
@@ -165,7 +165,7 @@ export class ConnectionRequests {
     };
   }
 
-  /** The connection that is asked for again, if any, and the profile. */
+  /** The connection that is requested again, if any, and the profile. */
   async #target(request: ConnectionRequest): Promise<Omit<RequestedConsent, "scopes">> {
     const { store, mcp } = this.deps;
     const { connectionId } = request;

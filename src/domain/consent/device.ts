@@ -28,7 +28,7 @@ import type { ConsentJudge, Flawless } from "./ways.js";
 
 /** RFC 8628 section 3.5: what `slow_down` adds, for the rest of the flow. */
 const slowDownMs = 5_000;
-/** A server that does not answer is asked less and less often, up to this. */
+/** A server that does not answer is called less and less often, up to this. */
 const maxBackoffMs = 60_000;
 /** An answer that is under way when the daemon stops may be the only one with the token: it is waited for so long. */
 const stopMs = 5_000;
@@ -45,7 +45,7 @@ interface DevicePollerDeps extends StoreParts {
 }
 
 /**
- * Asks providers whether the persons of device authorizations are done (RFC 8628 section 3.4). What is asked lies in the store: a restart
+ * Asks providers whether the persons of device authorizations are done (RFC 8628 section 3.4). The pending requests are in the store: a restart
  * goes on with it. The end of a request is due work of its connection.
  */
 export class DevicePoller {
@@ -58,7 +58,7 @@ export class DevicePoller {
     const { clock, log } = deps;
     this.#worker = new DueWorker({
       ...{ clock, stopMs, isMonotonic: true },
-      // Each server has said how often it is to be asked.
+      // Each server names its polling interval.
       ...{ atMost: Number.POSITIVE_INFINITY, atMostIn: () => Number.POSITIVE_INFINITY },
       next: (nowMs) => this.#times.next(nowMs),
       run: ({ key }, signal) => this.#poll(key, signal),
@@ -69,7 +69,7 @@ export class DevicePoller {
     });
   }
 
-  /** Goes on with what the last process asked. */
+  /** Resumes the requests of the last process. */
   start(): void {
     for (const key of this.deps.store.deviceAuthorizations()) this.watch(key);
   }

@@ -7,7 +7,7 @@ import type { Store } from "../../store/store.js";
 /** Callbacks with unknown states make at most one event in this time, so that an unauthenticated cannot flood the audit log. */
 const intervalMs = 60_000;
 
-/** Puts callbacks with states that nobody asked for, or that were used already, on record: the first at once, the others merged. */
+/** Puts callbacks with states that nobody requested, or that were used already, on record: the first at once, the others merged. */
 export class UnknownStateAudit {
   #timer: Timer | undefined;
   #merged = 0;

@@ -52,7 +52,7 @@ export type Outcome =
   | "suspend"
   /** It waits with them. */
   | "wait"
-  /** As `afterRefusal` says: it waits with all others, is asked again at 30 s, doubling up to an hour, or ends. */
+  /** As `afterRefusal` says: it waits with all others, is retried after 30 s, doubling up to an hour, or ends. */
   | "refuse_client"
   /** As `retry`, until it was refused for an hour and five times, or alone. */
   | "refuse_grant"
@@ -195,7 +195,7 @@ interface OutcomeRow {
     readonly type: "token_refreshed" | "token_refresh_failed" | "token_refresh_fatal" | "grant_detached";
     readonly reason?: ProblemReason;
   };
-  /** What whoever waits for the refresh gets. */
+  /** The result for callers that wait for the refresh. */
   readonly ended: RefreshOutcome;
 }
 

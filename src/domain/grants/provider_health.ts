@@ -180,7 +180,7 @@ export class ProviderHealth {
     return this.deps.store.listSuspensions().filter(({ unconfirmed }) => !unconfirmed).length;
   }
 
-  /** In the commit that marks the connection for which the provider cannot be asked at all: so it is for every other one. */
+  /** In the commit that marks the connection for which the provider cannot be called at all: nor can it for any other one. */
   suspend(tx: Transaction, profile: ProviderProfile, connectionId: string, isProbe: boolean): void {
     const before = going(tx, profile);
     const confirmed = before?.unconfirmed ? undefined : before;

@@ -283,7 +283,7 @@ export class Refresher {
         dpopKey: prepared.dpopKey,
         beforeSend: markOnce,
       });
-      // Without a mark nothing was asked: it would have been sent with one.
+      // Without a mark nothing was sent: a request is marked before it is sent.
       return { connection: (await marking) ?? connection, answer };
     } catch (error) {
       const marked = marking === undefined ? connection : await marking;

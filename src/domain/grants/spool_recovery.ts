@@ -120,7 +120,7 @@ export function isSucceededBy(current: Connection, lost: Connection): boolean {
   return current.credentialRevision < lost.credentialRevision && isIssuedBefore;
 }
 
-/** What the profile was led away from while it was asked for stays away from where the profile leads now. */
+/** A grant whose profile moved during the request is not sent to where the profile leads now. */
 function detachedIfMoved(
   tx: Transaction,
   connection: Connection,

@@ -41,7 +41,7 @@ export async function markRestored(store: Store, nowMs: number): Promise<Restore
     const connections = store.listConnections({ afterId, limit: page });
     const changes = connections.map((connection) => {
       const profile = unlessUnreadable(() => store.getProvider(connection.providerId));
-      // What is minted uses nothing up, here or elsewhere.
+      // A minted token uses nothing up, whichever daemon mints it.
       const mayBeUsed = isRefreshable(connection) && !(profile && isUnattended(profile));
       return { connection, change: restored(connection, mayBeUsed, nowMs) };
     });

@@ -191,7 +191,7 @@ export class ProviderRegistry {
   }
 
   /**
-   * Changes what `change` names and nothing else; a change to what is stored already writes nothing. What would send refresh tokens elsewhere parts the profile's connections from their
+   * Changes what `change` names and nothing else; a change to what is stored already writes nothing. An edit that would send refresh tokens to another server or client parts the profile's connections from their
    * grants: see `moveGrants`.
    *
    * @param expectedVersion refuses when the profile has another version

@@ -23,7 +23,7 @@ export function profileNamed(store: Store, { provider: key }: Named): ProviderPr
   return profile;
 }
 
-/** The profile of a connection that is asked for again. @throws InvalidArgument where the request says something else; FailedPrecondition */
+/** The profile of a connection that is requested again. @throws InvalidArgument where the request says something else; FailedPrecondition */
 export function profileOf(store: Store, connection: Connection, request: Named): ProviderProfile {
   refuseOtherName(connection, request);
   // A profile that was deleted and registered again under its name takes its connections back by consent.

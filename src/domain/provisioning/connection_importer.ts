@@ -340,7 +340,7 @@ export class ConnectionImporter {
     return { timeMs: this.deps.clock.nowMs(), type, ...by(principal), connectionId, providerId };
   }
 
-  /** Salted with the id of the store: the same token has another key elsewhere. */
+  /** Salted with the id of the store: the same token has another key in another store. */
   #keyOf(providerId: string, refreshToken: Secret): string {
     const parts = [this.deps.store.databaseId, providerId, refreshToken.reveal()];
     return createHash("sha256").update(parts.join("\n")).digest("hex");

@@ -32,7 +32,7 @@ export interface ProvisioningDeps extends VaultParts {
     readonly grants: Pick<TokenEndpointClient, "refresh">;
   };
   readonly refresh: Pick<Grants, "engine" | "pending" | "revocations" | "spool"> & {
-    /** Resolves when the provider was asked for the first time to revoke what a connection held, or does not answer. */
+    /** Resolves when the first request to revoke what a connection held was answered, or went unanswered. */
     readonly revoker: Pick<Revoker, "attempted">;
   };
   /** Checks the fields of a static type. */
@@ -80,7 +80,7 @@ export class Connections {
       readonly store: Store;
       readonly pending: PendingConsents;
       readonly revocations: RevocationQueue;
-      /** Resolves when the provider was asked for the first time to revoke what a connection held, or does not answer; at once by default. */
+      /** Resolves when the first request to revoke what a connection held was answered, or went unanswered; at once by default. */
       readonly revocationAttempted?: (connectionId: string) => Promise<void>;
       readonly clock: Clock;
     },

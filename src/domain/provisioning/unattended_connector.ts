@@ -68,7 +68,7 @@ export class UnattendedConnector {
     const scopes = scopesFor(profile, request);
     const { id } = await this.deps.store.commit((tx) => this.#due(tx, request, profile, scopes, principal));
     let outcome = await awaitedRefresh(this.deps, id, { isProbe: true });
-    // What it was shared with was sent before these scopes were asked for.
+    // What it was shared with was sent before these scopes were requested.
     if (outcome === "refreshed" && !wereConsented(this.deps.store.getConnection(id), scopes)) {
       outcome = await awaitedRefresh(this.deps, id, { isProbe: true });
     }

@@ -18,7 +18,7 @@ const refusalIntervalMs = 60_000;
 interface ReadEntry {
   readonly principal: Principal;
   readonly connectionId: string;
-  /** What a downscoped token was asked for; undefined of the connection's own. */
+  /** The target of a downscoped token; undefined of the connection's own. */
   readonly reason: string | undefined;
   /** With the trace of the last read. */
   use: Use;
@@ -89,7 +89,7 @@ export class ReadAudit {
    *
    * @param times how often it is read at this moment
    * @param use what it is read under; another rule, rule in shadow, approver, or session makes another reader
-   * @param reason what a downscoped token was asked for; it is another token than the connection's own, and one for each caller of a caller
+   * @param reason the target of a downscoped token: it is another token than the connection's own, and one for each caller of a caller
    * @returns undefined if that read was not the first. Else a promise that resolves when it is durable, and rejects with Unavailable if it
    * cannot be written: then the token must not leave.
    */
@@ -177,7 +177,7 @@ export class ReadAudit {
 
   /** Records that a token was refused. Never rejects: the caller gets the refusal either way. */
   async refused(principal: Principal, connectionId: string, error: unknown): Promise<void> {
-    // What the leader is asked for then is on record there.
+    // Reads that the leader answers then are on record there.
     if (!(error instanceof NexusError) || error instanceof NotLeader) return;
     const reason = "reason" in error && typeof error.reason === "string" ? error.reason : error.kind;
     // A caller can make up ids without end, so those that are not found share one entry.

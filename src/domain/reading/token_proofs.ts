@@ -15,7 +15,7 @@ export interface ProofRequest {
   readonly method: string;
   /** Absolute. */
   readonly url: string;
-  /** What the API asked for last; undefined where it asked for none. */
+  /** What the API requested last; undefined where it asked for none. */
   readonly nonce: string | undefined;
 }
 

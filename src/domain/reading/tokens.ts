@@ -25,7 +25,7 @@ import { awaitedRefresh, type Refreshes } from "../grants/grants.js";
 import type { ReadAudit } from "./read_audit.js";
 import type { RefreshLimit } from "./refresh_limit.js";
 
-/** Who asked for a refresh of which revision, remembered. One that is forgotten is recorded again. */
+/** Refreshes on record, by principal and connection. One that is forgotten is recorded again. */
 const maxRecordedRefreshes = 10_000;
 
 export interface TokensDeps {
@@ -44,7 +44,7 @@ type WholeView = ConnectionView & { readonly token: CurrentToken };
 
 /** Tokens for callers. Each read is recorded before its token leaves. */
 export class Tokens {
-  /** The revision whose refresh is on record as asked for, by principal and connection. */
+  /** The revision whose refresh is on record, by principal and connection. */
   readonly #recordedRefreshes = new BoundedMap<string, bigint>(maxRecordedRefreshes);
 
   readonly #underway = new Map<string, Promise<WholeView>>();
@@ -114,7 +114,7 @@ export class Tokens {
   }
 
   /**
-   * As `refreshToken`, of which nobody gets the token: instead of a read, it is on record that this principal asked, once for each
+   * As `refreshToken`, of which nobody gets the token: instead of a read, the request of this principal is on record, once for each
    * revision.
    *
    * @returns the connection with its new revision

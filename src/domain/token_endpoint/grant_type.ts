@@ -81,7 +81,7 @@ export interface TokenBasis {
   isUsable(profile: ProviderProfile, name: UserAccount): boolean;
 }
 
-/** What a connection holds, and what it was asked for: each grant type takes what it needs. */
+/** What a connection holds, and what was requested for it: each grant type takes what it needs. */
 export interface RefreshRequest {
   readonly server: AuthorizationServer;
   readonly profile: ProviderProfile;

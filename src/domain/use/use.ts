@@ -22,7 +22,7 @@ export interface UsableCredential {
   readonly certificate?: ApiCertificate | undefined;
 }
 
-/** A request to an API, without the credential: what rules are asked about. */
+/** A request to an API, without the credential, as the rules judge it. */
 export interface JudgedRequest {
   readonly method: string;
   /** Absolute. */
@@ -48,7 +48,7 @@ export interface NeededConsent {
 export type CredentialAnswer =
   | { readonly kind: "credential"; readonly credential: UsableCredential }
   | { readonly kind: "consent"; readonly consent: NeededConsent }
-  /** A rule goes by the body of the request, which was not shown. */
+  /** A rule needs the body of the request, which was left out. */
   | { readonly kind: "body_wanted" };
 
 /** How an API responded to a credential. */
@@ -74,7 +74,7 @@ export type ReportOutcome =
   | { readonly kind: "rejected"; readonly error: NexusError };
 
 export interface AskOptions {
-  /** The caller has shown the link to the user, and waits for the consent. */
+  /** The user has the link, and the caller waits for the consent. */
   readonly waits: boolean;
   /** Made where somebody waits for it. */
   readonly signal: () => AbortSignal;
@@ -84,7 +84,7 @@ export interface AskOptions {
 export interface CredentialSource {
   /** For a request that the rules allow, which may take as long as a person needs. @throws NexusError */
   credential(request: JudgedRequest, options: AskOptions): Promise<CredentialAnswer>;
-  /** Proves the key that the credential is bound to (RFC 9449). @param nonce that the API asked for, or empty @throws NexusError */
+  /** Proves the key that the credential is bound to (RFC 9449). @param nonce that the API requested, or empty @throws NexusError */
   proof(
     credential: UsableCredential,
     method: string,
@@ -152,7 +152,7 @@ export class CredentialedExchange<Sent> {
   }
 
   /**
-   * @param first taken before; by default it is asked for
+   * @param first taken before; by default it is requested
    * @throws NexusError, StrategyError, and what the request throws
    */
   async run(first?: UsableCredential): Promise<Sent> {

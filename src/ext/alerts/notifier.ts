@@ -19,7 +19,7 @@ import type { Delivery, NotificationMessage, Receiver } from "./receiver.js";
 
 const backoff: Backoff = { baseMs: 2_000, maxMs: 5 * 60_000 };
 
-/** Receivers that could not be reached: they are asked by one notification at a time, less and less often. */
+/** Receivers that could not be reached: they get one notification at a time, less and less often. */
 class ReceiverPauses {
   readonly #failing = new Map<string, { readonly failures: number; readonly untilMs: number }>();
 

@@ -93,7 +93,7 @@ async function waiting({ daemon, call }: DaemonSession): Promise<HeldRequest[]> 
     .requests;
 }
 
-/** All of it: what is not shown cannot be agreed to. */
+/** All of it: nobody can agree to what was not printed. */
 function textOf(request: HeldRequest): string {
   const { method, url, headers, bodySize, bodySha256, bodyText, extents: allowed } = request;
   const digest = Buffer.from(bodySha256).toString("hex");

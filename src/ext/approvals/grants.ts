@@ -89,7 +89,7 @@ export function grantCommand(shell: Shell): Command {
   });
 }
 
-/** What the agent's shell needs to call APIs with the key, to copy. A key that goes elsewhere is not shown on the terminal. */
+/** What the agent's shell needs to call APIs with the key, to copy. A key that goes to a file or a pipe is not printed on the terminal. */
 function proxyLine({ env, stdout }: Shell, file: string | undefined, key: string): string {
   const printedKey = stdout.isTTY ? key : "KEY";
   const user = file === undefined ? printedKey : `$(cat ${shellWord(file)})`;

@@ -50,7 +50,7 @@ const timeoutMs = 1_000;
 /** Anyone who has more types more. */
 const maxConnections = 200;
 
-/** The names that the daemon knows; none when it cannot be asked. Nothing is written to the shell's outputs. */
+/** The names that the daemon knows; none when it cannot be reached. Nothing is written to the shell's outputs. */
 async function knownNames(
   shell: Shell,
   { kind, leaf, given }: NameCompletion,

@@ -189,7 +189,7 @@ export class ConsoleListener implements Listener {
 
   async #signOut(guest: Guest, session: ConsoleSession): Promise<HttpAnswer> {
     await this.#options.sessions.end(session, guest.request.socket.remoteAddress);
-    return cleared(guest, noticePage("goodbye"));
+    return cleared(guest, noticePage("signOutDone"));
   }
 
   #signedOut(guest: Guest): HttpAnswer {

@@ -17,7 +17,7 @@ const notices = {
     "This browser is not signed in, or its session has ended: after 8 hours, when the daemon was restarted, or because the key behind it was revoked.",
     newLink,
   ],
-  goodbye: [200, "Signed out", "This browser is signed out.", newLink],
+  signOutDone: [200, "Signed out", "This browser is signed out.", newLink],
   usedLink: [
     410,
     "This link does not work",

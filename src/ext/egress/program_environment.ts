@@ -68,7 +68,7 @@ export function programEnvironment(
 }
 
 /**
- * The variables of a program that hold a placeholder: those of the providers' tools, and what was asked for.
+ * The variables of a program that hold a placeholder: those of the providers' tools, and what was requested.
  *
  * @param given by the name of the variable, that of the provider
  */

@@ -60,7 +60,7 @@ export function authorizeRoute({ services, onUnexpected }: AuthorizeRouteOptions
         http: {
           method: field(request, "x-original-method") ?? field(request, "x-forwarded-method") ?? "GET",
           path,
-          // Neither the headers of the request nor its body are shown here, but for what changes method or path.
+          // The proxy sends neither headers nor body here, except headers that change method or path.
           headers: overridesIn(request),
           size: -1n,
         },

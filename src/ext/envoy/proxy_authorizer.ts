@@ -28,7 +28,7 @@ export interface Authorized extends Injection {
 /** What an API responded to a request that the proxy had put the credential into. */
 export type RefusedInjection = Omit<RejectedToken, "connectionId">;
 
-/** What the rules of the policy file are asked about. Envoy shows all headers, with those of HTTP/2; other proxies show none. */
+/** The request as the rules judge it. Envoy sends all headers, with those of HTTP/2; other proxies send none. */
 function describedRequest({
   method,
   scheme,
@@ -62,7 +62,7 @@ export class ProxyAuthorizer {
       readonly rejected: Pick<RejectedTokens, "report">;
       readonly names: ConnectionNames;
       readonly clock: Clock;
-      /** Those that the APIs of connections asked for, by connection. */
+      /** Nonces that APIs requested, by connection. */
       readonly apiNonces: DpopNonces;
     },
   ) {}

@@ -41,7 +41,7 @@ interface TypedToken {
 export interface TokenExchangeGrant extends Renewal, TokenTarget {
   /** The access token that the other one is made of. */
   readonly subjectToken: Secret;
-  /** For whom it is asked for. */
+  /** For whom it is requested. */
   readonly actor: Actor;
 }
 

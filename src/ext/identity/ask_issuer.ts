@@ -8,7 +8,7 @@ export interface AskIssuerOptions {
   readonly clock: Clock;
   /** PEM: the CAs that are trusted instead of the system's, as that of a cluster. Read again for each request. */
   readonly caFile: string | undefined;
-  /** Holds a bearer token that the issuer's keys are asked for with. Read again for each request, since Kubernetes rotates it. */
+  /** Holds a bearer token that the issuer's keys are requested with. Read again for each request, since Kubernetes rotates it. */
   readonly tokenFile: string | undefined;
   /** The one origin that gets this token. */
   readonly tokenOrigin: string;

@@ -29,7 +29,7 @@ const maskedOptions = ["token_headers", "token_params", "refresh_params"];
 /** All but what a profile is known by. */
 const fields = profileFields.filter(({ name }) => !["name", "auth_type", "template"].includes(name));
 
-/** A setting as it is compared and shown; undefined for what counts as not set. */
+/** A setting as it is compared and printed; undefined for what counts as not set. */
 function comparable(field: ProfileField, settings: ProviderSettings): JsonValue | undefined {
   if (field.name === "params") return given(meaningfulParams(settings));
   if (field.kind === "strategy") {

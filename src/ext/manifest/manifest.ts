@@ -33,7 +33,7 @@ export interface Manifest {
   readonly profiles: readonly ManifestProfile[];
   /** `prune: true`: what the daemon reads by itself may delete profiles. */
   readonly prune: boolean;
-  /** Values that must not be shown, wherever they turn up. */
+  /** Secret values: never printed, wherever they turn up. */
   readonly secrets: ReadonlySet<string>;
 }
 

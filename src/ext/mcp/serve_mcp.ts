@@ -69,7 +69,7 @@ function overStdio(shell: Shell, flags: McpServing, policy: McpPolicy): Promise<
 }
 
 /**
- * The policy with its providers as the daemon names them: a model could never use one that does not exist. A daemon that cannot be asked
+ * The policy with its providers as the daemon names them: a model could never use one that does not exist. A daemon that cannot be reached
  * now holds up nothing, for the host may start before it.
  *
  * @throws CommandFailure for a provider that the daemon does not have

@@ -126,7 +126,7 @@ export function unpublishedAuthorizationServer(origin: string): AuthorizationSer
   };
 }
 
-/** A refresh token is asked for where the server says how (OpenID Connect Core 1.0 section 11), and never alone. */
+/** A refresh token is requested where the server says how (OpenID Connect Core 1.0 section 11), and never alone. */
 function withOfflineAccess(scopes: readonly string[], { announced }: AuthorizationServer): readonly string[] {
   const isWanted = scopes.length > 0 && announced.scopes.includes("offline_access");
   return isWanted && !scopes.includes("offline_access") ? [...scopes, "offline_access"] : scopes;

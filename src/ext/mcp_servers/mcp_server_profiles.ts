@@ -213,7 +213,7 @@ export class McpServerProfiles implements McpProfiles {
     return followed;
   }
 
-  /** Another server: what was registered at the old one is never shown to it. */
+  /** Another server: it never gets the client that was registered at the old one. */
   async #move(
     profile: ProviderProfile,
     discovered: DiscoveredMcpServer,

@@ -44,7 +44,7 @@ export function settingsOfServer(
   } satisfies Partial<ProviderSettings>;
 }
 
-/** The name that the server gives itself is shown in lists: one line, and no longer than that. */
+/** The name that the server gives itself, for lists: one line of limited length. */
 function displayNameOf({ name, mcpServerUrl }: DiscoveredMcpServer): string {
   const line = name.replace(/[^\x20-\x7e\u00a0-\ufffd]/g, " ").trim();
   return line === "" ? `MCP server ${mcpServerUrl}`.slice(0, 200) : line.slice(0, 200);

@@ -3,7 +3,7 @@ import type { Principal } from "../../model/access/access.js";
 import { canonicalName, type ProviderProfile } from "../../model/providers/providers.js";
 import { redirectPathOfMetadata } from "./client_metadata.js";
 
-/** What is opened: asked about profiles that it may concern, and no others. */
+/** The opened part: called for profiles that it may concern, and no others. */
 export interface McpProfiles {
   profileOf: McpLookup["profileOf"];
   followed: McpLookup["followed"];

@@ -99,7 +99,7 @@ export function isResourceOf(resource: string, mcpServerUrl: string): boolean {
   return segments(server.pathname).startsWith(segments(above.pathname));
 }
 
-/** A server that stands elsewhere must not lead the daemon to a port of this machine, or over http. */
+/** A server on another machine must not lead the daemon to a port of this machine, or over http. */
 function isPermittedPlace(text: string, mcpServerUrl: string): boolean {
   if (text.length > 2_048 || /[^\x21-\x7e]|[#\\]/.test(text) || !URL.canParse(text)) return false;
   const url = new URL(text);

@@ -16,7 +16,7 @@ import {
 import { isJsonObject, type JsonObject, type JsonValue } from "../../model/model.js";
 import { ConditionError, compileCondition } from "./condition.js";
 
-/** Each is asked of each request. */
+/** Each is evaluated for each request. */
 const maxRules = 200;
 const maxReason = 200;
 const keys = ["providers", "when", "then", "because", "for", "shadow"];

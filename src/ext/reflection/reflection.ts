@@ -37,7 +37,7 @@ interface Declared {
 /** Server reflection: the services of a listener, and the files that declare them with all that they import. */
 export class Reflection implements OpenServices {
   readonly #open = new OpenStreams();
-  /** Made for the first request: most daemons are never asked. */
+  /** Made for the first request: most daemons never get one. */
   #known: Declared | undefined;
 
   constructor(private readonly reflected: readonly BoundService[]) {}

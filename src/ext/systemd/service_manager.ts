@@ -52,7 +52,7 @@ export async function openServiceManager(
   };
 }
 
-/** Half of what the manager waits for; undefined where no watchdog is asked for, or that of another process. */
+/** Half of what the manager waits for; undefined where no watchdog is requested, or that of another process. */
 export function watchdogIntervalMs(env: NodeJS.ProcessEnv, pid: number): number | undefined {
   const { WATCHDOG_USEC: usec = "", WATCHDOG_PID: wanted } = env;
   if (!/^[1-9]\d{0,15}$/.test(usec) || (wanted !== undefined && wanted !== `${pid}`)) return undefined;

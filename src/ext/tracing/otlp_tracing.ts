@@ -38,7 +38,7 @@ interface Active {
 
 /**
  * Traces to an OTLP receiver, over HTTP with protobuf. Endpoint, headers, certificates, sampler, batches and resource are read by the
- * libraries from the standard `OTEL_*` variables. Loaded only where traces are asked for.
+ * libraries from the standard `OTEL_*` variables. Loaded only where traces are requested.
  */
 export class OtlpTracing implements Tracing {
   readonly #provider: BasicTracerProvider;

@@ -44,7 +44,7 @@ const groups = {
 const samplers = ["always_on", "always_off", "traceidratio"].flatMap((name) => [name, `parentbased_${name}`]);
 
 /**
- * The scheme, host and port of the receiver, for people; undefined where no traces are asked for. Without an endpoint none of the standard
+ * The scheme, host and port of the receiver, for people; undefined where no traces are requested. Without an endpoint none of the standard
  * variables of OpenTelemetry is judged, and the libraries read the rest of them themselves.
  */
 export const tracingSettings = new ExtensionSettings(groups, (reader) => {

@@ -100,7 +100,7 @@ interface Display {
   end(): void;
 }
 
-/** At a terminal all connections stand below the changes, and their times run down; elsewhere there are lines alone. */
+/** At a terminal all connections stand below the changes, and their times run down; without a terminal there are lines alone. */
 function displayOf(shell: Shell, view: WatchView, { json }: WatchFlags): Display {
   const { stdout, stderr, clock, env } = shell;
   if (json || !stdout.isTTY) {

@@ -14,7 +14,7 @@ import {
 export interface RulePlace {
   /** One sentence. */
   readonly text: string;
-  /** Of the policy file, from 1; 0 when it stands elsewhere. */
+  /** Of the policy file, from 1; 0 for a rule outside of that file. */
   readonly line: number;
 }
 
@@ -27,7 +27,7 @@ export interface RoleRule {
 }
 
 export interface Decision {
-  /** `restricted` when no resource was asked about. */
+  /** `restricted` when the question named no resource. */
   readonly permission: Permission;
   /** The rule that decided. */
   readonly place: RulePlace;

@@ -8,7 +8,7 @@ import {
 import { readsOnly } from "./reading_requests.js";
 import type { ConnectionFacts } from "./scope_restriction.js";
 
-/** A request to an API as the place that sends it shows it. What it does not show is undefined. */
+/** A request to an API as its sender describes it. What the sender left out is undefined. */
 export interface DescribedRequest {
   readonly method: string | undefined;
   /** Canonical name, with the port where it is not that of the scheme. */
@@ -36,7 +36,7 @@ export interface DescribedBody {
   readonly bytes: Uint8Array | undefined;
 }
 
-/** A body that is longer is shown by its digest and size. */
+/** A longer body is described by its digest and size. */
 export const maxDescribedBytes = 65_536;
 
 /** What a condition may ask for, and of which kind it is. */
@@ -96,7 +96,7 @@ export function factsOf(
     : { ...facts, otherwise: { ...facts, "request.path": line.decoded } };
 }
 
-/** Method, path and query, and why each of them is unknown though it is shown. */
+/** Method, path and query, and why each of them is unknown although it was described. */
 function lineOf({ method, host, target, unclearHeaders = [] }: DescribedRequest) {
   const { path, decoded, unclear } = target === undefined ? { path: undefined } : canonicalTarget(target);
   const query = target === undefined ? undefined : queryOf(target);

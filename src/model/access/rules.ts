@@ -3,7 +3,7 @@ import type { FactName, Facts } from "./request_facts.js";
 export type Verdict = "allow" | "ask" | "deny";
 export const verdicts: readonly Verdict[] = ["allow", "ask", "deny"];
 
-/** Undefined where it is unknown, because a fact that it asks for is not shown. */
+/** Undefined where it is unknown, because the description lacks a fact that it asks for. */
 export type Condition = (facts: Facts) => boolean | undefined;
 
 /** One rule of the policy file. */
@@ -31,7 +31,7 @@ export interface Rule {
 export type Extent = "session" | "hour";
 export const extents: readonly Extent[] = ["session", "hour"];
 
-/** Whether a rule matches: `unknown` where it asks for what is not shown. */
+/** Whether a rule matches: `unknown` if it asks for a fact that the description lacks. */
 export type Match = "yes" | "no" | "unknown";
 
 export interface Ruling {
@@ -40,7 +40,7 @@ export interface Ruling {
   readonly rule: Rule | undefined;
   /** The first rule in shadow that would have decided instead. */
   readonly shadow?: Rule | undefined;
-  /** Whether what is not shown could change the verdict. */
+  /** Whether a missing fact could change the verdict. */
   readonly isClosed: boolean;
   /** Whether the body could. */
   readonly wantsBody: boolean;

@@ -29,7 +29,7 @@ export interface PendingAuthorization extends AuthorizationKey {
   /** The consent was given: what is sealed holds the credential. */
   readonly held: boolean;
   readonly failedConfirmations: number;
-  /** An API reported that scopes are missing (`Connection.stepUp`): the person is shown them first. */
+  /** An API reported that scopes are missing (`Connection.stepUp`): the user sees them first. */
   readonly isStepUp: boolean;
   /** Of a device authorization: between two requests of the token; undefined for a consent in a browser. */
   readonly deviceIntervalMs?: number | undefined;

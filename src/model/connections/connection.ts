@@ -12,12 +12,12 @@ export interface Problem {
   readonly sinceMs: number;
   /** When the daemon tries again; undefined when it will not. */
   readonly retryAtMs: number | undefined;
-  /** `retryAtMs` must not be undercut by a caller's demand: the provider asked for it, or the last outcome is unknown. */
+  /** `retryAtMs` must not be undercut by a caller's demand: the provider requested it, or the last outcome is unknown. */
   readonly firm?: boolean | undefined;
-  /** Of `reauth_required`: the profile was led elsewhere, away from the grant with this binding (`grantBinding`). */
+  /** Of `reauth_required`: the profile moved to another server or client, away from the grant with this binding (`grantBinding`). */
   readonly movedFrom?: string | undefined;
   /**
-   * What more there is to say of a consent that came to nothing, of a token that nobody consents to, or of a profile that was led elsewhere:
+   * What more there is to say of a consent that came to nothing, of a token that nobody consents to, or of a profile that moved:
    * the end of a sentence, in words of ours.
    */
   readonly detail?: string | undefined;
@@ -99,7 +99,7 @@ export interface RefreshIntent {
 export interface StepUp {
   /** Those that it named; none when it named none. */
   readonly scopes: readonly string[];
-  /** How often in a row it was asked for: 1 to 3. */
+  /** How often in a row it was requested: 1 to 3. */
   readonly attempts: number;
   readonly lastAtMs: number;
   /** Whether no person has answered yet. */
@@ -125,7 +125,7 @@ export interface Connection {
   readonly credentialRevision: bigint;
   readonly requestedScopes: readonly string[];
   readonly grantedScopes: readonly string[];
-  /** What the consent that brought the credential asked for; a provider may grant it by other words. */
+  /** What the consent that brought the credential requested; a provider may grant it by other words. */
   readonly consentedScopes: readonly string[];
   readonly expiresAtMs: number | undefined;
   readonly issuedAtMs: number | undefined;

@@ -28,7 +28,7 @@ export function stepUpScopes(
 /**
  * What becomes of a connection for whose token an API wants `named`, which no open link asks for.
  *
- * @returns `exhausted` after three attempts that did not help, and after one whose grant lacks what was asked for
+ * @returns `exhausted` after three attempts that did not help, and after one whose grant lacks what was requested
  */
 export function nextStepUp(
   { stepUp, consentedScopes, grantedScopes }: Connection,
@@ -37,7 +37,7 @@ export function nextStepUp(
 ): StepUp | "exhausted" {
   const next = { scopes: named, lastAtMs: nowMs, wanted: true };
   const has = (scope: string): boolean => consentedScopes.includes(scope);
-  // The consent that brought the token was the first attempt, where it asked for all of this.
+  // The consent that brought the token was the first attempt, where it requested all of this.
   const isSecond = named.length > 0 && named.every(has);
   if (stepUp === undefined) return { ...next, attempts: isSecond ? 2 : 1 };
   if (isForgotten(stepUp, nowMs)) return { ...next, attempts: 1 };

@@ -6,7 +6,7 @@ export interface CredentialField {
   readonly name: string;
   readonly title: string;
   readonly description: string;
-  /** Never shown again once it was entered. */
+  /** Never returned once it was entered. */
   readonly isSecret: boolean;
   readonly isOptional: boolean;
   /** Whether the empty string is a value. */

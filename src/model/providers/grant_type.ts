@@ -2,7 +2,7 @@ import type { ProviderSettings } from "./profile_settings.js";
 
 /**
  * Whether tokens come without a person: the daemon mints each again, and a request uses nothing up that the next one needs. So there is
- * nobody to ask when one is refused, and an answer that was lost is asked for again.
+ * nobody to ask when one is refused, and an answer that was lost is requested again.
  */
 export function isUnattended({ authType, grantType }: ProviderSettings): boolean {
   return authType === "oauth2" && grantType !== "authorization_code";

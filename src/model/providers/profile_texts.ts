@@ -26,7 +26,7 @@ export interface ProfileTexts {
 type TextViolation = (field: string, description: string) => void;
 
 /**
- * Errors of the texts of a profile that no other rule judges: they are shown in terminals and pages, sent in requests, and looked up
+ * Errors of the texts of a profile that no other rule judges: they are printed in terminals and pages, sent in requests, and looked up
  * by name.
  */
 export function textViolations(settings: ProfileTexts): FieldViolation[] {

@@ -46,7 +46,7 @@ export interface ProviderProfile extends ProviderSettings, ProfileVersion {
   readonly registration?: ClientRegistration | undefined;
 }
 
-/** How a profile is asked for. */
+/** How a request names a profile. */
 export type ProviderKey = { readonly id: string } | { readonly name: string };
 
 export const namePattern = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;

@@ -63,7 +63,7 @@ export function keepAliveMs(issuedAtMs: number, refreshExpiresAtMs: number, rand
  * Delay before the next attempt: short with full jitter, then slow up to 24 h, spread over the upper half.
  *
  * @param failures failed attempts in a row, at least 1
- * @param limits `retryAfterMs` is what the provider asked for and is never undercut. `remainingMs` is the remaining lifetime of the token
+ * @param limits `retryAfterMs` is what the provider requested and is never undercut. `remainingMs` is the remaining lifetime of the token
  * (0 or less if it expired): one attempt comes no later than its end.
  * @param random uniform in [0, 1)
  */
@@ -112,7 +112,7 @@ export function isRefusedAlone(refused: Refusals): boolean {
 
 /** For how long refreshes may be refused without a word before the grant is given up, whatever becomes of others. */
 const refusedForMs = 60 * 60_000;
-/** And how often at least: a machine that slept has not asked meanwhile. */
+/** And how often at least: a machine that slept sent nothing meanwhile. */
 const refusedTimes = 5;
 
 /** Whether refusals that do not say why have to be taken for the end of the grant. */
@@ -134,7 +134,7 @@ export function demandMayRefresh(connection: Connection, nowMs: number): boolean
   return problem.firm !== true && failedRefreshes <= shortAttempts;
 }
 
-/** Whether a refresh brought a token that must not be served: the one before lives on until it expires, and no other is asked for. */
+/** Whether a refresh brought a token that must not be served: the one before lives on until it expires, and no other is requested. */
 export function hasUnservedToken({ problem }: Connection): boolean {
   return problem?.reason === "account_changed" || problem?.reason === "id_token_verification_failed";
 }

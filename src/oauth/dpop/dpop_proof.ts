@@ -12,7 +12,7 @@ export interface ProvedRequest {
   readonly url: string;
   /** Sent with the proof: its hash is `ath`. */
   readonly accessToken: string;
-  /** What the server asked for last; undefined where it asked for none. */
+  /** What the server requested last; undefined where it asked for none. */
   readonly nonce: string | undefined;
   readonly clock: Clock;
 }

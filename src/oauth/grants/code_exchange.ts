@@ -20,7 +20,7 @@ export interface CodeExchange extends Renewal {
   readonly redirectUri: string;
   readonly codeVerifier: string;
   readonly expectedNonce?: string | undefined;
-  /** Whether `openid` was asked for. Without it an id_token that comes anyway is dropped unread. */
+  /** Whether `openid` was requested. Without it an id_token that comes anyway is dropped unread. */
   readonly requireIdToken: boolean;
 }
 

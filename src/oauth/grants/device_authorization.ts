@@ -16,7 +16,7 @@ export interface DeviceCodeRequest extends Renewal {
   readonly codeChallenge: string | undefined;
 }
 
-/** What the person is shown, and what the daemon redeems (RFC 8628 section 3.2). */
+/** The code for the user, and the one that the daemon redeems (RFC 8628 section 3.2). */
 export interface DeviceAuthorization {
   readonly deviceCode: string;
   readonly userCode: string;

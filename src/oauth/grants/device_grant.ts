@@ -11,7 +11,7 @@ export interface DevicePoll extends Renewal {
   /** Undefined where the request for the device code had no challenge. */
   readonly codeVerifier: string | undefined;
   /**
-   * Whether `openid` was asked for: an id_token that comes is then verified. RFC 8628 has none, and OpenID Connect does not say that this grant
+   * Whether `openid` was requested: an id_token that comes is then verified. RFC 8628 has none, and OpenID Connect does not say that this grant
    * brings one, so that servers leave it out.
    */
   readonly expectsIdToken: boolean;

@@ -77,7 +77,7 @@ export class ApiListener implements Listener {
   readonly #http1;
   readonly #http2: Http2Server;
   readonly #sessions: Http2Sessions;
-  /** Connections that have not yet shown which protocol they speak. */
+  /** Connections whose protocol is not known yet. */
   readonly #undecided = new Set<Socket>();
   #closing = false;
 

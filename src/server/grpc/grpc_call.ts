@@ -122,7 +122,7 @@ export class GrpcCall implements CallContext, StreamSink<Message> {
     this.stream.on("end", onEnd);
   }
 
-  /** Reads messages as they are asked for. */
+  /** Reads messages as they are requested. */
   readAll(decode: (frame: Frame) => Promise<Message>): AsyncIterable<Message> {
     const requests = new RequestStream({
       decode,

@@ -176,7 +176,7 @@ export class RequestReader {
 
 export interface RequestStreamOptions {
   decode(frame: Frame): Promise<Message>;
-  /** No more is taken from the connection than what is asked for. */
+  /** No more is taken from the connection than what is requested. */
   pause(): void;
   resume(): void;
 }

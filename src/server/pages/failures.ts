@@ -74,7 +74,7 @@ const rows: Readonly<Record<Exclude<Failure["kind"], "refused" | "rate_limited">
   ],
 };
 
-/** Of consents that are over. A reason that is not here is shown as agents get it. */
+/** Of consents that are over. A reason that is not here appears as agents get it. */
 const refusals: Readonly<Partial<Record<ProblemReason, FailureRow>>> = {
   access_denied: [400, "You or the provider declined.", unchanged],
   state_verification_failed: [

@@ -61,7 +61,7 @@ const brokerList = alias(list, {
 
 export const auditRoutes: readonly RestRoute[] = [list, brokerList];
 
-/** A page of the RPC may hold fewer events than asked for while more follow: it is filled up from the next. */
+/** A page of the RPC may hold fewer events than requested while more follow: it is filled up from the next. */
 async function listEvents(call: Call, wanted: URLSearchParams) {
   const limit = limitOf(wanted.get("limit") ?? "");
   const since = sinceOf(wanted.get("since") ?? "");

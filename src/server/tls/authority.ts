@@ -30,8 +30,8 @@ export interface Leaf extends ServerCertificate {
 }
 
 /**
- * A certificate authority, which makes a certificate for each host that is asked for. Its own may be good for some hosts alone (RFC 5280
- * section 4.2.1.10): anyone who trusts it trusts nobody new elsewhere.
+ * A certificate authority, which makes a certificate for each host that is requested. Its own may be good for some hosts alone (RFC 5280
+ * section 4.2.1.10): so a client that trusts it trusts nobody new for other hosts.
  */
 export class Authority {
   readonly #leaves = new BoundedMap<string, Promise<Leaf>>(maxLeaves);

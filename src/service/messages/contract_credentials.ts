@@ -91,7 +91,7 @@ export interface KnownRules {
 interface AskingContext {
   /** W3C Trace Context. */
   readonly traceparent?: string | undefined;
-  /** A person at a terminal, who may read the token too, is under no rule: then the daemon sees no request. Default shown. */
+  /** A person at a terminal, who may read the token too, is under no rule: then the request is left out. Default true. */
   readonly isJudged?: boolean;
 }
 
@@ -136,7 +136,7 @@ export class AcquiredCredentials extends ContractCredentials {
   constructor(
     rpcs: CredentialRpcs,
     private readonly name: ConnectionName,
-    /** Undefined where that is not known: each request is shown. */
+    /** Undefined where that is not known: each request is described. */
     private readonly rules: KnownRules | undefined,
     traceparent: string | undefined,
   ) {

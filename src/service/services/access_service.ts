@@ -136,7 +136,7 @@ class AccessRpcs implements AccessMethods {
     });
   };
 
-  /** What the rules say of the request that is asked about. */
+  /** What the rules say of the request of the question. */
   #ruled({ principal, request, resource }: ExplainAccessRequest) {
     if (!request) return {};
     const { connectionId = "", userId = "", provider = "" } = resource ?? {};

@@ -40,7 +40,7 @@ type Chained = Omit<AuditEvent, "type"> & {
 
 const events = recordForm<Chained, typeof AuditRecordSchema>(AuditRecordSchema, {
   timeMs: time,
-  // Words of a newer version pass through: an audit log is shown, never decided upon.
+  // Words of a newer version pass through: an audit log is only read, never acted upon.
   eventType: { encode: (type) => type, decode: (word) => word as AuditEvent["type"] },
   connectionId: optionalText,
   providerId: optionalText,

@@ -136,7 +136,7 @@ const refusedConsents = recordForm<UnfulfilledRequest, typeof RefusedConsentReco
   },
 );
 
-/** One whose word is of a newer version is as none: it is only shown. */
+/** One whose word is of a newer version counts as none, because it is only displayed. */
 function decodeRefusedConsent(record: RefusedConsentRecord): UnfulfilledRequest | undefined {
   return isProblemReason(record.reason) ? refusedConsents.fromMessage(record) : undefined;
 }

@@ -13,7 +13,7 @@ import { Secret } from "../../runtime/secret.js";
 import { accountMessage, decodeAccount } from "./account_codec.js";
 import { decodeText, fieldsOf } from "./field_codec.js";
 
-/** What the person of a device authorization is shown (RFC 8628 section 3.3); see `DeviceAuthorization`. */
+/** The code that the user of a device authorization sees (RFC 8628 section 3.3); see `DeviceAuthorization`. */
 export interface DeviceConsent {
   readonly userCode: string;
   readonly verificationUri: string;

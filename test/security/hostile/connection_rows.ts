@@ -45,7 +45,7 @@ const scopeRows = (rpc: string, more: Body): RpcRow[] =>
     ["scopes", "257 characters", { ...more, scopes: [letters(257)] }, /256/, "scopes[0]"],
     [
       "scopes",
-      "100000 of them, all at error",
+      "100000 of them, all invalid",
       { ...more, scopes: Array.from({ length: 100_000 }, () => " ") },
       /100/,
     ],

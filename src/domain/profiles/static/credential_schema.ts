@@ -26,7 +26,7 @@ export function schemaOf(settings: ProviderSettings): JsonObject {
 
 /**
  * Every error of a profile's `credential_schema`, each by its place. What passes is an object of strings, described in keywords
- * that a form can show, and nothing in it refers elsewhere.
+ * that a form can show, and nothing in it refers to another document.
  */
 export function credentialSchemaViolations(settings: ProviderSettings): FieldViolation[] {
   if (settings.authType === "oauth2") return [];

@@ -50,7 +50,7 @@ export interface KnownState {
   readonly isOverdue?: boolean;
 }
 
-/** What is asked for, of `nexus.v1.AcquireTokenRequest`. */
+/** What is requested, of `nexus.v1.AcquireTokenRequest`. */
 export interface RequestedToken {
   readonly name: ConnectionName;
   readonly scopes: readonly string[];

@@ -166,7 +166,7 @@ export class WatchedReads implements WriteObserver {
 }
 
 /**
- * Of the same owner: who sees the connection is asked in the middle of the commit, and remembered, and must not follow from what may be
+ * Of the same owner: who sees the connection is looked up in the middle of the commit, and remembered, and must not follow from what may be
  * rolled back.
  */
 function isNextRevision(before: Connection, after: Connection): boolean {

@@ -240,7 +240,7 @@ export class WatchOpening {
   }
 
   /**
-   * One of many may be asked for what another one has sent already: that is on its way here.
+   * A watcher of many may request what another one has sent already: that is on its way here.
    *
    * @throws Unavailable when it does not come in time
    */

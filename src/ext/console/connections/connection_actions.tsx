@@ -36,7 +36,7 @@ export async function consentAgain(request: PageRequest): Promise<HttpAnswer> {
   return consentPage(request, await request.call(ConnectionService.method.requestConnection, { connectionId }));
 }
 
-/** The link for the person who is to consent; they may sit elsewhere. */
+/** The link for the person who is to consent; they may use another machine. */
 async function consentPage(request: PageRequest, requested: Requested): Promise<HttpAnswer> {
   const { connectionId, authUrl, expiresAt, redirectUri } = requested;
   const path = `${connectionsPath}/${connectionId}`;

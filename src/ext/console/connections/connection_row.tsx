@@ -8,7 +8,7 @@ import { adviceOf, stateWord } from "../kit/words.js";
 
 export const connectionsPath = "/connections";
 
-/** What a connection is shown with. */
+/** What the row of a connection needs beside it. */
 export interface RowGround {
   readonly nameOf: (connection: Connection) => string;
   readonly nowMs: number;
@@ -42,7 +42,7 @@ export function connectionRow(connection: Connection, { nameOf, nowMs }: RowGrou
   };
 }
 
-/** Those that were asked for, until some are granted. */
+/** Those that were requested, until some are granted. */
 export function scopesOf({ grantedScopes, requestedScopes }: Connection): readonly string[] {
   return grantedScopes.length > 0 ? grantedScopes : requestedScopes;
 }

@@ -21,7 +21,7 @@ export function CopyField({
   );
 }
 
-/** An identifier that people paste elsewhere. */
+/** An identifier, with a button that copies it. */
 export function Id({ of }: { readonly of: string }) {
   return <><code>{of}</code> <CopyButton text={of} /></>;
 }

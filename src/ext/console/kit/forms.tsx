@@ -16,10 +16,10 @@ export function Problem({ message }: { readonly message: string }) {
   return <p class="problem" role="alert">{message}</p>;
 }
 
-/** Why an RPC refused what a form sent, for the form to be shown again. */
+/** Why an RPC refused what a form sent, for the page that repeats the form. */
 export interface FormErrors {
   readonly status: number;
-  /** What is wrong with a field, by its path in the request; what stands below it is its error too. Each is shown once. */
+  /** What is wrong with a field, by its path in the request; what stands below it is its error too. Each is rendered once. */
   take(field: string): string | undefined;
   /** What no field took. */
   rest(): readonly string[];

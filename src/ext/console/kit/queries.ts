@@ -76,7 +76,7 @@ export function findEvents(
   });
 }
 
-/** What remains to be found is asked for in no smaller pieces. */
+/** What remains to be found is requested in no smaller pieces. */
 const minPageSize = 20;
 
 /** Empty texts pass all. */

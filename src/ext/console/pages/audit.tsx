@@ -29,7 +29,7 @@ const periods: readonly (readonly [word: string, text: string, ms?: number])[] =
   ["30d", "The last 30 days", 30 * 24 * hourMs],
 ];
 
-/** Filters that are asked for often: the event type, and its name. */
+/** Filters that are requested often: the event type, and its name. */
 const shortcuts: readonly (readonly [type: string, label: string])[] = [
   ["", "Everything"],
   ["access.denied", "Denied calls"],

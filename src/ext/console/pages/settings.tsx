@@ -71,7 +71,7 @@ export async function testNotifications(request: PageRequest): Promise<HttpAnswe
   return consolePage(request, { title: "Test of the notifications", section: path, content });
 }
 
-/** The daemon's settings with where each came from; what may be a secret is not shown. @param given the arguments of the process */
+/** The daemon's settings with where each came from; what may be a secret is left out. @param given the arguments of the process */
 export function settingsOf(
   settings: readonly Setting[],
   environment: NodeJS.ProcessEnv,

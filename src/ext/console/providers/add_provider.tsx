@@ -21,7 +21,7 @@ import { findTemplate, Notes } from "./templates.js";
 
 type Template = ProviderTemplate | undefined;
 
-/** What an own OpenID provider is asked for, so that a refresh token comes. */
+/** Default scopes for an OpenID provider, so that it returns a refresh token. */
 const usualScopes = "openid email offline_access";
 
 /** The form of a template, or of a provider that the catalogue lacks. */
@@ -44,7 +44,7 @@ export async function addProvider(request: PageRequest, form: URLSearchParams): 
     const created = await request.call(ProviderService.method.createProvider, requestOf(template, form));
     const { provider, warnings } = created;
     if (!provider) throw new Error("an answer without a provider");
-    // What is shown once has no address of its own.
+    // A page that is rendered once has no address of its own.
     if (warnings.length > 0) return await showProvider(request, provider, warnings);
     return seeOther(`${providersPath}/${provider.id}`, "provider_added");
   } catch (error) {

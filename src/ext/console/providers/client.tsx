@@ -38,7 +38,7 @@ export async function changeClient(request: PageRequest, form: URLSearchParams):
     const { partedConnections: parted } = changed;
     if (!changed.provider) throw new Error("an answer without a provider");
     if (parted === 0) return seeOther(path, "client_changed");
-    // What is shown once has no address of its own.
+    // A page that is rendered once has no address of its own.
     const wait = parted === 1 ? "waits" : "wait";
     const warning = `The client was changed. ${counted(parted, "connection")} of the former client ${wait} for consent: consent again, or set the former client id back.`;
     return await showProvider(request, changed.provider, [warning]);

@@ -9,7 +9,7 @@ export interface MaskFilter {
 
 /** Shorter secrets stand in every text by chance. */
 const minLength = 8;
-/** The beginning of a secret that may be shown before it is known how it goes on: a character that ends an event must not wait. */
+/** The beginning of a secret that may be sent before the rest of it is known: a character that ends an event must not wait. */
 const maxUnmaskedBytes = 3;
 const star = "*".charCodeAt(0);
 /** Bodies that are text. */

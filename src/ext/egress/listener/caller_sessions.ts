@@ -44,7 +44,7 @@ export interface CallerSessionsDeps
   readonly store: Store;
   readonly access: AccessControl;
   readonly rules: Pick<RequestRules, "looksAt">;
-  /** Of a daemon that is not alone: whether it decides by itself. Elsewhere, rules may hold that it does not know. */
+  /** Of a daemon that is not alone: whether it decides by itself. The hub that decides may have rules that this daemon does not know. */
   readonly fleet?: { readonly leads: boolean } | undefined;
   /** Whose connections are used where neither the caller nor its restriction names a user. */
   readonly user: string | undefined;

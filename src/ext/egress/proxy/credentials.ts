@@ -86,9 +86,9 @@ export class SessionCredentials {
       readonly userId: string;
       /** Whether requests are held until the user has consented. */
       readonly waitsForConsent: boolean;
-      /** A person must act: shown once for each link. */
+      /** A user must act: called once for each link. */
       readonly onConsent: (providerName: string, link: string) => void;
-      /** Whether a rule goes by requests to this provider now. Absent where that is not known: each request is shown. */
+      /** Whether a rule goes by requests to this provider now. Absent where that is not known: then each request is described. */
       readonly isJudged?: (providerName: string) => boolean;
     },
   ) {}

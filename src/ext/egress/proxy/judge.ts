@@ -66,7 +66,7 @@ export function judge(origin: Origin, request: Incoming, allowance: Allowance): 
   return match.route;
 }
 
-/** What the flags of `nexusd run` say; the rules of the daemon are asked afterwards. */
+/** What the flags of `nexusd run` say; the rules of the daemon apply afterwards. */
 function refuseUnallowed(
   { host }: Origin,
   { headers, method = "GET" }: Incoming,

@@ -57,10 +57,10 @@ const maxIdleSockets = 32;
 export const windowBytes = { stream: 1024 * 1024, connection: 16 * 1024 * 1024 };
 /** As Node's HTTP/2 takes: some APIs send more than the 16 KiB of its HTTP/1.1. */
 const maxAnswerHeaderBytes = 64 * 1024;
-/** A connection of HTTP/2 is asked with a request whether it is still there, no more often than this: servers of gRPC refuse pings that come on their own. */
+/** A connection of HTTP/2 is checked with a request, no more often than this: servers of gRPC refuse pings that come on their own. */
 const pingIntervalMs = 30_000;
 const pongTimeoutMs = 10_000;
-/** One of HTTP/1.1 cannot be asked: it is not used again after this. */
+/** One of HTTP/1.1 cannot be checked: it is not used again after this. */
 const idleMs = 30_000;
 /** Sent again on another connection where the first one broke off: who knows what the server did (RFC 9110 section 9.2.2). */
 const idempotent = ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"];
@@ -276,7 +276,7 @@ class DialingAgent extends Agent {
     super({ keepAlive, maxFreeSockets: maxIdleSockets, scheduling: "lifo", timeout: idleMs });
   }
 
-  /** What a server sends before it is asked belongs to no request: its connection is not used again. */
+  /** Bytes that a server sends before a request belong to no request: its connection is not used again. */
   override keepSocketAlive(socket: Socket): boolean {
     // It flows already: to listen for "readable" would cost as much as a tenth of a request.
     socket.once("data", destroySocket).once("end", destroySocket);

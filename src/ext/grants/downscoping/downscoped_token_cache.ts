@@ -9,7 +9,7 @@ export interface DownscopedKey {
   readonly revision: bigint;
   /** Of the profile. */
   readonly version: bigint;
-  /** Who asked. */
+  /** The caller. */
   readonly actor: Actor;
   readonly audience: string;
   readonly resource: string;

@@ -72,7 +72,7 @@ function findWider(
   return scopes.findIndex((scope) => !known.includes(scope) && !oauth2.tokenExchangeScopes.includes(scope));
 }
 
-/** A server may grant other scopes than were asked for (RFC 6749 section 5.1). @throws FailedPrecondition */
+/** A server may grant other scopes than were requested (RFC 6749 section 5.1). @throws FailedPrecondition */
 export function refuseWiderAnswer(
   { scopes = [] }: TokenSet,
   wanted: TokenTarget,

@@ -46,7 +46,7 @@ export async function requestIdJag(request: IdJagRequest): Promise<MintedToken> 
 
 export interface IdJagGrant extends Renewal {
   readonly assertion: Secret;
-  /** Those that the assertion was asked for. */
+  /** The scopes that were requested with the assertion. */
   readonly scopes: readonly string[];
 }
 

@@ -9,7 +9,7 @@ import { Secret } from "../../../runtime/runtime.js";
 import type { Transaction } from "../../../store/store.js";
 
 /**
- * Makes connections of id_tokens alone, of people who signed in elsewhere. They are taken at the word of anyone who imports them: the
+ * Makes connections of id_tokens alone, of people who signed in to another application. They are taken at the word of anyone who imports them: the
  * issuer verifies what it signed when the id_token is exchanged. So they show no account.
  */
 export class IdTokenImporter {

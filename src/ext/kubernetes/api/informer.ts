@@ -14,7 +14,7 @@ export interface InformerDeps<T extends KubernetesObject> {
   readonly onSynced?: (objects: ReadonlyMap<string, T>) => void;
 }
 
-/** An API server that restarts is back within seconds; one that is away is asked twice a minute. */
+/** An API server that restarts is back within seconds; one that is away is called twice a minute. */
 const backoff: Backoff = { baseMs: 500, maxMs: 30_000 };
 
 /** A copy of all objects of a kind, kept up to date over restarts of the API server. */

@@ -40,7 +40,7 @@ export type PodInjection =
   | { readonly patch: readonly PatchOperation[]; readonly warnings: readonly string[] };
 
 /**
- * What a pod lacks to have nexusd beside its containers. A pod that has it all gets an empty patch, so that it may be asked for again
+ * What a pod lacks to have nexusd beside its containers. A pod that has it all gets an empty patch, so that it may be requested again
  * after another webhook has added a container. A pod that another injector has changed is left as it is: a sidecar with the hubs of one
  * release and the CA of another reaches neither.
  */

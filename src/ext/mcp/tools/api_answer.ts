@@ -20,7 +20,7 @@ export interface ReadAnswer {
   readonly note: string | undefined;
 }
 
-/** Reads no more of the body than is shown. @throws CommandFailure when it breaks off */
+/** Reads no more of the body than the model gets. @throws CommandFailure when it breaks off */
 export async function readAnswer(
   answer: ApiAnswer,
   redaction: Redaction,

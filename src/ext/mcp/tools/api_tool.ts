@@ -122,7 +122,7 @@ interface ToolCallParts {
   /** Of what asks for the credential; a rule may have a person asked first. */
   readonly asking: AbortSignal;
   readonly sending: AbortSignal;
-  /** What must not be shown of the answer. */
+  /** Secrets that the model must not get from the response. */
   readonly secrets: string[];
   /** Why the credential was refused for good. */
   readonly notes: string[];

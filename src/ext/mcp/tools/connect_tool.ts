@@ -17,7 +17,7 @@ import {
 
 /** Clients wait a minute for an answer where nothing extends that. */
 const defaultWaitSeconds = 45;
-/** The name of the one thing that is asked of the person. */
+/** The name of the one question to the user. */
 const question = "consent";
 
 const description = `Connects the user's account at a provider. If it is already connected and has the requested scopes, it returns at once. Otherwise the user must open a link. A client that can show links asks the user itself, and the call waits. Other clients get the link as auth_url, or as verification_uri with a user_code. Show it only to the user, then call connection_status with wait_seconds.`;

@@ -49,7 +49,7 @@ export function linkId({ authUrl, verificationUri, userCode }: ConsentRequired):
   return createHash("sha256").update(link).digest("base64url").slice(0, 22);
 }
 
-/** Waits until the person is done, with a word to the client in between where it asked for that. */
+/** Waits until the user is done, and sends progress to the client if it requested that. */
 export async function awaitPerson(wait: PersonWait, previousLinkId?: string): Promise<PersonOutcome> {
   const { clock, context, waitMs } = wait;
   const startMs = clock.nowMs();

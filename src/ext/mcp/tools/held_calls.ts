@@ -24,7 +24,7 @@ const keptMs = 60_000;
 const holdMs = 180_000;
 const question = "approval";
 
-/** A call that asks for a token, which a person may be asked about. */
+/** A call for a token that a person may have to approve. */
 export interface TokenCall {
   readonly server: McpServer;
   readonly context: ServerContext;

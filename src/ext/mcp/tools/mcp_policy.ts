@@ -52,7 +52,7 @@ export function refuseMethod({ methods }: McpPolicy, method: string): void {
   );
 }
 
-/** Refused is what writes by a method that reads elsewhere, and what names another method in its query. @throws CommandFailure */
+/** Refuses a request that writes by a method that reads at other APIs, and one that names another method in its query. @throws CommandFailure */
 export function refuseWriting({ methods }: McpPolicy, method: string, url: string): void {
   if (methods.length === 0) return;
   const { host, target } = describedUrl(url);

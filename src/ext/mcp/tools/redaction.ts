@@ -42,8 +42,8 @@ export class Redaction {
   }
 
   /**
-   * @param length of what is shown; where the text has more, it is cut there, and what may be the begin of a secret is hidden
-   * @returns what is shown, with `[redacted]` for each secret
+   * @param length of the result; a longer text is cut there, and what may be the beginning of a secret is hidden
+   * @returns the text with `[redacted]` for each secret
    */
   apply(text: string, length = text.length): string {
     let result = "";

@@ -131,7 +131,7 @@ function explainOffline(
   });
 }
 
-/** Without a daemon, the provider that is asked about is the only one that is known. */
+/** Without a daemon, the provider of the question is the only known one. */
 function warningsFor(policy: Policy, provider: string): string[] {
   if (provider === "") return [];
   const missing = unruled(policy, provider);
