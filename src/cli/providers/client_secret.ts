@@ -1,23 +1,31 @@
 import { loadClientSecret } from "../../config/client_config.js";
+import { hasSecretBesideJwt, needsNoSecret, signingGrants } from "../../model/clients/client_proof.js";
 import { Secret } from "../../runtime/secret.js";
 import { usageFailure } from "../shell/command_failure.js";
 import { readText } from "../shell/files.js";
 import type { Shell } from "../shell/shell.js";
+import type { ProfileFlags } from "./provider_flags.js";
 
 /**
- * The client secret of a new profile: from the file, the environment, or a person who is asked without echo.
+ * The client secret of a new profile: from the file, the environment, or a prompt without echo. Empty for a client that needs none, unless
+ * it signs, and for one that signs with a key of the daemon or of a file that it names.
  *
  * @throws CommandFailure when there is no way to it
  */
-export async function obtainClientSecret(shell: Shell, file: string | undefined): Promise<Secret> {
+export async function newClientSecret(shell: Shell, flags: ProfileFlags): Promise<string> {
+  const { authMethod = "", grantType = "", clientKeySource, clientSecretFile: file } = flags;
+  const proof = { authType: "oauth2", grantType, tokenEndpointAuthMethod: authMethod };
+  if (clientKeySource !== undefined && !hasSecretBesideJwt(proof)) return "";
+  if (needsNoSecret(proof) && !signingGrants.some((type) => type === grantType)) return "";
   const given = file === undefined ? loadClientSecret(shell.env) : await readClientSecret(shell, file);
-  if (given) return given;
+  if (given) return given.reveal();
+  if (authMethod === "private_key_jwt") return "";
   if (!shell.stdin.isTTY) {
     throw usageFailure(
       "missing client secret: use --client-secret-file (- is standard input), or set NEXUS_CLIENT_SECRET; for a public client, use --auth-method none",
     );
   }
-  return await ask(shell);
+  return (await ask(shell)).reveal();
 }
 
 /** Reads a secret file; `-` is standard input, and asks a person who sits there. The line end is no part of it. */

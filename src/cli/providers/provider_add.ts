@@ -1,34 +1,23 @@
-import { Code } from "@connectrpc/connect";
 import { Command, Option } from "commander";
 import type { ProviderTemplate } from "../../gen/nexus/v1/provider_pb.js";
 import { canonicalName } from "../../model/providers/provider_profile.js";
-import { withStep } from "../shell/call_failure.js";
 import { usageFailure } from "../shell/command_failure.js";
+import { askYes } from "../shell/confirm.js";
 import { type DaemonFlags, type DaemonSession, daemonCommand } from "../shell/daemon_command.js";
 import { addNotes } from "../shell/help.js";
 import { collectPair } from "../shell/option_values.js";
 import type { Shell } from "../shell/shell.js";
 import { printable, shellWord } from "../shell/text.js";
-import {
-  clientSecretOf,
-  createClient,
-  createStaticProvider,
-  endpointFlags,
-  register,
-  secretNote,
-} from "./provider_create.js";
-import { profileChange, profileOptions } from "./provider_flags.js";
+import { createProvider } from "./provider_create.js";
+import { endpointFlags, profileOptions } from "./provider_flags.js";
 import { listTemplates } from "./provider_key.js";
-import {
-  type AddAnswers,
-  type AddFlags,
-  askForProfile,
-  askForTemplate,
-  askYes,
-} from "./provider_questions.js";
+import { type AddFlags, askForProfile, askForTemplate } from "./provider_questions.js";
 import { findTemplate } from "./provider_templates.js";
-import { isOAuth2, pkceWord } from "./provider_words.js";
+import { isOAuth2 } from "./provider_words.js";
 import { type StrategyFlags, strategyOfFlags, strategyOptions } from "./strategy_flags.js";
+
+const secretNote =
+  "The client secret is read from --client-secret-file, from NEXUS_CLIENT_SECRET or from a prompt, never from an argument.";
 
 /** Lets the person consent, or enter the key, as `nexusd connect` does. */
 export type ConnectNow = (session: DaemonSession, provider: string, flags: DaemonFlags) => Promise<void>;
@@ -51,37 +40,49 @@ export function providerAddCommand(shell: Shell, connectNow: ConnectNow): Comman
   );
   return daemonCommand(shell, command, async (session, flags: ProviderAddFlags, name: string | undefined) => {
     const { authType = "oauth2" } = flags;
-    if (authType !== "oauth2") {
-      const own = name ?? flags.name;
-      if (own === undefined)
-        throw usageFailure("give the provider a name: nexusd provider add NAME --auth-type ...");
-      return await createStaticProvider(session, own, authType, flags);
-    }
-    strategyOfFlags("oauth2", flags);
-    if (name !== undefined && (await isOwn(session, name, flags)))
-      return await createClient(session, flags.name ?? name, flags);
-    if (name !== undefined && /^https?:\/\//i.test(name))
-      throw usageFailure(
-        `${printable(name)} is a URL: for an MCP server, nexusd connect ${shellWord(name)}; for another provider, nexusd provider add NAME --issuer ${shellWord(name)}`,
-      );
-    const wantsTemplate = name === undefined;
-    if (wantsTemplate && !shell.stdin.isTTY) {
-      throw usageFailure("name a template: nexusd provider templates lists them");
-    }
-    const template = await findTemplate(
-      session,
-      name ?? (await askForTemplate(session)),
-      `; for another provider, ${endpointFlags}`,
-    );
-    refuseOtherIssuer(template, flags);
-    const isAsking = shell.stdin.isTTY && (wantsTemplate || lacksClientId(template, flags));
-    const answers = isAsking ? await askForProfile(session, template, flags) : flags;
-    const added = await addProvider(session, template, answers, isAsking ? [] : template.notes);
-    if (!isAsking || flags.json) return;
-    const question = usesConsent(template) ? "Connect now?" : "Enter the key now?";
-    if (await askYes(shell, question)) return await connectNow(session, added, flags);
-    shell.stdout.write(`Later: ${shell.program} connect ${added}\n`);
+    const own = flags.name ?? name;
+    if (authType !== "oauth2" && own === undefined)
+      throw usageFailure("give the provider a name: nexusd provider add NAME --auth-type ...");
+    strategyOfFlags(authType, flags);
+    if (
+      own !== undefined &&
+      (authType !== "oauth2" || (name !== undefined && (await isOwn(session, name, flags))))
+    )
+      return void (await createProvider(session, { name: own, authType, flags }));
+    await addFromTemplate(session, flags, name, connectNow);
   });
+}
+
+async function addFromTemplate(
+  session: DaemonSession,
+  flags: ProviderAddFlags,
+  name: string | undefined,
+  connectNow: ConnectNow,
+): Promise<void> {
+  const { shell } = session;
+  if (name !== undefined && /^https?:\/\//i.test(name))
+    throw usageFailure(
+      `${printable(name)} is a URL: for an MCP server, nexusd connect ${shellWord(name)}; for another provider, nexusd provider add NAME --issuer ${shellWord(name)}`,
+    );
+  const wantsTemplate = name === undefined;
+  if (wantsTemplate && !shell.stdin.isTTY)
+    throw usageFailure("name a template: nexusd provider templates lists them");
+  const template = await findTemplate(
+    session,
+    name ?? (await askForTemplate(session)),
+    `; for another provider, ${endpointFlags}`,
+  );
+  refuseOtherIssuer(template, flags);
+  const usesConsent = template.provider !== undefined && isOAuth2(template.provider);
+  const lacksClientId = usesConsent && flags.clientId === undefined;
+  const isAsking = shell.stdin.isTTY && (wantsTemplate || lacksClientId);
+  const answers = isAsking ? await askForProfile(session, template, flags) : flags;
+  const notes = isAsking ? [] : template.notes;
+  const added = await createProvider(session, { template, name: answers.name ?? "", flags: answers, notes });
+  if (!isAsking || flags.json) return;
+  const question = usesConsent ? "Connect now?" : "Enter the key now?";
+  if (await askYes(shell, question, true)) return await connectNow(session, added, flags);
+  shell.stdout.write(`Later: ${shell.program} connect ${added}\n`);
 }
 
 /** Whether the flags say where the provider is, and the catalogue has none of this name. */
@@ -99,46 +100,5 @@ function refuseOtherIssuer({ name, provider }: ProviderTemplate, flags: Provider
   if (issuer === undefined || isReplaced || !provider?.authUrl || issuer === provider.issuer) return;
   throw usageFailure(
     `the template ${name} has endpoints of its own, and --issuer would leave them: leave it out, or add your provider under another name: nexusd provider add ${name}-2 --issuer ${shellWord(issuer)}`,
-  );
-}
-
-function usesConsent({ provider }: ProviderTemplate): boolean {
-  return provider !== undefined && isOAuth2(provider);
-}
-
-function lacksClientId(template: ProviderTemplate, { clientId }: AddFlags): boolean {
-  return usesConsent(template) && clientId === undefined;
-}
-
-/** @param notes for a person who has not read them yet @returns the name of the provider */
-async function addProvider(
-  session: DaemonSession,
-  template: ProviderTemplate,
-  flags: AddAnswers,
-  notes: readonly string[],
-): Promise<string> {
-  if (lacksClientId(template, flags))
-    throw usageFailure("missing --client-id: register a client at the provider first");
-  const isClient = usesConsent(template);
-  if (!isClient && (flags.clientId !== undefined || flags.clientSecretFile !== undefined)) {
-    throw usageFailure(`${template.name} has no client: leave --client-id and --client-secret-file out`);
-  }
-  const clientSecret = isClient ? (flags.clientSecret ?? (await clientSecretOf(session.shell, flags))) : "";
-  const provider = { ...profileChange(flags).fields, name: flags.name ?? "", clientSecret };
-  const change = `to change it: nexusd provider update ${provider.name || template.name}; to add another: --name NAME`;
-  const request = { provider, template: template.name, templateVariables: flags.var ?? {} };
-  return await withStep(Code.AlreadyExists, change, () =>
-    register(
-      session,
-      `add the provider ${template.name}`,
-      request,
-      ({ provider: created, redirectUri }) => [
-        ["template", `${template.name}: ${template.displayName}`],
-        ["scopes", created?.scopes.join(" ") ?? ""],
-        ["PKCE", created && pkceWord(created) === "omitted" ? "omitted" : ""],
-        ["redirect URI", isClient ? redirectUri : ""],
-      ],
-      notes,
-    ),
   );
 }

@@ -1,121 +1,129 @@
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import { loadClientSecret } from "../../config/client_config.js";
-import {
-  AuthType,
-  type CreateProviderRequestSchema,
-  type CreateProviderResponse,
-} from "../../gen/nexus/v1/provider_pb.js";
-import { hasSecretBesideJwt, needsNoSecret, signingGrants } from "../../model/clients/client_proof.js";
+import { Code } from "@connectrpc/connect";
+import { AuthType, type Provider, type ProviderTemplate } from "../../gen/nexus/v1/provider_pb.js";
 import { profileSettings } from "../../model/providers/profile_fields.js";
 import {
   type AuthType as AuthTypeName,
   authTypes,
   unverifiedIdTokenNote,
 } from "../../model/providers/provider_profile.js";
+import { withStep } from "../shell/call_failure.js";
 import { usageFailure } from "../shell/command_failure.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
 import { fitted } from "../shell/help.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, printable } from "../shell/text.js";
-import { obtainClientSecret } from "./client_secret.js";
-import { type ProfileFlags, profileChange } from "./provider_flags.js";
-import { printWarnings } from "./provider_words.js";
+import { newClientSecret } from "./client_secret.js";
+import { endpointFlags, type ProfileFlags, profileChange } from "./provider_flags.js";
+import type { AddAnswers } from "./provider_questions.js";
+import { isOAuth2, pkceWord, printWarnings, typeName } from "./provider_words.js";
 import { type StrategyFlags, strategyOfFlags } from "./strategy_flags.js";
 
-export const secretNote =
-  "The client secret is read from --client-secret-file, from NEXUS_CLIENT_SECRET or from a prompt, never from an argument.";
-
-/** What says where a provider is. */
-export const endpointFlags = "give --issuer, or --auth-url and --token-url";
-
-/** Registers a client of a provider that has no template. */
-export async function createClient(session: DaemonSession, name: string, flags: ProfileFlags): Promise<void> {
-  if (flags.clientId === undefined)
-    throw usageFailure("missing --client-id: register a client at the provider first");
-  const hasEndpoints = flags.authUrl !== undefined || flags.tokenUrl !== undefined;
-  const discovery = flags.discovery ?? (flags.issuer !== undefined && !hasEndpoints);
-  const { authUrl, tokenUrl, grantType = "authorization_code" } = flags;
-  const isMinted = grantType !== "authorization_code";
-  if (!discovery && (tokenUrl === undefined || (authUrl === undefined && !isMinted))) {
-    throw usageFailure(isMinted ? "give --issuer or --token-url" : endpointFlags);
-  }
-  const { fields } = profileChange({ ...flags, discovery });
-  const clientSecret = await clientSecretOf(session.shell, flags);
-  const provider = { ...fields, name, authType: AuthType.OAUTH2, clientSecret };
-  const { authMethod, clientKeySource } = flags;
-  const signsByDaemon =
-    authMethod === "private_key_jwt" && clientSecret === "" && clientKeySource === undefined;
-  const where = `${session.shell.program} client-keys`;
-  const keys = signsByDaemon ? `the daemon's own: enter the jwks_uri of ${where} at the provider` : "";
-  await register(session, `add the provider ${name}`, { provider }, ({ provider: created, redirectUri }) => [
-    ["redirect URI", redirectUri],
-    ["keys", keys],
-    ["note", (created && unverifiedIdTokenNote(profileSettings(created))) ?? ""],
-  ]);
+/** A provider that is to be added. */
+export interface NewProvider {
+  /** Undefined for one with endpoints of its own, or with a key. */
+  readonly template?: ProviderTemplate;
+  /** Empty for the template's. */
+  readonly name: string;
+  /** Where a template does not say it. */
+  readonly authType?: AuthTypeName;
+  readonly flags: AddAnswers & StrategyFlags;
+  /** For a person who has not read them yet. */
+  readonly notes?: readonly string[];
 }
 
-/**
- * Registers a provider, and prints what came of it and the next step.
- *
- * @param rows beside name and id
- * @param notes below them
- * @returns the name of the provider
- */
-export async function register(
-  { shell, daemon, call, show }: DaemonSession,
-  doing: string,
-  request: MessageInitShape<typeof CreateProviderRequestSchema>,
-  rows: (answer: CreateProviderResponse) => [name: string, value: string][],
-  notes: readonly string[] = [],
-): Promise<string> {
-  const answer = await call(doing, daemon.providers.createProvider, request);
+/** Registers a provider, and prints it with the next step. @returns its name */
+export async function createProvider(session: DaemonSession, added: NewProvider): Promise<string> {
+  const { shell, daemon, call, show } = session;
+  const { template, flags, notes = [] } = added;
+  const profile = await profileOf(shell, added);
+  const request = {
+    provider: { ...profile, name: added.name },
+    template: template?.name ?? "",
+    templateVariables: flags.var ?? {},
+  };
+  const step = `to change it: nexusd provider update ${added.name || template?.name}; to add another: --name NAME`;
+  const answer = await withStep(Code.AlreadyExists, step, () =>
+    call(`add the provider ${template?.name ?? added.name}`, daemon.providers.createProvider, request),
+  );
+  const { provider } = answer;
+  if (!provider) throw new Error("the daemon answered without a provider");
   printWarnings(shell, answer);
-  const { name = "", id = "" } = answer.provider ?? {};
+  const { authMethod, clientKeySource } = flags;
+  const signsByDaemon =
+    authMethod === "private_key_jwt" && profile.clientSecret === "" && clientKeySource === undefined;
+  const where = `${shell.program} client-keys`;
+  const keys = signsByDaemon ? `the daemon's own: enter the jwks_uri of ${where} at the provider` : "";
+  const redirectUri = hasClient(added) ? answer.redirectUri : undefined;
   show(answer, () => {
-    const details = rows(answer);
     const paragraphs = notes.map((note) => `${fitted(printable(note), shell.stdout)}\n`);
-    const fields = formatFields([["name", name], ["id", id], ...details]);
-    return [fields, ...paragraphs, `${firstStep(details)}: ${shell.program} connect ${name}\n`].join("\n");
+    const fields = formatFields(fieldsOf(provider, template, redirectUri, keys));
+    const next = `${firstStep(redirectUri)}: ${shell.program} connect ${provider.name}\n`;
+    return [fields, ...paragraphs, next].join("\n");
   });
-  return name;
+  return provider.name;
+}
+
+/** Whether a client is registered at the provider; else a person enters a key. */
+function hasClient({ template, authType = "oauth2" }: NewProvider): boolean {
+  if (!template) return authType === "oauth2";
+  return template.provider !== undefined && isOAuth2(template.provider);
+}
+
+/** @throws CommandFailure for flags that do not make a provider */
+async function profileOf(shell: Shell, added: NewProvider) {
+  const { template, name, flags } = added;
+  const authType = template ? "oauth2" : (added.authType ?? "oauth2");
+  const isClient = hasClient(added);
+  if (!isClient && (flags.clientId !== undefined || flags.clientSecretFile !== undefined))
+    throw usageFailure(
+      `${template?.name ?? name} has no client: leave --client-id and --client-secret-file out`,
+    );
+  if (isClient && flags.clientId === undefined)
+    throw usageFailure("missing --client-id: register a client at the provider first");
+  const strategy = strategyOfFlags(authType, flags);
+  const endpoints = isClient && !template ? { discovery: discoveryOf(flags) } : {};
+  return {
+    ...profileChange({ ...flags, ...endpoints }).fields,
+    // From 1; 0 is unspecified.
+    authType: template ? AuthType.UNSPECIFIED : authTypes.indexOf(authType) + 1,
+    ...(strategy ? { strategy } : {}),
+    clientSecret: isClient ? (flags.clientSecret ?? (await newClientSecret(shell, flags))) : "",
+  };
+}
+
+/** Whether the endpoints come from the issuer. @throws CommandFailure where nothing says them */
+function discoveryOf(flags: ProfileFlags): boolean {
+  const { issuer, authUrl, tokenUrl, grantType = "authorization_code" } = flags;
+  const hasEndpoints = authUrl !== undefined || tokenUrl !== undefined;
+  const discovery = flags.discovery ?? (issuer !== undefined && !hasEndpoints);
+  const isMinted = grantType !== "authorization_code";
+  if (!discovery && (tokenUrl === undefined || (authUrl === undefined && !isMinted)))
+    throw usageFailure(isMinted ? "give --issuer or --token-url" : endpointFlags);
+  return discovery;
+}
+
+/** @param redirectUri undefined where a person enters a key */
+function fieldsOf(
+  provider: Provider,
+  template: ProviderTemplate | undefined,
+  redirectUri: string | undefined,
+  keys: string,
+): [name: string, value: string][] {
+  return [
+    ["name", provider.name],
+    ["id", provider.id],
+    ["template", template ? `${template.name}: ${template.displayName}` : ""],
+    ["type", redirectUri === undefined ? typeName(provider) : ""],
+    ["scopes", provider.scopes.join(" ")],
+    ["PKCE", pkceWord(provider) === "omitted" ? "omitted" : ""],
+    ["redirect URI", redirectUri ?? ""],
+    ["keys", keys],
+    ["note", unverifiedIdTokenNote(profileSettings(provider)) ?? ""],
+  ];
 }
 
 /** Where no person consents there is nothing to register. */
-function firstStep(details: readonly (readonly [name: string, value: string])[]): string {
-  const redirectUri = details.find(([title]) => title === "redirect URI");
-  if (!redirectUri) return "Enter the key";
-  return redirectUri[1] === "" ? "Next" : "Paste the redirect URI into the provider's console, then";
-}
-
-/** Registers a provider whose key a person enters. */
-export async function createStaticProvider(
-  session: DaemonSession,
-  name: string,
-  authType: Exclude<AuthTypeName, "oauth2">,
-  flags: ProfileFlags & StrategyFlags,
-): Promise<void> {
-  if (flags.clientId !== undefined || flags.clientSecretFile !== undefined) {
-    throw usageFailure(
-      `a provider of type ${authType} has no client: leave --client-id and --client-secret-file out`,
-    );
-  }
-  const strategy = strategyOfFlags(authType, flags);
-  const { fields } = profileChange(flags);
-  // From 1; 0 is unspecified.
-  const number = authTypes.indexOf(authType) + 1;
-  const provider = { ...fields, name, authType: number, ...(strategy ? { strategy } : {}) };
-  await register(session, `add the provider ${name}`, { provider }, () => [["type", authType]]);
-}
-
-/** Empty for a client that needs none, unless it signs, and for one that signs with a key of the daemon or of a file that it names. */
-export async function clientSecretOf(shell: Shell, flags: ProfileFlags): Promise<string> {
-  const signs = flags.grantType !== undefined && signingGrants.includes(flags.grantType);
-  const { authMethod = "", grantType = "" } = flags;
-  const proof = { authType: "oauth2", grantType, tokenEndpointAuthMethod: authMethod };
-  const hasSecret = hasSecretBesideJwt(proof);
-  if (flags.clientKeySource !== undefined && !hasSecret) return "";
-  if (needsNoSecret(proof) && !signs) return "";
-  const isGiven = flags.clientSecretFile !== undefined || loadClientSecret(shell.env) !== undefined;
-  if (flags.authMethod === "private_key_jwt" && !isGiven) return "";
-  return (await obtainClientSecret(shell, flags.clientSecretFile)).reveal();
+function firstStep(redirectUri: string | undefined): string {
+  if (redirectUri === undefined) return "Enter the key";
+  return redirectUri === "" ? "Next" : "Paste the redirect URI into the provider's console, then";
 }

@@ -42,6 +42,9 @@ export const flagFields = profileFields
     return { field, flag, attribute: new Option(`--${flag}`).attributeName() };
   });
 
+/** What says where a provider is. */
+export const endpointFlags = "give --issuer, or --auth-url and --token-url";
+
 /** The flags that `provider add` and `provider update` share. */
 export function profileOptions(): Option[] {
   const file = "the file that holds the client secret; - is standard input";

@@ -8,8 +8,7 @@ import type { DaemonSession } from "../shell/daemon_command.js";
 import { fitted } from "../shell/help.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, printable } from "../shell/text.js";
-import { endpointFlags } from "./provider_create.js";
-import type { ProfileFlags } from "./provider_flags.js";
+import { endpointFlags, type ProfileFlags } from "./provider_flags.js";
 import { allProviders, listTemplates } from "./provider_key.js";
 import { isOAuth2, typeName } from "./provider_words.js";
 
@@ -88,12 +87,6 @@ async function askForClient(
   const answer = flags.scopes === undefined ? await ask(`Scopes [${scopes.join(" ") || "none"}]`) : "";
   const wanted = answer === "" ? {} : { scopes: answer.split(/[\s,]+/) };
   return { ...flags, clientId, ...authMethod, ...wanted, ...(secret === "" ? {} : { clientSecret: secret }) };
-}
-
-/** Whether a person says yes; an empty answer is one. */
-export async function askYes({ stdin }: Shell, question: string): Promise<boolean> {
-  const answer = await stdin.ask(`${question} [Y/n] `, { echo: true });
-  return /^(y(es)?)?$/i.test(answer.trim());
 }
 
 /** Where a person finds what is asked for, and what the provider wants to know. */

@@ -11,6 +11,12 @@ import type { Shell } from "./shell.js";
 export async function confirm(shell: Shell, question: string, isYes: boolean | undefined): Promise<void> {
   if (isYes) return;
   if (!shell.stdin.isTTY) throw usageFailure("there is no terminal to confirm at: use --yes");
-  const answer = await shell.stdin.ask(`${question} [y/N] `, { echo: true });
-  if (!/^y(es)?$/i.test(answer.trim())) throw new CommandFailure(exitCodes.failed, "nothing was changed");
+  if (!(await askYes(shell, question, false)))
+    throw new CommandFailure(exitCodes.failed, "nothing was changed");
+}
+
+/** @param fallback what an empty answer means */
+export async function askYes({ stdin }: Shell, question: string, fallback: boolean): Promise<boolean> {
+  const answer = (await stdin.ask(`${question} ${fallback ? "[Y/n]" : "[y/N]"} `, { echo: true })).trim();
+  return answer === "" ? fallback : /^y(es)?$/i.test(answer);
 }
