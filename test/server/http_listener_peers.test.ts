@@ -129,6 +129,7 @@ describe("silent and dead peers", () => {
     await expect.poll(() => clock.pending).toBe(1);
     clock.advance(edgePolicy.sockets.silenceMs);
     await once(socket.resume(), "close");
+    expect(socket.bytesRead).toBe(0);
   });
 
   test("a preface byte by byte is still HTTP/2, a request byte by byte still HTTP/1.1", async () => {

@@ -298,7 +298,7 @@ describe("provider delete", () => {
   it("demands --yes of a script, and does not ask then", async () => {
     daemon.addProvider();
     const script = await ended(2, ["provider", "delete", "github"], shellOf());
-    expect(script.err()).toBe("nexusd: there is no terminal to confirm at: use --yes\n");
+    expect(script.err()).toContain("--yes");
     expect(await run(["provider", "delete", "github", "--yes"], shellOf())).toBe(0);
     expect(await run(["provider", "delete", "github", "--yes"], shellOf({ answers: [] }))).toBe(0);
     expect(daemon.got("DeleteProvider")).toMatchObject([{ id: providerId }, { id: providerId }]);

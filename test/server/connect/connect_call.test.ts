@@ -58,8 +58,8 @@ test.each([
 });
 
 test.each([
-  ["2020-02-30T00:00:00Z", "since: names a day that no month has"],
-  ["2021-02-29T00:00:00Z", "since: names a day that no month has"],
+  ["2020-02-30T00:00:00Z", /^since: /],
+  ["2021-02-29T00:00:00Z", /^since: /],
   ["2020-02-29T00:00:00Z", undefined],
 ])("JSON with the time %s", (since, refusal) => {
   const { input } = AuditService.method.listAuditEvents;
@@ -78,6 +78,6 @@ test("a day that no month has is INVALID_ARGUMENT over Connect", async () => {
   expect(response.status).toBe(400);
   expect(await response.json()).toMatchObject({
     code: "invalid_argument",
-    message: "since: names a day that no month has",
+    message: expect.stringMatching(/^since: /),
   });
 });

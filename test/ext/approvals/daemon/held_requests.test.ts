@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { createClient, type Interceptor } from "@connectrpc/connect";
+import { Code, createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { describe, expect, it } from "vitest";
 import { run } from "../../../../src/cli/program.js";
@@ -118,7 +118,7 @@ describe("a request under a rule that has a person asked", () => {
 
   it("is refused after a no", async () => {
     const sent = world.send();
-    const refused = expect(sent).rejects.toThrow("A reviewer denied this request. Do not retry it.");
+    const refused = expect(sent).rejects.toMatchObject({ code: Code.PermissionDenied });
     await world.command("deny", await world.held());
     await refused;
   });
@@ -201,7 +201,7 @@ describe("a request that waits, in the console", () => {
   });
 
   it("is refused there", async () => {
-    const refused = expect(world.send()).rejects.toThrow("A reviewer denied this request. Do not retry it.");
+    const refused = expect(world.send()).rejects.toMatchObject({ code: Code.PermissionDenied });
     const visitor = await signedIn();
     const path = `/approvals/${await world.held()}`;
     const { body } = await visitor.visit(path);

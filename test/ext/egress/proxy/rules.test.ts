@@ -68,7 +68,7 @@ describe("the requests of a program under rules", () => {
     engine.access.setPolicy(policyOf("[{ then: deny, because: not today }]"));
     await expect(send("read")).rejects.toMatchObject({
       ...{ status: 403, kind: "denied-by-rule" },
-      detail: expect.stringContaining("the rule in line 3 of the policy file denies this request: not today"),
+      detail: expect.stringMatching(/ line 3 .*: not today$/),
     });
   });
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { CallOptions } from "@connectrpc/connect";
+import { type CallOptions, Code } from "@connectrpc/connect";
 import { beforeAll, describe, expect, it } from "vitest";
 import { Role } from "../../../../src/gen/nexus/v1/access_pb.js";
 import type { HeldRequest } from "../../../../src/gen/nexus/v1/approval_pb.js";
@@ -206,7 +206,7 @@ describe("a request that a rule of a fleet has a person asked about", () => {
       expect((await sent).token?.credentials["api_key"]).toBe("secret");
       await waitingAt(at, 0);
     }
-    const refused = expect(send(one)).rejects.toThrow("A reviewer denied this request. Do not retry it.");
+    const refused = expect(send(one)).rejects.toMatchObject({ code: Code.PermissionDenied });
     await answer(other, await waitingAt(other, 1), false);
     await refused;
   });
