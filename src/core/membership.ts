@@ -3,6 +3,7 @@ import type { CredentialReaderDeps } from "../domain/connections/connections.js"
 import type { Refresher, Refreshes } from "../domain/grants/grants.js";
 import type { ForwardedWrites } from "../domain/reading/reading.js";
 import type { OutboundFetch } from "../outbound/outbound_fetch.js";
+import type { Changes } from "../runtime/changes.js";
 import type { HttpAnswer } from "../server/listen/http_listener.js";
 import type { BrowserPages, BrowserRequest } from "../server/pages/browser_pages.js";
 import type { BoundService } from "../service/pipeline/bound_service.js";
@@ -12,7 +13,7 @@ import type { MemberStatus } from "../service/services/status_service.js";
 import type { Store, StoreOptions } from "../store/store.js";
 import type { Metrics } from "../telemetry/metrics.js";
 import type { Vault } from "../vault/vault.js";
-import type { Core } from "./core.js";
+import type { Domain } from "./core.js";
 
 /** What there is when a store is about to be opened. */
 export interface Opening {
@@ -27,7 +28,12 @@ export interface Joined {
   /** After a failure at the start, before the store is closed. */
   giveUp?(): Promise<void>;
   /** Called once, before the domain is opened, with the store that is open then. */
-  member(opened: { readonly store: Store; readonly vault: Vault; readonly metrics: Metrics }): Membership;
+  member(opened: {
+    readonly store: Store;
+    readonly vault: Vault;
+    readonly metrics: Metrics;
+    readonly changes: Changes;
+  }): Membership;
 }
 
 /** What a daemon that is one of several wraps of the domain. */
@@ -65,15 +71,15 @@ export interface LeaderTerm {
 
 /** A daemon that is one of several: a hub, or one with copies of what a hub shows. */
 export interface Membership extends DomainMembership, LeadControl, MemberStatus {
-  /** The same service, whose calls are carried out where the leader is. */
-  led(service: ServiceDefinition): ServiceDefinition;
+  /** The same services, whose calls are carried out where the leader is. Called once, with the domain that they are of. */
+  led(services: readonly ServiceDefinition[], domain: Domain): ServiceDefinition[];
   /** A page of the leader; undefined where this daemon leads. */
   page(visit: BrowserRequest, own: BrowserPages): Promise<HttpAnswer> | undefined;
   /** Adds its metrics. */
   observe(): void;
   /** Before any listener opens. @throws what keeps the daemon from starting */
   open(parts: {
-    readonly core: Core;
+    readonly domain: Domain;
     /** What other daemons are served. */
     readonly services: readonly BoundService[];
     readonly pages: BrowserPages;

@@ -15,7 +15,7 @@ import {
 } from "../domain/token_endpoint/token_endpoint.js";
 import { noTracing, type Tracing } from "../model/tracing.js";
 import { createOutboundFetch, type OutboundFetch } from "../outbound/outbound_fetch.js";
-import { Changes } from "../runtime/changes.js";
+import type { Changes } from "../runtime/changes.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import type { SpoolFile } from "../store/files/spool_file.js";
@@ -35,6 +35,8 @@ export interface DomainOptions {
   /** Undefined where none could be opened. */
   readonly spoolFile: SpoolFile | undefined;
   readonly metrics: GrantsDeps["metrics"];
+  /** What the store commits is emitted there. */
+  readonly changes: Changes;
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -110,10 +112,11 @@ interface Ground extends Pick<Domain, "changes" | "outbound" | "credentials" | "
 }
 
 function openGround(options: DomainOptions): Ground {
-  const { config, store, clock, random, member } = options;
+  const { config, store, changes, clock, random, member } = options;
   const { providerNetworks: networks } = config;
   const log = namingLog(options.log, store);
-  const changes = changesOf(store);
+  store.onCommitted((changed) => changes.emit("connections", changed));
+  store.onApplied((applied) => changes.emit("followed", applied));
   const outbound = outboundOf(options);
   const credentials = openCredentials({
     store,
@@ -184,13 +187,6 @@ function consentsOf(
     refusesOtherAccounts: config.consent.refusesOtherAccounts,
     limits: config.limits,
   });
-}
-
-function changesOf(store: Store): Changes {
-  const changes = new Changes();
-  store.onCommitted((changed) => changes.emit("connections", changed));
-  store.onApplied((applied) => changes.emit("followed", applied));
-  return changes;
 }
 
 function outboundOf({ config, member, tracedOutbound }: DomainOptions): OutboundFetch {

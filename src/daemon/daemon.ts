@@ -12,6 +12,7 @@ import { openDomain } from "../core/open_domain.js";
 import { tellOfOpenSecret } from "../core/open_secret.js";
 import { type Extension, Registry, StartRefused, tablesOf } from "../core/registry.js";
 import { openKeyCheck } from "../domain/operations/operations.js";
+import { Changes } from "../runtime/changes.js";
 import { type Clock, delay, setDeadline } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import type { Listeners } from "../server/listeners.js";
@@ -23,6 +24,12 @@ import { Resources } from "./resources.js";
 
 /** After the store has failed: what providers answer within it goes into the spool file. */
 const abandonMs = 4_000;
+
+interface WiringOptions extends DaemonOptions {
+  readonly changes: Changes;
+  /** Of a daemon that is one of several. */
+  readonly member: Membership | undefined;
+}
 
 interface DaemonParts {
   readonly resources: Resources;
@@ -63,8 +70,9 @@ export class Daemon {
     });
     try {
       const { store, opened, metrics } = resources;
-      const member = joined?.member({ store, vault: opened.vault, metrics });
-      return await Daemon.#wire(options, resources, templates, extensions, member);
+      const changes = new Changes();
+      const member = joined?.member({ store, vault: opened.vault, metrics, changes });
+      return await Daemon.#wire({ ...options, changes, member }, resources, templates, extensions);
     } catch (error) {
       await resources.giveUp(error);
       throw error;
@@ -72,18 +80,17 @@ export class Daemon {
   }
 
   static async #wire(
-    options: DaemonOptions,
+    options: WiringOptions,
     resources: Resources,
     templates: Catalogue,
     extensions: readonly Extension[],
-    member: Membership | undefined,
   ): Promise<Daemon> {
-    const { config, log, clock } = options;
+    const { config, log, clock, member } = options;
     const adminKey = loadAdminKey(config, log, resources);
     for (const [name, path] of Object.entries(config.clientKeyFiles))
       tellOfOpenSecret("NEXUS_SIGNING_KEY_FILES", name, path, log);
     const registry = new Registry();
-    const core = coreOf(options, resources, templates, extensions, registry, member);
+    const core = coreOf(options, resources, templates, extensions, registry);
     if (config.access.policyFile !== undefined && !extensions.some(({ keepsPolicy }) => keepsPolicy))
       throw new StartRefused("NEXUS_POLICY_FILE is set, and this build of nexusd reads no policy files");
     for (const extension of extensions) await extension.open?.(core, registry);
@@ -109,7 +116,7 @@ export class Daemon {
     if (!member) await this.#term.start();
     try {
       const term = { begin: () => this.#beginTerm(), end: () => this.#endTerm() };
-      await member?.open({ core, services, pages, term, approver: added.approver });
+      await member?.open({ domain: core, services, pages, term, approver: added.approver });
       await this.listeners.open();
     } catch (error) {
       // Without a database a commit of its reign waits until `close`.
@@ -214,14 +221,13 @@ export class Daemon {
 
 /** What extensions build on. What they register, it finds when it is needed. */
 function coreOf(
-  options: DaemonOptions,
+  options: WiringOptions,
   { store, opened, spoolFile, metrics }: Resources,
   templates: Catalogue,
   extensions: readonly Extension[],
   registry: Registry,
-  member: Membership | undefined,
 ): Core {
-  const { config, clock, linkClock = clock, random, log, tracing, tracedOutbound } = options;
+  const { config, clock, linkClock = clock, random, log, tracing, tracedOutbound, changes, member } = options;
   const { vault, source: keySource } = opened;
   const domain = openDomain({
     config,
@@ -230,6 +236,7 @@ function coreOf(
     keySource,
     spoolFile,
     metrics,
+    changes,
     clock,
     random,
     log,

@@ -187,7 +187,7 @@ export function definedServices(
   const { registry, trial, mcp, mcpNames } = profiles;
   const { tokens } = reading;
   const { status, expiries, audit } = operations;
-  const services = [
+  const own: ServiceDefinition[] = [
     providerService({ registry, trial, templates, access, publicUrl, mcp }),
     connectionService({
       ...provisioning,
@@ -206,7 +206,8 @@ export function definedServices(
     accessService({ keys, access, explainer, rules, actionOfRpc: (rpc) => actionOfRpc(all, rpc) }),
     leadControlService(member),
     ...more,
-  ].map((service) => member?.led(service) ?? service);
+  ];
+  const services = member?.led(own, domain) ?? own;
   const inner = new CallPipeline({ guard: guardOf(domain, member) });
   const all: ServiceDefinition[] = [
     ...services,

@@ -36,7 +36,7 @@ const maxListeners = 30;
 interface ChangeEvents {
   /** Connections that one commit changed, each named once, when that is durable and before the commit resolves. */
   connections: [changed: readonly ChangedConnection[]];
-  /** Records that the leader of a fleet wrote came here, beside connections: the ids of their profiles and API keys. */
+  /** Records that another daemon wrote came here, beside connections: the ids of their profiles and API keys. */
   followed: [records: FollowedRecords];
   /** The profile of this provider was changed or deleted. */
   provider: [providerId: string];

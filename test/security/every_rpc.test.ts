@@ -8,6 +8,7 @@ import { definedServices, guardOf } from "../../src/daemon/make_listeners.js";
 import { extensions } from "../../src/ext/extensions.js";
 import { Authorization, type CheckResponse } from "../../src/gen/envoy/service/auth/v3/external_auth_pb.js";
 import type { Principal } from "../../src/model/access/principal.js";
+import { Changes } from "../../src/runtime/changes.js";
 import { drawn } from "../../src/runtime/stream_sink.js";
 import type { BoundMethod } from "../../src/service/pipeline/bound_service.js";
 import { CallPipeline } from "../../src/service/pipeline/call_pipeline.js";
@@ -33,7 +34,8 @@ describe("every RPC that the daemon serves", () => {
     const metrics = new Metrics({ version: "test" });
     const vault = new Vault(Buffer.alloc(32, 1));
     const keySource = new KeyRingSource({ source: config.encryptionKey, environment: {}, clock });
-    const ground = { config, store, vault, keySource, metrics, clock, random: () => 0.5, log };
+    const changes = new Changes();
+    const ground = { config, store, vault, keySource, metrics, changes, clock, random: () => 0.5, log };
     const domain = openDomain({ ...ground, spoolFile: undefined });
     const templates = await Catalogue.open(undefined);
     const core: Core = {

@@ -1,6 +1,6 @@
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type Config, readVersion } from "../../config/config.js";
-import type { Core } from "../../core/core.js";
+import type { Domain } from "../../core/core.js";
 import { exitCodes, type Joined, type Membership, StartRefused } from "../../core/registry.js";
 import { CredentialVault } from "../../domain/connections/connections.js";
 import { FailedPrecondition, NotLeader } from "../../model/model.js";
@@ -10,7 +10,7 @@ import { DataFolderUnusable } from "../../store/store.js";
 import { Copies } from "./copies/copies.js";
 import { CopyClock, maxSilenceMs } from "./copies/copy_clock.js";
 import { type CopyPosition, CopyPositionFile } from "./copy_position.js";
-import { forwardedService } from "./forwarded_service.js";
+import { forwardedService, type UpstreamHub } from "./forwarded_service.js";
 import { forwardedWrites } from "./forwarded_writes.js";
 import { OwnReads } from "./own_reads.js";
 import { HubLinks } from "./upstream/hub_link.js";
@@ -46,7 +46,6 @@ export class Spoke implements Membership {
   readonly #follower: UpstreamFollower;
   readonly #ends: CopyClock;
   #last: CopyPosition;
-  #open: { readonly core: Core; readonly reads: OwnReads } | undefined;
 
   constructor(
     private readonly options: SpokeOptions,
@@ -106,16 +105,30 @@ export class Spoke implements Membership {
     };
   }
 
-  led(service: ServiceDefinition): ServiceDefinition {
-    return forwardedService(service, {
+  led(services: readonly ServiceDefinition[], { access, reading }: Domain): ServiceDefinition[] {
+    const { control, gate } = access;
+    const reads = new OwnReads({
+      store: this.resources.store,
+      clock: this.options.clock,
+      changes: this.resources.changes,
+      access: control,
+      gate,
+      tokens: reading.tokens,
+      readAudit: reading.readAudit,
+      isConnected: () => this.#follower.isConnected,
+      hold: (connectionId, token) => this.#copies.hold(connectionId, token),
+      takeProviders: () => this.#follower.takeProviders(),
+    });
+    const hub: UpstreamHub = {
       call: (method, request, principal, signal) => {
-        const { rules } = this.#opened.core.access.control.permissionsFor(principal);
+        const { rules } = control.permissionsFor(principal);
         const restrictions = rules.flatMap(({ restriction }) => restriction ?? []);
         return this.#calls.call(method, request, { name: principal.name, restrictions }, signal);
       },
-      copied: (...answered) => this.#opened.reads.copied(...answered),
-      recorded: (...read) => this.#opened.reads.recorded(...read),
-    });
+      copied: (...answered) => reads.copied(...answered),
+      recorded: (...read) => reads.recorded(...read),
+    };
+    return services.map((service) => forwardedService(service, hub));
   }
 
   /** Nothing of a person's browser comes here. */
@@ -151,23 +164,8 @@ export class Spoke implements Membership {
   }
 
   /** Serves from the copy from now on. @throws StartRefused */
-  async open({ core }: { readonly core: Core }): Promise<void> {
+  async open(): Promise<void> {
     const { clock, log } = this.options;
-    const { store } = this.resources;
-    const isConnected = (): boolean => this.#follower.isConnected;
-    const reads = new OwnReads({
-      store,
-      clock,
-      isConnected,
-      access: core.access.control,
-      gate: core.access.gate,
-      tokens: core.reading.tokens,
-      readAudit: core.reading.readAudit,
-      changes: core.changes,
-      hold: (connectionId, token) => this.#copies.hold(connectionId, token),
-      takeProviders: () => this.#follower.takeProviders(),
-    });
-    this.#open = { core, reads };
     // However long ago: what lives of it is served.
     const hasCopy = this.#last.lastContactAtMs !== undefined;
     await this.#ends.start();
@@ -175,7 +173,7 @@ export class Spoke implements Membership {
     this.#follower.start();
     await Promise.race([contact, delay(clock, hasCopy ? catchUpMs : firstCopyMs)]);
     const { trouble } = this.#follower;
-    if (trouble === undefined && isConnected()) return;
+    if (trouble === undefined && this.#follower.isConnected) return;
     if (!hasCopy && trouble?.isRefusal) throw new StartRefused(trouble.text, exitCodes.sharedStoreNotUsable);
     log.warn({ hub: this.#links.url, hasCopy, reason: trouble?.text }, "starts without a word from a hub");
   }
@@ -210,11 +208,6 @@ export class Spoke implements Membership {
     return begun;
   }
 
-  get #opened() {
-    if (this.#open === undefined) throw new Error("the spoke is not open");
-    return this.#open;
-  }
-
   get #ageMs(): number | undefined {
     const { lastContactAtMs } = this.#last;
     return lastContactAtMs === undefined
@@ -233,7 +226,8 @@ export class Spoke implements Membership {
       settle: (position) => this.#settle(position),
       knowsProvider: (providerId) => store.getProvider(providerId) !== undefined,
       putProviders: async (profiles) => {
-        this.#opened.core.profiles.registry.followed(await this.#copies.putProviders(profiles));
+        const providerIds = await this.#copies.putProviders(profiles);
+        this.resources.changes.emit("followed", { providerIds, apiKeyIds: [], storeRecord: false });
       },
     };
   }

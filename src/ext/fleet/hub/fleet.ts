@@ -1,4 +1,4 @@
-import type { Core } from "../../../core/core.js";
+import type { Domain } from "../../../core/core.js";
 import type { DaemonOptions, Joined, LeaderTerm, Membership } from "../../../core/registry.js";
 import type { AskApprovers } from "../../../domain/access/access.js";
 import type { Refresher } from "../../../domain/grants/grants.js";
@@ -59,7 +59,6 @@ export class Fleet implements Membership {
   readonly #watch: LeaderHealthMonitor;
   readonly #standing: FleetStanding;
   readonly #givingBack: StepDown;
-  #core: Core | undefined;
   #listener: Listener | undefined;
   #handover: Handover | undefined;
   #hasLed = false;
@@ -83,7 +82,6 @@ export class Fleet implements Membership {
     this.#heartbeat = new Heartbeat({
       ...{ hub: this.hub, fleet, clock, clockCheck: this.#clockCheck, log },
       askLeader: () => this.#troubleOfLeader(),
-      onRound: () => this.#look(),
     });
     const { providerNetworks: networks, webProxies, dataDir } = config;
     this.#reach = new ProviderReach(clock);
@@ -91,7 +89,6 @@ export class Fleet implements Membership {
       ...{ store: fleet.store, reach: this.#reach, file: new LeadGivenBackFile(dataDir), clock, log },
       leads: () => this.leads || this.hub.role === "taking_over",
       isClockOff: () => this.#clockCheck.isWrong,
-      health: () => this.#core?.grants.engine.health() ?? true,
       canReachAny: (origins) => canReachAny(origins, networks, webProxies),
       askOthers: (origins) => askHubs(this.#heartbeat.others, origins, vault),
       giveBack: (trouble) => void this.#givingBack.begin(trouble),
@@ -144,7 +141,8 @@ export class Fleet implements Membership {
   readonly approver = (own: AskApprovers) => ledApprovals(own, this.#calls, this.options.settings.address);
   readonly refresher = (own: Refresher) => ledRefresher(own, this.#calls);
   readonly catchUp = () => this.hub.catchUp.toNow();
-  readonly led = (service: ServiceDefinition) => ledService(service, this.#calls);
+  readonly led = (services: readonly ServiceDefinition[]) =>
+    services.map((service) => ledService(service, this.#calls));
 
   /** Whether this hub acts itself. */
   get leads(): boolean {
@@ -176,23 +174,22 @@ export class Fleet implements Membership {
    * @throws ListenerError
    */
   async open(parts: {
-    readonly core: Core;
+    readonly domain: Domain;
     readonly services: readonly BoundService[];
     readonly pages: BrowserPages;
     readonly term: LeaderTerm;
     readonly approver: AskApprovers | undefined;
   }): Promise<void> {
-    const { core, services, pages, term, approver } = parts;
+    const { domain, services, pages, term, approver } = parts;
     const { config, settings, clock, log } = this.options;
     const { fleet, vault } = this.resources;
-    this.#core = core;
     const service = fleetService({
       isLeader: () => this.leads,
       services,
       refresh: (connectionId, isDemanded, options) =>
-        core.grants.engine.refresher.refresh(connectionId, isDemanded ? "demand" : "due", options),
+        domain.grants.engine.refresher.refresh(connectionId, isDemanded ? "demand" : "due", options),
       page: async (request) => pageOf(await pages.answer(visitOf(request))),
-      hold: heldForOthers(approver, core.access.control),
+      hold: heldForOthers(approver, domain.access.control),
       appendAudit: async (source, entries, via) => {
         await fleet.store.commit((tx) => importOutbox(tx, source, entries, via));
         return entries.at(-1)?.sequence ?? 0n;
@@ -211,7 +208,7 @@ export class Fleet implements Membership {
     });
     await this.#listener.open();
     this.#handover = new Handover({
-      ...{ store: fleet.store, spool: core.grants.spool, clock, log },
+      ...{ store: fleet.store, spool: domain.grants.spool, clock, log },
       ...{ calls: this.#calls, via: settings.address },
       left: () => this.hub.database?.spool,
       restored: () => this.hub.database?.restored,
@@ -225,7 +222,7 @@ export class Fleet implements Membership {
       },
       end: () => term.end(),
     });
-    const looked = this.#heartbeat.start().then(() => this.#clockCheck.look());
+    const looked = this.#heartbeat.start(() => this.#look(domain)).then(() => this.#clockCheck.look());
     this.#handover.start();
     // Nobody is answered by a clock that is known to be wrong.
     await Promise.all([this.hub.catchUp.toStart(), Promise.race([looked, delay(clock, firstLookMs)])]);
@@ -270,10 +267,10 @@ export class Fleet implements Membership {
     timer.cancel();
   }
 
-  async #look(): Promise<void> {
+  async #look({ grants, operations }: Domain): Promise<void> {
     void this.#clockCheck.look();
-    this.#watch.look();
-    await this.#reloadKeys();
+    this.#watch.look(grants.engine.health());
+    await this.#reloadKeys(operations);
   }
 
   async #troubleOfLeader(): Promise<string> {
@@ -291,12 +288,11 @@ export class Fleet implements Membership {
   }
 
   /** The source of the ring may have got a key since: one that the fleet uses, or that another hub has been given. */
-  async #reloadKeys(): Promise<void> {
+  async #reloadKeys({ ring }: Domain["operations"]): Promise<void> {
     const { vault } = this.resources;
     const ofOthers = this.#heartbeat.members.flatMap(({ keyIds }) => keyIds);
     const isMissing = this.#standing.lackedKeys().length > 0 || ofOthers.some((keyId) => !vault.has(keyId));
-    if (!isMissing || this.#core === undefined) return;
-    const { ring } = this.#core.operations;
+    if (!isMissing) return;
     await ring
       .exclusively(() => ring.reload())
       .catch((error: unknown) =>

@@ -38,17 +38,19 @@ export class Heartbeat {
       readonly log: Log;
       /** Why the hub that leads writes nothing, as it says; empty where it does, where it does not answer, and where this hub leads. */
       readonly askLeader: () => Promise<string>;
-      /** What else is looked at in each round. */
-      readonly onRound: () => Promise<void>;
     },
   ) {
     this.#lastContactMs = deps.clock.monotonicMs();
   }
 
-  /** Resolves when the database was asked once, whether it answered or not. */
-  async start(): Promise<void> {
-    const first = this.#beat();
-    this.#running = first.then(() => this.#run());
+  /**
+   * Resolves when the database was asked once, whether it answered or not.
+   *
+   * @param onRound what else is looked at in each round
+   */
+  async start(onRound: () => Promise<void>): Promise<void> {
+    const first = this.#beat(onRound);
+    this.#running = first.then(() => this.#run(onRound));
     await first;
   }
 
@@ -112,18 +114,18 @@ export class Heartbeat {
     return this.#members.filter((member) => member.owner !== owner).map(({ address }) => address);
   }
 
-  async #run(): Promise<void> {
+  async #run(onRound: () => Promise<void>): Promise<void> {
     const { signal } = this.#stop;
     for (;;) {
       await delay(this.deps.clock, roundMs, signal);
       if (signal.aborted) return;
-      await this.#beat();
+      await this.#beat(onRound);
     }
   }
 
-  async #beat(): Promise<void> {
+  async #beat(onRound: () => Promise<void>): Promise<void> {
     try {
-      await this.#round();
+      await this.#round(onRound);
       this.#refusal = undefined;
     } catch (error) {
       if (error instanceof FleetRefused) this.#refuse(error);
@@ -138,7 +140,7 @@ export class Heartbeat {
     if (error.reason === "new_layout") this.deps.hub.end(error.message, error);
   }
 
-  async #round(): Promise<void> {
+  async #round(onRound: () => Promise<void>): Promise<void> {
     const { hub, fleet, clock, clockCheck } = this.deps;
     const { database } = hub;
     if (database === undefined) return;
@@ -156,7 +158,7 @@ export class Heartbeat {
     this.#isBehind = applied < this.#expected;
     this.#expected = seen.find(({ owner }) => owner === leader)?.applied ?? this.#expected;
     this.#troubleOfLeader = await this.deps.askLeader();
-    await this.deps.onRound();
+    await onRound();
   }
 
   /** A hub that was started again is not two: the process before it sends nothing more. */

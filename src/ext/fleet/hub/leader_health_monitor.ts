@@ -37,8 +37,6 @@ export interface LeaderHealthMonitorDeps {
   readonly store: Pick<ReplicaStore, "isWritingBatches" | "position" | "listProviders">;
   readonly reach: Pick<ProviderReach, "unreached" | "reached" | "forget">;
   readonly isClockOff: () => boolean;
-  /** Of the refresh engine. */
-  readonly health: () => true | string;
   readonly canReachAny: (origins: readonly string[]) => Promise<boolean>;
   /** The other hubs: which could lead, and which of the origins they reach. */
   readonly askOthers: (origins: readonly string[]) => ReturnType<typeof askHubs>;
@@ -84,11 +82,15 @@ export class LeaderHealthMonitor {
     return [alone, stands].filter((each) => typeof each === "string");
   }
 
-  /** To be called every few seconds, while the database answers: without it the lead could not be given back. */
-  look(): void {
+  /**
+   * To be called every few seconds, while the database answers: without it the lead could not be given back.
+   *
+   * @param health of the refresh engine
+   */
+  look(health: true | string): void {
     this.#lookAtDisk();
     const { leads, log } = this.deps;
-    const trouble = leads() && !this.isBackingOff ? this.#trouble() : undefined;
+    const trouble = leads() && !this.isBackingOff ? this.#trouble(health) : undefined;
     if (trouble === undefined) this.#alone = undefined;
     else
       this.#asking ??= this.#giveBack(trouble)
@@ -115,11 +117,11 @@ export class LeaderHealthMonitor {
     else if (this.#writing?.position !== position) this.#writing = { position, sinceMs: clock.monotonicMs() };
   }
 
-  #trouble(): LeadTrouble | undefined {
+  #trouble(health: true | string): LeadTrouble | undefined {
     if (this.isDiskStuck) return "disk_stuck";
     if (this.deps.isClockOff()) return "clock_off";
     if (this.deps.reach.unreached(unreachedMs).length > 0) return "providers_unreachable";
-    return this.deps.health() === true ? undefined : "refreshes_stuck";
+    return health === true ? undefined : "refreshes_stuck";
   }
 
   /** One provider that lets another hub in, and not this one, is no reason: its owner could move the lead about. */

@@ -24,7 +24,6 @@ function heartbeatOf(list: () => readonly (readonly [owner: string, address: str
     clockCheck: { measure: async (ask: () => Promise<number>) => void (await ask()) },
     log: silentLog,
     askLeader: async () => "",
-    onRound: async () => undefined,
   } as unknown as Deps);
   const round = async () => {
     clock.advance(5_000);
@@ -37,7 +36,7 @@ function heartbeatOf(list: () => readonly (readonly [owner: string, address: str
 it("knows that two hubs announce one address, and not of one that was started again", async () => {
   let rows: [string, string, number][] = [["a", "hub:1", 0]];
   const { heartbeat, round } = heartbeatOf(() => rows);
-  await heartbeat.start();
+  await heartbeat.start(async () => undefined);
   rows = [
     ["a", "hub:1", 0],
     ["b", "hub:2", 4_900],

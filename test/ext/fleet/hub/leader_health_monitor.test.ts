@@ -54,7 +54,6 @@ class Scene {
         },
       },
       isClockOff: () => this.isClockOff,
-      health: () => this.health,
       canReachAny: async (origins) => {
         this.tried.push([...origins]);
         return origins.some((origin) => this.reachable.includes(origin));
@@ -81,7 +80,7 @@ class Scene {
   /** Looks every five seconds. */
   async looks(seconds: number): Promise<void> {
     for (let passed = 0; passed < seconds; passed += 5) {
-      this.watch.look();
+      this.watch.look(this.health);
       await new Promise((resolve) => setImmediate(resolve));
       this.clock.advance(5_000);
     }
@@ -237,7 +236,7 @@ describe("a hub that leads gives the lead back", () => {
     await scene.looks(60);
     expect(scene.asked).toEqual([]);
     scene.leads = true;
-    scene.watch.look();
+    scene.watch.look(scene.health);
     scene.leads = false;
     await new Promise((resolve) => setImmediate(resolve));
     expect([scene.given, scene.kept]).toEqual([[], undefined]);
