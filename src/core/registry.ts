@@ -4,6 +4,7 @@ import type { FollowOutcome } from "../domain/consent/consent.js";
 import type { OpenMcpLookup } from "../domain/profiles/profiles.js";
 import type { OpenDownscoping } from "../domain/reading/reading.js";
 import type { GrantTypeRow } from "../domain/token_endpoint/token_endpoint.js";
+import type { ExtensionAuditEvents } from "../model/access/audit_event.js";
 import type { Tracing } from "../model/tracing.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
@@ -38,6 +39,8 @@ export interface Extension {
   readonly name: string;
   /** Its settings, and the listener that they have addresses for. */
   readonly settings?: ExtensionSettings;
+  /** The types of the events that it writes. */
+  readonly auditEvents?: readonly (keyof ExtensionAuditEvents)[];
   /** What it keeps in the store. */
   readonly tables?: readonly ExtensionTable[];
   readonly grantTypes?: readonly GrantTypeRow[];

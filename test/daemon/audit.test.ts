@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { run } from "../../src/cli/program.js";
+import type { Extension } from "../../src/core/registry.js";
 import type { AuditEvent } from "../../src/gen/nexus/v1/audit_pb.js";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { type Databases, encodeCount, openDatabases } from "../../src/store/lmdb/databases.js";
@@ -162,6 +163,20 @@ describe("the audit log", () => {
       fakeShell({ env: { NEXUS_DATA_DIR: world.place.config.dataDir } }),
     );
     expect(jsonLines(json.out())).toMatchObject([{ via: ["jwt:spoke", "10.0.0.2:7443"] }]);
+  });
+
+  it("nexusd audit refuses a type that no event can have, and knows those of extensions", async () => {
+    const env = { NEXUS_DATA_DIR: world.place.config.dataDir };
+    const extension = { name: "trial", auditEvents: ["trial.noted"] } as unknown as Extension;
+    const shell = { ...fakeShell({ env }), extensions: [extension] };
+    const audit = (...args: string[]) => run(["audit", ...args], shell);
+    expect([await audit("--type", "token_retreived"), shell.out()]).toEqual([2, ""]);
+    expect(shell.err()).toContain(
+      "--type: token_retreived is no type of event: did you mean token_retrieved",
+    );
+    expect(await audit("--type", "zzz")).toBe(2);
+    expect(shell.err()).toContain("these are: access.denied, ");
+    for (const type of ["trial.noted", "store.restored"]) expect(await audit("--type", type)).toBe(0);
   });
 
   it("verify finds what somebody changed in the file, and nexusd audit says which", async () => {

@@ -1,8 +1,11 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Command, InvalidArgumentError } from "commander";
 import type { AuditEvent } from "../../gen/nexus/v1/audit_pb.js";
+import { coreAuditEvents } from "../../model/access/audit_event.js";
+import { didYouMean } from "../../model/suggestions.js";
 import { delay } from "../../runtime/clock.js";
 import { connectionArgument, findConnection } from "../connections/connection_key.js";
+import { usageFailure } from "../shell/command_failure.js";
 import { type DaemonFlags, type DaemonSession, daemonCommand } from "../shell/daemon_command.js";
 import { parseSince } from "../shell/option_values.js";
 import type { Shell } from "../shell/shell.js";
@@ -43,6 +46,7 @@ function auditListCommand(shell: Shell): Command {
     const connection = given.connection && (await findConnection(session, given.connection));
     const flags = { ...given, ...(connection && { connection }) };
     const events = await newest(session, flags, 0n);
+    if (events.length === 0) refuseUnknownType(shell, flags);
     show(shell, flags, events, true);
     if (!flags.follow && events.length === 0 && !flags.json) shell.stderr.write("no events\n");
     let last = events.at(-1)?.sequence ?? 0n;
@@ -53,6 +57,14 @@ function auditListCommand(shell: Shell): Command {
       last = more.at(-1)?.sequence ?? last;
     }
   });
+}
+
+/** A daemon of another version may know more types: then there are events of them. @throws CommandFailure */
+function refuseUnknownType({ extensions }: Shell, { type }: AuditFlags): void {
+  const known: string[] = [...coreAuditEvents, ...extensions.flatMap(({ auditEvents = [] }) => auditEvents)];
+  if (type === undefined || known.includes(type)) return;
+  const instead = didYouMean(type, known) ?? `these are: ${known.toSorted().join(", ")}`;
+  throw usageFailure(`--type: ${printable(type)} is no type of event: ${instead}`);
 }
 
 /** The newest events after a sequence, at most `flags.limit`, in the order in which they happened. */

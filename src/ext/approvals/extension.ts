@@ -3,19 +3,22 @@ import { approvalsCommand } from "./approvals_command.js";
 import { grantCommand, grantsCommand, revokeCommand } from "./grants.js";
 import { stopCommand } from "./stop_command.js";
 
+const auditEvents = [
+  "approval.given",
+  "approval.refused",
+  "approval.expired",
+  "principal.stopped",
+  "principal.stop_lifted",
+] as const;
+
 declare module "../../model/access/audit_event.js" {
-  interface ExtensionAuditEvents {
-    "approval.given": true;
-    "approval.refused": true;
-    "approval.expired": true;
-    "principal.stopped": true;
-    "principal.stop_lifted": true;
-  }
+  interface ExtensionAuditEvents extends Record<(typeof auditEvents)[number], true> {}
 }
 
 /** Requests that wait for a person's approval (`nexusd approvals`), and access of agents for a limited time (`nexusd grant`). */
 export const approvals: Extension = {
   name: "approvals",
+  auditEvents,
   commands: [
     {
       group: "Operate the daemon",

@@ -2,15 +2,16 @@ import type { Extension } from "../../core/registry.js";
 import { backupCommand } from "./backup_command.js";
 import { restoreCommand } from "./restore_command.js";
 
+const auditEvents = ["store.backed_up"] as const;
+
 declare module "../../model/access/audit_event.js" {
-  interface ExtensionAuditEvents {
-    "store.backed_up": true;
-  }
+  interface ExtensionAuditEvents extends Record<(typeof auditEvents)[number], true> {}
 }
 
 /** Copies of the store while it is in use, and `nexusd backup` and `restore`. */
 export const backup: Extension = {
   name: "backup",
+  auditEvents,
   commands: [
     {
       group: "Operate the daemon",

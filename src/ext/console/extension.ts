@@ -5,12 +5,10 @@ import type { ConsoleListener } from "./console_listener.js";
 import { consoleSettings } from "./console_settings.js";
 import { openCommand } from "./open_command.js";
 
+const auditEvents = ["console.link_created", "console.session_opened", "console.session_ended"] as const;
+
 declare module "../../model/access/audit_event.js" {
-  interface ExtensionAuditEvents {
-    "console.link_created": true;
-    "console.session_opened": true;
-    "console.session_ended": true;
-  }
+  interface ExtensionAuditEvents extends Record<(typeof auditEvents)[number], true> {}
 }
 
 /** Rows of each list of the page `/status`. */
@@ -19,6 +17,7 @@ const statusEntries = 20;
 /** Pages for people: `nexusd open` and what it leads to, and `/status`. */
 export const webConsole: Extension = {
   name: "console",
+  auditEvents,
   settings: consoleSettings,
   commands: [
     {

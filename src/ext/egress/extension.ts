@@ -3,15 +3,16 @@ import { egressSettings } from "./proxy/egress_settings.js";
 import { runCommand } from "./run.js";
 import { sessionsCommand } from "./sessions/sessions_command.js";
 
+const auditEvents = ["egress_used"] as const;
+
 declare module "../../model/access/audit_event.js" {
-  interface ExtensionAuditEvents {
-    egress_used: true;
-  }
+  interface ExtensionAuditEvents extends Record<(typeof auditEvents)[number], true> {}
 }
 
 /** `nexusd run`: a program calls APIs, and the credentials are put in on the way. */
 export const egress: Extension = {
   name: "egress",
+  auditEvents,
   settings: egressSettings,
   open: async (core, registry) => {
     const { clock, config } = core;

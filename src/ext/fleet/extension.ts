@@ -3,16 +3,16 @@ import { fleetCommand } from "./commands/fleet.js";
 import { fleetFields } from "./commands/fleet_text.js";
 import { fleetSettings } from "./hub/fleet_settings.js";
 
+const auditEvents = ["audit.entries_unreadable", "fleet.lead_given_back"] as const;
+
 declare module "../../model/access/audit_event.js" {
-  interface ExtensionAuditEvents {
-    "audit.entries_unreadable": true;
-    "fleet.lead_given_back": true;
-  }
+  interface ExtensionAuditEvents extends Record<(typeof auditEvents)[number], true> {}
 }
 
 /** Hubs that share one store in PostgreSQL: `nexusd fleet`, and what `NEXUS_STORE` makes of a daemon. */
 export const fleet: Extension = {
   name: "fleet",
+  auditEvents,
   settings: fleetSettings,
   commands: [
     {

@@ -1,18 +1,21 @@
 import type { Extension } from "../../core/registry.js";
 import { keyringCommand } from "./keyring_command.js";
 
+const auditEvents = [
+  "keyring.key_added",
+  "keyring.rotation_started",
+  "keyring.rotation_finished",
+  "keyring.key_retired",
+] as const;
+
 declare module "../../model/access/audit_event.js" {
-  interface ExtensionAuditEvents {
-    "keyring.key_added": true;
-    "keyring.rotation_started": true;
-    "keyring.rotation_finished": true;
-    "keyring.key_retired": true;
-  }
+  interface ExtensionAuditEvents extends Record<(typeof auditEvents)[number], true> {}
 }
 
 /** New keys for the store, the rotation to them, and `nexusd keyring`. */
 export const keyring: Extension = {
   name: "keyring",
+  auditEvents,
   commands: [
     {
       group: "Operate the daemon",

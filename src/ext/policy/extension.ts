@@ -3,10 +3,10 @@ import type { Extension, Registry } from "../../core/registry.js";
 import { daemon } from "../../model/access/access.js";
 import { policyCommand } from "./commands/policy.js";
 
+const auditEvents = ["policy.loaded"] as const;
+
 declare module "../../model/access/audit_event.js" {
-  interface ExtensionAuditEvents {
-    "policy.loaded": true;
-  }
+  interface ExtensionAuditEvents extends Record<(typeof auditEvents)[number], true> {}
 }
 
 /** Series of providers; a daemon has fewer profiles in use. */
@@ -15,6 +15,7 @@ const maxProviders = 200;
 /** What the policy file says of callers and requests, and `nexusd policy`. */
 export const policy: Extension = {
   name: "policy",
+  auditEvents,
   commands: [
     {
       group: "Control access",

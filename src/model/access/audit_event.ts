@@ -1,55 +1,60 @@
 import type { Use } from "../tracing.js";
 import type { Identity, Provenance } from "./principal.js";
 
+/** The types of events that the core writes. */
+export const coreAuditEvents = [
+  "provider.created",
+  "provider.updated",
+  "provider.deleted",
+  "connection.requested",
+  "connection.imported",
+  "connection.import_failed",
+  "credential_captured",
+  "credential_rejected",
+  "credential_replaced",
+  "token_retrieved",
+  "token_reads_counted",
+  "token_retrieval_failed",
+  "token_rejected",
+  "token_storage_failed",
+  "connection.revoked",
+  "connection.deleted",
+  "connection.confirmed",
+  "connection.confirmation_failed",
+  "revoked_at_provider",
+  "revocation_given_up",
+  "oauth_flow_completed",
+  "oauth_error",
+  "state_verification_failed",
+  "token_exchange_failed",
+  "id_token_verification_failed",
+  "token_refresh_requested",
+  "token_refreshed",
+  "token_refresh_failed",
+  "token_refresh_fatal",
+  "grant_detached",
+  "grant_returned",
+  "client_key.made",
+  "client_key.ended",
+  "store.restored",
+  "api_key.created",
+  "api_key.rotated",
+  "api_key.revoked",
+  "api_key.lapsed",
+  "access.denied",
+] as const;
+
 /**
  * The types of events that extensions write. Each adds its own in its `extension.ts`, so that a type that nobody declares does not compile:
- * `declare module "../../model/access/audit_event.js" { interface ExtensionAuditEvents { "thing.done": true } }`.
+ * `declare module "../../model/access/audit_event.js" { interface ExtensionAuditEvents { "thing.done": true } }`. `Extension.auditEvents` names
+ * them for people.
  */
 // biome-ignore lint/suspicious/noEmptyInterface: extensions add its members
 export interface ExtensionAuditEvents {}
 
 export type AuditEventType = CoreAuditEventType | keyof ExtensionAuditEvents;
 
-type CoreAuditEventType =
-  | "provider.created"
-  | "provider.updated"
-  | "provider.deleted"
-  | "connection.requested"
-  | "connection.imported"
-  | "connection.import_failed"
-  | "credential_captured"
-  | "credential_rejected"
-  | "credential_replaced"
-  | "token_retrieved"
-  | "token_reads_counted"
-  | "token_retrieval_failed"
-  | "token_rejected"
-  | "token_storage_failed"
-  | "connection.revoked"
-  | "connection.deleted"
-  | "connection.confirmed"
-  | "connection.confirmation_failed"
-  | "revoked_at_provider"
-  | "revocation_given_up"
-  | "oauth_flow_completed"
-  | "oauth_error"
-  | "state_verification_failed"
-  | "token_exchange_failed"
-  | "id_token_verification_failed"
-  | "token_refresh_requested"
-  | "token_refreshed"
-  | "token_refresh_failed"
-  | "token_refresh_fatal"
-  | "grant_detached"
-  | "grant_returned"
-  | "client_key.made"
-  | "client_key.ended"
-  | "store.restored"
-  | "api_key.created"
-  | "api_key.rotated"
-  | "api_key.revoked"
-  | "api_key.lapsed"
-  | "access.denied";
+type CoreAuditEventType = (typeof coreAuditEvents)[number];
 
 export interface AuditEvent extends Use {
   readonly timeMs: number;
