@@ -3,6 +3,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { DaemonProcess } from "../daemon/daemon_process.js";
+import { Place } from "../daemon/harness.js";
+import { ManualClock } from "../fakes/manual_clock.js";
 import { perTest } from "../lifetimes.js";
 import { FrozenFolder } from "./frozen_world.js";
 import { FrozenVersion, programOf, root } from "./version.js";
@@ -33,7 +35,11 @@ describe.each(FrozenVersion.all())("$name, on a folder that a newer version wrot
   };
 
   it("goes on with it while it has nothing that it would ignore", async () => {
-    await newer();
+    const { provider, settings } = folder;
+    provider.down.add("/revoke");
+    await newer(() =>
+      folder.call("ConnectionService/RevokeConnection", { connectionId: frozen.connections["bea"] }),
+    );
     const daemon = start(version.program());
     await daemon.ready();
     const token = async (user: string) =>
@@ -43,7 +49,12 @@ describe.each(FrozenVersion.all())("$name, on a folder that a newer version wrot
     const { firstBadSequence } = await folder.call("AuditService/VerifyAuditLog", {});
     expect(firstBadSequence ?? "0").toBe("0");
     await daemon.kill("SIGTERM");
-    await newer();
+    provider.down.clear();
+    provider.requests.length = 0;
+    const again = await (await Place.make(settings)).start(new ManualClock(Date.now() + 7_200_000));
+    onTestFinished(() => again.stop());
+    const revoked = () => provider.at("/revoke").map(({ params }) => params["token"] ?? "");
+    await expect.poll(revoked).toContainEqual(expect.stringMatching(/^frozen-refresh-2-\d+$/));
   });
 
   it.skipIf(frozen.version !== "0.1.0")(
