@@ -19,16 +19,21 @@ mount -t tmpfs tmpfs "$1"
 mkdir "$1/upper" "$1/work" "$1/root"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"
 cp "$2" "$1/root/nexusd.deb"
+dpkg-deb --raw-extract "$2" "$1/older"
+sed -i 's/^Version: .*/Version: 0.9.0/' "$1/older/DEBIAN/control"
+dpkg-deb --root-owner-group -Znone --build "$1/older" "$1/root/older.deb" >/dev/null
 chroot "$1/root" sh -eu <<'INSIDE'
-dpkg --force-depends -i /nexusd.deb >/dev/null
-nexusd --version
+dpkg --force-depends -i /older.deb >/dev/null
+dpkg-query --show --showformat '\${Version}\n' nexusd
 stat -c '%n %U %a' /var/lib/nexusd /etc/nexusd/encryption.key
 ls /usr/share/bash-completion/completions/nexusd /usr/share/zsh/vendor-completions/_nexusd /usr/share/fish/vendor_completions.d/nexusd.fish
 systemd-analyze verify /lib/systemd/system/nexusd.service
 man --warnings -l /usr/share/man/man1/nexusd.1.gz >/dev/null
 cp /etc/nexusd/encryption.key /key
-touch /var/lib/nexusd/data
+setpriv --reuid nexusd --clear-groups touch /var/lib/nexusd/data
 dpkg --force-depends -i /nexusd.deb >/dev/null
+nexusd --version
+stat -c '%n %U' /var/lib/nexusd/data
 cmp /key /etc/nexusd/encryption.key && echo upgraded
 dpkg --remove nexusd >/dev/null
 ls /var/lib/nexusd /etc/nexusd
@@ -37,17 +42,19 @@ ls -d /var/lib/nexusd /etc/nexusd /usr/lib/nexusd 2>/dev/null || echo purged
 INSIDE
 `;
 
-  test("is installed, upgraded, removed with its data left, and purged", () => {
+  test("is installed, upgraded from an older one, removed with its data left, and purged", () => {
     const place = temporaryFolder();
     const [deb = ""] = debs;
     const shown = succeed("unshare", ["--mount", "sh", "-c", script, "sh", place, deb]);
     expect(shown.trimEnd().split("\n")).toEqual([
-      version,
+      "0.9.0",
       "/var/lib/nexusd nexusd 700",
       "/etc/nexusd/encryption.key root 600",
       "/usr/share/bash-completion/completions/nexusd",
       "/usr/share/fish/vendor_completions.d/nexusd.fish",
       "/usr/share/zsh/vendor-completions/_nexusd",
+      version,
+      "/var/lib/nexusd/data nexusd",
       "upgraded",
       ...["/etc/nexusd:", "encryption.key", "", "/var/lib/nexusd:", "data"],
       "purged",
