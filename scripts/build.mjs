@@ -46,7 +46,8 @@ const data = [
   ...filesOf("ext/console/assets").map((file) => [`ext/console/assets/${file}`, `assets/${file}`]),
 ];
 
-export async function build() {
+/** @param say tells the reader what takes so long */
+export async function build(say = () => {}) {
   const tsc = findCompiler();
   if (tsc === undefined) {
     throw new Error("TypeScript is not installed: run `npm ci` with the development dependencies");
@@ -56,6 +57,7 @@ export async function build() {
   rmSync(work, { recursive: true, force: true });
   mkdirSync(work, { recursive: true });
   try {
+    say("the packages are there; compiles src/ (up to a minute)");
     const args = [tsc, "-p", join(root, "tsconfig.build.json"), "--outDir", fresh];
     const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: ["ignore", 2, 2] });
     if (status !== 0) throw new Error("the sources do not compile; dist/ is left as it was");
@@ -63,11 +65,13 @@ export async function build() {
       mkdirSync(dirname(join(fresh, to)), { recursive: true });
       copyFileSync(join(root, "src", file), join(fresh, to));
     }
+    say("bundles the program");
     await bundle(root, fresh);
     copyFileSync(join(root, "scripts/launcher.js"), join(fresh, "main.js"));
     chmodSync(join(fresh, "main.js"), 0o755);
     if (existsSync(dist)) renameSync(dist, join(work, "old"));
     renameSync(fresh, dist);
+    say("dist/ is ready: npm start runs it, npm test tests it");
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
@@ -110,8 +114,9 @@ function findCompiler() {
 
 async function main(mode) {
   if (mode === "--if-stale") return await buildIfStale();
-  if (mode === "--prepare" && findCompiler() === undefined && existsSync(entry)) return;
-  await build();
+  if (mode !== "--prepare") return await build();
+  if (findCompiler() === undefined && existsSync(entry)) return;
+  await build((text) => console.error(`build: ${text}`));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
