@@ -4,7 +4,7 @@ import { within } from "../suites/stage.js";
 import { type ClientLibrary, commandOf } from "./manifests.js";
 
 /** Longer than anything that a driver is asked for takes on a laden machine. */
-const patienceSeconds = 60;
+const limitSeconds = 60;
 
 export interface TokenResult {
   readonly access_token: string | null;
@@ -115,9 +115,9 @@ export class DriverProcess {
           await new Promise<void>((resolve) => void wake.add(resolve));
         }
       })();
-      return within(patienceSeconds, `${op} shows link ${n}`, shown);
+      return within(limitSeconds, `${op} shows link ${n}`, shown);
     };
-    return { id, result: within(patienceSeconds, `${op} is answered`, answered), consent, consents };
+    return { id, result: within(limitSeconds, `${op} is answered`, answered), consent, consents };
   }
 
   /** @throws DriverError */

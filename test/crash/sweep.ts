@@ -25,7 +25,7 @@ const machine = {
   tokenEndpointAuthMethod: "client_secret_post",
 } as const;
 /** A child that has not died of its boundary by then never will. */
-const patienceMs = 20_000;
+const limitMs = 20_000;
 
 export interface SweepResult {
   kills: number;
@@ -192,12 +192,12 @@ export class Sweep {
     gone: Promise<unknown>,
     boundary: Boundary | "pause" | "fail",
   ): Promise<void> {
-    const patience = setTimeout(() => {
+    const killTimer = setTimeout(() => {
       this.violations.push(`life ${this.#listener.life} did not pass ${boundary}`);
       child.kill("SIGKILL");
-    }, patienceMs);
+    }, limitMs);
     await gone;
-    clearTimeout(patience);
+    clearTimeout(killTimer);
     this.#listener.onPoint = () => false;
     this.#listener.life = "";
   }

@@ -4,7 +4,7 @@ import { type Stage, within } from "../suites/stage.js";
 import { AgentProcess } from "./agent_process.js";
 import { listeners } from "./scenario.js";
 
-const patienceSeconds = 60;
+const limitSeconds = 60;
 const names = ["first/ada", "second/ada"];
 
 /** One language through one listener. */
@@ -36,12 +36,12 @@ export async function playLibraryAgents(
   const called = (name: string, revision: number) =>
     new RegExp(`^${name}  revision ${revision}  API answered 200$`);
   const sees = (revision: number) => (agent: AgentProcess) =>
-    agent.printed(called("first/ada", revision), 0, patienceSeconds);
+    agent.printed(called("first/ada", revision), 0, limitSeconds);
 
   try {
     await scene("token", async (agent) => {
       for (const name of names)
-        await agent.printed(new RegExp(`^${name}  revision \\d+  API answered 200$`), 0, patienceSeconds);
+        await agent.printed(new RegExp(`^${name}  revision \\d+  API answered 200$`), 0, limitSeconds);
     });
     await scene("refresh", sees(await stage.refresh(stage.first)));
     for (const [check, signal] of [
@@ -72,7 +72,7 @@ async function playRefusals(stage: Stage, language: Language, results: Results):
       const key = isUnix ? {} : { NEXUS_API_KEY_FILE: stage.wrongKeyFile };
       const agent = new AgentProcess(language.run, args, { ...environment, ...key });
       try {
-        const code = await within(patienceSeconds, "it gives up", agent.exited);
+        const code = await within(limitSeconds, "it gives up", agent.exited);
         if (code !== 1) throw new Error(`it ended with ${code}:\n${agent.lines.join("\n")}`);
       } finally {
         agent.signal("SIGKILL");

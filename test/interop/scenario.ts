@@ -4,7 +4,7 @@ import { type Stage, within } from "../suites/stage.js";
 import { AgentProcess } from "./agent_process.js";
 
 /** Longer than the longest backoff, and the start of a virtual machine under load. */
-const patienceSeconds = 60;
+const limitSeconds = 60;
 
 /** What an agent is asked to show, in this order. */
 export const checks = ["token", "refresh", "restart", "resume", "kill -9", "api", "refused"] as const;
@@ -40,7 +40,7 @@ export async function playAgents(
     await Promise.all(players.map((player) => results.check(player.row, check, () => play(player))));
     for (const player of players) player.mark = player.agent.lines.length;
   };
-  const sees = ({ agent, mark }: Player, pattern: RegExp) => agent.printed(pattern, mark, patienceSeconds);
+  const sees = ({ agent, mark }: Player, pattern: RegExp) => agent.printed(pattern, mark, limitSeconds);
   const state = (id: string, revision: number) => new RegExp(`^${id}  active  revision ${revision}\\b`);
   const called = (id: string) => new RegExp(`^${id}  API answered 200`);
   /** Only what changed comes over the new stream, be it twice, and no snapshot. */
@@ -118,7 +118,7 @@ async function playRefusals(stage: Stage, language: Language, results: Results):
       const { args, ...key } = wrong;
       const agent = new AgentProcess(language.run, args, { ...environment, ...key });
       try {
-        const code = await within(patienceSeconds, "it gives up", agent.exited);
+        const code = await within(limitSeconds, "it gives up", agent.exited);
         if (code !== 1) throw new Error(`it ended with ${code}:\n${agent.lines.join("\n")}`);
         if (agent.lines.some((line) => /stream (ended|broke off)/.test(line))) {
           throw new Error(`it tried again:\n${agent.lines.join("\n")}`);

@@ -90,7 +90,7 @@ beforeEach(() => {
 });
 
 /** The default is a second, which a busy machine may pause for. */
-const patience = { timeout: 10_000 };
+const within10s = { timeout: 10_000 };
 
 /** The `n`th call, once it was made; time moves on until then. */
 async function callOf(n: number, stepMs = 100): Promise<Call> {
@@ -99,9 +99,9 @@ async function callOf(n: number, stepMs = 100): Promise<Call> {
     const call = calls[n - 1];
     if (!call) throw new Error(`there were ${calls.length} calls`);
     return call;
-  }, patience);
+  }, within10s);
 }
-const settles = (pass: () => void) => vi.waitFor(pass, patience);
+const settles = (pass: () => void) => vi.waitFor(pass, within10s);
 const revision = () => cache.find(name.key, { scopes: [], minTtlMs: 0 })?.revision;
 
 describe("the stream of a client", () => {

@@ -23,12 +23,12 @@ beforeEach(async () => {
 
 const edit = (settings: Partial<ProviderSettings>) =>
   engine.providers.update(profile.id, { settings }, undefined, owner as never);
-const elsewhere = { tokenUrl: "https://evil.example/token" };
+const otherEndpoint = { tokenUrl: "https://evil.example/token" };
 const home = { tokenUrl: "https://op.example/token" };
 
 describe("an edit that leads elsewhere", () => {
   it.each<[name: string, settings: Partial<ProviderSettings>]>([
-    ["token URL", elsewhere],
+    ["token URL", otherEndpoint],
     ["token URL, the path alone", { tokenUrl: "https://op.example/other" }],
     ["issuer", { issuer: "https://evil.example" }],
     ["client", { clientId: "another" }],
@@ -37,7 +37,7 @@ describe("an edit that leads elsewhere", () => {
       "revocation URL at another origin",
       { oauth2: { ...plainOAuth2, revocationUrl: "https://evil.example/r" } },
     ],
-    ["token URL, beside discovery", { enableDiscovery: true, ...elsewhere }],
+    ["token URL, beside discovery", { enableDiscovery: true, ...otherEndpoint }],
     ["discovery", { enableDiscovery: true, issuer: "https://evil.example", authUrl: "", tokenUrl: "" }],
   ])("%s: parts the connections, and says how many", async (_name, settings) => {
     const [one, two] = [await engine.connection(profile), await engine.connection(profile)];
@@ -72,7 +72,7 @@ describe("an edit that leads elsewhere", () => {
   it("is healed by setting it back, and by nothing less", async () => {
     const { id } = await engine.connection(profile);
     const refreshToken = engine.refreshTokenOf(id);
-    await edit(elsewhere);
+    await edit(otherEndpoint);
     await edit({ tokenUrl: "https://third.example/token" });
     expect(engine.get(id).status).toBe("attention");
     await edit(home);
@@ -84,7 +84,7 @@ describe("an edit that leads elsewhere", () => {
   it("does not bring back what was lost for another reason", async () => {
     const { id } = await engine.connection(profile);
     expect(await engine.refreshed(id, { kind: "invalid_grant" })).toBe("attention");
-    expect((await edit(elsewhere)).partedConnections).toBe(0);
+    expect((await edit(otherEndpoint)).partedConnections).toBe(0);
     await edit(home);
     expect(engine.get(id).status).toBe("attention");
   });
@@ -112,7 +112,7 @@ describe("an edit that leads elsewhere", () => {
 
   it("leaves a record of each connection in the audit log", async () => {
     const { id } = await engine.connection(profile);
-    await edit(elsewhere);
+    await edit(otherEndpoint);
     await edit(home);
     const { events } = engine.store.listAuditEvents({ limit: 10, connectionId: id });
     expect(events.map(({ event }) => event.type)).toEqual(["grant_returned", "grant_detached"]);
@@ -124,7 +124,7 @@ describe("a refresh that is under way", () => {
     const { id } = await engine.connection(profile);
     const refreshing = engine.refresher.refresh(id);
     await engine.untilSent(1);
-    await edit(elsewhere);
+    await edit(otherEndpoint);
     const rotated = tokenSet();
     engine.sent[0]?.answer({ tokenSet: rotated });
     await refreshing;
@@ -145,7 +145,7 @@ describe("a refresh that is under way", () => {
     const { id } = await engine.connection(profile);
     const refreshing = engine.refresher.refresh(id);
     await engine.untilSent(1);
-    await edit(elsewhere);
+    await edit(otherEndpoint);
     engine.sent[0]?.fail(new GrantFailure({ kind: "ambiguous" }));
     expect(await refreshing).toBe("superseded");
     await edit(home);
@@ -159,7 +159,7 @@ describe("a credential is bound to whom it was given", () => {
   it("and not sent by the engine when the profile differs, however that came about", async () => {
     const { id } = await engine.connection(profile);
     // Not by the registry: as if somebody had written into the store.
-    await engine.store.commit((tx) => tx.putProvider({ ...profile, ...elsewhere, version: 2n }));
+    await engine.store.commit((tx) => tx.putProvider({ ...profile, ...otherEndpoint, version: 2n }));
     expect(await engine.refresher.refresh(id)).toBe("attention");
     expect(engine.sent).toHaveLength(0);
     expect(engine.get(id).problem).toMatchObject({
@@ -179,7 +179,7 @@ describe("a credential is bound to whom it was given", () => {
         return new Response("{}");
       },
     });
-    const moved = { ...profile, ...elsewhere };
+    const moved = { ...profile, ...otherEndpoint };
     const common = {
       server: manualAuthorizationServer(moved),
       profile: moved,

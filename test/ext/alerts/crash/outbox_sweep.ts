@@ -14,7 +14,7 @@ import { flipsOf, type OutboxBoundary, receiverBoundaries } from "./outbox_bound
 
 const connectionCount = 12;
 /** A child that has not died of its boundary by then never will. */
-const patienceMs = 20_000;
+const limitMs = 20_000;
 /** A child that has told everything is watched for so long: what it told is marked, and is not told again. */
 const silenceMs = 1_500;
 /** Of the answers of the receiver: what is not taken is told again. */
@@ -85,12 +85,12 @@ export class OutboxSweep {
     }
     if (boundary === "random") setTimeout(() => child.kill("SIGKILL"), 10 + after * 25);
     child.stdin?.write("arm\n");
-    const patience = setTimeout(() => {
+    const killTimer = setTimeout(() => {
       this.violations.push(`life ${this.#life} did not pass ${boundary}`);
       child.kill("SIGKILL");
-    }, patienceMs);
+    }, limitMs);
     await gone;
-    clearTimeout(patience);
+    clearTimeout(killTimer);
     this.#onArrival = undefined;
     this.result.kills++;
   }
@@ -134,13 +134,13 @@ export class OutboxSweep {
   async #drain(watchMs: number): Promise<void> {
     const { child, gone, drained } = await this.#start("none", 0);
     child.stdin?.write("drain\n");
-    const patience = setTimeout(() => child.kill("SIGKILL"), patienceMs);
+    const killTimer = setTimeout(() => child.kill("SIGKILL"), limitMs);
     const outcome = await Promise.race([drained.then(() => "drained"), gone.then(() => "gone")]);
     if (outcome === "gone") this.violations.push("the outbox is not empty in the end");
     await new Promise((resolve) => setTimeout(resolve, watchMs));
     child.stdin?.write("end\n");
     await gone;
-    clearTimeout(patience);
+    clearTimeout(killTimer);
   }
 
   async #start(boundary: OutboxBoundary | "none", after: number) {

@@ -4,7 +4,7 @@ import type { Clients } from "../../../daemon/harness.js";
 
 const eachMs = 250;
 /** An agent does not wait longer for a token that lives. */
-const patienceMs = 10_000;
+const limitMs = 10_000;
 
 /** Agents that ask for tokens without a pause, each at a daemon of its own, and notice what is not as it should be. */
 export class Agents {
@@ -28,7 +28,7 @@ export class Agents {
     for (let turn = 0; !this.#isOver; turn++) {
       const connectionId = ids[turn % ids.length] ?? "";
       try {
-        const { token } = await tokens.getToken({ connectionId }, { timeoutMs: patienceMs });
+        const { token } = await tokens.getToken({ connectionId }, { timeoutMs: limitMs });
         this.reads++;
         const endsMs = token?.expiresAt && timestampMs(token.expiresAt);
         if (endsMs === undefined) this.noticed.push(`${daemon}: no token`);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { CrowdAnswer, CrowdQuestion, CrowdReport, CrowdSettings } from "./crowd_process.js";
 
 /** A crowd that is not there by then meets a limit of the machine: of descriptors, for one (`ulimit -n`). */
-const patienceMs = 900_000;
+const limitMs = 900_000;
 
 /** Thousands of spokes as their hubs see them, in a process of their own. */
 export class Crowd {
@@ -57,7 +57,7 @@ export class Crowd {
       };
       const onExit = (): void => end(() => reject(new Error("the crowd of spokes ended")));
       const onLate = (): void => end(() => reject(new Error("not all spokes were heard of in time")));
-      const late = setTimeout(onLate, patienceMs);
+      const late = setTimeout(onLate, limitMs);
       const end = (settle: () => void): void => {
         clearTimeout(late);
         this.child.off("message", onMessage).off("exit", onExit);

@@ -24,7 +24,7 @@ const spokesOfTeam = 100;
 const realSpokes = 2;
 const longLifeSeconds = 12 * 3_600;
 const lanes = 32;
-const patienceMs = 180_000;
+const limitMs = 180_000;
 
 /** A crowd of spokes at hubs of a fleet: one refresh reaches all, a hub is killed, the leader too, the database is away. */
 export class CrowdStorm {
@@ -123,7 +123,7 @@ export class CrowdStorm {
 
   async #leader(): Promise<RealHub> {
     const { hubs } = this.fleet;
-    for (let tries = 0; tries < patienceMs / 100; tries++) {
+    for (let tries = 0; tries < limitMs / 100; tries++) {
       const followed = new Set(await Promise.all(hubs.map((hub) => hub.leaderAddress())));
       const leader = hubs.find(({ isLeader }) => isLeader);
       if (leader && followed.size === 1) return leader;
@@ -158,7 +158,7 @@ export class CrowdStorm {
 
   /** Asks again where it has to: nobody may lead. */
   async #refreshEveryones({ clients }: RealHub): Promise<void> {
-    const endMs = nowMs() + patienceMs;
+    const endMs = nowMs() + limitMs;
     for (;;) {
       try {
         const { token } = await clients.tokens.refreshToken({ connectionId: this.#everyones });

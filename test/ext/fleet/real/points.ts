@@ -39,7 +39,7 @@ export function expectedOutcome(boundary: Boundary, harm: Harm): Outcome {
 
 /** Longer than the lease of a storm's hubs, which is three seconds. */
 const lastsMs = 4_500;
-const patienceMs = 60_000;
+const limitMs = 60_000;
 const settleMs = 2_500;
 const commit = "nexus.commit_1";
 const request = "refresh_token=";
@@ -79,7 +79,7 @@ export class FaultPoints {
     const before = { overlaps: provider.overlaps, reuses: provider.reuses.length, broken: broken.length };
     const held = this.#holdAt(boundary, leader);
     const asked = leader.clients.tokens
-      .refreshToken({ connectionId: id }, { timeoutMs: patienceMs })
+      .refreshToken({ connectionId: id }, { timeoutMs: limitMs })
       .catch(() => undefined);
     await within(held.reached, `the refresh does not come to "${boundary}"`);
     await this.#harm(harm, leader, held.release);
@@ -150,7 +150,7 @@ export class FaultPoints {
 
   /** The provider was asked once, and every hub that lives serves what it answered. */
   async #served(id: string): Promise<string[]> {
-    const endMs = performance.now() + patienceMs;
+    const endMs = performance.now() + limitMs;
     let found: string[] = [];
     while (performance.now() < endMs) {
       await this.#demand(id);
@@ -227,7 +227,7 @@ async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
 }
 
 async function within(done: Promise<void>, words: string): Promise<void> {
-  const late = sleep(patienceMs).then(() => {
+  const late = sleep(limitMs).then(() => {
     throw new Error(words);
   });
   await Promise.race([done, late]);

@@ -1,5 +1,5 @@
 /**
- * `npm run test:fleet -- [--hubs N] [--minutes M] [--grants G] [--seed S] [--json] [--sabotage patience|send|commit]`: hubs, each
+ * `npm run test:fleet -- [--hubs N] [--minutes M] [--grants G] [--seed S] [--json] [--sabotage intent|send|commit]`: hubs, each
  * a `nexusd serve`, that share a PostgreSQL with a synchronous standby, and all that may happen to them: processes are stopped, killed and
  * ended; links to the database, to the provider and between hubs are cut, slow and half open; the database is killed, and its standby
  * promoted, also while the old primary lives or a hub is killed. `--seed` draws the same faults again. `--sabotage` builds the hubs with one

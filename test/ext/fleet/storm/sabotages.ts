@@ -5,8 +5,8 @@ import type { Edit } from "../real/edited_build.js";
  * that it is gone: tests of its own hold it.
  */
 export const sabotages: Readonly<Record<string, Edit>> = {
-  /** What another hub was about to send is not left alone: `--points "request on kill hub"` finds it. */
-  patience: [
+  /** A request that another hub may have sent is sent again: `--points "request on kill hub"` finds it. */
+  intent: [
     "src/model/refresh/foreign_intent.ts",
     "if (intent?.owner === undefined || intent.owner === owner) return undefined;",
     "if (intent?.owner === undefined || owner !== undefined) return undefined;",

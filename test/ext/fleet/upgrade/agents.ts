@@ -9,7 +9,7 @@ const refreshers = 4;
 /** A hub that is stopped does not answer. */
 const answerMs = 3_000;
 /** On a machine that is laden, one hub stopped and another one beginning. */
-const patienceMs = 15_000;
+const limitMs = 15_000;
 /** An agent moves on by itself, as behind a load balancer. */
 const stayMs = 2_500;
 
@@ -77,7 +77,7 @@ export class Agents {
         if (!this.options.allLive) break;
         // Without a pause it would keep the processor from the hub that starts.
         await sleep(20);
-        if (performance.now() - begunMs < patienceMs) continue;
+        if (performance.now() - begunMs < limitMs) continue;
         this.options.onBroken(`no hub answers for ${connectionId}, whose token lives`);
         break;
       }

@@ -13,7 +13,7 @@ const hubCount = 3;
 const grants = 60;
 /** So long both versions write, each in its turn. */
 const togetherMs = 1_200;
-const patienceMs = 60_000;
+const limitMs = 60_000;
 
 export interface UpgradeReport {
   readonly refreshes: number;
@@ -289,7 +289,7 @@ export class RollingUpgrade {
   }
 
   async #until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-    const endMs = performance.now() + patienceMs;
+    const endMs = performance.now() + limitMs;
     while (!(await holds())) {
       if (performance.now() > endMs) throw new Error(`in vain: ${what}`);
       await sleep(100);
