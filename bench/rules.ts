@@ -53,6 +53,7 @@ function nanosecondsOf(list: readonly string[], given: typeof asking | undefined
     changes: new Changes(),
     clock: new SystemClock(),
     approver: () => undefined,
+    memory: () => undefined,
   });
   const run = (times: number): void => {
     for (let at = 0; at < times; at++)

@@ -1,6 +1,6 @@
 import type { Config } from "../config/config.js";
 import { readVersion } from "../config/version.js";
-import { type AskApprovers, openAccess } from "../domain/access/access.js";
+import { type AskApprovers, openAccess, type SessionMemory } from "../domain/access/access.js";
 import { openCredentials } from "../domain/connections/connections.js";
 import { type Consents, openConsents } from "../domain/consent/consent.js";
 import { type Grants, type GrantsDeps, openGrants } from "../domain/grants/grants.js";
@@ -53,6 +53,8 @@ export interface DomainOptions {
   readonly member?: DomainMembership | undefined;
   /** Who is asked about held requests by this daemon. Asked for at each request: approvers are registered after the domain is open. */
   readonly approver?: () => AskApprovers | undefined;
+  /** What remembers sessions, which is registered after the domain is open, too. */
+  readonly memory?: () => SessionMemory | undefined;
 }
 
 /** Opens every room of the domain; nothing runs yet. */
@@ -65,7 +67,8 @@ export function openDomain(options: DomainOptions): Domain {
   const { vault, writer, reader } = credentials;
   const { mcp, mcpNames } = profiles;
   const kept = { store, vault, writer, endpoint, changes, clock, random, log };
-  const access = openAccess({ store, changes, clock, log, mcpNames, approver: approverOf(options) });
+  const { memory = () => undefined } = options;
+  const access = openAccess({ store, changes, clock, log, mcpNames, approver: approverOf(options), memory });
   const grants = openGrants({ ...kept, tracing, metrics, spoolFile, refusesOtherAccounts });
   const { engine } = grants;
   const trial = new CredentialTrial({ apply: applyStrategy, outbound });

@@ -1,5 +1,5 @@
 import type { Config, ExtensionSettings } from "../config/config.js";
-import type { AskApprovers, AuthenticateOptions } from "../domain/access/access.js";
+import type { AskApprovers, AuthenticateOptions, SessionMemory } from "../domain/access/access.js";
 import type { FollowOutcome } from "../domain/consent/consent.js";
 import type { OpenMcpLookup } from "../domain/profiles/profiles.js";
 import type { OpenDownscoping } from "../domain/reading/reading.js";
@@ -135,6 +135,11 @@ export class Registry {
     this.#add("approver", ask);
   }
 
+  /** Remembers what the requests of sessions did. @throws Error when another extension does */
+  memory(memory: Once["memory"]): void {
+    this.#add("memory", memory);
+  }
+
   /** See `Core.approvalUrl`. @throws Error when another extension has that page */
   approvalPage(urlOf: Once["approvalPage"]): void {
     this.#add("approvalPage", urlOf);
@@ -147,6 +152,9 @@ export class Registry {
 
   /** Who asks people about held requests, once that is registered. */
   readonly registeredApprover = (): AskApprovers | undefined => this.#get("approver");
+
+  /** What remembers sessions, once that is registered. */
+  readonly registeredMemory = (): SessionMemory | undefined => this.#get("memory");
 
   /** What was registered. */
   get added() {
@@ -181,6 +189,7 @@ export class Registry {
 interface Once {
   readonly jwt: NonNullable<AuthenticateOptions["jwt"]>;
   readonly approver: AskApprovers;
+  readonly memory: SessionMemory;
   readonly approvalPage: (link: string) => string | undefined;
   readonly links: (code: string) => Promise<FollowOutcome>;
 }

@@ -247,6 +247,7 @@ function coreOf(
     mcpLookup: extensions.find((each) => each.mcpLookup)?.mcpLookup,
     member,
     approver: registry.registeredApprover,
+    memory: registry.registeredMemory,
   });
   return {
     ...domain,

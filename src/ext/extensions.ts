@@ -18,6 +18,7 @@ import { kubernetes } from "./kubernetes/extension.js";
 import { manifest } from "./manifest/extension.js";
 import { mcp } from "./mcp/extension.js";
 import { mcpServers } from "./mcp_servers/extension.js";
+import { memory } from "./memory/extension.js";
 import { nexusImport } from "./nexus_import/extension.js";
 import { policy } from "./policy/extension.js";
 import { reflection } from "./reflection/extension.js";
@@ -46,6 +47,7 @@ export const extensions: readonly Extension[] = [
   manifest,
   mcp,
   mcpServers,
+  memory,
   nexusImport,
   policy,
   reflection,

@@ -246,6 +246,8 @@ export const nounsOfCore = [
   "identity",
   // The protocol, whose servers are providers.
   "mcp",
+  // Of the process, too.
+  "memory",
   "policy",
   "tracing",
   "watch",

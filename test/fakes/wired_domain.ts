@@ -1,8 +1,10 @@
 import { openAccess } from "../../src/domain/access/access.js";
 import type { AccessControl } from "../../src/domain/access/access_control.js";
+import type { ApiKeys } from "../../src/domain/access/api_keys.js";
 import type { ConnectionNames } from "../../src/domain/access/connection_names.js";
 import { McpServerNames } from "../../src/domain/access/mcp_server_names.js";
 import type { AskApprovers, RequestRules } from "../../src/domain/access/request_rules.js";
+import type { SessionMemory } from "../../src/domain/access/session_memory.js";
 import { CredentialReader, TokenCache } from "../../src/domain/connections/credential_reader.js";
 import { CredentialVault } from "../../src/domain/connections/credential_vault.js";
 import { CredentialWriter } from "../../src/domain/connections/credential_writer.js";
@@ -78,10 +80,13 @@ export class WiredDomain {
   readonly engine: RefreshEngine;
   readonly tokens: Tokens;
   readonly access: AccessControl;
+  readonly keys: ApiKeys;
   readonly names: ConnectionNames;
   readonly rules: RequestRules;
   /** Asked about requests that a rule holds. */
   approver: AskApprovers | undefined;
+  /** Remembers what requests did. */
+  memory: SessionMemory | undefined;
   readonly downscoped: Downscoping;
   readonly rejected: RejectedTokens;
   readonly acquirer: TokenAcquirer;
@@ -195,8 +200,14 @@ export class WiredDomain {
     this.recovery = this.opened.recovery;
     this.unattended = this.opened.unattended;
     const mcpNames = new McpServerNames({ store });
-    const access = openAccess({ ...shared, mcpNames, approver: () => this.approver });
+    const access = openAccess({
+      ...shared,
+      mcpNames,
+      approver: () => this.approver,
+      memory: () => this.memory,
+    });
     this.access = access.control;
+    this.keys = access.keys;
     this.rules = access.rules;
     this.names = access.names;
     this.reading = openReading({

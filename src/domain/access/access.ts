@@ -8,6 +8,7 @@ import { DeniedAccessAudit } from "./denied_access_audit.js";
 import type { McpServerNames } from "./mcp_server_names.js";
 import { RequestGate } from "./request_gate.js";
 import { type AskApprovers, RequestRules } from "./request_rules.js";
+import type { SessionMemory } from "./session_memory.js";
 import { StreamRegistry } from "./stream_registry.js";
 import { VisibleConnections } from "./visible_connections.js";
 
@@ -22,6 +23,7 @@ export type { Authenticate, Peer, PeerCertificate, PresentedCredentials } from "
 export { type RequestedResource, RequestGate } from "./request_gate.js";
 export { type AskApprovers, type HeldRequest, RequestRules, type TokenPurpose } from "./request_rules.js";
 export { SeenIds } from "./seen_ids.js";
+export type { LabelingRequest, SessionLabel, SessionMemory } from "./session_memory.js";
 export { type HeldStream, StreamRegistry } from "./stream_registry.js";
 export { VisibleConnections } from "./visible_connections.js";
 
@@ -48,9 +50,11 @@ export interface AccessDeps extends StoreParts {
   readonly mcpNames: McpServerNames;
   /** Undefined without an approver: then a request that needs approval is denied. */
   readonly approver: () => AskApprovers | undefined;
+  /** Undefined where no session has labels. */
+  readonly memory: () => SessionMemory | undefined;
 }
 
-export function openAccess({ store, changes, clock, log, mcpNames, approver }: AccessDeps): Access {
+export function openAccess({ store, changes, clock, log, mcpNames, approver, memory }: AccessDeps): Access {
   const keys = new ApiKeys({ store, changes, clock, log });
   const control = new AccessControl({ store, changes, clock, keys });
   const names = new ConnectionNames({ access: control, store, changes });
@@ -59,7 +63,7 @@ export function openAccess({ store, changes, clock, log, mcpNames, approver }: A
     control,
     names,
     gate: new RequestGate({ access: control, names, store, mcpNames }),
-    rules: new RequestRules({ access: control, changes, clock, approver }),
+    rules: new RequestRules({ access: control, changes, clock, approver, memory }),
     explainer: new AccessExplainer({ access: control, store }),
     seen: new VisibleConnections({ store }),
     streams: new StreamRegistry({ clock }),

@@ -7,6 +7,7 @@ import { type CallerTrace, traceIdOf, type Use } from "../../model/tracing.js";
 import type { Changes } from "../../runtime/changes.js";
 import type { Clock } from "../../runtime/clock.js";
 import { type AccessControl, denied, type Sight } from "./access_control.js";
+import type { SessionLabel, SessionMemory } from "./session_memory.js";
 
 /** What a token is for. */
 export interface TokenPurpose {
@@ -25,6 +26,8 @@ export interface HeldRequest {
   readonly rule: Rule;
   /** Of the policy file that has the rule: a yes for longer counts for its rules alone. */
   readonly policyDigest: string;
+  /** Of the session, when a person was asked. */
+  readonly labels?: readonly SessionLabel[];
   /** For the record. */
   readonly use?: Use;
   readonly signal: AbortSignal;
@@ -45,6 +48,8 @@ export class RequestRules {
       readonly clock: Clock;
       /** Undefined without an approver: then a request that needs approval is denied. */
       readonly approver: () => AskApprovers | undefined;
+      /** Undefined where no session has labels: a rule that sets them lets nothing go. */
+      readonly memory: () => SessionMemory | undefined;
     },
   ) {}
 
@@ -63,7 +68,7 @@ export class RequestRules {
     const ruling = connection && this.#ruling(principal, connection, request);
     if (!connection || !ruling) return own;
     const use = { ...own, ...this.#ruleOf(ruling) };
-    if (ruling.verdict === "allow") return { ...use, ...this.#shadowOf(ruling, connection) };
+    if (ruling.verdict === "allow") return this.#letGo(ruling, { principal, connection, request, use });
     const refusal = refusalOf(ruling, request);
     if (refusal || !request || !asking || !ruling.rule)
       return Promise.reject(refusedBy(refusal ?? denied("token.read"), use));
@@ -71,6 +76,39 @@ export class RequestRules {
     const policyDigest = this.deps.access.policy?.digest ?? "";
     const { signal } = asking;
     return this.#approved({ principal, connection, request, rule, policyDigest, use, signal });
+  }
+
+  /** Why rules about labels of sessions cannot be kept here; undefined where they can. */
+  get labelRefusal(): string | undefined {
+    const memory = this.deps.memory();
+    return memory ? memory.refusal : "this daemon remembers nothing of sessions";
+  }
+
+  /** The labels of the session of a caller, with the requests that set them. */
+  labelsOf(principalName: string): readonly SessionLabel[] {
+    return this.deps.memory()?.labelsOf(principalName) ?? [];
+  }
+
+  /** A request is sent: what it sets is durable before it has a credential. */
+  #letGo(
+    ruling: Ruling,
+    {
+      principal,
+      connection,
+      request,
+      use,
+    }: Pick<HeldRequest, "principal" | "connection"> & {
+      readonly request: DescribedRequest | undefined;
+      readonly use: Use;
+    },
+  ): Use | Promise<Use> {
+    const { labels } = ruling.rule ?? {};
+    const memory = labels && this.deps.memory();
+    if (labels && (!memory || !request))
+      return Promise.reject(refusedBy(new PermissionDenied("this daemon keeps no labels of sessions"), use));
+    const kept = memory && request && memory.add({ principal, connection, request, labels, use });
+    const whole = { ...use, ...this.#shadowOf(ruling, connection) };
+    return kept ? kept.then(() => whole) : whole;
   }
 
   /** Whether anything goes by the requests of this caller to a provider of this name. Where nothing does, a token for one need not show it. */
@@ -121,14 +159,17 @@ export class RequestRules {
   /** Each rule that holds for the principal, and what it says of the request. */
   explain(principalName: string, connection: ConnectionFacts, request: DescribedRequest | undefined) {
     const { requestRules } = this.deps.access.permissionsOf(principalName);
-    return explainRules(requestRules, factsOf(principalName, connection, request, this.deps.clock.nowMs()));
+    const labels = this.deps.memory() && new Set(this.labelsOf(principalName).map(({ label }) => label));
+    const nowMs = this.deps.clock.nowMs();
+    return explainRules(requestRules, factsOf(principalName, connection, request, nowMs, labels));
   }
 
   async #approved(held: HeldRequest): Promise<Use> {
     const { principal, connection, request, use = {} } = held;
     const ask = this.deps.approver();
+    const labels = this.labelsOf(principal.name);
     const answer = ask
-      ? await ask(held)
+      ? await ask({ ...held, ...(labels.length > 0 && { labels }) })
       : new PermissionDenied(`${wordsOf(held.rule)} has a person asked, and this daemon asks nobody`);
     if (answer instanceof NexusError) throw refusedBy(answer, use);
     // The rules, and what the caller may, can have changed while it waited.
@@ -136,7 +177,13 @@ export class RequestRules {
     const now = this.#ruling(principal, connection, request);
     const refusal = now?.verdict === "deny" ? refusalOf(now, request) : undefined;
     if (now && refusal) throw refusedBy(refusal, { ...use, ...this.#ruleOf(now) });
-    return { ...use, ...answer, ...(now && this.#shadowOf(now, connection)) };
+    const { policy } = this.deps.access;
+    const isOther = now?.verdict === "ask" && now.rule && now.rule.line !== held.rule.line;
+    // What another request of the session set meanwhile is another question.
+    if (isOther && policy?.digest === held.policyDigest)
+      return await this.#approved({ ...held, rule: now.rule, use: { ...use, ...this.#ruleOf(now) } });
+    const approved = { ...use, ...answer };
+    return now ? await this.#letGo(now, { principal, connection, request, use: approved }) : approved;
   }
 
   /** Most callers are under no rule: nothing of the connection is looked up for them. */
@@ -152,12 +199,13 @@ export class RequestRules {
   ): Ruling | undefined {
     const permissions = this.deps.access.permissionsFor(principal);
     if (request === undefined && permissions.role === "admin") return undefined;
-    const facts = factsOf(principal.name, connection, request, this.deps.clock.nowMs());
+    const { access, clock, memory } = this.deps;
+    const labels = request && access.policy?.remembering && memory()?.recall(principal.name);
+    const facts = factsOf(principal.name, connection, request, clock.nowMs(), labels);
     const ruling = decide(permissions.requestRules, facts);
-    // A token that the caller keeps cannot be approved for each later use.
-    return request === undefined && ruling.verdict === "ask"
-      ? { ...ruling, verdict: "deny", isClosed: true }
-      : ruling;
+    // A token that the caller keeps cannot be approved for each later use, and a label is set by a request.
+    const isClosed = ruling.verdict === "ask" || (ruling.verdict === "allow" && ruling.rule?.labels);
+    return request === undefined && isClosed ? { ...ruling, verdict: "deny", isClosed: true } : ruling;
   }
 
   /** An agent could show a request, and send another one with the token. */

@@ -12,7 +12,7 @@ import {
 } from "../../gen/nexus/v1/approval_pb.js";
 import type { Extent } from "../../model/access/access.js";
 import { InvalidArgument, NotFound } from "../../model/model.js";
-import { describedRequestOf } from "../../service/messages/messages.js";
+import { describedRequestOf, sessionLabels } from "../../service/messages/messages.js";
 import { defineService, type ServiceDefinition } from "../../service/service.js";
 import { type Approvals, schemeOf, type WaitingApproval } from "./approvals.js";
 import type { Stops } from "./stops.js";
@@ -57,7 +57,7 @@ const ofOwner =
   "is the user that nexusd runs as, who owns it: give the agent an API key, or run it as another user";
 
 function messageOf({ id, digest, held, sinceMs, expiresAtMs }: WaitingApproval): HeldRequest {
-  const { request, principal, connection, rule } = held;
+  const { request, principal, connection, rule, labels = [] } = held;
   const { method = "", host = "", target = "", headers, body, session = "" } = request;
   const fields = [...(headers ?? [])].sort(([one], [other]) => (one < other ? -1 : 1));
   return create(HeldRequestSchema, {
@@ -70,6 +70,9 @@ function messageOf({ id, digest, held, sinceMs, expiresAtMs }: WaitingApproval):
     ...{ caller: escaped(principal.name), session, provider: connection.provider.name },
     ...{ userId: escaped(connection.userId), connectionId: connection.connectionId },
     ...{ heldSince: timestampFromMs(sinceMs), expiresAt: timestampFromMs(expiresAtMs) },
+    labels: sessionLabels(
+      labels.map((each) => ({ ...each, request: escaped(each.request), caller: escaped(each.caller) })),
+    ),
     ...{
       ruleLine: rule.line,
       because: rule.because,

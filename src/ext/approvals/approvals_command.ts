@@ -105,6 +105,9 @@ function textOf(request: HeldRequest): string {
     ["session", request.session],
     ["provider", `${request.provider}, connection of ${request.userId} (${request.connectionId})`],
     ["rule", `line ${request.ruleLine}${request.because === "" ? "" : `: ${request.because}`}`],
+    ...request.labels.map(
+      ({ label, request: setter, rule }) => ["session is", `${label}, since ${setter} (${rule})`] as const,
+    ),
     ["may count for", ["once", ...allowed].join(", ")],
   ]);
   return bodyText === "" ? fields : `${fields}\n${quoted(bodyText)}\n`;

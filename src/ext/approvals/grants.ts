@@ -27,7 +27,7 @@ import {
 } from "../../cli/kit.js";
 import { exitCodes } from "../../core/registry.js";
 import { type ApiKey, Role } from "../../gen/nexus/v1/access_pb.js";
-import { describeRestriction, readingMethods, restrictionFrom } from "../../model/access/access.js";
+import { describeRestriction, grantOf, readingMethods, restrictionFrom } from "../../model/access/access.js";
 import { parseDurationText } from "../../model/model.js";
 
 interface GrantFlags extends DaemonFlags {
@@ -153,11 +153,6 @@ export async function endKeys(
     const answer = await call(`end ${name}`, daemon.access.revokeApiKey, { key });
     show(answer, () => `${name} has ended\n`);
   }
-}
-
-function grantOf(name: string): { readonly agent: string; readonly provider: string } | undefined {
-  const [, agent, provider] = /^([a-z0-9][a-z0-9_-]*)\.([a-z0-9-]+)\.[0-9a-f]{6}$/.exec(name) ?? [];
-  return agent === undefined || provider === undefined ? undefined : { agent, provider };
 }
 
 async function living(

@@ -15,14 +15,14 @@ export const egress: Extension = {
   auditEvents,
   settings: egressSettings,
   open: async (core, registry) => {
-    const { clock, config } = core;
+    const { access, clock, config } = core;
     const [{ egressService }, listed = () => []] = await Promise.all([
       import("./sessions/egress_service.js"),
       egressSettings.of(config).listen.length > 0
         ? import("./listener/open_listener.js").then(({ openListener }) => openListener(core, registry))
         : undefined,
     ]);
-    registry.rpc(egressService(listed, clock));
+    registry.rpc(egressService(listed, (name) => access.rules.labelsOf(name), clock));
   },
   commands: [
     {

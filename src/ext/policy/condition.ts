@@ -172,7 +172,7 @@ class Compiler {
     }
     if (name === "_==_" || name === "_!=_") {
       want(
-        one.kind === other.kind && !["map", "list"].includes(one.kind),
+        one.kind === other.kind && !["map", "list", "set"].includes(one.kind),
         `a ${one.kind} cannot be compared with a ${other.kind}`,
       );
       return bool(both(one, other, (a, b) => (a === b) === (name === "_==_")));
@@ -200,6 +200,8 @@ class Compiler {
   #in(expr: Expr, one: ConditionPart, other: ConditionPart): ConditionPart {
     if (other.kind === "map" && one.kind === "string")
       return bool(both(one, other, (key, map) => (map as ReadonlyMap<string, string>).has(key as string)));
+    if (other.kind === "set" && one.kind === "string")
+      return bool(both(one, other, (label, set) => (set as ReadonlySet<unknown>).has(label)));
     const [first] = other.literal instanceof Set ? other.literal : [];
     if (
       other.kind !== "list" ||

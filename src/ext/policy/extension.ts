@@ -1,5 +1,6 @@
 import { type Core, LabelValues } from "../../core/core.js";
 import type { Extension, Registry } from "../../core/registry.js";
+import { DocumentError } from "../../document/document.js";
 import { daemon } from "../../model/access/access.js";
 import { policyCommand } from "./commands/policy.js";
 
@@ -47,6 +48,12 @@ async function opened(
     clock,
     log,
     apply: async (policy) => {
+      const { remembering } = policy;
+      const refusal = remembering && access.rules.labelRefusal;
+      if (remembering && refusal !== undefined) {
+        const message = `a rule sets or reads labels of sessions: ${refusal}`;
+        throw new DocumentError([{ line: remembering.line, column: 1, message }]);
+      }
       access.control.setPolicy(policy);
       const reason = `sha256:${policy.digest.slice(0, 16)}`;
       const event = { timeMs: clock.nowMs(), type: "policy.loaded", principal: daemon.name, reason } as const;

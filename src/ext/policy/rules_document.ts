@@ -19,7 +19,10 @@ import { ConditionError, compileCondition } from "./condition.js";
 /** Each is evaluated for each request. */
 const maxRules = 200;
 const maxReason = 200;
-const keys = ["providers", "when", "then", "because", "for", "shadow"];
+/** Of one rule. */
+const maxLabels = 10;
+const labelWords = "labels: at most 32 lower-case letters, digits, dashes, and underscores";
+const keys = ["providers", "when", "then", "because", "for", "label", "shadow"];
 
 /** Keys of the file that are about requests. */
 export const rulesKeys = ["rules", "default"];
@@ -79,6 +82,11 @@ class RulesReading {
     const extent = this.#texts(json, path, "for", /^(session|hour)$/, extents.join(" and ")) as Extent[];
     if (extent.length > 0 && verdict !== "ask")
       this.#violation([...path, "for"], "for: belongs to then: ask");
+    const labels = this.#texts(json, path, "label", /^[a-z0-9][a-z0-9_-]{0,31}$/, labelWords);
+    if (labels.length > 0 && verdict !== "allow" && verdict !== "ask")
+      this.#violation([...path, "label"], "label: belongs to then: allow, or to then: ask");
+    if (labels.length > maxLabels)
+      this.#violation([...path, "label"], `label: holds at most ${maxLabels} entries`);
     const when = this.#condition(json, path);
     const because = this.#because(json, path);
     const isAny = providers.length === 0 || providers.includes("*");
@@ -88,6 +96,7 @@ class RulesReading {
       verdict: verdict ?? "deny",
       ...{ asks, isEncoded: isEncoded(String(json["when"])) },
       ...(this.#isShadow(json, path, verdict, asks) && { isShadow: true as const }),
+      ...(labels.length > 0 && { labels }),
       line: this.document.placeOf(path).line,
     };
   }

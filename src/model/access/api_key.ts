@@ -65,6 +65,12 @@ export function leaseFrom(
   return { durationMs, endsAtMs: Math.min(nowMs + durationMs, expiresAtMs) };
 }
 
+/** The agent and the provider that a key was granted for, by its name; undefined of a key that is no grant. */
+export function grantOf(name: string): { readonly agent: string; readonly provider: string } | undefined {
+  const [, agent, provider] = /^([a-z0-9][a-z0-9_-]*)\.([a-z0-9-]+)\.[0-9a-f]{6}$/.exec(name) ?? [];
+  return agent === undefined || provider === undefined ? undefined : { agent, provider };
+}
+
 /** Name of the principal that a key stands for. */
 export function keyPrincipalName(keyName: string): string {
   return `key:${keyName}`;

@@ -24,6 +24,8 @@ export class Policy {
   readonly #prefixes: { readonly prefix: string; readonly binding: PolicyBinding; readonly order: number }[] =
     [];
   readonly #order = new Map<PolicyBinding, number>();
+  /** The first rule that sets labels of sessions, or goes by them. */
+  readonly remembering: Rule | undefined;
 
   /** @param digest of the file, hexadecimal */
   constructor(
@@ -34,6 +36,7 @@ export class Policy {
     /** Principals that show requests of others, and put credentials into them. */
     readonly proxies: ReadonlySet<string> = new Set(),
   ) {
+    this.remembering = rules.find(({ labels, asks }) => labels !== undefined || asks.has("session.labels"));
     for (const [order, binding] of bindings.entries()) {
       this.#order.set(binding, order);
       for (const name of binding.principals) {

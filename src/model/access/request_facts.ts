@@ -54,11 +54,12 @@ export const factKinds = {
   "connection.provider": "string",
   "caller.name": "string",
   "session.id": "string",
+  "session.labels": "set",
   now: "timestamp",
 } as const;
 
 export type FactName = keyof typeof factKinds;
-export type Fact = string | number | boolean | ReadonlyMap<string, string | undefined>;
+export type Fact = string | number | boolean | ReadonlyMap<string, string | undefined> | ReadonlySet<string>;
 /** What is known. What is undefined is unknown. */
 export type Facts = { readonly [name in FactName]: Fact | undefined } & {
   /** The same with the other text that servers may take the path for. */
@@ -67,11 +68,13 @@ export type Facts = { readonly [name in FactName]: Fact | undefined } & {
   readonly unclear?: Readonly<Partial<Record<FactName, string>>>;
 };
 
+/** @param labels of the session; a token that no request is described for could be used after others are set */
 export function factsOf(
   callerName: string,
   connection: ConnectionFacts,
   request: DescribedRequest | undefined,
   nowMs: number,
+  labels?: ReadonlySet<string>,
 ): Facts {
   const line = request && lineOf(request);
   const facts: Facts = {
@@ -88,6 +91,7 @@ export function factsOf(
     "connection.provider": connection.provider.name,
     "caller.name": callerName,
     "session.id": request?.session,
+    "session.labels": request && labels,
     now: nowMs,
     ...(line && { unclear: line.unclear }),
   };

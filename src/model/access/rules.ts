@@ -21,6 +21,8 @@ export interface Rule {
   readonly isEncoded?: boolean;
   /** The text for somebody who is refused, or who is to approve. */
   readonly because: string;
+  /** What the session of a request has been through once this rule lets it go. */
+  readonly labels?: readonly string[];
   /** How long an approver may say yes for, beside once. */
   readonly extent: readonly Extent[];
   /** Of the policy file, from 1; 0 for a restriction. */
@@ -68,7 +70,16 @@ export function explainRules(rules: readonly Rule[], facts: Facts) {
   const ruling = decide(rules, facts);
   const explained = rules.map((rule) => {
     const { line, verdict, because, isShadow: shadow = false } = rule;
-    return { line, verdict, because, shadow, match: matchOf(rule, facts), decides: rule === ruling.rule };
+    const labels = [...(rule.labels ?? [])];
+    return {
+      line,
+      verdict,
+      because,
+      labels,
+      shadow,
+      match: matchOf(rule, facts),
+      decides: rule === ruling.rule,
+    };
   });
   const shadowLine = ruling.verdict === "deny" ? undefined : ruling.shadow?.line;
   return { requestVerdict: ruling.verdict, isClosed: ruling.isClosed, shadowLine, rules: explained };

@@ -1,11 +1,14 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { SessionLabel } from "../../domain/access/access.js";
 import {
   type ApiKey,
   ApiKeySchema,
   type Restriction as RestrictionMessage,
   RestrictionSchema,
   Role as RoleMessage,
+  type SessionLabel as SessionLabelMessage,
+  SessionLabelSchema,
 } from "../../gen/nexus/v1/access_pb.js";
 import { type Role, roles } from "../../model/access/access_table.js";
 import type { ApiKeyRecord } from "../../model/access/api_key.js";
@@ -62,4 +65,10 @@ export function apiKeyMessage(record: ApiKeyRecord): ApiKey {
       oldUntil: timestampOf(record.old?.untilMs),
     }),
   });
+}
+
+export function sessionLabels(labels: readonly SessionLabel[]): SessionLabelMessage[] {
+  return labels.map(({ setAtMs, ...label }) =>
+    create(SessionLabelSchema, { ...label, setAt: timestampFromMs(setAtMs) }),
+  );
 }

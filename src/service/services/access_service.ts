@@ -28,6 +28,7 @@ import {
   restrictionOf,
   roleMessage,
   roleOf,
+  sessionLabels,
 } from "../messages/access_message.js";
 import { decodePageToken, encodePageToken, pageSize } from "../messages/page_token.js";
 import { describedRequestOf } from "../messages/request_description.js";
@@ -147,7 +148,8 @@ class AccessRpcs implements AccessMethods {
       connection,
       describedRequestOf(request),
     );
-    return { requestVerdict, rules: rules.map((rule) => create(RuleMatchSchema, rule)) };
+    const labels = sessionLabels(this.deps.rules.labelsOf(principal));
+    return { requestVerdict, labels, rules: rules.map((rule) => create(RuleMatchSchema, rule)) };
   }
 
   whoAmI: AccessMethods["whoAmI"] = async (_request, { principal }) => {

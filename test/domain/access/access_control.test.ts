@@ -96,7 +96,7 @@ test("who calls for another is judged as both, and no call of it ends for that",
   const adas = await engine.connected();
   const bobs = { ...adas, id: newId(), userId: "bob" };
   const forAda = { ...spoke, onBehalfOf: { name: "key:ada", restrictions: [{ userIds: ["ada"] }] } };
-  const rules = [{ verdict: "deny" } as Rule];
+  const rules = [{ verdict: "deny", asks: new Set() } as unknown as Rule];
   bind({ userIds: ["*"] }, "file", rules);
   expect(access.permissionsFor(forAda).requestRules).toEqual(rules);
   expect([adas, bobs].map((one) => access.viewOf(spoke).seesConnection(one))).toEqual([true, true]);

@@ -65,6 +65,7 @@ export async function approvalPage(request: PageRequest): Promise<HttpAnswer> {
           ["Provider", <bdi>{held.provider}</bdi>],
           ["Account", <a href={`/connections/${held.connectionId}`}><bdi>{held.userId}</bdi></a>],
           ["Rule", <bdi>line {held.ruleLine} of the policy file{held.because && `: ${held.because}`}</bdi>],
+          ...held.labels.map(({ label, request: setter, rule }) => ["Session is", <bdi>{label}, since {setter} ({rule})</bdi>] as const),
           ["Expires", <Moment time={held.expiresAt} nowMs={request.nowMs} />],
           ["Digest", <code>{hex(held.digest)}</code>],
         ]}

@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
+import type { SessionLabel } from "../../../domain/access/access.js";
 import {
   EgressService,
   type EgressSession,
@@ -7,6 +8,7 @@ import {
   ReportEgressSessionResponseSchema,
 } from "../../../gen/nexus/v1/egress_pb.js";
 import { BoundedMap, type Clock } from "../../../runtime/runtime.js";
+import { sessionLabels } from "../../../service/messages/messages.js";
 import { defineService, type ServiceDefinition } from "../../../service/service.js";
 
 const defaultMaxEntries = 100;
@@ -21,8 +23,12 @@ interface SessionReport {
   readonly atMs: number;
 }
 
-/** @param listening the sessions of the egress listener */
-export function egressService(listening: () => readonly EgressSession[], clock: Clock): ServiceDefinition {
+/** @param listening the sessions of the egress listener @param labelsOf those of a principal */
+export function egressService(
+  listening: () => readonly EgressSession[],
+  labelsOf: (principal: string) => readonly SessionLabel[],
+  clock: Clock,
+): ServiceDefinition {
   const callers = new BoundedMap<string, BoundedMap<string, SessionReport>>(maxCallers);
   return defineService(EgressService, {
     listEgressSessions({ maxEntries }) {
@@ -30,7 +36,9 @@ export function egressService(listening: () => readonly EgressSession[], clock: 
       const reported = [...callers.values()].flatMap((own) => [...own.values()]);
       const running = reported.filter(({ atMs }) => nowMs - atMs < silenceMs).map(({ session }) => session);
       const all = [...running, ...listening()].sort((one, other) => sinceMs(one) - sinceMs(other));
-      const sessions = all.slice(0, maxEntries || defaultMaxEntries);
+      const sessions = all
+        .slice(0, maxEntries || defaultMaxEntries)
+        .map((session) => ({ ...session, labels: sessionLabels(labelsOf(session.principal)) }));
       return create(ListEgressSessionsResponseSchema, { sessions, count: all.length });
     },
 

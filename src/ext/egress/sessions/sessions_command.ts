@@ -33,6 +33,8 @@ export function sessionsCommand(shell: Shell): Command {
         PROGRAM: ({ program }) => printable(program),
         SINCE: ({ since }) => formatAge(since, nowMs),
         UNTIL: ({ until }) => formatAge(until, nowMs),
+        LABELS: ({ labels }) =>
+          labels.map(({ label, request }) => `${printable(label)} (${printable(request)})`).join(", "),
         REQUESTS: ({ uses }) =>
           uses.map(({ provider, status, count }) => `${printable(provider)} ${status}: ${count}`).join(", "),
         REFUSED: ({ refusals }) =>

@@ -22,6 +22,7 @@ const keys = [
   "session",
   "request",
   "headers",
+  "labels",
   "body",
   "at",
   "expect",
@@ -55,7 +56,9 @@ function outcomeOf(policy: Policy, row: YamlDocument["value"] | undefined, place
   const unknown = Object.keys(row).find((key) => !keys.includes(key));
   if (unknown !== undefined)
     throw usageFailure(`${place}: ${printable(unknown)} is not a key; these are: ${keys.join(", ")}`);
-  const { headers: _, ...rest } = row;
+  const { headers: _, labels = [], ...rest } = row;
+  if (!Array.isArray(labels) || labels.some((label) => typeof label !== "string"))
+    throw usageFailure(`${place}: labels must be a list of texts: what the session had before`);
   const broken = Object.entries(rest).find(([, value]) => typeof value !== "string");
   if (broken) throw usageFailure(`${place}: ${broken[0]} must be a text: put it into quotes`);
   const {
@@ -74,10 +77,12 @@ function outcomeOf(policy: Policy, row: YamlDocument["value"] | undefined, place
   const request = requestOf(row, place);
   const { requestVerdict, isClosed, shadowLine, rules } = explainRules(
     permissions.requestRules,
-    factsOf(principal, connection, request, nowMs),
+    factsOf(principal, connection, request, nowMs, new Set(labels as string[])),
   );
-  const isToken = !request && (requestVerdict === "ask" || (isClosed && requestVerdict !== "allow"));
   const decisive = rules.find(({ decides }) => decides);
+  const isToken =
+    !request &&
+    (requestVerdict === "allow" ? (decisive?.labels.length ?? 0) > 0 : requestVerdict === "ask" || isClosed);
   const verdict = isToken ? "use-egress" : requestVerdict;
   const isShadowed = shadowLine !== undefined && !isToken;
   const asks = shadow === "deny";

@@ -153,7 +153,7 @@ function explainRequest(
   const request = { ...describedUrl(url), method, headers: undefined, body: undefined, session: undefined };
   const { requestVerdict, rules } = explainRules(
     requestRules,
-    factsOf(principal, connection, request, nowMs),
+    factsOf(principal, connection, request, nowMs, new Set()),
   );
   return { requestVerdict, rules: rules.map((rule) => create(RuleMatchSchema, rule)) };
 }
@@ -208,23 +208,29 @@ function warningsText({ warnings }: ExplainAccessResponse): string {
 }
 
 /** Each rule, and which one decides. */
-function rulesText({ requestVerdict, rules }: ExplainAccessResponse): string {
+function rulesText({ requestVerdict, rules, labels: before }: ExplainAccessResponse): string {
   if (requestVerdict === "") return "";
   const words = {
     yes: "matches",
     no: "does not match",
     unknown: "asks for what is not shown, or what servers read in several ways",
   };
-  const lines = rules.map(({ line, verdict, shadow, match, decides, because }) => {
+  const lines = rules.map(({ line, verdict, shadow, labels, match, decides, because }) => {
     const place = line === 0 ? "restriction" : `line ${line}`;
     const reason = because === "" ? "" : `: ${printable(because)}`;
-    return `${decides ? ">" : " "} ${place}: ${verdict}${shadow ? " in shadow" : ""}, ${words[match as keyof typeof words] ?? match}${reason}\n`;
+    const sets = labels.length === 0 ? "" : `, sets ${labels.map(printable).join(" and ")}`;
+    return `${decides ? ">" : " "} ${place}: ${verdict}${shadow ? " in shadow" : ""}${sets}, ${words[match as keyof typeof words] ?? match}${reason}\n`;
   });
   const first = rules.findIndex(({ shadow, match }) => shadow && match !== "no");
   const decisive = rules.findIndex(({ decides }) => decides);
   const isShadowed = requestVerdict !== "deny" && first >= 0 && (decisive < 0 || first < decisive);
   const shadowed = isShadowed ? ` (line ${rules[first]?.line} in shadow would deny it)` : "";
-  return `the request: ${requestVerdict}${shadowed}\n${lines.join("")}`;
+  const history = before.map(
+    ({ label, request, rule, caller }) =>
+      `  ${printable(label)}: set by ${printable(request)} of ${printable(caller)} (${printable(rule)})\n`,
+  );
+  const session = history.length === 0 ? "" : `the session has these labels:\n${history.join("")}`;
+  return `the request: ${requestVerdict}${shadowed}\n${lines.join("")}${session}`;
 }
 
 function parseResource(text: string): ResourceFlags {

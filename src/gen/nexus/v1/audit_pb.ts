@@ -87,6 +87,7 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
    * scope=read`. For `api_key.created`, `api_key.rotated`, `api_key.revoked`, and `api_key.lapsed` (its lease was not renewed), the key, as
    * `key:<name>`. For `principal.stopped` and `principal.stop_lifted`, the principal. For `provider.created`, `provider.updated`, and
    * `provider.deleted`, the name of the provider. For `access.denied`, the action. For `policy.loaded`, the digest of the file.
+   * For `session.labeled`, the label and the request that set it, without its query: `private: GET api.example/v1/plans`.
    *
    * @generated from field: string reason = 7;
    */

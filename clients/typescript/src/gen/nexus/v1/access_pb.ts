@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/access.proto.
  */
 export const file_nexus_v1_access: GenFile = /*@__PURE__*/
-  fileDesc("ChVuZXh1cy92MS9hY2Nlc3MucHJvdG8SCG5leHVzLnYxInoKC1Jlc3RyaWN0aW9uEhAKCHVzZXJfaWRzGAEgAygJEhEKCXByb3ZpZGVycxgCIAMoCRIWCg5jb25uZWN0aW9uX2lkcxgDIAMoCRIOCgZsYWJlbHMYBCADKAkSDwoHbWV0aG9kcxhQIAMoCRINCgVwYXRocxhRIAMoCSLiAwoGQXBpS2V5EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSHAoEcm9sZRgDIAEoDjIOLm5leHVzLnYxLlJvbGUSKgoLcmVzdHJpY3Rpb24YBCABKAsyFS5uZXh1cy52MS5SZXN0cmljdGlvbhIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpjcmVhdGVkX2J5GAYgASgJEi4KCmV4cGlyZXNfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnJldm9rZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnJldm9rZWRfYnkYCSABKAkSMAoMbGFzdF91c2VkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCglvbGRfdW50aWwYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEigKBWxlYXNlGAwgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjEKDWxlYXNlX2VuZHNfYXQYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIscBChNDcmVhdGVBcGlLZXlSZXF1ZXN0EgwKBG5hbWUYASABKAkSHAoEcm9sZRgCIAEoDjIOLm5leHVzLnYxLlJvbGUSKgoLcmVzdHJpY3Rpb24YAyABKAsyFS5uZXh1cy52MS5SZXN0cmljdGlvbhIuCgpleHBpcmVzX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgVsZWFzZRgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJGChRDcmVhdGVBcGlLZXlSZXNwb25zZRIhCgdhcGlfa2V5GAEgASgLMhAubmV4dXMudjEuQXBpS2V5EgsKA2tleRgCIAEoCSJUChJMaXN0QXBpS2V5c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSFwoPaW5jbHVkZV9yZXZva2VkGAMgASgIIlIKE0xpc3RBcGlLZXlzUmVzcG9uc2USIgoIYXBpX2tleXMYASADKAsyEC5uZXh1cy52MS5BcGlLZXkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImcKE1JvdGF0ZUFwaUtleVJlcXVlc3QSDgoEbmFtZRgBIAEoCUgAEgwKAmlkGAIgASgJSAASKwoIa2VlcF9vbGQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CBQoDa2V5IkYKFFJvdGF0ZUFwaUtleVJlc3BvbnNlEiEKB2FwaV9rZXkYASABKAsyEC5uZXh1cy52MS5BcGlLZXkSCwoDa2V5GAIgASgJIjoKE1Jldm9rZUFwaUtleVJlcXVlc3QSDgoEbmFtZRgBIAEoCUgAEgwKAmlkGAIgASgJSABCBQoDa2V5IjkKFFJldm9rZUFwaUtleVJlc3BvbnNlEiEKB2FwaV9rZXkYASABKAsyEC5uZXh1cy52MS5BcGlLZXkiEwoRUmVuZXdMZWFzZVJlcXVlc3QiawoSUmVuZXdMZWFzZVJlc3BvbnNlEigKBWxlYXNlGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEisKB2VuZHNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkQKCFJlc291cmNlEhUKDWNvbm5lY3Rpb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIQCghwcm92aWRlchgDIAEoCSKIAQoURXhwbGFpbkFjY2Vzc1JlcXVlc3QSEQoJcHJpbmNpcGFsGAEgASgJEg4KBmFjdGlvbhgCIAEoCRIkCghyZXNvdXJjZRgDIAEoCzISLm5leHVzLnYxLlJlc291cmNlEicKB3JlcXVlc3QYUCABKAsyFi5uZXh1cy52MS5TaG93blJlcXVlc3Qi2gEKFUV4cGxhaW5BY2Nlc3NSZXNwb25zZRIoCgd2ZXJkaWN0GAEgASgOMhcubmV4dXMudjEuQWNjZXNzVmVyZGljdBIMCgRydWxlGAIgASgJEgwKBGxpbmUYAyABKA0SHAoEcm9sZRgEIAEoDjIOLm5leHVzLnYxLlJvbGUSDgoGYWN0aW9uGAUgASgJEiIKBXJ1bGVzGFAgAygLMhMubmV4dXMudjEuUnVsZU1hdGNoEhcKD3JlcXVlc3RfdmVyZGljdBhRIAEoCRIQCgh3YXJuaW5ncxhSIAMoCSJrCglSdWxlTWF0Y2gSDAoEbGluZRgBIAEoDRIPCgd2ZXJkaWN0GAIgASgJEg0KBW1hdGNoGAMgASgJEg8KB2RlY2lkZXMYBCABKAgSDwoHYmVjYXVzZRgFIAEoCRIOCgZzaGFkb3cYBiABKAgiDwoNV2hvQW1JUmVxdWVzdCKeAQoOV2hvQW1JUmVzcG9uc2USEQoJcHJpbmNpcGFsGAEgASgJEhwKBHJvbGUYAiABKA4yDi5uZXh1cy52MS5Sb2xlEisKDHJlc3RyaWN0aW9ucxgDIAMoCzIVLm5leHVzLnYxLlJlc3RyaWN0aW9uEi4KCmV4cGlyZXNfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKk8KBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEg4KClJPTEVfQURNSU4QARIRCg1ST0xFX09QRVJBVE9SEAISDgoKUk9MRV9BR0VOVBADKoUBCg1BY2Nlc3NWZXJkaWN0Eh4KGkFDQ0VTU19WRVJESUNUX1VOU1BFQ0lGSUVEEAASGgoWQUNDRVNTX1ZFUkRJQ1RfQUxMT1dFRBABEh0KGUFDQ0VTU19WRVJESUNUX1JFU1RSSUNURUQQAhIZChVBQ0NFU1NfVkVSRElDVF9ERU5JRUQQAzKgBAoNQWNjZXNzU2VydmljZRJNCgxDcmVhdGVBcGlLZXkSHS5uZXh1cy52MS5DcmVhdGVBcGlLZXlSZXF1ZXN0Gh4ubmV4dXMudjEuQ3JlYXRlQXBpS2V5UmVzcG9uc2USSgoLTGlzdEFwaUtleXMSHC5uZXh1cy52MS5MaXN0QXBpS2V5c1JlcXVlc3QaHS5uZXh1cy52MS5MaXN0QXBpS2V5c1Jlc3BvbnNlEk0KDFJldm9rZUFwaUtleRIdLm5leHVzLnYxLlJldm9rZUFwaUtleVJlcXVlc3QaHi5uZXh1cy52MS5SZXZva2VBcGlLZXlSZXNwb25zZRJNCgxSb3RhdGVBcGlLZXkSHS5uZXh1cy52MS5Sb3RhdGVBcGlLZXlSZXF1ZXN0Gh4ubmV4dXMudjEuUm90YXRlQXBpS2V5UmVzcG9uc2USRwoKUmVuZXdMZWFzZRIbLm5leHVzLnYxLlJlbmV3TGVhc2VSZXF1ZXN0GhwubmV4dXMudjEuUmVuZXdMZWFzZVJlc3BvbnNlElAKDUV4cGxhaW5BY2Nlc3MSHi5uZXh1cy52MS5FeHBsYWluQWNjZXNzUmVxdWVzdBofLm5leHVzLnYxLkV4cGxhaW5BY2Nlc3NSZXNwb25zZRI7CgZXaG9BbUkSFy5uZXh1cy52MS5XaG9BbUlSZXF1ZXN0GhgubmV4dXMudjEuV2hvQW1JUmVzcG9uc2VCRQoMZGV2Lm5leHVzLnYxUAFaM2dpdGh1Yi5jb20vbmV4dXNkL25leHVzZC9jbGllbnRzL2dvL25leHVzdjE7bmV4dXN2MWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_token]);
+  fileDesc("ChVuZXh1cy92MS9hY2Nlc3MucHJvdG8SCG5leHVzLnYxInoKC1Jlc3RyaWN0aW9uEhAKCHVzZXJfaWRzGAEgAygJEhEKCXByb3ZpZGVycxgCIAMoCRIWCg5jb25uZWN0aW9uX2lkcxgDIAMoCRIOCgZsYWJlbHMYBCADKAkSDwoHbWV0aG9kcxhQIAMoCRINCgVwYXRocxhRIAMoCSLiAwoGQXBpS2V5EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSHAoEcm9sZRgDIAEoDjIOLm5leHVzLnYxLlJvbGUSKgoLcmVzdHJpY3Rpb24YBCABKAsyFS5uZXh1cy52MS5SZXN0cmljdGlvbhIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpjcmVhdGVkX2J5GAYgASgJEi4KCmV4cGlyZXNfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnJldm9rZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnJldm9rZWRfYnkYCSABKAkSMAoMbGFzdF91c2VkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCglvbGRfdW50aWwYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEigKBWxlYXNlGAwgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjEKDWxlYXNlX2VuZHNfYXQYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIscBChNDcmVhdGVBcGlLZXlSZXF1ZXN0EgwKBG5hbWUYASABKAkSHAoEcm9sZRgCIAEoDjIOLm5leHVzLnYxLlJvbGUSKgoLcmVzdHJpY3Rpb24YAyABKAsyFS5uZXh1cy52MS5SZXN0cmljdGlvbhIuCgpleHBpcmVzX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgVsZWFzZRgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJGChRDcmVhdGVBcGlLZXlSZXNwb25zZRIhCgdhcGlfa2V5GAEgASgLMhAubmV4dXMudjEuQXBpS2V5EgsKA2tleRgCIAEoCSJUChJMaXN0QXBpS2V5c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSFwoPaW5jbHVkZV9yZXZva2VkGAMgASgIIlIKE0xpc3RBcGlLZXlzUmVzcG9uc2USIgoIYXBpX2tleXMYASADKAsyEC5uZXh1cy52MS5BcGlLZXkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImcKE1JvdGF0ZUFwaUtleVJlcXVlc3QSDgoEbmFtZRgBIAEoCUgAEgwKAmlkGAIgASgJSAASKwoIa2VlcF9vbGQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CBQoDa2V5IkYKFFJvdGF0ZUFwaUtleVJlc3BvbnNlEiEKB2FwaV9rZXkYASABKAsyEC5uZXh1cy52MS5BcGlLZXkSCwoDa2V5GAIgASgJIjoKE1Jldm9rZUFwaUtleVJlcXVlc3QSDgoEbmFtZRgBIAEoCUgAEgwKAmlkGAIgASgJSABCBQoDa2V5IjkKFFJldm9rZUFwaUtleVJlc3BvbnNlEiEKB2FwaV9rZXkYASABKAsyEC5uZXh1cy52MS5BcGlLZXkiEwoRUmVuZXdMZWFzZVJlcXVlc3QiawoSUmVuZXdMZWFzZVJlc3BvbnNlEigKBWxlYXNlGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEisKB2VuZHNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkQKCFJlc291cmNlEhUKDWNvbm5lY3Rpb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIQCghwcm92aWRlchgDIAEoCSKIAQoURXhwbGFpbkFjY2Vzc1JlcXVlc3QSEQoJcHJpbmNpcGFsGAEgASgJEg4KBmFjdGlvbhgCIAEoCRIkCghyZXNvdXJjZRgDIAEoCzISLm5leHVzLnYxLlJlc291cmNlEicKB3JlcXVlc3QYUCABKAsyFi5uZXh1cy52MS5TaG93blJlcXVlc3QiggIKFUV4cGxhaW5BY2Nlc3NSZXNwb25zZRIoCgd2ZXJkaWN0GAEgASgOMhcubmV4dXMudjEuQWNjZXNzVmVyZGljdBIMCgRydWxlGAIgASgJEgwKBGxpbmUYAyABKA0SHAoEcm9sZRgEIAEoDjIOLm5leHVzLnYxLlJvbGUSDgoGYWN0aW9uGAUgASgJEiIKBXJ1bGVzGFAgAygLMhMubmV4dXMudjEuUnVsZU1hdGNoEhcKD3JlcXVlc3RfdmVyZGljdBhRIAEoCRIQCgh3YXJuaW5ncxhSIAMoCRImCgZsYWJlbHMYUyADKAsyFi5uZXh1cy52MS5TZXNzaW9uTGFiZWwiiQEKDFNlc3Npb25MYWJlbBINCgVsYWJlbBgBIAEoCRIqCgZzZXRfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3JlcXVlc3QYAyABKAkSDAoEcnVsZRgEIAEoCRIOCgZjYWxsZXIYBSABKAkSDwoHc2Vzc2lvbhgGIAEoCSJ7CglSdWxlTWF0Y2gSDAoEbGluZRgBIAEoDRIPCgd2ZXJkaWN0GAIgASgJEg0KBW1hdGNoGAMgASgJEg8KB2RlY2lkZXMYBCABKAgSDwoHYmVjYXVzZRgFIAEoCRIOCgZzaGFkb3cYBiABKAgSDgoGbGFiZWxzGAcgAygJIg8KDVdob0FtSVJlcXVlc3QingEKDldob0FtSVJlc3BvbnNlEhEKCXByaW5jaXBhbBgBIAEoCRIcCgRyb2xlGAIgASgOMg4ubmV4dXMudjEuUm9sZRIrCgxyZXN0cmljdGlvbnMYAyADKAsyFS5uZXh1cy52MS5SZXN0cmljdGlvbhIuCgpleHBpcmVzX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCpPCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIOCgpST0xFX0FETUlOEAESEQoNUk9MRV9PUEVSQVRPUhACEg4KClJPTEVfQUdFTlQQAyqFAQoNQWNjZXNzVmVyZGljdBIeChpBQ0NFU1NfVkVSRElDVF9VTlNQRUNJRklFRBAAEhoKFkFDQ0VTU19WRVJESUNUX0FMTE9XRUQQARIdChlBQ0NFU1NfVkVSRElDVF9SRVNUUklDVEVEEAISGQoVQUNDRVNTX1ZFUkRJQ1RfREVOSUVEEAMyoAQKDUFjY2Vzc1NlcnZpY2USTQoMQ3JlYXRlQXBpS2V5Eh0ubmV4dXMudjEuQ3JlYXRlQXBpS2V5UmVxdWVzdBoeLm5leHVzLnYxLkNyZWF0ZUFwaUtleVJlc3BvbnNlEkoKC0xpc3RBcGlLZXlzEhwubmV4dXMudjEuTGlzdEFwaUtleXNSZXF1ZXN0Gh0ubmV4dXMudjEuTGlzdEFwaUtleXNSZXNwb25zZRJNCgxSZXZva2VBcGlLZXkSHS5uZXh1cy52MS5SZXZva2VBcGlLZXlSZXF1ZXN0Gh4ubmV4dXMudjEuUmV2b2tlQXBpS2V5UmVzcG9uc2USTQoMUm90YXRlQXBpS2V5Eh0ubmV4dXMudjEuUm90YXRlQXBpS2V5UmVxdWVzdBoeLm5leHVzLnYxLlJvdGF0ZUFwaUtleVJlc3BvbnNlEkcKClJlbmV3TGVhc2USGy5uZXh1cy52MS5SZW5ld0xlYXNlUmVxdWVzdBocLm5leHVzLnYxLlJlbmV3TGVhc2VSZXNwb25zZRJQCg1FeHBsYWluQWNjZXNzEh4ubmV4dXMudjEuRXhwbGFpbkFjY2Vzc1JlcXVlc3QaHy5uZXh1cy52MS5FeHBsYWluQWNjZXNzUmVzcG9uc2USOwoGV2hvQW1JEhcubmV4dXMudjEuV2hvQW1JUmVxdWVzdBoYLm5leHVzLnYxLldob0FtSVJlc3BvbnNlQkUKDGRldi5uZXh1cy52MVABWjNnaXRodWIuY29tL25leHVzZC9uZXh1c2QvY2xpZW50cy9nby9uZXh1c3YxO25leHVzdjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_token]);
 
 /**
  * The restriction of an agent: a connection must match each list that is not empty. An agent has at least one.
@@ -631,6 +631,13 @@ export type ExplainAccessResponse = Message<"nexus.v1.ExplainAccessResponse"> & 
    * @generated from field: repeated string warnings = 82;
    */
   warnings: string[];
+
+  /**
+   * The labels of the session of `principal`. Empty without a `request`.
+   *
+   * @generated from field: repeated nexus.v1.SessionLabel labels = 83;
+   */
+  labels: SessionLabel[];
 };
 
 /**
@@ -639,6 +646,65 @@ export type ExplainAccessResponse = Message<"nexus.v1.ExplainAccessResponse"> & 
  */
 export const ExplainAccessResponseSchema: GenMessage<ExplainAccessResponse> = /*@__PURE__*/
   messageDesc(file_nexus_v1_access, 14);
+
+/**
+ * A label of a session, and the request that set it.
+ *
+ * A session is all that one agent does, from the first request that sets a label until the agent has sent no request for 12 hours, or its last key has
+ * ended.
+ *
+ * @generated from message nexus.v1.SessionLabel
+ */
+export type SessionLabel = Message<"nexus.v1.SessionLabel"> & {
+  /**
+   * The label, as a rule of the policy file has it.
+   *
+   * @generated from field: string label = 1;
+   */
+  label: string;
+
+  /**
+   * When it was set.
+   *
+   * @generated from field: google.protobuf.Timestamp set_at = 2;
+   */
+  setAt?: Timestamp | undefined;
+
+  /**
+   * Method, host, and path of the request that set it, without its query. The agent chose this text.
+   *
+   * @generated from field: string request = 3;
+   */
+  request: string;
+
+  /**
+   * The rule that let that request go, as in `AuditEvent.rule`.
+   *
+   * @generated from field: string rule = 4;
+   */
+  rule: string;
+
+  /**
+   * Principal that sent that request.
+   *
+   * @generated from field: string caller = 5;
+   */
+  caller: string;
+
+  /**
+   * Its run or proxy session, as in `AuditEvent.session`; empty if it named none.
+   *
+   * @generated from field: string session = 6;
+   */
+  session: string;
+};
+
+/**
+ * Describes the message nexus.v1.SessionLabel.
+ * Use `create(SessionLabelSchema)` to create a new message.
+ */
+export const SessionLabelSchema: GenMessage<SessionLabel> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_access, 15);
 
 /**
  * The evaluation of one rule for a request.
@@ -687,6 +753,13 @@ export type RuleMatch = Message<"nexus.v1.RuleMatch"> & {
    * @generated from field: bool shadow = 6;
    */
   shadow: boolean;
+
+  /**
+   * Labels that the rule sets on the session of a request that it lets go.
+   *
+   * @generated from field: repeated string labels = 7;
+   */
+  labels: string[];
 };
 
 /**
@@ -694,7 +767,7 @@ export type RuleMatch = Message<"nexus.v1.RuleMatch"> & {
  * Use `create(RuleMatchSchema)` to create a new message.
  */
 export const RuleMatchSchema: GenMessage<RuleMatch> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 15);
+  messageDesc(file_nexus_v1_access, 16);
 
 /**
  * Request of WhoAmI.
@@ -709,7 +782,7 @@ export type WhoAmIRequest = Message<"nexus.v1.WhoAmIRequest"> & {
  * Use `create(WhoAmIRequestSchema)` to create a new message.
  */
 export const WhoAmIRequestSchema: GenMessage<WhoAmIRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 16);
+  messageDesc(file_nexus_v1_access, 17);
 
 /**
  * Response of WhoAmI.
@@ -751,7 +824,7 @@ export type WhoAmIResponse = Message<"nexus.v1.WhoAmIResponse"> & {
  * Use `create(WhoAmIResponseSchema)` to create a new message.
  */
 export const WhoAmIResponseSchema: GenMessage<WhoAmIResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 17);
+  messageDesc(file_nexus_v1_access, 18);
 
 /**
  * The role of a principal.

@@ -1,0 +1,4 @@
+import { ExtensionTable } from "../../core/registry.js";
+
+/** By the SHA-256 of the agent. */
+export const sessionTable = new ExtensionTable<Buffer>("session_labels", { isKeyedByBytes: true });
