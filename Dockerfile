@@ -20,9 +20,6 @@ COPY src/ src/
 ARG NEXUS_BUILD_COMMIT
 RUN npm run build \
   && npm ci --omit=dev --ignore-scripts --no-audit --no-fund
-# Node keeps compiled code for the very Node that compiled it: the one of the second stage, where this folder is read-only.
-COPY --from=gcr.io/distroless/nodejs26-debian13:nonroot@sha256:10ec8cb93ef461563da50d4eb8dfac7d048783826825bf5b07510c2f34c14315 /nodejs/ /nodejs/
-RUN /nodejs/bin/node dist/main.js --version && /nodejs/bin/node dist/main.js serve --help >/dev/null
 
 # Node, its libraries and CA certificates: no shell, no package manager. User 65532.
 FROM gcr.io/distroless/nodejs26-debian13:nonroot@sha256:10ec8cb93ef461563da50d4eb8dfac7d048783826825bf5b07510c2f34c14315

@@ -1,13 +1,13 @@
-// npm run test:deploy: builds what the Dockerfile says into a folder, then runs the tests in a network of their own, as a pod has one.
+// npm run test:deploy: builds the image of the Dockerfile, then runs the tests in a network of their own, as a pod has one.
 //
-// Needs bubblewrap (bwrap), setpriv (util-linux), helm and kubernetes-validate on the PATH, PostgreSQL, and root. CONTRIBUTING.md says
-// where each comes from. One that is missing is named, and nothing passes.
+// Needs buildah, bubblewrap (bwrap), setpriv (util-linux), helm and kubernetes-validate on the PATH, PostgreSQL, and root. CONTRIBUTING.md says
+// where each comes from. NEXUS_TEST_IMAGE=FOLDER takes an image that was built before. One that is missing is named, and nothing passes.
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { buildImage } from "./image.js";
+import { buildImage, readImage } from "./image.js";
 import { missingTools } from "./tools.js";
 
 const root = join(import.meta.dirname, "../..");
@@ -16,9 +16,11 @@ function run(): number {
   const missing = missingTools();
   for (const words of missing) console.error(`missing: ${words}`);
   if (missing.length > 0) return 1;
-  const folder = mkdtempSync(join(tmpdir(), "nexus-image-"));
+  const given = process.env["NEXUS_TEST_IMAGE"];
+  const folder = given ?? mkdtempSync(join(tmpdir(), "nexus-image-"));
   try {
-    buildImage(root, folder);
+    if (given === undefined) buildImage(root, folder);
+    console.error(`image ${readImage(folder).config.digest}`);
     const vitest = [
       join(root, "node_modules/vitest/vitest.mjs"),
       "run",
@@ -33,7 +35,7 @@ function run(): number {
     });
     return status ?? 1;
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    if (given === undefined) rmSync(folder, { recursive: true, force: true });
   }
 }
 

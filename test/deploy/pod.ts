@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   chmodSync,
@@ -14,7 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
-import { type ImageConfig, nodeBinds, readImage, systemBinds } from "./image.js";
+import { type ImageConfig, readImage } from "./image.js";
 import {
   type Container,
   type KubernetesObject,
@@ -26,15 +26,13 @@ import {
   type Volume,
   type Workload,
 } from "./manifests.js";
+import { setpriv } from "./setpriv.js";
 
 /** Where a kubelet would find the pod: not on the loopback that its containers share among themselves. */
 export const podAddress = "127.0.0.2";
 
 /** Above mounts: those that bubblewrap makes by itself are root's alone. */
-const sharedFolders = [
-  ...["/etc", "/etc/nexus", "/run", "/nodejs", "/nodejs/bin"],
-  ...["/var", "/var/run", "/var/run/secrets", "/var/run/secrets/kubernetes.io"],
-];
+const sharedFolders = [...["/etc/nexus", "/run/secrets", "/run/secrets/kubernetes.io"]];
 
 /** What a cluster gives a pod beside its manifest. */
 export interface PodPlace {
@@ -56,6 +54,7 @@ export class Pod {
   readonly #image = readImage(process.env["NEXUS_TEST_IMAGE"] ?? "");
   readonly #volumes = new Map<string, string>();
 
+  readonly #root: string;
   readonly #hosts: string;
 
   constructor(
@@ -65,6 +64,9 @@ export class Pod {
     this.spec = podOf(objects, place.kind, place.workload);
     const { annotations } = only(objects, place.kind ?? "Deployment", place.workload).spec.template.metadata;
     const folder = mkdtempSync(join(tmpdir(), "nexus-pod-"));
+    this.#root = join(folder, "..root");
+    // Folders of its own, in which its volumes are mounted, and the files of the image.
+    execFileSync("cp", ["--archive", "--link", this.#image.root, this.#root]);
     this.#hosts = join(folder, "..hosts");
     writeFileSync(this.#hosts, place.hosts ?? "127.0.0.1 localhost\n");
     for (const volume of this.spec.volumes) {
@@ -133,12 +135,12 @@ export class Pod {
     container: Container,
     more: { args?: readonly string[]; env?: Record<string, string> } = {},
   ): Running {
-    const { config, root } = this.#image;
-    const { runAsUser, runAsGroup } = container.securityContext;
+    const { config } = this.#image;
+    const [uid, gid] = config.user.split(":").map(Number);
+    const { runAsUser = uid ?? 0, runAsGroup = gid ?? 0 } = container.securityContext;
     const { fsGroup = runAsGroup } = this.spec.securityContext;
     const groups = `${runAsGroup},${fsGroup}`;
-    const who = ["setpriv", `--reuid=${runAsUser}`, `--regid=${runAsGroup}`, `--groups=${groups}`];
-    const bare = ["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all"];
+    const user = setpriv({ uid: runAsUser, gid: runAsGroup, groups });
     const env = { ...this.#environment(container, config), ...more.env };
     const process = [
       ...(container.command ?? config.entrypoint),
@@ -154,17 +156,18 @@ export class Pod {
         "--info-fd",
         "3",
       ],
+      ...["--bind", this.#root, "/"],
       ...sharedFolders.flatMap((path) => ["--perms", "0755", "--dir", path]),
       ...["--ro-bind", this.#hosts, "/etc/hosts"],
-      ...["--proc", "/proc", "--dev", "/dev", ...systemBinds(), ...nodeBinds()],
-      ...readdirSync(root).flatMap((name) => ["--ro-bind", join(root, name), `/${name}`]),
+      ...["--proc", "/proc", "--dev", "/dev", ...user.binds],
       ...(container.volumeMounts ?? []).flatMap(({ name, mountPath, readOnly }) => [
         readOnly === true || this.#isProjected(name) ? "--ro-bind" : "--bind",
-        ...[this.pathOf(name), mountPath],
+        // Debian's folder of that name is a link.
+        ...[this.pathOf(name), mountPath.replace(/^\/var\/run\//, "/run/")],
       ]),
       ...["--remount-ro", "/", "--clearenv", "--chdir", "/app"],
       ...Object.entries(env).flatMap(([name, value]) => ["--setenv", name, value]),
-      ...["--", ...who, ...bare, ...process],
+      ...["--", ...user.command, ...process],
     ]);
   }
 

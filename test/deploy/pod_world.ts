@@ -73,19 +73,8 @@ export class PodWorld {
   /** The admin, by the key of the data folder, at the socket. */
   admin() {
     const data = this.pod.nexusd.volumeMounts?.find(({ mountPath }) => mountPath === "/data");
-    const key = readFileSync(join(this.pod.pathOf(data?.name ?? ""), "nexusd/admin.key"), "utf8").trim();
-    const socket = join(this.pod.pathOf("nexusd-socket"), "nexus.sock");
-    const transport = createGrpcTransport({
-      baseUrl: "http://localhost",
-      nodeOptions: { createConnection: () => connect(socket) },
-      interceptors: [
-        (next) => (request) => {
-          request.header.set("x-api-key", key);
-          return next(request);
-        },
-      ],
-    });
-    return clientsOver(transport);
+    const key = join(this.pod.pathOf(data?.name ?? ""), "nexusd/admin.key");
+    return adminAt(join(this.pod.pathOf("nexusd-socket"), "nexus.sock"), key);
   }
 
   /** A connection whose refresh token came from elsewhere. */
@@ -111,6 +100,22 @@ export class PodWorld {
   async wasAsked(name: ProviderName, count: number): Promise<void> {
     while ((this.asked.get(name) ?? 0) < count) await new Promise((resolve) => setTimeout(resolve, 5));
   }
+}
+
+/** The admin of a daemon, by the file of its key, at its socket. */
+export function adminAt(socket: string, keyFile: string) {
+  const key = readFileSync(keyFile, "utf8").trim();
+  const transport = createGrpcTransport({
+    baseUrl: "http://localhost",
+    nodeOptions: { createConnection: () => connect(socket) },
+    interceptors: [
+      (next) => (request) => {
+        request.header.set("x-api-key", key);
+        return next(request);
+      },
+    ],
+  });
+  return clientsOver(transport);
 }
 
 export function tokenSet(name: ProviderName, count: number): Script {
