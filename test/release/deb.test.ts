@@ -18,6 +18,7 @@ set -eu
 mount -t tmpfs tmpfs "$1"
 mkdir "$1/upper" "$1/work" "$1/root"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"
+mount --rbind /dev "$1/root/dev"
 cp "$2" "$1/root/nexusd.deb"
 dpkg-deb --raw-extract "$2" "$1/older"
 sed -i 's/^Version: .*/Version: 0.9.0/' "$1/older/DEBIAN/control"
@@ -29,6 +30,7 @@ stat -c '%n %U %a' /var/lib/nexusd /etc/nexusd/encryption.key
 ls /usr/share/bash-completion/completions/nexusd /usr/share/zsh/vendor-completions/_nexusd /usr/share/fish/vendor_completions.d/nexusd.fish
 systemd-analyze verify /lib/systemd/system/nexusd.service
 man --warnings -l /usr/share/man/man1/nexusd.1.gz >/dev/null
+base64 -d /etc/nexusd/encryption.key | wc -c
 cp /etc/nexusd/encryption.key /key
 setpriv --reuid nexusd --clear-groups touch /var/lib/nexusd/data
 dpkg --force-depends -i /nexusd.deb >/dev/null
@@ -53,6 +55,7 @@ INSIDE
       "/usr/share/bash-completion/completions/nexusd",
       "/usr/share/fish/vendor_completions.d/nexusd.fish",
       "/usr/share/zsh/vendor-completions/_nexusd",
+      "32",
       version,
       "/var/lib/nexusd/data nexusd",
       "upgraded",
