@@ -53,9 +53,9 @@ export { type SealedEntry, type SealedKind, sealedKinds } from "./indexes/sealed
 export {
   ABORT,
   type Databases,
+  databasesOf,
   decodeCount,
   encodeCount,
-  keyedByBytes,
   keyValueToBuffer,
   lmdbNames,
   nothing,
@@ -63,7 +63,6 @@ export {
   openRawTables,
   openRoot,
   openTable,
-  tableNames,
 } from "./lmdb/databases.js";
 export { checkStoreFile, markClosed, markOpen } from "./lmdb/file_check.js";
 export { DataFolderUnusable, StoreDamaged } from "./lmdb/store_error.js";

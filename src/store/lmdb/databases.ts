@@ -99,14 +99,9 @@ export const lmdbNames: Readonly<Record<TableName, string>> = {
 };
 
 /** Those whose keys are bytes; the keys of the others are ordered by lmdb's encoding. */
-export const keyedByBytes: ReadonlySet<TableName> = new Set([
-  "authorizations",
-  "changes",
-  "tombstones",
-  "audit",
-]);
+const keyedByBytes: ReadonlySet<TableName> = new Set(["authorizations", "changes", "tombstones", "audit"]);
 
-export const tableNames = Object.keys(lmdbNames) as readonly TableName[];
+const tableNames = Object.keys(lmdbNames) as readonly TableName[];
 
 /** Value of an index entry. */
 export const nothing: Bytes = new Uint8Array(0);
@@ -128,11 +123,29 @@ export function openDatabases(path: string, own: readonly ExtensionTable[] = [])
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) throw new Error(`two tables of the store are called ${twice}`);
   const root = openRoot(path);
-  const tables = tableNames.map(
-    (name) => [name, openTable(root, lmdbNames[name], keyedByBytes.has(name))] as const,
-  );
+  return databasesOf(root, own, (lmdbName, isKeyedByBytes) => openTable(root, lmdbName, isKeyedByBytes));
+}
+
+/**
+ * Databases whose tables `make` gives.
+ *
+ * @param own the tables of extensions
+ * @param make gets the name that LMDB has for a table, and what finds that table in other databases
+ */
+export function databasesOf(
+  root: Databases["root"],
+  own: Iterable<ExtensionTable>,
+  make: (lmdbName: string, isKeyedByBytes: boolean, of: (databases: Databases) => Table<Key>) => Table<Key>,
+): Databases {
+  const tables = tableNames.map((name) => {
+    const of = (databases: Databases) => databases[name] as Table<Key>;
+    return [name, make(lmdbNames[name], keyedByBytes.has(name), of)] as const;
+  });
   const extensions: ExtensionTables = new Map(
-    own.map((table) => [table, openTable<Key>(root, table.name, table.options.isKeyedByBytes === true)]),
+    [...own].map((table) => {
+      const isKeyedByBytes = table.options.isKeyedByBytes === true;
+      return [table, make(table.name, isKeyedByBytes, (databases) => table.of(databases))];
+    }),
   );
   return { root, ...Object.fromEntries(tables), extensions } as unknown as Databases;
 }

@@ -1,12 +1,4 @@
-import {
-  type Databases,
-  type Key,
-  keyedByBytes,
-  keyValueToBuffer,
-  lmdbNames,
-  type Table,
-  tableNames,
-} from "../../../store/store.js";
+import { type Databases, databasesOf, type Key, keyValueToBuffer, type Table } from "../../../store/store.js";
 import type { RawWrite } from "./log.js";
 
 type Writes = Map<string, RawWrite>;
@@ -22,18 +14,10 @@ export class Recorder {
   #noted: Writes = new Map();
 
   constructor(databases: Databases) {
-    const tables = tableNames.map((name) => {
-      const encode = keyedByBytes.has(name) ? copyOf : keyValueToBuffer;
-      return [name, this.#recorded(databases[name] as Table<Key>, lmdbNames[name], encode)] as const;
-    });
-    const extensions = new Map(
-      [...databases.extensions].map(([own, table]) => {
-        const encode = own.options.isKeyedByBytes ? copyOf : keyValueToBuffer;
-        return [own, this.#recorded(table, own.name, encode)] as const;
-      }),
+    const { root, extensions } = databases;
+    this.databases = databasesOf(root, extensions.keys(), (lmdbName, isKeyedByBytes, of) =>
+      this.#recorded(of(databases), lmdbName, isKeyedByBytes ? copyOf : keyValueToBuffer),
     );
-    const { root } = databases;
-    this.databases = { root, ...Object.fromEntries(tables), extensions } as unknown as Databases;
   }
 
   /** What was noted since the last `keep` or `drop` counts. */
