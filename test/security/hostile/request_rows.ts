@@ -68,6 +68,12 @@ const egress = [
     [["session.uses.status"], "a text", '{"session": {"uses": [{"status": "ok"}]}}', badType],
     [["session.uses.count"], "negative", '{"session": {"uses": [{"count": -1}]}}', badType],
     [["session.refusals.count"], "negative", '{"session": {"refusals": [{"count": -1}]}}', badType],
+    ["session.labels", "65", { session: { ...session, labels: many({ label: "a" }).slice(0, 65) } }, /64/],
+    ...["label", "request", "rule", "caller", "session"].map((name): Line => {
+      const body = `{"session": {"labels": [{"${name}": 1}]}}`;
+      return [[`session.labels.${name}`], "a number", body, badType];
+    }),
+    [["session.labels.set_at"], "no time", '{"session": {"labels": [{"setAt": "noon"}]}}', badType],
     [["ended"], "a text for a flag", '{"ended": "yes"}', badType],
   ]),
 ];

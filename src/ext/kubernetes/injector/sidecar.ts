@@ -86,7 +86,7 @@ export function sidecar(sidecarOptions: SidecarOptions, options: InjectorOptions
     startupProbe: probe("/readyz", { periodSeconds: 1, failureThreshold: 120 }),
     livenessProbe: probe("/livez", { periodSeconds: 10, failureThreshold: 3 }),
     resources: {
-      requests: { cpu: "20m", memory: "128Mi", "ephemeral-storage": "64Mi" },
+      requests: { cpu: "20m", memory: "160Mi", "ephemeral-storage": "64Mi" },
       limits: { cpu: "1", memory: "256Mi", "ephemeral-storage": "256Mi" },
     },
     securityContext: {
