@@ -49,7 +49,7 @@ suites() {
     'npx vitest run --project tools $REPORT'
   suite walk 1800 1 walk "README.md docs/ src/cli src/ext package.json scripts test/walk" "npm run --silent test:walk"
   suite conformance 1200 1 go "$wire test/conformance $building $results" "npm run --silent test:conformance"
-  suite kubernetes 1800 1 kubernetes "src/ext/kubernetes src/ext/manifest src/ext/identity deploy/helm test/ext/kubernetes test/deploy" "npm run --silent test:kubernetes"
+  suite kubernetes 1800 1 kubernetes "src/ext/kubernetes src/ext/manifest src/ext/identity deploy/helm scripts/release/libraries test/ext/kubernetes test/deploy" "npm run --silent test:kubernetes"
   suite walks 600 1 postgresql "src/domain src/service src/server src/ext test/walks" "npm run --silent walks"
   suite demo-fleet 640 1 postgresql "examples/demo" "npm run --silent demo -- --fleet --auto --json"
   suite model-fleet 600 1 "" "$fleet $refresh" "npm run --silent test:model -- --fleet --runs $(for_change_or_all 200 400) --seed $(seed)"

@@ -1,31 +1,21 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, it } from "vitest";
-import { temporaryFolder } from "../temporary_folder.js";
 import { readImage } from "./image.js";
+import { packedChart } from "./packed_chart.js";
 
 const root = join(import.meta.dirname, "../..");
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
 const { digest } = readImage(process.env["NEXUS_TEST_IMAGE"] ?? "").config;
 const repository = "registry.test.internal/nexusd";
 
-interface ReleaseScript {
-  packChart(place: object, image?: string): string;
-}
-
 const helm = (...args: string[]): string =>
   execFileSync("helm", args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
 
-/** As `npm run release -- --image NAME@DIGEST` packs it. */
 let chart: string;
 beforeAll(async () => {
-  const { packChart } = (await import(join(root, "scripts/release/libraries.mjs"))) as ReleaseScript;
-  const folder = temporaryFolder();
-  const [out, work] = [join(folder, "out"), join(folder, "work")];
-  for (const path of [out, work]) mkdirSync(path);
-  const place = { source: root, out, work, versions: { plain: version }, epoch: 1_700_000_000 };
-  chart = join(out, packChart(place, `${repository}@${digest}`));
+  chart = await packedChart(version, `${repository}@${digest}`);
 });
 
 it("is a package that helm accepts, of the version of package.json", () => {

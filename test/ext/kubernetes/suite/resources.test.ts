@@ -11,6 +11,7 @@ import { Browser, consent } from "../../../fakes/browser.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
 import { applyAll, credentialsOf, makeNamespace, release, rendered } from "./chart.js";
 import { clientOf, restartApiServer } from "./cluster.js";
+import { kubeconfigOf } from "./helm.js";
 
 const place = inject("cluster");
 const admin = clientOf(place);
@@ -386,20 +387,10 @@ it("lets objects go whose nexusd is gone, by the commands of the document", asyn
   await admin.patch(at("connections", "held", "abandoned"), { metadata: { finalizers } });
   await admin.delete(at("connections", "held", "abandoned"));
   expect((await look("connections", "held", "abandoned"))?.metadata.deletionTimestamp).toBeDefined();
-  const certificate = join(place.folder, "certs/apiserver.crt");
-  const config = join(temporaryFolder(), "kubeconfig");
-  const cluster = { server: place.url, "certificate-authority": certificate };
-  writeFileSync(
-    config,
-    JSON.stringify({
-      ...{ apiVersion: "v1", kind: "Config", "current-context": "it" },
-      clusters: [{ name: "it", cluster }],
-      users: [{ name: "it", user: { token: place.token } }],
-      contexts: [{ name: "it", context: { cluster: "it", user: "it" } }],
-    }),
-    { mode: 0o600 },
-  );
-  execFileSync("bash", ["-euc", commands], { env: { ...process.env, KUBECONFIG: config }, stdio: "pipe" });
+  execFileSync("bash", ["-euc", commands], {
+    env: { ...process.env, KUBECONFIG: kubeconfigOf(place) },
+    stdio: "pipe",
+  });
   expect(await look("connections", "held", "abandoned")).toBeUndefined();
 });
 

@@ -1,7 +1,6 @@
-import { execFile, execFileSync } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import type { KubernetesObject, SecretObject } from "../../../../src/ext/kubernetes/api/objects.js";
 import type { JsonObject } from "../../../../src/model/json.js";
@@ -9,12 +8,13 @@ import { Place, World } from "../../../daemon/harness.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
 import { applyAll, chart, makeNamespace, rendered } from "./chart.js";
 import { clientOf } from "./cluster.js";
+import { helmAt } from "./helm.js";
 
 const place = inject("cluster");
 const admin = clientOf(place);
 const path = "deploy/helm/nexusd";
 const folder = temporaryFolder();
-const kubeconfig = join(folder, "kubeconfig");
+const helm = helmAt(place);
 const values = join(folder, "values.yaml");
 let previous: string;
 
@@ -33,10 +33,6 @@ function previousChart(): string {
   return join(folder, path);
 }
 
-function helm(namespace: string, ...args: string[]): Promise<{ readonly stdout: string }> {
-  return promisify(execFile)("helm", [...args, "-n", namespace, "--kubeconfig", kubeconfig]);
-}
-
 const at = (apiVersion: string, resource: string, namespace: string, name: string) => ({
   ...{ apiVersion, resource, namespace, name },
 });
@@ -45,14 +41,6 @@ const dataOf = async (namespace: string, name: string) =>
 
 beforeAll(() => {
   mkdirSync(folder, { recursive: true });
-  const server = { server: place.url, "certificate-authority": join(place.folder, "certs/apiserver.crt") };
-  const config = {
-    ...{ apiVersion: "v1", kind: "Config", "current-context": "it" },
-    clusters: [{ name: "it", cluster: server }],
-    users: [{ name: "it", user: { token: place.token } }],
-    contexts: [{ name: "it", context: { cluster: "it", user: "it" } }],
-  };
-  writeFileSync(kubeconfig, JSON.stringify(config), { mode: 0o600 });
   previous = previousChart();
 });
 
