@@ -45,7 +45,8 @@ export function egressService(
     reportEgressSession({ session, ended }, { principal: { name: principal } }) {
       const own = callers.get(principal) ?? new BoundedMap<string, SessionReport>(maxOfCaller);
       callers.set(principal, own);
-      if (session) own.set(session.id, { session: { ...session, principal }, atMs: clock.monotonicMs() });
+      if (session)
+        own.set(session.id, { session: { ...session, principal, labels: [] }, atMs: clock.monotonicMs() });
       if (session && ended) own.delete(session.id);
       return create(ReportEgressSessionResponseSchema);
     },
