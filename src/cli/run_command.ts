@@ -65,7 +65,10 @@ function buildProgram(rows: readonly CommandRow[], shell: Shell): Command {
       if (example === undefined)
         throw new Error(`nexusd ${command.name()} ${leaf.name()} has no example in its row`);
       const path = leaf === command ? command.name() : `${command.name()} ${leaf.name()}`;
-      leaf.addHelpText("after", `\nExample:\n  ${`nexusd ${path} ${example}`.trimEnd()}`);
+      const help = `\nExample:\n  ${`nexusd ${path} ${example}`.trimEnd()}`;
+      leaf.addHelpText("after", help);
+      // Of a group, the command that stands first.
+      if (leaf !== command && leaf === command.commands[0]) command.addHelpText("after", help);
     }
   }
   return program.configureHelp({ formatHelp: () => formatHelp(rows) });

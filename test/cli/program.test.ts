@@ -95,6 +95,16 @@ describe("the flags of every command", () => {
     expect(jsonLines(shell.out())).toMatchObject([{ id: connectionId }]);
   });
 
+  it("that say where the daemon is are explained by one command, and named by the others", async () => {
+    const helpOf = async (...args: string[]) => (await ended(0, [...args, "--help"], fakeShell())).out();
+    expect(await helpOf("status")).toMatch(/--ca-file <file> +PEM: the CAs to trust/);
+    const others = await helpOf("connections", "list");
+    expect(others).toMatch(/see nexusd status --help\):[\s\S]* --ca-file,[\s\S]* --port-base/);
+    expect(others).not.toContain("PEM");
+    const slip = await ended(2, ["connections", "list", "--ca-fil", "x"], fakeShell());
+    expect(slip.err()).toContain("Did you mean --ca-file?");
+  });
+
   it("say that JSON comes as one object a line", async () => {
     const shell = fakeShell();
     await run(["connections", "list", "--help"], shell);
@@ -144,6 +154,11 @@ describe("examples", () => {
   it.each(all)("shows one for nexusd %s", async (path, example) => {
     const shell = await ended(0, [...path.split(" "), "--help"], fakeShell());
     expect(shell.out()).toContain(`\nExample:\n  ${`nexusd ${path} ${example}`.trimEnd()}\n`);
+  });
+
+  it("shows one for a group", async () => {
+    const shell = await ended(0, ["connections", "--help"], fakeShell());
+    expect(shell.out()).toMatch(/\nExample:\n {2}nexusd connections list .+\n$/);
   });
 
   // These would write files here, or go on.

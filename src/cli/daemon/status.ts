@@ -33,7 +33,7 @@ export function statusCommand(shell: Shell): Command {
     command,
     `Exit codes: 0 ready, 1 not ready (or shutting down), ${exitCodes.notReachable} not reachable. Connections in attention and failing providers affect only --check, which also warns of tokens that expire within a day and cannot be refreshed. To follow it: watch nexusd status`,
   );
-  return addDaemonFlags(command).action((flags: StatusFlags) =>
+  return addDaemonFlags(command, true).action((flags: StatusFlags) =>
     withDaemon(shell, flags, async (session) => {
       if (flags.activity) return await showActivity(session, flags);
       const { daemon, call } = session;

@@ -8,6 +8,7 @@ import { screenOf } from "../terminal/screen.js";
 import { callFailure, isOtherProtocol } from "./call_failure.js";
 import { callTimeoutMs, connectDaemon, type DaemonClient } from "./client.js";
 import { CommandFailure } from "./command_failure.js";
+import { addNotes, leaveOutOfHelp } from "./help.js";
 import { explainAddress, explainKeyless } from "./listener_probe.js";
 import { SettingOptions } from "./setting_options.js";
 import type { Shell } from "./shell.js";
@@ -66,16 +67,21 @@ const clientOptions = (): SettingOptions =>
     "NEXUS_PORT_BASE",
   ]);
 
-export function addDaemonFlags(command: Command): Command {
-  return addAddressFlags(command.option("--json", "print JSON: one object a line"));
+const placeGroup = "Where the daemon is:";
+
+/** @param isExplained whether its help explains the flags that say where the daemon is; that of other commands names them */
+export function addDaemonFlags(command: Command, isExplained = false): Command {
+  return addAddressFlags(command.option("--json", "print JSON: one object a line"), isExplained);
 }
 
 /** For a command whose output has a form of its own. */
-export function addAddressFlags(command: Command): Command {
-  for (const option of clientOptions().options) {
-    command.addOption(option.helpGroup("Where the daemon is:"));
-  }
-  return command;
+export function addAddressFlags(command: Command, isExplained = false): Command {
+  const { options } = clientOptions();
+  for (const option of options) command.addOption(option.helpGroup(placeGroup));
+  if (isExplained) return command;
+  leaveOutOfHelp(command, placeGroup);
+  const names = options.map(({ long }) => long).join(", ");
+  return addNotes(command, `Where the daemon is (see nexusd status --help): ${names}`);
 }
 
 /** A command that does its work in a session of the daemon that its flags name. */

@@ -28,3 +28,14 @@ export function addNotes(command: Command, ...notes: readonly string[]): Command
     return notes.map((note) => `\n${wrap(note, width)}`).join("\n");
   });
 }
+
+/** Leaves the options of a group out of `--help`. A slip is still compared with them. */
+export function leaveOutOfHelp(command: Command, group: string): void {
+  const formatHelp: Help["formatHelp"] = (given, helper) => {
+    const visibleOptions = (of: Command) =>
+      helper.visibleOptions(of).filter(({ helpGroupHeading }) => helpGroupHeading !== group);
+    const brief = Object.assign(Object.create(helper) as Help, { visibleOptions });
+    return Help.prototype.formatHelp.call(brief, given, brief);
+  };
+  command.configureHelp({ ...command.configureHelp(), formatHelp });
+}
