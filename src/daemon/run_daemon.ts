@@ -22,12 +22,16 @@ import { KeyError } from "../vault/key_file.js";
 import { SecretFileOpen } from "../vault/secret_file.js";
 import { Daemon } from "./daemon.js";
 
-/** Runs a daemon until a signal ends it. */
-export async function runDaemon(options: {
+export interface RunOptions {
   readonly config: Config;
   readonly warnings: readonly string[];
   readonly extensions: readonly Extension[];
-}): Promise<ExitCode> {
+  /** Called when every listener is open. */
+  onReady(): void;
+}
+
+/** Runs a daemon until a signal ends it. */
+export async function runDaemon(options: RunOptions): Promise<ExitCode> {
   const { config, extensions } = options;
   const environment = processEnvironment();
   const traced = extensions.find((each) => each.openTracing && each.settings?.of(config) !== undefined);
@@ -78,6 +82,7 @@ export async function runDaemon(options: {
   const managers = await Promise.all(extensions.map((each) => each.openServiceManager?.(environment, parts)));
   const manager = managers.find((each) => each !== undefined);
   manager?.ready();
+  options.onReady();
   const code = await untilEnded(daemon, { signalled, steppedDown, storeFailed, manager, log });
   await tracing?.close();
   return code;

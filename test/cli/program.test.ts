@@ -197,6 +197,22 @@ describe("hints", () => {
 });
 
 describe("serve", () => {
+  it.each([
+    [
+      "at a terminal",
+      { outIsTTY: true, env: {} },
+      "\nTo see the next step, run in another terminal: nexusd\n\n",
+    ],
+    ["with a log in JSON", { outIsTTY: true, env: { NEXUS_LOG_FORMAT: "json" } }, ""],
+    ["without a terminal", { outIsTTY: false, env: {} }, ""],
+  ])("says where to go on when it is ready %s", async (_, more, said) => {
+    const shell = fakeShell({ ...more, env: { NEXUS_DATA_DIR: "/data", ...more.env } });
+    expect(await run(["serve"], shell)).toBe(0);
+    expect(shell.out()).toBe("");
+    shell.served[0]?.onReady();
+    expect(shell.out()).toBe(said);
+  });
+
   it("hands the checked settings to the daemon and returns its exit code", async () => {
     const shell = fakeShell({
       env: { NEXUS_DATA_DIR: "/data", NEXUS_LOGLEVEL: "debug" },

@@ -32,6 +32,11 @@ export function serveCommand(shell: Shell): Command {
       config,
       warnings: settingWarnings(shell.env, config, allSettings(extensions)),
       extensions,
+      onReady: () => {
+        // Beside a log that programs read, nothing else is written.
+        if (shell.stdout.isTTY && config.logFormat === "pretty")
+          shell.stdout.write(`\nTo see the next step, run in another terminal: ${shell.program}\n\n`);
+      },
     });
     if (exitCode !== 0) throw new CommandFailure(exitCode, "");
   });

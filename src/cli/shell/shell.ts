@@ -143,5 +143,7 @@ export interface Shell {
     readonly config: Config;
     readonly warnings: readonly string[];
     readonly extensions: readonly Extension[];
+    /** Called when every listener is open. */
+    onReady(): void;
   }) => Promise<number>;
 }
