@@ -1172,7 +1172,9 @@ type ExplainAccessResponse struct {
 	// The decision of the rules about the request: `allow`, `ask`, or `deny`. Empty without a `request`.
 	RequestVerdict string `protobuf:"bytes,81,opt,name=request_verdict,json=requestVerdict,proto3" json:"request_verdict,omitempty"`
 	// What is likely to be wrong in the policy file: providers that do not exist, and that no rule names the provider of `resource`.
-	Warnings      []string `protobuf:"bytes,82,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	Warnings []string `protobuf:"bytes,82,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// The labels of the session of `principal`. Empty without a `request`.
+	Labels        []*SessionLabel `protobuf:"bytes,83,rep,name=labels,proto3" json:"labels,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1263,6 +1265,107 @@ func (x *ExplainAccessResponse) GetWarnings() []string {
 	return nil
 }
 
+func (x *ExplainAccessResponse) GetLabels() []*SessionLabel {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+// A label of a session, and the request that set it.
+//
+// A session is all that one agent does, from the first request that sets a label until the agent has sent no request for 12 hours, or its last key has
+// ended.
+type SessionLabel struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The label, as a rule of the policy file has it.
+	Label string `protobuf:"bytes,1,opt,name=label,proto3" json:"label,omitempty"`
+	// When it was set.
+	SetAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=set_at,json=setAt,proto3" json:"set_at,omitempty"`
+	// Method, host, and path of the request that set it, without its query. The agent chose this text.
+	Request string `protobuf:"bytes,3,opt,name=request,proto3" json:"request,omitempty"`
+	// The rule that let that request go, as in `AuditEvent.rule`.
+	Rule string `protobuf:"bytes,4,opt,name=rule,proto3" json:"rule,omitempty"`
+	// Principal that sent that request.
+	Caller string `protobuf:"bytes,5,opt,name=caller,proto3" json:"caller,omitempty"`
+	// Its run or proxy session, as in `AuditEvent.session`; empty if it named none.
+	Session       string `protobuf:"bytes,6,opt,name=session,proto3" json:"session,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionLabel) Reset() {
+	*x = SessionLabel{}
+	mi := &file_nexus_v1_access_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionLabel) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionLabel) ProtoMessage() {}
+
+func (x *SessionLabel) ProtoReflect() protoreflect.Message {
+	mi := &file_nexus_v1_access_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionLabel.ProtoReflect.Descriptor instead.
+func (*SessionLabel) Descriptor() ([]byte, []int) {
+	return file_nexus_v1_access_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *SessionLabel) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *SessionLabel) GetSetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SetAt
+	}
+	return nil
+}
+
+func (x *SessionLabel) GetRequest() string {
+	if x != nil {
+		return x.Request
+	}
+	return ""
+}
+
+func (x *SessionLabel) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *SessionLabel) GetCaller() string {
+	if x != nil {
+		return x.Caller
+	}
+	return ""
+}
+
+func (x *SessionLabel) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
 // The evaluation of one rule for a request.
 type RuleMatch struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1275,14 +1378,18 @@ type RuleMatch struct {
 	// Whether this is the rule that decides.
 	Decides bool `protobuf:"varint,4,opt,name=decides,proto3" json:"decides,omitempty"`
 	// The `because` of the rule.
-	Because       string `protobuf:"bytes,5,opt,name=because,proto3" json:"because,omitempty"`
+	Because string `protobuf:"bytes,5,opt,name=because,proto3" json:"because,omitempty"`
+	// Whether the rule is in shadow: it decides nothing, and nexusd records the requests that it would deny.
+	Shadow bool `protobuf:"varint,6,opt,name=shadow,proto3" json:"shadow,omitempty"`
+	// Labels that the rule sets on the session of a request that it lets go.
+	Labels        []string `protobuf:"bytes,7,rep,name=labels,proto3" json:"labels,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RuleMatch) Reset() {
 	*x = RuleMatch{}
-	mi := &file_nexus_v1_access_proto_msgTypes[15]
+	mi := &file_nexus_v1_access_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1294,7 +1401,7 @@ func (x *RuleMatch) String() string {
 func (*RuleMatch) ProtoMessage() {}
 
 func (x *RuleMatch) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_access_proto_msgTypes[15]
+	mi := &file_nexus_v1_access_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1307,7 +1414,7 @@ func (x *RuleMatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RuleMatch.ProtoReflect.Descriptor instead.
 func (*RuleMatch) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_access_proto_rawDescGZIP(), []int{15}
+	return file_nexus_v1_access_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RuleMatch) GetLine() uint32 {
@@ -1345,6 +1452,20 @@ func (x *RuleMatch) GetBecause() string {
 	return ""
 }
 
+func (x *RuleMatch) GetShadow() bool {
+	if x != nil {
+		return x.Shadow
+	}
+	return false
+}
+
+func (x *RuleMatch) GetLabels() []string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
 // Request of WhoAmI.
 type WhoAmIRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1354,7 +1475,7 @@ type WhoAmIRequest struct {
 
 func (x *WhoAmIRequest) Reset() {
 	*x = WhoAmIRequest{}
-	mi := &file_nexus_v1_access_proto_msgTypes[16]
+	mi := &file_nexus_v1_access_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1366,7 +1487,7 @@ func (x *WhoAmIRequest) String() string {
 func (*WhoAmIRequest) ProtoMessage() {}
 
 func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_access_proto_msgTypes[16]
+	mi := &file_nexus_v1_access_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1379,7 +1500,7 @@ func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoAmIRequest.ProtoReflect.Descriptor instead.
 func (*WhoAmIRequest) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_access_proto_rawDescGZIP(), []int{16}
+	return file_nexus_v1_access_proto_rawDescGZIP(), []int{17}
 }
 
 // Response of WhoAmI.
@@ -1399,7 +1520,7 @@ type WhoAmIResponse struct {
 
 func (x *WhoAmIResponse) Reset() {
 	*x = WhoAmIResponse{}
-	mi := &file_nexus_v1_access_proto_msgTypes[17]
+	mi := &file_nexus_v1_access_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1411,7 +1532,7 @@ func (x *WhoAmIResponse) String() string {
 func (*WhoAmIResponse) ProtoMessage() {}
 
 func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_access_proto_msgTypes[17]
+	mi := &file_nexus_v1_access_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1424,7 +1545,7 @@ func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoAmIResponse.ProtoReflect.Descriptor instead.
 func (*WhoAmIResponse) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_access_proto_rawDescGZIP(), []int{17}
+	return file_nexus_v1_access_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *WhoAmIResponse) GetPrincipal() string {
@@ -1532,7 +1653,7 @@ const file_nexus_v1_access_proto_rawDesc = "" +
 	"\tprincipal\x18\x01 \x01(\tR\tprincipal\x12\x16\n" +
 	"\x06action\x18\x02 \x01(\tR\x06action\x12.\n" +
 	"\bresource\x18\x03 \x01(\v2\x12.nexus.v1.ResourceR\bresource\x120\n" +
-	"\arequest\x18P \x01(\v2\x16.nexus.v1.ShownRequestR\arequest\"\x9e\x02\n" +
+	"\arequest\x18P \x01(\v2\x16.nexus.v1.ShownRequestR\arequest\"\xce\x02\n" +
 	"\x15ExplainAccessResponse\x121\n" +
 	"\averdict\x18\x01 \x01(\x0e2\x17.nexus.v1.AccessVerdictR\averdict\x12\x12\n" +
 	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x12\n" +
@@ -1541,13 +1662,23 @@ const file_nexus_v1_access_proto_rawDesc = "" +
 	"\x06action\x18\x05 \x01(\tR\x06action\x12)\n" +
 	"\x05rules\x18P \x03(\v2\x13.nexus.v1.RuleMatchR\x05rules\x12'\n" +
 	"\x0frequest_verdict\x18Q \x01(\tR\x0erequestVerdict\x12\x1a\n" +
-	"\bwarnings\x18R \x03(\tR\bwarnings\"\x83\x01\n" +
+	"\bwarnings\x18R \x03(\tR\bwarnings\x12.\n" +
+	"\x06labels\x18S \x03(\v2\x16.nexus.v1.SessionLabelR\x06labels\"\xb7\x01\n" +
+	"\fSessionLabel\x12\x14\n" +
+	"\x05label\x18\x01 \x01(\tR\x05label\x121\n" +
+	"\x06set_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05setAt\x12\x18\n" +
+	"\arequest\x18\x03 \x01(\tR\arequest\x12\x12\n" +
+	"\x04rule\x18\x04 \x01(\tR\x04rule\x12\x16\n" +
+	"\x06caller\x18\x05 \x01(\tR\x06caller\x12\x18\n" +
+	"\asession\x18\x06 \x01(\tR\asession\"\xb3\x01\n" +
 	"\tRuleMatch\x12\x12\n" +
 	"\x04line\x18\x01 \x01(\rR\x04line\x12\x18\n" +
 	"\averdict\x18\x02 \x01(\tR\averdict\x12\x14\n" +
 	"\x05match\x18\x03 \x01(\tR\x05match\x12\x18\n" +
 	"\adecides\x18\x04 \x01(\bR\adecides\x12\x18\n" +
-	"\abecause\x18\x05 \x01(\tR\abecause\"\x0f\n" +
+	"\abecause\x18\x05 \x01(\tR\abecause\x12\x16\n" +
+	"\x06shadow\x18\x06 \x01(\bR\x06shadow\x12\x16\n" +
+	"\x06labels\x18\a \x03(\tR\x06labels\"\x0f\n" +
 	"\rWhoAmIRequest\"\xc8\x01\n" +
 	"\x0eWhoAmIResponse\x12\x1c\n" +
 	"\tprincipal\x18\x01 \x01(\tR\tprincipal\x12\"\n" +
@@ -1591,7 +1722,7 @@ func file_nexus_v1_access_proto_rawDescGZIP() []byte {
 }
 
 var file_nexus_v1_access_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_nexus_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_nexus_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_nexus_v1_access_proto_goTypes = []any{
 	(Role)(0),                     // 0: nexus.v1.Role
 	(AccessVerdict)(0),            // 1: nexus.v1.AccessVerdict
@@ -1610,61 +1741,64 @@ var file_nexus_v1_access_proto_goTypes = []any{
 	(*Resource)(nil),              // 14: nexus.v1.Resource
 	(*ExplainAccessRequest)(nil),  // 15: nexus.v1.ExplainAccessRequest
 	(*ExplainAccessResponse)(nil), // 16: nexus.v1.ExplainAccessResponse
-	(*RuleMatch)(nil),             // 17: nexus.v1.RuleMatch
-	(*WhoAmIRequest)(nil),         // 18: nexus.v1.WhoAmIRequest
-	(*WhoAmIResponse)(nil),        // 19: nexus.v1.WhoAmIResponse
-	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 21: google.protobuf.Duration
-	(*ShownRequest)(nil),          // 22: nexus.v1.ShownRequest
+	(*SessionLabel)(nil),          // 17: nexus.v1.SessionLabel
+	(*RuleMatch)(nil),             // 18: nexus.v1.RuleMatch
+	(*WhoAmIRequest)(nil),         // 19: nexus.v1.WhoAmIRequest
+	(*WhoAmIResponse)(nil),        // 20: nexus.v1.WhoAmIResponse
+	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 22: google.protobuf.Duration
+	(*ShownRequest)(nil),          // 23: nexus.v1.ShownRequest
 }
 var file_nexus_v1_access_proto_depIdxs = []int32{
 	0,  // 0: nexus.v1.ApiKey.role:type_name -> nexus.v1.Role
 	2,  // 1: nexus.v1.ApiKey.restriction:type_name -> nexus.v1.Restriction
-	20, // 2: nexus.v1.ApiKey.created_at:type_name -> google.protobuf.Timestamp
-	20, // 3: nexus.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
-	20, // 4: nexus.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
-	20, // 5: nexus.v1.ApiKey.last_used_at:type_name -> google.protobuf.Timestamp
-	20, // 6: nexus.v1.ApiKey.old_until:type_name -> google.protobuf.Timestamp
-	21, // 7: nexus.v1.ApiKey.lease:type_name -> google.protobuf.Duration
-	20, // 8: nexus.v1.ApiKey.lease_ends_at:type_name -> google.protobuf.Timestamp
+	21, // 2: nexus.v1.ApiKey.created_at:type_name -> google.protobuf.Timestamp
+	21, // 3: nexus.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
+	21, // 4: nexus.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
+	21, // 5: nexus.v1.ApiKey.last_used_at:type_name -> google.protobuf.Timestamp
+	21, // 6: nexus.v1.ApiKey.old_until:type_name -> google.protobuf.Timestamp
+	22, // 7: nexus.v1.ApiKey.lease:type_name -> google.protobuf.Duration
+	21, // 8: nexus.v1.ApiKey.lease_ends_at:type_name -> google.protobuf.Timestamp
 	0,  // 9: nexus.v1.CreateApiKeyRequest.role:type_name -> nexus.v1.Role
 	2,  // 10: nexus.v1.CreateApiKeyRequest.restriction:type_name -> nexus.v1.Restriction
-	20, // 11: nexus.v1.CreateApiKeyRequest.expires_at:type_name -> google.protobuf.Timestamp
-	21, // 12: nexus.v1.CreateApiKeyRequest.lease:type_name -> google.protobuf.Duration
+	21, // 11: nexus.v1.CreateApiKeyRequest.expires_at:type_name -> google.protobuf.Timestamp
+	22, // 12: nexus.v1.CreateApiKeyRequest.lease:type_name -> google.protobuf.Duration
 	3,  // 13: nexus.v1.CreateApiKeyResponse.api_key:type_name -> nexus.v1.ApiKey
 	3,  // 14: nexus.v1.ListApiKeysResponse.api_keys:type_name -> nexus.v1.ApiKey
-	21, // 15: nexus.v1.RotateApiKeyRequest.keep_old:type_name -> google.protobuf.Duration
+	22, // 15: nexus.v1.RotateApiKeyRequest.keep_old:type_name -> google.protobuf.Duration
 	3,  // 16: nexus.v1.RotateApiKeyResponse.api_key:type_name -> nexus.v1.ApiKey
 	3,  // 17: nexus.v1.RevokeApiKeyResponse.api_key:type_name -> nexus.v1.ApiKey
-	21, // 18: nexus.v1.RenewLeaseResponse.lease:type_name -> google.protobuf.Duration
-	20, // 19: nexus.v1.RenewLeaseResponse.ends_at:type_name -> google.protobuf.Timestamp
+	22, // 18: nexus.v1.RenewLeaseResponse.lease:type_name -> google.protobuf.Duration
+	21, // 19: nexus.v1.RenewLeaseResponse.ends_at:type_name -> google.protobuf.Timestamp
 	14, // 20: nexus.v1.ExplainAccessRequest.resource:type_name -> nexus.v1.Resource
-	22, // 21: nexus.v1.ExplainAccessRequest.request:type_name -> nexus.v1.ShownRequest
+	23, // 21: nexus.v1.ExplainAccessRequest.request:type_name -> nexus.v1.ShownRequest
 	1,  // 22: nexus.v1.ExplainAccessResponse.verdict:type_name -> nexus.v1.AccessVerdict
 	0,  // 23: nexus.v1.ExplainAccessResponse.role:type_name -> nexus.v1.Role
-	17, // 24: nexus.v1.ExplainAccessResponse.rules:type_name -> nexus.v1.RuleMatch
-	0,  // 25: nexus.v1.WhoAmIResponse.role:type_name -> nexus.v1.Role
-	2,  // 26: nexus.v1.WhoAmIResponse.restrictions:type_name -> nexus.v1.Restriction
-	20, // 27: nexus.v1.WhoAmIResponse.expires_at:type_name -> google.protobuf.Timestamp
-	4,  // 28: nexus.v1.AccessService.CreateApiKey:input_type -> nexus.v1.CreateApiKeyRequest
-	6,  // 29: nexus.v1.AccessService.ListApiKeys:input_type -> nexus.v1.ListApiKeysRequest
-	10, // 30: nexus.v1.AccessService.RevokeApiKey:input_type -> nexus.v1.RevokeApiKeyRequest
-	8,  // 31: nexus.v1.AccessService.RotateApiKey:input_type -> nexus.v1.RotateApiKeyRequest
-	12, // 32: nexus.v1.AccessService.RenewLease:input_type -> nexus.v1.RenewLeaseRequest
-	15, // 33: nexus.v1.AccessService.ExplainAccess:input_type -> nexus.v1.ExplainAccessRequest
-	18, // 34: nexus.v1.AccessService.WhoAmI:input_type -> nexus.v1.WhoAmIRequest
-	5,  // 35: nexus.v1.AccessService.CreateApiKey:output_type -> nexus.v1.CreateApiKeyResponse
-	7,  // 36: nexus.v1.AccessService.ListApiKeys:output_type -> nexus.v1.ListApiKeysResponse
-	11, // 37: nexus.v1.AccessService.RevokeApiKey:output_type -> nexus.v1.RevokeApiKeyResponse
-	9,  // 38: nexus.v1.AccessService.RotateApiKey:output_type -> nexus.v1.RotateApiKeyResponse
-	13, // 39: nexus.v1.AccessService.RenewLease:output_type -> nexus.v1.RenewLeaseResponse
-	16, // 40: nexus.v1.AccessService.ExplainAccess:output_type -> nexus.v1.ExplainAccessResponse
-	19, // 41: nexus.v1.AccessService.WhoAmI:output_type -> nexus.v1.WhoAmIResponse
-	35, // [35:42] is the sub-list for method output_type
-	28, // [28:35] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	18, // 24: nexus.v1.ExplainAccessResponse.rules:type_name -> nexus.v1.RuleMatch
+	17, // 25: nexus.v1.ExplainAccessResponse.labels:type_name -> nexus.v1.SessionLabel
+	21, // 26: nexus.v1.SessionLabel.set_at:type_name -> google.protobuf.Timestamp
+	0,  // 27: nexus.v1.WhoAmIResponse.role:type_name -> nexus.v1.Role
+	2,  // 28: nexus.v1.WhoAmIResponse.restrictions:type_name -> nexus.v1.Restriction
+	21, // 29: nexus.v1.WhoAmIResponse.expires_at:type_name -> google.protobuf.Timestamp
+	4,  // 30: nexus.v1.AccessService.CreateApiKey:input_type -> nexus.v1.CreateApiKeyRequest
+	6,  // 31: nexus.v1.AccessService.ListApiKeys:input_type -> nexus.v1.ListApiKeysRequest
+	10, // 32: nexus.v1.AccessService.RevokeApiKey:input_type -> nexus.v1.RevokeApiKeyRequest
+	8,  // 33: nexus.v1.AccessService.RotateApiKey:input_type -> nexus.v1.RotateApiKeyRequest
+	12, // 34: nexus.v1.AccessService.RenewLease:input_type -> nexus.v1.RenewLeaseRequest
+	15, // 35: nexus.v1.AccessService.ExplainAccess:input_type -> nexus.v1.ExplainAccessRequest
+	19, // 36: nexus.v1.AccessService.WhoAmI:input_type -> nexus.v1.WhoAmIRequest
+	5,  // 37: nexus.v1.AccessService.CreateApiKey:output_type -> nexus.v1.CreateApiKeyResponse
+	7,  // 38: nexus.v1.AccessService.ListApiKeys:output_type -> nexus.v1.ListApiKeysResponse
+	11, // 39: nexus.v1.AccessService.RevokeApiKey:output_type -> nexus.v1.RevokeApiKeyResponse
+	9,  // 40: nexus.v1.AccessService.RotateApiKey:output_type -> nexus.v1.RotateApiKeyResponse
+	13, // 41: nexus.v1.AccessService.RenewLease:output_type -> nexus.v1.RenewLeaseResponse
+	16, // 42: nexus.v1.AccessService.ExplainAccess:output_type -> nexus.v1.ExplainAccessResponse
+	20, // 43: nexus.v1.AccessService.WhoAmI:output_type -> nexus.v1.WhoAmIResponse
+	37, // [37:44] is the sub-list for method output_type
+	30, // [30:37] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_nexus_v1_access_proto_init() }
@@ -1687,7 +1821,7 @@ func file_nexus_v1_access_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nexus_v1_access_proto_rawDesc), len(file_nexus_v1_access_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   18,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -89,7 +89,8 @@ type Token struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How to apply it.
 	Strategy *Strategy `protobuf:"bytes,1,opt,name=strategy,proto3" json:"strategy,omitempty"`
-	// The fields that the strategy names, for example `access_token`. Never a refresh token.
+	// The fields that the strategy names, for example `access_token`, and for static types the others of the `credential_schema`. Never a
+	// refresh token. A client that sends the request itself presents `tls_client_certificate` with `tls_client_key` in TLS, if it has them.
 	Credentials map[string]string `protobuf:"bytes,2,rep,name=credentials,proto3" json:"credentials,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// When it expires; unset when the provider did not say.
 	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`

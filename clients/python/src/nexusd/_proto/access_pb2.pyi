@@ -187,7 +187,7 @@ class ExplainAccessRequest(_message.Message):
     def __init__(self, principal: _Optional[str] = ..., action: _Optional[str] = ..., resource: _Optional[_Union[Resource, _Mapping]] = ..., request: _Optional[_Union[_token_pb2.ShownRequest, _Mapping]] = ...) -> None: ...
 
 class ExplainAccessResponse(_message.Message):
-    __slots__ = ("verdict", "rule", "line", "role", "action", "rules", "request_verdict", "warnings")
+    __slots__ = ("verdict", "rule", "line", "role", "action", "rules", "request_verdict", "warnings", "labels")
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     RULE_FIELD_NUMBER: _ClassVar[int]
     LINE_FIELD_NUMBER: _ClassVar[int]
@@ -196,6 +196,7 @@ class ExplainAccessResponse(_message.Message):
     RULES_FIELD_NUMBER: _ClassVar[int]
     REQUEST_VERDICT_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     verdict: AccessVerdict
     rule: str
     line: int
@@ -204,21 +205,42 @@ class ExplainAccessResponse(_message.Message):
     rules: _containers.RepeatedCompositeFieldContainer[RuleMatch]
     request_verdict: str
     warnings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, verdict: _Optional[_Union[AccessVerdict, str]] = ..., rule: _Optional[str] = ..., line: _Optional[int] = ..., role: _Optional[_Union[Role, str]] = ..., action: _Optional[str] = ..., rules: _Optional[_Iterable[_Union[RuleMatch, _Mapping]]] = ..., request_verdict: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+    labels: _containers.RepeatedCompositeFieldContainer[SessionLabel]
+    def __init__(self, verdict: _Optional[_Union[AccessVerdict, str]] = ..., rule: _Optional[str] = ..., line: _Optional[int] = ..., role: _Optional[_Union[Role, str]] = ..., action: _Optional[str] = ..., rules: _Optional[_Iterable[_Union[RuleMatch, _Mapping]]] = ..., request_verdict: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., labels: _Optional[_Iterable[_Union[SessionLabel, _Mapping]]] = ...) -> None: ...
+
+class SessionLabel(_message.Message):
+    __slots__ = ("label", "set_at", "request", "rule", "caller", "session")
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    SET_AT_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    CALLER_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    label: str
+    set_at: _timestamp_pb2.Timestamp
+    request: str
+    rule: str
+    caller: str
+    session: str
+    def __init__(self, label: _Optional[str] = ..., set_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., request: _Optional[str] = ..., rule: _Optional[str] = ..., caller: _Optional[str] = ..., session: _Optional[str] = ...) -> None: ...
 
 class RuleMatch(_message.Message):
-    __slots__ = ("line", "verdict", "match", "decides", "because")
+    __slots__ = ("line", "verdict", "match", "decides", "because", "shadow", "labels")
     LINE_FIELD_NUMBER: _ClassVar[int]
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     MATCH_FIELD_NUMBER: _ClassVar[int]
     DECIDES_FIELD_NUMBER: _ClassVar[int]
     BECAUSE_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     line: int
     verdict: str
     match: str
     decides: bool
     because: str
-    def __init__(self, line: _Optional[int] = ..., verdict: _Optional[str] = ..., match: _Optional[str] = ..., decides: _Optional[bool] = ..., because: _Optional[str] = ...) -> None: ...
+    shadow: bool
+    labels: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, line: _Optional[int] = ..., verdict: _Optional[str] = ..., match: _Optional[str] = ..., decides: _Optional[bool] = ..., because: _Optional[str] = ..., shadow: _Optional[bool] = ..., labels: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class WhoAmIRequest(_message.Message):
     __slots__ = ()
