@@ -167,7 +167,7 @@ export class RequestRules {
   async #approved(held: HeldRequest): Promise<Use> {
     const { principal, connection, request, use = {} } = held;
     const ask = this.deps.approver();
-    const labels = this.labelsOf(principal.name);
+    const labels = this.deps.access.policy?.remembering ? this.labelsOf(principal.name) : [];
     const answer = ask
       ? await ask({ ...held, ...(labels.length > 0 && { labels }) })
       : new PermissionDenied(`${wordsOf(held.rule)} has a person asked, and this daemon asks nobody`);
