@@ -1,10 +1,10 @@
 import { createHmac } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { run } from "../../src/cli/program.js";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
-import { CertifiedApi, certifiedSchema } from "../fakes/certified_api.js";
+import { CertifiedApi } from "../fakes/certified_api.js";
 import { type ApiCall, ScriptedApi } from "../fakes/scripted_api.js";
 import { perSuite } from "../lifetimes.js";
 import { climbingPaths, echoingMethods, samePaths } from "../model/access/spellings.js";
@@ -172,20 +172,8 @@ describe("nexusd curl", () => {
   });
 
   it("shows the certificate of the credential to an API that asks for one", async () => {
-    // This process does not trust the API's authority, which is not what is tested.
-    vi.stubEnv("NODE_TLS_REJECT_UNAUTHORIZED", "0");
-    const certified = await CertifiedApi.start();
-    onTestFinished(async () => {
-      vi.unstubAllEnvs();
-      await certified.close();
-    });
-    const apiBaseUrl = `https://localhost:${certified.port}`;
-    const provider = {
-      name: "bank",
-      authType: AuthType.API_KEY,
-      apiBaseUrl,
-      credentialSchema: certifiedSchema,
-    };
+    const certified = await CertifiedApi.forTest();
+    const provider = certified.profile;
     await world.import(provider, certified.fieldsOf("ada"));
     expect(await curl(["bank", "/user"])).toEqual({ code: 0, stdout: "ada", stderr: "" });
     await world.import({ ...provider, name: "bare" }, { api_key: "k" });

@@ -25,15 +25,6 @@ class Container {
     const user = setpriv({ uid, gid, groups: String(gid) });
     const env = Object.entries({ HOME: "/", ...config.env, ...more });
     return new Running([
-      ...[
-        "--die-with-parent",
-        "--unshare-pid",
-        "--unshare-ipc",
-        "--unshare-uts",
-        "--as-pid-1",
-        "--info-fd",
-        "3",
-      ],
       ...readdirSync(root).flatMap((name) => ["--ro-bind", join(root, name), `/${name}`]),
       ...["--bind", this.data, "/data", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run", ...user.binds],
       ...["--remount-ro", "/run", "--remount-ro", "/", "--clearenv", "--chdir", "/app"],

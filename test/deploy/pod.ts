@@ -147,15 +147,6 @@ export class Pod {
       ...(more.args ?? container.args ?? config.cmd),
     ];
     return new Running([
-      ...[
-        "--die-with-parent",
-        "--unshare-pid",
-        "--unshare-ipc",
-        "--unshare-uts",
-        "--as-pid-1",
-        "--info-fd",
-        "3",
-      ],
       ...["--bind", this.#root, "/"],
       ...sharedFolders.flatMap((path) => ["--perms", "0755", "--dir", path]),
       ...["--ro-bind", this.#hosts, "/etc/hosts"],
@@ -216,6 +207,13 @@ export class Pod {
   }
 }
 
+/** A process of a container sees no other, and ends with this one. */
+const isolation = [
+  "--die-with-parent",
+  ...["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--as-pid-1"],
+  ...["--info-fd", "3"],
+];
+
 /** A container that runs. */
 export class Running {
   readonly #child: ChildProcess;
@@ -223,8 +221,9 @@ export class Running {
   readonly exited: Promise<number | string>;
   output = "";
 
+  /** @param args of bwrap: what it sees, and what it runs */
   constructor(args: readonly string[]) {
-    this.#child = spawn("bwrap", args, { stdio: ["ignore", "pipe", "pipe", "pipe"] });
+    this.#child = spawn("bwrap", [...isolation, ...args], { stdio: ["ignore", "pipe", "pipe", "pipe"] });
     for (const stream of [this.#child.stdout, this.#child.stderr])
       stream?.setEncoding("utf8").on("data", (text: string) => {
         this.output += text;

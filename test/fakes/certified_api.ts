@@ -4,6 +4,8 @@ import { createSecureServer, type Http2ServerRequest } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
+import { onTestFinished, vi } from "vitest";
+import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { Authority } from "./certificates.js";
 
 /** An API over TLS on this machine that no client without a certificate of its authority reaches, and answers with whose that is. */
@@ -41,6 +43,23 @@ export class CertifiedApi {
     const api = new CertifiedApi(new Authority("Clients"), issuer.pem, pair);
     await once(api.#server.listen(0, "127.0.0.1"), "listening");
     return api;
+  }
+
+  /** For one test whose own process calls it: it does not trust the API's authority, which is not what is tested. */
+  static async forTest(): Promise<CertifiedApi> {
+    vi.stubEnv("NODE_TLS_REJECT_UNAUTHORIZED", "0");
+    const api = await CertifiedApi.start();
+    onTestFinished(async () => {
+      vi.unstubAllEnvs();
+      await api.close();
+    });
+    return api;
+  }
+
+  /** A profile of it. */
+  get profile() {
+    const apiBaseUrl = `https://localhost:${this.port}`;
+    return { name: "bank", authType: AuthType.API_KEY, apiBaseUrl, credentialSchema: certifiedSchema };
   }
 
   get port(): number {

@@ -120,16 +120,20 @@ export class RequestRules {
   /** What decides, for the record. */
   #ruleOf({ rule, verdict }: Ruling): Use {
     if (rule?.line === 0) return { rule: "restriction" };
-    const of = ` of ${this.deps.access.policy?.digest.slice(0, 12)}`;
-    if (rule) return { rule: `line ${rule.line}${of}` };
-    return verdict === "allow" ? {} : { rule: `no line${of}` };
+    if (!rule && verdict === "allow") return {};
+    return { rule: this.#placeOf(rule) };
   }
 
   /** Of a request that is let go. */
   #shadowOf({ shadow }: Ruling, { provider }: ConnectionFacts): Use {
     if (!shadow) return {};
     this.deps.changes.emit("shadowDenied", provider.name);
-    return { shadow: `line ${shadow.line} of ${this.deps.access.policy?.digest.slice(0, 12)}` };
+    return { shadow: this.#placeOf(shadow) };
+  }
+
+  #placeOf(rule: Rule | undefined): string {
+    const line = rule ? `line ${rule.line}` : "no line";
+    return `${line} of ${this.deps.access.policy?.digest.slice(0, 12)}`;
   }
 
   /**

@@ -2,10 +2,10 @@ import { createHmac } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { AuthType, type ProviderSchema } from "../../../../src/gen/nexus/v1/provider_pb.js";
 import { staticCases } from "../../../daemon/capture_world.js";
-import { CertifiedApi, certifiedSchema } from "../../../fakes/certified_api.js";
+import { CertifiedApi } from "../../../fakes/certified_api.js";
 import { perSuite } from "../../../lifetimes.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
 import { type McpClient, McpWorld } from "./mcp_world.js";
@@ -57,20 +57,8 @@ describe("call_api", { timeout: 60_000 }, () => {
   });
 
   it("shows the certificate of the credential to an API that asks for one", async () => {
-    // This process does not trust the API's authority, which is not what is tested.
-    vi.stubEnv("NODE_TLS_REJECT_UNAUTHORIZED", "0");
-    const certified = await CertifiedApi.start();
-    onTestFinished(async () => {
-      vi.unstubAllEnvs();
-      await certified.close();
-    });
-    const apiBaseUrl = `https://localhost:${certified.port}`;
-    const provider = {
-      name: "bank",
-      authType: AuthType.API_KEY,
-      apiBaseUrl,
-      credentialSchema: certifiedSchema,
-    };
+    const certified = await CertifiedApi.forTest();
+    const provider = certified.profile;
     const fields = certified.fieldsOf("ada");
     await add(provider, fields);
     expect(await text({ provider: "bank", path: "/user" })).toMatch(/^HTTP 200 .*\n(.*\n)*ada$/);
