@@ -27,7 +27,7 @@ function write(path: string, text: string | Buffer): void {
 const forContributors = [
   "CONTRIBUTING.md",
   "test/clients/PROTOCOL.md",
-  ...["architecture", "records", "traps", "dependencies"].map((name) => `docs/${name}.md`),
+  ...["architecture", "catalogue", "records", "traps", "dependencies"].map((name) => `docs/${name}.md`),
 ];
 
 /** The page of a document: `docs/fleet.md` is `fleet`, a README is its folder. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 const root = join(import.meta.dirname, "../..");
 
 /** Pages for who changes nexusd. */
-const forContributors = ["architecture.md", "dependencies.md", "records.md", "traps.md"];
+const forContributors = ["architecture.md", "catalogue.md", "dependencies.md", "records.md", "traps.md"];
 
 /** What a user reads, README first. */
 export const documents = [
