@@ -83,9 +83,6 @@ export const walks: Readonly<Record<string, Walk>> = {
       "nexusd connect github --user ada": { shows: /Connected to github/ },
       "nexusd token github/ada": { shows: login },
       "acquire '": { shows: /"token"/ },
-      "export NEXUS_SOCKET": { cannot: envoy },
-      "export NEXUS_API_HOST": { cannot: envoy },
-      "envsubst <": { cannot: envoy },
       "docker ": { cannot: engine },
       "nexusd keys revoke ci": { typed: yes },
       "nexusd restore": {
