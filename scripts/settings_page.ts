@@ -27,7 +27,8 @@ export function settingsPage(): string {
       group,
       settings.filter((setting) => setting.group === group),
     );
-  return [introduction, section("First ten settings", first), ...groups.map(ofGroup)].join("\n");
+  const names = first.map(({ name }) => `\`${name}\``);
+  return [introduction, `Start with these ten: ${names.join(", ")}.\n`, ...groups.map(ofGroup)].join("\n");
 }
 
 function section(title: string, rows: readonly Setting[]): string {
