@@ -145,10 +145,7 @@ function storeOptionsOf({ config, clock, onFatal }: DaemonOptions, metrics: Metr
     nowMs: clock.nowMs(),
     onFatal,
     audit: config.audit,
-    timing: {
-      monotonicMs: () => clock.monotonicMs(),
-      committed: (durationMs) => metrics.committed(durationMs),
-    },
+    timing: { clock, metrics },
   };
 }
 

@@ -30,7 +30,7 @@ export class CommitQueue implements Commits {
 
   async #commit<T>(change: (tx: Transaction) => T): Promise<T> {
     const { databases, runner, failure, announcements, timing } = this.parts;
-    const startedMs = timing?.monotonicMs() ?? 0;
+    const startedMs = timing?.clock.monotonicMs() ?? 0;
     let written: Written = nothingWritten;
     let thrown: { readonly error: unknown } | undefined;
     let result: T;
@@ -54,7 +54,7 @@ export class CommitQueue implements Commits {
       throw await failure.fail(error);
     }
     announcements.durable(written.changes);
-    timing?.committed(timing.monotonicMs() - startedMs);
+    timing?.metrics.committed(timing.clock.monotonicMs() - startedMs);
     this.#announceThrough(written);
     return result;
   }

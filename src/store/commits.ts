@@ -1,3 +1,4 @@
+import type { Clock } from "../runtime/clock.js";
 import type { Announcements, Written } from "./announcements.js";
 import type { AuditRetention } from "./audit/audit_log.js";
 import type { Databases } from "./lmdb/databases.js";
@@ -6,9 +7,8 @@ import { Transaction, type WriteObserver } from "./transaction.js";
 
 /** Notified how long each commit took to become durable. */
 export interface CommitTiming {
-  /** Milliseconds of a clock that never jumps. */
-  monotonicMs(): number;
-  committed(durationMs: number): void;
+  readonly clock: Pick<Clock, "monotonicMs">;
+  readonly metrics: { committed(durationMs: number): void };
 }
 
 /** The one way to write, for as long as the store has one role. */

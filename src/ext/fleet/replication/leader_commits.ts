@@ -42,7 +42,7 @@ export class LeaderCommits implements Commits {
     if (this.#isClosed) return Promise.reject(new NotLeader());
     if (runner.isInside) return Promise.reject(new Error("a commit cannot begin inside another"));
     return new Promise<T>((resolve, reject) => {
-      this.#asked.push({ change, resolve, reject, startedMs: timing?.monotonicMs() ?? 0 });
+      this.#asked.push({ change, resolve, reject, startedMs: timing?.clock.monotonicMs() ?? 0 });
       this.#working ??= this.#work();
     });
   }
@@ -124,7 +124,7 @@ export class LeaderCommits implements Commits {
     if (batch !== undefined) replica.advance(batch);
     for (const outcome of outcomes) {
       const { asked } = outcome;
-      timing?.committed(timing.monotonicMs() - asked.startedMs);
+      timing?.metrics.committed(timing.clock.monotonicMs() - asked.startedMs);
       if ("ran" in outcome) asked.resolve(outcome.ran.result as never);
       else asked.reject(outcome.thrown.error);
     }
