@@ -2,8 +2,8 @@ import { randomBytes } from "node:crypto";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import {
-  type ApiResponse,
   CredentialedExchange,
+  type CredentialedRequest,
   type NeededConsent,
   type PutCredential,
   type ReportOutcome,
@@ -52,16 +52,10 @@ export interface OwnRequest {
 }
 
 /** How one request is sent, and what comes of it. */
-export interface SendingRequest<Answer> {
+export interface SendingRequest<Answer>
+  extends Omit<CredentialedRequest<Answer>, "source" | "judged" | "wholeBody" | "onConsent" | "onReport"> {
   /** Reads the body, where a rule goes by it; undefined for one that is too long. */
   wholeBody(): Promise<Uint8Array | undefined>;
-  readonly signal: () => AbortSignal;
-  /** Called with the credential before the first attempt. */
-  onCredential(): void;
-  send(credential: UsableCredential, put: PutCredential): Promise<Answer>;
-  responseOf(answer: Answer): ApiResponse | undefined;
-  dismiss(answer: Answer): void;
-  canRepeat(): boolean;
 }
 
 /** The RPCs of the daemon that a session needs. */
@@ -107,6 +101,7 @@ export class SessionCredentials {
     const { origin, method, target, headers, body } = own;
     const rules = isJudged && { isJudged, messages: this.#messages };
     return new CredentialedExchange<Answer>({
+      ...sending,
       source: new AcquiredCredentials(rpcs, this.#name(route), rules, headers["traceparent"]),
       judged: () => {
         const url = `https://${authorityOf(origin)}${target}`;
@@ -118,16 +113,10 @@ export class SessionCredentials {
         const detail = "a rule goes by the body of this request, which is too long to be read";
         throw new ProblemDetails(413, "body-too-long", detail);
       },
-      signal: () => sending.signal(),
       onConsent: (consent) => {
         this.#show(route, consent);
         if (!this.deps.waitsForConsent) throw consentNeeded(route.providerName, consent);
       },
-      onCredential: () => sending.onCredential(),
-      send: (credential, put) => sending.send(credential, put),
-      responseOf: (answer) => sending.responseOf(answer),
-      dismiss: (answer) => sending.dismiss(answer),
-      canRepeat: () => sending.canRepeat(),
       onReport: (outcome) => this.#reported(route, outcome),
     });
   }
