@@ -4,7 +4,7 @@ import { request } from "node:http";
 import { connect, createServer, type Server, Socket } from "node:net";
 import { dirname, join } from "node:path";
 import type { Origin } from "../proxy/dial.js";
-import { joined } from "../proxy/pump.js";
+import { joined } from "../proxy/tunnel.js";
 import { placesFile, type RelayedPlace } from "./relayed_places.js";
 
 /** The port of the proxy in there, where no other listens. */

@@ -5,7 +5,6 @@ import type { Readable, Writable } from "node:stream";
 import type { MaskFilter } from "../injection/mask.js";
 import { type HeaderFields, passedTrailers } from "../injection/request_fields.js";
 import { ProblemDetails } from "./problem.js";
-import { pump } from "./pump.js";
 
 /** A request whose body is longer is not sent again. */
 const keptBytes = 64 * 1024;
@@ -177,6 +176,31 @@ export class StreamedBody {
     else this.#kept.length = 0;
     return chunk;
   }
+}
+
+/** Written and not yet taken: less makes a long body stop and go with every record of TLS. */
+const heldBytes = 128 * 1024;
+
+/**
+ * Passes on what is read, no faster than it is taken. A pipeline through a Transform costs a fifth of what a small request does.
+ *
+ * @param atEnd called before the sink ends
+ */
+export function pump(
+  source: Readable,
+  sink: Writable,
+  { change, last }: Partial<MaskFilter> = {},
+  atEnd?: () => void,
+): void {
+  const pass = (chunk: Buffer): void => {
+    const out = change ? change(chunk) : chunk;
+    if (out.length > 0 && !sink.write(out) && sink.writableLength > heldBytes) source.pause();
+  };
+  source.on("data", pass).once("end", () => {
+    atEnd?.();
+    sink.end(last?.());
+  });
+  sink.on("drain", () => source.resume()).once("close", () => source.off("data", pass));
 }
 
 /** Bytes of request bodies that are held at a time, by one caller and by all together. */

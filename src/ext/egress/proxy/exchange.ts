@@ -15,14 +15,12 @@ import {
   trailerNames,
   withoutPlaceholders,
 } from "../injection/request_fields.js";
+import { type BodyBudget, pump, StreamedBody } from "./body.js";
 import type { SessionCredentials } from "./credentials.js";
 import type { Origin } from "./dial.js";
-import type { Allowance, Incoming } from "./judge.js";
 import type { OpenUses } from "./open_uses.js";
 import { cutOff, type Outgoing, ProblemDetails, problemOf } from "./problem.js";
-import { pump } from "./pump.js";
-import { type BodyBudget, StreamedBody } from "./request_body.js";
-import type { ProviderRoute } from "./routes.js";
+import type { Allowance, Incoming, ProviderRoute } from "./routes.js";
 import { authorityOf, over, type Upstream, type UpstreamAnswer } from "./upstream.js";
 
 /** Of a body that a credential is made of: an HMAC, or an AWS signature where the program declares no hash of its own. */

@@ -12,11 +12,11 @@ import { pipeline } from "node:stream/promises";
 import { canonicalHost, reachWords } from "../../../outbound/outbound.js";
 import { limitPipelining, releaseConnection } from "../../../server/kit.js";
 import { framed, ofEnd } from "../injection/request_fields.js";
+import { StreamedBody } from "./body.js";
 import type { Dialer, Origin } from "./dial.js";
 import { ProblemDetails } from "./problem.js";
-import { joined } from "./pump.js";
-import { StreamedBody } from "./request_body.js";
 import type { EgressSession } from "./session.js";
+import { joined } from "./tunnel.js";
 
 export interface ProxyDeps {
   readonly dialer: Dialer;

@@ -8,8 +8,8 @@ import { BoundedMap } from "../../../runtime/runtime.js";
 import { type Leaf, limitPipelining, releaseConnection } from "../../../server/kit.js";
 import type { Origin } from "./dial.js";
 import { Exchange, type SessionDeps } from "./exchange.js";
-import { type Incoming, judge } from "./judge.js";
 import { type Outgoing, ProblemDetails } from "./problem.js";
+import { type Incoming, judge } from "./routes.js";
 import { Upgrade } from "./upgrade.js";
 import { authorityOf, windowBytes } from "./upstream.js";
 

@@ -4,12 +4,13 @@ import type { Duplex } from "node:stream";
 import { apiResponse, type PutCredential, type UsableCredential } from "../../../domain/use/use.js";
 import type { Mask } from "../injection/mask.js";
 import { ofEnd } from "../injection/request_fields.js";
+import { pump } from "./body.js";
 import type { OwnRequest } from "./credentials.js";
 import type { Origin } from "./dial.js";
 import { type SessionDeps, traceOf } from "./exchange.js";
 import { ProblemDetails, problemOf } from "./problem.js";
-import { joined, pump } from "./pump.js";
 import type { ProviderRoute } from "./routes.js";
+import { joined } from "./tunnel.js";
 import { over } from "./upstream.js";
 
 interface UpgradeParts extends SessionDeps {

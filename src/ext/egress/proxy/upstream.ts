@@ -13,8 +13,8 @@ import type { Readable } from "node:stream";
 import type { ApiCertificate } from "../../../model/credentials/credentials.js";
 import { BoundedMap } from "../../../runtime/runtime.js";
 import { framed } from "../injection/request_fields.js";
+import type { StreamedBody } from "./body.js";
 import { type Dialer, type Origin, type TlsSessions, timedOut } from "./dial.js";
-import type { StreamedBody } from "./request_body.js";
 
 export interface UpstreamRequest {
   readonly method: string;

@@ -5,6 +5,7 @@ import type { TLSSocket } from "node:tls";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { UsableCredential } from "../../../../src/domain/use/use.js";
 import { ProgramProxy } from "../../../../src/ext/egress/program_proxy.js";
+import { BodyBudget, maxHeldByCaller } from "../../../../src/ext/egress/proxy/body.js";
 import {
   type EgressRpcs,
   type OwnRequest,
@@ -14,7 +15,6 @@ import { Dialer } from "../../../../src/ext/egress/proxy/dial.js";
 import type { EgressNetwork } from "../../../../src/ext/egress/proxy/egress_settings.js";
 import { OpenUses } from "../../../../src/ext/egress/proxy/open_uses.js";
 import { problemOf } from "../../../../src/ext/egress/proxy/problem.js";
-import { BodyBudget, maxHeldByCaller } from "../../../../src/ext/egress/proxy/request_body.js";
 import { type ProviderRoute, routeOf, SessionRoutes } from "../../../../src/ext/egress/proxy/routes.js";
 import { EgressSession } from "../../../../src/ext/egress/proxy/session.js";
 import { Upstream } from "../../../../src/ext/egress/proxy/upstream.js";
