@@ -13,7 +13,7 @@ A setting is an environment variable or a flag of \`nexusd serve\`; those of the
 the variable. nexusd trims values and treats an empty value as unset. If settings are invalid, \`nexusd serve\` reports all errors at once and does not start.
 Secrets have no flag, because other users can see flags in the process list.
 
-On Linux, the data folder is \`$XDG_DATA_HOME/nexusd\`, by default \`~/.local/share/nexusd\`. A listener's value is a list of \`host:port\`,
+On Linux, the data folder is \`$XDG_DATA_HOME/nexusd\`, by default \`~/.local/share/nexusd\`; on macOS it is \`~/Library/Application Support/nexusd\`. A listener's value is a list of \`host:port\`,
 \`[IPv6]:port\`, and \`unix:path\`, separated by commas; \`off\` closes the listener. An address that other machines can reach needs TLS, unless
 \`--insecure\` names its listener.
 `;

@@ -7,6 +7,7 @@ import { processEnvironment } from "../config/environment.js";
 import { exitCodes } from "../core/exit_codes.js";
 import type { Extension } from "../core/registry.js";
 import { SystemClock } from "../runtime/clock.js";
+import { platform } from "../runtime/platform/platform.js";
 import { CommandFailure, usageFailure } from "./shell/command_failure.js";
 import { programName } from "./shell/program_name.js";
 import type { Choices, Input, Output, ProgramApart, Shell } from "./shell/shell.js";
@@ -78,7 +79,7 @@ async function orInterrupted<Result>(last: string, work: () => Promise<Result>):
 /** Without a display the program that opens a browser starts one without a window, or none, and does not report it. */
 function hasBrowser(env: NodeJS.ProcessEnv): boolean {
   const names = ["DISPLAY", "WAYLAND_DISPLAY", "BROWSER", "WSL_DISTRO_NAME"];
-  return process.platform !== "linux" || names.some((name) => (env[name] ?? "") !== "");
+  return !platform.hasDisplayVariables || names.some((name) => (env[name] ?? "") !== "");
 }
 
 function processOutput(stream: NodeJS.WriteStream): Output {

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { platform } from "../runtime/platform/platform.js";
 
 /** The version of this program, as its package says. */
 export function readVersion(): string {
@@ -26,7 +27,7 @@ export function readProgramVersion(): ProgramVersion {
     version: readVersion(),
     commit: readCommit(),
     node: process.version,
-    platform: `${process.platform}-${process.arch}`,
+    platform: platform.target,
   };
 }
 

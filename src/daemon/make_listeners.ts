@@ -90,7 +90,7 @@ export async function makeListeners(
     metrics: () => metrics.render(),
     onRefused: (origin) => log.warn({ origin }, "credential refused: it is wrong, or was revoked or expired"),
     onUnexpected,
-    ...fullness(options),
+    ...(await fullness(options)),
     clock,
   });
   const inner = new CallPipeline({ guard });
@@ -103,8 +103,8 @@ export function guardOf({ access }: Domain, member: Membership | undefined): Gua
 }
 
 /** How many sockets there may be, and what is said where there are as many. */
-function fullness({ config, clock, log }: DaemonOptions) {
-  const descriptors = Descriptors.ofProcess();
+async function fullness({ config, clock, log }: DaemonOptions) {
+  const descriptors = await Descriptors.ofProcess();
   const { limit, forCallers } = descriptors;
   const { maxConnections } = config.limits;
   if (forCallers < maxConnections)

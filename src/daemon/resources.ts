@@ -8,6 +8,7 @@ import type { Joined, Opening } from "../core/membership.js";
 import { adoptPrimary, openKeyCheck } from "../domain/operations/operations.js";
 import { type Clock, delay } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
+import { loadSystemCalls } from "../runtime/platform/system_calls.js";
 import { ListenerTls } from "../server/tls/tls_listener.js";
 import { TlsReloader } from "../server/tls/tls_reloader.js";
 import { type DataFolderLock, lockDataFolder } from "../store/files/data_folder.js";
@@ -155,8 +156,7 @@ const [setFlags, closesOnExec] = [2, 1];
 /** LMDB opens its file so that every program inherits it which the daemon runs: for its keys, or with a notification. */
 async function closeOnExec(path: string, log: Log): Promise<void> {
   try {
-    const { default: koffi } = await import("koffi");
-    const fcntl = koffi.load(null).func("int fcntl(int, int, ...)");
+    const { fcntl } = await loadSystemCalls();
     const { dev, ino } = statSync(path);
     for (const descriptor of readdirSync("/dev/fd").map(Number)) {
       const file = statOf(descriptor);

@@ -8,6 +8,8 @@ export { type Clock, delay, SystemClock, setDeadline, type Timer } from "./clock
 export { DueTimes, type DueWork, DueWorker } from "./due_worker.js";
 export { KeyedMutex } from "./keyed_mutex.js";
 export type { Log } from "./log.js";
+export { type Platform, platform, platformOf } from "./platform/platform.js";
+export { loadSystemCalls, type SystemCalls } from "./platform/system_calls.js";
 export { isRefused } from "./refused_call.js";
 export { Secret } from "./secret.js";
 export { SingleFlight } from "./single_flight.js";

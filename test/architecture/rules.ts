@@ -110,7 +110,7 @@ export const packages: Record<string, readonly Layer[]> = {
   hono: ["server", "ext"],
   "ipaddr.js": ["outbound"],
   jose: ["oauth", "ext"],
-  koffi: ["daemon", "server", "ext"],
+  koffi: ["runtime"],
   limiter: ["service"],
   lmdb: ["store"],
   oauth4webapi: ["oauth", "ext"],
@@ -166,6 +166,8 @@ export const owned = {
   timers: ["runtime"],
   /** The global `fetch`, and what is named like it. */
   fetch: ["oauth", "outbound"],
+  /** `process.platform`. */
+  platform: ["runtime"],
   /** `createCipheriv`, `createDecipheriv`. */
   ciphers: ["vault"],
 } as const satisfies Record<string, readonly Layer[]>;

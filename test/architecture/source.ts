@@ -59,6 +59,7 @@ const things: [OwnedThing, string[]][] = [
   ["clock", ["Date.now", "Date()", "performance.now", "performance.timeOrigin", "process.hrtime"]],
   ["timers", ["setTimeout", "setInterval"]],
   ["fetch", ["fetch"]],
+  ["platform", ["process.platform"]],
   ["ciphers", [".createCipheriv", ".createDecipheriv"]],
 ];
 

@@ -2,6 +2,7 @@ import { type ListenAddress, ListenAddressError, parseListenAddress } from "../.
 import { isLoopbackHost } from "../../model/providers/provider_profile.js";
 import { readPrivateNetwork } from "../../outbound/provider_networks.js";
 import { type Exception, readExceptions, readWebProxy, type WebProxy } from "../../outbound/web_proxy.js";
+import { platform } from "../../runtime/platform/platform.js";
 import { itemsOf, type Note, type SettingKind } from "./setting_kinds.js";
 
 /** Some of the listeners, in any case. */
@@ -40,10 +41,8 @@ function readListeners(
   return Object.freeze(names.filter((listener) => words.includes(listener)));
 }
 
-/** What a socket address of the system holds, without its final NUL: 108 bytes on Linux, 104 on other systems. */
-const maxSocketPathBytes = process.platform === "linux" ? 107 : 103;
-
 export function socketPathViolation(socketPath: string): string | undefined {
+  const { maxSocketPathBytes } = platform;
   const bytes = Buffer.byteLength(socketPath);
   if (bytes <= maxSocketPathBytes) return undefined;
   return `the path of a Unix socket has at most ${maxSocketPathBytes} bytes, this one has ${bytes}; choose a shorter one`;

@@ -91,7 +91,7 @@ export const daemonSettings = {
       kind: socketMode,
       default: "0600",
       meaning:
-        "The mode of the Unix sockets. If it is wider than 0600 (Linux), other users of the machine can call as uid:<number>.",
+        "The mode of the Unix sockets. If it is wider than 0600 (Linux and macOS), other users of the machine can call as uid:<number>.",
     },
   },
   Callers: {

@@ -1,5 +1,5 @@
 import type { ServiceManager } from "../../core/registry.js";
-import type { Clock, Log } from "../../runtime/runtime.js";
+import { type Clock, type Log, loadSystemCalls, type Platform, platform } from "../../runtime/runtime.js";
 
 /** Nobody wants to know. */
 const silent: ServiceManager = { ready: () => {}, stopping: () => {} };
@@ -16,7 +16,7 @@ const maxPathBytes = 108;
  */
 export async function openServiceManager(
   env: NodeJS.ProcessEnv,
-  { clock, log, load = loadSendto }: { clock: Clock; log: Log; load?: () => Promise<SendDatagram> },
+  { clock, log, load = () => loadSendto() }: { clock: Clock; log: Log; load?: () => Promise<SendDatagram> },
 ): Promise<ServiceManager> {
   const address = socketAddress(env["NOTIFY_SOCKET"]);
   if (address === undefined) return silent;
@@ -79,27 +79,17 @@ const [afUnix, sockDgram, sockCloexec] = [1, 2, 0o2000000];
 const [msgDontwait, msgNosignal] = [0x40, 0x4000];
 
 /** Node has no datagram sockets of this family. The library is loaded where a manager listens alone. */
-async function loadSendto(): Promise<SendDatagram> {
-  if (process.platform !== "linux") throw new Error(`it is not known how on ${process.platform}`);
-  const { default: koffi } = await import("koffi");
-  const libc = koffi.load(null);
-  const socket = libc.func("int socket(int, int, int)");
-  const sendto = libc.func("intptr_t sendto(int, const uint8_t *, size_t, int, const uint8_t *, uint32_t)");
-  const close = libc.func("int close(int)");
+export async function loadSendto(on: Platform = platform, load = loadSystemCalls): Promise<SendDatagram> {
+  if (!on.hasServiceManager) throw new Error(`${on.name} has no service manager of this kind`);
+  const calls = await load();
   return (address, text) => {
-    const fd = socket(afUnix, sockDgram | sockCloexec, 0) as number;
-    if (fd < 0) throw new Error(`socket: errno ${koffi.errno()}`);
+    const fd = calls.socket(afUnix, sockDgram | sockCloexec, 0);
+    if (fd < 0) throw new Error(`socket: errno ${calls.errno()}`);
     const bytes = Buffer.from(text, "utf8");
-    const sent = sendto(
-      fd,
-      bytes,
-      bytes.length,
-      msgDontwait | msgNosignal,
-      address,
-      address.length,
-    ) as number;
-    const errno = koffi.errno();
-    close(fd);
+    const flags = msgDontwait | msgNosignal;
+    const sent = calls.sendto(fd, bytes, bytes.length, flags, address, address.length);
+    const errno = calls.errno();
+    calls.close(fd);
     if (Number(sent) !== bytes.length) throw new Error(`sendto: errno ${errno}`);
   };
 }

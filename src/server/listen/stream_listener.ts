@@ -3,12 +3,10 @@ import { connect, type ListenOptions, type Server, type Socket } from "node:net"
 import { dirname } from "node:path";
 import { edgePolicy } from "../../model/edge_policy.js";
 import type { ListenAddress } from "../../model/listen_address.js";
+import { platform } from "../../runtime/platform/platform.js";
 import { noteUser, ownerOnly, type SocketAccess } from "../sockets/peer_credentials.js";
 import type { SocketGuard } from "../sockets/socket_guard.js";
 import { ListenerError } from "./listener.js";
-
-/** `sun_path` holds 108 bytes on Linux and 104 on macOS and the BSDs, its closing NUL included; a longer path would be cut. */
-const maxPathBytes = process.platform === "linux" ? 107 : 103;
 
 /**
  * Makes sure that nothing is in the way of a socket at `path`, and removes what a killed process left there.
@@ -17,7 +15,8 @@ const maxPathBytes = process.platform === "linux" ? 107 : 103;
  */
 async function clearSocketPath(path: string): Promise<string | undefined> {
   const bytes = Buffer.byteLength(path);
-  if (bytes > maxPathBytes) return `the path is ${bytes} bytes long, the system allows ${maxPathBytes}`;
+  if (bytes > platform.maxSocketPathBytes)
+    return `the path is ${bytes} bytes long, the system allows ${platform.maxSocketPathBytes}`;
   const folder = dirname(path);
   if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return `there is no folder ${folder}`;
   const found = lstatSync(path, { throwIfNoEntry: false });

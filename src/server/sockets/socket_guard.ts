@@ -1,7 +1,8 @@
-import { readFileSync } from "node:fs";
 import { isIP, type Socket } from "node:net";
 import { edgePolicy } from "../../model/edge_policy.js";
 import type { Clock, Timer } from "../../runtime/clock.js";
+import { platform } from "../../runtime/platform/platform.js";
+import { loadSystemCalls } from "../../runtime/platform/system_calls.js";
 import { awaitCredential, descriptorOf } from "./socket_notes.js";
 
 /** All peers of a Unix socket: its mode says who they are, and a machine's agents may all start at once. */
@@ -47,10 +48,14 @@ export class Descriptors {
   }
 
   /** Node.js has raised it as far as it may. */
-  static ofProcess(): Descriptors {
+  static async ofProcess({ openFilesResource } = platform, load = loadSystemCalls): Promise<Descriptors> {
+    if (openFilesResource === undefined) return new Descriptors(undefined);
     try {
-      const [, soft] = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8")) ?? [];
-      return new Descriptors(soft === undefined ? undefined : Number(soft));
+      const limits: (number | bigint)[] = [0, 0];
+      const result = (await load()).getrlimit(openFilesResource, limits);
+      const soft = Number(limits[0]);
+      // A greater one is that of no process: the system's word for "unlimited".
+      return new Descriptors(result === 0 && soft < 2 ** 31 ? soft : undefined);
     } catch {
       return new Descriptors(undefined);
     }

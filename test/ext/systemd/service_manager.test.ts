@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
 import {
+  loadSendto,
   openServiceManager,
   socketAddress,
   watchdogIntervalMs,
 } from "../../../src/ext/systemd/service_manager.js";
+import { loadSystemCalls, platformOf } from "../../../src/runtime/runtime.js";
 import { ManualClock } from "../../fakes/manual_clock.js";
 import { silentLog } from "../../silent_log.js";
 
@@ -66,6 +68,21 @@ describe("the service manager", () => {
     manager.ready();
     clock.advance(5_000);
     manager.stopping();
+  });
+
+  it("is none on macOS, and no library is loaded for it", async () => {
+    const load = () => loadSendto(platformOf("darwin", "arm64"), () => expect.unreachable());
+    await expect(load()).rejects.toThrow("macOS has no service manager of this kind");
+    (await openServiceManager(env, { clock: new ManualClock(0), log: silentLog, load })).ready();
+  });
+
+  it("reports what the system says against a datagram, and closes its socket", async () => {
+    const closed: number[] = [];
+    const close = (fd: number) => closed.push(fd);
+    const load = async () => ({ ...(await loadSystemCalls()), socket: () => 7, sendto: () => -1, close });
+    const send = await loadSendto(platformOf("linux", "x64"), load);
+    expect(() => send(Buffer.from("address"), "READY=1")).toThrow(/^sendto: errno \d+$/);
+    expect(closed).toEqual([7]);
   });
 
   it.each([

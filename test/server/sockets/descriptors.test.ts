@@ -1,6 +1,8 @@
+import { spawnSync } from "node:child_process";
 import { Socket } from "node:net";
 import { expect, it, onTestFinished } from "vitest";
 import { defaultLimits } from "../../../src/model/limits.js";
+import { loadSystemCalls, platformOf, type SystemCalls } from "../../../src/runtime/runtime.js";
 import { guardOf } from "../../../src/server/listen/listener_limits.js";
 import { Descriptors } from "../../../src/server/sockets/socket_guard.js";
 import { noteCredential } from "../../../src/server/sockets/socket_notes.js";
@@ -32,8 +34,35 @@ it("keeps nothing back where the limit is not known", () => {
   expect(new Descriptors(undefined).isReserved(socketOf(1_000_000))).toBe(false);
 });
 
-it("knows the limit of this process", () => {
-  expect(Descriptors.ofProcess().forCallers).toBeGreaterThan(100);
+/** Writes what macOS's getrlimit(2) writes. */
+function rlimitOfMacOs(soft: number | bigint, result = 0) {
+  const calls: number[] = [];
+  const getrlimit: SystemCalls["getrlimit"] = (resource, limits) => {
+    calls.push(resource);
+    limits.splice(0, 2, soft, 2n ** 63n - 1n);
+    return result;
+  };
+  return { calls, load: async () => ({ ...(await loadSystemCalls()), getrlimit }) };
+}
+
+it("knows the limit of this process", async () => {
+  const shell = spawnSync("/bin/sh", ["-c", "ulimit -Sn"], { encoding: "utf8" });
+  expect((await Descriptors.ofProcess()).limit).toBe(Number(shell.stdout));
+});
+
+it("asks macOS for RLIMIT_NOFILE by its number there", async () => {
+  const macOs = rlimitOfMacOs(10_240);
+  expect((await Descriptors.ofProcess(platformOf("darwin", "arm64"), macOs.load)).limit).toBe(10_240);
+  expect(macOs.calls).toEqual([8]);
+});
+
+it.each([
+  ["has no limit", rlimitOfMacOs(2n ** 63n - 1n).load, "darwin"],
+  ["does not answer", rlimitOfMacOs(0, -1).load, "darwin"],
+  ["cannot be called", () => Promise.reject(new Error("no library")), "darwin"],
+  ["is another one", loadSystemCalls, "freebsd"],
+])("knows no limit of a system that %s", async (_name, load, system) => {
+  expect((await Descriptors.ofProcess(platformOf(system, "arm64"), load)).limit).toBeUndefined();
 });
 
 it.each([

@@ -6,6 +6,7 @@ import { status } from "@grpc/grpc-js";
 import { expect, onTestFinished, test } from "vitest";
 import { authenticateBy } from "../../../src/domain/access/authenticate.js";
 import { TokenService } from "../../../src/gen/nexus/v1/token_pb.js";
+import { loadSystemCalls, platformOf, type SystemCalls } from "../../../src/runtime/runtime.js";
 import { ApiListener } from "../../../src/server/api/api_listener.js";
 import { openSocketAccess, type SocketAccess } from "../../../src/server/sockets/peer_credentials.js";
 import { ApiKey } from "../../../src/vault/api_key_file.js";
@@ -83,3 +84,55 @@ test("a connection without a descriptor has no user", async () => {
   socket.destroy();
   expect(uidOf?.(socket)).toBeUndefined();
 });
+
+/** Answers as xnu does for a peer of this user: `struct xucred`, whole, or not at all. */
+function kernelOfMacOs({ uid = ownUid, version = 0, result = 0, bytes = 76 } = {}) {
+  const asked: unknown[] = [];
+  const getsockopt: SystemCalls["getsockopt"] = (_fd, level, name, value, length) => {
+    asked.push([level, name, value.length, length[0]]);
+    if (level !== 0 || name !== 1 || (length[0] ?? 0) < 76) return -1;
+    value.writeUInt32LE(version, 0);
+    value.writeUInt32LE(uid, 4);
+    value.writeInt16LE(1, 8);
+    value.writeUInt32LE(20, 12);
+    length[0] = bytes;
+    return result;
+  };
+  const load = async () => ({ ...(await loadSystemCalls()), getsockopt });
+  return { asked, access: () => openSocketAccess(0o666, platformOf("darwin", "arm64"), load) };
+}
+
+test("on macOS, a peer is read by LOCAL_PEERCRED", async () => {
+  const kernel = kernelOfMacOs();
+  expect(await overGrpc((await openOn(0o666, await kernel.access())).grpcPath)).toBe("owner");
+  expect(kernel.asked).toEqual([[0, 1, 76, 76]]);
+  const other = kernelOfMacOs({ uid: 501 });
+  expect(await overGrpc((await openOn(0o666, await other.access())).grpcPath)).toBe("uid:501");
+});
+
+test.each([
+  ["of another version", { version: 1 }],
+  ["that has ended", { result: -1 }],
+  ["of which less is shown", { bytes: 8 }],
+])("on macOS, a peer %s is nobody", async (_name, answer) => {
+  const { grpcPath } = await openOn(0o666, await kernelOfMacOs(answer).access());
+  await expect(overGrpc(grpcPath)).rejects.toMatchObject({ code: status.UNAUTHENTICATED });
+});
+
+test.each([
+  ["freebsd", "x64", loadSystemCalls, "it is not known how to read them on freebsd-x64"],
+  ["linux", "ppc64", loadSystemCalls, "it is not known how to read them on linux-ppc64"],
+  [
+    "darwin",
+    "x64",
+    () => Promise.reject(new Error("no library")),
+    "the system's getsockopt cannot be called: no library",
+  ],
+])(
+  "a wider socket is refused where its peers cannot be read: %s %s",
+  async (system, processor, load, message) => {
+    const on = platformOf(system, processor);
+    await expect(openSocketAccess(0o660, on, load)).rejects.toThrow(message);
+    expect(await openSocketAccess(0o600, on, load)).toMatchObject({ mode: 0o600 });
+  },
+);

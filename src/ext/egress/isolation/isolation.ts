@@ -3,6 +3,7 @@ import { existsSync, fstatSync, openSync, realpathSync, writeFileSync } from "no
 import { delimiter, dirname, isAbsolute, join } from "node:path";
 import { CommandFailure } from "../../../cli/kit.js";
 import { exitCodes } from "../../../core/registry.js";
+import { type Platform, platform } from "../../../runtime/runtime.js";
 import type { Origin } from "../proxy/dial.js";
 import { isWithin, mountsOf, type Places } from "./places.js";
 import { placesFile, relayedPlaces } from "./relayed_places.js";
@@ -45,7 +46,12 @@ const ownNetwork = [
  *
  * @throws CommandFailure where bubblewrap or user namespaces are missing, or a folder would take the boundary away
  */
-export async function isolated(argv: readonly string[], isolation: Isolation): Promise<IsolatedCommand> {
+export async function isolated(
+  argv: readonly string[],
+  isolation: Isolation,
+  on: Platform = platform,
+): Promise<IsolatedCommand> {
+  if (!on.hasNamespaces) throw impossible(adviceWithout(on));
   const { session, socket, path, direct } = isolation;
   refuseFolders();
   // An installation may be reached by links, as those of `npm link`: they lead nowhere in there.
@@ -167,6 +173,10 @@ async function probe([program = "", ...started]: readonly string[]): Promise<str
       done(error === null ? undefined : stderr.trim() || error.message),
     );
   });
+}
+
+function adviceWithout({ name }: Platform): string {
+  return `${name} has no namespaces. Run the whole agent in a container or a virtual machine with Linux, and give it the daemon's egress listener (NEXUS_EGRESS_LISTEN) as its only network`;
 }
 
 function adviceFor(said: string): string {

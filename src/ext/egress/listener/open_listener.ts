@@ -23,7 +23,7 @@ export async function openListener(core: Core, registry: Registry): Promise<() =
   });
   const dialer = new Dialer(
     ...([trustedRoots(environment), clock, config.providerNetworks, config.webProxies] as const),
-    Descriptors.ofProcess(),
+    await Descriptors.ofProcess(),
   );
   const { network, user } = settings;
   let listed: () => readonly EgressSession[] = () => [];

@@ -5,7 +5,7 @@ import type { Refresher } from "../../../domain/grants/grants.js";
 import { FailedPrecondition, NotLeader, StoreFailed } from "../../../model/model.js";
 import { canReachAny, type OutboundFetch, ProviderReach } from "../../../outbound/outbound.js";
 import { delay, setDeadline } from "../../../runtime/runtime.js";
-import type { HttpAnswer, Listener } from "../../../server/kit.js";
+import { Descriptors, type HttpAnswer, type Listener } from "../../../server/kit.js";
 import type { BrowserPages, BrowserRequest } from "../../../server/pages/kit.js";
 import type { BoundService, ServiceDefinition } from "../../../service/service.js";
 import { fleetService } from "../calls/fleet_service.js";
@@ -204,6 +204,7 @@ export class Fleet implements Membership {
     });
     this.#listener = fleetListener({
       ...{ listen: settings.listen, service, keys: vault, limits: config.limits, clock, log },
+      descriptors: await Descriptors.ofProcess(),
       onUnexpected: (error, where) => log.error({ err: error, where }, "unexpected error"),
     });
     await this.#listener.open();

@@ -1,7 +1,7 @@
 import { daemon } from "../../../model/access/access.js";
 import type { Limits, ListenAddress } from "../../../model/model.js";
 import type { Clock, Log } from "../../../runtime/runtime.js";
-import { ApiListener, Descriptors, type Listener, type OnUnexpected } from "../../../server/kit.js";
+import { ApiListener, type Descriptors, type Listener, type OnUnexpected } from "../../../server/kit.js";
 import type { BoundService } from "../../../service/service.js";
 import { type LinkKeys, LinkTls } from "./link_tls.js";
 
@@ -14,6 +14,7 @@ export interface FleetListenerOptions {
   readonly service: BoundService;
   readonly keys: LinkKeys;
   readonly limits: Limits;
+  readonly descriptors: Descriptors;
   readonly onUnexpected: OnUnexpected;
   readonly clock: Clock;
   readonly log: Log;
@@ -21,7 +22,7 @@ export interface FleetListenerOptions {
 
 /** The listener for the other hubs: anyone who has come through its TLS holds a key of the ring, and with it all that this daemon has. */
 export function fleetListener(options: FleetListenerOptions): Listener {
-  const { limits, clock, service } = options;
+  const { limits, clock, service, descriptors } = options;
   // Of one hub come the calls of all its agents, over one connection.
   const { maxStreams } = limits;
   const bounds = {
@@ -31,7 +32,7 @@ export function fleetListener(options: FleetListenerOptions): Listener {
       maxStreamsPerConnection: maxStreams,
     },
     clock,
-    descriptors: Descriptors.ofProcess(),
+    descriptors,
     isNeeded: true,
     onFull: () => undefined,
   };

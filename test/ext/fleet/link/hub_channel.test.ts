@@ -5,6 +5,7 @@ import { fleetListener } from "../../../../src/ext/fleet/link/fleet_listener.js"
 import { HubChannel } from "../../../../src/ext/fleet/link/hub_channel.js";
 import { defaultLimits } from "../../../../src/model/limits.js";
 import { SystemClock } from "../../../../src/runtime/clock.js";
+import { Descriptors } from "../../../../src/server/kit.js";
 import { Vault } from "../../../../src/vault/vault.js";
 import { TcpProxy } from "../../../fakes/tcp_proxy.js";
 import { loopback } from "../../../server/temporary.js";
@@ -31,6 +32,7 @@ async function aLink(keys: Vault, asked: () => void): Promise<TcpProxy> {
     }),
     keys,
     limits: defaultLimits,
+    descriptors: new Descriptors(undefined),
     onUnexpected: () => undefined,
     clock: new SystemClock(),
     log: silentLog,

@@ -20,6 +20,7 @@ import type { Principal } from "../../../../src/model/access/principal.js";
 import { FailedPrecondition, Unavailable } from "../../../../src/model/errors.js";
 import { defaultLimits } from "../../../../src/model/limits.js";
 import { formatListenAddress } from "../../../../src/model/listen_address.js";
+import { Descriptors } from "../../../../src/server/kit.js";
 import type { Listener } from "../../../../src/server/listen/listener.js";
 import type { CallContext } from "../../../../src/service/pipeline/bound_service.js";
 import { codes, type WireError } from "../../../../src/service/pipeline/wire_error.js";
@@ -101,6 +102,7 @@ class Hub {
       service,
       keys: new Vault(keys),
       limits: defaultLimits,
+      descriptors: new Descriptors(undefined),
       onUnexpected: (error) => void this.steps.push(String(error)),
       clock,
       log: silentLog,
