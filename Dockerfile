@@ -1,16 +1,15 @@
-# Everything the daemon writes goes to /data, so the root file system can be read-only:
+# nexusd writes only to /data, so the root file system can be read-only:
 #
 #   docker build -t nexusd .
 #   docker run --read-only --cap-drop=ALL --security-opt=no-new-privileges -v nexus:/data -p 127.0.0.1:8080:8080 nexusd
 #
-# The sealing key is made in /data on first start. To keep it apart from the data it seals, mount it as a file and set
-# NEXUS_ENCRYPTION_KEY_FILE.
+# The first start creates the encryption key in /data. To store it separately, mount it as a file and set NEXUS_ENCRYPTION_KEY_FILE.
 
 FROM node:26-bookworm-slim@sha256:2d49d876e96237d76de412761cf05dbfe5aee325cc4406a4d41d5824c5bb8beb AS build
-# A folder of its own keeps owner and mode when it is copied into the second stage.
+# Copying a folder into the second stage keeps its owner and mode.
 RUN mkdir -p /volume/data && chown 65532:65532 /volume/data && chmod 0700 /volume/data
 WORKDIR /app
-# Nothing here needs an install script: native code comes as prebuilt packages.
+# No package needs an install script: native code is prebuilt.
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
@@ -31,10 +30,8 @@ WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules/ node_modules/
 COPY --from=build /app/dist/ dist/
-# The browser listener is made to face the world and is of no use on a container's loopback. The other listeners stay where they
-# are by default: loopback, which the containers of one pod share, and the socket /data/nexus.sock. It speaks plain text to
-# the proxy with TLS that stands before it, which NEXUS_INSECURE admits for this listener alone; with NEXUS_TLS_CERT_FILE and
-# NEXUS_TLS_KEY_FILE it speaks TLS itself.
+# Only the browser listener leaves the container's loopback, in plain text behind a TLS proxy (NEXUS_INSECURE). To let it serve TLS itself, set
+# NEXUS_TLS_CERT_FILE and NEXUS_TLS_KEY_FILE. The other listeners are on loopback, which the containers of a pod share, and at /data/nexus.sock.
 ENV NODE_ENV=production \
   NEXUS_DATA_DIR=/data \
   NEXUS_BROWSER_LISTEN=0.0.0.0:8080 \
@@ -42,7 +39,7 @@ ENV NODE_ENV=production \
 VOLUME /data
 EXPOSE 8080
 USER 65532:65532
-# Asks the ops listener for /readyz from inside, without a shell.
+# Calls /readyz of the ops listener, without a shell.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
   CMD ["/nodejs/bin/node", "/app/dist/main.js", "health"]
 ENTRYPOINT ["/nodejs/bin/node", "/app/dist/main.js"]
