@@ -124,22 +124,37 @@ function numbers(values: Readonly<Record<string, bigint | undefined>>): JsonObje
   return Object.fromEntries(given.map(([name, value]) => [name, Number(value)]));
 }
 
+/** At most so many words, in whole sentences, but the first one in any case: the API has the rest. */
+const maxWords = 25;
+
+/** The first sentences of a comment. */
+function beginningOf(comment: string): string {
+  const [first = "", ...others] = comment.split(/(?<=\.) (?=[A-Z`])/);
+  let text = first;
+  for (const sentence of others) {
+    if (`${text} ${sentence}`.split(" ").length > maxWords) break;
+    text = `${text} ${sentence}`;
+  }
+  return text;
+}
+
 /** The reference of all settings, in the order of the proto. */
 export function fieldsPage(): string {
   const rows = (message: string, fields: readonly ProfileField[]): string =>
     fields
-      .map(({ name, kind }) => {
-        const comment = (profileComments[`${message}.${name}`] ?? "").replaceAll("|", "\\|");
-        return `| \`${name}\` | ${kind.replace("_", " ")} | ${comment} |`;
+      .map(({ name, kind, words }) => {
+        const comment = beginningOf(profileComments[`${message}.${name}`] ?? "").replaceAll("|", "\\|");
+        const values = words.map((word) => `\`${word}\``).join(", ");
+        return `| \`${name}\` | ${values || kind.replace("_", " ")} | ${comment} |`;
       })
       .join("\n");
-  const head = "| field | kind | meaning |\n| --- | --- | --- |";
+  const head = "| field | kind, or values | meaning |\n| --- | --- | --- |";
   return `<!-- Generated from proto/nexus/v1/provider.proto by \`npm run generate\`. -->
 
 # Fields of a provider profile
 
 Fields have these names in the API, a providers file, a catalogue, and the JSON of the REST routes. A duration is \`90s\`; a
-catalogue has it in seconds, as \`refresh_window_seconds: 90\`.
+catalogue has it in seconds, as \`refresh_window_seconds: 90\`. The [API](../proto/nexus/v1/provider.proto) has the limits of each field.
 
 ${head}
 ${rows("Provider", profileFields)}
