@@ -13,6 +13,7 @@ import {
   endOf,
   findProvider,
   formatAge,
+  isNotFound,
   leaseHelp,
   leaseText,
   lifeText,
@@ -29,6 +30,7 @@ import { exitCodes } from "../../core/registry.js";
 import { type ApiKey, Role } from "../../gen/nexus/v1/access_pb.js";
 import { describeRestriction, grantOf, readingMethods, restrictionFrom } from "../../model/access/access.js";
 import { parseDurationText } from "../../model/model.js";
+import { canonicalName } from "../../model/providers/providers.js";
 
 interface GrantFlags extends DaemonFlags {
   readonly until?: (nowMs: number) => number;
@@ -122,10 +124,22 @@ export function revokeCommand(shell: Shell): Command {
   const command = new Command("revoke")
     .description("end an agent's grants for a provider")
     .argument("<agent>", "name of the agent", parseAgent)
-    .argument("<provider>", "name of the provider")
+    .argument("<provider>", providerArgument)
     .option("--yes", "do not ask");
-  return daemonCommand(shell, command, async (session, { yes }: ConfirmedFlags, ...named: [string, string]) =>
-    endKeys(session, yes, ...named),
+  return daemonCommand(
+    shell,
+    command,
+    async (session, { yes }: ConfirmedFlags, agent: string, given: string) => {
+      // The grants of a provider that was deleted have its name still.
+      const provider = await findProvider(session, given).then(
+        ({ provider: { name } }) => name,
+        (error: unknown) => {
+          if (isNotFound(error)) return canonicalName(given);
+          throw error;
+        },
+      );
+      await endKeys(session, yes, agent, provider);
+    },
   );
 }
 
@@ -137,22 +151,35 @@ export async function endKeys(
   provider?: string,
 ): Promise<void> {
   const { daemon, call, show, shell } = session;
-  const keys = await living(session, shell.clock.nowMs(), (name) => {
-    const grant = grantOf(name);
-    if (provider === undefined) return name === agent || grant?.agent === agent;
-    return grant?.agent === agent && grant.provider === provider;
-  });
-  if (keys.length === 0)
-    throw new CommandFailure(
-      exitCodes.failed,
-      `${agent} has no active ${provider === undefined ? "key or grant" : `grant for ${provider}`}: see nexusd grants`,
-    );
+  const all = await living(
+    session,
+    shell.clock.nowMs(),
+    (name) => name === agent || grantOf(name)?.agent === agent,
+  );
+  const keys = provider === undefined ? all : all.filter(({ name }) => grantOf(name)?.provider === provider);
+  if (keys.length === 0) throw new CommandFailure(exitCodes.failed, nothingToEnd(agent, provider, all));
   await confirm(shell, `End ${keys.map(({ name }) => name).join(", ")}? This is final.`, yes);
   for (const { name } of keys) {
     const key = { case: "name", value: name } as const;
     const answer = await call(`end ${name}`, daemon.access.revokeApiKey, { key });
     show(answer, () => `${name} has ended\n`);
   }
+}
+
+/** @param others the active grants and keys that the agent has instead */
+function nothingToEnd(agent: string, provider: string | undefined, others: readonly ApiKey[]): string {
+  const missing = `${agent} has no active ${provider === undefined ? "key or grant" : `grant for ${provider}`}`;
+  if (others.length === 0) return `${missing}: see nexusd grants`;
+  const lines = others.map((key) => {
+    const grant = grantOf(key.name);
+    const restriction = key.restriction
+      ? describeRestriction(restrictionFrom(key.restriction))
+      : "not restricted";
+    return grant
+      ? `  the grant ${key.name}: nexusd revoke ${agent} ${grant.provider}`
+      : `  the API key ${key.name} (${restriction}): nexusd keys revoke ${key.name}`;
+  });
+  return [`${missing}; it has`, ...lines].join("\n");
 }
 
 async function living(

@@ -60,9 +60,11 @@ describe("nexusd grants", () => {
       out: expect.stringMatching(/^claude\.slack\.\w+ has ended\n$/),
     });
     expect(await names()).toEqual(["claude.github", "other.github"]);
-    expect((await nexusd("revoke", "claude", "slack", "--yes")).err).toContain(
-      "claude has no active grant for slack: see nexusd grants",
-    );
+    const none = await nexusd("revoke", "nobody", "slack", "--yes");
+    expect([none.code, none.err]).toEqual([
+      1,
+      expect.stringContaining("nobody has no active grant for slack: see nexusd grants"),
+    ]);
     const late = await nexusd("grant", "claude", "slack", "--until", "25:00");
     expect([late.code, late.err]).toEqual([2, expect.stringContaining('"25:00" is not a time: write 18:00')]);
     const { out } = await nexusd("stop", "claude", "--yes");
@@ -90,6 +92,33 @@ describe("nexusd grants", () => {
     await nexusd("keys", "create", "ci.prod", "--role", "operator");
     expect((await nexusd("stop", "key:ci.prod", "--yes")).out).toBe("ci.prod has ended\n");
     expect((await nexusd("stop", "key:other", "--yes")).out).toMatch(/^other\.github\.\w+ has ended\n$/);
+  });
+
+  it("revoke finds the provider however it is named, and says what the agent has where it has no grant", async () => {
+    const { providers } = await daemon.clients.providers.listProviders({});
+    const id = providers.find(({ name }) => name === "github")?.id ?? "";
+    for (const named of ["GitHub", id, id.slice(0, 8)]) {
+      await nexusd("grant", "named", "github", "--until", "8h");
+      const { out } = await nexusd("revoke", "named", named, "--yes");
+      expect(out).toMatch(/^named\.github\.\w+ has ended\n$/);
+    }
+    await nexusd("keys", "create", "named", "--user", "ada", "--provider", "github");
+    await nexusd("grant", "named", "slack", "--until", "8h");
+    const { code, err } = await nexusd("revoke", "named", "github", "--yes");
+    expect(code).toBe(1);
+    expect(err).toMatch(
+      new RegExp(
+        [
+          "named has no active grant for github; it has",
+          "  the API key named \\(users ada; providers github\\): nexusd keys revoke named",
+          "  the grant named\\.slack\\.\\w+: nexusd revoke named slack",
+        ].join("\n"),
+      ),
+    );
+    expect((await nexusd("revoke", "named", "gone", "--yes")).err).toContain(
+      "named has no active grant for gone",
+    );
+    await nexusd("stop", "named", "--yes");
   });
 
   it("names the verb of approvals that is meant", async () => {
