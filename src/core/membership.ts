@@ -73,8 +73,8 @@ export interface LeaderTerm {
 export interface Membership extends DomainMembership, LeadControl, MemberStatus {
   /** The same services, whose calls are carried out where the leader is. Called once, with the domain that they are of. */
   led(services: readonly ServiceDefinition[], domain: Domain): ServiceDefinition[];
-  /** A page of the leader; undefined where this daemon leads. */
-  page(visit: BrowserRequest, own: BrowserPages): Promise<HttpAnswer> | undefined;
+  /** A page of the leader. @param own this daemon's, where it leads @returns undefined where `own` is to be taken as it is */
+  page(visit: BrowserRequest, own: () => Promise<HttpAnswer>): Promise<HttpAnswer> | undefined;
   /** Adds its metrics. */
   observe(): void;
   /** Before any listener opens. @throws what keeps the daemon from starting */

@@ -136,7 +136,7 @@ function browserPages(
   { member, added }: ListenerParts,
   nowMs: () => number,
 ): BrowserPages {
-  const pages: BrowserPages = new BrowserPages({
+  return new BrowserPages({
     publicUrl: new URL(config.publicUrl),
     flow: consents.consent,
     capture: consents.captureForm,
@@ -145,9 +145,8 @@ function browserPages(
     followLink: added.links,
     describe,
     nowMs,
-    leaderPage: (visit) => member?.page(visit, pages),
+    leaderPage: (visit, own) => member?.page(visit, own),
   });
-  return pages;
 }
 
 /** A key that this daemon does not know may have been made at another one a moment ago. */

@@ -52,8 +52,11 @@ export interface BrowserPagesOptions {
   readonly followLink?: ((code: string) => Promise<FollowOutcome> | undefined) | undefined;
   readonly describe: DescribeProvider;
   readonly nowMs: () => number;
-  /** Where this daemon does not act itself: asks the one that does. Undefined while it acts. */
-  readonly leaderPage?: (visit: BrowserRequest) => Promise<HttpAnswer> | undefined;
+  /** Where another daemon acts: asks that one. Where this one does, it may end `own` in time. Undefined leaves `own` as it is. */
+  readonly leaderPage?: (
+    visit: BrowserRequest,
+    own: () => Promise<HttpAnswer>,
+  ) => Promise<HttpAnswer> | undefined;
 }
 
 /** A request whose host was looked at. */
@@ -112,7 +115,7 @@ export class BrowserPages {
 
   async answer(visit: BrowserRequest): Promise<HttpAnswer> {
     const { method, path, headers } = visit;
-    if (method === "POST" && formPaths.has(path)) return this.#leaderPage(visit) ?? this.#sent(visit);
+    if (method === "POST" && formPaths.has(path)) return this.#ofLeader(visit, () => this.#sent(visit));
     if (method !== "GET" && method !== "HEAD") {
       const allow = formPaths.has(path) ? "GET, HEAD, POST" : "GET, HEAD";
       return noticePage("methodNotAllowed", { headers: { allow } });
@@ -122,23 +125,25 @@ export class BrowserPages {
     if (isPrefetch(headers)) return noticePage("prefetch");
     if (isEmbedded(headers)) return noticePage("embedded");
     if (method === "HEAD") return idleAnswer();
-    return this.#leaderPage(visit) ?? act(visit);
+    return this.#ofLeader(visit, () => act(visit));
   }
 
-  #leaderPage(visit: BrowserRequest): Promise<HttpAnswer> | undefined {
-    return this.#options.leaderPage?.(visit)?.catch((error: unknown) => {
+  async #ofLeader(visit: BrowserRequest, own: () => Promise<HttpAnswer>): Promise<HttpAnswer> {
+    try {
+      return await (this.#options.leaderPage?.(visit, own) ?? own());
+    } catch (error) {
       const wireError = toWireError(error);
       if (!(wireError instanceof WireError) || wireError.code !== codes.unavailable) throw error;
       return this.failed(visit.headers, { kind: "unavailable" });
-    });
+    }
   }
 
   async #page(visit: BrowserRequest): Promise<HttpAnswer> {
     const { path, query } = visit;
+    const own = async (): Promise<HttpAnswer> =>
+      (await this.#document(path)) ?? this.#pages.get(path)?.(query) ?? noticePage("notFound");
     // The page after a consent is known where that ended.
-    const leaderPage = path === donePath ? this.#leaderPage({ ...visit, method: "GET" }) : undefined;
-    if (leaderPage !== undefined) return await leaderPage;
-    return (await this.#document(path)) ?? this.#pages.get(path)?.(query) ?? noticePage("notFound");
+    return path === donePath ? await this.#ofLeader({ ...visit, method: "GET" }, own) : await own();
   }
 
   /** Authorization servers fetch it, and cache it as long as the response allows. */

@@ -149,12 +149,10 @@ export class Fleet implements Membership {
     return this.hub.leader === "here";
   }
 
-  /** Asks the hub that leads for a page; undefined where this one does. */
-  page(visit: BrowserRequest, own: BrowserPages): Promise<HttpAnswer> | undefined {
-    if (this.leads) return undefined;
-    return this.#calls
-      .page(requestOf(visit))
-      .then((answer) => (answer === "here" ? own.answer(visit) : answerOf(answer)));
+  /** Asks the hub that leads for a page; its own has the limit of writes. */
+  async page(visit: BrowserRequest, own: () => Promise<HttpAnswer>): Promise<HttpAnswer> {
+    const answer = this.leads ? "here" : await this.#calls.page(requestOf(visit));
+    return answer === "here" ? await this.#calls.limited(own()) : answerOf(answer);
   }
 
   stepDown(): string {
