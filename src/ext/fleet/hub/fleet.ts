@@ -189,7 +189,7 @@ export class Fleet implements Membership {
       page: async (request) => pageOf(await pages.answer(visitOf(request))),
       hold: heldForOthers(approver, domain.access.control),
       appendAudit: async (source, entries, via) => {
-        await fleet.store.commit((tx) => importOutbox(tx, source, entries, via));
+        await fleet.store.commit((tx) => importOutbox(tx, source, entries, { via, nowMs: clock.nowMs() }));
         return entries.at(-1)?.sequence ?? 0n;
       },
       position: () => fleet.store.position.position,

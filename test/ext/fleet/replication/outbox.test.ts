@@ -1,7 +1,7 @@
 import { cpSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { Outbox } from "../../../../src/ext/fleet/replication/outbox.js";
-import { importOutbox } from "../../../../src/ext/fleet/replication/outbox_codec.js";
+import { encodeRecordedEvent, importOutbox } from "../../../../src/ext/fleet/replication/outbox_codec.js";
 import { rawEntries } from "../../../../src/ext/fleet/replication/raw_entries.js";
 import { ReplicaStore } from "../../../../src/ext/fleet/replication/replica_store.js";
 import { StoreFailure } from "../../../../src/store/lmdb/store_failure.js";
@@ -41,7 +41,7 @@ async function ship(
   const { outbox } = from;
   const { source, entries } = outbox.take(100);
   if (entries.length === 0) return 0;
-  await to.commit((tx) => importOutbox(tx, source, entries, via));
+  await to.commit((tx) => importOutbox(tx, source, entries, { via, nowMs }));
   if (answer === "comes") await outbox.drop(entries.at(-1)?.sequence ?? 0n);
   return entries.length;
 }
@@ -89,6 +89,40 @@ describe("what is only put on record", () => {
       for (const count of [4, 5]) await read(hub, index * 10 + count);
     for (const hub of [hubs[1], hubs[0]]) while ((await ship(hub, fleet.leader, "comes")) > 0);
     expect(told(fleet.leader)).toEqual([1, 2, 3, 14, 15, 4, 5]);
+  });
+
+  test("is forgotten of a hub that is gone for 90 days, not of one that comes back before, or of an older version", async () => {
+    const fleet = await Fleet.make(0);
+    const dayMs = 24 * 3_600_000;
+    const imported = (source: string, sequence: bigint, day: number) =>
+      fleet.leader.commit((tx) => {
+        const event = { timeMs: nowMs, type: "token_retrieved", principal: source } as const;
+        const entries = [{ sequence, record: encodeRecordedEvent(event) }];
+        importOutbox(tx, source, entries, { via: "hub", nowMs: nowMs + day * dayMs });
+      });
+    const sources = () =>
+      fleet.leader.raw((databases) =>
+        Array.from(databases.meta.getKeys(), String).filter((key) => key.startsWith("outbox ")),
+      );
+    await imported("back", 1n, 0);
+    await imported("gone", 1n, 0);
+    await fleet.leader.commit((tx) =>
+      tx.raw(({ meta }) => meta.putSync("outbox older", Buffer.from("0000000000000007", "hex"))),
+    );
+    await imported("back", 2n, 60);
+    await imported("new", 1n, 89);
+    expect(sources()).toEqual(["outbox back", "outbox gone", "outbox new", "outbox older"]);
+    await imported("next", 1n, 91);
+    expect(sources()).toEqual(["outbox back", "outbox new", "outbox next", "outbox older"]);
+    // Their answers were lost.
+    await imported("back", 2n, 92);
+    await imported("older", 7n, 92);
+    const { events } = fleet.leader.listAuditEvents({ limit: 100 });
+    expect(events.map(({ event }) => event.principal).reverse()).toEqual([
+      ...["back", "gone", "back", "new", "next"],
+    ]);
+    await imported("last", 1n, 182);
+    expect(sources()).toEqual(["outbox back", "outbox last", "outbox older"]);
   });
 
   test("waits at a leader for no log, which has it afterwards", async () => {
