@@ -86,6 +86,17 @@ describe("CodeConsent", () => {
     expect(steps).toEqual([...requested, ...consumed, "sent", ...stored]);
   });
 
+  it("waits for two commits once a user returns, which those who return at the same time share", async () => {
+    await engine.provider("op");
+    const requests = await Promise.all(Array.from({ length: 8 }, () => engine.request()));
+    const transactions = () =>
+      engine.store.raw(({ root }) => root.getStats() as { readonly lastTxnId: number });
+    const before = transactions().lastTxnId;
+    const ends = await Promise.all(requests.map(({ state }) => engine.finish(state)));
+    expect(ends.map(({ kind }) => kind)).toEqual(Array(8).fill("done"));
+    expect(transactions().lastTxnId - before).toBe(2);
+  });
+
   it.each([
     ["error=access_denied", "denied_without_state"],
     ["error=server_error", "answer_without_state"],

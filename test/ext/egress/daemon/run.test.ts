@@ -60,6 +60,13 @@ describe("nexusd run", () => {
     expect(stderr).toContain("nexusd: acme/bob needs you: open http");
   });
 
+  it("says that it refused a tunnel, and what allows it", async () => {
+    const { stderr } = await world.run(["--network", "providers"], { ASKED: "https://other.example/" });
+    expect(stderr).toContain(
+      "nexusd: other.example is refused: no provider has it. --network other.example allows it\n",
+    );
+  });
+
   it("says what to do about a provider that it cannot use", async () => {
     const unknown = await world.run(["--allow", "nobody"], {});
     expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringContaining("provider list")]);
