@@ -326,6 +326,12 @@ export const egressClients: readonly EgressClient[] = [
     command: () => [join(rust("hyper"), "around")],
   },
   {
+    name: "Rust tonic, isolated",
+    speaks: "gRPC",
+    flags: () => ["--isolate", "--share", rust("tonic")],
+    command: () => [join(rust("tonic"), "tonic-around")],
+  },
+  {
     name: "yarn, isolated",
     prints: "the API got the key",
     flags: () => ["--isolate", "--share", nodeWith("@yarnpkg/cli-dist@4")],
