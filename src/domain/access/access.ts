@@ -4,7 +4,7 @@ import { AccessControl } from "./access_control.js";
 import { AccessExplainer } from "./access_explainer.js";
 import { ApiKeys } from "./api_keys.js";
 import { ConnectionNames } from "./connection_names.js";
-import { DeniedAccessAudit } from "./denied_access_audit.js";
+import { CountedAudit } from "./counted_audit.js";
 import type { McpServerNames } from "./mcp_server_names.js";
 import { RequestGate } from "./request_gate.js";
 import { type AskApprovers, RequestRules } from "./request_rules.js";
@@ -17,7 +17,7 @@ export { AccessExplainer, actionNamed } from "./access_explainer.js";
 export { ApiKeys } from "./api_keys.js";
 export { type AuthenticateOptions, authenticateBy } from "./authenticate.js";
 export { type ConnectionKey, ConnectionNames } from "./connection_names.js";
-export { DeniedAccessAudit } from "./denied_access_audit.js";
+export { CountedAudit } from "./counted_audit.js";
 export { McpServerNames } from "./mcp_server_names.js";
 export type { Authenticate, Peer, PeerCertificate, PresentedCredentials } from "./presented_credentials.js";
 export { type RequestedResource, RequestGate } from "./request_gate.js";
@@ -42,7 +42,8 @@ export interface Access {
   /** Pages of the connections that a caller may see. */
   readonly seen: VisibleConnections;
   readonly streams: StreamRegistry;
-  readonly deniedAccess: DeniedAccessAudit;
+  /** Who was denied what. */
+  readonly deniedAccess: CountedAudit;
 }
 
 export interface AccessDeps extends StoreParts {
@@ -67,6 +68,6 @@ export function openAccess({ store, changes, clock, log, mcpNames, approver, mem
     explainer: new AccessExplainer({ access: control, store }),
     seen: new VisibleConnections({ store }),
     streams: new StreamRegistry({ clock }),
-    deniedAccess: new DeniedAccessAudit({ store, clock, log }),
+    deniedAccess: new CountedAudit({ store, clock, log }),
   };
 }

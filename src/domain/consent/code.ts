@@ -1,3 +1,4 @@
+import { by } from "../../model/access/audit_event.js";
 import { at, browser, type Principal, type Provenance } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import { stepUpScopes } from "../../model/connections/step_up.js";
@@ -10,6 +11,7 @@ import { DiscoveryFailure } from "../../oauth/discovery.js";
 import { GrantFailure } from "../../oauth/failure.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { AuthorizationSecret } from "../../store/records/secret_codec.js";
+import type { CountedAudit } from "../access/access.js";
 import { hashState, takeRequest, type VaultParts } from "../connections/connections.js";
 import type { McpLookup } from "../profiles/profiles.js";
 import {
@@ -36,7 +38,6 @@ import {
   returnRefused,
   type StartOutcome,
 } from "./consent_outcomes.js";
-import type { UnknownStateAudit } from "./unknown_state_audit.js";
 import {
   bindingName,
   type ConsentJudge,
@@ -53,7 +54,7 @@ interface CodeConsentDeps extends VaultParts {
   readonly commits: ConsentCommits;
   readonly ending: ConsentEnding;
   readonly mcp?: McpLookup | undefined;
-  readonly unknownStateAudit: UnknownStateAudit;
+  readonly unknownStateAudit: CountedAudit;
   /** Shared with the refresher: one token request per connection. */
   readonly locks: KeyedMutex<string>;
 }
@@ -195,7 +196,9 @@ export class CodeConsent implements ConsentFlow {
     const stateHash = hashState(state);
     const pending = store.getAuthorization(stateHash) && (await this.#take(stateHash));
     if (pending) return pending;
-    await unknownStateAudit.record(actor);
+    await unknownStateAudit.record("unknown_state", () => ({
+      ...{ type: "state_verification_failed", ...by(actor), reason: "unknown_state" },
+    }));
     if (state !== "") throw new Answered(failureOf("unknown", state, clock.nowMs()));
     const isDenial = query.get("error") === "access_denied";
     throw new Answered({ kind: isDenial ? "denied_without_state" : "answer_without_state" });

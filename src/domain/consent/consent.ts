@@ -1,6 +1,7 @@
 import type { Limits } from "../../model/limits.js";
 import type { Changes } from "../../runtime/changes.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
+import { CountedAudit } from "../access/access.js";
 import type { CredentialWriter, VaultParts } from "../connections/connections.js";
 import type { PendingConsents, RevocationQueue, TokenSpool } from "../grants/grants.js";
 import type { CredentialTrial, McpLookup } from "../profiles/profiles.js";
@@ -16,7 +17,6 @@ import { ConsentEnding } from "./consent_ending.js";
 import { ConnectionRequests } from "./consent_request.js";
 import { DevicePoller, DeviceRequests } from "./device.js";
 import { CaptureFormFlow, CredentialCapture } from "./form.js";
-import { UnknownStateAudit } from "./unknown_state_audit.js";
 import { ConsentJudge } from "./ways.js";
 
 export type { ConsentConfirmation } from "./confirmation.js";
@@ -80,7 +80,8 @@ export interface Consents {
   readonly requests: ConnectionRequests;
   readonly commits: ConsentCommits;
   readonly consent: CodeConsent;
-  readonly unknownStateAudit: UnknownStateAudit;
+  /** Of callbacks with states that nobody requested, or that were used already. */
+  readonly unknownStateAudit: CountedAudit;
   readonly capture: CredentialCapture;
   readonly captureForm: CaptureFormFlow;
   readonly poller: DevicePoller;
@@ -92,7 +93,7 @@ export function openConsents(deps: ConsentDeps): Consents {
   const commits = new ConsentCommits(deps);
   const judge = new ConsentJudge(deps);
   const ways = { ...deps, judge, ending, commits };
-  const unknownStateAudit = new UnknownStateAudit(deps);
+  const unknownStateAudit = new CountedAudit(deps);
   const poller = new DevicePoller(ways);
   const devices = new DeviceRequests({ grants: deps.grants, poller });
   const capture = new CredentialCapture(ways);

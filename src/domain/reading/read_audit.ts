@@ -8,11 +8,10 @@ import type { Log } from "../../runtime/log.js";
 import type { Recording } from "../../store/recording.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
+import { CountedAudit } from "../access/access.js";
 
 /** Readers and connections remembered: some 12 MiB at most. One that is forgotten is recorded again, never less. */
 const maxEntries = 50_000;
-/** Refusals of one kind are recorded this often, those between are counted. */
-const refusalIntervalMs = 60_000;
 
 /** What one reader has read of one connection. */
 interface ReadEntry {
@@ -50,11 +49,6 @@ interface Batch {
   readonly recorded: Promise<void>;
 }
 
-interface RefusedRead {
-  readonly recordedMs: number;
-  count: number;
-}
-
 export interface ReadAuditDeps {
   readonly store: Pick<Store, "record">;
   readonly clock: Clock;
@@ -72,12 +66,13 @@ export interface ReadAuditDeps {
  */
 export class ReadAudit {
   readonly #entries: BoundedMap<string, ReadEntry>;
-  readonly #refusals: BoundedMap<string, RefusedRead>;
+  readonly #refusals: CountedAudit;
   #batch: Batch | undefined;
 
   constructor(private readonly deps: ReadAuditDeps) {
-    this.#entries = new BoundedMap(deps.maxEntries ?? maxEntries);
-    this.#refusals = new BoundedMap(deps.maxEntries ?? maxEntries);
+    const maxKinds = deps.maxEntries ?? maxEntries;
+    this.#entries = new BoundedMap(maxKinds);
+    this.#refusals = new CountedAudit({ ...deps, maxKinds });
   }
 
   get size(): number {
@@ -183,33 +178,19 @@ export class ReadAudit {
     // A caller can make up ids without end, so those that are not found share one entry.
     const { use } = error;
     const key = `${principal.name} ${error.kind === "not_found" ? "" : connectionId} ${reason} ${use?.rule}`;
-    const nowMs = this.deps.clock.nowMs();
-    const before = this.#refusals.get(key);
-    if (before && nowMs - before.recordedMs < refusalIntervalMs && nowMs >= before.recordedMs) {
-      before.count++;
-      return;
-    }
-    this.#refusals.set(key, { recordedMs: nowMs, count: 0 });
-    try {
-      await this.deps.store.record((tx) => {
-        tx.appendAudit({
-          timeMs: nowMs,
-          type: "token_retrieval_failed",
-          ...by(principal),
-          connectionId,
-          ...ownersOf(tx, connectionId),
-          ...use,
-          reason: reason.toLowerCase(),
-          count: before && before.count > 0 ? before.count + 1 : undefined,
-        });
-      });
-    } catch (error) {
-      this.deps.log.error({ err: error }, "a refused read could not be recorded");
-    }
+    await this.#refusals.record(key, (tx) => ({
+      type: "token_retrieval_failed",
+      ...by(principal),
+      connectionId,
+      ...ownersOf(tx, connectionId),
+      ...use,
+      reason: reason.toLowerCase(),
+    }));
   }
 
   /** Writes every count. */
   async flush(): Promise<void> {
+    await this.#refusals.flush();
     const counts = [...this.#entries.values()]
       .map((entry) => ({ entry, reads: entry.reads }))
       .filter(({ reads }) => reads > 0);

@@ -1,10 +1,11 @@
 import type { Message } from "@bufbuild/protobuf";
 import type {
   AccessControl,
-  DeniedAccessAudit,
+  CountedAudit,
   RequestedResource,
   RequestGate,
 } from "../../domain/access/access.js";
+import { by } from "../../model/access/audit_event.js";
 import type { Permissions } from "../../model/access/permissions.js";
 import type { Principal } from "../../model/access/principal.js";
 import { type NexusError, NotFound, PermissionDenied } from "../../model/errors.js";
@@ -15,7 +16,7 @@ import type { DefinedMethod } from "./service_definition.js";
 export interface Guard {
   readonly access: AccessControl;
   readonly gate: RequestGate;
-  readonly deniedAccess: Pick<DeniedAccessAudit, "denied">;
+  readonly deniedAccess: Pick<CountedAudit, "record">;
   /** Of a fleet: what is not found at a hub that does not lead may have been made at another one a moment ago. */
   readonly member?: { readonly leads: boolean; catchUp(): Promise<void> } | undefined;
 }
@@ -110,7 +111,10 @@ export class CallGuard {
   }
 
   async #denied(principal: Principal, refusal: NexusError, connectionId?: string): Promise<never> {
-    await this.guard.deniedAccess.denied(principal, this.#rpc.action, connectionId);
+    const { action } = this.#rpc;
+    await this.guard.deniedAccess.record(`${action} ${principal.name}`, () => ({
+      ...{ type: "access.denied", ...by(principal), reason: action, connectionId },
+    }));
     throw refusal;
   }
 }

@@ -1,8 +1,8 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { describe, expect, it } from "vitest";
+import { CountedAudit } from "../../../src/domain/access/access.js";
 import { CodeConsent } from "../../../src/domain/consent/code.js";
 import { ConsentEnding } from "../../../src/domain/consent/consent_ending.js";
-import { UnknownStateAudit } from "../../../src/domain/consent/unknown_state_audit.js";
 import { ConsentJudge } from "../../../src/domain/consent/ways.js";
 import { RevocationQueue } from "../../../src/domain/grants/revocation_queue.js";
 import type { TokenSet } from "../../../src/model/credentials/credential.js";
@@ -55,7 +55,7 @@ describe("CodeConsent", () => {
       commits: engine.consents.commits,
       ending: new ConsentEnding({ ...shared, revocations: new RevocationQueue(shared) }),
       grants: { exchangeCode: engine.exchangeCode, pushAuthorization: () => Promise.reject(failure) },
-      unknownStateAudit: new UnknownStateAudit(shared),
+      unknownStateAudit: new CountedAudit(shared),
       locks: new KeyedMutex(),
     });
     const noted: string[] = [];

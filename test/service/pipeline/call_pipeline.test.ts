@@ -1,5 +1,6 @@
 import { create, type Message } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
+import type { CountedAudit } from "../../../src/domain/access/access.js";
 import { AccessControl } from "../../../src/domain/access/access_control.js";
 import { RequestGate } from "../../../src/domain/access/request_gate.js";
 import { FleetService } from "../../../src/gen/nexus/fleet/v1/fleet_pb.js";
@@ -87,8 +88,10 @@ class World {
       access,
       gate: new RequestGate({ access, names: { find: nothing }, mcpNames: { find: nothing }, store }),
       deniedAccess: {
-        denied: async ({ name }: Principal, action: string, id = "") =>
-          void this.denied.push(`${name} ${action} ${id}`.trim()),
+        record: async (_kind: string, eventOf: Parameters<CountedAudit["record"]>[1]) => {
+          const { principal, reason, connectionId = "" } = eventOf({} as never);
+          this.denied.push(`${principal} ${reason} ${connectionId}`.trim());
+        },
       },
     };
     this.pipeline = new CallPipeline({ guard });
