@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { importPlace } from "../../src/domain/connections/associated_data.js";
+import { importPlace } from "../../src/domain/connections/credential_vault.js";
 import type { BackupSummary } from "../../src/gen/nexus/v1/backup_pb.js";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { newId } from "../../src/model/ids.js";

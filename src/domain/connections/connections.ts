@@ -7,16 +7,6 @@ import { CredentialVault } from "./credential_vault.js";
 import { CredentialWriter } from "./credential_writer.js";
 
 export {
-  authorizationPlace,
-  type CiphertextBinding,
-  clientKeyPlace,
-  clientSecretPlace,
-  credentialPlace,
-  importPlace,
-  registrationPlace,
-  revocationPlace,
-} from "./associated_data.js";
-export {
   attention,
   type ConnectionChange,
   changeConnection,
@@ -33,7 +23,18 @@ export {
   type CredentialReaderDeps,
   type CurrentToken,
 } from "./credential_reader.js";
-export { CredentialVault, hashState } from "./credential_vault.js";
+export {
+  authorizationPlace,
+  type CiphertextBinding,
+  CredentialVault,
+  clientKeyPlace,
+  clientSecretPlace,
+  credentialPlace,
+  hashState,
+  importPlace,
+  registrationPlace,
+  revocationPlace,
+} from "./credential_vault.js";
 export { type Composed, CredentialWriter } from "./credential_writer.js";
 export { isDetached, movedGrant, moveGrants } from "./grant_rebinding.js";
 export type { StoreParts, VaultParts } from "./parts.js";

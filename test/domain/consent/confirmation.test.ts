@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { revocationPlace } from "../../../src/domain/connections/associated_data.js";
+import { revocationPlace } from "../../../src/domain/connections/credential_vault.js";
 import { admin, owner, type Principal } from "../../../src/model/access/principal.js";
 import type { TokenSet } from "../../../src/model/credentials/credential.js";
 import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";

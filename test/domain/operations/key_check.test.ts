@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { clientSecretPlace } from "../../../src/domain/connections/associated_data.js";
-import { CredentialVault } from "../../../src/domain/connections/credential_vault.js";
+import { CredentialVault, clientSecretPlace } from "../../../src/domain/connections/credential_vault.js";
 import {
   adoptPrimary,
   lackedKeys,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { registrationPlace } from "../../../src/domain/connections/associated_data.js";
+import { registrationPlace } from "../../../src/domain/connections/credential_vault.js";
 import { owner } from "../../../src/model/access/principal.js";
 import type { ClientRegistration } from "../../../src/model/credentials/client_registration.js";
 import { AlreadyExists } from "../../../src/model/errors.js";

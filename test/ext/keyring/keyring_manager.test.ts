@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
+  CredentialVault,
   clientKeyPlace,
   clientSecretPlace,
   importPlace,
   registrationPlace,
   revocationPlace,
-} from "../../../src/domain/connections/associated_data.js";
-import { CredentialVault } from "../../../src/domain/connections/credential_vault.js";
+} from "../../../src/domain/connections/credential_vault.js";
 import { openKeyCheck } from "../../../src/domain/operations/key_check.js";
 import { KeyRing } from "../../../src/domain/operations/key_ring.js";
 import { sealedPages, sealedPlaceOf } from "../../../src/domain/operations/sealed_records.js";

@@ -1,6 +1,9 @@
 import { createHash } from "node:crypto";
-import { importPlace, revocationPlace } from "../../../src/domain/connections/associated_data.js";
-import { CredentialVault } from "../../../src/domain/connections/credential_vault.js";
+import {
+  CredentialVault,
+  importPlace,
+  revocationPlace,
+} from "../../../src/domain/connections/credential_vault.js";
 import type { SealedRecord } from "../../../src/model/credentials/credential.js";
 import { DataLoss } from "../../../src/model/errors.js";
 import { Secret } from "../../../src/runtime/secret.js";

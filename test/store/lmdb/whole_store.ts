@@ -1,4 +1,4 @@
-import { credentialPlace } from "../../../src/domain/connections/associated_data.js";
+import { credentialPlace } from "../../../src/domain/connections/credential_vault.js";
 import type { Connection } from "../../../src/model/connections/connection.js";
 import type { Store } from "../../../src/store/store.js";
 import { Vault } from "../../../src/vault/vault.js";

@@ -1,8 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
-import { clientSecretPlace } from "../../../../src/domain/connections/associated_data.js";
-import { CredentialVault } from "../../../../src/domain/connections/credential_vault.js";
+import { CredentialVault, clientSecretPlace } from "../../../../src/domain/connections/credential_vault.js";
 import { adoptPrimary, openKeyCheck } from "../../../../src/domain/operations/key_check.js";
 import { KeyRing } from "../../../../src/domain/operations/key_ring.js";
 import { BackupMaker } from "../../../../src/ext/backup/backup_maker.js";
