@@ -2,7 +2,7 @@ import { plainOAuth2 } from "../model/providers/profile_fields.js";
 import type { OAuth2Options } from "../model/providers/profile_settings.js";
 import type { AuthorizationServer } from "./authorization_server.js";
 import { codeChallenge } from "./pkce.js";
-import { sentResource } from "./resource_parameter.js";
+import { sentResource } from "./token_request.js";
 
 export interface AuthorizationRequest {
   readonly server: AuthorizationServer;

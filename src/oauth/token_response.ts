@@ -1,14 +1,13 @@
 import type * as oauth from "oauth4webapi";
 import type { TokenSet } from "../model/credentials/credential.js";
 import { parseJsonObject } from "../model/json_object.js";
-import { jsonResponse, withoutEchoes } from "../outbound/json_response.js";
-import type { OutboundFetch, OutboundRequest } from "../outbound/outbound_fetch.js";
+import { maxMetadataValues, metadataText, namesSecret } from "../model/providers/connection_metadata.js";
+import type { OAuth2Options } from "../model/providers/profile_settings.js";
 import { Secret } from "../runtime/secret.js";
 import type { DpopRequests } from "./dpop/dpop_requests.js";
 import { boundToken, unboundToken } from "./dpop/dpop_words.js";
-import { successHeader } from "./failure.js";
+import type { IdTokenRejected } from "./failure.js";
 import type { JudgedIdToken } from "./id_token.js";
-import { adaptTokenAnswer, adaptTokenRequest, type TokenQuirks } from "./token_quirks.js";
 
 /** Members that matter, in the form that RFC 6749 section 5.1 (or 5.2 for `error`) wants. */
 export interface TokenResponseBody {
@@ -35,9 +34,7 @@ export type AccessTokenViolation =
   | typeof unboundToken;
 
 /** Beside a refresh token, which may be the successor of the one that was redeemed. */
-const missingAccessToken = "the response has a refresh token and no access token";
-/** What the library is given in its place: it refuses a success without one, and the refresh token with it. */
-const placeholderAccessToken = "withheld";
+export const missingAccessToken = "the response has a refresh token and no access token";
 
 /** Of a token type `N_A` (RFC 8693 section 2.2.1). */
 export const noAccessToken = "the issued token is no access token (RFC 8693 section 2.2.1)";
@@ -97,67 +94,14 @@ const bearerWords: ReadonlySet<unknown> = new Set([
 /** Ten years. Longer lifetimes say "for ever" and would leave the range of a timestamp. */
 const maxExpiresInSeconds = 10 * 365 * 24 * 60 * 60;
 
-/** What sending and reading a token request depends on, beside the request. */
-interface TokenRequestShape {
-  /** What the profile declares. */
-  readonly quirks: TokenQuirks;
-  readonly nowMs: number;
-  /** Whether the root may hold the token, as `adaptTokenAnswer` has it. */
-  readonly isRefresh: boolean;
-  /** Undefined where no key is proved. */
-  readonly dpop?: DpopRequests | undefined;
-}
-
-/** The fetch that a request function of the library takes. */
-type NormalisingFetch = (url: string, request: OutboundRequest) => Promise<Response>;
-/** The library's option for proofs; empty where no key is proved. */
-type ProofOption = { readonly DPoP?: oauth.DPoPHandle };
-
-/**
- * Sends a token request and normalises the answer before the library sees it.
- *
- * @param send calls the library's request function with this fetch and, where it takes one, this proof
- */
-export async function sendTokenRequest(
-  fetch: OutboundFetch,
-  shape: TokenRequestShape,
-  send: (normalisingFetch: NormalisingFetch, proof: ProofOption) => Promise<Response>,
-): Promise<TokenAnswer> {
-  let idToken: string | undefined;
-  let metadata: Readonly<Record<string, string>> = {};
-  let accessTokenViolation: AccessTokenViolation | undefined;
-  let issuedTokenType: string | undefined;
-  const sendOnce: NormalisingFetch = async (url, request) => {
-    const raw = await fetch(url, { ...adaptTokenRequest(request, shape.quirks, url), isTokenRequest: true });
-    shape.dpop?.answered(raw.headers);
-    const retryAfter = raw.headers.get("retry-after");
-    // A provider that says when to come again has not refused for good.
-    const httpStatus = retryAfter === null ? raw.status : undefined;
-    const adapted = adaptTokenAnswer(await raw.text(), shape.quirks, { ...shape, httpStatus });
-    const normalised = normaliseTokenResponse(raw.status, adapted.bodyText, shape.dpop);
-    const { status, body } = normalised;
-    accessTokenViolation = normalised.accessTokenViolation;
-    issuedTokenType = normalised.issuedTokenType;
-    if (status === 200) metadata = adapted.metadata;
-    const { id_token, ...rest } = body;
-    idToken = id_token;
-    const headers = {
-      ...(retryAfter === null ? {} : { "retry-after": retryAfter }),
-      ...(raw.status < 300 && status >= 400 ? { [successHeader]: "1" } : {}),
-    };
-    if (accessTokenViolation === missingAccessToken) rest.access_token = placeholderAccessToken;
-    shape.dpop?.judged(status, body.error);
-    if (rest.error_description !== undefined)
-      rest.error_description = withoutEchoes(rest.error_description, request);
-    return jsonResponse(rest, { status, headers });
-  };
-  const proof = shape.dpop ? { DPoP: await shape.dpop.handle() } : {};
-  const first = await send(sendOnce, proof);
-  // RFC 9449 section 8: the server refused the proof because of its nonce, before it looked at the grant. So neither a refresh token nor a
-  // code is used up, and the same request may be sent again. It is still the one attempt in the journal: if this answer is lost, the mark
-  // of intent stays. Once only: a server that asks for another nonce again gets an error of the table.
-  const response = shape.dpop?.mustSendAgain() === true ? await send(sendOnce, proof) : first;
-  return { response, idToken, metadata, accessTokenViolation, issuedTokenType };
+/** What a request at a token endpoint came to. */
+export interface Renewed {
+  /** `refreshToken` is undefined when the answer has none: the old one stays valid. */
+  readonly tokenSet: TokenSet;
+  /** The answer held an id_token that failed a check: its access token must not be served, and the id_token is left out. */
+  readonly idTokenViolation?: IdTokenRejected;
+  /** The access token must not be served; the refresh token counts anyway. */
+  readonly accessTokenViolation?: AccessTokenViolation;
 }
 
 /** A token response that the library accepted. `tokenType` as registered: RFC 6750 section 6.1.1, RFC 9449 section 12.1. */
@@ -199,8 +143,7 @@ export function normaliseTokenResponse(
   if (status < 300 && /^\s*</.test(bodyText)) return { status: 502, body: {} };
   const fields = jsonMembers(bodyText) ?? parseForm(bodyText) ?? new Map<string, unknown>();
   const error = fields.get("error");
-  const hasError = error !== undefined && error !== null && error !== "" && error !== false;
-  if (status < 200 || status > 299 || hasError || fields.get("ok") === false) {
+  if (status < 200 || status > 299 || isErrorWord(error) || fields.get("ok") === false) {
     const body: TokenResponseBody = typeof error === "string" && error !== "" ? { error } : {};
     const description = fields.get("error_description");
     if (body.error !== undefined && typeof description === "string") body.error_description = description;
@@ -281,4 +224,170 @@ function scopeText(value: unknown): string | undefined {
     .trim();
   const scopes = text.split(/\s/.test(text) ? /,?\s+/ : ",").map((scope) => scope.trim());
   return scopes.filter((scope) => scope !== "").join(" ") || undefined;
+}
+
+export interface AdaptedAnswer {
+  readonly bodyText: string;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/**
+ * The body of a token response with its token object at the root and its lifetime in `expires_in`, and what of it is kept. An answer whose
+ * root is an error, and one that is no JSON object, stays as it is. Then what the profile declares to mean `invalid_grant` applies (RFC
+ * 6749 section 5.2), and what is known to.
+ *
+ * @param isRefresh those declarations are about refreshes. If the path leads nowhere, take the root: Slack answers a refresh without the
+ * `authed_user` of its code exchange. Never for a code exchange, whose root holds another token. `httpStatus` is for the aliases by status;
+ * undefined where they do not apply.
+ */
+export function adaptTokenAnswer(
+  bodyText: string,
+  quirks: OAuth2Options,
+  options: {
+    readonly nowMs: number;
+    readonly isRefresh: boolean;
+    readonly httpStatus?: number | undefined;
+  },
+): AdaptedAnswer {
+  const asIs = { bodyText, metadata: {} };
+  const root = parseJsonObject(bodyText);
+  const isDeadGrant =
+    root !== undefined &&
+    options.isRefresh &&
+    (meansInvalidGrant(root, quirks.invalidGrantAliases) || blamesRequest(root));
+  if (isDeadGrant) {
+    const { error_description } = root;
+    return { ...asIs, bodyText: JSON.stringify({ error: "invalid_grant", error_description }) };
+  }
+  if (options.isRefresh && statusMeansInvalidGrant(bodyText, root, quirks, options.httpStatus)) {
+    return { ...asIs, bodyText: JSON.stringify({ error: "invalid_grant" }) };
+  }
+  if (root === undefined || root["ok"] === false || isErrorWord(root["error"])) return asIs;
+  const metadata = keptValues(root, quirks.tokenMetadata);
+  if (quirks.tokenResponsePath === "" && quirks.lifetimeField === "") return { bodyText, metadata };
+  const at = valueAt(root, quirks.tokenResponsePath);
+  const found = isObject(at) && ("access_token" in at || isErrorWord(at["error"]));
+  const token = found ? at : quirks.tokenResponsePath === "" || options.isRefresh ? root : {};
+  const seconds =
+    quirks.lifetimeField === ""
+      ? undefined
+      : lifetimeSeconds(valueAt(token, quirks.lifetimeField), options.nowMs);
+  const { expires_in: _, ...rest } = token;
+  return {
+    bodyText: JSON.stringify(
+      quirks.lifetimeField === "" ? flat(token) : { ...flat(rest), expires_in: seconds },
+    ),
+    metadata,
+  };
+}
+
+/**
+ * What of a token object can matter: what is deeper would be written again for nothing, and written it can be to a lesser depth than
+ * it can be read.
+ */
+function flat(token: JsonRecord): JsonRecord {
+  const members = Object.entries(token).map(([name, value]) => {
+    if (Array.isArray(value)) return [name, value.filter((item) => typeof item === "string")] as const;
+    return [name, isObject(value) ? {} : value] as const;
+  });
+  return Object.fromEntries(members);
+}
+
+/** Whether an answer says by one of `aliases` that the refresh token is dead. One that holds a token says nothing of the kind. */
+function meansInvalidGrant(root: JsonRecord, aliases: readonly string[]): boolean {
+  if ("access_token" in root) return false;
+  return aliases.some((alias) => {
+    if (alias.startsWith(statusAlias)) return false;
+    const [, path = "error", value = ""] = /^(?:([\w.-]+)=)?(.*)$/.exec(alias) ?? [];
+    const actual = valueAt(root, path);
+    return (
+      (typeof actual === "string" || typeof actual === "number") && value !== "" && String(actual) === value
+    );
+  });
+}
+
+/** The longest `error_description` that is read. */
+const maxDescriptionLength = 1_000;
+const grantWord = /\b(refresh[\s_-]?token|token|session)\b/i;
+const deadWord =
+  /\b(invalid|revoked|expired|inactive|unknown|not (found|valid|active|linked|recogni[sz]ed)|does not exist|(cannot|could not) (be )?(verif|decrypt|decod)\w*|already (been )?(used|redeemed|rotated))\b/i;
+/** Of a request without the token, or with something else that is wrong. */
+const otherWord = /\b(missing|required|must|empty|header|assertion|proof|csrf|(access|id)[\s_-]token)\b/i;
+
+/**
+ * Whether `invalid_request` is said of a dead refresh token, where RFC 6749 section 5.2 has `invalid_grant`: so do @jmondi/oauth2-server,
+ * Authlib, and older versions of League, fosite, and better-auth, and their descriptions tell it from a request that is malformed.
+ */
+function blamesRequest({ error, error_description: description }: JsonRecord): boolean {
+  if (error !== "invalid_request" || typeof description !== "string") return false;
+  // What @jmondi/oauth2-server says of an opaque token that it has erased.
+  if (/^token missing\.?$/i.test(description)) return true;
+  const sentences = description.slice(0, maxDescriptionLength).split(/[.;\n]/);
+  return sentences.some((text) => grantWord.test(text) && deadWord.test(text) && !otherWord.test(text));
+}
+
+const statusAlias = "http_status=";
+
+/** Whether the HTTP status alone says that the refresh token is dead: by an alias, and of an answer that names no error. */
+function statusMeansInvalidGrant(
+  bodyText: string,
+  root: JsonRecord | undefined,
+  { invalidGrantAliases }: OAuth2Options,
+  httpStatus: number | undefined,
+): boolean {
+  if (httpStatus === undefined || httpStatus < 400) return false;
+  const namesError = root === undefined ? /(^|&)error=/.test(bodyText) : isErrorWord(root["error"]);
+  return !namesError && invalidGrantAliases.includes(`${statusAlias}${httpStatus}`);
+}
+
+/** Seconds, or the instant of expiry: seconds or milliseconds of the Unix epoch, or RFC 3339. */
+function lifetimeSeconds(value: unknown, nowMs: number): number | undefined {
+  const isNumeric = typeof value === "string" && /^\s*\d+(\.\d+)?\s*$/.test(value);
+  const number = typeof value === "number" ? value : isNumeric ? Number(value) : undefined;
+  if (number === undefined) {
+    const instantMs =
+      typeof value === "string" && /^\d{4}-\d\d-\d\dT/.test(value) ? Date.parse(value) : Number.NaN;
+    return Number.isNaN(instantMs) ? undefined : Math.floor((instantMs - nowMs) / 1000);
+  }
+  if (number < oldestInstantSeconds) return number;
+  const instantMs = number < oldestInstantSeconds * 1000 ? number * 1000 : number;
+  return Math.floor((instantMs - nowMs) / 1000);
+}
+
+/** September 2001. A number below is a lifetime: as one, this would be 31 years. */
+const oldestInstantSeconds = 1_000_000_000;
+
+function keptValues(root: JsonRecord, paths: readonly string[]): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const path of paths.slice(0, maxMetadataValues)) {
+    const text = namesSecret(path) ? undefined : metadataText(valueAt(root, path));
+    if (text !== undefined) kept[path] = text;
+  }
+  return kept;
+}
+
+type JsonRecord = Readonly<Record<string, unknown>>;
+
+/** By a dotted path, or by a name that has dots itself; of an array by number, from 0. */
+export function valueAt(root: JsonRecord, path: string): unknown {
+  if (path === "") return root;
+  if (Object.hasOwn(root, path)) return root[path];
+  let value: unknown = root;
+  for (const name of path.split(".")) {
+    value = isContainer(value) && Object.hasOwn(value, name) ? value[name] : undefined;
+  }
+  return value;
+}
+
+function isErrorWord(value: unknown): boolean {
+  return value !== undefined && value !== null && value !== "" && value !== false;
+}
+
+/** An array too: its items are named by their number, from 0. */
+function isContainer(value: unknown): value is JsonRecord {
+  return typeof value === "object" && value !== null;
+}
+
+function isObject(value: unknown): value is JsonRecord {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -12,7 +12,7 @@ import { newId } from "../../src/model/ids.js";
 import type { ProviderProfile } from "../../src/model/providers/provider_profile.js";
 import { GrantFailure, type GrantFailureFields } from "../../src/oauth/failure.js";
 import type { DevicePollOutcome } from "../../src/oauth/grants/device_grant.js";
-import type { Renewed } from "../../src/oauth/grants/renewal.js";
+import type { Renewed } from "../../src/oauth/token_response.js";
 import type { OutboundFetch } from "../../src/outbound/outbound_fetch.js";
 import { Secret } from "../../src/runtime/secret.js";
 import type { SpoolFile } from "../../src/store/files/spool_file.js";

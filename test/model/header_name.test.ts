@@ -7,7 +7,7 @@ import type { JsonObject } from "../../src/model/json.js";
 import { profileOfContract } from "../../src/model/providers/contract_profile.js";
 import { plainOAuth2 } from "../../src/model/providers/profile_fields.js";
 import { providerViolations } from "../../src/model/providers/provider_profile.js";
-import { adaptTokenRequest } from "../../src/oauth/token_quirks.js";
+import { adaptTokenRequest } from "../../src/oauth/token_request.js";
 import { applyStrategy } from "../../src/strategies/apply_strategy.js";
 
 const framing = [

@@ -1,10 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { plainOAuth2 } from "../../src/model/providers/profile_fields.js";
-import { adaptTokenAnswer, adaptTokenRequest, type TokenQuirks } from "../../src/oauth/token_quirks.js";
+import type { OAuth2Options } from "../../src/model/providers/profile_settings.js";
+import { adaptTokenRequest } from "../../src/oauth/token_request.js";
+import { adaptTokenAnswer } from "../../src/oauth/token_response.js";
 
 const nowMs = Date.UTC(2031, 0, 1);
 
-function answer(body: unknown, quirks: Partial<TokenQuirks>, isRefresh = false) {
+function answer(body: unknown, quirks: Partial<OAuth2Options>, isRefresh = false) {
   const text = typeof body === "string" ? body : JSON.stringify(body);
   const { bodyText, metadata } = adaptTokenAnswer(text, { ...plainOAuth2, ...quirks }, { nowMs, isRefresh });
   const isJson = /^\s*[[{]/.test(bodyText);

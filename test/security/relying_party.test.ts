@@ -69,7 +69,7 @@ async function expectRefreshed(connectionId: string, reason: string): Promise<vo
 }
 
 /** The refresh brings a token that is not served: the one before is, and no other refresh is made. */
-async function expectWithheld(connectionId: string): Promise<void> {
+async function expectNotServed(connectionId: string): Promise<void> {
   const before = (await clients.tokens.getToken({ connectionId })).token;
   for (let round = 1; round <= 2; round++) {
     expect(await failureOf(clients.tokens.refreshToken({ connectionId }))).toMatchObject({
@@ -95,7 +95,7 @@ const expectVerdict: Readonly<Record<ConformanceModule["verdict"], (providerId: 
     expect(provider.authorizations).toEqual([]);
   },
   refreshed: async (id) => expectRefreshed(await walk(id), ""),
-  withheld: async (id) => expectWithheld(await walk(id)),
+  not_served: async (id) => expectNotServed(await walk(id)),
 };
 
 describe.each(["basic", "config", "refresh", "beyond the three plans"] as const)(

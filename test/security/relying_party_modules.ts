@@ -9,9 +9,9 @@ import { newSigningKey } from "../oauth/signing_key.js";
 
 /**
  * What the daemon must do. `active`: the connection is, and its token can be read. `refused`: it failed with that reason, and there is no
- * token. `profile_refused`: nobody is sent anywhere. `refreshed`: the next token is served. `withheld`: it is not, and the one before lives on.
+ * token. `profile_refused`: nobody is sent anywhere. `refreshed`: the next token is served. `not_served`: it is not, and the one before lives on.
  */
-export type Verdict = "active" | "refused" | "profile_refused" | "refreshed" | "withheld";
+export type Verdict = "active" | "refused" | "profile_refused" | "refreshed" | "not_served";
 
 export interface ConformanceModule {
   readonly plan: "basic" | "config" | "refresh" | "beyond the three plans";
@@ -193,7 +193,7 @@ const refresh = plan("refresh", [
     name: "oidcc-client-test-refresh-token-invalid-issuer",
     demand:
       "A refreshed id_token whose iss is not that of the first must be detected, and nothing be asked at userinfo.",
-    verdict: "withheld",
+    verdict: "not_served",
     note: kept,
     refreshedIdToken: (claims, { key }) => key.sign({ ...claims, iss: "https://evil.example" }),
   },
@@ -201,7 +201,7 @@ const refresh = plan("refresh", [
     name: "oidcc-client-test-refresh-token-invalid-sub",
     demand:
       "A refreshed id_token whose sub is not that of the first must be detected, and nothing be asked at userinfo.",
-    verdict: "withheld",
+    verdict: "not_served",
     note: kept,
     refreshedIdToken: (claims, { key }) => key.sign({ ...claims, sub: "eve" }),
   },
@@ -211,7 +211,7 @@ const beyond = plan("beyond the three plans", [
   {
     name: "oidcc-client-test-refresh-token-invalid-aud",
     demand: "A refreshed id_token whose aud is not that of the first must be detected.",
-    verdict: "withheld",
+    verdict: "not_served",
     note: kept,
     refreshedIdToken: (claims, { key }) => key.sign({ ...claims, aud: "another-client" }),
   },

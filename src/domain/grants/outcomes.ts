@@ -13,7 +13,7 @@ import type { ProviderProfile } from "../../model/providers/provider_profile.js"
 import * as policy from "../../model/refresh/refresh_policy.js";
 import { GrantFailure } from "../../oauth/failure.js";
 import { IdentityRequired } from "../../oauth/grants/identity_required.js";
-import type { Renewed } from "../../oauth/grants/renewal.js";
+import type { Renewed } from "../../oauth/token_response.js";
 import type { Transaction } from "../../store/transaction.js";
 import {
   attention,

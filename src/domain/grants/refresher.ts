@@ -12,7 +12,7 @@ import { isRefreshable } from "../../model/refresh/refresh_policy.js";
 import type { Tracing } from "../../model/tracing.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { GrantFailure } from "../../oauth/failure.js";
-import type { Renewed } from "../../oauth/grants/renewal.js";
+import type { Renewed } from "../../oauth/token_response.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Secret } from "../../runtime/secret.js";

@@ -9,7 +9,8 @@ import type {
 } from "../../model/providers/provider_profile.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import type { MintedToken } from "../../oauth/grants/minted_token.js";
-import type { Renewal, Renewed } from "../../oauth/grants/renewal.js";
+import type { Renewal } from "../../oauth/token_request.js";
+import type { Renewed } from "../../oauth/token_response.js";
 import type { OutboundRequest } from "../../outbound/outbound_fetch.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";

@@ -19,9 +19,10 @@ import {
 import { type DevicePoll, type DevicePollOutcome, pollDevice } from "../../oauth/grants/device_grant.js";
 import type { MintedToken } from "../../oauth/grants/minted_token.js";
 import { type PushedRequest, pushAuthorizationRequest } from "../../oauth/grants/pushed_request.js";
-import type { Renewal, Renewed } from "../../oauth/grants/renewal.js";
 import { type Revocation, type RevocationOutcome, revoke } from "../../oauth/grants/revocation.js";
 import { codeChallenge } from "../../oauth/pkce.js";
+import type { Renewal } from "../../oauth/token_request.js";
+import type { Renewed } from "../../oauth/token_response.js";
 import type { OutboundResponse } from "../../outbound/outbound_exchange.js";
 import { OutboundError, type OutboundFetch, type OutboundRequest } from "../../outbound/outbound_fetch.js";
 import type { Clock } from "../../runtime/clock.js";

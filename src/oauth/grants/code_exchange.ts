@@ -11,8 +11,8 @@ import {
 } from "../failure.js";
 import { IdTokenError, processIdToken, verifySignature } from "../id_token.js";
 import { claimsOf } from "../jwt.js";
+import { type Renewal, sendRenewal } from "../token_request.js";
 import { type TokenAnswer, toTokenSet } from "../token_response.js";
-import { type Renewal, sendRenewal } from "./renewal.js";
 
 export interface CodeExchange extends Renewal {
   /** From `processAuthorizationResponse`. */

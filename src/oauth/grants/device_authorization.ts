@@ -6,8 +6,8 @@ import type { OutboundResponse } from "../../outbound/outbound_exchange.js";
 import type { OutboundRequest } from "../../outbound/outbound_fetch.js";
 import { clientAuthentication, clientMetadata } from "../client_authentication.js";
 import { classify, GrantFailure } from "../failure.js";
+import type { Renewal } from "../token_request.js";
 import { normaliseTokenResponse } from "../token_response.js";
-import type { Renewal } from "./renewal.js";
 
 export interface DeviceCodeRequest extends Renewal {
   readonly endpoint: string;

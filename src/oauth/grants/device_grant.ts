@@ -3,8 +3,8 @@ import type { TokenSet } from "../../model/credentials/credential.js";
 import { plainOAuth2 } from "../../model/providers/profile_fields.js";
 import { clientMetadata } from "../client_authentication.js";
 import { classify, GrantFailure } from "../failure.js";
+import { type Renewal, sendRenewal } from "../token_request.js";
 import { grantedTokens } from "./code_exchange.js";
-import { type Renewal, sendRenewal } from "./renewal.js";
 
 export interface DevicePoll extends Renewal {
   readonly deviceCode: string;

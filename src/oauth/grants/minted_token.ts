@@ -3,8 +3,8 @@ import type { TokenSet } from "../../model/credentials/credential.js";
 import { plainOAuth2 } from "../../model/providers/profile_fields.js";
 import { clientMetadata } from "../client_authentication.js";
 import { classify, GrantFailure } from "../failure.js";
-import { type TokenAnswer, toTokenSet } from "../token_response.js";
-import { type Renewal, type Renewed, sendRenewal } from "./renewal.js";
+import { type Renewal, sendRenewal } from "../token_request.js";
+import { type Renewed, type TokenAnswer, toTokenSet } from "../token_response.js";
 
 /** An access token alone: what keeps it alive is the next request. */
 export type MintedToken = Renewed;

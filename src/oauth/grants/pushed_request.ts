@@ -4,8 +4,8 @@ import { jsonResponse } from "../../outbound/json_response.js";
 import type { OutboundRequest } from "../../outbound/outbound_fetch.js";
 import { clientAuthentication, clientMetadata } from "../client_authentication.js";
 import { classify } from "../failure.js";
+import type { Renewal } from "../token_request.js";
 import { normaliseTokenResponse } from "../token_response.js";
-import type { Renewal } from "./renewal.js";
 
 export interface PushedRequest extends Renewal {
   readonly endpoint: string;

@@ -4,8 +4,8 @@ import type { Secret } from "../../runtime/secret.js";
 import { clientMetadata } from "../client_authentication.js";
 import { classify } from "../failure.js";
 import { IdTokenError, type JudgedIdToken, processIdToken } from "../id_token.js";
-import { type TokenAnswer, toTokenSet } from "../token_response.js";
-import { type Renewal, type Renewed, sendRenewal } from "./renewal.js";
+import { type Renewal, sendRenewal } from "../token_request.js";
+import { type Renewed, type TokenAnswer, toTokenSet } from "../token_response.js";
 
 /** No scope is sent unless the profile demands it: the answer then covers what was granted (RFC 6749 section 6). */
 export interface RefreshGrant extends Renewal {

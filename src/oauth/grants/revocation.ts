@@ -7,7 +7,7 @@ import { parseRetryAfterMs } from "../../outbound/retry_after.js";
 import type { Secret } from "../../runtime/secret.js";
 import { clientAuthentication, clientMetadata } from "../client_authentication.js";
 import { GrantFailure } from "../failure.js";
-import type { Renewal } from "./renewal.js";
+import type { Renewal } from "../token_request.js";
 
 export interface Revocation extends Renewal {
   /** RFC 7009 section 2. */

@@ -5,7 +5,7 @@ import {
   accountSource,
   standardClaims,
 } from "../../model/credentials/account.js";
-import { valueAt } from "../token_quirks.js";
+import { valueAt } from "../token_response.js";
 
 /**
  * The account of a UserInfo response (OpenID Connect Core 1.0 section 5.3.2), or of whatever object an API answers in its place.

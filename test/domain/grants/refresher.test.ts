@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type Connection, problemSentence } from "../../../src/model/connections/connection.js";
 import { GrantFailure, type GrantFailureFields } from "../../../src/oauth/failure.js";
-import type { Renewed } from "../../../src/oauth/grants/renewal.js";
+import type { Renewed } from "../../../src/oauth/token_response.js";
 import { perTest } from "../../lifetimes.js";
 import { Engine, hourMs, startMs, tokenSet } from "../engine.js";
 

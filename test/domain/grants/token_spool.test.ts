@@ -5,7 +5,7 @@ import { owner } from "../../../src/model/access/principal.js";
 import type { Connection } from "../../../src/model/connections/connection.js";
 import { newId } from "../../../src/model/ids.js";
 import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
-import type { Renewed } from "../../../src/oauth/grants/renewal.js";
+import type { Renewed } from "../../../src/oauth/token_response.js";
 import { spoolFileName } from "../../../src/store/files/spool_file.js";
 import { StoreFailed } from "../../../src/store/lmdb/store_error.js";
 import { hourMs, tokenSet } from "../engine.js";

@@ -1,14 +1,15 @@
 import * as oauth from "oauth4webapi";
 import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
-import { adaptTokenAnswer, type TokenQuirks } from "../../../src/oauth/token_quirks.js";
-import { normaliseTokenResponse, sendTokenRequest, toTokenSet } from "../../../src/oauth/token_response.js";
+import type { OAuth2Options } from "../../../src/model/providers/profile_settings.js";
+import { sendTokenRequest } from "../../../src/oauth/token_request.js";
+import { adaptTokenAnswer, normaliseTokenResponse, toTokenSet } from "../../../src/oauth/token_response.js";
 import { mutateText, type Random } from "../../suites/random.js";
 import { count, demand, shorterTexts, type Target } from "../target.js";
 
 interface Input {
   readonly status: number;
   readonly body: string;
-  readonly quirks: TokenQuirks;
+  readonly quirks: OAuth2Options;
   readonly isRefresh: boolean;
 }
 
@@ -52,7 +53,7 @@ const attacks = [
   "",
 ];
 
-const quirkSets: readonly TokenQuirks[] = [
+const quirkSets: readonly OAuth2Options[] = [
   plainOAuth2,
   { ...plainOAuth2, tokenResponsePath: "authed_user" },
   { ...plainOAuth2, tokenResponsePath: "__proto__.x", lifetimeField: "constructor.name" },
@@ -123,7 +124,7 @@ function judgeNormalised({ status, body, quirks, isRefresh }: Input, tally: Map<
 }
 
 /** Texts of members with the names of tokens: at the root, or where the profile says; not by a prototype and not deeper. */
-function givenTokens(body: string, quirks: TokenQuirks, isRefresh: boolean): Set<string> {
+function givenTokens(body: string, quirks: OAuth2Options, isRefresh: boolean): Set<string> {
   const given = new Set<string>();
   const add = (object: unknown): void => {
     for (const name of ["access_token", "refresh_token", "id_token"]) {

@@ -4,7 +4,7 @@ import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
 import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
 import { GrantFailure } from "../../../src/oauth/failure.js";
 import { type RefreshGrant, refresh } from "../../../src/oauth/grants/refresh_grant.js";
-import type { Renewed } from "../../../src/oauth/grants/renewal.js";
+import type { Renewed } from "../../../src/oauth/token_response.js";
 import { createOutboundFetch } from "../../../src/outbound/outbound_fetch.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";

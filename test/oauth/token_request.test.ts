@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { plainOAuth2 } from "../../src/model/providers/profile_fields.js";
-import { sentResource } from "../../src/oauth/resource_parameter.js";
+import { sentResource } from "../../src/oauth/token_request.js";
 
 const resource = "https://mcp.example.com/mcp";
 
