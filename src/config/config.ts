@@ -3,7 +3,7 @@ import envPaths from "env-paths";
 import type { KeySource } from "../model/credentials/key_source.js";
 import { defaultLimits, type Limits, type Rate } from "../model/limits.js";
 import type { ListenAddress } from "../model/listen_address.js";
-import type { ProviderNetworks } from "../outbound/provider_networks.js";
+import type { ProviderNetworks } from "../outbound/address_judge.js";
 import type { WebProxySettings } from "../outbound/web_proxy.js";
 import { socketPathViolation } from "./kinds/address_kinds.js";
 import type { SettingGroups } from "./kinds/setting_kinds.js";

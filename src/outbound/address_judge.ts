@@ -1,14 +1,18 @@
 import ipaddr from "ipaddr.js";
-import type { FieldViolation } from "../model/errors.js";
-import type { ProviderSettings } from "../model/providers/provider_profile.js";
-import {
-  isInBlock,
-  matchesBlock,
-  matchesHost,
-  type ProviderNetworks,
-  permitsLoopback,
-  portOf,
-} from "./provider_networks.js";
+import { isLoopbackHost } from "../model/providers/provider_profile.js";
+
+/** Which networks beyond the public internet a provider may stand in. */
+export interface ProviderNetworks {
+  /** For development: this machine, over plain http too, at any port or at these. */
+  readonly allowLoopback: boolean | readonly number[];
+  /** Private networks, as CIDR blocks that `readPrivateNetwork` has taken. */
+  readonly cidrs: readonly string[];
+  /** Lower-case host names, or `*.suffix`, whose addresses may be private. */
+  readonly hosts: readonly string[];
+}
+
+/** The default: providers stand in the public internet. */
+export const publicNetworks: ProviderNetworks = { allowLoopback: false, cidrs: [], hosts: [] };
 
 /** What an address is for, as the registries of IANA (RFC 6890, RFC 8190) say. */
 export type AddressKind =
@@ -28,7 +32,7 @@ export type AddressKind =
   | "reserved"
   | "unreadable";
 
-/** Why a host must not be called. Names neither an address that a name led to nor a port: anyone who reads it learns no network. */
+/** Why a host must not be called. Names neither an address that a name led to nor a port, so that its reader learns no network. */
 export interface AddressRefusal {
   readonly kind: Exclude<AddressKind, "public">;
   /** The rest of a sentence that begins with the host. */
@@ -36,7 +40,7 @@ export interface AddressRefusal {
 }
 
 /** First match wins. What is not listed is public in IPv4; in IPv6 only 2000::/3 is (RFC 4291 section 2.4). */
-const ipv4Table = tableOf([
+const ipv4Rows = [
   ["0.0.0.0/8", "unspecified"], // RFC 1122: "this network"; Linux connects 0.0.0.0 to itself
   ["127.0.0.0/8", "loopback"], // RFC 1122
   ["169.254.169.254/32", "metadata"], // AWS, Google, Azure, and most others
@@ -58,9 +62,9 @@ const ipv4Table = tableOf([
   ["224.0.0.0/4", "multicast"], // RFC 5771
   ["255.255.255.255/32", "broadcast"], // RFC 919
   ["240.0.0.0/4", "reserved"], // RFC 1112
-]);
+] as const;
 
-const ipv6Table = tableOf([
+const ipv6Rows = [
   ["::/128", "unspecified"], // RFC 4291
   ["::1/128", "loopback"],
   ["fd00:ec2::/32", "metadata"], // AWS
@@ -79,7 +83,10 @@ const ipv6Table = tableOf([
   ["2001::/23", "reserved"], // RFC 2928: protocol assignments, ORCHID, benchmarking
   ["2000::/3", "public"],
   ["::/0", "reserved"],
-]);
+] as const;
+
+const ipv4Table = tableOf(ipv4Rows);
+const ipv6Table = tableOf(ipv6Rows);
 
 const nat64 = ipaddr.parseCIDR("64:ff9b::/96"); // RFC 6052: the well-known prefix
 
@@ -100,10 +107,18 @@ const words: Readonly<Record<Exclude<AddressKind, "public">, string>> = {
   unreadable: "not an address",
 };
 
-/** Whether `NEXUS_ALLOWED_PRIVATE_NETWORKS` can open addresses of this kind. */
+/**
+ * Whether `NEXUS_ALLOWED_PRIVATE_NETWORKS` can open addresses of this kind; nothing opens link-local addresses, where clouds hand out credentials
+ * of the machine.
+ */
 export function isOpenable(kind: AddressKind): boolean {
   return kind === "private" || kind === "shared" || kind === "benchmarking" || kind === "unique_local";
 }
+
+/** The blocks of these kinds. */
+export const openableBlocks: readonly string[] = [...ipv4Rows, ...ipv6Rows].flatMap(([cidr, kind]) =>
+  isOpenable(kind) ? [cidr] : [],
+);
 
 /** Names by which clouds reach their metadata services. */
 const metadataNames: readonly string[] = [
@@ -211,6 +226,23 @@ export function judgeUrl(url: URL, networks: ProviderNetworks): AddressRefusal |
   return judgeHost(url.hostname, networks, portOf(url));
 }
 
+/** Whether a scheme fits the host: https, or http to a host that can only be this machine. */
+export function isPermittedScheme(url: URL): boolean {
+  return url.protocol === "https:" || (url.protocol === "http:" && isLoopbackHost(url.hostname));
+}
+
+/** Whether a provider may stand at this port of this machine; an unknown port is one that only a word for all of them opens. */
+export function permitsLoopback({ allowLoopback }: ProviderNetworks, port: number | undefined): boolean {
+  if (typeof allowLoopback === "boolean") return allowLoopback;
+  return port !== undefined && allowLoopback.includes(port);
+}
+
+/** The port of a URL, where it is that of its scheme, too. */
+export function portOf({ port, protocol }: URL): number {
+  if (port !== "") return Number(port);
+  return protocol === "https:" ? 443 : 80;
+}
+
 /** The host without brackets and trailing dot, lower-case and in ASCII; undefined when it is none. */
 export function canonicalHost(hostname: string): string | undefined {
   if (hostname === "" || /[/?#@\\\s]/.test(hostname)) return undefined;
@@ -238,30 +270,65 @@ function remedy(kind: AddressKind): string {
 }
 
 /**
- * URLs of a profile whose host stands where no provider may: what can be known without resolving a name. `providerViolations` has judged
- * their form. A private address in `api_base_url` is the agent's affair, since the daemon does not call it.
+ * One entry of `NEXUS_ALLOWED_PRIVATE_NETWORKS`: a CIDR block or an address inside `openableBlocks`, a host name, or `*.` and a
+ * suffix of host names.
+ *
+ * @returns the entry in the form of `ProviderNetworks`, or the limit that it breaks
  */
-export function networkViolations(settings: ProviderSettings, networks: ProviderNetworks): FieldViolation[] {
-  const { oauth2, authType } = settings;
-  const urls: [field: string, url: string][] = [
-    ["issuer", settings.issuer],
-    ["auth_url", settings.authUrl],
-    ["token_url", settings.tokenUrl],
-    ["jwks_url", settings.jwksUrl],
-    ["oauth2_options.refresh_url", oauth2.refreshUrl],
-    ["oauth2_options.revocation_url", oauth2.revocationUrl],
-    ["oauth2_options.device_authorization_url", oauth2.deviceAuthorizationUrl],
-    ["oauth2_options.pushed_authorization_request_url", oauth2.pushedAuthorizationRequestUrl],
-    ["user_info_endpoint", settings.userInfoEndpoint],
-    ["mcp_server_url", settings.mcpServerUrl],
-    ["api_base_url", settings.apiBaseUrl],
-  ];
-  return urls.flatMap(([field, url]) => {
-    if (!URL.canParse(url)) return [];
-    const { hostname } = new URL(url);
-    const refusal = judgeUrl(new URL(url), networks);
-    const isCalled = field !== "api_base_url" || (authType !== "oauth2" && settings.userInfoEndpoint !== "");
-    if (refusal === undefined || (!isCalled && isOpenable(refusal.kind))) return [];
-    return [{ field: `provider.${field}`, description: `${hostname} ${refusal.why}` }];
-  });
+export function readPrivateNetwork(
+  text: string,
+): { readonly cidr: string } | { readonly host: string } | { readonly violation: string } {
+  const [address = "", bits, ...rest] = text.split("/");
+  if (bits !== undefined || ipaddr.isValid(address)) return readBlock(address, bits, rest.length > 0);
+  const host = text.toLowerCase().replace(/\.$/, "");
+  if (!hostPattern.test(host)) {
+    return { violation: "must be a CIDR block, a host name, or *. and a suffix of host names" };
+  }
+  if (host === "localhost" || host.endsWith(".localhost")) {
+    return { violation: "NEXUS_ALLOW_LOOPBACK_PROVIDERS is the setting for this machine" };
+  }
+  return { host };
+}
+
+const label = "[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?";
+const hostPattern = new RegExp(`^(?=.{1,253}$)(\\*\\.)?(${label}\\.)*(?=[a-z0-9-]*[a-z])${label}$`);
+
+function readBlock(
+  address: string,
+  bits: string | undefined,
+  isMalformed: boolean,
+): { readonly cidr: string } | { readonly violation: string } {
+  const isPlain = ipaddr.IPv4.isValidFourPartDecimal(address) || ipaddr.IPv6.isValid(address);
+  const cidr = bits === undefined ? `${address}/${address.includes(":") ? 128 : 32}` : `${address}/${bits}`;
+  if (isMalformed || !isPlain || !/^\d{1,3}$/.test(cidr.split("/")[1] ?? "") || !ipaddr.isValidCIDR(cidr)) {
+    return { violation: "is not a CIDR block: write it as 10.0.0.0/8 or fd00::/8" };
+  }
+  if (openableBlocks.some((outer) => isInside(cidr, outer))) return { cidr };
+  return { violation: `must lie inside ${openableBlocks.join(", ")}: nothing else can be opened` };
+}
+
+function isInside(inner: string, outer: string): boolean {
+  const [address, bits] = ipaddr.parseCIDR(inner);
+  const [block, blockBits] = ipaddr.parseCIDR(outer);
+  return address.kind() === block.kind() && bits >= blockBits && matchesBlock(address, outer);
+}
+
+/** Whether an address lies in a CIDR block; one of the other family does not. */
+export function matchesBlock(address: ipaddr.IPv4 | ipaddr.IPv6, cidr: string): boolean {
+  return isInBlock(address, ipaddr.parseCIDR(cidr));
+}
+
+/** The same for a block that was parsed before. */
+export function isInBlock(
+  address: ipaddr.IPv4 | ipaddr.IPv6,
+  [block, bits]: [ipaddr.IPv4 | ipaddr.IPv6, number],
+): boolean {
+  if (address instanceof ipaddr.IPv4 && block instanceof ipaddr.IPv4) return address.match(block, bits);
+  if (address instanceof ipaddr.IPv6 && block instanceof ipaddr.IPv6) return address.match(block, bits);
+  return false;
+}
+
+/** Whether a canonical host name is one of `hosts`. A suffix does not match itself. */
+export function matchesHost(host: string, hosts: readonly string[]): boolean {
+  return hosts.some((entry) => (entry.startsWith("*.") ? host.endsWith(entry.slice(1)) : host === entry));
 }

@@ -3,14 +3,12 @@ import type { Socket } from "node:net";
 import type { ClientCertificate } from "../model/clients/client_certificate.js";
 import { BoundedMap } from "../runtime/bounded_map.js";
 import { type Clock, SystemClock, setDeadline, type Timer } from "../runtime/clock.js";
-import type { AddressRefusal } from "./address_judge.js";
 import {
-  AddressRefused,
+  type AddressRefusal,
   isPermittedScheme,
-  type Lookup,
-  lookupAll,
-  OutboundTarget,
-} from "./outbound_address.js";
+  type ProviderNetworks,
+  publicNetworks,
+} from "./address_judge.js";
 import {
   brokenOff,
   exchange,
@@ -18,8 +16,7 @@ import {
   type RawRequest,
   TooLarge,
 } from "./outbound_exchange.js";
-import { openSocket } from "./outbound_socket.js";
-import { type ProviderNetworks, publicNetworks } from "./provider_networks.js";
+import { AddressRefused, type Lookup, lookupAll, OutboundTarget, openSocket } from "./outbound_socket.js";
 import { noWebProxies, type WebProxySettings, webProxyFor } from "./web_proxy.js";
 
 /** A request to a provider. Its shape is what `oauth4webapi` hands to a custom fetch. */

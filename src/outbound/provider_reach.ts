@@ -1,6 +1,6 @@
 import type { Clock } from "../runtime/clock.js";
+import type { ProviderNetworks } from "./address_judge.js";
 import { createOutboundFetch, OutboundError, type OutboundFetch } from "./outbound_fetch.js";
-import type { ProviderNetworks } from "./provider_networks.js";
 import type { WebProxySettings } from "./web_proxy.js";
 
 /** As many are enough. */

@@ -1,7 +1,6 @@
 import ipaddr from "ipaddr.js";
 import { Secret } from "../runtime/secret.js";
-import { addressKind, canonicalHost, isAddress } from "./address_judge.js";
-import { isInBlock } from "./provider_networks.js";
+import { addressKind, canonicalHost, isAddress, isInBlock } from "./address_judge.js";
 
 /** A proxy of HTTP that stands between this machine and others, as companies have. It comes from the operator, so its address is not judged. */
 export interface WebProxy {

@@ -7,12 +7,10 @@ import {
   judgeAddress,
   judgeHost,
   judgeUrl,
-} from "../../src/outbound/address_judge.js";
-import {
   type ProviderNetworks,
   publicNetworks,
   readPrivateNetwork,
-} from "../../src/outbound/provider_networks.js";
+} from "../../src/outbound/address_judge.js";
 import fc from "../property.js";
 
 const loopback: ProviderNetworks = { ...publicNetworks, allowLoopback: true };

@@ -1,8 +1,8 @@
 import type { AddressInfo } from "node:net";
 import { createServer, type Socket } from "node:net";
 import { describe, expect, it } from "vitest";
+import { publicNetworks } from "../../src/outbound/address_judge.js";
 import { OutboundError, type OutboundPhase, type OutboundReason } from "../../src/outbound/outbound_fetch.js";
-import { publicNetworks } from "../../src/outbound/provider_networks.js";
 import { canReachAny, ProviderReach } from "../../src/outbound/provider_reach.js";
 import { ManualClock } from "../fakes/manual_clock.js";
 import { freePort } from "../free_port.js";

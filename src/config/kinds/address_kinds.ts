@@ -1,6 +1,6 @@
 import { type ListenAddress, ListenAddressError, parseListenAddress } from "../../model/listen_address.js";
 import { isLoopbackHost } from "../../model/providers/provider_profile.js";
-import { readPrivateNetwork } from "../../outbound/provider_networks.js";
+import { readPrivateNetwork } from "../../outbound/address_judge.js";
 import { type Exception, readExceptions, readWebProxy, type WebProxy } from "../../outbound/web_proxy.js";
 import { platform } from "../../runtime/platform/platform.js";
 import { itemsOf, type Note, type SettingKind } from "./setting_kinds.js";

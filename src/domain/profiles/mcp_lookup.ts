@@ -1,8 +1,8 @@
 import type { Principal } from "../../model/access/principal.js";
 import { Unimplemented } from "../../model/errors.js";
 import type { ProviderProfile, ProviderSettings } from "../../model/providers/provider_profile.js";
+import type { ProviderNetworks } from "../../outbound/address_judge.js";
 import type { OutboundFetch } from "../../outbound/outbound_fetch.js";
-import type { ProviderNetworks } from "../../outbound/provider_networks.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { McpServerNames } from "../access/access.js";
 import type { VaultParts } from "../connections/connections.js";

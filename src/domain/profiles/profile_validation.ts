@@ -8,8 +8,7 @@ import {
   type ProviderSettings,
   providerViolations,
 } from "../../model/providers/provider_profile.js";
-import { networkViolations } from "../../outbound/address_judge.js";
-import type { ProviderNetworks } from "../../outbound/provider_networks.js";
+import { isOpenable, judgeUrl, type ProviderNetworks } from "../../outbound/address_judge.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { Reads } from "../../store/reads.js";
 import type { Transaction } from "../../store/transaction.js";
@@ -52,6 +51,35 @@ export function refuseViolations(
     ...networkViolations(settings, limits.networks).filter(({ field }) => !named.has(field)),
   ];
   if (violations.length > 0) throw new InvalidArgument(violations);
+}
+
+/**
+ * URLs of a profile whose host stands where no provider may: what can be known without resolving a name. `providerViolations` has judged
+ * their form. A private address in `api_base_url` is the agent's affair, since the daemon does not call it.
+ */
+function networkViolations(settings: ProviderSettings, networks: ProviderNetworks): FieldViolation[] {
+  const { oauth2, authType } = settings;
+  const urls: [field: string, url: string][] = [
+    ["issuer", settings.issuer],
+    ["auth_url", settings.authUrl],
+    ["token_url", settings.tokenUrl],
+    ["jwks_url", settings.jwksUrl],
+    ["oauth2_options.refresh_url", oauth2.refreshUrl],
+    ["oauth2_options.revocation_url", oauth2.revocationUrl],
+    ["oauth2_options.device_authorization_url", oauth2.deviceAuthorizationUrl],
+    ["oauth2_options.pushed_authorization_request_url", oauth2.pushedAuthorizationRequestUrl],
+    ["user_info_endpoint", settings.userInfoEndpoint],
+    ["mcp_server_url", settings.mcpServerUrl],
+    ["api_base_url", settings.apiBaseUrl],
+  ];
+  return urls.flatMap(([field, url]) => {
+    if (!URL.canParse(url)) return [];
+    const { hostname } = new URL(url);
+    const refusal = judgeUrl(new URL(url), networks);
+    const isCalled = field !== "api_base_url" || (authType !== "oauth2" && settings.userInfoEndpoint !== "");
+    if (refusal === undefined || (!isCalled && isOpenable(refusal.kind))) return [];
+    return [{ field: `provider.${field}`, description: `${hostname} ${refusal.why}` }];
+  });
 }
 
 function sourceViolations(

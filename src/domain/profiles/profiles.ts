@@ -1,5 +1,5 @@
+import type { ProviderNetworks } from "../../outbound/address_judge.js";
 import type { OutboundFetch } from "../../outbound/outbound_fetch.js";
-import type { ProviderNetworks } from "../../outbound/provider_networks.js";
 import type { Changes } from "../../runtime/changes.js";
 import { McpServerNames } from "../access/access.js";
 import type { VaultParts } from "../connections/connections.js";

@@ -10,8 +10,8 @@ import {
   withMtlsAliases,
 } from "../../oauth/authorization_server.js";
 import { DiscoveryFailure } from "../../oauth/discovery.js";
+import type { ProviderNetworks } from "../../outbound/address_judge.js";
 import { judgeUrl } from "../../outbound/address_judge.js";
-import type { ProviderNetworks } from "../../outbound/provider_networks.js";
 import { SingleFlight } from "../../runtime/single_flight.js";
 import type { StoreParts } from "../connections/connections.js";
 

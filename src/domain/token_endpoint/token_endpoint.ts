@@ -1,7 +1,7 @@
 import type { Limits } from "../../model/limits.js";
 import { fetchDiscoveryDocument, fetchServerMetadata } from "../../oauth/discovery.js";
+import type { ProviderNetworks } from "../../outbound/address_judge.js";
 import type { OutboundFetch } from "../../outbound/outbound_fetch.js";
-import type { ProviderNetworks } from "../../outbound/provider_networks.js";
 import type { CredentialWriter, VaultParts } from "../connections/connections.js";
 import { AssertionFiles } from "./assertion_files.js";
 import { ClientKeys } from "./client_keys.js";

@@ -8,8 +8,8 @@ import { DocumentError, formatViolations } from "../../../src/document/document_
 import type { NotificationMessage } from "../../../src/ext/alerts/receiver.js";
 import { openReceivers, ReceiversError } from "../../../src/ext/alerts/receivers.js";
 import { readReceivers } from "../../../src/ext/alerts/receivers_document.js";
+import { publicNetworks } from "../../../src/outbound/address_judge.js";
 import { createOutboundFetch } from "../../../src/outbound/outbound_fetch.js";
-import { publicNetworks } from "../../../src/outbound/provider_networks.js";
 import { SystemClock } from "../../../src/runtime/clock.js";
 import { perTest } from "../../lifetimes.js";
 import { temporaryFolder } from "../../temporary_folder.js";

@@ -1,8 +1,12 @@
 import { BlockList, isIPv4, isIPv6, SocketAddress } from "node:net";
-import { canonicalHost, judgeAddress, judgeHost } from "../../../src/outbound/address_judge.js";
-import { AddressRefused, OutboundTarget } from "../../../src/outbound/outbound_address.js";
-import type { ProviderNetworks } from "../../../src/outbound/provider_networks.js";
-import { publicNetworks } from "../../../src/outbound/provider_networks.js";
+import type { ProviderNetworks } from "../../../src/outbound/address_judge.js";
+import {
+  canonicalHost,
+  judgeAddress,
+  judgeHost,
+  publicNetworks,
+} from "../../../src/outbound/address_judge.js";
+import { AddressRefused, OutboundTarget } from "../../../src/outbound/outbound_socket.js";
 import { mutateText, type Random } from "../../suites/random.js";
 import { count, demand, shorterTexts, type Target } from "../target.js";
 

@@ -1,9 +1,13 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { AddressRefused, type Lookup, OutboundTarget } from "../../src/outbound/outbound_address.js";
+import { type ProviderNetworks, publicNetworks } from "../../src/outbound/address_judge.js";
 import { createOutboundFetch, OutboundError } from "../../src/outbound/outbound_fetch.js";
-import { openSocket } from "../../src/outbound/outbound_socket.js";
-import { type ProviderNetworks, publicNetworks } from "../../src/outbound/provider_networks.js";
+import {
+  AddressRefused,
+  type Lookup,
+  OutboundTarget,
+  openSocket,
+} from "../../src/outbound/outbound_socket.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
 
 /** A listener on this machine that counts connections and keeps what it is sent. */
