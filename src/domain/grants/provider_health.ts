@@ -7,6 +7,7 @@ import type { ProviderProfile } from "../../model/providers/provider_profile.js"
 import type { Suspension } from "../../model/providers/suspension.js";
 import { isRefreshable, probeAtMs, suspensionDelayMs } from "../../model/refresh/refresh_policy.js";
 import type { GrantFailure } from "../../oauth/failure.js";
+import type { Changes } from "../../runtime/changes.js";
 import { SingleFlight } from "../../runtime/single_flight.js";
 import { unlessUnreadable } from "../../store/records/unreadable.js";
 import type { Transaction } from "../../store/transaction.js";
@@ -66,14 +67,17 @@ export class ProviderHealth {
 
   constructor(
     private readonly deps: StoreParts & {
+      readonly changes: Changes;
       /** Uniform in [0, 1). */
       readonly random: () => number;
     },
   ) {
-    const { store, clock } = deps;
+    const { store, clock, changes } = deps;
     const capOf = (providerId: string) =>
       unlessUnreadable(() => store.getProvider(providerId))?.maxConcurrentRequests ?? 0;
     this.#slots = new RequestSlots<RefreshOutcome>(clock, capOf);
+    changes.on("provider", (providerId) => this.#profileChanged(providerId));
+    changes.on("consentFailed", (providerId, reason) => this.#consentFailed(providerId, reason));
   }
 
   /** Requests that run, and those that wait for a slot. */
@@ -154,7 +158,7 @@ export class ProviderHealth {
   }
 
   /** A consent failed; one that the user ended says nothing about the provider. */
-  consentFailed(providerId: string, why: string): void {
+  #consentFailed(providerId: string, why: string): void {
     const problem = why as ProblemReason;
     const reason = consentFaults[problem];
     if (!reason) return;
@@ -257,7 +261,7 @@ export class ProviderHealth {
   }
 
   /** A profile was fixed, or is gone: what waits for it is looked at again. In a fleet, the leader wakes it. */
-  profileChanged(providerId: string): void {
+  #profileChanged(providerId: string): void {
     this.#forgetAll(providerId);
     if (this.deps.store.role === "follower") return;
     this.#resume(providerId).catch((error: unknown) => this.#notWoken(providerId, error));

@@ -18,7 +18,7 @@ export class RefreshEngine {
   readonly #scheduler: RefreshScheduler;
 
   constructor(
-    private readonly deps: Omit<RefresherDeps, OwnParts> & {
+    deps: Omit<RefresherDeps, OwnParts> & {
       readonly changes: Changes;
       readonly pending: PendingConsents;
       /** None by default. */
@@ -30,24 +30,10 @@ export class RefreshEngine {
     const outcomes = new OutcomeWriter({ ...deps, health });
     this.refresher = new Refresher({ tracing: noTracing, ...deps, health, outcomes });
     this.#scheduler = new RefreshScheduler({ ...deps, health, refresher: this.refresher });
-    const { changes } = deps;
-    changes.on("connections", (changed) => this.#scheduler.wake(changed));
-    changes.on("provider", (providerId) => health.profileChanged(providerId));
-    changes.on("consentFailed", (providerId, reason) => health.consentFailed(providerId, reason));
-    changes.on("clientAccepted", (providerId) => this.#clientAccepted(providerId));
   }
 
   start(): void {
     this.#scheduler.start();
-  }
-
-  /** The provider has accepted the client for a consent: if it is suspended, a probe goes out now. */
-  #clientAccepted(providerId: string): void {
-    this.#health.clientAccepted(providerId).then(
-      () => this.#scheduler.arm(),
-      (error: unknown) =>
-        this.deps.log.error({ providerId, error }, "the probe of a provider was not moved up"),
-    );
   }
 
   /** Starts nothing more; what is under way ends and is stored. */

@@ -1,6 +1,6 @@
 import type { Connection } from "../../model/connections/connection.js";
 import { dueAction } from "../../model/refresh/refresh_policy.js";
-import type { ChangedConnection } from "../../runtime/changes.js";
+import type { ChangedConnection, Changes } from "../../runtime/changes.js";
 import type { Clock, Timer } from "../../runtime/clock.js";
 import type { DueEntry } from "../../store/store.js";
 import type { StoreParts } from "../connections/connections.js";
@@ -51,11 +51,14 @@ export class RefreshScheduler {
   constructor(
     private readonly deps: StoreParts & {
       readonly refresher: Refresher;
+      readonly changes: Changes;
       readonly health: ProviderHealth;
       readonly pending: PendingConsents;
     },
   ) {
     this.#jumps = new ClockJumps(deps.clock);
+    deps.changes.on("connections", (changed) => this.#wake(changed));
+    deps.changes.on("clientAccepted", (providerId) => this.#probeNow(providerId));
   }
 
   start(): void {
@@ -68,7 +71,7 @@ export class RefreshScheduler {
   }
 
   /** Looks at what a commit changed: it may be due, or due before what the timer waits for. */
-  wake(changes: readonly ChangedConnection[]): void {
+  #wake(changes: readonly ChangedConnection[]): void {
     if (this.#stopped) return;
     for (const { connectionId, dueAtMs } of changes) {
       if (dueAtMs === undefined || this.#dispatched.has(connectionId)) continue;
@@ -115,7 +118,7 @@ export class RefreshScheduler {
     }
     if (this.#nextExpiryMs <= nowMs) this.#announceExpiries(nowMs);
     this.#probe(nowMs);
-    this.arm();
+    this.#arm();
   }
 
   /** Looks at all that is dispatched, which may be thousands: when one of them is known to be due only. */
@@ -207,7 +210,7 @@ export class RefreshScheduler {
   #await(dueAtMs: number): void {
     // Only after the clock was set back can something be due later and yet lie before the mark.
     if (this.#mark && dueAtMs <= this.#mark.dueAtMs) this.#mark = undefined;
-    if (dueAtMs < this.#armedMs) this.arm();
+    if (dueAtMs < this.#armedMs) this.#arm();
   }
 
   #probe(nowMs: number): void {
@@ -241,8 +244,16 @@ export class RefreshScheduler {
     this.#run("", shiftDueTimes(this.deps.store, this.deps.clock, backMs, sinceMs, later));
   }
 
-  /** Sets the timer again: to be called when a probe has become due earlier. */
-  arm(): void {
+  /** The provider has accepted the client for a consent: if it is suspended, a probe goes out now. */
+  #probeNow(providerId: string): void {
+    this.deps.health.clientAccepted(providerId).then(
+      () => this.#arm(),
+      (error: unknown) =>
+        this.deps.log.error({ providerId, error }, "the probe of a provider was not moved up"),
+    );
+  }
+
+  #arm(): void {
     if (this.#stopped) return;
     this.#timer?.cancel();
     const nowMs = this.deps.clock.nowMs();
