@@ -44,6 +44,8 @@ interface ChangeEvents {
   clientAccepted: [providerId: string];
   /** A consent at this provider came to nothing; `reason` is a `ProblemReason`. */
   consentFailed: [providerId: string, reason: string];
+  /** A token that is to be revoked at its provider is durable in the queue. */
+  revocationQueued: [];
   /** The API key of this principal (`key:NAME`) was revoked, or the principal was stopped, or may call again. */
   principalEnded: [principalName: string];
   /** The ring has another primary key, or other keys. */

@@ -56,7 +56,7 @@ export interface GrantsDeps extends VaultParts {
 export function openGrants(deps: GrantsDeps): Grants {
   const { store, vault, writer, changes, clock, log, random, tracing, metrics } = deps;
   const { servers, grants, sources } = deps.endpoint;
-  const revocations = new RevocationQueue({ vault, clock });
+  const revocations = new RevocationQueue({ vault, changes, clock });
   const pending = new PendingConsents({ vault, revocations, clock });
   const locks = new KeyedMutex<string>();
   const spool = new TokenSpool({
@@ -94,7 +94,7 @@ export function openGrants(deps: GrantsDeps): Grants {
     spool,
     pending,
     revocations,
-    revoker: new Revoker({ store, vault, servers, grants, revocations, changes, clock, random, log }),
+    revoker: new Revoker({ store, vault, servers, grants, changes, clock, random, log }),
     locks,
   };
 }

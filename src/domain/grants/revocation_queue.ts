@@ -6,6 +6,7 @@ import type { Credential, TokenSet } from "../../model/credentials/credential.js
 import { DataLoss } from "../../model/errors.js";
 import { newId } from "../../model/ids.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import type { Changes } from "../../runtime/changes.js";
 import type { Clock } from "../../runtime/clock.js";
 import { unlessUnreadable } from "../../store/records/unreadable.js";
 import type { Transaction } from "../../store/transaction.js";
@@ -22,16 +23,13 @@ export type QueuedRevocation = Exclude<ProviderRevocation, "done">;
  * asked: the profile is gone, or names no revocation endpoint and leaves none to discovery.
  */
 export class RevocationQueue {
-  #hasNews = false;
-
-  constructor(private readonly deps: { readonly vault: CredentialVault; readonly clock: Clock }) {}
-
-  /** Whether a token that was put in has become durable since it was asked last. */
-  consumeDirtyFlag(): boolean {
-    const was = this.#hasNews;
-    this.#hasNews = false;
-    return was;
-  }
+  constructor(
+    private readonly deps: {
+      readonly vault: CredentialVault;
+      readonly changes: Changes;
+      readonly clock: Clock;
+    },
+  ) {}
 
   /** What a connection holds, while it still does. */
   enqueueStored(tx: Transaction, connection: Connection): QueuedRevocation {
@@ -111,9 +109,7 @@ export class RevocationQueue {
     // The profile names another client or server now, which must not get the token.
     if (binding !== grantBinding(profile)) return this.#giveUp(tx, place, "provider_changed");
     const id = newId();
-    tx.whenDurable(() => {
-      this.#hasNews = true;
-    });
+    tx.whenDurable(() => this.deps.changes.emit("revocationQueued"));
     tx.revocations.put({
       id,
       connectionId,

@@ -16,7 +16,6 @@ import {
   type IssuerMetadata,
   type TokenEndpointClient,
 } from "../token_endpoint/token_endpoint.js";
-import type { RevocationQueue } from "./revocation_queue.js";
 
 /**
  * A provider that does not answer for so long is left alone; by then most unused refresh tokens have expired. An access token is
@@ -43,7 +42,6 @@ export class Revoker {
     private readonly deps: VaultParts & {
       readonly servers: Pick<IssuerMetadata, "resolve">;
       readonly grants: Pick<TokenEndpointClient, "revoke">;
-      readonly revocations: RevocationQueue;
       readonly changes: Changes;
       readonly random: () => number;
     },
@@ -61,10 +59,7 @@ export class Revoker {
       },
       onError: (error, { id }) => log.error({ err: error, revocationId: id }, "revocation failed"),
     });
-    // Few commits put a token into the queue.
-    deps.changes.on("connections", () => {
-      if (deps.revocations.consumeDirtyFlag()) this.wake();
-    });
+    deps.changes.on("revocationQueued", () => this.wake());
   }
 
   start(): void {
