@@ -46,8 +46,8 @@ export class Coverage {
         ({ functionName, ranges: [range] }) => functionName !== "" && (range?.count ?? 0) > 0,
       );
       const isAnonymous = functions.some(
-        ({ functionName, ranges: [range] }, place) =>
-          functionName === "" && place > 0 && (range?.count ?? 0) > 0,
+        ({ functionName, ranges: [range] }) =>
+          functionName === "" && (range?.startOffset ?? 0) > 0 && (range?.count ?? 0) > 0,
       );
       return path.startsWith(source) && (hasRun || isAnonymous) ? [path.slice(source.length)] : [];
     });
