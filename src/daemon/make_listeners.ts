@@ -4,7 +4,7 @@ import type { Domain } from "../core/core.js";
 import type { DaemonOptions } from "../core/daemon_options.js";
 import type { Membership } from "../core/membership.js";
 import type { PagesGround, Registry } from "../core/registry.js";
-import { type Authenticate, authenticateBy } from "../domain/access/access.js";
+import { authenticateBy } from "../domain/access/access.js";
 import { jwksPath } from "../model/clients/client_key.js";
 import { noTracing } from "../model/tracing.js";
 import { atMostEachMinute } from "../runtime/at_most_each_minute.js";
@@ -68,6 +68,7 @@ export async function makeListeners(
     keys: domain.access.keys,
     jwt: added.jwt,
     ownUid: process.getuid?.(),
+    member,
     nowMs: () => clock.nowMs(),
   });
   const ground: PagesGround = {
@@ -81,7 +82,7 @@ export async function makeListeners(
     httpServices,
     routes: added.routes.map((make) => make(httpServices, onUnexpected)),
     pages,
-    authenticate: member ? caughtUp(authenticate, member) : authenticate,
+    authenticate,
     tlsOf: tls.of,
     sockets: await openSocketAccess(config.listeners.socketMode),
     readiness: () => domain.operations.status.checks(),
@@ -145,17 +146,8 @@ function browserPages(
     followLink: added.links,
     describe,
     nowMs,
-    leaderPage: (visit, own) => member?.page(visit, own),
+    leaderPage: member && ((visit, own) => member.page(visit, own)),
   });
-}
-
-/** A key that this daemon does not know may have been made at another one a moment ago. */
-function caughtUp(authenticate: Authenticate, member: Membership): Authenticate {
-  return (presented) => {
-    const principal = authenticate(presented);
-    if (principal !== undefined || member.leads || presented.token === undefined) return principal;
-    return member.catchUp().then(() => authenticate(presented));
-  };
 }
 
 /** What happens around a call at each listener; they share their limits. */
@@ -166,11 +158,7 @@ function pipelines(
   guard: Guard,
 ): (listener: ListenerCalls["listener"]) => CallPipeline {
   const limits = new CallLimits(config.limits);
-  return (listener) => {
-    const onAnswered = (method: string, code: string): void =>
-      metrics.rpcAnswered({ method, code, listener });
-    return new CallPipeline({ guard, calls: { listener, limits, onAnswered, tracing, streams } });
-  };
+  return (listener) => new CallPipeline({ guard, calls: { listener, limits, metrics, tracing, streams } });
 }
 
 /** Every service of the contract, over the domain. @param own `more` are those of extensions */

@@ -12,6 +12,8 @@ export interface AuthenticateOptions {
     | undefined;
   /** User id that the daemon runs as; undefined where the platform has none. */
   readonly ownUid: number | undefined;
+  /** Of a daemon that is one of several: a key that it does not know may have been made at another one a moment ago. */
+  readonly member?: { readonly leads: boolean; catchUp(): Promise<void> } | undefined;
   nowMs(): number;
 }
 
@@ -23,8 +25,15 @@ const jwtShape = /^eyJ[\w-]+\.[\w-]+\.[\w-]*$/;
  * to the owner of the socket or the subject of a certificate.
  */
 export function authenticateBy(options: AuthenticateOptions): Authenticate {
-  const { adminKey, keys, jwt, nowMs } = options;
+  const { adminKey, keys, jwt, member, nowMs } = options;
+  if (member === undefined) return authenticate;
   return (presented) => {
+    const principal = authenticate(presented);
+    if (principal !== undefined || member.leads || presented.token === undefined) return principal;
+    return member.catchUp().then(() => authenticate(presented));
+  };
+
+  function authenticate(presented: PresentedCredentials): ReturnType<Authenticate> {
     const { token, origin } = presented;
     if (token === undefined) return principalOfPeer(presented, options);
     const known = keys.verify(token) ?? (adminKey.matches(token) ? admin : undefined);
@@ -33,7 +42,7 @@ export function authenticateBy(options: AuthenticateOptions): Authenticate {
     const principal = jwt.principalOf(token);
     if (!(principal instanceof Promise)) return principal && at(principal, origin);
     return principal.then((found) => found && at(found, origin));
-  };
+  }
 
   function principalOfPeer({ socket, origin, peer }: PresentedCredentials, { ownUid }: AuthenticateOptions) {
     if (socket === "unix") {

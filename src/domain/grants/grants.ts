@@ -88,7 +88,7 @@ export function openGrants(deps: GrantsDeps): Grants {
       tracing,
       spool,
       metrics,
-      onEnded: (outcome) => history.record(outcome),
+      history,
     }),
     history,
     spool,

@@ -41,6 +41,7 @@ import {
   unservedTokenOf,
 } from "./outcomes.js";
 import type { ProviderHealth } from "./provider_health.js";
+import type { RefreshHistory } from "./refresh_history.js";
 import type { RefreshPriority } from "./request_slots.js";
 import type { RevocationQueue } from "./revocation_queue.js";
 import type { TokenSpool } from "./token_spool.js";
@@ -84,8 +85,8 @@ export interface RefresherDeps extends VaultParts {
   /** Uniform in [0, 1). */
   readonly random: () => number;
   readonly metrics: RefreshMetrics;
-  /** Called with the outcome of each attempt. */
-  readonly onEnded?: ((outcome: RefreshOutcome) => void) | undefined;
+  /** Counts the outcome of each attempt. */
+  readonly history?: Pick<RefreshHistory, "record"> | undefined;
   /** Shows refreshes as spans. */
   readonly tracing: Tracing;
   readonly sources?: GrantBasis;
@@ -169,7 +170,7 @@ export class Refresher {
     const attributes = { "nexus.provider": profile.name, "nexus.connection_id": connectionId };
     return await this.deps.tracing.inSpan({ name: "refresh", kind: "internal", attributes }, async (span) => {
       const outcome = await this.#attempt(attempt);
-      this.deps.onEnded?.(outcome);
+      this.deps.history?.record(outcome);
       span.set({ "nexus.refresh.outcome": outcome });
       if (outcome !== "refreshed" && outcome !== "superseded") span.fail(outcome);
       return outcome;

@@ -53,10 +53,9 @@ export interface BrowserPagesOptions {
   readonly describe: DescribeProvider;
   readonly nowMs: () => number;
   /** Where another daemon acts: asks that one. Where this one does, it may end `own` in time. Undefined leaves `own` as it is. */
-  readonly leaderPage?: (
-    visit: BrowserRequest,
-    own: () => Promise<HttpAnswer>,
-  ) => Promise<HttpAnswer> | undefined;
+  readonly leaderPage?:
+    | ((visit: BrowserRequest, own: () => Promise<HttpAnswer>) => Promise<HttpAnswer> | undefined)
+    | undefined;
 }
 
 /** A request whose host was looked at. */

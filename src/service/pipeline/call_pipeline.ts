@@ -74,7 +74,9 @@ export interface ListenerCalls {
   readonly listener: string;
   readonly limits: CallLimits;
   /** Notified of each RPC when it is over. `code` is the name of the gRPC status, `ok` for none. */
-  readonly onAnswered: (method: string, code: string) => void;
+  readonly metrics: {
+    rpcAnswered(answer: { readonly method: string; readonly code: string; readonly listener: string }): void;
+  };
   readonly tracing: Tracing;
   /** Notified of each stream that was let in. */
   readonly streams: StreamRegistry;
@@ -136,15 +138,15 @@ export class CallPipeline {
   ): (request: Message, context: CallContext) => RpcAnswer {
     const { calls } = this.deps;
     if (calls === undefined) return call;
-    const { limits, onAnswered, tracing, listener } = calls;
+    const { limits, metrics, tracing, listener } = calls;
     const name = rpcName(descriptor);
     const succeeded = (answer: Message): Message => {
-      onAnswered(name, "ok");
+      metrics.rpcAnswered({ method: name, code: "ok", listener });
       return answer;
     };
     const failed = (error: unknown): never => {
       const wireError = toWireError(error);
-      onAnswered(name, codeOf(wireError));
+      metrics.rpcAnswered({ method: name, code: codeOf(wireError), listener });
       throw wireError;
     };
     const counted = (request: Message, context: CallContext): RpcAnswer => {
@@ -230,8 +232,8 @@ export class CallPipeline {
     if (calls === undefined) return () => undefined;
     const name = rpcName(descriptor);
     return (outcome) => {
-      if (outcome.cancelled) calls.onAnswered(name, "cancelled");
-      else calls.onAnswered(name, outcome.error === undefined ? "ok" : codeOf(outcome.error));
+      const code = codeOfStream(outcome);
+      calls.metrics.rpcAnswered({ method: name, code, listener: calls.listener });
     };
   }
 
@@ -241,4 +243,9 @@ export class CallPipeline {
     if (calls === undefined || calls.tracing === noTracing) return;
     calls.tracing.inSpan(traceStart(descriptor, calls.listener, trace), () => undefined);
   }
+}
+
+function codeOfStream(outcome: StreamOutcome): string {
+  if (outcome.cancelled) return "cancelled";
+  return outcome.error === undefined ? "ok" : codeOf(outcome.error);
 }
