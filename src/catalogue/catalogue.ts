@@ -5,7 +5,9 @@ import type { ProviderTemplate } from "../model/providers/provider_template.js";
 import { type CatalogueEntry, templateOf } from "./catalogue_entry.js";
 import { instantiate, type VariableValues } from "./instantiate.js";
 
+export type { ProviderTemplate } from "../model/providers/provider_template.js";
 export { CatalogueError } from "./catalogue_error.js";
+export { hasKeyForm, keyPrefix, placeholderMark, placeholderOf } from "./key_form.js";
 
 /** The templates of well-known providers: the built-in ones, and over them those of a file of the user. */
 export class Catalogue {

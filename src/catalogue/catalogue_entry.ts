@@ -13,6 +13,7 @@ export type CatalogueEntry = JsonObject & {
   readonly notes?: string[];
   readonly scope_words?: Record<string, string>;
   readonly tool_variables?: string[];
+  readonly key_forms?: string[];
 };
 
 type EntryVariable = {
@@ -33,7 +34,8 @@ export function entryName({ name, kind }: ProfileField): string {
 /** The template that a valid entry says, what is missing by its default. */
 export function templateOf(entry: CatalogueEntry): ProviderTemplate {
   const { display_name: displayName, docs_url: docsUrl, variables, notes = [], ...others } = entry;
-  const { scope_words: scopeWords = {}, tool_variables: toolVariables = [], ...profile } = others;
+  const { scope_words: scopeWords = {}, tool_variables: toolVariables = [], ...more } = others;
+  const { key_forms: keyForms = [], ...profile } = more;
   return {
     name: entry.name,
     displayName,
@@ -49,6 +51,7 @@ export function templateOf(entry: CatalogueEntry): ProviderTemplate {
     notes,
     scopeWords,
     toolVariables,
+    keyForms,
   };
 }
 

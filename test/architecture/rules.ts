@@ -111,6 +111,8 @@ export const packages: Record<string, readonly Layer[]> = {
   "ipaddr.js": ["outbound"],
   jose: ["oauth", "ext"],
   koffi: ["runtime"],
+  // Configurations of other programs, whose comments and form stay.
+  "jsonc-parser": ["ext"],
   limiter: ["service"],
   lmdb: ["store"],
   oauth4webapi: ["oauth", "ext"],
@@ -119,6 +121,7 @@ export const packages: Record<string, readonly Layer[]> = {
   pino: ["telemetry"],
   "pino-pretty": ["telemetry"],
   "prom-client": ["telemetry"],
+  "toml-eslint-parser": ["ext"],
   zod: ["ext"],
 };
 

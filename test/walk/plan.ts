@@ -320,7 +320,11 @@ export const walks: Readonly<Record<string, Walk>> = {
       imported("twilio", { username: "AC1", password: "t" }),
       withKey("pypi"),
     ],
-    files: { "call.js": "console.log(process.env.TWILIO_SID, process.env.TWILIO_TOKEN)\n" },
+    files: {
+      "call.js": "console.log(process.env.TWILIO_SID, process.env.TWILIO_TOKEN)\n",
+      ".mcp.json": '{"mcpServers":{"weather":{"command":"cat","env":{"WEATHER_TOKEN":"walk-key-12345"}}}}',
+      ".env": "SERVICE_TOKEN=walk-key-67890\n",
+    },
     programs: {
       gh: callsTheApi.replace("curl", 'curl -H "Authorization: token $GH_TOKEN$GITHUB_TOKEN"'),
     },
@@ -336,6 +340,8 @@ export const walks: Readonly<Record<string, Walk>> = {
         shows: /walk-static-key/,
       },
       "nexusd exec --env GH_TOKEN=github": { shows: login },
+      "nexusd adopt --dry-run": { shows: /WEATHER_TOKEN/ },
+      "nexusd adopt .mcp.json": { typed: yes, shows: /rewrote/, after: "cat .mcp.json .env" },
       "#!/bin/sh\nexec nexusd docker-credential": {
         program: "docker-credential-nexus-github",
         after: "echo ghcr.io | docker-credential-nexus-github get",

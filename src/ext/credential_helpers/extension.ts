@@ -1,4 +1,5 @@
 import type { Extension } from "../../core/registry.js";
+import { adoptCommand } from "./adopt/adopt.js";
 import { curlCommand } from "./curl.js";
 import { dockerCredentialCommand } from "./docker_credential.js";
 import { execCommand } from "./exec.js";
@@ -37,6 +38,13 @@ export const credentialHelpers: Extension = {
       summary: "provide registry passwords to docker (a credential helper)",
       examples: "github --host ghcr.io list",
       make: dockerCredentialCommand,
+    },
+    {
+      group: "Use a credential",
+      name: "adopt",
+      summary: "move keys that lie in configuration files into nexusd",
+      examples: ".mcp.json .env --dry-run",
+      make: adoptCommand,
     },
   ],
 };

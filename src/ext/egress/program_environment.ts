@@ -1,6 +1,5 @@
 import { dirname, join } from "node:path";
-import type { Catalogue } from "../../catalogue/catalogue.js";
-import { placeholder } from "./injection/request_fields.js";
+import { type Catalogue, type ProviderTemplate, placeholderOf } from "../../catalogue/catalogue.js";
 import type { ProviderRoute } from "./proxy/routes.js";
 
 /** Variables by which programs find their proxy; many read the names in lower case alone. */
@@ -68,7 +67,8 @@ export function programEnvironment(
 }
 
 /**
- * The variables of a program that hold a placeholder: those of the providers' tools, and what was requested.
+ * The variables of a program that hold a placeholder, of the form that their tools check: those of the providers' tools, and what was
+ * requested. A placeholder is taken out of each request, and worth nothing.
  *
  * @param given by the name of the variable, that of the provider
  */
@@ -77,11 +77,28 @@ export function placeholdersFor(
   given: Readonly<Record<string, string>>,
   catalogue: Catalogue,
 ): Record<string, string> {
-  const known = catalogue.list({ limit: Number.POSITIVE_INFINITY }).flatMap(({ settings, toolVariables }) => {
-    const { host } = URL.canParse(settings.apiBaseUrl) ? new URL(settings.apiBaseUrl) : { host: "" };
-    const route = routes.find(({ places }) => places.some((place) => place.host === host));
-    return route ? toolVariables.map((name) => [name, route.providerName] as const) : [];
+  const templates = catalogue.list({ limit: Number.POSITIVE_INFINITY });
+  const routeOf = (template: ProviderTemplate) => {
+    const host = apiHost(template);
+    return routes.find(({ places }) => places.some((place) => place.host === host));
+  };
+  const known = templates.flatMap((template) => {
+    const route = routeOf(template);
+    return route ? template.toolVariables.map((name) => [name, route.providerName] as const) : [];
   });
   const named = [...known, ...Object.entries(given)];
-  return Object.fromEntries(named.map(([name, providerName]) => [name, placeholder(providerName)]));
+  return Object.fromEntries(
+    named.map(([name, providerName]) => {
+      const ofProvider = templates.filter((template) => routeOf(template)?.providerName === providerName);
+      const [form] = [
+        ...ofProvider.filter(({ toolVariables }) => toolVariables.includes(name)),
+        ...ofProvider,
+      ].flatMap(({ keyForms }) => keyForms);
+      return [name, placeholderOf(form, providerName)];
+    }),
+  );
+}
+
+function apiHost({ settings }: ProviderTemplate): string {
+  return URL.canParse(settings.apiBaseUrl) ? new URL(settings.apiBaseUrl).host : "";
 }

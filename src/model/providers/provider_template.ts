@@ -14,6 +14,8 @@ export interface ProviderTemplate {
   readonly scopeWords: Readonly<Record<string, string>>;
   /** Where tools look for the credential of the API: many do not start without one. */
   readonly toolVariables: readonly string[];
+  /** How keys of the API look, the most common first: `ghp_{36}` has 36 characters by chance. */
+  readonly keyForms: readonly string[];
 }
 
 /** A part of a template's URLs that differs from customer to customer. */

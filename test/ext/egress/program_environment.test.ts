@@ -10,8 +10,13 @@ import { routeOf } from "../../../src/ext/egress/proxy/routes.js";
 it("gives the tools of a provider a placeholder without being asked, and what was asked for", async () => {
   const github = routeOf({ name: "work", apiBaseUrl: "https://api.github.com", apiHosts: [] }, "");
   const names = placeholdersFor([github], { OWN_TOKEN: "acme" }, await Catalogue.open(undefined));
-  expect(Object.keys(names).sort()).toEqual(["GH_TOKEN", "GITHUB_TOKEN", "OWN_TOKEN"]);
-  expect(names["GITHUB_TOKEN"]).toContain("work");
+  expect(Object.keys(names).sort()).toEqual([
+    "GH_TOKEN",
+    "GITHUB_PERSONAL_ACCESS_TOKEN",
+    "GITHUB_TOKEN",
+    "OWN_TOKEN",
+  ]);
+  expect(names["GITHUB_TOKEN"]).toMatch(/^ghp_nexusdPlaceholderKqv[A-Za-z]{16}$/);
   expect(names["OWN_TOKEN"]).toContain("acme");
 });
 

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
+import { placeholderMark as mark } from "../../../catalogue/catalogue.js";
 import type { UsableCredential } from "../../../domain/use/use.js";
 import { overriddenBy } from "../../../model/access/access.js";
 import type { Strategy } from "../../../model/credentials/credentials.js";
@@ -24,7 +25,6 @@ const ofCaller = /^(authorization|dpop|cookie|x-api-key|x-amz-(date|security-tok
 const notBehindBody =
   /^(content-(encoding|type|range|location|disposition|language)|if-.*|accept.*|x-amz-.*|x-forwarded-.*|forwarded|range|max-forwards|cache-control|pragma)$/;
 const maxTrailers = 32;
-const mark = "nexusd-puts-in-the-credential-of-";
 
 /**
  * Of what is for the other end, what is no credential of the program's own.
@@ -93,11 +93,6 @@ export function framed(
 ): HeaderFields {
   if (length === undefined) return { ...fields, "transfer-encoding": "chunked" };
   return length > 0 || given !== undefined ? { ...fields, "content-length": String(length) } : fields;
-}
-
-/** Instead of a credential, for a tool that does not start without one: it is taken out of each request, and worth nothing. */
-export function placeholder(providerName: string): string {
-  return `${mark}${providerName}`;
 }
 
 /** What makes a URL that is signed for AWS. */

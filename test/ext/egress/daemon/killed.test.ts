@@ -3,8 +3,8 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
+import { placeholderOf } from "../../../../src/catalogue/catalogue.js";
 import { run } from "../../../../src/cli/program.js";
-import { placeholder } from "../../../../src/ext/egress/injection/request_fields.js";
 import { Role } from "../../../../src/gen/nexus/v1/access_pb.js";
 import { fakeShell } from "../../../cli/fake_shell.js";
 import { started } from "../../../daemon/daemon_at.js";
@@ -22,7 +22,7 @@ import { connected, key, settingsFor } from "./listener_world.js";
 
 describe("a daemon that is killed", () => {
   const lanes = [1, 2, 1, 2, 1, 2] as const;
-  const headers = { "x-api-key": placeholder("acme") };
+  const headers = { "x-api-key": placeholderOf(undefined, "acme") };
 
   /** A daemon with a listener, as a process; `client` is behind it, `run` behind a `nexusd run` of its own. */
   class KilledWorld {

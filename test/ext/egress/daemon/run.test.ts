@@ -24,7 +24,7 @@ describe("nexusd run", () => {
     const { stdout } = await world.run(flags, { PRINTS_ENVIRONMENT: "1", NEXUS_API_KEY: "for-nexusd-alone" });
     const env = JSON.parse(stdout) as Record<string, string>;
     expect(env).toMatchObject({
-      ACME_TOKEN: "nexusd-puts-in-the-credential-of-acme",
+      ACME_TOKEN: "nexusdPlaceholderKqv-acme",
       NODE_USE_ENV_PROXY: "1",
     });
     expect(Object.keys(env).filter((name) => name.startsWith("NEXUS_"))).toEqual([]);

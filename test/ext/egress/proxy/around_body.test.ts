@@ -79,7 +79,7 @@ describe.each([1, 2] as const)("over HTTP/%i, trailers of a request", (version) 
       ...{ authorization: "Bearer own", cookie: "a=b", "x-amz-security-token": "own", dpop: "own" },
       ...{ "x-http-method-override": "DELETE", "x-original-url": "/admin", "content-type": "text/html" },
       ...{ "x-forwarded-host": "other", "x-seen": "behind", "x-unannounced": "x", "x-digest": "ok" },
-      "x-placeholder": "nexusd-puts-in-the-credential-of-acme",
+      "x-placeholder": "nexusdPlaceholderKqv-acme",
     };
     const { "x-unannounced": _, ...announced } = trailers;
     await sendWith(version, trailers, `${Object.keys(announced).join(", ")}, content-length, host, te`);

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { placeholder } from "../../../../src/ext/egress/injection/request_fields.js";
+import { placeholderOf } from "../../../../src/catalogue/catalogue.js";
 import { applyStrategy } from "../../../../src/strategies/apply_strategy.js";
 import { AwsChunks } from "../../../../src/strategies/aws_chunks.js";
 import { perTest } from "../../../lifetimes.js";
@@ -119,7 +119,7 @@ describe("a request that is signed for S3", () => {
   });
 
   it("is signed where its URL was signed with a placeholder", async () => {
-    const query = presigned.replace("CRED", placeholder("acme"));
+    const query = presigned.replace("CRED", placeholderOf(undefined, "acme"));
     await put({}, "hi", `/v1/bucket/key?${query}&x-id=PutObject`);
     const [got] = egress.received as [Received];
     expect(got.path).toBe("/v1/bucket/key?x-id=PutObject");

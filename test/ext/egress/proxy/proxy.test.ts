@@ -3,7 +3,7 @@ import { type IncomingMessage, request as requestPlain } from "node:http";
 import { text } from "node:stream/consumers";
 import { connect as connectTls } from "node:tls";
 import { describe, expect, it } from "vitest";
-import { placeholder } from "../../../../src/ext/egress/injection/request_fields.js";
+import { placeholderOf } from "../../../../src/catalogue/catalogue.js";
 import { proxyCredentials } from "../../../../src/ext/egress/proxy/proxy.js";
 import type { AcquireTokenRequest } from "../../../../src/gen/nexus/v1/token_pb.js";
 import { Authority } from "../../../fakes/certificates.js";
@@ -50,17 +50,21 @@ describe.each([1, 2] as const)("a request over HTTP/%i", (version) => {
   });
 
   it("loses a placeholder wherever it stands, and nothing else", async () => {
-    const headers = { "private-token": placeholder("acme"), "x-own": "kept" };
-    await egress.ask(`/v1/user?key=${placeholder("acme")}&page=2`, { version, headers });
-    await egress.ask(`/v1/user?key=${placeholder("acme")}`, { version });
+    const headers = { "private-token": placeholderOf(undefined, "acme"), "x-own": "kept" };
+    await egress.ask(`/v1/user?key=${placeholderOf(undefined, "acme")}&page=2`, { version, headers });
+    await egress.ask(`/v1/user?key=${placeholderOf(undefined, "acme")}`, { version });
     expect(egress.received.map(({ path }) => path)).toEqual(["/v1/user?page=2", "/v1/user"]);
-    expect(JSON.stringify(egress.received)).not.toContain(placeholder("acme"));
+    expect(JSON.stringify(egress.received)).not.toContain(placeholderOf(undefined, "acme"));
     expect(egress.received[0]?.headers).toMatchObject({ "x-api-key": canary, "x-own": "kept" });
   });
 
   it.each([
-    ["in Basic as the user", `${placeholder("acme")}:x-oauth-basic`, `${canary}:x-oauth-basic`],
-    ["in Basic as the password", `x-access-token:${placeholder("acme")}`, `x-access-token:${canary}`],
+    ["in Basic as the user", `${placeholderOf(undefined, "acme")}:x-oauth-basic`, `${canary}:x-oauth-basic`],
+    [
+      "in Basic as the password",
+      `x-access-token:${placeholderOf(undefined, "acme")}`,
+      `x-access-token:${canary}`,
+    ],
   ])("gets the credential where a placeholder stands %s", async (_, sent, expected) => {
     const authorization = `Basic ${Buffer.from(sent).toString("base64")}`;
     await egress.ask("/v1/repo.git", { version, headers: { authorization } });
@@ -71,9 +75,9 @@ describe.each([1, 2] as const)("a request over HTTP/%i", (version) => {
   });
 
   it.each([
-    ["authorization", `Bearer ${placeholder("acme")}`, `Bearer ${canary}`],
-    ["x-api-key", placeholder("acme"), canary],
-    ["private-token", placeholder("acme"), canary],
+    ["authorization", `Bearer ${placeholderOf(undefined, "acme")}`, `Bearer ${canary}`],
+    ["x-api-key", placeholderOf(undefined, "acme"), canary],
+    ["private-token", placeholderOf(undefined, "acme"), canary],
   ])(
     "gets the credential instead of a placeholder in %s, as its profile says",
     async (name, sent, expected) => {
@@ -86,7 +90,7 @@ describe.each([1, 2] as const)("a request over HTTP/%i", (version) => {
 
   it("gets the credential instead of a placeholder in the query, as its profile says", async () => {
     egress.acquired = [tokenIn({ case: "queryParam", value: { paramName: "key" } })];
-    await egress.ask(`/v1/a?key=${placeholder("acme")}&page=2`, { version });
+    await egress.ask(`/v1/a?key=${placeholderOf(undefined, "acme")}&page=2`, { version });
     const [{ path } = { path: "" }] = egress.received;
     expect(new URLSearchParams(path.split("?")[1])).toEqual(new URLSearchParams({ page: "2", key: canary }));
   });
