@@ -18,8 +18,8 @@ export function daemonParts({ source }, target) {
   return JSON.parse(run("node", args, { cwd: source })).components;
 }
 
-export function nodePart({ nodes }, processor) {
-  const { name, version, license } = readJson(join(nodes, `node-linux-${processor}/package.json`));
+export function nodePart({ nodes }, target) {
+  const { name, version, license } = readJson(join(nodes, `node-${target}/package.json`));
   return component(`pkg:npm/${name}@${version}`, name, version, {
     licenses: [{ license: { id: license ?? "MIT" } }],
   });

@@ -12,7 +12,7 @@ import { clientParts, daemonParts, goParts, nodePart, pythonParts } from "./bill
 import { packDeb } from "./deb.mjs";
 import { packChart, packGo, packNpm, packPython } from "./libraries.mjs";
 import { buildSource, prepareSource } from "./source.mjs";
-import { installNodes, layOut, packTarball, processors } from "./tarballs.mjs";
+import { installNodes, layOut, packTarball, targets } from "./tarballs.mjs";
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const { values } = parseArgs({
@@ -54,11 +54,12 @@ function makeAll(work, out) {
 
   say("tarballs with Node, and packages for Debian");
   const nodes = installNodes(place);
-  for (const processor of processors) {
-    const folder = layOut({ ...place, nodes }, npm.daemon, processor);
-    const contents = [nodePart({ nodes }, processor), ...daemonParts(place, `linux-${processor}`)];
+  for (const target of targets) {
+    const folder = layOut({ ...place, nodes }, npm.daemon, target);
+    const contents = [nodePart({ nodes }, target), ...daemonParts(place, target)];
     parts.set(packTarball(place, folder), contents);
-    parts.set(packDeb(place, folder, processor), contents);
+    const [system, processor] = target.split("-");
+    if (system === "linux") parts.set(packDeb(place, folder, processor), contents);
   }
 
   say("the chart");
