@@ -54,6 +54,7 @@ function nanosecondsOf(list: readonly string[], given: typeof asking | undefined
     clock: new SystemClock(),
     approver: () => undefined,
     memory: () => undefined,
+    uses: () => undefined,
   });
   const run = (times: number): void => {
     for (let at = 0; at < times; at++)

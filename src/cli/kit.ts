@@ -1,7 +1,7 @@
 /** The kit of commands: what a command of an extension is built from. */
 
 export { roleName } from "./admin/keys.js";
-export { endOf, keepLease, leaseHelp, leaseText, lifeText } from "./admin/lease.js";
+export { endOf, keepLease, leaseHelp, leaseText, lifeText, usesHelp, usesText } from "./admin/lease.js";
 export { connectionArgument, foundConnection, withKey } from "./connections/connection_key.js";
 export { readTokenStream } from "./connections/token_stream.js";
 export { forwardingCommand, isLocalUrl, isOverSsh } from "./consent/remote_machine.js";
@@ -48,7 +48,14 @@ export {
 export { NewSecretFile, readText, usable, whyNot } from "./shell/files.js";
 export { addNotes } from "./shell/help.js";
 export { type ApiAnswer, sendToApi } from "./shell/http_request.js";
-export { collect, collectPair, durationMsOf, parseDurationMs, parseTimeMs } from "./shell/option_values.js";
+export {
+  collect,
+  collectPair,
+  durationMsOf,
+  parseDurationMs,
+  parseTimeMs,
+  parseUses,
+} from "./shell/option_values.js";
 export { SettingOptions } from "./shell/setting_options.js";
 export type { FormatContext, ReadCredential, Shell, TokenFormat } from "./shell/shell.js";
 export {

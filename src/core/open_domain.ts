@@ -1,6 +1,11 @@
 import type { Config } from "../config/config.js";
 import { readVersion } from "../config/version.js";
-import { type AskApprovers, openAccess, type SessionMemory } from "../domain/access/access.js";
+import {
+  type AskApprovers,
+  openAccess,
+  type SessionMemory,
+  type UseCounts,
+} from "../domain/access/access.js";
 import { openCredentials } from "../domain/connections/connections.js";
 import { type Consents, openConsents } from "../domain/consent/consent.js";
 import { type Grants, type GrantsDeps, openGrants } from "../domain/grants/grants.js";
@@ -55,6 +60,8 @@ export interface DomainOptions {
   readonly approver?: () => AskApprovers | undefined;
   /** What remembers sessions, which is registered after the domain is open, too. */
   readonly memory?: () => SessionMemory | undefined;
+  /** What counts limited uses, likewise. */
+  readonly uses?: () => UseCounts | undefined;
 }
 
 /** Opens every room of the domain; nothing runs yet. */
@@ -67,8 +74,9 @@ export function openDomain(options: DomainOptions): Domain {
   const { vault, writer, reader } = credentials;
   const { mcp, mcpNames } = profiles;
   const kept = { store, vault, writer, endpoint, changes, clock, random, log };
-  const { memory = () => undefined } = options;
-  const access = openAccess({ store, changes, clock, log, mcpNames, approver: approverOf(options), memory });
+  const { memory = () => undefined, uses = () => undefined } = options;
+  const asked = { approver: approverOf(options), memory, uses };
+  const access = openAccess({ store, changes, clock, log, mcpNames, ...asked });
   const grants = openGrants({ ...kept, tracing, metrics, spoolFile, refusesOtherAccounts });
   const { engine } = grants;
   const trial = new CredentialTrial({ apply: applyStrategy, outbound });

@@ -1,5 +1,5 @@
 import type { Config, ExtensionSettings } from "../config/config.js";
-import type { AskApprovers, AuthenticateOptions, SessionMemory } from "../domain/access/access.js";
+import type { AskApprovers, AuthenticateOptions, SessionMemory, UseCounts } from "../domain/access/access.js";
 import type { FollowOutcome } from "../domain/consent/consent.js";
 import type { OpenMcpLookup } from "../domain/profiles/profiles.js";
 import type { OpenDownscoping } from "../domain/reading/reading.js";
@@ -140,6 +140,11 @@ export class Registry {
     this.#add("memory", memory);
   }
 
+  /** Counts limited uses. @throws Error when another extension does */
+  uses(counts: Once["uses"]): void {
+    this.#add("uses", counts);
+  }
+
   /** See `Core.approvalUrl`. @throws Error when another extension has that page */
   approvalPage(urlOf: Once["approvalPage"]): void {
     this.#add("approvalPage", urlOf);
@@ -155,6 +160,9 @@ export class Registry {
 
   /** What remembers sessions, once that is registered. */
   readonly registeredMemory = (): SessionMemory | undefined => this.#get("memory");
+
+  /** What counts limited uses, once that is registered. */
+  readonly registeredUses = (): UseCounts | undefined => this.#get("uses");
 
   /** What was registered. */
   get added() {
@@ -190,6 +198,7 @@ interface Once {
   readonly jwt: NonNullable<AuthenticateOptions["jwt"]>;
   readonly approver: AskApprovers;
   readonly memory: SessionMemory;
+  readonly uses: UseCounts;
   readonly approvalPage: (link: string) => string | undefined;
   readonly links: (code: string) => Promise<FollowOutcome>;
 }

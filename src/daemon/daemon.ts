@@ -248,6 +248,7 @@ function coreOf(
     member,
     approver: registry.registeredApprover,
     memory: registry.registeredMemory,
+    uses: registry.registeredUses,
   });
   return {
     ...domain,

@@ -33,11 +33,13 @@ export type PreconditionReason =
   | "OLDER_HUBS"
   | "CONSOLE_CLOSED"
   | "USE_EGRESS"
+  | "USES_NOT_COUNTED"
   | "SHOW_BODY";
 
 /** Words of `google.rpc.ErrorInfo.reason` for a limit that was reached. */
 export type LimitReason =
   | "RATE_LIMITED"
+  | "USES_EXHAUSTED"
   | "TOO_MANY_FAILED_AUTHENTICATIONS"
   | "TOO_MANY_STREAMS"
   | "TOO_MANY_PENDING_AUTHORIZATIONS"
@@ -94,7 +96,15 @@ export class NotFound extends NexusError {
   readonly kind = "not_found";
 
   constructor(
-    readonly resource: "provider" | "connection" | "request" | "template" | "key" | "api_key" | "receiver",
+    readonly resource:
+      | "provider"
+      | "connection"
+      | "request"
+      | "template"
+      | "key"
+      | "api_key"
+      | "principal"
+      | "receiver",
     /** The printable name that the caller gave: the same whether it does not exist or is hidden from the caller. */
     name?: string,
   ) {
@@ -193,10 +203,11 @@ export class ResourceExhausted extends NexusError {
   constructor(
     readonly reason: LimitReason,
     reached: ReachedLimit,
+    message?: string,
   ) {
     const { what, limit, unit, setting, retryAfterMs } = reached;
     const whose = setting === undefined ? "" : ` (the setting is ${setting})`;
-    super(`${what}: at most ${limit}${unit === "" ? "" : ` ${unit}`}${whose}`);
+    super(message ?? `${what}: at most ${limit}${unit === "" ? "" : ` ${unit}`}${whose}`);
     this.reached = retryAfterMs === undefined ? reached : { ...reached, retryAfterMs: atLeast(retryAfterMs) };
   }
 }
@@ -250,6 +261,13 @@ export function errorOfKind(
       return new PermissionDenied(message, cause);
     case "data_loss":
       return new DataLoss(message, cause);
+    case "resource_exhausted":
+      if (reason !== "USES_EXHAUSTED") return new Unavailable(message, retryAfterMs, cause);
+      return new ResourceExhausted(
+        reason,
+        { what: "uses", limit: 0, unit: "", ...(retryAfterMs !== undefined && { retryAfterMs }) },
+        message,
+      );
     default:
       return new Unavailable(message, retryAfterMs, cause);
   }

@@ -18,11 +18,13 @@ export const forms = {
   first: 1,
   /** Limits of API keys by label, method, path or lease, and stopped principals. */
   accessLimits: 2,
+  /** Limits of uses of API keys. */
+  useLimits: 3,
 } as const;
 export type StoreForm = (typeof forms)[keyof typeof forms];
 
 /** Every form up to this one is known. */
-const newestForm = forms.accessLimits;
+const newestForm = forms.useLimits;
 const key = "store";
 
 export function readStoreRecord(databases: Databases): StoreRecord | undefined {
@@ -81,7 +83,8 @@ export function needForm(databases: Databases, form: StoreForm): void {
 }
 
 /** The form that the record of a key needs. */
-export function formOf({ restriction, lease }: ApiKeyRecord): StoreForm {
+export function formOf({ restriction, lease, uses }: ApiKeyRecord): StoreForm {
+  if (uses) return forms.useLimits;
   const isLimited = lease ?? restriction?.labels ?? restriction?.methods ?? restriction?.paths;
   return isLimited === undefined ? forms.first : forms.accessLimits;
 }

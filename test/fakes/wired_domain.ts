@@ -5,6 +5,7 @@ import type { ConnectionNames } from "../../src/domain/access/connection_names.j
 import { McpServerNames } from "../../src/domain/access/mcp_server_names.js";
 import type { AskApprovers, RequestRules } from "../../src/domain/access/request_rules.js";
 import type { SessionMemory } from "../../src/domain/access/session_memory.js";
+import type { UseCounts } from "../../src/domain/access/use_limits.js";
 import { CredentialReader, TokenCache } from "../../src/domain/connections/credential_reader.js";
 import { CredentialVault } from "../../src/domain/connections/credential_vault.js";
 import { CredentialWriter } from "../../src/domain/connections/credential_writer.js";
@@ -87,6 +88,7 @@ export class WiredDomain {
   approver: AskApprovers | undefined;
   /** Remembers what requests did. */
   memory: SessionMemory | undefined;
+  uses: UseCounts | undefined;
   readonly downscoped: Downscoping;
   readonly rejected: RejectedTokens;
   readonly acquirer: TokenAcquirer;
@@ -205,6 +207,7 @@ export class WiredDomain {
       mcpNames,
       approver: () => this.approver,
       memory: () => this.memory,
+      uses: () => this.uses,
     });
     this.access = access.control;
     this.keys = access.keys;

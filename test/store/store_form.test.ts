@@ -25,11 +25,13 @@ const plain: ApiKeyRecord = {
   lastUsedAtMs: undefined,
 };
 
-const limits: readonly [string, Partial<ApiKeyRecord>][] = [
-  ["labels", { restriction: { labels: ["work"] } }],
-  ["methods", { restriction: { methods: ["GET"] } }],
-  ["paths", { restriction: { paths: ["/v1/*"] } }],
-  ["a lease", { lease: { durationMs: 60_000, endsAtMs: nowMs + 60_000 } }],
+const limits: readonly [string, Partial<ApiKeyRecord>, number][] = [
+  ["labels", { restriction: { labels: ["work"] } }, 2],
+  ["methods", { restriction: { methods: ["GET"] } }, 2],
+  ["paths", { restriction: { paths: ["/v1/*"] } }, 2],
+  ["a lease", { lease: { durationMs: 60_000, endsAtMs: nowMs + 60_000 } }, 2],
+  ["uses", { uses: { uses: 20, perMs: undefined } }, 3],
+  ["uses of a period", { uses: { uses: 20, perMs: 60_000 } }, 3],
 ];
 
 /** What a release judges that knows one form alone: it refuses all others. */
@@ -46,13 +48,13 @@ it("a store keeps the first form while it has nothing that an older nexusd would
 
 it.each(limits)(
   "a key that is limited by %s gives the store a form that older ones refuse",
-  async (_, limit) => {
+  async (_, limit, form) => {
     const store = openStore();
     const { databaseId } = store;
     await store.commit((tx) => tx.putApiKey({ ...plain, ...limit }));
-    expect(formOnDisk(store)).toBe(2);
+    expect(formOnDisk(store)).toBe(form);
     await store.commit((tx) => tx.putApiKey(plain));
-    expect(formOnDisk(store), "it never goes back").toBe(2);
+    expect(formOnDisk(store), "it never goes back").toBe(form);
     expect(store.raw(storeRecordOf)).toMatchObject({ databaseId, createdAtMs: nowMs });
   },
 );
@@ -70,7 +72,7 @@ it("a key whose commit fails leaves the form as it was", async () => {
 
 it.each(limits)(
   "a store that has %s from before there were forms gets its form when it is opened",
-  async (_, limit) => {
+  async (_, limit, form) => {
     const folder = temporaryFolder();
     const store = Store.open({ folder, nowMs });
     await store.commit((tx) =>
@@ -78,11 +80,11 @@ it.each(limits)(
     );
     expect(formOnDisk(store)).toBe(1);
     await store.close();
-    expect(formOnDisk(openStore(folder))).toBe(2);
+    expect(formOnDisk(openStore(folder))).toBe(form);
   },
 );
 
-it.each([0, forms.accessLimits + 1, 99])("a store of form %i is refused, with what to do", async (form) => {
+it.each([0, forms.useLimits + 1, 99])("a store of form %i is refused, with what to do", async (form) => {
   const folder = temporaryFolder();
   const store = Store.open({ folder, nowMs });
   await store.commit((tx) =>
@@ -96,7 +98,7 @@ it.each([0, forms.accessLimits + 1, 99])("a store of form %i is refused, with wh
     expect.objectContaining({
       name: "StoreDamaged",
       message: expect.stringMatching(
-        new RegExp(`form ${form}, this one knows up to 2\\): run that version, restore a backup`),
+        new RegExp(`form ${form}, this one knows up to 3\\): run that version, restore a backup`),
       ),
     }),
   );

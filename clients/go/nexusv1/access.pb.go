@@ -259,7 +259,9 @@ type ApiKey struct {
 	// How long it lives without `RenewLease`; unset for a key without a lease.
 	Lease *durationpb.Duration `protobuf:"bytes,12,opt,name=lease,proto3" json:"lease,omitempty"`
 	// When its lease ends unless it is renewed, not after `expires_at`; unset for a key without a lease.
-	LeaseEndsAt   *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=lease_ends_at,json=leaseEndsAt,proto3" json:"lease_ends_at,omitempty"`
+	LeaseEndsAt *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=lease_ends_at,json=leaseEndsAt,proto3" json:"lease_ends_at,omitempty"`
+	// How often it obtains a credential; unset for a key without a limit. `ListUses` returns how often it did.
+	Uses          *UseLimit `protobuf:"bytes,14,opt,name=uses,proto3" json:"uses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -385,6 +387,69 @@ func (x *ApiKey) GetLeaseEndsAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *ApiKey) GetUses() *UseLimit {
+	if x != nil {
+		return x.Uses
+	}
+	return nil
+}
+
+// How often something may be used.
+type UseLimit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 to 1000000.
+	Uses uint32 `protobuf:"varint,1,opt,name=uses,proto3" json:"uses,omitempty"`
+	// Of the period that begins with the first use: 1 second, 1 minute, 1 hour, or 1 day. When it is over, the next use begins another one.
+	// Unset for a limit that only `ResetUses` renews.
+	Per           *durationpb.Duration `protobuf:"bytes,2,opt,name=per,proto3" json:"per,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UseLimit) Reset() {
+	*x = UseLimit{}
+	mi := &file_nexus_v1_access_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UseLimit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UseLimit) ProtoMessage() {}
+
+func (x *UseLimit) ProtoReflect() protoreflect.Message {
+	mi := &file_nexus_v1_access_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UseLimit.ProtoReflect.Descriptor instead.
+func (*UseLimit) Descriptor() ([]byte, []int) {
+	return file_nexus_v1_access_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *UseLimit) GetUses() uint32 {
+	if x != nil {
+		return x.Uses
+	}
+	return 0
+}
+
+func (x *UseLimit) GetPer() *durationpb.Duration {
+	if x != nil {
+		return x.Per
+	}
+	return nil
+}
+
 // Request of CreateApiKey.
 type CreateApiKeyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -397,14 +462,16 @@ type CreateApiKeyRequest struct {
 	// When it expires, in the future; unset for never.
 	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
 	// How long it lives without `RenewLease`, 10 seconds to 30 days; unset for a key without a lease.
-	Lease         *durationpb.Duration `protobuf:"bytes,5,opt,name=lease,proto3" json:"lease,omitempty"`
+	Lease *durationpb.Duration `protobuf:"bytes,5,opt,name=lease,proto3" json:"lease,omitempty"`
+	// How often it obtains a credential; unset for a key without a limit.
+	Uses          *UseLimit `protobuf:"bytes,6,opt,name=uses,proto3" json:"uses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateApiKeyRequest) Reset() {
 	*x = CreateApiKeyRequest{}
-	mi := &file_nexus_v1_access_proto_msgTypes[2]
+	mi := &file_nexus_v1_access_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -416,7 +483,7 @@ func (x *CreateApiKeyRequest) String() string {
 func (*CreateApiKeyRequest) ProtoMessage() {}
 
 func (x *CreateApiKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_access_proto_msgTypes[2]
+	mi := &file_nexus_v1_access_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -429,7 +496,7 @@ func (x *CreateApiKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateApiKeyRequest.ProtoReflect.Descriptor instead.
 func (*CreateApiKeyRequest) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_access_proto_rawDescGZIP(), []int{2}
+	return file_nexus_v1_access_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *CreateApiKeyRequest) GetName() string {
@@ -467,6 +534,13 @@ func (x *CreateApiKeyRequest) GetLease() *durationpb.Duration {
 	return nil
 }
 
+func (x *CreateApiKeyRequest) GetUses() *UseLimit {
+	if x != nil {
+		return x.Uses
+	}
+	return nil
+}
+
 // Response of CreateApiKey.
 type CreateApiKeyResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -480,7 +554,7 @@ type CreateApiKeyResponse struct {
 
 func (x *CreateApiKeyResponse) Reset() {
 	*x = CreateApiKeyResponse{}
-	mi := &file_nexus_v1_access_proto_msgTypes[3]
+	mi := &file_nexus_v1_access_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -492,7 +566,7 @@ func (x *CreateApiKeyResponse) String() string {
 func (*CreateApiKeyResponse) ProtoMessage() {}
 
 func (x *CreateApiKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_access_proto_msgTypes[3]
+	mi := &file_nexus_v1_access_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -505,7 +579,7 @@ func (x *CreateApiKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateApiKeyResponse.ProtoReflect.Descriptor instead.
 func (*CreateApiKeyResponse) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_access_proto_rawDescGZIP(), []int{3}
+	return file_nexus_v1_access_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *CreateApiKeyResponse) GetApiKey() *ApiKey {
@@ -537,7 +611,7 @@ type ListApiKeysRequest struct {
 
 func (x *ListApiKeysRequest) Reset() {
 	*x = ListApiKeysRequest{}
-	mi := &file_nexus_v1_access_proto_msgTypes[4]
+	mi := &file_nexus_v1_access_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -549,7 +623,7 @@ func (x *ListApiKeysRequest) String() string {
 func (*ListApiKeysRequest) ProtoMessage() {}
 
 func (x *ListApiKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_access_proto_msgTypes[4]
+	mi := &file_nexus_v1_access_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -562,7 +636,7 @@ func (x *ListApiKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApiKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListApiKeysRequest) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_access_proto_rawDescGZIP(), []int{4}
+	return file_nexus_v1_access_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListApiKeysRequest) GetPageSize() int32 {
@@ -599,7 +673,7 @@ type ListApiKeysResponse struct {
 
 func (x *ListApiKeysResponse) Reset() {
 	*x = ListApiKeysResponse{}
-	mi := &file_nexus_v1_access_proto_msgTypes[5]
+	mi := &file_nexus_v1_access_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -611,7 +685,7 @@ func (x *ListApiKeysResponse) String() string {
 func (*ListApiKeysResponse) ProtoMessage() {}
 
 func (x *ListApiKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_access_proto_msgTypes[5]
+	mi := &file_nexus_v1_access_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -624,7 +698,7 @@ func (x *ListApiKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApiKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListApiKeysResponse) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_access_proto_rawDescGZIP(), []int{5}
+	return file_nexus_v1_access_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListApiKeysResponse) GetApiKeys() []*ApiKey {
@@ -659,7 +733,7 @@ type RotateApiKeyRequest struct {
 
 func (x *RotateApiKeyRequest) Reset() {
 	*x = RotateApiKeyRequest{}
-	mi := &file_nexus_v1_access_proto_msgTypes[6]
+	mi := &file_nexus_v1_access_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -671,7 +745,7 @@ func (x *RotateApiKeyRequest) String() string {
 func (*RotateApiKeyRequest) ProtoMessage() {}
 
 func (x *RotateApiKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_access_proto_msgTypes[6]
+	mi := &file_nexus_v1_access_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -684,7 +758,7 @@ func (x *RotateApiKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateApiKeyRequest.ProtoReflect.Descriptor instead.
 func (*RotateApiKeyRequest) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_access_proto_rawDescGZIP(), []int{6}
+	return file_nexus_v1_access_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RotateApiKeyRequest) GetKey() isRotateApiKeyRequest_Key {
@@ -750,7 +824,7 @@ type RotateApiKeyResponse struct {
 
 func (x *RotateApiKeyResponse) Reset() {
 	*x = RotateApiKeyResponse{}
-	mi := &file_nexus_v1_access_proto_msgTypes[7]
+	mi := &file_nexus_v1_access_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -762,7 +836,7 @@ func (x *RotateApiKeyResponse) String() string {
 func (*RotateApiKeyResponse) ProtoMessage() {}
 
 func (x *RotateApiKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_access_proto_msgTypes[7]
+	mi := &file_nexus_v1_access_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -775,7 +849,7 @@ func (x *RotateApiKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateApiKeyResponse.ProtoReflect.Descriptor instead.
 func (*RotateApiKeyResponse) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_access_proto_rawDescGZIP(), []int{7}
+	return file_nexus_v1_access_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RotateApiKeyResponse) GetApiKey() *ApiKey {
@@ -808,7 +882,7 @@ type RevokeApiKeyRequest struct {
 
 func (x *RevokeApiKeyRequest) Reset() {
 	*x = RevokeApiKeyRequest{}
-	mi := &file_nexus_v1_access_proto_msgTypes[8]
+	mi := &file_nexus_v1_access_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -820,7 +894,7 @@ func (x *RevokeApiKeyRequest) String() string {
 func (*RevokeApiKeyRequest) ProtoMessage() {}
 
 func (x *RevokeApiKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_access_proto_msgTypes[8]
+	mi := &file_nexus_v1_access_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -833,7 +907,7 @@ func (x *RevokeApiKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeApiKeyRequest.ProtoReflect.Descriptor instead.
 func (*RevokeApiKeyRequest) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_access_proto_rawDescGZIP(), []int{8}
+	return file_nexus_v1_access_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RevokeApiKeyRequest) GetKey() isRevokeApiKeyRequest_Key {
@@ -890,7 +964,7 @@ type RevokeApiKeyResponse struct {
 
 func (x *RevokeApiKeyResponse) Reset() {
 	*x = RevokeApiKeyResponse{}
-	mi := &file_nexus_v1_access_proto_msgTypes[9]
+	mi := &file_nexus_v1_access_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -902,7 +976,7 @@ func (x *RevokeApiKeyResponse) String() string {
 func (*RevokeApiKeyResponse) ProtoMessage() {}
 
 func (x *RevokeApiKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_access_proto_msgTypes[9]
+	mi := &file_nexus_v1_access_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -915,7 +989,7 @@ func (x *RevokeApiKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeApiKeyResponse.ProtoReflect.Descriptor instead.
 func (*RevokeApiKeyResponse) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_access_proto_rawDescGZIP(), []int{9}
+	return file_nexus_v1_access_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RevokeApiKeyResponse) GetApiKey() *ApiKey {
@@ -934,7 +1008,7 @@ type RenewLeaseRequest struct {
 
 func (x *RenewLeaseRequest) Reset() {
 	*x = RenewLeaseRequest{}
-	mi := &file_nexus_v1_access_proto_msgTypes[10]
+	mi := &file_nexus_v1_access_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -946,7 +1020,7 @@ func (x *RenewLeaseRequest) String() string {
 func (*RenewLeaseRequest) ProtoMessage() {}
 
 func (x *RenewLeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_access_proto_msgTypes[10]
+	mi := &file_nexus_v1_access_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -959,7 +1033,7 @@ func (x *RenewLeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewLeaseRequest.ProtoReflect.Descriptor instead.
 func (*RenewLeaseRequest) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_access_proto_rawDescGZIP(), []int{10}
+	return file_nexus_v1_access_proto_rawDescGZIP(), []int{11}
 }
 
 // Response of RenewLease.
@@ -975,7 +1049,7 @@ type RenewLeaseResponse struct {
 
 func (x *RenewLeaseResponse) Reset() {
 	*x = RenewLeaseResponse{}
-	mi := &file_nexus_v1_access_proto_msgTypes[11]
+	mi := &file_nexus_v1_access_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -987,7 +1061,7 @@ func (x *RenewLeaseResponse) String() string {
 func (*RenewLeaseResponse) ProtoMessage() {}
 
 func (x *RenewLeaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_access_proto_msgTypes[11]
+	mi := &file_nexus_v1_access_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1000,7 +1074,7 @@ func (x *RenewLeaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewLeaseResponse.ProtoReflect.Descriptor instead.
 func (*RenewLeaseResponse) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_access_proto_rawDescGZIP(), []int{11}
+	return file_nexus_v1_access_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RenewLeaseResponse) GetLease() *durationpb.Duration {
@@ -1032,7 +1106,7 @@ type Resource struct {
 
 func (x *Resource) Reset() {
 	*x = Resource{}
-	mi := &file_nexus_v1_access_proto_msgTypes[12]
+	mi := &file_nexus_v1_access_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1044,7 +1118,7 @@ func (x *Resource) String() string {
 func (*Resource) ProtoMessage() {}
 
 func (x *Resource) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_access_proto_msgTypes[12]
+	mi := &file_nexus_v1_access_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1057,7 +1131,7 @@ func (x *Resource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resource.ProtoReflect.Descriptor instead.
 func (*Resource) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_access_proto_rawDescGZIP(), []int{12}
+	return file_nexus_v1_access_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Resource) GetConnectionId() string {
@@ -1098,7 +1172,7 @@ type ExplainAccessRequest struct {
 
 func (x *ExplainAccessRequest) Reset() {
 	*x = ExplainAccessRequest{}
-	mi := &file_nexus_v1_access_proto_msgTypes[13]
+	mi := &file_nexus_v1_access_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1110,7 +1184,7 @@ func (x *ExplainAccessRequest) String() string {
 func (*ExplainAccessRequest) ProtoMessage() {}
 
 func (x *ExplainAccessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_access_proto_msgTypes[13]
+	mi := &file_nexus_v1_access_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1123,7 +1197,7 @@ func (x *ExplainAccessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainAccessRequest.ProtoReflect.Descriptor instead.
 func (*ExplainAccessRequest) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_access_proto_rawDescGZIP(), []int{13}
+	return file_nexus_v1_access_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ExplainAccessRequest) GetPrincipal() string {
@@ -1181,7 +1255,7 @@ type ExplainAccessResponse struct {
 
 func (x *ExplainAccessResponse) Reset() {
 	*x = ExplainAccessResponse{}
-	mi := &file_nexus_v1_access_proto_msgTypes[14]
+	mi := &file_nexus_v1_access_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1193,7 +1267,7 @@ func (x *ExplainAccessResponse) String() string {
 func (*ExplainAccessResponse) ProtoMessage() {}
 
 func (x *ExplainAccessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_access_proto_msgTypes[14]
+	mi := &file_nexus_v1_access_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1206,7 +1280,7 @@ func (x *ExplainAccessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainAccessResponse.ProtoReflect.Descriptor instead.
 func (*ExplainAccessResponse) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_access_proto_rawDescGZIP(), []int{14}
+	return file_nexus_v1_access_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ExplainAccessResponse) GetVerdict() AccessVerdict {
@@ -1296,7 +1370,7 @@ type SessionLabel struct {
 
 func (x *SessionLabel) Reset() {
 	*x = SessionLabel{}
-	mi := &file_nexus_v1_access_proto_msgTypes[15]
+	mi := &file_nexus_v1_access_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1308,7 +1382,7 @@ func (x *SessionLabel) String() string {
 func (*SessionLabel) ProtoMessage() {}
 
 func (x *SessionLabel) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_access_proto_msgTypes[15]
+	mi := &file_nexus_v1_access_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1321,7 +1395,7 @@ func (x *SessionLabel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionLabel.ProtoReflect.Descriptor instead.
 func (*SessionLabel) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_access_proto_rawDescGZIP(), []int{15}
+	return file_nexus_v1_access_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SessionLabel) GetLabel() string {
@@ -1389,7 +1463,7 @@ type RuleMatch struct {
 
 func (x *RuleMatch) Reset() {
 	*x = RuleMatch{}
-	mi := &file_nexus_v1_access_proto_msgTypes[16]
+	mi := &file_nexus_v1_access_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1401,7 +1475,7 @@ func (x *RuleMatch) String() string {
 func (*RuleMatch) ProtoMessage() {}
 
 func (x *RuleMatch) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_access_proto_msgTypes[16]
+	mi := &file_nexus_v1_access_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1414,7 +1488,7 @@ func (x *RuleMatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RuleMatch.ProtoReflect.Descriptor instead.
 func (*RuleMatch) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_access_proto_rawDescGZIP(), []int{16}
+	return file_nexus_v1_access_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RuleMatch) GetLine() uint32 {
@@ -1475,7 +1549,7 @@ type WhoAmIRequest struct {
 
 func (x *WhoAmIRequest) Reset() {
 	*x = WhoAmIRequest{}
-	mi := &file_nexus_v1_access_proto_msgTypes[17]
+	mi := &file_nexus_v1_access_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1487,7 +1561,7 @@ func (x *WhoAmIRequest) String() string {
 func (*WhoAmIRequest) ProtoMessage() {}
 
 func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_access_proto_msgTypes[17]
+	mi := &file_nexus_v1_access_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1500,7 +1574,7 @@ func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoAmIRequest.ProtoReflect.Descriptor instead.
 func (*WhoAmIRequest) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_access_proto_rawDescGZIP(), []int{17}
+	return file_nexus_v1_access_proto_rawDescGZIP(), []int{18}
 }
 
 // Response of WhoAmI.
@@ -1520,7 +1594,7 @@ type WhoAmIResponse struct {
 
 func (x *WhoAmIResponse) Reset() {
 	*x = WhoAmIResponse{}
-	mi := &file_nexus_v1_access_proto_msgTypes[18]
+	mi := &file_nexus_v1_access_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1532,7 +1606,7 @@ func (x *WhoAmIResponse) String() string {
 func (*WhoAmIResponse) ProtoMessage() {}
 
 func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_access_proto_msgTypes[18]
+	mi := &file_nexus_v1_access_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1545,7 +1619,7 @@ func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoAmIResponse.ProtoReflect.Descriptor instead.
 func (*WhoAmIResponse) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_access_proto_rawDescGZIP(), []int{18}
+	return file_nexus_v1_access_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *WhoAmIResponse) GetPrincipal() string {
@@ -1587,7 +1661,7 @@ const file_nexus_v1_access_proto_rawDesc = "" +
 	"\x0econnection_ids\x18\x03 \x03(\tR\rconnectionIds\x12\x16\n" +
 	"\x06labels\x18\x04 \x03(\tR\x06labels\x12\x18\n" +
 	"\amethods\x18P \x03(\tR\amethods\x12\x14\n" +
-	"\x05paths\x18Q \x03(\tR\x05paths\"\xe0\x04\n" +
+	"\x05paths\x18Q \x03(\tR\x05paths\"\x88\x05\n" +
 	"\x06ApiKey\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\"\n" +
@@ -1608,14 +1682,19 @@ const file_nexus_v1_access_proto_rawDesc = "" +
 	"lastUsedAt\x127\n" +
 	"\told_until\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\boldUntil\x12/\n" +
 	"\x05lease\x18\f \x01(\v2\x19.google.protobuf.DurationR\x05lease\x12>\n" +
-	"\rlease_ends_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\vleaseEndsAt\"\xf2\x01\n" +
+	"\rlease_ends_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\vleaseEndsAt\x12&\n" +
+	"\x04uses\x18\x0e \x01(\v2\x12.nexus.v1.UseLimitR\x04uses\"K\n" +
+	"\bUseLimit\x12\x12\n" +
+	"\x04uses\x18\x01 \x01(\rR\x04uses\x12+\n" +
+	"\x03per\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x03per\"\x9a\x02\n" +
 	"\x13CreateApiKeyRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\"\n" +
 	"\x04role\x18\x02 \x01(\x0e2\x0e.nexus.v1.RoleR\x04role\x127\n" +
 	"\vrestriction\x18\x03 \x01(\v2\x15.nexus.v1.RestrictionR\vrestriction\x129\n" +
 	"\n" +
 	"expires_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12/\n" +
-	"\x05lease\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x05lease\"S\n" +
+	"\x05lease\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x05lease\x12&\n" +
+	"\x04uses\x18\x06 \x01(\v2\x12.nexus.v1.UseLimitR\x04uses\"S\n" +
 	"\x14CreateApiKeyResponse\x12)\n" +
 	"\aapi_key\x18\x01 \x01(\v2\x10.nexus.v1.ApiKeyR\x06apiKey\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\"y\n" +
@@ -1722,83 +1801,87 @@ func file_nexus_v1_access_proto_rawDescGZIP() []byte {
 }
 
 var file_nexus_v1_access_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_nexus_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_nexus_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_nexus_v1_access_proto_goTypes = []any{
 	(Role)(0),                     // 0: nexus.v1.Role
 	(AccessVerdict)(0),            // 1: nexus.v1.AccessVerdict
 	(*Restriction)(nil),           // 2: nexus.v1.Restriction
 	(*ApiKey)(nil),                // 3: nexus.v1.ApiKey
-	(*CreateApiKeyRequest)(nil),   // 4: nexus.v1.CreateApiKeyRequest
-	(*CreateApiKeyResponse)(nil),  // 5: nexus.v1.CreateApiKeyResponse
-	(*ListApiKeysRequest)(nil),    // 6: nexus.v1.ListApiKeysRequest
-	(*ListApiKeysResponse)(nil),   // 7: nexus.v1.ListApiKeysResponse
-	(*RotateApiKeyRequest)(nil),   // 8: nexus.v1.RotateApiKeyRequest
-	(*RotateApiKeyResponse)(nil),  // 9: nexus.v1.RotateApiKeyResponse
-	(*RevokeApiKeyRequest)(nil),   // 10: nexus.v1.RevokeApiKeyRequest
-	(*RevokeApiKeyResponse)(nil),  // 11: nexus.v1.RevokeApiKeyResponse
-	(*RenewLeaseRequest)(nil),     // 12: nexus.v1.RenewLeaseRequest
-	(*RenewLeaseResponse)(nil),    // 13: nexus.v1.RenewLeaseResponse
-	(*Resource)(nil),              // 14: nexus.v1.Resource
-	(*ExplainAccessRequest)(nil),  // 15: nexus.v1.ExplainAccessRequest
-	(*ExplainAccessResponse)(nil), // 16: nexus.v1.ExplainAccessResponse
-	(*SessionLabel)(nil),          // 17: nexus.v1.SessionLabel
-	(*RuleMatch)(nil),             // 18: nexus.v1.RuleMatch
-	(*WhoAmIRequest)(nil),         // 19: nexus.v1.WhoAmIRequest
-	(*WhoAmIResponse)(nil),        // 20: nexus.v1.WhoAmIResponse
-	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 22: google.protobuf.Duration
-	(*ShownRequest)(nil),          // 23: nexus.v1.ShownRequest
+	(*UseLimit)(nil),              // 4: nexus.v1.UseLimit
+	(*CreateApiKeyRequest)(nil),   // 5: nexus.v1.CreateApiKeyRequest
+	(*CreateApiKeyResponse)(nil),  // 6: nexus.v1.CreateApiKeyResponse
+	(*ListApiKeysRequest)(nil),    // 7: nexus.v1.ListApiKeysRequest
+	(*ListApiKeysResponse)(nil),   // 8: nexus.v1.ListApiKeysResponse
+	(*RotateApiKeyRequest)(nil),   // 9: nexus.v1.RotateApiKeyRequest
+	(*RotateApiKeyResponse)(nil),  // 10: nexus.v1.RotateApiKeyResponse
+	(*RevokeApiKeyRequest)(nil),   // 11: nexus.v1.RevokeApiKeyRequest
+	(*RevokeApiKeyResponse)(nil),  // 12: nexus.v1.RevokeApiKeyResponse
+	(*RenewLeaseRequest)(nil),     // 13: nexus.v1.RenewLeaseRequest
+	(*RenewLeaseResponse)(nil),    // 14: nexus.v1.RenewLeaseResponse
+	(*Resource)(nil),              // 15: nexus.v1.Resource
+	(*ExplainAccessRequest)(nil),  // 16: nexus.v1.ExplainAccessRequest
+	(*ExplainAccessResponse)(nil), // 17: nexus.v1.ExplainAccessResponse
+	(*SessionLabel)(nil),          // 18: nexus.v1.SessionLabel
+	(*RuleMatch)(nil),             // 19: nexus.v1.RuleMatch
+	(*WhoAmIRequest)(nil),         // 20: nexus.v1.WhoAmIRequest
+	(*WhoAmIResponse)(nil),        // 21: nexus.v1.WhoAmIResponse
+	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 23: google.protobuf.Duration
+	(*ShownRequest)(nil),          // 24: nexus.v1.ShownRequest
 }
 var file_nexus_v1_access_proto_depIdxs = []int32{
 	0,  // 0: nexus.v1.ApiKey.role:type_name -> nexus.v1.Role
 	2,  // 1: nexus.v1.ApiKey.restriction:type_name -> nexus.v1.Restriction
-	21, // 2: nexus.v1.ApiKey.created_at:type_name -> google.protobuf.Timestamp
-	21, // 3: nexus.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
-	21, // 4: nexus.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
-	21, // 5: nexus.v1.ApiKey.last_used_at:type_name -> google.protobuf.Timestamp
-	21, // 6: nexus.v1.ApiKey.old_until:type_name -> google.protobuf.Timestamp
-	22, // 7: nexus.v1.ApiKey.lease:type_name -> google.protobuf.Duration
-	21, // 8: nexus.v1.ApiKey.lease_ends_at:type_name -> google.protobuf.Timestamp
-	0,  // 9: nexus.v1.CreateApiKeyRequest.role:type_name -> nexus.v1.Role
-	2,  // 10: nexus.v1.CreateApiKeyRequest.restriction:type_name -> nexus.v1.Restriction
-	21, // 11: nexus.v1.CreateApiKeyRequest.expires_at:type_name -> google.protobuf.Timestamp
-	22, // 12: nexus.v1.CreateApiKeyRequest.lease:type_name -> google.protobuf.Duration
-	3,  // 13: nexus.v1.CreateApiKeyResponse.api_key:type_name -> nexus.v1.ApiKey
-	3,  // 14: nexus.v1.ListApiKeysResponse.api_keys:type_name -> nexus.v1.ApiKey
-	22, // 15: nexus.v1.RotateApiKeyRequest.keep_old:type_name -> google.protobuf.Duration
-	3,  // 16: nexus.v1.RotateApiKeyResponse.api_key:type_name -> nexus.v1.ApiKey
-	3,  // 17: nexus.v1.RevokeApiKeyResponse.api_key:type_name -> nexus.v1.ApiKey
-	22, // 18: nexus.v1.RenewLeaseResponse.lease:type_name -> google.protobuf.Duration
-	21, // 19: nexus.v1.RenewLeaseResponse.ends_at:type_name -> google.protobuf.Timestamp
-	14, // 20: nexus.v1.ExplainAccessRequest.resource:type_name -> nexus.v1.Resource
-	23, // 21: nexus.v1.ExplainAccessRequest.request:type_name -> nexus.v1.ShownRequest
-	1,  // 22: nexus.v1.ExplainAccessResponse.verdict:type_name -> nexus.v1.AccessVerdict
-	0,  // 23: nexus.v1.ExplainAccessResponse.role:type_name -> nexus.v1.Role
-	18, // 24: nexus.v1.ExplainAccessResponse.rules:type_name -> nexus.v1.RuleMatch
-	17, // 25: nexus.v1.ExplainAccessResponse.labels:type_name -> nexus.v1.SessionLabel
-	21, // 26: nexus.v1.SessionLabel.set_at:type_name -> google.protobuf.Timestamp
-	0,  // 27: nexus.v1.WhoAmIResponse.role:type_name -> nexus.v1.Role
-	2,  // 28: nexus.v1.WhoAmIResponse.restrictions:type_name -> nexus.v1.Restriction
-	21, // 29: nexus.v1.WhoAmIResponse.expires_at:type_name -> google.protobuf.Timestamp
-	4,  // 30: nexus.v1.AccessService.CreateApiKey:input_type -> nexus.v1.CreateApiKeyRequest
-	6,  // 31: nexus.v1.AccessService.ListApiKeys:input_type -> nexus.v1.ListApiKeysRequest
-	10, // 32: nexus.v1.AccessService.RevokeApiKey:input_type -> nexus.v1.RevokeApiKeyRequest
-	8,  // 33: nexus.v1.AccessService.RotateApiKey:input_type -> nexus.v1.RotateApiKeyRequest
-	12, // 34: nexus.v1.AccessService.RenewLease:input_type -> nexus.v1.RenewLeaseRequest
-	15, // 35: nexus.v1.AccessService.ExplainAccess:input_type -> nexus.v1.ExplainAccessRequest
-	19, // 36: nexus.v1.AccessService.WhoAmI:input_type -> nexus.v1.WhoAmIRequest
-	5,  // 37: nexus.v1.AccessService.CreateApiKey:output_type -> nexus.v1.CreateApiKeyResponse
-	7,  // 38: nexus.v1.AccessService.ListApiKeys:output_type -> nexus.v1.ListApiKeysResponse
-	11, // 39: nexus.v1.AccessService.RevokeApiKey:output_type -> nexus.v1.RevokeApiKeyResponse
-	9,  // 40: nexus.v1.AccessService.RotateApiKey:output_type -> nexus.v1.RotateApiKeyResponse
-	13, // 41: nexus.v1.AccessService.RenewLease:output_type -> nexus.v1.RenewLeaseResponse
-	16, // 42: nexus.v1.AccessService.ExplainAccess:output_type -> nexus.v1.ExplainAccessResponse
-	20, // 43: nexus.v1.AccessService.WhoAmI:output_type -> nexus.v1.WhoAmIResponse
-	37, // [37:44] is the sub-list for method output_type
-	30, // [30:37] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	22, // 2: nexus.v1.ApiKey.created_at:type_name -> google.protobuf.Timestamp
+	22, // 3: nexus.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
+	22, // 4: nexus.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
+	22, // 5: nexus.v1.ApiKey.last_used_at:type_name -> google.protobuf.Timestamp
+	22, // 6: nexus.v1.ApiKey.old_until:type_name -> google.protobuf.Timestamp
+	23, // 7: nexus.v1.ApiKey.lease:type_name -> google.protobuf.Duration
+	22, // 8: nexus.v1.ApiKey.lease_ends_at:type_name -> google.protobuf.Timestamp
+	4,  // 9: nexus.v1.ApiKey.uses:type_name -> nexus.v1.UseLimit
+	23, // 10: nexus.v1.UseLimit.per:type_name -> google.protobuf.Duration
+	0,  // 11: nexus.v1.CreateApiKeyRequest.role:type_name -> nexus.v1.Role
+	2,  // 12: nexus.v1.CreateApiKeyRequest.restriction:type_name -> nexus.v1.Restriction
+	22, // 13: nexus.v1.CreateApiKeyRequest.expires_at:type_name -> google.protobuf.Timestamp
+	23, // 14: nexus.v1.CreateApiKeyRequest.lease:type_name -> google.protobuf.Duration
+	4,  // 15: nexus.v1.CreateApiKeyRequest.uses:type_name -> nexus.v1.UseLimit
+	3,  // 16: nexus.v1.CreateApiKeyResponse.api_key:type_name -> nexus.v1.ApiKey
+	3,  // 17: nexus.v1.ListApiKeysResponse.api_keys:type_name -> nexus.v1.ApiKey
+	23, // 18: nexus.v1.RotateApiKeyRequest.keep_old:type_name -> google.protobuf.Duration
+	3,  // 19: nexus.v1.RotateApiKeyResponse.api_key:type_name -> nexus.v1.ApiKey
+	3,  // 20: nexus.v1.RevokeApiKeyResponse.api_key:type_name -> nexus.v1.ApiKey
+	23, // 21: nexus.v1.RenewLeaseResponse.lease:type_name -> google.protobuf.Duration
+	22, // 22: nexus.v1.RenewLeaseResponse.ends_at:type_name -> google.protobuf.Timestamp
+	15, // 23: nexus.v1.ExplainAccessRequest.resource:type_name -> nexus.v1.Resource
+	24, // 24: nexus.v1.ExplainAccessRequest.request:type_name -> nexus.v1.ShownRequest
+	1,  // 25: nexus.v1.ExplainAccessResponse.verdict:type_name -> nexus.v1.AccessVerdict
+	0,  // 26: nexus.v1.ExplainAccessResponse.role:type_name -> nexus.v1.Role
+	19, // 27: nexus.v1.ExplainAccessResponse.rules:type_name -> nexus.v1.RuleMatch
+	18, // 28: nexus.v1.ExplainAccessResponse.labels:type_name -> nexus.v1.SessionLabel
+	22, // 29: nexus.v1.SessionLabel.set_at:type_name -> google.protobuf.Timestamp
+	0,  // 30: nexus.v1.WhoAmIResponse.role:type_name -> nexus.v1.Role
+	2,  // 31: nexus.v1.WhoAmIResponse.restrictions:type_name -> nexus.v1.Restriction
+	22, // 32: nexus.v1.WhoAmIResponse.expires_at:type_name -> google.protobuf.Timestamp
+	5,  // 33: nexus.v1.AccessService.CreateApiKey:input_type -> nexus.v1.CreateApiKeyRequest
+	7,  // 34: nexus.v1.AccessService.ListApiKeys:input_type -> nexus.v1.ListApiKeysRequest
+	11, // 35: nexus.v1.AccessService.RevokeApiKey:input_type -> nexus.v1.RevokeApiKeyRequest
+	9,  // 36: nexus.v1.AccessService.RotateApiKey:input_type -> nexus.v1.RotateApiKeyRequest
+	13, // 37: nexus.v1.AccessService.RenewLease:input_type -> nexus.v1.RenewLeaseRequest
+	16, // 38: nexus.v1.AccessService.ExplainAccess:input_type -> nexus.v1.ExplainAccessRequest
+	20, // 39: nexus.v1.AccessService.WhoAmI:input_type -> nexus.v1.WhoAmIRequest
+	6,  // 40: nexus.v1.AccessService.CreateApiKey:output_type -> nexus.v1.CreateApiKeyResponse
+	8,  // 41: nexus.v1.AccessService.ListApiKeys:output_type -> nexus.v1.ListApiKeysResponse
+	12, // 42: nexus.v1.AccessService.RevokeApiKey:output_type -> nexus.v1.RevokeApiKeyResponse
+	10, // 43: nexus.v1.AccessService.RotateApiKey:output_type -> nexus.v1.RotateApiKeyResponse
+	14, // 44: nexus.v1.AccessService.RenewLease:output_type -> nexus.v1.RenewLeaseResponse
+	17, // 45: nexus.v1.AccessService.ExplainAccess:output_type -> nexus.v1.ExplainAccessResponse
+	21, // 46: nexus.v1.AccessService.WhoAmI:output_type -> nexus.v1.WhoAmIResponse
+	40, // [40:47] is the sub-list for method output_type
+	33, // [33:40] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_nexus_v1_access_proto_init() }
@@ -1807,11 +1890,11 @@ func file_nexus_v1_access_proto_init() {
 		return
 	}
 	file_nexus_v1_token_proto_init()
-	file_nexus_v1_access_proto_msgTypes[6].OneofWrappers = []any{
+	file_nexus_v1_access_proto_msgTypes[7].OneofWrappers = []any{
 		(*RotateApiKeyRequest_Name)(nil),
 		(*RotateApiKeyRequest_Id)(nil),
 	}
-	file_nexus_v1_access_proto_msgTypes[8].OneofWrappers = []any{
+	file_nexus_v1_access_proto_msgTypes[9].OneofWrappers = []any{
 		(*RevokeApiKeyRequest_Name)(nil),
 		(*RevokeApiKeyRequest_Id)(nil),
 	}
@@ -1821,7 +1904,7 @@ func file_nexus_v1_access_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nexus_v1_access_proto_rawDesc), len(file_nexus_v1_access_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   19,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -18,10 +18,10 @@ import { confirm } from "../shell/confirm.js";
 import { type ConfirmedFlags, type DaemonFlags, daemonCommand } from "../shell/daemon_command.js";
 import { NewSecretFile } from "../shell/files.js";
 import { addNotes } from "../shell/help.js";
-import { collect, parseDurationMs, parseTimeMs } from "../shell/option_values.js";
+import { collect, parseDurationMs, parseTimeMs, parseUses } from "../shell/option_values.js";
 import type { Shell } from "../shell/shell.js";
 import { formatAge, formatTime, jsonLine } from "../shell/text.js";
-import { endOf, leaseHelp, leaseText, lifeText, renewCommand } from "./lease.js";
+import { endOf, leaseHelp, leaseText, lifeText, renewCommand, usesHelp, usesText } from "./lease.js";
 
 interface CreateFlags extends DaemonFlags {
   readonly role: Role;
@@ -33,6 +33,7 @@ interface CreateFlags extends DaemonFlags {
   readonly readOnly?: boolean;
   readonly expires?: (nowMs: number) => number;
   readonly lease?: number;
+  readonly uses?: ReturnType<typeof parseUses>;
   readonly output?: string;
 }
 
@@ -69,6 +70,7 @@ function createCommand(shell: Shell): Command {
       parseWhen,
     )
     .option("--lease <duration>", leaseHelp, parseDurationMs)
+    .option("--uses <limit>", usesHelp, parseUses)
     .option("--output <file>", "write the key into a new file (0600) and do not print it");
   addNotes(command, notes);
   return daemonCommand(shell, command, async (session, flags: CreateFlags, name: string) => {
@@ -90,6 +92,7 @@ function createCommand(shell: Shell): Command {
       ...(isRestricted && { restriction: { userIds, providers, connectionIds, methods, paths } }),
       ...(expiresAtMs !== undefined && { expiresAt: timestampFromMs(expiresAtMs) }),
       ...(flags.lease !== undefined && { lease: durationFromMs(flags.lease) }),
+      ...(flags.uses && { uses: flags.uses }),
     };
     // Made first: a key that cannot be written down would be lost.
     const file = flags.output === undefined ? undefined : NewSecretFile.create(flags.output);
@@ -201,6 +204,7 @@ function listCommand(shell: Shell): Command {
           EXPIRES: (key) =>
             formatAge(endOf(key), shell.clock.nowMs()).replace(/^(?!in )(?=.)/, "expired ") || "never",
           LEASE: ({ lease }) => leaseText(lease),
+          USES: ({ uses }) => usesText(uses),
           "LAST USED": ({ lastUsedAt }) => formatAge(lastUsedAt, shell.clock.nowMs()) || "never",
           REVOKED: ({ revokedAt, revokedBy }) =>
             revokedAt ? `${formatAge(revokedAt, shell.clock.nowMs())} by ${revokedBy}` : "",

@@ -2,7 +2,8 @@ import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Command } from "commander";
 import { exitCodes } from "../../core/exit_codes.js";
-import type { ApiKey } from "../../gen/nexus/v1/access_pb.js";
+import type { ApiKey, UseLimit } from "../../gen/nexus/v1/access_pb.js";
+import { useLimitText } from "../../model/access/use_limit.js";
 import { formatDuration } from "../../model/quantity_text.js";
 import type { Timer } from "../../runtime/clock.js";
 import { CommandFailure } from "../shell/command_failure.js";
@@ -14,6 +15,8 @@ import { formatTime, printable } from "../shell/text.js";
 /** Of a renewal that did not reach the daemon. */
 const retryMs = 2_000;
 const timeoutMs = 5_000;
+
+export const usesHelp = "how often it obtains a credential: 20, or 100/h (s, m, h, or d)";
 
 export const leaseHelp = "revoke it when its holder has not renewed it for this time, such as 10m";
 
@@ -27,10 +30,16 @@ export function leaseText(lease: Duration | undefined): string {
   return lease ? formatDuration(durationMsOf(lease)) : "";
 }
 
-/** ` until TIME`, ` with a lease of 10m`, or both; empty for a key that never ends. */
-export function lifeText({ lease, expiresAt }: ApiKey): string {
+/** `100/h`; empty where there is none. */
+export function usesText(limit: UseLimit | undefined): string {
+  return limit ? useLimitText({ uses: limit.uses, perMs: limit.per && durationMsOf(limit.per) }) : "";
+}
+
+/** ` until TIME`, ` with a lease of 10m`, ` for at most 100/h uses`, or several; empty for a key that never ends. */
+export function lifeText({ lease, expiresAt, uses }: ApiKey): string {
   const until = expiresAt ? ` until ${formatTime(expiresAt)}` : "";
-  return lease ? `${until} with a lease of ${leaseText(lease)}` : until;
+  const leased = lease ? ` with a lease of ${leaseText(lease)}` : "";
+  return `${until}${leased}${uses ? ` for at most ${usesText(uses)} uses` : ""}`;
 }
 
 export function renewCommand(shell: Shell): Command {

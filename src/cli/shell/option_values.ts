@@ -1,5 +1,6 @@
-import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
+import { type Duration, durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import { InvalidArgumentError, Option } from "commander";
+import { parseUseLimit } from "../../model/access/use_limit.js";
 import { parseDurationText } from "../../model/json_fields.js";
 import { isDay } from "../../model/rfc3339.js";
 
@@ -44,6 +45,14 @@ export function parseSince(text: string, nowMs: number): number {
     );
   }
   return Math.max(0, nowMs - parseDurationMs(text));
+}
+
+/** Reads `20` or `100/h`. @returns the fields of its message */
+export function parseUses(text: string): { readonly uses: number; readonly per?: Duration } {
+  const limit = parseUseLimit(text);
+  if (typeof limit === "string") throw new InvalidArgumentError(`${JSON.stringify(text)} ${limit}.`);
+  const { uses, perMs } = limit;
+  return { uses, ...(perMs !== undefined && { per: durationFromMs(perMs) }) };
 }
 
 /** Milliseconds; 0 when it is unset. */

@@ -10,6 +10,7 @@ import { RequestGate } from "./request_gate.js";
 import { type AskApprovers, RequestRules } from "./request_rules.js";
 import type { SessionMemory } from "./session_memory.js";
 import { StreamRegistry } from "./stream_registry.js";
+import type { UseCounts } from "./use_limits.js";
 import { VisibleConnections } from "./visible_connections.js";
 
 export { AccessControl, denied, type Sight } from "./access_control.js";
@@ -25,6 +26,7 @@ export { type AskApprovers, type HeldRequest, RequestRules, type TokenPurpose } 
 export { SeenIds } from "./seen_ids.js";
 export type { LabelingRequest, SessionLabel, SessionMemory } from "./session_memory.js";
 export { type HeldStream, StreamRegistry } from "./stream_registry.js";
+export type { LimitedUse, UseCounts } from "./use_limits.js";
 export { VisibleConnections } from "./visible_connections.js";
 
 /** Who may do and see what. */
@@ -53,9 +55,12 @@ export interface AccessDeps extends StoreParts {
   readonly approver: () => AskApprovers | undefined;
   /** Undefined where no session has labels. */
   readonly memory: () => SessionMemory | undefined;
+  /** Undefined where no use is counted. */
+  readonly uses: () => UseCounts | undefined;
 }
 
-export function openAccess({ store, changes, clock, log, mcpNames, approver, memory }: AccessDeps): Access {
+export function openAccess(deps: AccessDeps): Access {
+  const { store, changes, clock, log, mcpNames, approver, memory, uses } = deps;
   const keys = new ApiKeys({ store, changes, clock, log });
   const control = new AccessControl({ store, changes, clock, keys });
   const names = new ConnectionNames({ access: control, store, changes });
@@ -64,7 +69,7 @@ export function openAccess({ store, changes, clock, log, mcpNames, approver, mem
     control,
     names,
     gate: new RequestGate({ access: control, names, store, mcpNames }),
-    rules: new RequestRules({ access: control, changes, clock, approver, memory }),
+    rules: new RequestRules({ access: control, changes, clock, approver, memory, uses }),
     explainer: new AccessExplainer({ access: control, store }),
     seen: new VisibleConnections({ store }),
     streams: new StreamRegistry({ clock }),

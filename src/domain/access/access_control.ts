@@ -260,6 +260,7 @@ export class AccessControl {
     const own: RoleRule = {
       role: record.role,
       restriction: record.restriction,
+      uses: record.uses,
       place: place(`the API key ${name} was made with ${describeRule(record.role, record.restriction)}`),
     };
     return new Permissions(bound ? [own, bound] : [own], own.place, this.#policy);

@@ -9,6 +9,7 @@ import {
 import { by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import { type Restriction, restrictionViolations } from "../../model/access/scope_restriction.js";
+import type { UseLimit } from "../../model/access/use_limit.js";
 import { AlreadyExists, FailedPrecondition, InvalidArgument, NotFound } from "../../model/errors.js";
 import type { Changes } from "../../runtime/changes.js";
 import type { Secret } from "../../runtime/secret.js";
@@ -26,6 +27,7 @@ export interface NewApiKey {
   readonly expiresAtMs: number | undefined;
   /** How long it lives without being renewed. */
   readonly leaseMs?: number | undefined;
+  readonly uses?: UseLimit | undefined;
 }
 
 interface KeyEntry {

@@ -8,6 +8,7 @@ import type { Changes } from "../../runtime/changes.js";
 import type { Clock } from "../../runtime/clock.js";
 import { type AccessControl, denied, type Sight } from "./access_control.js";
 import type { SessionLabel, SessionMemory } from "./session_memory.js";
+import type { LimitedUse, UseCounts } from "./use_limits.js";
 
 /** What a token is for. */
 export interface TokenPurpose {
@@ -41,6 +42,9 @@ export type AskApprovers = (held: HeldRequest) => Promise<NexusError | { readonl
  * is for. Every place that gives a token away asks here.
  */
 export class RequestRules {
+  /** Takes back what was counted. */
+  readonly #counted = new WeakMap<Use, () => void>();
+
   constructor(
     private readonly deps: {
       readonly access: AccessControl;
@@ -50,29 +54,38 @@ export class RequestRules {
       readonly approver: () => AskApprovers | undefined;
       /** Undefined where no session has labels: a rule that sets them lets nothing go. */
       readonly memory: () => SessionMemory | undefined;
+      /** Undefined where no use is counted: what is limited lets nothing go. */
+      readonly uses: () => UseCounts | undefined;
     },
   ) {}
 
   /**
    * @returns for the record, when the caller may have the token at once; else a promise that resolves when it may, and rejects with
-   * PermissionDenied, FailedPrecondition (USE_EGRESS, SHOW_BODY), or InvalidArgument for what servers read in several ways
+   * PermissionDenied, FailedPrecondition (USE_EGRESS, SHOW_BODY), ResourceExhausted (USES_EXHAUSTED), or InvalidArgument for what servers read in several ways
    */
   admit(principal: Principal, connectionId: string, asking?: TokenPurpose): Use | undefined | Promise<Use> {
-    const isRuled = this.#isRuled(principal);
-    if (!isRuled && asking === undefined) return undefined;
+    const { requestRules, uses } = this.deps.access.permissionsFor(principal);
+    const isRuled = requestRules.length > 0;
+    if (!isRuled && asking === undefined && !uses) return undefined;
     const request = this.#believed(principal, asking?.request);
     const traceId = traceIdOf(asking?.trace?.traceparent);
     const session = request?.session;
     const own = { ...(session !== undefined && { session }), ...(traceId !== undefined && { traceId }) };
     const connection = isRuled ? this.deps.access.factsOf(connectionId) : undefined;
     const ruling = connection && this.#ruling(principal, connection, request);
-    if (!connection || !ruling) return own;
+    if (!connection || !ruling) {
+      const counted = uses && this.#count(principal, undefined, own);
+      return counted === undefined ? own : counted.then(() => own);
+    }
     const use = { ...own, ...this.#ruleOf(ruling) };
     if (ruling.verdict === "allow") return this.#letGo(ruling, { principal, connection, request, use });
     const refusal = refusalOf(ruling, request);
     if (refusal || !request || !asking || !ruling.rule)
       return Promise.reject(refusedBy(refusal ?? denied("token.read"), use));
     const { rule } = ruling;
+    const limits = this.#limitsOf(principal, rule);
+    const reached = limits.length === 0 ? undefined : this.deps.uses()?.reached(limits);
+    if (reached) return Promise.reject(refusedBy(reached, use));
     const policyDigest = this.deps.access.policy?.digest ?? "";
     const { signal } = asking;
     return this.#approved({ principal, connection, request, rule, policyDigest, use, signal });
@@ -82,6 +95,43 @@ export class RequestRules {
   get labelRefusal(): string | undefined {
     const memory = this.deps.memory();
     return memory ? memory.refusal : "this daemon remembers nothing of sessions";
+  }
+
+  /** Why uses cannot be limited here; undefined where they can. */
+  get useRefusal(): string | undefined {
+    const uses = this.deps.uses();
+    return uses ? uses.refusal : "this daemon counts no uses";
+  }
+
+  /** Nothing was obtained for a use that was admitted: it does not count. */
+  takeBack(use: Use | undefined): void {
+    if (use) this.#counted.get(use)?.();
+  }
+
+  #limitsOf({ name }: Principal, rule: Rule | undefined): LimitedUse[] {
+    const { uses } = this.deps.access.permissionsOf(name);
+    const ofKey = uses && { limit: uses, rule: "", what: `the API key ${name.slice("key:".length)}` };
+    const ofRule = rule?.uses && {
+      ...{ limit: rule.uses.limit, rule: rule.uses.id },
+      what: `${wordsOf(rule)} for ${name}`,
+    };
+    return [ofKey ?? [], ofRule ?? []].flat().map((limited) => ({ principalName: name, ...limited }));
+  }
+
+  /** @returns undefined where nothing is limited; else it resolves when the use is counted for good */
+  #count(principal: Principal, rule: Rule | undefined, use: Use): Promise<void> | undefined {
+    const limits = this.#limitsOf(principal, rule);
+    if (limits.length === 0) return undefined;
+    const refusal = this.useRefusal;
+    const counts = this.deps.uses();
+    if (refusal !== undefined || !counts)
+      return Promise.reject(refusedBy(new PermissionDenied(`uses are limited: ${refusal}`), use));
+    return counts.take(limits).then(
+      (takeBack) => void this.#counted.set(use, takeBack),
+      (error: unknown) => {
+        throw error instanceof NexusError ? refusedBy(error, use) : error;
+      },
+    );
   }
 
   /** The labels of the session of a caller, with the requests that set them. */
@@ -106,9 +156,18 @@ export class RequestRules {
     const memory = labels && this.deps.memory();
     if (labels && (!memory || !request))
       return Promise.reject(refusedBy(new PermissionDenied("this daemon keeps no labels of sessions"), use));
-    const kept = memory && request && memory.add({ principal, connection, request, labels, use });
     const whole = { ...use, ...this.#shadowOf(ruling, connection) };
-    return kept ? kept.then(() => whole) : whole;
+    const label = () => memory && request && memory.add({ principal, connection, request, labels, use });
+    const counted = this.#count(principal, ruling.rule, whole);
+    const kept = counted === undefined ? label() : counted.then(label);
+    if (kept === undefined) return whole;
+    return kept.then(
+      () => whole,
+      (error: unknown) => {
+        this.takeBack(whole);
+        throw error;
+      },
+    );
   }
 
   /** Whether anything goes by the requests of this caller to a provider of this name. Where nothing does, a token for one need not show it. */
@@ -143,11 +202,15 @@ export class RequestRules {
    */
   tokenView(principal: Principal, forUses = false): Sight {
     const view = this.deps.access.viewOf(principal);
-    if (forUses && this.#isProxy(principal)) return view;
+    const isLimited = this.deps.access.permissionsFor(principal).uses !== undefined;
+    if (forUses && this.#isProxy(principal) && (principal.isProxied || !isLimited)) return view;
     const gives = (connectionId: string): boolean => {
+      // Nobody would count what is sent unasked.
+      if (this.deps.access.permissionsFor(principal).uses) return false;
       if (!this.#isRuled(principal)) return true;
       const connection = this.deps.access.factsOf(connectionId);
-      return !connection || this.#ruling(principal, connection, undefined)?.verdict !== "deny";
+      const ruling = connection && this.#ruling(principal, connection, undefined);
+      return !ruling || (ruling.verdict !== "deny" && ruling.rule?.uses === undefined);
     };
     return {
       get isRestricted() {

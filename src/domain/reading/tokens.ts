@@ -35,7 +35,7 @@ export interface TokensDeps {
   readonly clock: Clock;
   readonly readAudit: Pick<ReadAudit, "read" | "refused" | "obtained">;
   readonly limit: Pick<RefreshLimit, "take">;
-  readonly rules: Pick<RequestRules, "admit">;
+  readonly rules: Pick<RequestRules, "admit" | "takeBack">;
   readonly tracing: Tracing;
 }
 
@@ -67,7 +67,9 @@ export class Tokens {
   ): CurrentToken | Promise<CurrentToken> {
     const use = this.admitted(principal, connectionId, asking);
     if (use instanceof Promise)
-      return use.then((admitted) => this.read(connectionId, minTtlMs, principal, admitted));
+      return use.then((admitted) =>
+        this.used(admitted, () => this.read(connectionId, minTtlMs, principal, admitted)),
+      );
     return this.read(connectionId, minTtlMs, principal, use);
   }
 
@@ -110,7 +112,9 @@ export class Tokens {
   ): Promise<CurrentToken> {
     const use = await this.admitted(principal, connectionId, asking);
     const refreshed = async (): Promise<CurrentToken> => (await this.#forced(connectionId)).token;
-    return await this.deps.readAudit.obtained({ principal, connectionId, use }, refreshed);
+    return await this.used(use, () =>
+      this.deps.readAudit.obtained({ principal, connectionId, use }, refreshed),
+    );
   }
 
   /**
@@ -219,6 +223,16 @@ export class Tokens {
       await this.deps.readAudit.refused(principal, connectionId, error);
       throw error;
     });
+  }
+
+  /** What is obtained for a use that was admitted: where nothing is, the use does not count. */
+  async used<T>(use: Use | undefined, obtain: () => T | Promise<T>): Promise<T> {
+    try {
+      return await obtain();
+    } catch (error) {
+      this.deps.rules.takeBack(use);
+      throw error;
+    }
   }
 
   /** On the span of the call. */

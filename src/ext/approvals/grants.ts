@@ -20,11 +20,14 @@ import {
   NewSecretFile,
   parseDurationMs,
   parseTimeMs,
+  parseUses,
   printable,
   providerArgument,
   type Shell,
   shellWord,
   usageFailure,
+  usesHelp,
+  usesText,
 } from "../../cli/kit.js";
 import { exitCodes } from "../../core/registry.js";
 import { type ApiKey, Role } from "../../gen/nexus/v1/access_pb.js";
@@ -35,6 +38,7 @@ import { canonicalName } from "../../model/providers/providers.js";
 interface GrantFlags extends DaemonFlags {
   readonly until?: (nowMs: number) => number;
   readonly lease?: number;
+  readonly uses?: ReturnType<typeof parseUses>;
   readonly user?: string;
   readonly readOnly?: boolean;
   readonly method?: string[];
@@ -52,6 +56,7 @@ export function grantCommand(shell: Shell): Command {
     .argument("<provider>", providerArgument)
     .option("--until <when>", "when it expires: 18:00, 8h, or 2027-01-31T00:00:00Z", parseUntil)
     .option("--lease <duration>", leaseHelp, parseDurationMs)
+    .option("--uses <limit>", usesHelp, parseUses)
     .option("--user <id>", "user whose connections it uses (default: your login name)")
     .option("--read-only", "only requests that read")
     .option("--method <method>", "only requests with this method; repeatable", collect)
@@ -78,6 +83,7 @@ export function grantCommand(shell: Shell): Command {
         restriction: { userIds, providers: [provider.name], methods, paths: flags.path ?? [] },
         ...(expiresAtMs !== undefined && { expiresAt: timestampFromMs(expiresAtMs) }),
         ...(flags.lease !== undefined && { lease: durationFromMs(flags.lease) }),
+        ...(flags.uses && { uses: flags.uses }),
       });
       file?.write(`${answer.key}\n`);
       const life = answer.apiKey ? lifeText(answer.apiKey) : "";
@@ -114,6 +120,7 @@ export function grantsCommand(shell: Shell): Command {
           restriction ? describeRestriction(restrictionFrom(restriction)) : "",
         ENDS: (key) => formatAge(endOf(key), nowMs),
         LEASE: ({ lease }) => leaseText(lease),
+        USES: ({ uses }) => usesText(uses),
         KEY: ({ name }) => name,
       },
     });

@@ -156,8 +156,9 @@ function statusOf({ code }: WireError): number {
     case codes.data_loss:
     case codes.unauthenticated:
       return 401;
-    case codes.unavailable:
     case codes.resource_exhausted:
+      return 429;
+    case codes.unavailable:
     case codes.aborted:
     case codes.deadline_exceeded:
       return 503;

@@ -1,27 +1,61 @@
-import type { Extension } from "../../core/registry.js";
-import { sessionTable } from "./session_table.js";
+import { type Extension, StartRefused } from "../../core/registry.js";
+import { keyPrincipalName } from "../../model/access/access.js";
+import { sessionTable, useTable } from "./tables.js";
+import { usesCommand } from "./uses_command.js";
+
+const auditEvents = ["session.labeled", "uses.reset"] as const;
 
 declare module "../../model/access/audit_event.js" {
-  interface ExtensionAuditEvents {
-    "session.labeled": true;
-  }
+  interface ExtensionAuditEvents extends Record<(typeof auditEvents)[number], true> {}
 }
 
-/** Labels of sessions, which rules of the policy file set and read. */
+/** What agents did: labels of sessions, which rules of the policy file set and read, and the uses that limits count. */
 export const memory: Extension = {
   name: "memory",
-  tables: [sessionTable],
-  open: async ({ config, store, access: { keys }, changes, clock, log, member, metrics }, registry) => {
-    // Nothing but a policy file asks for it.
+  auditEvents,
+  commands: [
+    {
+      group: "Control access",
+      name: "uses",
+      summary: "list limits of uses, and reset them",
+      examples: { list: "", reset: "key:claude.github.0a1b2c" },
+      make: usesCommand,
+    },
+  ],
+  tables: [sessionTable, useTable],
+  open: async ({ config, store, access, changes, clock, log, member, metrics }, registry) => {
+    const { keys, control } = access;
+    const shared = (verb: string) => member && `a fleet or a spoke ${verb} none, ${notShared}`;
+    const refusal = shared("counts");
+    const [{ StoredUseCounts }, { useService }] = await Promise.all([
+      import("./use_counts.js"),
+      import("./use_service.js"),
+    ]);
+    const uses = new StoredUseCounts({ store, keys, access: control, changes, clock, refusal });
+    refuseLimited(uses, refusal);
+    registry.uses(uses);
+    registry.rpc(useService(uses));
+    // Nothing but a policy file asks for labels.
     if (config.access.policyFile === undefined) return;
     const { SessionLabels } = await import("./session_labels.js");
-    const refusal = member && notShared;
-    const labels = new SessionLabels({ store, keys, changes, clock, log, refusal });
+    const ofLabels = { store, keys, changes, clock, log, refusal: shared("keeps") };
+    const labels = new SessionLabels(ofLabels);
     metrics.addGauge("nexus_labeled_sessions", "Sessions of agents that have a label.", () => labels.size);
     registry.memory(labels);
   },
 };
 
+/** @throws StartRefused where a key that works has a limit, which this daemon does not count */
+function refuseLimited(
+  uses: { list(): readonly { readonly principal: string }[] },
+  refusal: string | undefined,
+): void {
+  const [limited] = refusal === undefined ? [] : uses.list();
+  if (!limited) return;
+  const name = limited.principal.slice(keyPrincipalName("").length);
+  throw new StartRefused(`the API key ${name} has a limit of uses: ${refusal}. Or revoke the key`);
+}
+
 /** A hub or a spoke judges requests by itself, and would not know at once what another one let go. */
 const notShared =
-  "a fleet or a spoke keeps none, because each of its daemons judges requests by itself: run a daemon that is alone for these agents";
+  "because each of its daemons judges requests by itself: run a daemon that is alone for these agents";

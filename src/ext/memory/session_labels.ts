@@ -2,11 +2,12 @@ import { createHash } from "node:crypto";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { ApiKeys, LabelingRequest, SessionLabel, SessionMemory } from "../../domain/access/access.js";
 import { SessionLabelRecordSchema, SessionRecordSchema } from "../../gen/nexus/store/v1/records_pb.js";
-import { type AuditEvent, by, grantOf, isLive, keyPrincipalName } from "../../model/access/access.js";
+import { type AuditEvent, by, isLive, keyPrincipalName } from "../../model/access/access.js";
 import { PermissionDenied, Unavailable } from "../../model/model.js";
 import type { Changes, Clock, Log } from "../../runtime/runtime.js";
 import type { Store } from "../../store/store.js";
-import { sessionTable } from "./session_table.js";
+import { agentOf, keyPrefix } from "./agent.js";
+import { sessionTable } from "./tables.js";
 
 /** A session ends when its agent has sent nothing for so long. */
 const silenceMs = 12 * 3_600_000;
@@ -229,14 +230,6 @@ export class SessionLabels implements SessionMemory {
 
 function refused(words: string): Promise<never> {
   return Promise.reject(new PermissionDenied(words));
-}
-
-const keyPrefix = keyPrincipalName("");
-
-/** Whose session a principal is in: all grants of an agent are in that of the agent. */
-function agentOf(principalName: string): string {
-  const grant = principalName.startsWith(keyPrefix) && grantOf(principalName.slice(keyPrefix.length));
-  return grant ? keyPrincipalName(grant.agent) : principalName;
 }
 
 function keyOf(agent: string): Buffer {

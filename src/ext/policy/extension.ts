@@ -48,11 +48,16 @@ async function opened(
     clock,
     log,
     apply: async (policy) => {
-      const { remembering } = policy;
+      const { remembering, limiting } = policy;
       const refusal = remembering && access.rules.labelRefusal;
       if (remembering && refusal !== undefined) {
         const message = `a rule sets or reads labels of sessions: ${refusal}`;
         throw new DocumentError([{ line: remembering.line, column: 1, message }]);
+      }
+      const useRefusal = limiting && access.rules.useRefusal;
+      if (limiting && useRefusal !== undefined) {
+        const message = `a rule limits uses: ${useRefusal}`;
+        throw new DocumentError([{ line: limiting.line, column: 1, message }]);
       }
       access.control.setPolicy(policy);
       const reason = `sha256:${policy.digest.slice(0, 16)}`;

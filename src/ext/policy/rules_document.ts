@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import {
   type DocumentViolation,
   type Path,
@@ -10,7 +11,9 @@ import {
   type FactName,
   factKinds,
   isEncoded,
+  parseUseLimit,
   type Rule,
+  type RuleUses,
   verdicts,
 } from "../../model/access/access.js";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../model/model.js";
@@ -22,7 +25,7 @@ const maxReason = 200;
 /** Of one rule. */
 const maxLabels = 10;
 const labelWords = "labels: at most 32 lower-case letters, digits, dashes, and underscores";
-const keys = ["providers", "when", "then", "because", "for", "label", "shadow"];
+const keys = ["providers", "when", "then", "because", "for", "label", "uses", "shadow"];
 
 /** Keys of the file that are about requests. */
 export const rulesKeys = ["rules", "default"];
@@ -97,6 +100,7 @@ class RulesReading {
       ...{ asks, isEncoded: isEncoded(String(json["when"])) },
       ...(this.#isShadow(json, path, verdict, asks) && { isShadow: true as const }),
       ...(labels.length > 0 && { labels }),
+      ...this.#uses(json, path, verdict),
       line: this.document.placeOf(path).line,
     };
   }
@@ -116,6 +120,20 @@ class RulesReading {
       this.#violation(at, `when: ${error.message} (character ${error.column} of the condition)`);
       return undefined;
     }
+  }
+
+  #uses(json: JsonObject, path: Path, verdict: string | undefined): { readonly uses?: RuleUses } {
+    const given = json["uses"];
+    if (given === undefined) return {};
+    const at = [...path, "uses"];
+    const limit = parseUseLimit(typeof given === "number" || typeof given === "string" ? `${given}` : "");
+    if (typeof limit === "string") this.#violation(at, `uses: ${limit}`);
+    if (verdict !== "allow" && verdict !== "ask")
+      this.#violation(at, "uses: belongs to then: allow, or to then: ask");
+    if (typeof limit === "string") return {};
+    const said = ["providers", "when", "then", "uses"].map((key) => json[key] ?? null);
+    const id = createHash("sha256").update(JSON.stringify(said)).digest("hex");
+    return { uses: { limit, id } };
   }
 
   #isShadow(json: JsonObject, path: Path, verdict: string | undefined, asks: Rule["asks"]): boolean {

@@ -47,6 +47,7 @@ export {
   extents,
   isEncoded,
   type Rule,
+  type RuleUses,
   verdicts,
 } from "./rules.js";
 export {
@@ -60,3 +61,4 @@ export {
   Texts,
 } from "./scope_restriction.js";
 export { serviceAccountPrincipal } from "./service_account.js";
+export { parseUseLimit, type UseLimit, useLimitText } from "./use_limit.js";

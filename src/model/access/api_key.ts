@@ -2,6 +2,7 @@ import { Unauthenticated } from "../errors.js";
 import type { Role } from "./access_table.js";
 import { daemon } from "./principal.js";
 import type { Restriction } from "./scope_restriction.js";
+import type { UseLimit } from "./use_limit.js";
 
 export interface KeyLease {
   /** Of a renewal. */
@@ -29,6 +30,8 @@ export interface ApiKeyRecord {
   readonly expiresAtMs: number | undefined;
   /** It ends unless its holder renews it in time. */
   readonly lease: KeyLease | undefined;
+  /** How often it obtains a credential. */
+  readonly uses?: UseLimit | undefined;
   readonly revokedAtMs: number | undefined;
   readonly revokedBy: string | undefined;
   /** To the hour. */

@@ -9,6 +9,7 @@ import {
   type Restriction,
   Texts,
 } from "./scope_restriction.js";
+import type { UseLimit } from "./use_limit.js";
 
 /** Where it is written what a principal may. */
 export interface RulePlace {
@@ -23,6 +24,8 @@ export interface RoleRule {
   readonly role: Role;
   /** Present for an agent, and for nobody else. */
   readonly restriction: Restriction | undefined;
+  /** Of an API key. */
+  readonly uses?: UseLimit | undefined;
   readonly place: RulePlace;
 }
 
@@ -46,6 +49,9 @@ export class Permissions {
   /** A text that is the same for two grants that allow the same. */
   readonly fingerprint: string;
 
+  /** Of its API key. */
+  readonly uses: UseLimit | undefined;
+
   /** Of requests to APIs: those of the restrictions, and then those of the policy file. */
   readonly requestRules: readonly Rule[];
 
@@ -65,6 +71,7 @@ export class Permissions {
       compiled: rule.restriction && new CompiledRestriction(rule.restriction),
     }));
     this.#nobody = nobody;
+    this.uses = rules.find(({ uses }) => uses !== undefined)?.uses;
     this.isRestricted = this.#rules.some(({ compiled }) => compiled !== undefined);
     const own = rules.map(({ role, restriction }) => [role, restriction ?? null]);
     this.fingerprint = JSON.stringify(

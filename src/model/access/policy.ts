@@ -26,6 +26,8 @@ export class Policy {
   readonly #order = new Map<PolicyBinding, number>();
   /** The first rule that sets labels of sessions, or goes by them. */
   readonly remembering: Rule | undefined;
+  /** The first rule that limits uses. */
+  readonly limiting: Rule | undefined;
 
   /** @param digest of the file, hexadecimal */
   constructor(
@@ -37,6 +39,7 @@ export class Policy {
     readonly proxies: ReadonlySet<string> = new Set(),
   ) {
     this.remembering = rules.find(({ labels, asks }) => labels !== undefined || asks.has("session.labels"));
+    this.limiting = rules.find(({ uses }) => uses !== undefined);
     for (const [order, binding] of bindings.entries()) {
       this.#order.set(binding, order);
       for (const name of binding.principals) {

@@ -1,4 +1,5 @@
 import type { FactName, Facts } from "./request_facts.js";
+import type { UseLimit } from "./use_limit.js";
 
 export type Verdict = "allow" | "ask" | "deny";
 export const verdicts: readonly Verdict[] = ["allow", "ask", "deny"];
@@ -23,10 +24,19 @@ export interface Rule {
   readonly because: string;
   /** What the session of a request has been through once this rule lets it go. */
   readonly labels?: readonly string[];
+  /** How often each agent is let go by this rule. */
+  readonly uses?: RuleUses;
   /** How long an approver may say yes for, beside once. */
   readonly extent: readonly Extent[];
   /** Of the policy file, from 1; 0 for a restriction. */
   readonly line: number;
+}
+
+/** A limit of each agent. */
+export interface RuleUses {
+  readonly limit: UseLimit;
+  /** Of the rule, whatever its line: a rule that says another thing is another one. */
+  readonly id: string;
 }
 
 /** How far a yes goes. */

@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { durationFromMs, durationMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { SessionLabel } from "../../domain/access/access.js";
 import {
   type ApiKey,
@@ -9,10 +9,13 @@ import {
   Role as RoleMessage,
   type SessionLabel as SessionLabelMessage,
   SessionLabelSchema,
+  type UseLimit as UseLimitMessage,
+  UseLimitSchema,
 } from "../../gen/nexus/v1/access_pb.js";
 import { type Role, roles } from "../../model/access/access_table.js";
 import type { ApiKeyRecord } from "../../model/access/api_key.js";
 import { type Restriction, restrictionFrom } from "../../model/access/scope_restriction.js";
+import type { UseLimit } from "../../model/access/use_limit.js";
 import { present, timestampOf } from "./timestamps.js";
 
 export function roleMessage(role: Role | undefined): RoleMessage {
@@ -60,11 +63,20 @@ export function apiKeyMessage(record: ApiKeyRecord): ApiKey {
       expiresAt: timestampOf(record.expiresAtMs),
       lease: record.lease && durationFromMs(record.lease.durationMs),
       leaseEndsAt: timestampOf(record.lease?.endsAtMs),
+      uses: record.uses && useLimitMessage(record.uses),
       revokedAt: timestampOf(record.revokedAtMs),
       lastUsedAt: timestampOf(record.lastUsedAtMs),
       oldUntil: timestampOf(record.old?.untilMs),
     }),
   });
+}
+
+export function useLimitMessage({ uses, perMs }: UseLimit): UseLimitMessage {
+  return create(UseLimitSchema, { uses, ...(perMs !== undefined && { per: durationFromMs(perMs) }) });
+}
+
+export function useLimitOf(message: UseLimitMessage | undefined): UseLimit | undefined {
+  return message && { uses: message.uses, perMs: message.per && durationMs(message.per) };
 }
 
 export function sessionLabels(labels: readonly SessionLabel[]): SessionLabelMessage[] {

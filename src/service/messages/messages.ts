@@ -1,6 +1,6 @@
 /** The door of `service/messages`: what stands in a message, as the model has it. */
 
-export { sessionLabels } from "./access_message.js";
+export { sessionLabels, useLimitMessage, useLimitOf } from "./access_message.js";
 export { connectionStatusOf } from "./connection_message.js";
 export {
   AcquiredCredentials,

@@ -21,7 +21,7 @@ import {
   WhoAmIResponseSchema,
 } from "../../gen/nexus/v1/access_pb.js";
 import type { Action } from "../../model/access/access_table.js";
-import { InvalidArgument } from "../../model/errors.js";
+import { FailedPrecondition, InvalidArgument } from "../../model/errors.js";
 import {
   apiKeyMessage,
   restrictionMessage,
@@ -29,6 +29,7 @@ import {
   roleMessage,
   roleOf,
   sessionLabels,
+  useLimitOf,
 } from "../messages/access_message.js";
 import { decodePageToken, encodePageToken, pageSize } from "../messages/page_token.js";
 import { describedRequestOf } from "../messages/request_description.js";
@@ -66,6 +67,9 @@ class AccessRpcs implements AccessMethods {
   createApiKey: AccessMethods["createApiKey"] = async (request, context) => {
     const role = roleOf(request.role);
     if (!role) throw new InvalidArgument([{ field: "role", description: "is required" }]);
+    const refusal = request.uses && this.deps.rules.useRefusal;
+    if (refusal !== undefined)
+      throw new FailedPrecondition("USES_NOT_COUNTED", `uses of a key cannot be limited: ${refusal}`);
     const { record, key } = await this.deps.keys.create(
       {
         name: request.name,
@@ -73,6 +77,7 @@ class AccessRpcs implements AccessMethods {
         restriction: restrictionOf(request.restriction),
         expiresAtMs: request.expiresAt && timestampMs(request.expiresAt),
         leaseMs: request.lease && durationMs(request.lease),
+        uses: useLimitOf(request.uses),
       },
       context.principal,
     );

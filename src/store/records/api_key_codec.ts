@@ -5,7 +5,7 @@ import type { ApiKeyRecord } from "../../model/access/api_key.js";
 import { restrictionFrom } from "../../model/access/scope_restriction.js";
 import { decodeText, decodeTime, decodeWord, encodeTime, encodeWord, fieldsOf } from "./field_codec.js";
 
-export function encodeApiKey({ restriction = {}, old, lease, ...key }: ApiKeyRecord): Uint8Array {
+export function encodeApiKey({ restriction = {}, old, lease, uses, ...key }: ApiKeyRecord): Uint8Array {
   const record = create(ApiKeyRecordSchema, {
     ...key,
     role: encodeWord(roles, key.role),
@@ -21,6 +21,7 @@ export function encodeApiKey({ restriction = {}, old, lease, ...key }: ApiKeyRec
     revokedBy: key.revokedBy ?? "",
     lastUsedAtMs: encodeTime(key.lastUsedAtMs),
     ...(lease && { leaseMs: BigInt(lease.durationMs), leaseEndsAtMs: encodeTime(lease.endsAtMs) }),
+    ...(uses && { uses: uses.uses, usesPerMs: BigInt(uses.perMs ?? 0) }),
     ...(old && { oldDigest: old.digest, oldUntilMs: encodeTime(old.untilMs) }),
   });
   return toBinary(ApiKeyRecordSchema, record);
@@ -30,7 +31,7 @@ export function encodeApiKey({ restriction = {}, old, lease, ...key }: ApiKeyRec
 export function decodeApiKey(bytes: Uint8Array): ApiKeyRecord {
   const record = fromBinary(ApiKeyRecordSchema, bytes);
   const { userIds, providers, connectionIds, labels, methods, paths, ...other } = fieldsOf(record);
-  const { oldDigest, oldUntilMs, leaseMs, leaseEndsAtMs, ...fields } = other;
+  const { oldDigest, oldUntilMs, leaseMs, leaseEndsAtMs, uses, usesPerMs, ...fields } = other;
   const lists = { userIds, providers, connectionIds, labels, methods, paths };
   const role = decodeWord(roles, fields.role);
   return {
@@ -38,6 +39,7 @@ export function decodeApiKey(bytes: Uint8Array): ApiKeyRecord {
     role,
     old: oldDigest.length === 0 ? undefined : { digest: oldDigest, untilMs: Number(oldUntilMs) },
     lease: leaseMs === 0n ? undefined : { durationMs: Number(leaseMs), endsAtMs: Number(leaseEndsAtMs) },
+    ...(uses > 0 && { uses: { uses, perMs: usesPerMs === 0n ? undefined : Number(usesPerMs) } }),
     restriction: role === "agent" ? restrictionFrom(lists) : undefined,
     createdAtMs: Number(fields.createdAtMs),
     expiresAtMs: decodeTime(fields.expiresAtMs),

@@ -27,7 +27,7 @@ describe("Tokens", () => {
       refresher,
       readAudit: new ReadAudit({ store, clock, log: silentLog }),
       limit: { take: () => undefined },
-      rules: { admit: () => undefined },
+      rules: { admit: () => undefined, takeBack: () => undefined },
       tracing: noTracing,
       clock,
     });

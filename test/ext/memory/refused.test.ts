@@ -4,18 +4,20 @@ import { expect, it } from "vitest";
 import type { Core } from "../../../src/core/core.js";
 import { type Part, Registry, StartRefused } from "../../../src/core/registry.js";
 import { memory } from "../../../src/ext/memory/extension.js";
-import { sessionTable } from "../../../src/ext/memory/session_table.js";
+import { sessionTable, useTable } from "../../../src/ext/memory/tables.js";
 import { policy } from "../../../src/ext/policy/extension.js";
+import { owner } from "../../../src/model/access/principal.js";
 import { Engine } from "../../domain/engine.js";
 import { silentLog } from "../../silent_log.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 
 const sets = "rules:\n  - then: allow\n    label: [private]\n";
+const limits = "rules:\n  - then: allow\n    uses: 20\n";
 const reads = `rules:\n  - when: '"private" in session.labels'\n    then: deny\n`;
 
 /** What becomes of a daemon with this policy file. */
 async function started(text: string, member: object | undefined, isForgetful = false): Promise<string> {
-  const engine = new Engine(temporaryFolder(), undefined, { tables: [sessionTable] });
+  const engine = new Engine(temporaryFolder(), undefined, { tables: [sessionTable, useTable] });
   const path = join(temporaryFolder(), "policy.yaml");
   writeFileSync(path, text);
   const registry = new Registry();
@@ -28,6 +30,7 @@ async function started(text: string, member: object | undefined, isForgetful = f
   } as unknown as Core;
   if (!isForgetful) await memory.open?.(core, registry);
   engine.memory = registry.registeredMemory();
+  engine.uses = registry.registeredUses();
   await policy.open?.(core, registry);
   const [reloader] = registry.added.parts as [Part];
   try {
@@ -58,8 +61,44 @@ it.each([
     /FILE:2:1: a rule sets or reads labels of sessions: a fleet or a spoke keeps none/,
   ],
   ["sets labels", sets, undefined, true, /FILE:2:1: .*: this daemon remembers nothing of sessions/],
+  ["limits uses", limits, {}, false, /FILE:2:1: a rule limits uses: a fleet or a spoke counts none, because/],
+  ["limits uses", limits, undefined, true, /FILE:2:1: a rule limits uses: this daemon counts no uses/],
+  ["limits uses", limits, undefined, false, /^started$/],
   ["has other rules", "rules: [{ then: allow }]\n", {}, false, /^started$/],
   ["sets labels", sets, undefined, false, /^started$/],
 ] as const)("a policy that %s ends as it should (%#)", async (_, text, member, isForgetful, ending) => {
   expect(await started(text, member, isForgetful)).toMatch(ending);
+});
+
+it("a daemon that counts no uses exactly starts with no key that has a limit", async () => {
+  const engine = new Engine(temporaryFolder(), undefined, { tables: [sessionTable, useTable] });
+  const wanted = { role: "agent", restriction: { userIds: ["*"] }, expiresAtMs: undefined } as const;
+  const uses = { uses: 2, perMs: undefined };
+  const { store, keys, access: control, rules, changes, clock } = engine;
+  const opened = async (member: object | undefined): Promise<string> => {
+    const core = {
+      ...{ config: { access: {} }, access: { keys, control, rules } },
+      ...{ store, changes, clock, member, log: silentLog },
+    } as unknown as Core;
+    const registry = new Registry();
+    return await (memory.open?.(core, registry) ?? Promise.resolve()).then(
+      () => `${registry.registeredUses()?.refusal ?? "exact"}`,
+      (error: unknown) => (error instanceof StartRefused ? error.message : String(error)),
+    );
+  };
+  try {
+    await keys.create({ ...wanted, name: "free" }, owner);
+    expect(await opened({})).toMatch(/^a fleet or a spoke counts none, because each of its daemons judges/);
+    await keys.create({ ...wanted, name: "few", uses }, owner);
+    expect([await opened(undefined), await opened({})]).toEqual([
+      "exact",
+      expect.stringMatching(
+        /^the API key few has a limit of uses: a fleet or a spoke counts none, .*revoke the key$/,
+      ),
+    ]);
+    await keys.revoke({ name: "few" }, owner);
+    expect(await opened({})).toMatch(/^a fleet or a spoke counts none/);
+  } finally {
+    await engine.close();
+  }
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { LabelingRequest, TokenPurpose } from "../../../src/domain/access/access.js";
 import { SessionLabels } from "../../../src/ext/memory/session_labels.js";
-import { sessionTable } from "../../../src/ext/memory/session_table.js";
+import { sessionTable } from "../../../src/ext/memory/tables.js";
 import { owner, type Principal } from "../../../src/model/access/principal.js";
 import { describedHeaders, describedUrl } from "../../../src/model/access/request_facts.js";
 import { agent, policyOf, proxy } from "../../domain/access/rule_cells.js";

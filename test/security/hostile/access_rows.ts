@@ -97,6 +97,9 @@ const createKey = table("AccessService/CreateApiKey", [
   ["expires_at", "a year without end", { ...agent, expiresAt: { seconds: 10n ** 15n } }, /./],
   ["lease", "9 seconds", { ...agent, lease: { seconds: 9n } }, /./],
   ["lease", "31 days", { ...agent, lease: { seconds: 2_678_400n } }, /./],
+  ["uses.uses", "none", { ...agent, uses: { uses: 0 } }, /1/],
+  ["uses.uses", "1000001", { ...agent, uses: { uses: 1_000_001 } }, /1000000/],
+  ["uses.per", "a week", { ...agent, uses: { uses: 1, per: { seconds: 604_800n } } }, /./],
 ]);
 
 const listKeys = table("AccessService/ListApiKeys", [
@@ -176,6 +179,12 @@ const streams = table("StatusService/ListOpenStreams", [
   ["max_entries", "1001", { maxEntries: 1_001 }, /1000/],
 ]);
 
+const uses = table("UseService/ResetUses", [
+  ["principal", "none", {}, /empty/],
+  ["principal", "513 characters", { principal: letters(513) }, /512/],
+  ["principal", "an unknown one", { principal: "key:nobody" }, notFound],
+]);
+
 export const accessRows: readonly RpcRow[] = [
   ...createKey,
   ...receivers,
@@ -186,4 +195,5 @@ export const accessRows: readonly RpcRow[] = [
   ...ring,
   ...status,
   ...streams,
+  ...uses,
 ];

@@ -6,6 +6,7 @@ import {
   InvalidArgument,
   isRuleRefusal,
   NexusError,
+  ResourceExhausted,
   Unavailable,
 } from "../../../model/model.js";
 import { StrategyError } from "../../../strategies/strategies.js";
@@ -66,6 +67,7 @@ export function problemOf(error: unknown, providerName: string): ProblemDetails 
   if (!(error instanceof NexusError)) return undefined;
   if (error instanceof InvalidArgument) return new ProblemDetails(400, "unclear-request", error.message);
   if (isRuleRefusal(error)) return new ProblemDetails(403, "denied-by-rule", error.message);
+  if (error instanceof ResourceExhausted) return new ProblemDetails(429, "uses-exhausted", error.message);
   const isAway = error instanceof Unavailable || error instanceof Aborted;
   const { retryAfterMs = undefined } = error instanceof Unavailable ? error : {};
   const next = retryAfterMs === undefined ? "" : `: try again in ${formatDuration(retryAfterMs)}`;

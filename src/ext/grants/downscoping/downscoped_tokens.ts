@@ -45,8 +45,10 @@ export class DownscopedTokens implements Downscoping {
   ): Promise<CurrentToken> {
     const { downscopedAudit, tokens } = this.deps;
     const use = await tokens.admitted(principal, connectionId, asking);
-    return await downscopedAudit.obtained({ principal, connectionId, use, reason: targetText(wanted) }, () =>
-      this.#current(connectionId, wanted, minTtlMs, principal),
+    return await tokens.used(use, () =>
+      downscopedAudit.obtained({ principal, connectionId, use, reason: targetText(wanted) }, () =>
+        this.#current(connectionId, wanted, minTtlMs, principal),
+      ),
     );
   }
 

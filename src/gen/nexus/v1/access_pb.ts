@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/access.proto.
  */
 export const file_nexus_v1_access: GenFile = /*@__PURE__*/
-  fileDesc("ChVuZXh1cy92MS9hY2Nlc3MucHJvdG8SCG5leHVzLnYxItICCgtSZXN0cmljdGlvbhI7Cgh1c2VyX2lkcxgBIAMoCUIpukgmkgEjEOgHGAEiHHIaEAEYgAIyE15bXlx4MDAtXHgxRlx4N0ZdKiQSOgoJcHJvdmlkZXJzGAIgAygJQie6SCSSASEQ6AcYASIachgyFl4oW2EtejAtOS1dezEsNjN9fFwqKSQSKgoOY29ubmVjdGlvbl9pZHMYAyADKAlCErpID5IBDBDoBxgBIgVyA7ABARI3CgZsYWJlbHMYBCADKAlCJ7pIJJIBIRDoBxgBIhpyGBiAAjITXlteXHgwMC1ceDFGXHg3Rl0qJBIvCgdtZXRob2RzGFAgAygJQh66SBuSARgQFBgBIhJyEDIOXltBLVotXXsxLDIwfSQSNAoFcGF0aHMYUSADKAlCJbpIIpIBHxBkGAEiGXIXMhVeL1tceDIxLVx4N0VdezAsNTExfSQi4gMKBkFwaUtleRIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhwKBHJvbGUYAyABKA4yDi5uZXh1cy52MS5Sb2xlEioKC3Jlc3RyaWN0aW9uGAQgASgLMhUubmV4dXMudjEuUmVzdHJpY3Rpb24SLgoKY3JlYXRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKY3JlYXRlZF9ieRgGIAEoCRIuCgpleHBpcmVzX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpyZXZva2VkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpyZXZva2VkX2J5GAkgASgJEjAKDGxhc3RfdXNlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJb2xkX3VudGlsGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgVsZWFzZRgMIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIxCg1sZWFzZV9lbmRzX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKKAgoTQ3JlYXRlQXBpS2V5UmVxdWVzdBIwCgRuYW1lGAEgASgJQiK6SB9yHTIbXlthLXowLTldW2EtejAtOS5fLV17MCw2Mn0kEigKBHJvbGUYAiABKA4yDi5uZXh1cy52MS5Sb2xlQgq6SAeCAQQQASAAEioKC3Jlc3RyaWN0aW9uGAMgASgLMhUubmV4dXMudjEuUmVzdHJpY3Rpb24SLgoKZXhwaXJlc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOwoFbGVhc2UYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCICangEyAggKIkYKFENyZWF0ZUFwaUtleVJlc3BvbnNlEiEKB2FwaV9rZXkYASABKAsyEC5uZXh1cy52MS5BcGlLZXkSCwoDa2V5GAIgASgJImoKEkxpc3RBcGlLZXlzUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAQSFwoPaW5jbHVkZV9yZXZva2VkGAMgASgIIlIKE0xpc3RBcGlLZXlzUmVzcG9uc2USIgoIYXBpX2tleXMYASADKAsyEC5uZXh1cy52MS5BcGlLZXkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIpEBChNSb3RhdGVBcGlLZXlSZXF1ZXN0EhcKBG5hbWUYASABKAlCB7pIBHICGD9IABIVCgJpZBgCIAEoCUIHukgEcgIYP0gAEjwKCGtlZXBfb2xkGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiBQiAmp4BMgBCDAoDa2V5EgW6SAIIASJGChRSb3RhdGVBcGlLZXlSZXNwb25zZRIhCgdhcGlfa2V5GAEgASgLMhAubmV4dXMudjEuQXBpS2V5EgsKA2tleRgCIAEoCSJTChNSZXZva2VBcGlLZXlSZXF1ZXN0EhcKBG5hbWUYASABKAlCB7pIBHICGD9IABIVCgJpZBgCIAEoCUIHukgEcgIYP0gAQgwKA2tleRIFukgCCAEiOQoUUmV2b2tlQXBpS2V5UmVzcG9uc2USIQoHYXBpX2tleRgBIAEoCzIQLm5leHVzLnYxLkFwaUtleSITChFSZW5ld0xlYXNlUmVxdWVzdCJrChJSZW5ld0xlYXNlUmVzcG9uc2USKAoFbGVhc2UYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKwoHZW5kc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiZQoIUmVzb3VyY2USIgoNY29ubmVjdGlvbl9pZBgBIAEoCUILukgI2AEBcgOwAQESGQoHdXNlcl9pZBgCIAEoCUIIukgFcgMYgAISGgoIcHJvdmlkZXIYAyABKAlCCLpIBXIDGIABIqABChRFeHBsYWluQWNjZXNzUmVxdWVzdBIdCglwcmluY2lwYWwYASABKAlCCrpIB3IFEAEYhRASGgoGYWN0aW9uGAIgASgJQgq6SAdyBRABGIABEiQKCHJlc291cmNlGAMgASgLMhIubmV4dXMudjEuUmVzb3VyY2USJwoHcmVxdWVzdBhQIAEoCzIWLm5leHVzLnYxLlNob3duUmVxdWVzdCKCAgoVRXhwbGFpbkFjY2Vzc1Jlc3BvbnNlEigKB3ZlcmRpY3QYASABKA4yFy5uZXh1cy52MS5BY2Nlc3NWZXJkaWN0EgwKBHJ1bGUYAiABKAkSDAoEbGluZRgDIAEoDRIcCgRyb2xlGAQgASgOMg4ubmV4dXMudjEuUm9sZRIOCgZhY3Rpb24YBSABKAkSIgoFcnVsZXMYUCADKAsyEy5uZXh1cy52MS5SdWxlTWF0Y2gSFwoPcmVxdWVzdF92ZXJkaWN0GFEgASgJEhAKCHdhcm5pbmdzGFIgAygJEiYKBmxhYmVscxhTIAMoCzIWLm5leHVzLnYxLlNlc3Npb25MYWJlbCKJAQoMU2Vzc2lvbkxhYmVsEg0KBWxhYmVsGAEgASgJEioKBnNldF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHcmVxdWVzdBgDIAEoCRIMCgRydWxlGAQgASgJEg4KBmNhbGxlchgFIAEoCRIPCgdzZXNzaW9uGAYgASgJInsKCVJ1bGVNYXRjaBIMCgRsaW5lGAEgASgNEg8KB3ZlcmRpY3QYAiABKAkSDQoFbWF0Y2gYAyABKAkSDwoHZGVjaWRlcxgEIAEoCBIPCgdiZWNhdXNlGAUgASgJEg4KBnNoYWRvdxgGIAEoCBIOCgZsYWJlbHMYByADKAkiDwoNV2hvQW1JUmVxdWVzdCKeAQoOV2hvQW1JUmVzcG9uc2USEQoJcHJpbmNpcGFsGAEgASgJEhwKBHJvbGUYAiABKA4yDi5uZXh1cy52MS5Sb2xlEisKDHJlc3RyaWN0aW9ucxgDIAMoCzIVLm5leHVzLnYxLlJlc3RyaWN0aW9uEi4KCmV4cGlyZXNfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKk8KBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEg4KClJPTEVfQURNSU4QARIRCg1ST0xFX09QRVJBVE9SEAISDgoKUk9MRV9BR0VOVBADKoUBCg1BY2Nlc3NWZXJkaWN0Eh4KGkFDQ0VTU19WRVJESUNUX1VOU1BFQ0lGSUVEEAASGgoWQUNDRVNTX1ZFUkRJQ1RfQUxMT1dFRBABEh0KGUFDQ0VTU19WRVJESUNUX1JFU1RSSUNURUQQAhIZChVBQ0NFU1NfVkVSRElDVF9ERU5JRUQQAzLOBQoNQWNjZXNzU2VydmljZRJnCgxDcmVhdGVBcGlLZXkSHS5uZXh1cy52MS5DcmVhdGVBcGlLZXlSZXF1ZXN0Gh4ubmV4dXMudjEuQ3JlYXRlQXBpS2V5UmVzcG9uc2UiGMLaGBQKCmtleS5tYW5hZ2UQARgBKAMwARJiCgtMaXN0QXBpS2V5cxIcLm5leHVzLnYxLkxpc3RBcGlLZXlzUmVxdWVzdBodLm5leHVzLnYxLkxpc3RBcGlLZXlzUmVzcG9uc2UiFsLaGBIKCmtleS5tYW5hZ2UQASgBMAESZwoMUmV2b2tlQXBpS2V5Eh0ubmV4dXMudjEuUmV2b2tlQXBpS2V5UmVxdWVzdBoeLm5leHVzLnYxLlJldm9rZUFwaUtleVJlc3BvbnNlIhjC2hgUCgprZXkubWFuYWdlEAEYASgDMAESZwoMUm90YXRlQXBpS2V5Eh0ubmV4dXMudjEuUm90YXRlQXBpS2V5UmVxdWVzdBoeLm5leHVzLnYxLlJvdGF0ZUFwaUtleVJlc3BvbnNlIhjC2hgUCgprZXkubWFuYWdlEAEYASgDMAESXwoKUmVuZXdMZWFzZRIbLm5leHVzLnYxLlJlbmV3TGVhc2VSZXF1ZXN0GhwubmV4dXMudjEuUmVuZXdMZWFzZVJlc3BvbnNlIhbC2hgSCgpzZWxmLnJlbmV3EAEoATABEmkKDUV4cGxhaW5BY2Nlc3MSHi5uZXh1cy52MS5FeHBsYWluQWNjZXNzUmVxdWVzdBofLm5leHVzLnYxLkV4cGxhaW5BY2Nlc3NSZXNwb25zZSIXwtoYEwoLcG9saWN5LnJlYWQQASgBMAESUgoGV2hvQW1JEhcubmV4dXMudjEuV2hvQW1JUmVxdWVzdBoYLm5leHVzLnYxLldob0FtSVJlc3BvbnNlIhXC2hgRCglzZWxmLnJlYWQQASgBMAFCRQoMZGV2Lm5leHVzLnYxUAFaM2dpdGh1Yi5jb20vbmV4dXNkL25leHVzZC9jbGllbnRzL2dvL25leHVzdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_rpc_v1_options, file_nexus_v1_token]);
+  fileDesc("ChVuZXh1cy92MS9hY2Nlc3MucHJvdG8SCG5leHVzLnYxItICCgtSZXN0cmljdGlvbhI7Cgh1c2VyX2lkcxgBIAMoCUIpukgmkgEjEOgHGAEiHHIaEAEYgAIyE15bXlx4MDAtXHgxRlx4N0ZdKiQSOgoJcHJvdmlkZXJzGAIgAygJQie6SCSSASEQ6AcYASIachgyFl4oW2EtejAtOS1dezEsNjN9fFwqKSQSKgoOY29ubmVjdGlvbl9pZHMYAyADKAlCErpID5IBDBDoBxgBIgVyA7ABARI3CgZsYWJlbHMYBCADKAlCJ7pIJJIBIRDoBxgBIhpyGBiAAjITXlteXHgwMC1ceDFGXHg3Rl0qJBIvCgdtZXRob2RzGFAgAygJQh66SBuSARgQFBgBIhJyEDIOXltBLVotXXsxLDIwfSQSNAoFcGF0aHMYUSADKAlCJbpIIpIBHxBkGAEiGXIXMhVeL1tceDIxLVx4N0VdezAsNTExfSQihAQKBkFwaUtleRIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhwKBHJvbGUYAyABKA4yDi5uZXh1cy52MS5Sb2xlEioKC3Jlc3RyaWN0aW9uGAQgASgLMhUubmV4dXMudjEuUmVzdHJpY3Rpb24SLgoKY3JlYXRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKY3JlYXRlZF9ieRgGIAEoCRIuCgpleHBpcmVzX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpyZXZva2VkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpyZXZva2VkX2J5GAkgASgJEjAKDGxhc3RfdXNlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJb2xkX3VudGlsGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgVsZWFzZRgMIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIxCg1sZWFzZV9lbmRzX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIgCgR1c2VzGA4gASgLMhIubmV4dXMudjEuVXNlTGltaXQiaAoIVXNlTGltaXQSGQoEdXNlcxgBIAEoDUILukgIKgYYwIQ9KAESQQoDcGVyGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhm6SBaqARM6AggBOgIIPDoDCJAcOgQIgKMFIqwCChNDcmVhdGVBcGlLZXlSZXF1ZXN0EjAKBG5hbWUYASABKAlCIrpIH3IdMhteW2EtejAtOV1bYS16MC05Ll8tXXswLDYyfSQSKAoEcm9sZRgCIAEoDjIOLm5leHVzLnYxLlJvbGVCCrpIB4IBBBABIAASKgoLcmVzdHJpY3Rpb24YAyABKAsyFS5uZXh1cy52MS5SZXN0cmljdGlvbhIuCgpleHBpcmVzX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI7CgVsZWFzZRgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIRukgOqgELIgUIgJqeATICCAoSIAoEdXNlcxgGIAEoCzISLm5leHVzLnYxLlVzZUxpbWl0IkYKFENyZWF0ZUFwaUtleVJlc3BvbnNlEiEKB2FwaV9rZXkYASABKAsyEC5uZXh1cy52MS5BcGlLZXkSCwoDa2V5GAIgASgJImoKEkxpc3RBcGlLZXlzUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAQSFwoPaW5jbHVkZV9yZXZva2VkGAMgASgIIlIKE0xpc3RBcGlLZXlzUmVzcG9uc2USIgoIYXBpX2tleXMYASADKAsyEC5uZXh1cy52MS5BcGlLZXkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIpEBChNSb3RhdGVBcGlLZXlSZXF1ZXN0EhcKBG5hbWUYASABKAlCB7pIBHICGD9IABIVCgJpZBgCIAEoCUIHukgEcgIYP0gAEjwKCGtlZXBfb2xkGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiBQiAmp4BMgBCDAoDa2V5EgW6SAIIASJGChRSb3RhdGVBcGlLZXlSZXNwb25zZRIhCgdhcGlfa2V5GAEgASgLMhAubmV4dXMudjEuQXBpS2V5EgsKA2tleRgCIAEoCSJTChNSZXZva2VBcGlLZXlSZXF1ZXN0EhcKBG5hbWUYASABKAlCB7pIBHICGD9IABIVCgJpZBgCIAEoCUIHukgEcgIYP0gAQgwKA2tleRIFukgCCAEiOQoUUmV2b2tlQXBpS2V5UmVzcG9uc2USIQoHYXBpX2tleRgBIAEoCzIQLm5leHVzLnYxLkFwaUtleSITChFSZW5ld0xlYXNlUmVxdWVzdCJrChJSZW5ld0xlYXNlUmVzcG9uc2USKAoFbGVhc2UYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKwoHZW5kc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiZQoIUmVzb3VyY2USIgoNY29ubmVjdGlvbl9pZBgBIAEoCUILukgI2AEBcgOwAQESGQoHdXNlcl9pZBgCIAEoCUIIukgFcgMYgAISGgoIcHJvdmlkZXIYAyABKAlCCLpIBXIDGIABIqABChRFeHBsYWluQWNjZXNzUmVxdWVzdBIdCglwcmluY2lwYWwYASABKAlCCrpIB3IFEAEYhRASGgoGYWN0aW9uGAIgASgJQgq6SAdyBRABGIABEiQKCHJlc291cmNlGAMgASgLMhIubmV4dXMudjEuUmVzb3VyY2USJwoHcmVxdWVzdBhQIAEoCzIWLm5leHVzLnYxLlNob3duUmVxdWVzdCKCAgoVRXhwbGFpbkFjY2Vzc1Jlc3BvbnNlEigKB3ZlcmRpY3QYASABKA4yFy5uZXh1cy52MS5BY2Nlc3NWZXJkaWN0EgwKBHJ1bGUYAiABKAkSDAoEbGluZRgDIAEoDRIcCgRyb2xlGAQgASgOMg4ubmV4dXMudjEuUm9sZRIOCgZhY3Rpb24YBSABKAkSIgoFcnVsZXMYUCADKAsyEy5uZXh1cy52MS5SdWxlTWF0Y2gSFwoPcmVxdWVzdF92ZXJkaWN0GFEgASgJEhAKCHdhcm5pbmdzGFIgAygJEiYKBmxhYmVscxhTIAMoCzIWLm5leHVzLnYxLlNlc3Npb25MYWJlbCKJAQoMU2Vzc2lvbkxhYmVsEg0KBWxhYmVsGAEgASgJEioKBnNldF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHcmVxdWVzdBgDIAEoCRIMCgRydWxlGAQgASgJEg4KBmNhbGxlchgFIAEoCRIPCgdzZXNzaW9uGAYgASgJInsKCVJ1bGVNYXRjaBIMCgRsaW5lGAEgASgNEg8KB3ZlcmRpY3QYAiABKAkSDQoFbWF0Y2gYAyABKAkSDwoHZGVjaWRlcxgEIAEoCBIPCgdiZWNhdXNlGAUgASgJEg4KBnNoYWRvdxgGIAEoCBIOCgZsYWJlbHMYByADKAkiDwoNV2hvQW1JUmVxdWVzdCKeAQoOV2hvQW1JUmVzcG9uc2USEQoJcHJpbmNpcGFsGAEgASgJEhwKBHJvbGUYAiABKA4yDi5uZXh1cy52MS5Sb2xlEisKDHJlc3RyaWN0aW9ucxgDIAMoCzIVLm5leHVzLnYxLlJlc3RyaWN0aW9uEi4KCmV4cGlyZXNfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKk8KBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEg4KClJPTEVfQURNSU4QARIRCg1ST0xFX09QRVJBVE9SEAISDgoKUk9MRV9BR0VOVBADKoUBCg1BY2Nlc3NWZXJkaWN0Eh4KGkFDQ0VTU19WRVJESUNUX1VOU1BFQ0lGSUVEEAASGgoWQUNDRVNTX1ZFUkRJQ1RfQUxMT1dFRBABEh0KGUFDQ0VTU19WRVJESUNUX1JFU1RSSUNURUQQAhIZChVBQ0NFU1NfVkVSRElDVF9ERU5JRUQQAzLOBQoNQWNjZXNzU2VydmljZRJnCgxDcmVhdGVBcGlLZXkSHS5uZXh1cy52MS5DcmVhdGVBcGlLZXlSZXF1ZXN0Gh4ubmV4dXMudjEuQ3JlYXRlQXBpS2V5UmVzcG9uc2UiGMLaGBQKCmtleS5tYW5hZ2UQARgBKAMwARJiCgtMaXN0QXBpS2V5cxIcLm5leHVzLnYxLkxpc3RBcGlLZXlzUmVxdWVzdBodLm5leHVzLnYxLkxpc3RBcGlLZXlzUmVzcG9uc2UiFsLaGBIKCmtleS5tYW5hZ2UQASgBMAESZwoMUmV2b2tlQXBpS2V5Eh0ubmV4dXMudjEuUmV2b2tlQXBpS2V5UmVxdWVzdBoeLm5leHVzLnYxLlJldm9rZUFwaUtleVJlc3BvbnNlIhjC2hgUCgprZXkubWFuYWdlEAEYASgDMAESZwoMUm90YXRlQXBpS2V5Eh0ubmV4dXMudjEuUm90YXRlQXBpS2V5UmVxdWVzdBoeLm5leHVzLnYxLlJvdGF0ZUFwaUtleVJlc3BvbnNlIhjC2hgUCgprZXkubWFuYWdlEAEYASgDMAESXwoKUmVuZXdMZWFzZRIbLm5leHVzLnYxLlJlbmV3TGVhc2VSZXF1ZXN0GhwubmV4dXMudjEuUmVuZXdMZWFzZVJlc3BvbnNlIhbC2hgSCgpzZWxmLnJlbmV3EAEoATABEmkKDUV4cGxhaW5BY2Nlc3MSHi5uZXh1cy52MS5FeHBsYWluQWNjZXNzUmVxdWVzdBofLm5leHVzLnYxLkV4cGxhaW5BY2Nlc3NSZXNwb25zZSIXwtoYEwoLcG9saWN5LnJlYWQQASgBMAESUgoGV2hvQW1JEhcubmV4dXMudjEuV2hvQW1JUmVxdWVzdBoYLm5leHVzLnYxLldob0FtSVJlc3BvbnNlIhXC2hgRCglzZWxmLnJlYWQQASgBMAFCRQoMZGV2Lm5leHVzLnYxUAFaM2dpdGh1Yi5jb20vbmV4dXNkL25leHVzZC9jbGllbnRzL2dvL25leHVzdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_rpc_v1_options, file_nexus_v1_token]);
 
 /**
  * The restriction of an agent: a connection must match each list that is not empty. An agent has at least one.
@@ -173,6 +173,13 @@ export type ApiKey = Message<"nexus.v1.ApiKey"> & {
    * @generated from field: google.protobuf.Timestamp lease_ends_at = 13;
    */
   leaseEndsAt?: Timestamp | undefined;
+
+  /**
+   * How often it obtains a credential; unset for a key without a limit. `ListUses` returns how often it did.
+   *
+   * @generated from field: nexus.v1.UseLimit uses = 14;
+   */
+  uses?: UseLimit | undefined;
 };
 
 /**
@@ -181,6 +188,35 @@ export type ApiKey = Message<"nexus.v1.ApiKey"> & {
  */
 export const ApiKeySchema: GenMessage<ApiKey> = /*@__PURE__*/
   messageDesc(file_nexus_v1_access, 1);
+
+/**
+ * How often something may be used.
+ *
+ * @generated from message nexus.v1.UseLimit
+ */
+export type UseLimit = Message<"nexus.v1.UseLimit"> & {
+  /**
+   * 1 to 1000000.
+   *
+   * @generated from field: uint32 uses = 1;
+   */
+  uses: number;
+
+  /**
+   * Of the period that begins with the first use: 1 second, 1 minute, 1 hour, or 1 day. When it is over, the next use begins another one.
+   * Unset for a limit that only `ResetUses` renews.
+   *
+   * @generated from field: google.protobuf.Duration per = 2;
+   */
+  per?: Duration | undefined;
+};
+
+/**
+ * Describes the message nexus.v1.UseLimit.
+ * Use `create(UseLimitSchema)` to create a new message.
+ */
+export const UseLimitSchema: GenMessage<UseLimit> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_access, 2);
 
 /**
  * Request of CreateApiKey.
@@ -222,6 +258,13 @@ export type CreateApiKeyRequest = Message<"nexus.v1.CreateApiKeyRequest"> & {
    * @generated from field: google.protobuf.Duration lease = 5;
    */
   lease?: Duration | undefined;
+
+  /**
+   * How often it obtains a credential; unset for a key without a limit.
+   *
+   * @generated from field: nexus.v1.UseLimit uses = 6;
+   */
+  uses?: UseLimit | undefined;
 };
 
 /**
@@ -229,7 +272,7 @@ export type CreateApiKeyRequest = Message<"nexus.v1.CreateApiKeyRequest"> & {
  * Use `create(CreateApiKeyRequestSchema)` to create a new message.
  */
 export const CreateApiKeyRequestSchema: GenMessage<CreateApiKeyRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 2);
+  messageDesc(file_nexus_v1_access, 3);
 
 /**
  * Response of CreateApiKey.
@@ -257,7 +300,7 @@ export type CreateApiKeyResponse = Message<"nexus.v1.CreateApiKeyResponse"> & {
  * Use `create(CreateApiKeyResponseSchema)` to create a new message.
  */
 export const CreateApiKeyResponseSchema: GenMessage<CreateApiKeyResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 3);
+  messageDesc(file_nexus_v1_access, 4);
 
 /**
  * Request of ListApiKeys.
@@ -292,7 +335,7 @@ export type ListApiKeysRequest = Message<"nexus.v1.ListApiKeysRequest"> & {
  * Use `create(ListApiKeysRequestSchema)` to create a new message.
  */
 export const ListApiKeysRequestSchema: GenMessage<ListApiKeysRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 4);
+  messageDesc(file_nexus_v1_access, 5);
 
 /**
  * Response of ListApiKeys.
@@ -320,7 +363,7 @@ export type ListApiKeysResponse = Message<"nexus.v1.ListApiKeysResponse"> & {
  * Use `create(ListApiKeysResponseSchema)` to create a new message.
  */
 export const ListApiKeysResponseSchema: GenMessage<ListApiKeysResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 5);
+  messageDesc(file_nexus_v1_access, 6);
 
 /**
  * Request of RotateApiKey.
@@ -364,7 +407,7 @@ export type RotateApiKeyRequest = Message<"nexus.v1.RotateApiKeyRequest"> & {
  * Use `create(RotateApiKeyRequestSchema)` to create a new message.
  */
 export const RotateApiKeyRequestSchema: GenMessage<RotateApiKeyRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 6);
+  messageDesc(file_nexus_v1_access, 7);
 
 /**
  * Response of RotateApiKey.
@@ -392,7 +435,7 @@ export type RotateApiKeyResponse = Message<"nexus.v1.RotateApiKeyResponse"> & {
  * Use `create(RotateApiKeyResponseSchema)` to create a new message.
  */
 export const RotateApiKeyResponseSchema: GenMessage<RotateApiKeyResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 7);
+  messageDesc(file_nexus_v1_access, 8);
 
 /**
  * Request of RevokeApiKey.
@@ -429,7 +472,7 @@ export type RevokeApiKeyRequest = Message<"nexus.v1.RevokeApiKeyRequest"> & {
  * Use `create(RevokeApiKeyRequestSchema)` to create a new message.
  */
 export const RevokeApiKeyRequestSchema: GenMessage<RevokeApiKeyRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 8);
+  messageDesc(file_nexus_v1_access, 9);
 
 /**
  * Response of RevokeApiKey.
@@ -450,7 +493,7 @@ export type RevokeApiKeyResponse = Message<"nexus.v1.RevokeApiKeyResponse"> & {
  * Use `create(RevokeApiKeyResponseSchema)` to create a new message.
  */
 export const RevokeApiKeyResponseSchema: GenMessage<RevokeApiKeyResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 9);
+  messageDesc(file_nexus_v1_access, 10);
 
 /**
  * Request of RenewLease.
@@ -465,7 +508,7 @@ export type RenewLeaseRequest = Message<"nexus.v1.RenewLeaseRequest"> & {
  * Use `create(RenewLeaseRequestSchema)` to create a new message.
  */
 export const RenewLeaseRequestSchema: GenMessage<RenewLeaseRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 10);
+  messageDesc(file_nexus_v1_access, 11);
 
 /**
  * Response of RenewLease.
@@ -493,7 +536,7 @@ export type RenewLeaseResponse = Message<"nexus.v1.RenewLeaseResponse"> & {
  * Use `create(RenewLeaseResponseSchema)` to create a new message.
  */
 export const RenewLeaseResponseSchema: GenMessage<RenewLeaseResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 11);
+  messageDesc(file_nexus_v1_access, 12);
 
 /**
  * The object of an action: a connection, or the user and provider of a new one.
@@ -528,7 +571,7 @@ export type Resource = Message<"nexus.v1.Resource"> & {
  * Use `create(ResourceSchema)` to create a new message.
  */
 export const ResourceSchema: GenMessage<Resource> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 12);
+  messageDesc(file_nexus_v1_access, 13);
 
 /**
  * Request of ExplainAccess.
@@ -570,7 +613,7 @@ export type ExplainAccessRequest = Message<"nexus.v1.ExplainAccessRequest"> & {
  * Use `create(ExplainAccessRequestSchema)` to create a new message.
  */
 export const ExplainAccessRequestSchema: GenMessage<ExplainAccessRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 13);
+  messageDesc(file_nexus_v1_access, 14);
 
 /**
  * Response of ExplainAccess.
@@ -647,7 +690,7 @@ export type ExplainAccessResponse = Message<"nexus.v1.ExplainAccessResponse"> & 
  * Use `create(ExplainAccessResponseSchema)` to create a new message.
  */
 export const ExplainAccessResponseSchema: GenMessage<ExplainAccessResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 14);
+  messageDesc(file_nexus_v1_access, 15);
 
 /**
  * A label of a session, and the request that set it.
@@ -706,7 +749,7 @@ export type SessionLabel = Message<"nexus.v1.SessionLabel"> & {
  * Use `create(SessionLabelSchema)` to create a new message.
  */
 export const SessionLabelSchema: GenMessage<SessionLabel> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 15);
+  messageDesc(file_nexus_v1_access, 16);
 
 /**
  * The evaluation of one rule for a request.
@@ -769,7 +812,7 @@ export type RuleMatch = Message<"nexus.v1.RuleMatch"> & {
  * Use `create(RuleMatchSchema)` to create a new message.
  */
 export const RuleMatchSchema: GenMessage<RuleMatch> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 16);
+  messageDesc(file_nexus_v1_access, 17);
 
 /**
  * Request of WhoAmI.
@@ -784,7 +827,7 @@ export type WhoAmIRequest = Message<"nexus.v1.WhoAmIRequest"> & {
  * Use `create(WhoAmIRequestSchema)` to create a new message.
  */
 export const WhoAmIRequestSchema: GenMessage<WhoAmIRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 17);
+  messageDesc(file_nexus_v1_access, 18);
 
 /**
  * Response of WhoAmI.
@@ -826,7 +869,7 @@ export type WhoAmIResponse = Message<"nexus.v1.WhoAmIResponse"> & {
  * Use `create(WhoAmIResponseSchema)` to create a new message.
  */
 export const WhoAmIResponseSchema: GenMessage<WhoAmIResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 18);
+  messageDesc(file_nexus_v1_access, 19);
 
 /**
  * The role of a principal.
@@ -934,6 +977,7 @@ export const AccessService: GenService<{
    *
    * Errors: `ALREADY_EXISTS` when a key has or had the name. A name cannot be reused, even after it is revoked, because the audit log
    * and policies refer to it. `FAILED_PRECONDITION` with reason `TOO_MANY_API_KEYS` at 10000 keys, including revoked ones.
+   * `FAILED_PRECONDITION` with reason `USES_NOT_COUNTED` for `uses` in a fleet or at a spoke, which cannot count them exactly.
    * `FAILED_PRECONDITION` with reason `OLDER_HUBS` in a fleet that still accepts hubs that ignore the limits of this key.
    *
    * @generated from rpc nexus.v1.AccessService.CreateApiKey

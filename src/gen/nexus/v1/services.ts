@@ -15,6 +15,7 @@ import { NotificationService } from "./notification_pb.js";
 import { ProviderService } from "./provider_pb.js";
 import { StatusService } from "./status_pb.js";
 import { TokenService } from "./token_pb.js";
+import { UseService } from "./use_pb.js";
 
 /** All services of the contract. */
 export const services: readonly DescService[] = [
@@ -33,4 +34,5 @@ export const services: readonly DescService[] = [
   ProviderService,
   StatusService,
   TokenService,
+  UseService,
 ];

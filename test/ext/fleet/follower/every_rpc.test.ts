@@ -39,6 +39,8 @@ const requests: Readonly<Record<string, (own: Own) => object>> = {
   }),
   "nexus.v1.ApprovalService/StopPrincipal": ({ hub }) => ({ principal: `jwt:at-${hub}` }),
   "nexus.v1.ApprovalService/ListStops": () => ({}),
+  "nexus.v1.UseService/ListUses": () => ({}),
+  "nexus.v1.UseService/ResetUses": () => ({ principal: "key:nobody" }),
   "nexus.v1.AuditService/ListAuditEvents": () => ({ pageSize: 5 }),
   "nexus.v1.AuditService/VerifyAuditLog": () => ({}),
   "nexus.v1.BackupService/CreateBackup": () => ({}),

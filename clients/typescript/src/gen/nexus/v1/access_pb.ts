@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/access.proto.
  */
 export const file_nexus_v1_access: GenFile = /*@__PURE__*/
-  fileDesc("ChVuZXh1cy92MS9hY2Nlc3MucHJvdG8SCG5leHVzLnYxInoKC1Jlc3RyaWN0aW9uEhAKCHVzZXJfaWRzGAEgAygJEhEKCXByb3ZpZGVycxgCIAMoCRIWCg5jb25uZWN0aW9uX2lkcxgDIAMoCRIOCgZsYWJlbHMYBCADKAkSDwoHbWV0aG9kcxhQIAMoCRINCgVwYXRocxhRIAMoCSLiAwoGQXBpS2V5EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSHAoEcm9sZRgDIAEoDjIOLm5leHVzLnYxLlJvbGUSKgoLcmVzdHJpY3Rpb24YBCABKAsyFS5uZXh1cy52MS5SZXN0cmljdGlvbhIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpjcmVhdGVkX2J5GAYgASgJEi4KCmV4cGlyZXNfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnJldm9rZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnJldm9rZWRfYnkYCSABKAkSMAoMbGFzdF91c2VkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCglvbGRfdW50aWwYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEigKBWxlYXNlGAwgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjEKDWxlYXNlX2VuZHNfYXQYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIscBChNDcmVhdGVBcGlLZXlSZXF1ZXN0EgwKBG5hbWUYASABKAkSHAoEcm9sZRgCIAEoDjIOLm5leHVzLnYxLlJvbGUSKgoLcmVzdHJpY3Rpb24YAyABKAsyFS5uZXh1cy52MS5SZXN0cmljdGlvbhIuCgpleHBpcmVzX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgVsZWFzZRgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJGChRDcmVhdGVBcGlLZXlSZXNwb25zZRIhCgdhcGlfa2V5GAEgASgLMhAubmV4dXMudjEuQXBpS2V5EgsKA2tleRgCIAEoCSJUChJMaXN0QXBpS2V5c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSFwoPaW5jbHVkZV9yZXZva2VkGAMgASgIIlIKE0xpc3RBcGlLZXlzUmVzcG9uc2USIgoIYXBpX2tleXMYASADKAsyEC5uZXh1cy52MS5BcGlLZXkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImcKE1JvdGF0ZUFwaUtleVJlcXVlc3QSDgoEbmFtZRgBIAEoCUgAEgwKAmlkGAIgASgJSAASKwoIa2VlcF9vbGQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CBQoDa2V5IkYKFFJvdGF0ZUFwaUtleVJlc3BvbnNlEiEKB2FwaV9rZXkYASABKAsyEC5uZXh1cy52MS5BcGlLZXkSCwoDa2V5GAIgASgJIjoKE1Jldm9rZUFwaUtleVJlcXVlc3QSDgoEbmFtZRgBIAEoCUgAEgwKAmlkGAIgASgJSABCBQoDa2V5IjkKFFJldm9rZUFwaUtleVJlc3BvbnNlEiEKB2FwaV9rZXkYASABKAsyEC5uZXh1cy52MS5BcGlLZXkiEwoRUmVuZXdMZWFzZVJlcXVlc3QiawoSUmVuZXdMZWFzZVJlc3BvbnNlEigKBWxlYXNlGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEisKB2VuZHNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkQKCFJlc291cmNlEhUKDWNvbm5lY3Rpb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIQCghwcm92aWRlchgDIAEoCSKIAQoURXhwbGFpbkFjY2Vzc1JlcXVlc3QSEQoJcHJpbmNpcGFsGAEgASgJEg4KBmFjdGlvbhgCIAEoCRIkCghyZXNvdXJjZRgDIAEoCzISLm5leHVzLnYxLlJlc291cmNlEicKB3JlcXVlc3QYUCABKAsyFi5uZXh1cy52MS5TaG93blJlcXVlc3QiggIKFUV4cGxhaW5BY2Nlc3NSZXNwb25zZRIoCgd2ZXJkaWN0GAEgASgOMhcubmV4dXMudjEuQWNjZXNzVmVyZGljdBIMCgRydWxlGAIgASgJEgwKBGxpbmUYAyABKA0SHAoEcm9sZRgEIAEoDjIOLm5leHVzLnYxLlJvbGUSDgoGYWN0aW9uGAUgASgJEiIKBXJ1bGVzGFAgAygLMhMubmV4dXMudjEuUnVsZU1hdGNoEhcKD3JlcXVlc3RfdmVyZGljdBhRIAEoCRIQCgh3YXJuaW5ncxhSIAMoCRImCgZsYWJlbHMYUyADKAsyFi5uZXh1cy52MS5TZXNzaW9uTGFiZWwiiQEKDFNlc3Npb25MYWJlbBINCgVsYWJlbBgBIAEoCRIqCgZzZXRfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3JlcXVlc3QYAyABKAkSDAoEcnVsZRgEIAEoCRIOCgZjYWxsZXIYBSABKAkSDwoHc2Vzc2lvbhgGIAEoCSJ7CglSdWxlTWF0Y2gSDAoEbGluZRgBIAEoDRIPCgd2ZXJkaWN0GAIgASgJEg0KBW1hdGNoGAMgASgJEg8KB2RlY2lkZXMYBCABKAgSDwoHYmVjYXVzZRgFIAEoCRIOCgZzaGFkb3cYBiABKAgSDgoGbGFiZWxzGAcgAygJIg8KDVdob0FtSVJlcXVlc3QingEKDldob0FtSVJlc3BvbnNlEhEKCXByaW5jaXBhbBgBIAEoCRIcCgRyb2xlGAIgASgOMg4ubmV4dXMudjEuUm9sZRIrCgxyZXN0cmljdGlvbnMYAyADKAsyFS5uZXh1cy52MS5SZXN0cmljdGlvbhIuCgpleHBpcmVzX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCpPCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIOCgpST0xFX0FETUlOEAESEQoNUk9MRV9PUEVSQVRPUhACEg4KClJPTEVfQUdFTlQQAyqFAQoNQWNjZXNzVmVyZGljdBIeChpBQ0NFU1NfVkVSRElDVF9VTlNQRUNJRklFRBAAEhoKFkFDQ0VTU19WRVJESUNUX0FMTE9XRUQQARIdChlBQ0NFU1NfVkVSRElDVF9SRVNUUklDVEVEEAISGQoVQUNDRVNTX1ZFUkRJQ1RfREVOSUVEEAMyoAQKDUFjY2Vzc1NlcnZpY2USTQoMQ3JlYXRlQXBpS2V5Eh0ubmV4dXMudjEuQ3JlYXRlQXBpS2V5UmVxdWVzdBoeLm5leHVzLnYxLkNyZWF0ZUFwaUtleVJlc3BvbnNlEkoKC0xpc3RBcGlLZXlzEhwubmV4dXMudjEuTGlzdEFwaUtleXNSZXF1ZXN0Gh0ubmV4dXMudjEuTGlzdEFwaUtleXNSZXNwb25zZRJNCgxSZXZva2VBcGlLZXkSHS5uZXh1cy52MS5SZXZva2VBcGlLZXlSZXF1ZXN0Gh4ubmV4dXMudjEuUmV2b2tlQXBpS2V5UmVzcG9uc2USTQoMUm90YXRlQXBpS2V5Eh0ubmV4dXMudjEuUm90YXRlQXBpS2V5UmVxdWVzdBoeLm5leHVzLnYxLlJvdGF0ZUFwaUtleVJlc3BvbnNlEkcKClJlbmV3TGVhc2USGy5uZXh1cy52MS5SZW5ld0xlYXNlUmVxdWVzdBocLm5leHVzLnYxLlJlbmV3TGVhc2VSZXNwb25zZRJQCg1FeHBsYWluQWNjZXNzEh4ubmV4dXMudjEuRXhwbGFpbkFjY2Vzc1JlcXVlc3QaHy5uZXh1cy52MS5FeHBsYWluQWNjZXNzUmVzcG9uc2USOwoGV2hvQW1JEhcubmV4dXMudjEuV2hvQW1JUmVxdWVzdBoYLm5leHVzLnYxLldob0FtSVJlc3BvbnNlQkUKDGRldi5uZXh1cy52MVABWjNnaXRodWIuY29tL25leHVzZC9uZXh1c2QvY2xpZW50cy9nby9uZXh1c3YxO25leHVzdjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_token]);
+  fileDesc("ChVuZXh1cy92MS9hY2Nlc3MucHJvdG8SCG5leHVzLnYxInoKC1Jlc3RyaWN0aW9uEhAKCHVzZXJfaWRzGAEgAygJEhEKCXByb3ZpZGVycxgCIAMoCRIWCg5jb25uZWN0aW9uX2lkcxgDIAMoCRIOCgZsYWJlbHMYBCADKAkSDwoHbWV0aG9kcxhQIAMoCRINCgVwYXRocxhRIAMoCSKEBAoGQXBpS2V5EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSHAoEcm9sZRgDIAEoDjIOLm5leHVzLnYxLlJvbGUSKgoLcmVzdHJpY3Rpb24YBCABKAsyFS5uZXh1cy52MS5SZXN0cmljdGlvbhIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpjcmVhdGVkX2J5GAYgASgJEi4KCmV4cGlyZXNfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnJldm9rZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnJldm9rZWRfYnkYCSABKAkSMAoMbGFzdF91c2VkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCglvbGRfdW50aWwYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEigKBWxlYXNlGAwgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjEKDWxlYXNlX2VuZHNfYXQYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiAKBHVzZXMYDiABKAsyEi5uZXh1cy52MS5Vc2VMaW1pdCJACghVc2VMaW1pdBIMCgR1c2VzGAEgASgNEiYKA3BlchgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiLpAQoTQ3JlYXRlQXBpS2V5UmVxdWVzdBIMCgRuYW1lGAEgASgJEhwKBHJvbGUYAiABKA4yDi5uZXh1cy52MS5Sb2xlEioKC3Jlc3RyaWN0aW9uGAMgASgLMhUubmV4dXMudjEuUmVzdHJpY3Rpb24SLgoKZXhwaXJlc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKAoFbGVhc2UYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SIAoEdXNlcxgGIAEoCzISLm5leHVzLnYxLlVzZUxpbWl0IkYKFENyZWF0ZUFwaUtleVJlc3BvbnNlEiEKB2FwaV9rZXkYASABKAsyEC5uZXh1cy52MS5BcGlLZXkSCwoDa2V5GAIgASgJIlQKEkxpc3RBcGlLZXlzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIXCg9pbmNsdWRlX3Jldm9rZWQYAyABKAgiUgoTTGlzdEFwaUtleXNSZXNwb25zZRIiCghhcGlfa2V5cxgBIAMoCzIQLm5leHVzLnYxLkFwaUtleRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiZwoTUm90YXRlQXBpS2V5UmVxdWVzdBIOCgRuYW1lGAEgASgJSAASDAoCaWQYAiABKAlIABIrCghrZWVwX29sZBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIFCgNrZXkiRgoUUm90YXRlQXBpS2V5UmVzcG9uc2USIQoHYXBpX2tleRgBIAEoCzIQLm5leHVzLnYxLkFwaUtleRILCgNrZXkYAiABKAkiOgoTUmV2b2tlQXBpS2V5UmVxdWVzdBIOCgRuYW1lGAEgASgJSAASDAoCaWQYAiABKAlIAEIFCgNrZXkiOQoUUmV2b2tlQXBpS2V5UmVzcG9uc2USIQoHYXBpX2tleRgBIAEoCzIQLm5leHVzLnYxLkFwaUtleSITChFSZW5ld0xlYXNlUmVxdWVzdCJrChJSZW5ld0xlYXNlUmVzcG9uc2USKAoFbGVhc2UYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKwoHZW5kc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiRAoIUmVzb3VyY2USFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhAKCHByb3ZpZGVyGAMgASgJIogBChRFeHBsYWluQWNjZXNzUmVxdWVzdBIRCglwcmluY2lwYWwYASABKAkSDgoGYWN0aW9uGAIgASgJEiQKCHJlc291cmNlGAMgASgLMhIubmV4dXMudjEuUmVzb3VyY2USJwoHcmVxdWVzdBhQIAEoCzIWLm5leHVzLnYxLlNob3duUmVxdWVzdCKCAgoVRXhwbGFpbkFjY2Vzc1Jlc3BvbnNlEigKB3ZlcmRpY3QYASABKA4yFy5uZXh1cy52MS5BY2Nlc3NWZXJkaWN0EgwKBHJ1bGUYAiABKAkSDAoEbGluZRgDIAEoDRIcCgRyb2xlGAQgASgOMg4ubmV4dXMudjEuUm9sZRIOCgZhY3Rpb24YBSABKAkSIgoFcnVsZXMYUCADKAsyEy5uZXh1cy52MS5SdWxlTWF0Y2gSFwoPcmVxdWVzdF92ZXJkaWN0GFEgASgJEhAKCHdhcm5pbmdzGFIgAygJEiYKBmxhYmVscxhTIAMoCzIWLm5leHVzLnYxLlNlc3Npb25MYWJlbCKJAQoMU2Vzc2lvbkxhYmVsEg0KBWxhYmVsGAEgASgJEioKBnNldF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHcmVxdWVzdBgDIAEoCRIMCgRydWxlGAQgASgJEg4KBmNhbGxlchgFIAEoCRIPCgdzZXNzaW9uGAYgASgJInsKCVJ1bGVNYXRjaBIMCgRsaW5lGAEgASgNEg8KB3ZlcmRpY3QYAiABKAkSDQoFbWF0Y2gYAyABKAkSDwoHZGVjaWRlcxgEIAEoCBIPCgdiZWNhdXNlGAUgASgJEg4KBnNoYWRvdxgGIAEoCBIOCgZsYWJlbHMYByADKAkiDwoNV2hvQW1JUmVxdWVzdCKeAQoOV2hvQW1JUmVzcG9uc2USEQoJcHJpbmNpcGFsGAEgASgJEhwKBHJvbGUYAiABKA4yDi5uZXh1cy52MS5Sb2xlEisKDHJlc3RyaWN0aW9ucxgDIAMoCzIVLm5leHVzLnYxLlJlc3RyaWN0aW9uEi4KCmV4cGlyZXNfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKk8KBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEg4KClJPTEVfQURNSU4QARIRCg1ST0xFX09QRVJBVE9SEAISDgoKUk9MRV9BR0VOVBADKoUBCg1BY2Nlc3NWZXJkaWN0Eh4KGkFDQ0VTU19WRVJESUNUX1VOU1BFQ0lGSUVEEAASGgoWQUNDRVNTX1ZFUkRJQ1RfQUxMT1dFRBABEh0KGUFDQ0VTU19WRVJESUNUX1JFU1RSSUNURUQQAhIZChVBQ0NFU1NfVkVSRElDVF9ERU5JRUQQAzKgBAoNQWNjZXNzU2VydmljZRJNCgxDcmVhdGVBcGlLZXkSHS5uZXh1cy52MS5DcmVhdGVBcGlLZXlSZXF1ZXN0Gh4ubmV4dXMudjEuQ3JlYXRlQXBpS2V5UmVzcG9uc2USSgoLTGlzdEFwaUtleXMSHC5uZXh1cy52MS5MaXN0QXBpS2V5c1JlcXVlc3QaHS5uZXh1cy52MS5MaXN0QXBpS2V5c1Jlc3BvbnNlEk0KDFJldm9rZUFwaUtleRIdLm5leHVzLnYxLlJldm9rZUFwaUtleVJlcXVlc3QaHi5uZXh1cy52MS5SZXZva2VBcGlLZXlSZXNwb25zZRJNCgxSb3RhdGVBcGlLZXkSHS5uZXh1cy52MS5Sb3RhdGVBcGlLZXlSZXF1ZXN0Gh4ubmV4dXMudjEuUm90YXRlQXBpS2V5UmVzcG9uc2USRwoKUmVuZXdMZWFzZRIbLm5leHVzLnYxLlJlbmV3TGVhc2VSZXF1ZXN0GhwubmV4dXMudjEuUmVuZXdMZWFzZVJlc3BvbnNlElAKDUV4cGxhaW5BY2Nlc3MSHi5uZXh1cy52MS5FeHBsYWluQWNjZXNzUmVxdWVzdBofLm5leHVzLnYxLkV4cGxhaW5BY2Nlc3NSZXNwb25zZRI7CgZXaG9BbUkSFy5uZXh1cy52MS5XaG9BbUlSZXF1ZXN0GhgubmV4dXMudjEuV2hvQW1JUmVzcG9uc2VCRQoMZGV2Lm5leHVzLnYxUAFaM2dpdGh1Yi5jb20vbmV4dXNkL25leHVzZC9jbGllbnRzL2dvL25leHVzdjE7bmV4dXN2MWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_token]);
 
 /**
  * The restriction of an agent: a connection must match each list that is not empty. An agent has at least one.
@@ -171,6 +171,13 @@ export type ApiKey = Message<"nexus.v1.ApiKey"> & {
    * @generated from field: google.protobuf.Timestamp lease_ends_at = 13;
    */
   leaseEndsAt?: Timestamp | undefined;
+
+  /**
+   * How often it obtains a credential; unset for a key without a limit. `ListUses` returns how often it did.
+   *
+   * @generated from field: nexus.v1.UseLimit uses = 14;
+   */
+  uses?: UseLimit | undefined;
 };
 
 /**
@@ -179,6 +186,35 @@ export type ApiKey = Message<"nexus.v1.ApiKey"> & {
  */
 export const ApiKeySchema: GenMessage<ApiKey> = /*@__PURE__*/
   messageDesc(file_nexus_v1_access, 1);
+
+/**
+ * How often something may be used.
+ *
+ * @generated from message nexus.v1.UseLimit
+ */
+export type UseLimit = Message<"nexus.v1.UseLimit"> & {
+  /**
+   * 1 to 1000000.
+   *
+   * @generated from field: uint32 uses = 1;
+   */
+  uses: number;
+
+  /**
+   * Of the period that begins with the first use: 1 second, 1 minute, 1 hour, or 1 day. When it is over, the next use begins another one.
+   * Unset for a limit that only `ResetUses` renews.
+   *
+   * @generated from field: google.protobuf.Duration per = 2;
+   */
+  per?: Duration | undefined;
+};
+
+/**
+ * Describes the message nexus.v1.UseLimit.
+ * Use `create(UseLimitSchema)` to create a new message.
+ */
+export const UseLimitSchema: GenMessage<UseLimit> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_access, 2);
 
 /**
  * Request of CreateApiKey.
@@ -220,6 +256,13 @@ export type CreateApiKeyRequest = Message<"nexus.v1.CreateApiKeyRequest"> & {
    * @generated from field: google.protobuf.Duration lease = 5;
    */
   lease?: Duration | undefined;
+
+  /**
+   * How often it obtains a credential; unset for a key without a limit.
+   *
+   * @generated from field: nexus.v1.UseLimit uses = 6;
+   */
+  uses?: UseLimit | undefined;
 };
 
 /**
@@ -227,7 +270,7 @@ export type CreateApiKeyRequest = Message<"nexus.v1.CreateApiKeyRequest"> & {
  * Use `create(CreateApiKeyRequestSchema)` to create a new message.
  */
 export const CreateApiKeyRequestSchema: GenMessage<CreateApiKeyRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 2);
+  messageDesc(file_nexus_v1_access, 3);
 
 /**
  * Response of CreateApiKey.
@@ -255,7 +298,7 @@ export type CreateApiKeyResponse = Message<"nexus.v1.CreateApiKeyResponse"> & {
  * Use `create(CreateApiKeyResponseSchema)` to create a new message.
  */
 export const CreateApiKeyResponseSchema: GenMessage<CreateApiKeyResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 3);
+  messageDesc(file_nexus_v1_access, 4);
 
 /**
  * Request of ListApiKeys.
@@ -290,7 +333,7 @@ export type ListApiKeysRequest = Message<"nexus.v1.ListApiKeysRequest"> & {
  * Use `create(ListApiKeysRequestSchema)` to create a new message.
  */
 export const ListApiKeysRequestSchema: GenMessage<ListApiKeysRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 4);
+  messageDesc(file_nexus_v1_access, 5);
 
 /**
  * Response of ListApiKeys.
@@ -318,7 +361,7 @@ export type ListApiKeysResponse = Message<"nexus.v1.ListApiKeysResponse"> & {
  * Use `create(ListApiKeysResponseSchema)` to create a new message.
  */
 export const ListApiKeysResponseSchema: GenMessage<ListApiKeysResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 5);
+  messageDesc(file_nexus_v1_access, 6);
 
 /**
  * Request of RotateApiKey.
@@ -362,7 +405,7 @@ export type RotateApiKeyRequest = Message<"nexus.v1.RotateApiKeyRequest"> & {
  * Use `create(RotateApiKeyRequestSchema)` to create a new message.
  */
 export const RotateApiKeyRequestSchema: GenMessage<RotateApiKeyRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 6);
+  messageDesc(file_nexus_v1_access, 7);
 
 /**
  * Response of RotateApiKey.
@@ -390,7 +433,7 @@ export type RotateApiKeyResponse = Message<"nexus.v1.RotateApiKeyResponse"> & {
  * Use `create(RotateApiKeyResponseSchema)` to create a new message.
  */
 export const RotateApiKeyResponseSchema: GenMessage<RotateApiKeyResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 7);
+  messageDesc(file_nexus_v1_access, 8);
 
 /**
  * Request of RevokeApiKey.
@@ -427,7 +470,7 @@ export type RevokeApiKeyRequest = Message<"nexus.v1.RevokeApiKeyRequest"> & {
  * Use `create(RevokeApiKeyRequestSchema)` to create a new message.
  */
 export const RevokeApiKeyRequestSchema: GenMessage<RevokeApiKeyRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 8);
+  messageDesc(file_nexus_v1_access, 9);
 
 /**
  * Response of RevokeApiKey.
@@ -448,7 +491,7 @@ export type RevokeApiKeyResponse = Message<"nexus.v1.RevokeApiKeyResponse"> & {
  * Use `create(RevokeApiKeyResponseSchema)` to create a new message.
  */
 export const RevokeApiKeyResponseSchema: GenMessage<RevokeApiKeyResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 9);
+  messageDesc(file_nexus_v1_access, 10);
 
 /**
  * Request of RenewLease.
@@ -463,7 +506,7 @@ export type RenewLeaseRequest = Message<"nexus.v1.RenewLeaseRequest"> & {
  * Use `create(RenewLeaseRequestSchema)` to create a new message.
  */
 export const RenewLeaseRequestSchema: GenMessage<RenewLeaseRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 10);
+  messageDesc(file_nexus_v1_access, 11);
 
 /**
  * Response of RenewLease.
@@ -491,7 +534,7 @@ export type RenewLeaseResponse = Message<"nexus.v1.RenewLeaseResponse"> & {
  * Use `create(RenewLeaseResponseSchema)` to create a new message.
  */
 export const RenewLeaseResponseSchema: GenMessage<RenewLeaseResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 11);
+  messageDesc(file_nexus_v1_access, 12);
 
 /**
  * The object of an action: a connection, or the user and provider of a new one.
@@ -526,7 +569,7 @@ export type Resource = Message<"nexus.v1.Resource"> & {
  * Use `create(ResourceSchema)` to create a new message.
  */
 export const ResourceSchema: GenMessage<Resource> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 12);
+  messageDesc(file_nexus_v1_access, 13);
 
 /**
  * Request of ExplainAccess.
@@ -568,7 +611,7 @@ export type ExplainAccessRequest = Message<"nexus.v1.ExplainAccessRequest"> & {
  * Use `create(ExplainAccessRequestSchema)` to create a new message.
  */
 export const ExplainAccessRequestSchema: GenMessage<ExplainAccessRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 13);
+  messageDesc(file_nexus_v1_access, 14);
 
 /**
  * Response of ExplainAccess.
@@ -645,7 +688,7 @@ export type ExplainAccessResponse = Message<"nexus.v1.ExplainAccessResponse"> & 
  * Use `create(ExplainAccessResponseSchema)` to create a new message.
  */
 export const ExplainAccessResponseSchema: GenMessage<ExplainAccessResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 14);
+  messageDesc(file_nexus_v1_access, 15);
 
 /**
  * A label of a session, and the request that set it.
@@ -704,7 +747,7 @@ export type SessionLabel = Message<"nexus.v1.SessionLabel"> & {
  * Use `create(SessionLabelSchema)` to create a new message.
  */
 export const SessionLabelSchema: GenMessage<SessionLabel> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 15);
+  messageDesc(file_nexus_v1_access, 16);
 
 /**
  * The evaluation of one rule for a request.
@@ -767,7 +810,7 @@ export type RuleMatch = Message<"nexus.v1.RuleMatch"> & {
  * Use `create(RuleMatchSchema)` to create a new message.
  */
 export const RuleMatchSchema: GenMessage<RuleMatch> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 16);
+  messageDesc(file_nexus_v1_access, 17);
 
 /**
  * Request of WhoAmI.
@@ -782,7 +825,7 @@ export type WhoAmIRequest = Message<"nexus.v1.WhoAmIRequest"> & {
  * Use `create(WhoAmIRequestSchema)` to create a new message.
  */
 export const WhoAmIRequestSchema: GenMessage<WhoAmIRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 17);
+  messageDesc(file_nexus_v1_access, 18);
 
 /**
  * Response of WhoAmI.
@@ -824,7 +867,7 @@ export type WhoAmIResponse = Message<"nexus.v1.WhoAmIResponse"> & {
  * Use `create(WhoAmIResponseSchema)` to create a new message.
  */
 export const WhoAmIResponseSchema: GenMessage<WhoAmIResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 18);
+  messageDesc(file_nexus_v1_access, 19);
 
 /**
  * The role of a principal.
@@ -932,6 +975,7 @@ export const AccessService: GenService<{
    *
    * Errors: `ALREADY_EXISTS` when a key has or had the name. A name cannot be reused, even after it is revoked, because the audit log
    * and policies refer to it. `FAILED_PRECONDITION` with reason `TOO_MANY_API_KEYS` at 10000 keys, including revoked ones.
+   * `FAILED_PRECONDITION` with reason `USES_NOT_COUNTED` for `uses` in a fleet or at a spoke, which cannot count them exactly.
    * `FAILED_PRECONDITION` with reason `OLDER_HUBS` in a fleet that still accepts hubs that ignore the limits of this key.
    *
    * @generated from rpc nexus.v1.AccessService.CreateApiKey
