@@ -4,9 +4,11 @@ import { join } from "node:path";
 import { afterAll, onTestFinished } from "vitest";
 
 const madeOutsideOfTests: string[] = [];
-// This module is loaded before the body of the file that needs it, and hooks run in reverse order: this one is the last. The bench, which loads it
-// too, has no hooks.
-if (process.env["VITEST"]) afterAll(() => madeOutsideOfTests.splice(0).forEach(remove));
+const removeAll = (): void => madeOutsideOfTests.splice(0).forEach(remove);
+// This module is loaded before the body of the file that needs it, and hooks run in reverse order: this one is the last. The bench and other programs,
+// which load it too, have no hooks.
+if (process.env["VITEST"]) afterAll(removeAll);
+else process.once("exit", removeAll);
 
 /** A new, empty folder: removed after the test, or after the file when no test runs that could own it (`beforeAll`). */
 export function temporaryFolder(): string {
