@@ -125,6 +125,20 @@ describe("over HTTP", () => {
       expect(headers).not.toHaveProperty("access-control-allow-origin");
     });
 
+    it("believes no header that says other than the body, and has what it lists kept for one caller alone", async () => {
+      const key = await keyOf("mirrored", ["ada"]);
+      const names = ["protocolVersion", "clientInfo", "clientCapabilities"];
+      const values = ["2026-07-28", { name: "test", version: "1" }, {}];
+      const _meta = Object.fromEntries(names.map((name, at) => [`io.modelcontextprotocol/${name}`, values[at]]));
+      const params = { _meta };
+      const body = JSON.stringify({ jsonrpc: "2.0", id: 7, method: "tools/list", params });
+      const headers = { ...bearer(key), "mcp-protocol-version": "2026-07-28" };
+      const listed = await send({ ...headers, "mcp-method": "tools/list" }, { body });
+      expect([listed.status, listed.body]).toEqual([200, expect.stringContaining('"cacheScope":"private"')]);
+      const other = await send({ ...headers, "mcp-method": "tools/call" }, { body });
+      expect([other.status, other.body]).toEqual([400, expect.stringMatching(/header/i)]);
+    });
+
     it("acts for each caller by its own key, within that key's restriction, until the key ends", async () => {
       await mcp.world.connect(await mcp.world.register());
       const [adas, bobs] = [await keyOf("adas", ["ada"]), await keyOf("bobs", ["bob"])];
