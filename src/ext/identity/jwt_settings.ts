@@ -6,6 +6,7 @@ import {
   text,
 } from "../../config/config.js";
 import { isLoopbackHost } from "../../model/providers/providers.js";
+import type { IssuerKeySource } from "./issuer_keys.js";
 
 const groups = {
   "JSON Web Tokens": {
@@ -34,21 +35,46 @@ const groups = {
       meaning:
         "A bearer token for fetching the keys, if the issuer requires one. nexusd sends it only to the host of the settings above.",
     },
+    NEXUS_JWT_ISSUERS_FILE: {
+      kind: path("file"),
+      meaning:
+        "YAML with more issuers, each with a name, an audience, and claims that its tokens must have. Callers are then jwt:<name>:<subject>.",
+    },
   },
 } as const satisfies SettingGroups;
 type JwtGroups = typeof groups;
 
 /** Undefined where no issuer is named. */
-export const jwtSettings = new ExtensionSettings(groups, readJwtConfig);
+export const jwtSettings = new ExtensionSettings(groups, readIssuerSettings);
 
-/** Whose JSON Web Tokens are taken; `issuer` is letter by letter what `iss` must be. */
-export type JwtConfig = NonNullable<ReturnType<typeof readJwtConfig>>;
-type Keys =
-  | { readonly from: "file"; readonly path: string }
-  | { readonly from: "url"; readonly url: string }
-  | { readonly from: "discovery"; readonly issuer: string };
+/** Whose JSON Web Tokens are taken. */
+export interface JwtConfig {
+  /** Letter by letter what `iss` must be. */
+  readonly issuer: string;
+  /** What `aud` must be or hold. */
+  readonly audience: string;
+  readonly keys: IssuerKeySource;
+  readonly caFile: string | undefined;
+  readonly tokenFile: string | undefined;
+  /** Whether `http` to loopback is allowed, for development. */
+  readonly allowLoopback: boolean;
+}
 
-function readJwtConfig(reader: SettingReader) {
+/** The issuer that settings describe, and a file that describes more. */
+export interface IssuerSettings {
+  readonly lone: JwtConfig | undefined;
+  readonly file: string | undefined;
+  readonly allowLoopback: boolean;
+}
+
+function readIssuerSettings(reader: SettingReader): IssuerSettings | undefined {
+  const lone = readLone(reader);
+  const file = reader.of<JwtGroups>()("NEXUS_JWT_ISSUERS_FILE");
+  if (lone === undefined && file === undefined) return undefined;
+  return { lone, file, allowLoopback: allowsLoopback(reader) };
+}
+
+function readLone(reader: SettingReader): JwtConfig | undefined {
   const get = reader.of<JwtGroups>();
   const issuer = get("NEXUS_JWT_ISSUER");
   const audience = get("NEXUS_JWT_AUDIENCE");
@@ -56,7 +82,7 @@ function readJwtConfig(reader: SettingReader) {
   if (issuer === undefined || audience === undefined) {
     reader.needs(
       issuer === undefined ? "NEXUS_JWT_ISSUER" : "NEXUS_JWT_AUDIENCE",
-      Object.keys(groups["JSON Web Tokens"]),
+      Object.keys(groups["JSON Web Tokens"]).filter((name) => name !== "NEXUS_JWT_ISSUERS_FILE"),
     );
     return undefined;
   }
@@ -68,7 +94,7 @@ function readJwtConfig(reader: SettingReader) {
     keys: readKeys(reader, keysFrom, issuer),
     caFile: get("NEXUS_JWT_CA_FILE"),
     tokenFile: get("NEXUS_JWT_TOKEN_FILE"),
-    allowLoopback: reader.get("NEXUS_ALLOW_LOOPBACK_PROVIDERS") === true,
+    allowLoopback: allowsLoopback(reader),
   });
 }
 
@@ -76,7 +102,7 @@ function readKeys(
   reader: SettingReader,
   from: "NEXUS_JWT_JWKS_FILE" | "NEXUS_JWT_JWKS_URL" | undefined,
   issuer: string,
-): Keys {
+): IssuerKeySource {
   const value = from === undefined ? undefined : reader.of<JwtGroups>()(from);
   if (from === undefined || value === undefined) return { from: "discovery", issuer };
   if (from === "NEXUS_JWT_JWKS_FILE") return { from: "file", path: value };
@@ -89,16 +115,25 @@ function checkUrl(
   name: "NEXUS_JWT_ISSUER" | "NEXUS_JWT_JWKS_URL",
   text: string,
 ): void {
+  const violation = urlViolation(text, name === "NEXUS_JWT_JWKS_URL", allowsLoopback(reader));
+  if (violation !== undefined) reader.refuse(name, violation, holdsPassword(text) ? undefined : text);
+}
+
+function allowsLoopback(reader: SettingReader): boolean {
+  return reader.get("NEXUS_ALLOW_LOOPBACK_PROVIDERS") === true;
+}
+
+/** What is wrong with the URL of an issuer, or with that of its keys, which may have a query. Names no part of the URL. */
+export function urlViolation(text: string, isOfKeys: boolean, allowLoopback: boolean): string | undefined {
+  if (holdsPassword(text)) return "must not hold a user name or password";
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url !== undefined && (url.username !== "" || url.password !== "")) {
-    reader.refuse(name, "must not hold a user name or password");
-    return;
-  }
-  const allowLoopback = reader.get("NEXUS_ALLOW_LOOPBACK_PROVIDERS") === true;
   const isLoopback = allowLoopback && url?.protocol === "http:" && isLoopbackHost(url.hostname);
-  const isBare = url !== undefined && url.hash === "" && (name === "NEXUS_JWT_JWKS_URL" || url.search === "");
-  if (isBare && (url.protocol === "https:" || isLoopback)) return;
-  const limit =
-    "must be an https URL without fragment (http on loopback with NEXUS_ALLOW_LOOPBACK_PROVIDERS=true)";
-  reader.refuse(name, limit, text);
+  const isBare = url !== undefined && url.hash === "" && (isOfKeys || url.search === "");
+  if (isBare && (url.protocol === "https:" || isLoopback)) return undefined;
+  return "must be an https URL without fragment (http on loopback with NEXUS_ALLOW_LOOPBACK_PROVIDERS=true)";
+}
+
+function holdsPassword(text: string): boolean {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  return url !== undefined && (url.username !== "" || url.password !== "");
 }

@@ -1,17 +1,26 @@
 import { createHash } from "node:crypto";
-import { errors, type JWTPayload, jwtVerify } from "jose";
+import { decodeJwt, errors, type JWTPayload, jwtVerify } from "jose";
 import type { Principal } from "../../model/access/access.js";
 import { NexusError } from "../../model/model.js";
 import { BoundedMap, type Clock, type Log } from "../../runtime/runtime.js";
 import { createAskIssuer } from "./ask_issuer.js";
 import { IssuerKeys } from "./issuer_keys.js";
+import type { NamedIssuer } from "./issuers_document.js";
 import type { JwtConfig } from "./jwt_settings.js";
 
-export interface JwtVerifierDeps {
-  /** `iss` must be exactly this. */
-  readonly issuer: string;
-  /** `aud` must be this, or hold it. */
-  readonly audience: string;
+/** Who may vouch for callers, and for whom. */
+export interface AcceptedIssuer extends Pick<JwtConfig, "issuer" | "audience"> {
+  /** Begins the names of its callers. The issuer of the settings has none. */
+  readonly name?: string;
+  /** The claim that names the caller; `sub` when left out. */
+  readonly subject?: string;
+  /** What a token must say besides. */
+  readonly claims?: NamedIssuer["claims"];
+  /** Names of others: a caller of an issuer without a name is none of theirs. */
+  readonly others?: readonly string[];
+}
+
+export interface JwtVerifierDeps extends AcceptedIssuer {
   readonly keys: IssuerKeys;
   readonly clock: Clock;
   readonly log: Log;
@@ -43,8 +52,12 @@ export class JwtVerifier {
 
   constructor(private readonly deps: JwtVerifierDeps) {}
 
+  get issuer(): string {
+    return this.deps.issuer;
+  }
+
   /**
-   * `jwt:<sub>` until `exp`, at once for a token that was verified before; undefined for a token that is not valid.
+   * `jwt:<sub>`, or `jwt:<name>:<subject>`, until `exp`, at once for a token that was verified before; undefined for a token that is not valid.
    *
    * @throws Unavailable (as a rejection) when the keys of the issuer cannot be had
    */
@@ -74,9 +87,9 @@ export class JwtVerifier {
         audience,
         currentDate: new Date(clock.nowMs()),
         clockTolerance: leewayMs / 1000,
-        requiredClaims: ["exp", "sub"],
+        requiredClaims: ["exp", this.deps.subject ?? "sub"],
       });
-      const principal = processClaims(payload, clock.nowMs());
+      const principal = processClaims(payload, this.deps, clock.nowMs());
       if (typeof principal !== "string") {
         this.#verified.set(digest, { principal, generation });
         return principal;
@@ -96,26 +109,69 @@ export class JwtVerifier {
 }
 
 /** The checks that jose leaves to us: the leeway is for the beginning of a token, not for its end. */
-function processClaims({ sub, exp, iat }: JWTPayload, nowMs: number): Principal | string {
+function processClaims(payload: JWTPayload, accepted: AcceptedIssuer, nowMs: number): Principal | string {
+  const { exp, iat } = payload;
   if (exp === undefined || exp * 1000 <= nowMs) return "it has expired";
   if (iat !== undefined && iat * 1000 > nowMs + leewayMs) return "it was issued in the future";
-  if (typeof sub !== "string" || sub === "") return "its subject is empty";
-  if (Buffer.byteLength(sub) > maxSubjectBytes) return `its subject is longer than ${maxSubjectBytes} bytes`;
-  if (/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(sub)) return "its subject holds control characters";
-  return { name: `jwt:${sub}`, kind: "jwt", expiresAtMs: exp * 1000 };
+  const { name, subject: claim = "sub", claims = {}, others = [] } = accepted;
+  const subject = payload[claim];
+  if (typeof subject !== "string" || subject === "") return "its subject is empty";
+  const given = name === undefined ? subject : `${name}:${subject}`;
+  if (Buffer.byteLength(given) > maxSubjectBytes)
+    return `its subject is longer than ${maxSubjectBytes} bytes`;
+  if (/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(subject)) return "its subject holds control characters";
+  if (others.some((other) => subject.startsWith(`${other}:`)))
+    return "its subject begins as those of another issuer";
+  const lacking = Object.keys(claims).find((key) => !says(payload[key], claims[key]));
+  if (lacking !== undefined) return `its claim ${lacking} is another one`;
+  return { name: `jwt:${given}`, kind: "jwt", expiresAtMs: exp * 1000 };
 }
 
-/** Verifies the JWTs of the one issuer that is configured. */
+function says(claim: unknown, wanted: string | undefined): boolean {
+  return Array.isArray(claim) ? claim.includes(wanted) : claim === wanted;
+}
+
+/** Callers of several issuers. */
+class JwtVerifiers {
+  constructor(private readonly all: readonly JwtVerifier[]) {}
+
+  /** @throws Unavailable (as a rejection) when the keys of the issuer that the token names cannot be had */
+  async principalOf(token: string): Promise<Principal | undefined> {
+    const issuer = issuerIn(token);
+    for (const verifier of this.all) {
+      const principal = verifier.issuer === issuer ? await verifier.principalOf(token) : undefined;
+      if (principal !== undefined) return principal;
+    }
+    return undefined;
+  }
+}
+
+/** Whom the token names, before anything of it is verified. */
+function issuerIn(token: string): string | undefined {
+  try {
+    return decodeJwt(token).iss;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Verifies the JWTs of the issuers that are configured. The one of the settings has no name. */
 export function openJwt(
-  config: JwtConfig,
+  issuers: readonly (JwtConfig | NamedIssuer)[],
   { clock, log }: { readonly clock: Clock; readonly log: Log },
-): JwtVerifier {
-  const { issuer, audience, keys: source } = config;
-  const configured = source.from === "url" ? source.url : issuer;
-  const tokenOrigin = URL.canParse(configured) ? new URL(configured).origin : "";
-  const ask = createAskIssuer({ ...config, clock, tokenOrigin });
-  const keys = new IssuerKeys({ source, ask, clock, log });
-  // An error of the settings shows in the log at the start, not at the first caller.
-  keys.refresh();
-  return new JwtVerifier({ issuer, audience, keys, clock, log });
+): Pick<JwtVerifier, "principalOf"> {
+  const names = issuers.flatMap((issuer) => ("name" in issuer ? [issuer.name] : []));
+  const verifiers = issuers.map((config) => {
+    const { issuer, keys: source } = config;
+    const configured = source.from === "url" ? source.url : issuer;
+    const tokenOrigin = URL.canParse(configured) ? new URL(configured).origin : "";
+    const ask = createAskIssuer({ ...config, clock, tokenOrigin });
+    const keys = new IssuerKeys({ source, ask, clock, log });
+    // An error of the settings shows in the log at the start, not at the first caller.
+    keys.refresh();
+    const others = "name" in config ? [] : names;
+    return new JwtVerifier({ ...config, keys, others, clock, log });
+  });
+  const [only] = verifiers;
+  return only !== undefined && verifiers.length === 1 ? only : new JwtVerifiers(verifiers);
 }

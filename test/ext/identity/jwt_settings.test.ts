@@ -14,12 +14,21 @@ describe("JWT", () => {
 
   it("is off by default, and finds the keys by discovery, at a URL or in a file", () => {
     expect(load({})).toBeUndefined();
-    expect(load(claims)).toMatchObject({ keys: { from: "discovery", issuer: "https://k8s.example" } });
+    expect(load(claims)?.lone).toMatchObject({ keys: { from: "discovery", issuer: "https://k8s.example" } });
     const url = "https://10.0.0.1:6443/openid/v1/jwks?a=b";
-    expect(load({ ...claims, NEXUS_JWT_JWKS_URL: url })).toMatchObject({ keys: { from: "url", url } });
+    expect(load({ ...claims, NEXUS_JWT_JWKS_URL: url })?.lone).toMatchObject({ keys: { from: "url", url } });
     expect(
-      load({ ...claims, NEXUS_JWT_ISSUER: "kubernetes/serviceaccount", NEXUS_JWT_JWKS_FILE: "/j" }),
+      load({ ...claims, NEXUS_JWT_ISSUER: "kubernetes/serviceaccount", NEXUS_JWT_JWKS_FILE: "/j" })?.lone,
     ).toMatchObject({ keys: { from: "file", path: "/j" }, issuer: "kubernetes/serviceaccount" });
+  });
+
+  it("takes a file with issuers alone, or beside one", () => {
+    const file = { NEXUS_JWT_ISSUERS_FILE: "/issuers.yaml" };
+    expect(load(file)).toEqual({ lone: undefined, file: "/issuers.yaml", allowLoopback: false });
+    expect(load({ ...file, ...claims })).toMatchObject({
+      lone: { audience: "nexusd" },
+      file: "/issuers.yaml",
+    });
   });
 
   it("takes http on loopback where that is allowed", () => {
