@@ -91,8 +91,9 @@ install_release() {
     { /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || apt_install python3-venv; }
 }
 apt_python_venv() { python3 -c 'import ensurepip' 2>/dev/null || apt_install python3-venv; }
-install_drivers() { apt_programs python3:python3 go:golang-go && apt_python_venv; }
-install_adapters() { apt_programs python3:python3 && apt_python_venv && again 3 600 test/adapters/install.sh; }
+install_python() { apt_programs python3:python3 && apt_python_venv; }
+install_drivers() { install_python && apt_programs go:golang-go; }
+install_adapters() { install_python && again 3 600 test/adapters/install.sh; }
 install_postgresql() {
   command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || apt_install postgresql
 }

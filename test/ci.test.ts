@@ -38,6 +38,7 @@ test("each path of a suite is there, so that a folder that moves takes its suite
 /** The folder of each suite that takes helpers from others, or lends them. */
 const homes: Readonly<Record<string, string>> = {
   adapters: "test/adapters",
+  agentdojo: "test/ext/memory/agentdojo",
   clients: "test/clients",
   conformance: "test/conformance",
   crash: "test/crash",

@@ -9,11 +9,11 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { Role } from "../../../../src/gen/nexus/v1/access_pb.js";
-import { TestDaemon } from "../../../daemon/harness.js";
+import { AuthType } from "../../../../src/gen/nexus/v1/provider_pb.js";
+import { type Clients, TestDaemon } from "../../../daemon/harness.js";
 import { Authority } from "../../../fakes/certificates.js";
 import { pythonWith } from "../../../suites/installed_programs.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
-import { connected, key as credential } from "../../egress/daemon/listener_world.js";
 import { outward, policies, requests } from "./apis.js";
 import { Person } from "./person.js";
 
@@ -31,6 +31,7 @@ interface Case {
   asked: boolean;
 }
 
+const credential = "canary-of-agentdojo-71d0";
 const hosts = [...new Set(Object.values(requests).map((text) => /^\w+ ([\w.]+)/.exec(text)?.[1] ?? ""))];
 const columns = Object.keys(policies);
 const { values } = parseArgs({ options: { suite: { type: "string", default: "" } } });
@@ -96,7 +97,7 @@ async function casesUnder(policy: string): Promise<readonly Case[]> {
   };
   try {
     const { port = 0, cases = 0 } = (await said<{ port: number; cases: number }>()) ?? {};
-    for (const host of hosts) await connected(daemon.clients, { port, host }, host.split(".")[0]);
+    for (const host of hosts) await connect(daemon.clients, host, port);
     const proxies: string[] = [];
     for (let count = 0; count < cases; count++) {
       const restriction = { userIds: ["ada"] };
@@ -119,6 +120,15 @@ async function casesUnder(policy: string): Promise<readonly Case[]> {
     if (program.exitCode === null && program.signalCode === null) await once(program, "exit");
     await daemon.close();
   }
+}
+
+/** Ada's key for all of an API. */
+async function connect({ providers, connections }: Clients, host: string, port: number): Promise<void> {
+  const [name = ""] = host.split(".");
+  const provider = { name, authType: AuthType.API_KEY, apiBaseUrl: `https://${host}:${port}` };
+  const { provider: created } = await providers.createProvider({ provider });
+  const credentials = { api_key: credential };
+  await connections.importConnection({ providerId: created?.id ?? "", userId: "ada", credentials });
 }
 
 function print(): void {
