@@ -25,14 +25,14 @@ interface Row {
 function rowsOf(chapter: string): Row[] {
   const [, section = ""] = page.split(new RegExp(`^## .*\\b${chapter}\\)$`, "m"));
   const [table = ""] = section.split(/^## /m);
-  return [...table.matchAll(/^\| ([\d.]+|ASI\d\d)(?: to [\d.]+\.(\d+))? \| ([a-z ]+) \| .* \| (.*) \|$/gm)].map(
-    ([, first = "", last, state = "", test = ""]) => {
-      if (first.startsWith("ASI")) return { ids: [`ASI.${Number(first.slice(3))}`], state, test };
-      const [, folder = "", from = ""] = /^([\d]+\.[\d]+)\.(\d+)$/.exec(first) ?? [];
-      const count = Number(last ?? from) - Number(from) + 1;
-      return { ids: Array.from({ length: count }, (_, at) => `${folder}.${Number(from) + at}`), state, test };
-    },
-  );
+  return [
+    ...table.matchAll(/^\| ([\d.]+|ASI\d\d)(?: to [\d.]+\.(\d+))? \| ([a-z ]+) \| .* \| (.*) \|$/gm),
+  ].map(([, first = "", last, state = "", test = ""]) => {
+    if (first.startsWith("ASI")) return { ids: [`ASI.${Number(first.slice(3))}`], state, test };
+    const [, folder = "", from = ""] = /^([\d]+\.[\d]+)\.(\d+)$/.exec(first) ?? [];
+    const count = Number(last ?? from) - Number(from) + 1;
+    return { ids: Array.from({ length: count }, (_, at) => `${folder}.${Number(from) + at}`), state, test };
+  });
 }
 
 describe.each(Object.entries(chapters))("docs/security/controls.md, %s", (chapter, sections) => {

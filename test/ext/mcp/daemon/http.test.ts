@@ -129,7 +129,9 @@ describe("over HTTP", () => {
       const key = await keyOf("mirrored", ["ada"]);
       const names = ["protocolVersion", "clientInfo", "clientCapabilities"];
       const values = ["2026-07-28", { name: "test", version: "1" }, {}];
-      const _meta = Object.fromEntries(names.map((name, at) => [`io.modelcontextprotocol/${name}`, values[at]]));
+      const _meta = Object.fromEntries(
+        names.map((name, at) => [`io.modelcontextprotocol/${name}`, values[at]]),
+      );
       const params = { _meta };
       const body = JSON.stringify({ jsonrpc: "2.0", id: 7, method: "tools/list", params });
       const headers = { ...bearer(key), "mcp-protocol-version": "2026-07-28" };
