@@ -310,7 +310,7 @@ export const walks: Readonly<Record<string, Walk>> = {
       "nexusd stop jwt:": { typed: yes },
       "export NEXUS_ADDRESS": { before: "nexusd grant bot slack --lease 10m", words: { KEY: key } },
       "nexusd approvals approve ID": { before: held, words: { ID: heldId }, typed: yes },
-      "nexusd approvals deny ID": { before: held, words: { ID: heldId } },
+      'nexusd approvals deny ID --reason "wrong repository"': { before: held, words: { ID: heldId } },
     },
   },
   "docs/tools.md": {

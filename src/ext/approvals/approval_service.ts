@@ -31,8 +31,8 @@ export function approvalService(approvals: Approvals, stops: Stops): ServiceDefi
       return create(FindApprovalPageResponseSchema, { url, expiresAt: timestampFromMs(waiting.expiresAtMs) });
     },
 
-    async decideHeldRequest({ id, digest, approve: approves, extent }, { principal }) {
-      const answer = { id, digest: Buffer.from(digest).toString("hex"), approves };
+    async decideHeldRequest({ id, digest, approve: approves, extent, reason }, { principal }) {
+      const answer = { id, digest: Buffer.from(digest).toString("hex"), approves, reason };
       await approvals.decide({ ...answer, extent: (extent || undefined) as Extent | undefined }, principal);
       return create(DecideHeldRequestResponseSchema);
     },

@@ -41,6 +41,8 @@ export interface ApproverAnswer {
   readonly digest: string;
   readonly approves: boolean;
   readonly extent: Extent | undefined;
+  /** Of a denial, for the agent; empty for none. */
+  readonly reason?: string;
 }
 
 /** A yes for more than one request, until its caller ends. */
@@ -184,7 +186,10 @@ export class Approvals {
   }
 
   /** @throws NotFound, Aborted, PermissionDenied, InvalidArgument; Unavailable when the answer cannot be recorded */
-  async decide({ id, digest, approves, extent }: ApproverAnswer, approver: Principal): Promise<void> {
+  async decide(
+    { id, digest, approves, extent, reason = "" }: ApproverAnswer,
+    approver: Principal,
+  ): Promise<void> {
     const waiting = this.#waiting.get(id);
     if (!waiting) throw new NotFound("request");
     const { held } = waiting;
@@ -197,16 +202,19 @@ export class Approvals {
       ]);
     if (extent === "session" && held.request.session === undefined)
       throw new InvalidArgument([{ field: "extent", description: "the request names no session" }]);
+    if (approves && reason !== "")
+      throw new InvalidArgument([{ field: "reason", description: "is for a denial: an approval has none" }]);
     // Taken before anything is awaited: a second answer, and the end of the time, find it gone.
     this.#waiting.delete(id);
     try {
-      await this.#record(approves ? "approval.given" : "approval.refused", waiting, approver, extent);
+      const type = approves ? "approval.given" : "approval.refused";
+      await this.#record(type, waiting, approver, { extent, reason });
     } catch (error) {
       waiting.end(new Unavailable("the answer of a person cannot be recorded"));
       throw error;
     }
     if (approves) this.#stand(waiting, extent, approver.name);
-    waiting.end(approves ? { approver: approver.name } : denied);
+    waiting.end(approves ? { approver: approver.name } : deniedFor(reason));
   }
 
   /** Ends all that waits: the daemon stops, or leads its fleet no more. */
@@ -250,13 +258,13 @@ export class Approvals {
     type: AuditEvent["type"],
     waiting: WaitingApproval,
     approver: Principal,
-    extent?: Extent,
+    { extent, reason: given = "" }: Pick<Partial<ApproverAnswer>, "extent" | "reason"> = {},
   ): Promise<void> {
     const { connection, principal, request, rule } = waiting.held;
     const [path = ""] = (request.target ?? "").split("?");
     const what = `${request.method} ${request.host}${path.slice(0, 200)}`;
     const until = extent === undefined ? "" : ` for ${extent === "hour" ? "an hour" : "its session"}`;
-    const reason = `${principal.name}${until}: ${what} (line ${rule.line}, sha256:${waiting.digest})`;
+    const reason = `${principal.name}${until}: ${what} (line ${rule.line}, sha256:${waiting.digest})${given && `: ${given}`}`;
     const { connectionId, provider, userId } = connection;
     const about = { connectionId, providerId: provider.id, userId, reason };
     const answered = approver !== daemon && { approver: approver.name };
@@ -266,7 +274,10 @@ export class Approvals {
   }
 }
 
-const denied = new PermissionDenied("A reviewer denied this request. Do not retry it.");
+function deniedFor(reason: string): PermissionDenied {
+  const why = reason === "" ? "" : ` The reviewer says: ${reason}`;
+  return new PermissionDenied(`A reviewer denied this request. Do not retry it.${why}`);
+}
 
 function ended(why: string): PermissionDenied {
   return new PermissionDenied(`this request needs the yes of a person: ${why}`);

@@ -47,6 +47,7 @@ export function approvalsCommand(shell: Shell): Command {
 
 interface DecideFlags extends ConfirmedFlags {
   readonly for?: string;
+  readonly reason?: string;
 }
 
 function decideCommand(shell: Shell, approve: boolean): Command {
@@ -60,6 +61,7 @@ function decideCommand(shell: Shell, approve: boolean): Command {
         extents,
       ),
     );
+  else command.option("--reason <text>", "why, in one line: the agent reads it");
   return daemonCommand(shell, command, async (session, flags: DecideFlags, given: string) => {
     const request = requestOf(given, await waiting(session));
     const { id } = request;
@@ -68,7 +70,13 @@ function decideCommand(shell: Shell, approve: boolean): Command {
       await confirm(shell, "Approve it?", flags.yes);
     }
     const { daemon, call, show } = session;
-    const decision = { id, digest: request.digest, approve, extent: flags.for ?? "" };
+    const decision = {
+      id,
+      digest: request.digest,
+      approve,
+      extent: flags.for ?? "",
+      reason: flags.reason ?? "",
+    };
     const answer = await withStep(Code.NotFound, "it no longer waits: see nexusd approvals list", () =>
       call("answer the request", daemon.of(ApprovalService).decideHeldRequest, decision),
     );

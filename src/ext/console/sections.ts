@@ -1,13 +1,15 @@
 import { LinearRouter } from "hono/router/linear-router";
 import { ApprovalService } from "../../gen/nexus/v1/approval_pb.js";
+import { agentPage } from "./agents/agent.js";
+import { grantAccess, grantPage, liftStop, stopAgent } from "./agents/agent_actions.js";
+import { agentsPage } from "./agents/agents.js";
+import { createKey, newKeyPage, revokeKey } from "./agents/keys.js";
 import { connectionPage } from "./connections/connection.js";
 import * as actions from "./connections/connection_actions.js";
 import { listPage } from "./connections/connections.js";
 import type { Section } from "./kit/request.js";
-import { accessPage } from "./pages/access.js";
+import { activityPage, eventPage, exportEvents } from "./pages/activity.js";
 import { answerRequest, approvalPage, approvalsPage } from "./pages/approvals.js";
-import { auditPage, eventPage, exportEvents } from "./pages/audit.js";
-import { createKey, newKeyPage, revokeKey } from "./pages/keys.js";
 import { overviewPage } from "./pages/overview.js";
 import { settingsPage, testNotifications } from "./pages/settings.js";
 import { addPage, addProvider } from "./providers/add_provider.js";
@@ -31,6 +33,30 @@ export const sections: readonly Section[] = [
   {
     ...{ title: "Overview", path: "/overview", action: "status.read" },
     pages: { "/overview": overviewPage },
+  },
+  {
+    ...{ title: "Agents", path: "/agents", action: "status.read" },
+    pages: {
+      "/agents": agentsPage,
+      "/agents/grant": (request) => grantPage(request),
+      "/agents/keys/new": (request) => newKeyPage(request),
+      "/agents/:name": agentPage,
+    },
+    actions: {
+      "/agents/grant": grantAccess,
+      "/agents/keys/new": createKey,
+      "/agents/keys/:name/revoke": revokeKey,
+      "/agents/:name/stop": stopAgent,
+      "/agents/:name/lift": liftStop,
+    },
+  },
+  {
+    ...{ title: "Activity", path: "/activity", action: "audit.read" },
+    pages: {
+      "/activity": activityPage,
+      "/activity/export": exportEvents,
+      "/activity/:sequence": eventPage,
+    },
   },
   {
     ...{ title: "Approvals", path: approvalsPath, action: "approval.decide", service: ApprovalService },
@@ -68,18 +94,6 @@ export const sections: readonly Section[] = [
       "/providers/:id/client": changeClient,
       "/providers/:id/delete": deleteProvider,
     },
-  },
-  {
-    ...{ title: "Access", path: "/access", action: "status.read" },
-    pages: {
-      "/access": accessPage,
-      "/access/keys/new": (request) => newKeyPage(request),
-    },
-    actions: { "/access/keys/new": createKey, "/access/keys/:name/revoke": revokeKey },
-  },
-  {
-    ...{ title: "Audit", path: "/audit", action: "audit.read" },
-    pages: { "/audit": auditPage, "/audit/export": exportEvents, "/audit/:sequence": eventPage },
   },
   {
     ...{ title: "Settings", path: "/settings", action: "key.manage" },

@@ -2,11 +2,17 @@ import { createHash } from "node:crypto";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { ApiKeys, LabelingRequest, SessionLabel, SessionMemory } from "../../domain/access/access.js";
 import { SessionLabelRecordSchema, SessionRecordSchema } from "../../gen/nexus/store/v1/records_pb.js";
-import { type AuditEvent, by, isLive, keyPrincipalName } from "../../model/access/access.js";
+import {
+  type AuditEvent,
+  agentOf,
+  by,
+  isLive,
+  keyPrefix,
+  keyPrincipalName,
+} from "../../model/access/access.js";
 import { PermissionDenied, Unavailable } from "../../model/model.js";
 import type { Changes, Clock, Log } from "../../runtime/runtime.js";
 import type { Store } from "../../store/store.js";
-import { agentOf, keyPrefix } from "./agent.js";
 import { sessionTable } from "./tables.js";
 
 /** A session ends when its agent has sent nothing for so long. */

@@ -3,8 +3,10 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { AccessControl, ApiKeys, LimitedUse, UseCounts } from "../../domain/access/access.js";
 import { UseCountRecordSchema } from "../../gen/nexus/store/v1/records_pb.js";
 import {
+  agentOf,
   by,
   isLive,
+  keyPrefix,
   keyPrincipalName,
   type Principal,
   type UseLimit,
@@ -13,7 +15,6 @@ import {
 import { NotFound, PermissionDenied, ResourceExhausted, Unavailable } from "../../model/model.js";
 import type { Changes, Clock } from "../../runtime/runtime.js";
 import type { Store } from "../../store/store.js";
-import { agentOf, keyPrefix } from "./agent.js";
 import { useTable } from "./tables.js";
 
 /** Of some 300 bytes each. */

@@ -79,5 +79,14 @@ export function keyPrincipalName(keyName: string): string {
   return `key:${keyName}`;
 }
 
+/** Begins the names of keys as principals. */
+export const keyPrefix = keyPrincipalName("");
+
+/** The agent that a principal is: all grants of an agent are the agent. Any other principal is one by its own name. */
+export function agentOf(principalName: string): string {
+  const grant = principalName.startsWith(keyPrefix) && grantOf(principalName.slice(keyPrefix.length));
+  return grant ? keyPrincipalName(grant.agent) : principalName;
+}
+
 /** Keys in one store, revoked ones included: each is some 300 bytes in memory. */
 export const maxApiKeys = 10_000;

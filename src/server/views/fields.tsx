@@ -19,7 +19,7 @@ export interface Field {
 const asTyped = { spellcheck: false, autocapitalize: "none", autocorrect: "off" } as const;
 
 interface InputType {
-  readonly type?: "text" | "password" | "url" | "email" | "date";
+  readonly type?: "text" | "password" | "url" | "email" | "date" | "datetime-local";
   readonly readonly?: boolean;
 }
 

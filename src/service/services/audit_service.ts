@@ -31,6 +31,9 @@ export function auditService(options: { readonly audit: AuditReader }): ServiceD
         principal: request.principal || undefined,
         providerId: request.providerId || undefined,
         afterSequence: request.afterSequence,
+        untilMs: request.until && timestampMs(request.until),
+        agent: request.agent || undefined,
+        withoutDaemon: request.withoutDaemon,
       });
       return create(ListAuditEventsResponseSchema, {
         events: page.events.map(eventMessage),

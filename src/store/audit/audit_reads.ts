@@ -1,3 +1,5 @@
+import { agentOf } from "../../model/access/api_key.js";
+import { daemon } from "../../model/access/principal.js";
 import { type Databases, decodeCount, encodeCount } from "../lmdb/databases.js";
 import { decodeAuditEvent, type StoredAuditEvent } from "../records/audit_codec.js";
 
@@ -12,6 +14,12 @@ export interface AuditPage {
   readonly providerId?: string | undefined;
   /** Only events behind this sequence. */
   readonly afterSequence?: bigint | undefined;
+  /** Only events before this time. */
+  readonly untilMs?: number | undefined;
+  /** As `agentOf` names it: only what it caused, and what was decided about its requests. */
+  readonly agent?: string | undefined;
+  /** Without what the daemon does by itself. */
+  readonly withoutDaemon?: boolean;
   /** At least 1. */
   readonly limit: number;
 }
@@ -46,11 +54,15 @@ export function listAuditEvents(databases: Databases, page: AuditPage): AuditPag
 }
 
 function passes({ event }: StoredAuditEvent, page: AuditPage): boolean {
-  const { connectionId, type, sinceMs, principal, providerId } = page;
+  const { connectionId, type, sinceMs, untilMs, principal, providerId, agent } = page;
   if (connectionId !== undefined && event.connectionId !== connectionId) return false;
   if (type !== undefined && event.type !== type) return false;
   if (principal !== undefined && event.principal !== principal) return false;
   if (providerId !== undefined && event.providerId !== providerId) return false;
+  if (untilMs !== undefined && event.timeMs >= untilMs) return false;
+  if (agent !== undefined && ![event.principal, event.agent].some((name) => name && agentOf(name) === agent))
+    return false;
+  if (page.withoutDaemon && event.principal === daemon.name && event.agent === undefined) return false;
   return sinceMs === undefined || event.timeMs >= sinceMs;
 }
 

@@ -101,11 +101,12 @@ class World {
 
   decide(
     approves: boolean,
-    change: { approver?: Principal; digest?: string; extent?: Extent; id?: string } = {},
+    change: { approver?: Principal; digest?: string; extent?: Extent; id?: string; reason?: string } = {},
   ) {
-    const { approver = boss, extent, ...given } = change;
+    const { approver = boss, extent, reason, ...given } = change;
     const { id, digest } = "id" in given ? { digest: "", ...given } : { ...this.only(), ...given };
-    return this.approvals.decide({ id: id ?? "", digest: digest ?? "", approves, extent }, approver);
+    const answer = { id: id ?? "", digest: digest ?? "", approves, extent, ...(reason && { reason }) };
+    return this.approvals.decide(answer, approver);
   }
 }
 
@@ -127,6 +128,19 @@ describe("a request that a person is asked about", () => {
     expect(world.approvals.list().length).toBe(1);
     await world.decide(false);
     expect(await again).toContain("A reviewer denied this request. Do not retry it.");
+  });
+
+  it("is denied with a reason that the agent reads and the record keeps, which an approval has not", async () => {
+    const asked = world.ask();
+    const { id, digest } = world.only();
+    const wrong = world.decide(true, { reason: "use the test account" });
+    await expect(wrong).rejects.toThrow("reason: is for a denial");
+    expect(world.approvals.list()).toHaveLength(1);
+    await world.decide(false, { id, digest, reason: "use the test account" });
+    expect(await asked).toBe(
+      "A reviewer denied this request. Do not retry it. The reviewer says: use the test account",
+    );
+    expect(world.events.at(-1)?.reason).toMatch(/\): use the test account$/);
   });
 
   it("is sent once more after its yes where the API refused its credential, within a minute, and as it was", async () => {

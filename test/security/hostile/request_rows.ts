@@ -106,5 +106,7 @@ export const requestRows: readonly RpcRow[] = [
     ["digest", "31 bytes", { ...decided, digest: new Uint8Array(31) }, /32/],
     ["extent", "for ever", { ...decided, extent: "ever" }, /./],
     ["approve", "a text for a flag", '{"approve": "yes"}', badType],
+    ["reason", "301 characters", { ...decided, reason: letters(301) }, /300/],
+    ["reason", "a line break", { ...decided, reason: "no\nyes" }, /./],
   ]),
 ];

@@ -186,6 +186,8 @@ export const jsonRows: readonly RpcRow[] = [
   ]),
   ...table("AuditService/ListAuditEvents", [
     ["since", "a time that is none", '{"since":"2026-13-01T00:00:00Z"}', badType],
+    ["until", "a time that is none", '{"until":"2026-13-01T00:00:00Z"}', badType],
+    ["without_daemon", "a text for a flag", '{"without_daemon":"yes"}', badType],
   ]),
   ...table("TokenService/GetToken", [
     ["min_ttl", "a duration that is none", '{"connection_id":"x","min_ttl":"1e9s"}', badType],

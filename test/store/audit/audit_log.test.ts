@@ -65,6 +65,27 @@ test("a limit that was lowered is reached step by step, with the index", async (
   await narrow.close();
 });
 
+test("finds what an agent did in a time, without what the daemon does by itself", async () => {
+  const store = openStore();
+  const events: readonly Partial<AuditEvent>[] = [
+    { principal: "key:claude" },
+    { principal: "key:claude.github.5f0c1a" },
+    { principal: "key:claudette" },
+    { principal: "daemon" },
+    { principal: "daemon", type: "approval.expired", agent: "key:claude.github.5f0c1a" },
+    { principal: "owner", type: "approval.given", agent: "key:claude" },
+    { principal: "owner" },
+  ];
+  await store.commit((tx) => {
+    for (const [number, change] of events.entries()) tx.appendAudit(event(number + 1, change));
+  });
+  expect(sequences(store, { agent: "key:claude" })).toEqual([6, 5, 2, 1]);
+  expect(sequences(store, { agent: "key:claude.github.5f0c1a" })).toEqual([]);
+  expect(sequences(store, { withoutDaemon: true })).toEqual([7, 6, 5, 3, 2, 1]);
+  expect(sequences(store, { untilMs: nowMs + 6, sinceMs: nowMs + 3 })).toEqual([5, 4, 3]);
+  await store.close();
+});
+
 test("filters, and goes on where a page ended", async () => {
   const store = openStore();
   await store.commit((tx) => {

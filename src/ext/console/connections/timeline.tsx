@@ -46,8 +46,8 @@ export async function timelineOf(request: PageRequest, { id: connectionId }: Con
       ))}
       {events.length > 0 && (
         <p>
-          <a href={pathWith("/audit", { connection: connectionId, page })}>
-            {page === "" ? "The same in the audit log" : "Older events"}
+          <a href={pathWith("/activity", { connection: connectionId, page })}>
+            {page === "" ? "The same in the activity" : "Older events"}
           </a>
         </p>
       )}
@@ -111,7 +111,7 @@ function TimelineEntry({ newest, times }: TimelineEntry) {
         {reason !== "" && <>: <bdi>{reason}</bdi></>}
       </p>
       <p class="soft">
-        <a href={`/audit/${sequence}`}><time datetime={isoOf(atMs)}>{utcOf(atMs).slice(11)}</time></a>{" "}
+        <a href={`/activity/${sequence}`}><time datetime={isoOf(atMs)}>{utcOf(atMs).slice(11)}</time></a>{" "}
         by <bdi>{principal}</bdi>
         {origin !== "" && <> from {origin}</>}
       </p>

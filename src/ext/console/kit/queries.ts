@@ -1,5 +1,9 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { AuditService, type ListAuditEventsRequestSchema } from "../../../gen/nexus/v1/audit_pb.js";
+import {
+  type AuditEvent,
+  AuditService,
+  type ListAuditEventsRequestSchema,
+} from "../../../gen/nexus/v1/audit_pb.js";
 import { type Connection, ConnectionService, ConnectionStatus } from "../../../gen/nexus/v1/connection_pb.js";
 import { type Provider, ProviderService } from "../../../gen/nexus/v1/provider_pb.js";
 import { type GetStatusResponse, StatusService } from "../../../gen/nexus/v1/status_pb.js";
@@ -63,18 +67,24 @@ async function collect<T>(
   return { found, next };
 }
 
-/** The newest events that pass a filter. */
+/** The newest events that pass a filter. @param passes what the RPC cannot ask for */
 export function findEvents(
   { call }: PageRequest,
   { pageToken: from = "", ...filter }: MessageInitShape<typeof ListAuditEventsRequestSchema>,
   bounds: Bounds,
+  passes?: (event: AuditEvent) => boolean,
 ) {
   return collect(from, bounds, async (pageToken, missing) => {
-    const listRequest = { ...filter, pageSize: Math.min(1_000, missing), pageToken };
+    // Of many, few may pass.
+    const pageSize = Math.min(1_000, passes ? Math.max(sievedPageSize, missing) : missing);
+    const listRequest = { ...filter, pageSize, pageToken };
     const { events, nextPageToken } = await call(AuditService.method.listAuditEvents, listRequest);
-    return [events, nextPageToken];
+    return [passes ? events.filter(passes) : events, nextPageToken];
   });
 }
+
+/** Events that are read at once where many do not pass: a page can have so many more than it wants. */
+const sievedPageSize = 200;
 
 /** What remains to be found is requested in no smaller pieces. */
 const minPageSize = 20;

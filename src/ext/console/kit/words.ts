@@ -1,4 +1,5 @@
 import { Role } from "../../../gen/nexus/v1/access_pb.js";
+import type { AuditEvent } from "../../../gen/nexus/v1/audit_pb.js";
 import { type Connection, ConnectionStatus, type Problem } from "../../../gen/nexus/v1/connection_pb.js";
 import type { FailingReason, ConnectionStatus as StateName } from "../../../model/connections/connections.js";
 import type { Tone } from "./parts.js";
@@ -18,6 +19,8 @@ export const notices: ReadonlyMap<string, string> = new Map([
   ["request_sent", "The request was approved."],
   ["request_refused", "The request was denied."],
   ["key_revoked", "The API key was revoked."],
+  ["agent_stopped", "The agent was stopped: what it had open has ended."],
+  ["stop_lifted", "The stop was lifted: the agent may call again."],
 ]);
 
 /** The states in the order of filters and tiles: word of the contract and of the commands, its number, the same word for people, meaning, color. */
@@ -114,6 +117,21 @@ const events: Readonly<Record<string, string>> = {
 export function eventText(type: string): string {
   const text = events[type] ?? type.replaceAll(/[._]/g, " ").replace("api key", "API key");
   return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** Reasons of requests that got no token. */
+const refusalReasons: Readonly<Record<string, string>> = {
+  permission_denied: "Request denied",
+  use_egress: "Token denied: rules check each request",
+  show_body: "Body asked for",
+};
+
+/** What happened with its reason, for a list. */
+export function reasonText({ eventType, reason, approver }: AuditEvent): string {
+  if (eventType === "access.denied") return `Call denied: ${reason}`;
+  if (eventType !== "token_retrieval_failed") return eventText(eventType);
+  const text = refusalReasons[reason] ?? `No token: ${reason.replaceAll("_", " ")}`;
+  return approver === "" ? text : `${text} by ${approver}`;
 }
 
 export const roleWords: Readonly<Record<Role, string>> = {

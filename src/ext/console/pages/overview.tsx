@@ -221,7 +221,7 @@ function daemonFacts(status: GetStatusResponse, nowMs: number): View {
         ["Version", status.version],
         ["Started", uptime && <Moment time={status.startedAt} nowMs={nowMs} />],
         ["Refreshes", `${formatCount(running)} under way, ${formatCount(waiting)} waiting${late}`],
-        ["Subscribers", <a href="/access#streams">{counted(status.subscribers, "open stream")}</a>],
+        ["Subscribers", <a href="/agents">{counted(status.subscribers, "open stream")}</a>],
         ["Store", formatBytes(Number(status.storeBytes))],
       ]}
     />

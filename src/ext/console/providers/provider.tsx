@@ -5,8 +5,8 @@ import type { FailingReason } from "../../../model/connections/connections.js";
 import { counted } from "../../../model/model.js";
 import type { HttpAnswer } from "../../../server/kit.js";
 import { Facts, Monogram, type View } from "../../../server/pages/kit.js";
-import { auditTable } from "../kit/audit_table.js";
 import { CopyField, Id } from "../kit/copy.js";
+import { eventTable } from "../kit/event_table.js";
 import { Ask } from "../kit/forms.js";
 import { consolePage, PostForm, seeOther } from "../kit/page.js";
 import { Card, Go, Moment, pathWith, Scopes } from "../kit/parts.js";
@@ -124,8 +124,8 @@ async function problemsOf(request: PageRequest, providerId: string) {
   return (
     <section aria-labelledby="problems">
       <h2 id="problems">Last failed refreshes</h2>
-      {await auditTable(request, events, "Failed refreshes, the newest first")}
-      <p><a href={pathWith("/audit", { provider: providerId })}>Everything about this provider</a></p>
+      {await eventTable(request, events, "Failed refreshes, the newest first")}
+      <p><a href={pathWith("/activity", { provider: providerId, show: "all" })}>Everything about this provider</a></p>
     </section>
   );
 }

@@ -282,7 +282,8 @@ class SessionRecord extends SessionCounts {
     const timeMs = clock.nowMs();
     const events = used.map(({ route, count, trace }) => {
       const connectionId = idOf(route);
-      const where = { userId, ...(connectionId !== undefined && { connectionId }) };
+      const providerId = store.findProviderIdByName(route.providerName);
+      const where = { userId, providerId, ...(connectionId !== undefined && { connectionId }) };
       const use = { session: sessionId, ...(trace !== undefined && { traceId: trace }) };
       return { timeMs, type: "egress_used", ...by(principal), count, ...where, ...use } as const;
     });

@@ -10,7 +10,7 @@ import { faultsOf, looks } from "../../../page_faults.js";
 import { daemonStatus, failing, planned, statusTimeMs } from "../../../server/daemon_status.js";
 import { loopback, opened, portOf } from "../../../server/temporary.js";
 import { consolePaths, openConsent, outsidePaths, signedIn, withCallers } from "./pages.js";
-import { everyState, hostile, SeededDaemon } from "./seeded_daemon.js";
+import { everyState, hostile, SeededDaemon, stranger } from "./seeded_daemon.js";
 
 describe.each(Object.entries({ everyState, hostile }))("every page of the console, with %s", (name, seed) => {
   // What is hostile is so in every colour: the two that differ most are enough.
@@ -34,7 +34,9 @@ describe.each(Object.entries({ everyState, hostile }))("every page of the consol
       page.on("pageerror", (error) => troubles.push(`uncaught: ${error.message}`));
       const { connections } = await daemon.clients.connections.listConnections({});
       const troubled = connections.find(({ problem }) => problem);
-      for (const [word, path] of Object.entries(consolePaths(troubled))) {
+      for (const [word, path] of Object.entries(
+        consolePaths(troubled, name === "hostile" ? stranger : "owner"),
+      )) {
         const answer = await page.goto(new URL(path, page.url()).href);
         expect([word, answer?.status()]).toEqual([word, 200]);
         expect([word, await faultsOf(page)]).toEqual([word, []]);

@@ -5,6 +5,8 @@ import type { Clients } from "../../../daemon/harness.js";
 /** Every page of the console, by a word for it. @param connection that the pages about one, and about its provider, are of */
 export function consolePaths(
   connection: { readonly id: string; readonly providerId: string } | undefined,
+  /** A caller that has done something. */
+  agent = "key:claude",
 ): Readonly<Record<string, string>> {
   const { id: connectionId, providerId } = connection ?? { id: "", providerId: "" };
   return {
@@ -23,13 +25,17 @@ export function consolePaths(
     "provider-new": "/providers/new",
     overview: "/overview",
     "connections-user": "/connections?user=ada",
-    access: "/access?revoked=1",
-    "key-new": "/access/keys/new",
+    agents: "/agents",
+    "agents-ended": "/agents?ended=1",
+    agent: "/agents/key:claude",
+    "agent-other": `/agents/${encodeURIComponent(agent)}`,
+    grant: "/agents/grant?agent=reader",
+    "key-new": "/agents/keys/new",
     approvals: "/approvals",
-    audit: "/audit",
-    "audit-filter": "/audit?principal=owner&since=24h",
-    "audit-none": "/audit?type=nothing",
-    "audit-event": "/audit/1",
+    activity: "/activity",
+    "activity-filter": `/activity?show=refused&since=24h&${new URLSearchParams({ agent })}`,
+    "activity-none": "/activity?type=nothing",
+    "activity-event": "/activity/2",
     settings: "/settings",
   };
 }
@@ -38,6 +44,8 @@ export function consolePaths(
 export async function withCallers({ access }: Clients, httpUrl: string): Promise<void> {
   const restriction = { userIds: ["ada", "acme:*"], providers: ["github"] };
   const { key } = await access.createApiKey({ name: "reader", role: Role.AGENT, restriction });
+  const granted = { userIds: ["ada"], providers: ["github"], methods: ["GET", "HEAD", "OPTIONS"] };
+  await access.createApiKey({ name: "claude.github.a1b2c3", role: Role.AGENT, restriction: granted });
   await access.createApiKey({ name: "operations", role: Role.OPERATOR });
   await access.createApiKey({ name: "former", role: Role.ADMIN });
   await access.revokeApiKey({ key: { case: "name", value: "former" } });

@@ -40,7 +40,7 @@ describe("the client of a provider", () => {
     expect(world.tokenRequests.at(-1)?.form.get("client_secret")).toBe(secret);
     const visitor = await ConsoleVisitor.signedIn(world.clients);
     const bodies = await Promise.all(
-      [`/providers/${id}`, `/providers/${id}/client`, "/providers", "/audit"].map((path) =>
+      [`/providers/${id}`, `/providers/${id}/client`, "/providers", "/activity"].map((path) =>
         visitor.visit(path),
       ),
     );

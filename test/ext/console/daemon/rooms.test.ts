@@ -44,7 +44,7 @@ const keyIn = (body: string): string | undefined => /nxk_[0-9a-f]+_[\w-]+/.exec(
 describe("the room of the API keys", () => {
   it("shows a new key once, in the answer to the form, and nowhere else", async () => {
     const visitor = await visitorWith();
-    const created = await submit(visitor, "/access/keys/new", {
+    const created = await submit(visitor, "/agents/keys/new", {
       name: "research",
       role: "agent",
       user_ids: "ada\nacme:*, grace",
@@ -62,14 +62,14 @@ describe("the room of the API keys", () => {
     const lifeMs = Number(me.expiresAt?.seconds) * 1_000 - world.clock.nowMs();
     expect(lifeMs / 86_400_000).toBeCloseTo(30, 1);
 
-    const list = await visitor.visit("/access");
+    const list = await visitor.visit("/agents/key:research");
     expect(list.body).toContain("users ada, acme:*, grace");
     // It may hold the mark that stands before it.
     const secret = key.replace(/^nxk_[0-9a-f]+_/, "");
     expect(secret.length).toBeGreaterThan(20);
     expect(list.body).not.toContain(secret);
     expect(world.place.logLines.join("")).not.toContain(secret);
-    const again = await submit(visitor, "/access/keys/new", { name: "research", role: "operator", days: "" });
+    const again = await submit(visitor, "/agents/keys/new", { name: "research", role: "operator", days: "" });
     expect(again.status).toBe(409);
     expect(again.body).toContain("Nothing was changed.");
     expect(keyIn(again.body)).toBeUndefined();
@@ -77,7 +77,7 @@ describe("the room of the API keys", () => {
 
   it("says beside each field what is wrong with it, and keeps what was entered", async () => {
     const visitor = await visitorWith();
-    const refused = await submit(visitor, "/access/keys/new", {
+    const refused = await submit(visitor, "/agents/keys/new", {
       name: "No Good",
       role: "agent",
       providers: "../etc",
@@ -91,13 +91,13 @@ describe("the room of the API keys", () => {
     expect(refused.body).toContain('value="No Good"');
     expect(refused.body).toContain(">../etc</textarea>");
     expect(refused.body).toMatch(/<option value="7" selected="">/);
-    const unrestricted = await submit(visitor, "/access/keys/new", { name: "free", role: "agent", days: "" });
+    const unrestricted = await submit(visitor, "/agents/keys/new", { name: "free", role: "agent", days: "" });
     expect(unrestricted.body).toMatch(/id="field-user_ids-error">/);
   });
 
   it.each(["Infinity", "1e300", "-1", "abc"])("makes no key for %s days", async (days) => {
     const fields = { name: "ever", role: "operator", days };
-    const refused = await submit(await visitorWith(), "/access/keys/new", fields);
+    const refused = await submit(await visitorWith(), "/agents/keys/new", fields);
     expect([refused.status, keyIn(refused.body)]).toEqual([400, undefined]);
     expect(refused.body).toMatch(/id="field-days-error">/);
   });
@@ -105,16 +105,20 @@ describe("the room of the API keys", () => {
   it("asks before it revokes, and then the next call of the key is refused", async () => {
     const visitor = await visitorWith();
     const key =
-      keyIn((await submit(visitor, "/access/keys/new", { name: "old", role: "operator" })).body) ?? "";
+      keyIn((await submit(visitor, "/agents/keys/new", { name: "old", role: "operator" })).body) ?? "";
     const { access } = clientsOf(key);
     await access.whoAmI({});
-    expect((await visitor.visit("/access")).body).toContain("Revoke the API key <bdi>old</bdi>?");
+    expect((await visitor.visit("/agents/key:old")).body).toContain("Revoke the API key <bdi>old</bdi>?");
     await access.whoAmI({});
-    const { status, headers } = await submit(visitor, "/access/keys/old/revoke", {});
-    expect([status, headers["location"]]).toEqual([303, "/access?notice=key_revoked"]);
+    const { status, headers } = await submit(visitor, "/agents/keys/old/revoke", {});
+    expect([status, headers["location"]]).toEqual([303, "/agents/key:old?notice=key_revoked"]);
     await expect(access.whoAmI({})).rejects.toThrow(/unauthenticated/);
-    expect((await visitor.visit("/access?notice=key_revoked")).body).toContain("The API key was revoked.");
-    expect((await visitor.visit("/access?revoked=1")).body).toMatch(/Revoked<\/span>/);
+    expect((await visitor.visit("/agents/key:old?notice=key_revoked")).body).toContain(
+      "The API key was revoked.",
+    );
+    expect((await visitor.visit("/agents/key:old")).body).toMatch(/Revoked<\/span>/);
+    expect((await visitor.visit("/agents?ended=1")).body).toContain("/agents/key:old");
+    expect((await visitor.visit("/agents")).body).not.toContain("/agents/key:old");
   });
 
   it("names who holds a stream open, and what was denied", async () => {
@@ -130,11 +134,12 @@ describe("the room of the API keys", () => {
     const stop = new AbortController();
     const stream = world.clients.tokens.watchTokens({}, { signal: stop.signal })[Symbol.asyncIterator]();
     await stream.next();
-    const { body } = await visitor.visit("/access");
-    expect(body).toMatch(/<bdi>owner<\/bdi>[\s\S]*TokenService\/WatchTokens/);
-    expect(body).toContain('href="/audit?type=access.denied"');
-    const denied = await visitor.visit("/audit?type=access.denied");
-    expect(denied.body).toMatch(/access\.denied[\s\S]*key:nosy[\s\S]*key\.manage/);
+    const { body } = await visitor.visit("/agents");
+    expect(body).toMatch(/<bdi>owner<\/bdi>[\s\S]*1 stream/);
+    expect((await visitor.visit("/agents/owner")).body).toContain("TokenService/WatchTokens");
+    expect((await visitor.visit("/agents/key:nosy")).body).toContain("Call denied: key.manage");
+    const denied = await visitor.visit("/activity?show=refused");
+    expect(denied.body).toMatch(/<bdi>nosy<\/bdi>[\s\S]*Call denied: key\.manage/);
     stop.abort();
     await stream.next().catch(() => undefined);
   });
@@ -148,14 +153,13 @@ describe("what the policy does not let a principal do", () => {
 
   it("is not offered to an operator, and refused", async () => {
     const visitor = await visitorWith(await keyOf("operator", Role.OPERATOR));
-    const access = await visitor.visit("/access");
-    expect(access.status).toBe(200);
-    expect(access.body).not.toContain("/access/keys");
-    expect(access.body).toContain("denied calls");
-    expect((await visitor.visit("/access/keys/new")).status).toBe(403);
-    const created = await submit(visitor, "/access/keys/new", { name: "mine", role: "admin" });
+    const agents = await visitor.visit("/agents");
+    expect(agents.status).toBe(200);
+    expect(agents.body).not.toContain("/agents/keys");
+    expect((await visitor.visit("/agents/keys/new")).status).toBe(403);
+    const created = await submit(visitor, "/agents/keys/new", { name: "mine", role: "admin" });
     expect([created.status, keyIn(created.body)]).toEqual([403, undefined]);
-    expect((await submit(visitor, "/access/keys/operator/revoke", {})).status).toBe(403);
+    expect((await submit(visitor, "/agents/keys/operator/revoke", {})).status).toBe(403);
     expect((await visitor.visit("/providers")).body).toContain("/providers/add");
   });
 
@@ -172,13 +176,13 @@ describe("what the policy does not let a principal do", () => {
     expect(body).not.toContain("Health");
     const page = await visitor.visit(`/providers/${providerId}`);
     expect(page.status).toBe(200);
-    for (const word of ["Delete", "Change the client", "Health", "/audit"])
+    for (const word of ["Delete", "Change the client", "Health", "/activity"])
       expect(page.body).not.toContain(word);
     for (const path of [
       "/overview",
       "/settings",
-      "/access",
-      "/audit",
+      "/agents",
+      "/activity",
       "/providers/add",
       "/providers/new",
       `/providers/${providerId}/client`,
@@ -209,7 +213,7 @@ describe("the room of the audit log", () => {
       String(sequence),
     );
     const seen: string[] = [];
-    let path = "/audit";
+    let path = "/activity?show=all";
     for (;;) {
       const { body } = await visitor.visit(path);
       seen.push(...rows(body));
@@ -223,21 +227,23 @@ describe("the room of the audit log", () => {
 
   it("says through which spoke and which hub an event came", async () => {
     await recordThroughFleet(world);
-    const { body } = await (await visitorWith()).visit("/audit?principal=key:ci");
-    expect(rows(body)).toHaveLength(1);
-    expect(body).toContain(
-      '<td role="cell" data-label="From"><div>10.1.1.1:4711 for owner via jwt:spoke via 10.0.0.2:7443</div></td>',
-    );
+    const { body } = await (await visitorWith()).visit("/activity?agent=ci");
+    const [sequence, ...others] = rows(body);
+    expect(others).toEqual([]);
+    const event = await (await visitorWith()).visit(`/activity/${sequence}`);
+    expect(event.body).toContain("10.1.1.1:4711 for owner via jwt:spoke via 10.0.0.2:7443");
   });
 
   it("exports what a filter finds, as the command writes it", async () => {
     const visitor = await visitorWith();
     const providerId = await world.register({ name: "exported" });
-    const page = await visitor.visit(`/audit?provider=${providerId}`);
-    const [, path = ""] = /href="(\/audit\/export[^"]*)"/.exec(page.body) ?? [];
+    const page = await visitor.visit(`/activity?provider=${providerId}`);
+    const [, path = ""] = /href="(\/activity\/export[^"]*)"/.exec(page.body) ?? [];
     const { status, headers, body } = await visitor.visit(path.replaceAll("&amp;", "&"));
     expect([status, headers["content-type"]]).toEqual([200, "application/x-ndjson"]);
-    expect(headers["content-disposition"]).toMatch(/^attachment; filename="audit-\d{4}-\d\d-\d\d\.ndjson"$/);
+    expect(headers["content-disposition"]).toMatch(
+      /^attachment; filename="activity-\d{4}-\d\d-\d\d\.ndjson"$/,
+    );
     const events = body
       .trim()
       .split("\n")
@@ -252,13 +258,22 @@ describe("the room of the audit log", () => {
     const providerId = await world.register({ name: "filtered" });
     const { connection_id: connectionId } = await world.request(providerId);
     const count = async (query: string): Promise<number> =>
-      rows((await visitor.visit(`/audit?${query}`)).body).length;
+      rows((await visitor.visit(`/activity?${query}`)).body).length;
     expect(await count(`connection=${connectionId}`)).toBe(1);
     expect(await count(`provider=${providerId}`)).toBe(2);
     expect(await count(`provider=${providerId}&type=provider.created`)).toBe(1);
-    expect(await count(`provider=${providerId}&principal=daemon`)).toBe(0);
-    expect(await count(`provider=${providerId}&principal=admin&since=1h`)).toBe(2);
-    const wrong = await visitor.visit("/audit?connection=nothing");
+    expect(await count(`provider=${providerId}&agent=daemon&show=all`)).toBe(0);
+    expect(await count(`provider=${providerId}&agent=admin&since=1h`)).toBe(2);
+    expect(await count(`provider=${providerId}&show=requests`)).toBe(0);
+    expect(await count(`provider=${providerId}&show=changes`)).toBe(2);
+    const [from = "", until = ""] = [-1, 1].map((minutes) =>
+      new Date(world.clock.nowMs() + minutes * 60_000).toISOString().slice(0, 16),
+    );
+    expect(await count(`provider=${providerId}&from=${from}&until=${until}`)).toBe(2);
+    expect(await count(`provider=${providerId}&until=${from}`)).toBe(0);
+    const late = await visitor.visit("/activity?from=14:00");
+    expect([late.status, late.body.includes("such as 2026-12-01T14:00")]).toEqual([400, true]);
+    const wrong = await visitor.visit("/activity?connection=nothing");
     expect([wrong.status, wrong.body.includes('role="alert"')]).toEqual([400, true]);
   });
 });
@@ -282,7 +297,7 @@ describe("the last 24 hours", () => {
     expect(body).toContain(`<a href="/providers/${providerId}"><bdi>dying</bdi></a>`);
     const page = await visitor.visit(`/providers/${providerId}`);
     expect(page.body).toContain("compare client id, secret and addresses with its console");
-    expect(page.body).toMatch(/Last failed refreshes[\s\S]*token_refresh_failed/);
+    expect(page.body).toMatch(/Last failed refreshes[\s\S]*Token refresh failed/);
     expect((await visitor.visit("/providers")).body).toMatch(/dying[\s\S]*?class="state (bad|warn)"/);
   });
 });
@@ -448,12 +463,12 @@ describe("a connection among others", () => {
     expect(body).toMatch(/<b>Token refreshed<\/b> 3 times/);
     expect(body).toContain("<b>Connected</b>");
     expect(body).toContain(`/connections?user=${encodeURIComponent("ada")}`);
-    expect(body).toContain(`href="/audit?connection=${connectionId}">The same in the audit log`);
-    const [, sequence] = /href="\/audit\/(\d+)"/.exec(body) ?? [];
-    const event = await visitor.visit(`/audit/${sequence}`);
+    expect(body).toContain(`href="/activity?connection=${connectionId}">The same in the activity`);
+    const [, sequence] = /href="\/activity\/(\d+)"/.exec(body) ?? [];
+    const event = await visitor.visit(`/activity/${sequence}`);
     expect([event.status, event.body.includes(`/connections/${connectionId}`)]).toEqual([200, true]);
-    expect((await visitor.visit("/audit/999999")).status).toBe(404);
-    expect((await visitor.visit("/audit/nothing")).status).toBe(404);
+    expect((await visitor.visit("/activity/999999")).status).toBe(404);
+    expect((await visitor.visit("/activity/nothing")).status).toBe(404);
   });
 
   it("says who read its token lately, and leads to what is older", async () => {
@@ -468,9 +483,9 @@ describe("a connection among others", () => {
     const visitor = await visitorWith();
     const { body } = await visitor.visit(`/connections/${connectionId}`);
     expect(body).toMatch(/Token read by <bdi>key:last-reader<\/bdi> <time/);
-    const [, older = ""] = /href="(\/audit\?[^"]*page=[^"]*)">Older events/.exec(body) ?? [];
+    const [, older = ""] = /href="(\/activity\?[^"]*page=[^"]*)">Older events/.exec(body) ?? [];
     const rest = await visitor.visit(older.replaceAll("&amp;", "&"));
-    expect(rest.body).toContain("oauth_flow_completed");
+    expect(rest.body).toContain(">Connected<");
   });
 
   it("has a list with those of its user alone, which offers another one for them", async () => {

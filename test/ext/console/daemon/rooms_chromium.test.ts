@@ -96,7 +96,7 @@ describe("a person in the rooms of the console", () => {
   });
 
   it("makes an API key that is shown once, copies it, and revokes it", async () => {
-    const { page, troubles } = await open("/access");
+    const { page, troubles } = await open("/agents");
     await page.getByRole("link", { name: "New key" }).click();
     await page.getByLabel("Name").fill("reader");
     await page.getByLabel("Users").fill("ada");
@@ -127,8 +127,8 @@ describe("a person in the rooms of the console", () => {
   it("sees events and streams as they come, and keeps what is in use", async () => {
     const kind = { authType: AuthType.API_KEY };
     await daemon.clients.providers.createProvider({ provider: { ...kind, name: "there-already" } });
-    const { page } = await open("/audit?type=provider.created");
-    await page.getByText("New events appear by themselves.").waitFor();
+    const { page } = await open("/activity?type=provider.created");
+    await page.getByText("Live", { exact: true }).waitFor();
     const rows = page.locator("#events tbody tr");
     const before = await rows.count();
     const made = { ...kind, name: "live-one" };
@@ -190,12 +190,11 @@ describe("a person in the rooms of the console", () => {
     await page.getByRole("link", { name: /Keycloak/ }).click();
     await page.getByRole("heading", { name: /Keycloak/ }).waitFor();
     expect(await page.getByRole("button", { name: "Copy" }).count()).toBe(0);
-    await page.goto(new URL("/audit", page.url()).href);
-    await page.getByRole("link", { name: "New API keys" }).click();
-    await expect.poll(() => page.locator("#events tbody tr").count()).toBe(1);
-    await page.locator("summary").click();
-    await page.getByLabel("By", { exact: true }).fill("daemon");
+    await page.goto(new URL("/activity", page.url()).href);
+    await page.getByRole("link", { name: "Changes" }).click();
+    await page.getByText("API key created").first().waitFor();
+    await page.getByLabel("Agent", { exact: true }).fill("nobody");
     await page.getByRole("button", { name: "Show" }).click();
-    await page.getByText("No event passes.").waitFor();
+    await page.getByText("Nothing matches.").waitFor();
   });
 });

@@ -1,3 +1,4 @@
+import type { AuditEvent } from "../../../../src/model/access/audit_event.js";
 import type { Connection } from "../../../../src/model/connections/connection.js";
 import { newId } from "../../../../src/model/ids.js";
 import type { ProviderProfile } from "../../../../src/model/providers/provider_profile.js";
@@ -8,6 +9,8 @@ import { aConnection, aProfile } from "../../../samples.js";
 export interface Seed {
   readonly profiles: readonly ProviderProfile[];
   readonly connections: readonly Connection[];
+  /** Of the audit log, the oldest first. */
+  readonly events?: readonly AuditEvent[];
 }
 
 /** A daemon whose store held this when it started: also what no client could bring about. Nothing is sealed in it. */
@@ -20,11 +23,12 @@ export class SeededDaemon extends TestDaemon {
     await made.start();
     await made.restart(async () => {
       const nowMs = made.clock.nowMs();
-      const { profiles, connections } = seed(nowMs);
+      const { profiles, connections, events = [] } = seed(nowMs);
       const store = Store.open({ folder: made.place.config.dataDir, nowMs });
       await store.commit((tx) => {
         for (const profile of profiles) tx.putProvider(profile);
         for (const connection of connections) tx.putConnection(connection);
+        for (const event of events) tx.appendAudit(event);
       });
       await store.close();
     });
@@ -39,8 +43,13 @@ const endpoints = {
   tokenUrl: "https://provider.example/token",
 };
 
-/** Connections in every state, as a person's daemon may have them. */
+/** Connections in every state, as a person's daemon may have them, and a day of agents. */
 export function everyState(nowMs: number): Seed {
+  const seed = peopleOf(nowMs);
+  return { ...seed, events: dayOf(seed.connections, nowMs) };
+}
+
+function peopleOf(nowMs: number): Seed {
   const profile = (name: string, more: Partial<ProviderProfile> = {}): ProviderProfile =>
     aProfile({ name, template: name, createdAtMs: nowMs, updatedAtMs: nowMs, ...endpoints, ...more });
   const github = profile("github");
@@ -105,6 +114,42 @@ export function everyState(nowMs: number): Seed {
 /** Markup, and what turns text around, wherever a text can stand. */
 export const hostileText = `"><script>document.title='owned'</script><img src=x onerror="document.title='owned'">'\u202egpj`;
 
+/** A caller with a name that no check would let in. */
+export const stranger = `jwt:${hostileText}`;
+
+/** A day of agents: what they read, sent, and were refused, the oldest first. */
+function dayOf(connections: readonly Connection[], nowMs: number): AuditEvent[] {
+  const rule = "line 3 of 9f86d081884c";
+  const hours = Array.from({ length: 22 }, (_, index) => nowMs - (22 - index) * hourMs);
+  return hours.flatMap((timeMs, hour) => {
+    const connection = connections[hour % 4] ?? aConnection();
+    const about = {
+      ...{ timeMs, connectionId: connection.id, providerId: connection.providerId },
+      ...{ userId: connection.userId, origin: "127.0.0.1:4242" },
+    };
+    const claude = { ...about, principal: "key:claude.github.a1b2c3", session: "run-7", rule } as const;
+    const denied = { ...claude, type: "token_retrieval_failed", reason: "permission_denied" } as const;
+    return [
+      { timeMs, type: "token_refreshed", principal: "daemon", connectionId: connection.id },
+      { ...claude, type: "egress_used", count: 3 + ((hour * 7) % 11), rule: undefined },
+      { ...about, principal: "owner", type: "token_retrieved", revision: 17n },
+      ...(hour % 5 === 0 ? [{ ...denied, shadow: "line 5 of 9f86d081884c" }] : []),
+      ...(hour % 9 === 0
+        ? [
+            {
+              ...denied,
+              type: "approval.refused",
+              principal: "owner",
+              agent: claude.principal,
+              approver: "owner",
+              reason: `${claude.principal}: POST api.github.com/repos/acme/site/issues (line 3, sha256:${"17d4".repeat(16)})`,
+            } as const,
+          ]
+        : []),
+    ];
+  });
+}
+
 /** Texts that no check would let in, at every place of a connection. */
 export function hostile(nowMs: number): Seed {
   const long = "x".repeat(256);
@@ -121,7 +166,20 @@ export function hostile(nowMs: number): Seed {
       }),
     ),
   );
-  return { profiles, connections };
+  const events = [stranger, "key:claude"].flatMap((principal) =>
+    texts.flatMap((text): AuditEvent[] => {
+      const use = { session: text, userId: text, rule: text, shadow: text, approver: text, traceId: text };
+      const event = { ...use, timeMs: nowMs - hourMs, principal, reason: text, agent: text, origin: text };
+      return [
+        { ...event, type: "token_retrieved", providerId: profiles[0]?.id },
+        { ...event, type: "token_retrieval_failed", reason: "permission_denied" },
+        { ...event, type: "access.denied" },
+        { ...event, type: "approval.given" },
+        { ...event, type: "approval.refused" },
+      ];
+    }),
+  );
+  return { profiles, connections, events };
 }
 
 /** A daemon that was just installed. */

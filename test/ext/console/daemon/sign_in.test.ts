@@ -150,7 +150,7 @@ describe("the console keeps others out", () => {
     expect((await one.visit("/sign-out", { form })).status).toBe(403);
   });
 
-  it.each(["/connections", "/audit/export"])("shows %s to no script of another port", async (path) => {
+  it.each(["/connections", "/activity/export"])("shows %s to no script of another port", async (path) => {
     const visitor = await ConsoleVisitor.signedIn(daemon.clients);
     const headers = { "sec-fetch-dest": "empty", "sec-fetch-site": "same-site" };
     expect((await visitor.visit(path, { headers })).status).toBe(400);

@@ -1,8 +1,10 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { AccessService, Role } from "../../../gen/nexus/v1/access_pb.js";
+import { agentOf, keyPrincipalName } from "../../../model/access/access.js";
 import { InvalidArgument } from "../../../model/model.js";
 import type { HttpAnswer } from "../../../server/kit.js";
 import { Area, Input, Select } from "../../../server/pages/kit.js";
+import { agentPath } from "../kit/agent_names.js";
 import { CopyField } from "../kit/copy.js";
 import { fieldsOf, formErrors, formPage, type SentForm } from "../kit/forms.js";
 import { consolePage, seeOther } from "../kit/page.js";
@@ -10,8 +12,8 @@ import { Go } from "../kit/parts.js";
 import { type PageRequest, refuseUnless, textsOf } from "../kit/request.js";
 import { roleWords } from "../kit/words.js";
 
-const section = "/access";
-const newPath = "/access/keys/new";
+const section = "/agents";
+const newPath = "/agents/keys/new";
 
 const roles = [Role.AGENT, Role.OPERATOR, Role.ADMIN];
 
@@ -34,7 +36,7 @@ export function newKeyPage(request: PageRequest, sent?: SentForm): HttpAnswer {
     <>
       <Input
         {...field("name", "Name", { required: true, maxLength: 63 })}
-        hint="For example the name of the agent: small letters, digits, dots, dashes. It stays with this key for good."
+        hint="For example the name of the agent: lowercase letters, digits, dots, dashes. It stays with this key for good."
       />
       <Select
         {...field("role", "Role", { value: "agent" })}
@@ -109,13 +111,14 @@ function createdPage(request: PageRequest, name: string, key: string): HttpAnswe
         An agent sends it as <code>authorization: Bearer KEY</code> or <code>x-api-key: KEY</code>; commands
         take it from <code>NEXUS_API_KEY</code>.
       </p>
-      <p class="actions"><Go to={section} text="I have stored it" /></p>
+      <p class="actions"><Go to={agentPath(agentOf(keyPrincipalName(name)))} text="I have stored it" /></p>
     </div>
   );
   return consolePage(request, { title: "API key created", section, content });
 }
 
 export async function revokeKey({ call, params }: PageRequest): Promise<HttpAnswer> {
-  await call(AccessService.method.revokeApiKey, { key: { case: "name", value: params["name"] ?? "" } });
-  return seeOther(section, "key_revoked");
+  const { name = "" } = params;
+  await call(AccessService.method.revokeApiKey, { key: { case: "name", value: name } });
+  return seeOther(agentPath(agentOf(keyPrincipalName(name))), "key_revoked");
 }
