@@ -296,7 +296,7 @@ export const walks: Readonly<Record<string, Walk>> = {
   },
   "docs/rules.md": {
     serve: "NEXUS_EGRESS_LISTEN=127.0.0.1:8093 nexusd serve --policy policy.yaml",
-    given: [...github, withKey("slack")],
+    given: [...github, withKey("slack"), withKey("notion")],
     files: {
       "policy.yaml":
         'rules:\n  - providers: [github]\n    when: request.method == "POST"\n    then: ask\n    for: [session]\n  - then: allow\n',
@@ -307,6 +307,7 @@ export const walks: Readonly<Record<string, Walk>> = {
       "export HTTPS_PROXY": { words: { KEY: key } },
       "nexusd revoke claude github": { typed: yes },
       "nexusd stop claude": { typed: yes },
+      "nexusd stop --user": { before: "nexusd grant bot github slack --lease 10m --user ada", typed: yes },
       "nexusd stop jwt:": { typed: yes },
       "export NEXUS_ADDRESS": { before: "nexusd grant bot slack --lease 10m", words: { KEY: key } },
       "nexusd approvals approve ID": { before: held, words: { ID: heldId }, typed: yes },

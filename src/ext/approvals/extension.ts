@@ -30,8 +30,8 @@ export const approvals: Extension = {
     {
       group: "Control access",
       name: "grant",
-      summary: "let an agent use a provider for a limited time",
-      examples: "claude github --until 18:00 --read-only",
+      summary: "let an agent use providers for a limited time",
+      examples: "claude github slack --until 18:00 --read-only",
       make: grantCommand,
     },
     {

@@ -31,7 +31,12 @@ import {
 } from "../../cli/kit.js";
 import { exitCodes } from "../../core/registry.js";
 import { type ApiKey, Role } from "../../gen/nexus/v1/access_pb.js";
-import { describeRestriction, grantOf, readingMethods, restrictionFrom } from "../../model/access/access.js";
+import {
+  agentOfGrant,
+  describeRestriction,
+  readingMethods,
+  restrictionFrom,
+} from "../../model/access/access.js";
 import { parseDurationText } from "../../model/model.js";
 import { canonicalName } from "../../model/providers/providers.js";
 
@@ -47,13 +52,13 @@ interface GrantFlags extends DaemonFlags {
 }
 
 const note =
-  "A grant is an API key that expires, named AGENT.PROVIDER and a few digits. nexusd keys list shows it too. When it expires, its streams and tunnels end within a second. The agent renews a lease with `nexusd keys renew`. `nexusd run` and `nexusd mcp` do it by themselves.";
+  "A grant is an API key that expires, named AGENT.PROVIDER and a few digits, or AGENT.several for several providers. nexusd keys list shows it too. When it expires, its streams and tunnels end within a second. The agent renews a lease with `nexusd keys renew`. `nexusd run` and `nexusd mcp` do it by themselves.";
 
 export function grantCommand(shell: Shell): Command {
   const command = new Command("grant")
-    .description("let an agent use a provider for a limited time; prints its key")
+    .description("let an agent use providers for a limited time; prints its key")
     .argument("<agent>", "name of the agent: lower-case letters, digits, dash, underscore", parseAgent)
-    .argument("<provider>", providerArgument)
+    .argument("<provider...>", providerArgument)
     .option("--until <when>", "when it expires: 18:00, 8h, or 2027-01-31T00:00:00Z", parseUntil)
     .option("--lease <duration>", leaseHelp, parseDurationMs)
     .option("--uses <limit>", usesHelp, parseUses)
@@ -67,27 +72,30 @@ export function grantCommand(shell: Shell): Command {
     )
     .option("--output <file>", "write the key into a new file (0600) and do not print it");
   addNotes(command, note);
-  return daemonCommand(shell, command, async (session, flags: GrantFlags, agent: string, named: string) => {
+  return daemonCommand(shell, command, async (session, flags: GrantFlags, agent: string, named: string[]) => {
     const { daemon, call, show } = session;
     const expiresAtMs = flags.until?.(shell.clock.nowMs());
     if (expiresAtMs === undefined && flags.lease === undefined)
       throw usageFailure("a grant expires: give --until, --lease, or both");
     const methods = [...new Set([...(flags.readOnly ? readingMethods : []), ...(flags.method ?? [])])];
     const userIds = [flags.user ?? shell.userName()];
-    const { provider } = await findProvider(session, named);
+    const found: string[] = [];
+    for (const each of named) found.push((await findProvider(session, each)).provider.name);
+    const providers = [...new Set(found)];
+    const words = providers.join(", ");
     const file = flags.output === undefined ? undefined : NewSecretFile.create(flags.output);
     try {
-      const answer = await call(`grant ${provider.name} to ${agent}`, daemon.access.createApiKey, {
-        name: `${agent}.${provider.name}.${randomBytes(3).toString("hex")}`,
+      const answer = await call(`grant ${words} to ${agent}`, daemon.access.createApiKey, {
+        name: `${agent}.${providers.length === 1 ? words : "several"}.${randomBytes(3).toString("hex")}`,
         role: Role.AGENT,
-        restriction: { userIds, providers: [provider.name], methods, paths: flags.path ?? [] },
+        restriction: { userIds, providers, methods, paths: flags.path ?? [] },
         ...(expiresAtMs !== undefined && { expiresAt: timestampFromMs(expiresAtMs) }),
         ...(flags.lease !== undefined && { lease: durationFromMs(flags.lease) }),
         ...(flags.uses && { uses: flags.uses }),
       });
       file?.write(`${answer.key}\n`);
       const life = answer.apiKey ? lifeText(answer.apiKey) : "";
-      shell.stderr.write(`${agent} may use ${provider.name} of ${printable(userIds.join())}${life}\n`);
+      shell.stderr.write(`${agent} may use ${words} of ${printable(userIds.join())}${life}\n`);
       shell.stderr.write(proxyLine(shell, file?.path, answer.key));
       show(file ? { ...answer, key: "" } : answer, () => (file ? "" : `${answer.key}\n`));
     } catch (error) {
@@ -111,11 +119,11 @@ export function grantsCommand(shell: Shell): Command {
   const command = new Command("grants").description("list active grants");
   return daemonCommand(shell, command, async (session, _flags: DaemonFlags) => {
     const nowMs = shell.clock.nowMs();
-    session.showList(await living(session, nowMs, (name) => grantOf(name) !== undefined), {
+    session.showList(await living(session, nowMs, ({ name }) => agentOfGrant(name) !== undefined), {
       none: "no active grants: nexusd grant --help\n",
       columns: {
-        AGENT: ({ name }) => grantOf(name)?.agent ?? "",
-        PROVIDER: ({ name }) => grantOf(name)?.provider ?? "",
+        AGENT: ({ name }) => agentOfGrant(name) ?? "",
+        PROVIDER: ({ restriction }) => restriction?.providers.join(", ") ?? "",
         "RESTRICTED TO": ({ restriction }) =>
           restriction ? describeRestriction(restrictionFrom(restriction)) : "",
         ENDS: (key) => formatAge(endOf(key), nowMs),
@@ -133,6 +141,7 @@ export function revokeCommand(shell: Shell): Command {
     .argument("<agent>", "name of the agent", parseAgent)
     .argument("<provider>", providerArgument)
     .option("--yes", "do not ask");
+  addNotes(command, "A grant for several providers ends for all of them.");
   return daemonCommand(
     shell,
     command,
@@ -145,27 +154,41 @@ export function revokeCommand(shell: Shell): Command {
           throw error;
         },
       );
-      await endKeys(session, yes, agent, provider);
+      const isMeant = ({ name, restriction }: ApiKey): boolean =>
+        agentOfGrant(name) !== undefined && (restriction?.providers.includes(provider) ?? false);
+      const none = `${agent} has no active grant for ${provider}`;
+      await endKeys(session, yes, (key) => isOf(agent, key), { isMeant, none });
     },
   );
 }
 
-/** Ends the grants of an agent for a provider; without a provider all of its grants and keys. */
+export function isOf(agent: string, { name }: ApiKey): boolean {
+  return name === agent || agentOfGrant(name) === agent;
+}
+
+/**
+ * Ends those that are meant of the keys.
+ *
+ * @param none says that there are none
+ * @throws CommandFailure then, with the keys that there are instead
+ */
 export async function endKeys(
   session: DaemonSession,
   yes: boolean | undefined,
-  agent: string,
-  provider?: string,
+  isCandidate: (key: ApiKey) => boolean,
+  { isMeant = () => true, none }: { readonly isMeant?: (key: ApiKey) => boolean; readonly none: string },
 ): Promise<void> {
   const { daemon, call, show, shell } = session;
-  const all = await living(
-    session,
-    shell.clock.nowMs(),
-    (name) => name === agent || grantOf(name)?.agent === agent,
-  );
-  const keys = provider === undefined ? all : all.filter(({ name }) => grantOf(name)?.provider === provider);
-  if (keys.length === 0) throw new CommandFailure(exitCodes.failed, nothingToEnd(agent, provider, all));
-  await confirm(shell, `End ${keys.map(({ name }) => name).join(", ")}? This is final.`, yes);
+  const all = await living(session, shell.clock.nowMs(), isCandidate);
+  const keys = all.filter(isMeant);
+  if (keys.length === 0) throw new CommandFailure(exitCodes.failed, nothingToEnd(none, all));
+  const named = keys.map(({ name, restriction }) => {
+    const { providers = [] } = restriction ?? {};
+    return agentOfGrant(name) !== undefined && providers.length > 1
+      ? `${name} (${providers.join(", ")})`
+      : name;
+  });
+  await confirm(shell, `End ${named.join(", ")}? This is final.`, yes);
   for (const { name } of keys) {
     const key = { case: "name", value: name } as const;
     const answer = await call(`end ${name}`, daemon.access.revokeApiKey, { key });
@@ -173,33 +196,30 @@ export async function endKeys(
   }
 }
 
-/** @param others the active grants and keys that the agent has instead */
-function nothingToEnd(agent: string, provider: string | undefined, others: readonly ApiKey[]): string {
-  const missing = `${agent} has no active ${provider === undefined ? "key or grant" : `grant for ${provider}`}`;
-  if (others.length === 0) return `${missing}: see nexusd grants`;
-  const lines = others.map((key) => {
-    const grant = grantOf(key.name);
-    const restriction = key.restriction
-      ? describeRestriction(restrictionFrom(key.restriction))
-      : "not restricted";
-    return grant
-      ? `  the grant ${key.name}: nexusd revoke ${agent} ${grant.provider}`
-      : `  the API key ${key.name} (${restriction}): nexusd keys revoke ${key.name}`;
+function nothingToEnd(none: string, others: readonly ApiKey[]): string {
+  if (others.length === 0) return `${none}: see nexusd grants`;
+  const lines = others.map(({ name, restriction }) => {
+    const agent = agentOfGrant(name);
+    const [provider = ""] = restriction?.providers ?? [];
+    const words = restriction ? describeRestriction(restrictionFrom(restriction)) : "not restricted";
+    return agent === undefined
+      ? `  the API key ${name} (${words}): nexusd keys revoke ${name}`
+      : `  the grant ${name}: nexusd revoke ${agent} ${provider}`;
   });
-  return [`${missing}; it has`, ...lines].join("\n");
+  return [`${none}; it has`, ...lines].join("\n");
 }
 
-async function living(
+export async function living(
   { daemon, listAll }: DaemonSession,
   nowMs: number,
-  isMeant: (name: string) => boolean,
+  isMeant: (key: ApiKey) => boolean,
 ): Promise<ApiKey[]> {
   const keys = await listAll("list the grants", daemon.access.listApiKeys, {}, ({ apiKeys }) => apiKeys);
   const hasEnded = (key: ApiKey): boolean => {
     const end = endOf(key);
     return end !== undefined && timestampMs(end) <= nowMs;
   };
-  return keys.filter((key) => isMeant(key.name) && !hasEnded(key));
+  return keys.filter((key) => isMeant(key) && !hasEnded(key));
 }
 
 function parseAgent(text: string): string {

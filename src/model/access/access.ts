@@ -1,7 +1,7 @@
 /** The door of `model/access`: principals, permissions, rules, and the requests that they judge, as plain values. */
 
 export { type Action, actions, isAction, type Role, roles } from "./access_table.js";
-export { agentOf, grantOf, isLive, keyPrefix, keyPrincipalName } from "./api_key.js";
+export { agentOf, agentOfGrant, isLive, keyPrefix, keyPrincipalName } from "./api_key.js";
 export { type AuditEvent, type AuditEventType, by } from "./audit_event.js";
 export {
   type CanonicalTarget,

@@ -68,10 +68,9 @@ export function leaseFrom(
   return { durationMs, endsAtMs: Math.min(nowMs + durationMs, expiresAtMs) };
 }
 
-/** The agent and the provider that a key was granted for, by its name; undefined of a key that is no grant. */
-export function grantOf(name: string): { readonly agent: string; readonly provider: string } | undefined {
-  const [, agent, provider] = /^([a-z0-9][a-z0-9_-]*)\.([a-z0-9-]+)\.[0-9a-f]{6}$/.exec(name) ?? [];
-  return agent === undefined || provider === undefined ? undefined : { agent, provider };
+/** The agent that a key was granted to, by its name; undefined of a key that is no grant. */
+export function agentOfGrant(name: string): string | undefined {
+  return /^([a-z0-9][a-z0-9_-]*)\.[a-z0-9-]+\.[0-9a-f]{6}$/.exec(name)?.[1];
 }
 
 /** Name of the principal that a key stands for. */
@@ -84,8 +83,9 @@ export const keyPrefix = keyPrincipalName("");
 
 /** The agent that a principal is: all grants of an agent are the agent. Any other principal is one by its own name. */
 export function agentOf(principalName: string): string {
-  const grant = principalName.startsWith(keyPrefix) && grantOf(principalName.slice(keyPrefix.length));
-  return grant ? keyPrincipalName(grant.agent) : principalName;
+  const isKey = principalName.startsWith(keyPrefix);
+  const agent = isKey ? agentOfGrant(principalName.slice(keyPrefix.length)) : undefined;
+  return agent === undefined ? principalName : keyPrincipalName(agent);
 }
 
 /** Keys in one store, revoked ones included: each is some 300 bytes in memory. */

@@ -87,7 +87,7 @@ function actionsOf(request: PageRequest, agent: Agent): View {
 
 /** What is open now, followed by the script. */
 function runningOf({ sessions, streams }: Agent, nowMs: number): View {
-  if (sessions.length + streams.length === 0) return <p class="soft">Nothing of it is running.</p>;
+  if (sessions.length + streams.length === 0) return <p class="soft">Nothing is running.</p>;
   return (
     <>
       {sessions.length > 0 && (

@@ -1,6 +1,5 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { AccessService, Role } from "../../../gen/nexus/v1/access_pb.js";
-import { grantOf } from "../../../model/access/access.js";
 import { counted, formatCount } from "../../../model/model.js";
 import type { HttpAnswer } from "../../../server/kit.js";
 import { Monogram, type View } from "../../../server/pages/kit.js";
@@ -104,7 +103,7 @@ function rowOf({ nowMs }: PageRequest, agent: Agent): TableRow {
 /** In a few words: the providers of its grants, and the roles of its keys. */
 function accessOf({ name, keys }: Agent, nowMs: number): View {
   const live = keys.filter((key) => isLiveKey(key, nowMs));
-  const providers = live.flatMap((key) => grantOf(key.name)?.provider ?? key.restriction?.providers ?? []);
+  const providers = live.flatMap((key) => key.restriction?.providers ?? []);
   const users = live.flatMap((key) => key.restriction?.userIds ?? []);
   const roles = live.map(({ role }) => role).filter((role) => role !== Role.AGENT);
   const words = [

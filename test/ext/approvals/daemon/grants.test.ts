@@ -126,6 +126,59 @@ describe("nexusd grants", () => {
     expect(err).toMatch(/'yes': there are .*; did you mean nexusd approvals approve\?\n/);
   });
 
+  it("makes one key for several providers, which ends for all of them", async () => {
+    const { err, out } = await nexusd(
+      "grant",
+      "multi",
+      "github",
+      "slack",
+      "github",
+      "--lease",
+      "10m",
+      "--user",
+      "ada",
+    );
+    expect(err).toContain("multi may use github, slack of ada with a lease of 10m");
+    expect(out).toMatch(/^nxk_/);
+    expect((await nexusd("grants")).out).toMatch(
+      /^multi +github, slack +users ada; providers github, slack .* multi\.several\./m,
+    );
+    const typo = await nexusd("grant", "multi", "github", "slak", "--lease", "10m");
+    expect([typo.code, typo.err]).toEqual([1, expect.stringContaining("did you mean slack?")]);
+    const none = await nexusd("revoke", "multi", "stripe", "--yes");
+    expect(none.err).toMatch(
+      /multi has no active grant for stripe; it has\n {2}the grant multi\.several\.\w+: nexusd revoke multi github$/m,
+    );
+    const shell = fakeShell({ env: { NEXUS_DATA_DIR: daemon.place.config.dataDir }, answers: ["no"] });
+    expect(await run(["revoke", "multi", "slack"], shell)).toBe(1);
+    expect(shell.questions[0]?.question).toMatch(/^End multi\.several\.\w+ \(github, slack\)\?/);
+    expect((await nexusd("revoke", "multi", "slack", "--yes")).out).toMatch(
+      /^multi\.several\.\w+ has ended\n$/,
+    );
+  });
+
+  it("stop --user ends all agents of a user, and names those that others use too", async () => {
+    await nexusd("grant", "eva-agent", "github", "slack", "--lease", "10m", "--user", "eva");
+    await nexusd("keys", "create", "eva-key", "--user", "eva", "--user", "bob");
+    await nexusd("keys", "create", "everyone", "--user", "*");
+    await nexusd("keys", "create", "pattern", "--user", "ev*");
+    await nexusd("keys", "create", "bobs", "--user", "bob");
+    const { out, err } = await nexusd("stop", "--user", "eva", "--yes");
+    expect(out).toMatch(/^eva-agent\.several\.\w+ has ended\neva-key has ended\n$/);
+    expect(err).toMatch(/^these may act for eva and for others, and stay: .*everyone.*pattern.*\n$/);
+    expect(err).not.toContain("bobs");
+    const again = await nexusd("stop", "--user", "eva", "--yes");
+    expect([again.code, again.err]).toEqual([
+      1,
+      expect.stringContaining("no agent has a key that names eva"),
+    ]);
+    for (const flags of [
+      ["claude", "--user", "eva"],
+      ["--user", "eva", "--lift"],
+    ])
+      expect((await nexusd("stop", ...flags)).code).toBe(2);
+  });
+
   it("makes a grant with a lease, which its agent renews, once or while a program runs", async () => {
     const { out, err } = await nexusd("grant", "leased", "github", "--lease", "10m", "--user", "ada");
     expect(err).toContain("leased may use github of ada with a lease of 10m");
