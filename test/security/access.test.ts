@@ -538,7 +538,9 @@ describe("the audit log", () => {
     expect((await denied()).map(({ reason }) => reason).sort()).toEqual(["audit.read", "token.read"]);
     world.clock.advance(60_000);
     await failureOf(flooder.audit.listAuditEvents({}));
-    expect((await denied()).map(({ count }) => count)).toContain(20n);
+    // The first of each is on record at once, and the rest together when their minute is over.
+    const counts = (await denied()).map(({ count }) => count);
+    expect(counts.filter((count) => count === 19n)).toHaveLength(2);
     await world.admin.access.revokeApiKey({ key: { case: "name", value: "flooder" } });
     for (const eventType of ["api_key.created", "api_key.revoked"]) {
       const { events } = await world.admin.audit.listAuditEvents({ pageSize: 1000, eventType });

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Catalogue } from "../../src/catalogue/catalogue.js";
 import type { Core } from "../../src/core/core.js";
 import { openDomain } from "../../src/core/open_domain.js";
-import { Registry } from "../../src/core/registry.js";
+import { Registry, tablesOf } from "../../src/core/registry.js";
 import { definedServices, guardOf } from "../../src/daemon/make_listeners.js";
 import { extensions } from "../../src/ext/extensions.js";
 import { Authorization, type CheckResponse } from "../../src/gen/envoy/service/auth/v3/external_auth_pb.js";
@@ -30,7 +30,7 @@ describe("every RPC that the daemon serves", () => {
     const { config } = await Place.make({ NEXUS_PROXIES: "true", NEXUS_NOTIFY_COMMAND: "true" });
     const log = createLogger({ level: "error", format: "json", isTTY: false, write: () => undefined });
     const clock = new ManualClock(Date.now());
-    store = Store.open({ folder: config.dataDir, nowMs: clock.nowMs() });
+    store = Store.open({ folder: config.dataDir, nowMs: clock.nowMs(), tables: tablesOf(extensions) });
     const metrics = new Metrics({ version: "test" });
     const vault = new Vault(Buffer.alloc(32, 1));
     const keySource = new KeyRingSource({ source: config.encryptionKey, environment: {}, clock });
