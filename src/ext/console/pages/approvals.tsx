@@ -1,7 +1,7 @@
 import { ApprovalService, type HeldRequest } from "../../../gen/nexus/v1/approval_pb.js";
 import { formatBytes, NotFound } from "../../../model/model.js";
 import type { HttpAnswer } from "../../../server/kit.js";
-import { Facts } from "../../../server/pages/kit.js";
+import { Facts, Input } from "../../../server/pages/kit.js";
 import { consolePage, PostForm, seeOther } from "../kit/page.js";
 import { Empty, Go, Moment, Table } from "../kit/parts.js";
 import type { PageRequest } from "../kit/request.js";
@@ -28,6 +28,7 @@ export async function approvalsPage(request: PageRequest): Promise<HttpAnswer> {
       ) : (
         <Table caption={title} columns={["Request", "Caller", "Provider", "User", "Expires"]} rows={rows} />
       )}
+      {request.may("audit.read") && <p><a href="/activity?show=approvals">Decided requests</a></p>}
     </div>
   );
   return consolePage(request, { title, section: approvalsPath, content });
@@ -50,6 +51,8 @@ export async function approvalPage(request: PageRequest): Promise<HttpAnswer> {
     );
     return consolePage(request, { title: "No such request", section: approvalsPath, content, status: 404 });
   }
+  const action = `${approvalsPath}/${held.id}`;
+  const digest = <input type="hidden" name="digest" value={hex(held.digest)} />;
   const choices = ["once", ...held.extents].map((extent, index) => (
     <label class="tick">
       <input type="radio" name="extent" value={extent} checked={index === 0} />{extentWords[extent] ?? extent}
@@ -57,7 +60,11 @@ export async function approvalPage(request: PageRequest): Promise<HttpAnswer> {
   ));
   const content = (
     <div class="card">
-      <p><Line held={held} /></p>
+      <p class="large"><Line held={held} /></p>
+      {bodyOf(held)}
+      {held.headers.length > 0 && <h2>Headers</h2>}
+      <Facts of={held.headers.map(({ name, value }) => [name, <code class="request">{value}</code>] as const)} />
+      <h2>Who asks</h2>
       <Facts
         of={[
           ["Caller", <bdi>{held.caller}</bdi>],
@@ -70,15 +77,15 @@ export async function approvalPage(request: PageRequest): Promise<HttpAnswer> {
           ["Digest", <code>{hex(held.digest)}</code>],
         ]}
       />
-      {held.headers.length > 0 && <h2>Headers</h2>}
-      <Facts of={held.headers.map(({ name, value }) => [name, <code class="request">{value}</code>] as const)} />
-      <h2>Body</h2>
-      {bodyOf(held)}
-      <PostForm request={request} action={`${approvalsPath}/${held.id}`}>
-        <input type="hidden" name="digest" value={hex(held.digest)} />
+      <PostForm request={request} action={action}>
+        {digest}
         <fieldset><legend>Approve</legend>{choices}</fieldset>
+        <div class="actions"><button type="submit" name="answer" value="yes">Approve</button></div>
+      </PostForm>
+      <PostForm request={request} action={action}>
+        {digest}
+        <Input name="reason" label="Reason for a denial" hint="One line, if you want: the agent reads it." maxLength={300} />
         <div class="actions">
-          <button type="submit" name="answer" value="yes">Approve</button>
           <button type="submit" name="answer" value="no" class="danger">Deny</button>
           <Go to={approvalsPath} text="Not now" kind="quiet" />
         </div>
@@ -108,7 +115,9 @@ export async function answerRequest({ call, params }: PageRequest, form: URLSear
   const extent = approve ? (form.get("extent") ?? "").replace(/^once$/, "") : "";
   const digest = Buffer.from(form.get("digest") ?? "", "hex");
   const { id = "" } = params;
-  await call(ApprovalService.method.decideHeldRequest, { id, digest, approve, extent });
+  // The form to deny is another one, so that Enter in its text never approves.
+  const reason = approve ? "" : (form.get("reason") ?? "");
+  await call(ApprovalService.method.decideHeldRequest, { id, digest, approve, extent, reason });
   return seeOther(approvalsPath, approve ? "request_sent" : "request_refused");
 }
 
@@ -120,7 +129,7 @@ export function Line({ held: { method, url } }: { readonly held: HeldRequest }) 
 /** From left to right whatever its letters, which are marked where they are not ASCII: another script has letters that look the same. */
 function bodyOf({ bodySize, bodySha256, bodyText }: HeldRequest) {
   if (bodySize === 0n) return <p>It has no body.</p>;
-  const parts = bodyText
+  const parts = indented(bodyText)
     .split(/([^\p{ASCII}]+)/u)
     .map((part, index) => (index % 2 === 1 ? <mark>{part}</mark> : part));
   return (
@@ -133,6 +142,28 @@ function bodyOf({ bodySize, bodySha256, bodyText }: HeldRequest) {
       )}
     </>
   );
+}
+
+/** JSON with a line for each member. Only the blanks between its parts change: nothing that a request says is left out or put in another order. */
+export function indented(text: string): string {
+  if (!isJson(text)) return text;
+  let depth = 0;
+  return text.replaceAll(/"(?:[^"\\]|\\.)*"|\s+|[{}[\],:]/g, (part) => {
+    if (part.trim() === "") return "";
+    if (part === ":") return ": ";
+    if (part === ",") return `,\n${"  ".repeat(depth)}`;
+    if (part === "{" || part === "[") return `${part}\n${"  ".repeat(++depth)}`;
+    return part === "}" || part === "]" ? `\n${"  ".repeat(--depth)}${part}` : part;
+  });
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return /^\s*[{[]/.test(text);
+  } catch {
+    return false;
+  }
 }
 
 function hex(bytes: Uint8Array): string {

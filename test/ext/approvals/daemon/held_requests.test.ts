@@ -200,13 +200,23 @@ describe("a request that waits, in the console", () => {
     expect((await visitor.visit(path, { form })).status).toBe(404);
   });
 
-  it("is refused there", async () => {
-    const refused = expect(world.send()).rejects.toMatchObject({ code: Code.PermissionDenied });
+  it("is refused there, with a reason that its agent reads", async () => {
+    const refused = expect(world.send()).rejects.toMatchObject({
+      code: Code.PermissionDenied,
+      message: expect.stringContaining("wrong repository"),
+    });
     const visitor = await signedIn();
     const path = `/approvals/${await world.held()}`;
     const { body } = await visitor.visit(path);
-    await visitor.visit(path, { form: { form_token: token(body), digest: digest(body), answer: "no" } });
+    // Enter in the reason sends the form that denies.
+    const [, approving = "", denying = ""] = body.split("<form").filter((part) => !part.includes("sign-out"));
+    expect([approving.includes('value="yes"'), denying.includes('value="yes"')]).toEqual([true, false]);
+    const form = { form_token: token(body), digest: digest(body), answer: "no", reason: "wrong repository" };
+    await visitor.visit(path, { form });
     await refused;
+    expect((await visitor.visit("/approvals")).body).toContain('href="/activity?show=approvals"');
+    const [decided] = /\/activity\/\d+/.exec((await visitor.visit("/activity?show=approvals")).body) ?? [];
+    expect((await visitor.visit(decided ?? "")).body).toContain("wrong repository");
   });
 
   it("is reached by its signed link until it is answered, from a page of another site too", async () => {
