@@ -342,7 +342,11 @@ export const walks: Readonly<Record<string, Walk>> = {
       },
       "nexusd exec --env GH_TOKEN=github": { shows: login },
       "nexusd adopt --dry-run": { shows: /WEATHER_TOKEN/ },
-      "nexusd adopt .mcp.json": { typed: yes, shows: /rewrote/, after: "cat .mcp.json .env" },
+      "nexusd adopt .mcp.json": {
+        typed: yes,
+        shows: /rewrote|nexusdPlaceholder/,
+        after: "cat .mcp.json .env",
+      },
       "#!/bin/sh\nexec nexusd docker-credential": {
         program: "docker-credential-nexus-github",
         after: "echo ghcr.io | docker-credential-nexus-github get",
