@@ -91,7 +91,8 @@ describe("ten thousand requests of a day", () => {
   const seed = (nowMs: number): Seed => {
     const events = Array.from({ length: 12_000 }, (_, index): AuditEvent => {
       const use = { type: "token_retrieved", principal: `key:agent-${index % 200}` } as const;
-      return { ...use, timeMs: nowMs - (12_000 - index) * 7_000, revision: 1n, userId: "ada" };
+      // Within 23 hours: the hour that began a day ago is not counted.
+      return { ...use, timeMs: nowMs - (12_000 - index) * 6_800, revision: 1n, userId: "ada" };
     });
     return { profiles: [], connections: [], events };
   };
