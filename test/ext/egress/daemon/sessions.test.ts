@@ -126,9 +126,7 @@ describe("nexusd sessions", () => {
     expect(shell.out()).toMatch(/^SESSION +CALLER +USER +SINCE +REQUESTS +REFUSED\n/);
     expect(shell.out()).toMatch(/key:pod +ada .* acme 200: 1 +host-refused: 1\n/);
     const visitor = await ConsoleVisitor.signedIn(world.daemon.clients);
-    const { body } = await visitor.visit("/access");
-    expect(body).toMatch(
-      /Programs and callers[\s\S]*key:pod[\s\S]*<bdi>acme<\/bdi> 200: 1[\s\S]*host-refused/,
-    );
+    const { body } = await visitor.visit("/agents/key:pod");
+    expect(body).toMatch(/Running sessions[\s\S]*<bdi>acme<\/bdi> 200: 1[\s\S]*host-refused/);
   });
 });
