@@ -72,8 +72,8 @@ test("finds what an agent did in a time, without what the daemon does by itself"
     { principal: "key:claude.github.5f0c1a" },
     { principal: "key:claudette" },
     { principal: "daemon" },
-    { principal: "daemon", type: "approval.expired", agent: "key:claude.github.5f0c1a" },
-    { principal: "owner", type: "approval.given", agent: "key:claude" },
+    { principal: "daemon", agent: "key:claude.github.5f0c1a" },
+    { principal: "owner", agent: "key:claude" },
     { principal: "owner" },
   ];
   await store.commit((tx) => {

@@ -117,6 +117,11 @@ export const hostileText = `"><script>document.title='owned'</script><img src=x 
 /** A caller with a name that no check would let in. */
 export const stranger = `jwt:${hostileText}`;
 
+/** An event that nothing writes where its extension is left out. */
+function ofExtension(type: string): AuditEvent["type"] {
+  return type as AuditEvent["type"];
+}
+
 /** A day of agents: what they read, sent, and were refused, the oldest first. */
 function dayOf(connections: readonly Connection[], nowMs: number): AuditEvent[] {
   const rule = "line 3 of 9f86d081884c";
@@ -131,14 +136,14 @@ function dayOf(connections: readonly Connection[], nowMs: number): AuditEvent[] 
     const denied = { ...claude, type: "token_retrieval_failed", reason: "permission_denied" } as const;
     return [
       { timeMs, type: "token_refreshed", principal: "daemon", connectionId: connection.id },
-      { ...claude, type: "egress_used", count: 3 + ((hour * 7) % 11), rule: undefined },
+      { ...claude, type: ofExtension("egress_used"), count: 3 + ((hour * 7) % 11), rule: undefined },
       { ...about, principal: "owner", type: "token_retrieved", revision: 17n },
       ...(hour % 5 === 0 ? [{ ...denied, shadow: "line 5 of 9f86d081884c" }] : []),
       ...(hour % 9 === 0
         ? [
             {
               ...denied,
-              type: "approval.refused",
+              type: ofExtension("approval.refused"),
               principal: "owner",
               agent: claude.principal,
               approver: "owner",
@@ -174,8 +179,8 @@ export function hostile(nowMs: number): Seed {
         { ...event, type: "token_retrieved", providerId: profiles[0]?.id },
         { ...event, type: "token_retrieval_failed", reason: "permission_denied" },
         { ...event, type: "access.denied" },
-        { ...event, type: "approval.given" },
-        { ...event, type: "approval.refused" },
+        { ...event, type: ofExtension("approval.given") },
+        { ...event, type: ofExtension("approval.refused") },
       ];
     }),
   );
