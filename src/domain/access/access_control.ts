@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Action } from "../../model/access/access_table.js";
-import { ended, howEnded, isLive } from "../../model/access/api_key.js";
+import { ended, howEnded, isLive, keyPrefix } from "../../model/access/api_key.js";
 import { describeRule, Permissions, type RoleRule, type RulePlace } from "../../model/access/permissions.js";
 import type { Policy } from "../../model/access/policy.js";
 import type { Identity, Principal } from "../../model/access/principal.js";
@@ -111,7 +111,7 @@ export class AccessControl {
     if (cached) return cached;
     const permissions = this.#compile(name);
     // A key may be looked up before it is made, and has other permissions afterwards.
-    if (name.startsWith("key:") && !this.deps.keys.find(name.slice("key:".length))) return permissions;
+    if (name.startsWith(keyPrefix) && !this.deps.keys.find(name.slice(keyPrefix.length))) return permissions;
     this.#permissions.set(name, permissions);
     return permissions;
   }
@@ -247,13 +247,13 @@ export class AccessControl {
       return new Permissions([ofDataFolder], ofDataFolder.place, this.#policy);
     if (this.#stopped.has(name)) return new Permissions([], place(stopped(name)));
     const bound = this.#grants?.ruleFor(name) ?? this.#policy?.ruleFor(name);
-    if (!name.startsWith("key:")) {
+    if (!name.startsWith(keyPrefix)) {
       const why = this.#policy
         ? `no binding of the policy file names ${name}: everything is denied`
         : `there is no policy file, and without one ${name} may do nothing`;
       return new Permissions(bound ? [bound] : [], place(why), this.#policy);
     }
-    const record = this.deps.keys.find(name.slice("key:".length));
+    const record = this.deps.keys.find(name.slice(keyPrefix.length));
     if (!record) return new Permissions([], place(`there is no API key ${name}`));
     if (record.revokedAtMs !== undefined)
       return new Permissions([], place(`the API key ${name} ${howEnded(record)}`));
@@ -278,8 +278,8 @@ export class AccessControl {
   /** Why this principal may not call any more: its API key has ended, or it was stopped. */
   #endOf(name: string): Unauthenticated | undefined {
     if (this.#stopped.has(name)) return new Unauthenticated(stopped(name));
-    if (!name.startsWith("key:")) return undefined;
-    const record = this.deps.keys.find(name.slice("key:".length));
+    if (!name.startsWith(keyPrefix)) return undefined;
+    const record = this.deps.keys.find(name.slice(keyPrefix.length));
     return record && isLive(record, this.deps.clock.nowMs()) ? undefined : ended(record);
   }
 }

@@ -3,6 +3,7 @@ import {
   ended,
   isLive,
   type KeyLease,
+  keyPrefix,
   keyPrincipalName,
   leaseFrom,
 } from "../../model/access/api_key.js";
@@ -64,7 +65,7 @@ export class Leases {
   async renew({ name, kind, onBehalfOf }: Principal): Promise<KeyLease> {
     const { store, clock, find, keep } = this.deps;
     const isOwn = kind === "key" && name.startsWith("key:") && onBehalfOf === undefined;
-    const record = isOwn ? find(name.slice("key:".length)) : undefined;
+    const record = isOwn ? find(name.slice(keyPrefix.length)) : undefined;
     if (!record?.lease)
       throw new FailedPrecondition("NO_LEASE", "this caller's credential has no lease to renew");
     const { id, lease } = record;

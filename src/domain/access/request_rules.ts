@@ -1,3 +1,4 @@
+import { keyPrefix } from "../../model/access/api_key.js";
 import type { Identity, Principal } from "../../model/access/principal.js";
 import { type DescribedRequest, factsOf } from "../../model/access/request_facts.js";
 import { decide, explainRules, type Rule, type Ruling } from "../../model/access/rules.js";
@@ -65,6 +66,7 @@ export class RequestRules {
    */
   admit(principal: Principal, connectionId: string, asking?: TokenPurpose): Use | undefined | Promise<Use> {
     const { requestRules, uses } = this.deps.access.permissionsFor(principal);
+    // Most callers are under no rule: nothing of the connection is looked up for them.
     const isRuled = requestRules.length > 0;
     if (!isRuled && asking === undefined && !uses) return undefined;
     const request = this.#believed(principal, asking?.request);
@@ -110,7 +112,7 @@ export class RequestRules {
 
   #limitsOf({ name }: Principal, rule: Rule | undefined): LimitedUse[] {
     const { uses } = this.deps.access.permissionsOf(name);
-    const ofKey = uses && { limit: uses, rule: "", what: `the API key ${name.slice("key:".length)}` };
+    const ofKey = uses && { limit: uses, rule: "", what: `the API key ${name.slice(keyPrefix.length)}` };
     const ofRule = rule?.uses && {
       ...{ limit: rule.uses.limit, rule: rule.uses.id },
       what: `${wordsOf(rule)} for ${name}`,
@@ -205,9 +207,10 @@ export class RequestRules {
     const isLimited = this.deps.access.permissionsFor(principal).uses !== undefined;
     if (forUses && this.#isProxy(principal) && (principal.isProxied || !isLimited)) return view;
     const gives = (connectionId: string): boolean => {
+      const { uses, requestRules } = this.deps.access.permissionsFor(principal);
       // Nobody would count what is sent unasked.
-      if (this.deps.access.permissionsFor(principal).uses) return false;
-      if (!this.#isRuled(principal)) return true;
+      if (uses) return false;
+      if (requestRules.length === 0) return true;
       const connection = this.deps.access.factsOf(connectionId);
       const ruling = connection && this.#ruling(principal, connection, undefined);
       return !ruling || (ruling.verdict !== "deny" && ruling.rule?.uses === undefined);
@@ -251,11 +254,6 @@ export class RequestRules {
       return await this.#approved({ ...held, rule: now.rule, use: { ...use, ...this.#ruleOf(now) } });
     const approved = { ...use, ...answer };
     return now ? await this.#letGo(now, { principal, connection, request, use: approved }) : approved;
-  }
-
-  /** Most callers are under no rule: nothing of the connection is looked up for them. */
-  #isRuled(principal: Identity): boolean {
-    return this.deps.access.permissionsFor(principal).requestRules.length > 0;
   }
 
   /** Undefined where nothing is to be judged: the owner and admins can read every token. */

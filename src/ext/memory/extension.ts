@@ -1,5 +1,5 @@
 import { type Extension, StartRefused } from "../../core/registry.js";
-import { keyPrincipalName } from "../../model/access/access.js";
+import { keyPrefix } from "../../model/access/access.js";
 import { sessionTable, useTable } from "./tables.js";
 import { usesCommand } from "./uses_command.js";
 
@@ -52,7 +52,7 @@ function refuseLimited(
 ): void {
   const [limited] = refusal === undefined ? [] : uses.list();
   if (!limited) return;
-  const name = limited.principal.slice(keyPrincipalName("").length);
+  const name = limited.principal.slice(keyPrefix.length);
   throw new StartRefused(`the API key ${name} has a limit of uses: ${refusal}. Or revoke the key`);
 }
 
