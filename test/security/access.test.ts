@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import { Role } from "../../src/gen/nexus/v1/access_pb.js";
 import { failureOf } from "../daemon/errors.js";
 import { Watcher } from "../daemon/harness.js";
@@ -539,8 +539,13 @@ describe("the audit log", () => {
     world.clock.advance(60_000);
     await failureOf(flooder.audit.listAuditEvents({}));
     // The first of each is on record at once, and the rest together when their minute is over.
-    const counts = (await denied()).map(({ count }) => count);
-    expect(counts.filter((count) => count === 19n)).toHaveLength(2);
+    await vi.waitFor(
+      async () => {
+        const counts = (await denied()).map(({ count }) => count);
+        expect(counts.filter((count) => count === 19n)).toHaveLength(2);
+      },
+      { timeout: 20_000 },
+    );
     await world.admin.access.revokeApiKey({ key: { case: "name", value: "flooder" } });
     for (const eventType of ["api_key.created", "api_key.revoked"]) {
       const { events } = await world.admin.audit.listAuditEvents({ pageSize: 1000, eventType });
