@@ -48,6 +48,18 @@ it("makes a certificate once, and another before it ends", async () => {
   expect(await authority.leafFor("api.example.com")).not.toBe(first);
 });
 
+it("keeps 1 000 certificates, those that were used last", async () => {
+  const authority = await Authority.create(undefined, new SystemClock(), named);
+  const hostOf = (number: number) => `h${number}.example.com`;
+  const first = await authority.leafFor(hostOf(0));
+  const second = await authority.leafFor(hostOf(1));
+  for (let number = 2; number < 1_000; number++) await authority.leafFor(hostOf(number));
+  expect(await authority.leafFor(hostOf(0))).toBe(first);
+  await authority.leafFor(hostOf(1_000));
+  expect(await authority.leafFor(hostOf(0))).toBe(first);
+  expect(await authority.leafFor(hostOf(1))).not.toBe(second);
+});
+
 it("makes a certificate that is signed by itself, for all of its hosts", async () => {
   const names = ["injector.default.svc", "injector"];
   const made = await serverCertificate({ name: "injector", hosts: names, days: 1, nowMs: Date.now() });
