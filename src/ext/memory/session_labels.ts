@@ -176,24 +176,32 @@ export class SessionLabels implements SessionMemory {
     return nowMs - seenMs >= silenceMs + seenToMs;
   }
 
-  /** A store that does not take it is asked again at the next request; the session ends no later for that. */
   #touch(session: LabeledSession): void {
     const nowMs = this.deps.clock.nowMs();
-    if (session.isTouched || nowMs - session.seenMs < seenToMs) return;
-    session.isTouched = true;
+    if (nowMs - session.seenMs < seenToMs) return;
     const before = session.seenMs;
     session.seenMs = nowMs;
-    void this.deps.store
-      .commit((tx) =>
-        tx.raw((databases) => sessionTable.of(databases).putSync(keyOf(session.agent), encoded(session))),
-      )
-      .catch((error: unknown) => {
-        session.seenMs = before;
-        this.deps.log.error({ err: error }, "the use of a session with labels could not be stored");
-      })
-      .finally(() => {
-        session.isTouched = false;
-      });
+    if (!session.isTouched) void this.#storeSeen(session, before);
+  }
+
+  /** A store that does not take it is asked again at the next request; the session ends no later for that. */
+  async #storeSeen(session: LabeledSession, storedMs: number): Promise<void> {
+    session.isTouched = true;
+    try {
+      // It can be seen again meanwhile, and its agent can lose its last key.
+      while (storedMs < session.seenMs && this.#sessions.get(session.agent) === session) {
+        const { seenMs } = session;
+        await this.deps.store.commit((tx) =>
+          tx.raw((databases) => sessionTable.of(databases).putSync(keyOf(session.agent), encoded(session))),
+        );
+        storedMs = seenMs;
+      }
+    } catch (error) {
+      session.seenMs = storedMs;
+      this.deps.log.error({ err: error }, "the use of a session with labels could not be stored");
+    } finally {
+      session.isTouched = false;
+    }
   }
 
   /** A key was revoked or has lapsed: with the last one of an agent, its session ends. */

@@ -177,6 +177,33 @@ describe("the labels of a session", () => {
     expect(await sent(proxy, "POST", "/issues")).toBe("sent");
   });
 
+  it("end 12 hours after the last request, however long the disk takes for the one before", async () => {
+    const recalled = ({ labels }: World) => [...labels.recall(proxy.name)];
+    await sent(proxy, "GET", "/secret");
+    const { store, clock } = world.engine;
+    const commit = store.commit.bind(store);
+    let answer = (): void => undefined;
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    store.commit = async (write) => {
+      const result = await commit(write);
+      await answered;
+      return result;
+    };
+    await clock.advance(2 * hourMs);
+    expect(recalled(world)).toEqual(["private"]);
+    await clock.advance(2 * hourMs);
+    expect(recalled(world)).toEqual(["private"]);
+    store.commit = commit;
+    answer();
+    await clock.advance(11 * hourMs);
+    expect(recalled(world)).toEqual(["private"]);
+    const again = await world.again();
+    expect(recalled(again)).toEqual(["private"]);
+    await again.close();
+  });
+
   it("are not set, and set nothing free, where they cannot be stored", async () => {
     const claude = await world.key("claude");
     const { store } = world.engine;
