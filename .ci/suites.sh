@@ -38,7 +38,7 @@ suites() {
   suite follower 600 1 postgresql "$fleet test/ext/fleet/follower src/ext/egress/listener" \
     "npm run --silent test:follower -- test/ext/fleet/follower/every_rpc.test.ts test/ext/egress/daemon/listener.test.ts"
   suite upgrade-fleet 600 1 postgresql "src/ext/fleet/database test/ext/fleet/upgrade" "npm run --silent test:fleet -- --upgrade --json"
-  suite upgrade 1800 1 "postgresql toolchains" "src/store proto/nexus/store src/ext/fleet/database src/ext/alerts/outbox clients/typescript/src clients/python/src test/upgrade" \
+  suite upgrade 1800 1 "postgresql toolchains" "src/store proto/nexus/store $fleet src/ext/kubernetes/injector src/ext/alerts/outbox clients/typescript/src clients/python/src test/upgrade" \
     "npm run --silent test:upgrade"
   suite proxy 600 1 proxies "src/ext/envoy src/gen/envoy examples/envoy examples/nginx examples/caddy test/proxy" "npm run --silent test:proxy"
   suite crash 1800 1 "" "$refresh test/crash" "npm run --silent test:crash -- --kills $(for_change_or_all 100 300)"

@@ -9,9 +9,9 @@ import { perTest } from "../lifetimes.js";
 import { FrozenFolder } from "./frozen_world.js";
 import { FrozenVersion, programOf, root } from "./version.js";
 
-/** The SHA-256 of each file that is kept. */
+/** The SHA-256 of each file that is kept. Some versions leave the mark `nexus.mdb-open`: the next start checks all pages, and removes it. */
 function filesOf(folder: string): Record<string, string> {
-  const names = readdirSync(folder).filter((name) => !/lock$|\.sock$/.test(name));
+  const names = readdirSync(folder).filter((name) => !/lock$|\.sock$|-open$/.test(name));
   const digest = (name: string) =>
     createHash("sha256")
       .update(readFileSync(join(folder, name)))
@@ -57,22 +57,21 @@ describe.each(FrozenVersion.all())("$name, on a folder that a newer version wrot
     await expect.poll(revoked).toContainEqual(expect.stringMatching(/^frozen-refresh-2-\d+$/));
   });
 
-  it.skipIf(frozen.version !== "0.1.0")(
-    "refuses it by name once it would ignore a limit, and leaves it as it is",
-    async () => {
-      const restriction = { userIds: ["*"], labels: ["work"], methods: ["GET"] };
-      await newer(() =>
-        folder.call("AccessService/CreateApiKey", { name: "narrow", role: "ROLE_AGENT", restriction }),
-      );
-      const { NEXUS_DATA_DIR: path } = folder.settings;
-      const before = filesOf(path);
-      expect(Object.keys(before)).toEqual(
-        expect.arrayContaining(["nexus.mdb", "encryption.key", "spool.bin"]),
-      );
-      const daemon = start(version.program());
-      expect(await daemon.exited).toBe(12);
-      expect(daemon.output).toContain(join(path, "nexus.mdb"));
-      expect(filesOf(path)).toEqual(before);
-    },
-  );
+  it("refuses it by name once it would ignore a limit, and leaves it as it is", async () => {
+    // What each version is the last one not to know.
+    const limits =
+      frozen.version === "0.1.0"
+        ? { restriction: { userIds: ["*"], labels: ["work"], methods: ["GET"] } }
+        : { restriction: { userIds: ["*"] }, uses: { uses: 100, per: "3600s" } };
+    await newer(() =>
+      folder.call("AccessService/CreateApiKey", { name: "limited", role: "ROLE_AGENT", ...limits }),
+    );
+    const { NEXUS_DATA_DIR: path } = folder.settings;
+    const before = filesOf(path);
+    expect(Object.keys(before)).toEqual(expect.arrayContaining(["nexus.mdb", "encryption.key", "spool.bin"]));
+    const daemon = start(version.program());
+    expect(await daemon.exited).toBe(12);
+    expect(daemon.output).toContain(join(path, "nexus.mdb"));
+    expect(filesOf(path)).toEqual(before);
+  });
 });

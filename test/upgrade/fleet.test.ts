@@ -87,4 +87,42 @@ describe.each(FrozenVersion.all())("the fleet of $name", (version) => {
     expect(again.output).toContain("layout 2");
     expect(await revision(here)).toBe(String(first + 1));
   });
+
+  it("does what either hub is asked, whichever leads, and passes the lead on", async (context) => {
+    needs(context, "postgresql");
+    restore();
+    const [here, there] = [await settingsOfHub(), await settingsOfHub()];
+    await done(programOf(root), here, "fleet", "migrate");
+    const older = start(version.program(), there);
+    await older.ready();
+    await start(programOf(root), here).ready();
+    const leaderAt = async (settings: FrozenSettings) =>
+      ((await callOf(settings)("StatusService/GetStatus", {}))["fleet"] as { leader?: string }).leader;
+    const bothAreLedBy = async ({ NEXUS_FLEET_LISTEN: leader }: FrozenSettings) => {
+      for (const each of [here, there]) await expect.poll(() => leaderAt(each)).toBe(leader);
+    };
+    const refreshed = async (at: FrozenSettings, known: number): Promise<void> => {
+      await callOf(at)("ConnectionService/RefreshConnection", { connectionId: fleet.connectionId });
+      for (const each of [here, there]) await expect.poll(() => revision(each)).toBe(String(known + 1));
+    };
+    const first = Number(await revision(there));
+    await bothAreLedBy(there);
+    await refreshed(here, first);
+    // Once the other hub was seen.
+    await expect.poll(() => callOf(there)("FleetService/StepDown", {})).toEqual(expect.any(Object));
+    expect(await older.exited).toBe(75);
+    await start(version.program(), there).ready();
+    await bothAreLedBy(here);
+    await refreshed(there, first + 1);
+    const name = "of-the-other-hub";
+    const restriction = { userIds: ["ada"] };
+    await callOf(there)("AccessService/CreateApiKey", { name, role: "ROLE_AGENT", restriction });
+    const { apiKeys } = await callOf(here)("AccessService/ListApiKeys", {});
+    expect(apiKeys).toContainEqual(expect.objectContaining({ name }));
+    const { refreshes } = provider;
+    expect(refreshes.length).toBeGreaterThanOrEqual(2);
+    expect(new Set(refreshes).size).toBe(refreshes.length);
+    const { firstBadSequence } = await callOf(here)("AuditService/VerifyAuditLog", {});
+    expect(firstBadSequence ?? "0").toBe("0");
+  });
 });
