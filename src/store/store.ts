@@ -24,7 +24,7 @@ import { PendingRevocationReads } from "./indexes/pending_revocations.js";
 import { readSealedCounts, type SealedCounts } from "./indexes/sealed_count.js";
 import { type SealedEntry, type SealedKind, walkSealed } from "./indexes/sealed_walk.js";
 import { type Databases, openDatabases } from "./lmdb/databases.js";
-import { checkStoreFile, markClosed, markOpen } from "./lmdb/file_check.js";
+import { checkStoreFile, isMarkedOpen, markClosed, markOpen } from "./lmdb/file_check.js";
 import { damaged, isDamage } from "./lmdb/store_error.js";
 import { StoreFailure } from "./lmdb/store_failure.js";
 import type { ExtensionTable } from "./lmdb/table.js";
@@ -186,6 +186,7 @@ export class Store extends Reads {
   ): S {
     const path = join(folder, storeFileName);
     checkStoreFile(path);
+    const wasLeftOpen = isMarkedOpen(path);
     markOpen(path);
     let databases: Databases | undefined;
     try {
@@ -195,6 +196,8 @@ export class Store extends Reads {
       return store;
     } catch (error) {
       void databases?.root.close();
+      // A store that is refused stays as it was found.
+      if (!wasLeftOpen && !isDamage(error)) markClosed(path);
       throw isDamage(error) ? damaged(path, `is damaged (${(error as Error).message})`, error) : error;
     }
   }

@@ -1,9 +1,12 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
 import { StoreRecordSchema } from "../../src/gen/nexus/store/v1/records_pb.js";
 import type { ApiKeyRecord } from "../../src/model/access/api_key.js";
+import { isMarkedOpen } from "../../src/store/lmdb/file_check.js";
 import { encodeApiKey } from "../../src/store/records/api_key_codec.js";
-import { Store } from "../../src/store/store.js";
+import { markOpen, Store, storeFileName } from "../../src/store/store.js";
 import { forms, storeRecordOf, writeStoreRecord } from "../../src/store/store_record.js";
 import { nowMs } from "../samples.js";
 import { temporaryFolder } from "../temporary_folder.js";
@@ -33,6 +36,12 @@ const limits: readonly [string, Partial<ApiKeyRecord>, number][] = [
   ["uses", { uses: { uses: 20, perMs: undefined } }, 3],
   ["uses of a period", { uses: { uses: 20, perMs: 60_000 } }, 3],
 ];
+
+/** What is in a folder, without the table of readers of LMDB. */
+function filesOf(folder: string): Record<string, string> {
+  const names = readdirSync(folder).filter((name) => !name.endsWith("-lock"));
+  return Object.fromEntries(names.map((name) => [name, readFileSync(join(folder, name), "base64")]));
+}
 
 /** What a release judges that knows one form alone: it refuses all others. */
 function formOnDisk(store: Store): number {
@@ -94,6 +103,7 @@ it.each([0, forms.useLimits + 1, 99])("a store of form %i is refused, with what 
     }),
   );
   await store.close();
+  const before = filesOf(folder);
   expect(() => Store.open({ folder, nowMs })).toThrow(
     expect.objectContaining({
       name: "StoreDamaged",
@@ -102,6 +112,22 @@ it.each([0, forms.useLimits + 1, 99])("a store of form %i is refused, with what 
       ),
     }),
   );
+  expect(filesOf(folder), "as it was found").toEqual(before);
+});
+
+it("a store that is refused and was not closed is still checked in full by the next start", async () => {
+  const folder = temporaryFolder();
+  const store = Store.open({ folder, nowMs });
+  await store.commit((tx) =>
+    tx.raw((databases) => {
+      writeStoreRecord(databases, { ...storeRecordOf(databases), schemaVersion: 99 });
+    }),
+  );
+  await store.close();
+  const path = join(folder, storeFileName);
+  markOpen(path);
+  expect(() => Store.open({ folder, nowMs })).toThrow("form 99");
+  expect(isMarkedOpen(path)).toBe(true);
 });
 
 it("no record of a store is one of form 0", () => {

@@ -64,7 +64,7 @@ export function checkStoreFile(path: string): void {
     throw error;
   }
   try {
-    const violation = findViolation(descriptor, existsSync(markOf(path)));
+    const violation = findViolation(descriptor, isMarkedOpen(path));
     if (violation !== undefined) throw damaged(path, violation);
   } finally {
     closeSync(descriptor);
@@ -74,6 +74,11 @@ export function checkStoreFile(path: string): void {
 /** LMDB is about to open the file: until `markClosed`, whoever finds the mark reads all pages. Durable once the folder is synced. */
 export function markOpen(path: string): void {
   writeFileSync(markOf(path), openMarkText, { mode: 0o600 });
+}
+
+/** Whether LMDB has the file open, or did not close it. */
+export function isMarkedOpen(path: string): boolean {
+  return existsSync(markOf(path));
 }
 
 /** LMDB has closed the file, and all that it wrote is there. */
