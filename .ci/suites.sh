@@ -43,7 +43,7 @@ suites() {
   suite proxy 600 1 proxies "src/ext/envoy src/gen/envoy examples/envoy examples/nginx examples/caddy test/proxy" "npm run --silent test:proxy"
   suite crash 1800 1 "" "$refresh test/crash" "npm run --silent test:crash -- --kills $(for_change_or_all 100 300)"
   suite egress 2000 1 egress_clients "src/ext/egress src/strategies test/ext/egress $results $programs" "npm run --silent test:egress"
-  suite drivers 600 1 drivers "src/ext/drivers test/ext/drivers $results $programs" "npm run --silent test:drivers"
+  suite drivers 600 1 drivers "src/ext/drivers proto/credprovider test/ext/drivers $results $programs" "npm run --silent test:drivers"
   suite agentdojo 1800 1 python "src/ext/memory src/ext/policy test/ext/memory/agentdojo $programs" "npm run --silent test:agentdojo -- $(for_change_or_all '--suite banking' '')"
   suite adapters 1800 1 adapters "clients/python clients/typescript docs/frameworks test/adapters $results test/clients" "npm run --silent test:adapters"
   suite tools 600 1 "docker kubectl terminals systemd go package_clients" "src/cli src/ext/credential_helpers src/ext/systemd src/strategies test/daemon/tools test/daemon/terminal test/daemon/service deploy/systemd deploy/compose" \

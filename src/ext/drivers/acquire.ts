@@ -1,3 +1,4 @@
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type Token, TokenService } from "../../gen/nexus/v1/token_pb.js";
 import { type ConnectionName, namePath } from "../../model/connections/connections.js";
 import type { Call } from "../../service/service.js";
@@ -18,10 +19,15 @@ export class MetadataRefusal extends Error {
 /** The current token of a connection, with these scopes at least. @throws MetadataRefusal where its user must act; WireError */
 export type Acquire = (name: ConnectionName, scopes?: readonly string[]) => Promise<Token>;
 
-/** By `AcquireToken` of a caller: its restrictions, rules, limits, and the audit log hold. */
-export function acquirer(call: Call): Acquire {
+/**
+ * By `AcquireToken` of a caller: its restrictions, rules, limits, and the audit log hold.
+ *
+ * @param minTtlMs as there
+ */
+export function acquirer(call: Call, minTtlMs = 0): Acquire {
   return async (name, scopes = []) => {
-    const { result } = await call(TokenService.method.acquireToken, { ...name, scopes: [...scopes] });
+    const request = { ...name, scopes: [...scopes], minTtl: durationFromMs(minTtlMs) };
+    const { result } = await call(TokenService.method.acquireToken, request);
     if (result.case === "token") return result.value;
     if (result.case === undefined) throw new Error("AcquireToken has no result");
     const { authUrl, verificationUri, userCode } = result.value;

@@ -1,15 +1,8 @@
-import {
-  addresses,
-  ExtensionSettings,
-  path,
-  type SettingGroups,
-  type SettingReader,
-  text,
-} from "../../config/config.js";
+import { addresses, path, type SettingGroups, type SettingReader, text } from "../../config/config.js";
 import { parseNamePath } from "../../model/connections/connections.js";
 import { isLocalAddress, type ListenAddress } from "../../model/model.js";
 
-const groups = {
+export const metadataGroups = {
   "Metadata for SDKs": {
     NEXUS_METADATA_LISTEN: {
       kind: addresses({ canClose: true }),
@@ -35,14 +28,10 @@ const groups = {
   },
 } as const satisfies SettingGroups;
 
-export const metadataSettings = new ExtensionSettings(groups, readMetadata, {
-  listener: { name: "metadata", usesTls: true, isForCallers: true },
-});
-
 export type MetadataSettings = ReturnType<typeof readMetadata>;
 
-function readMetadata(reader: SettingReader) {
-  const get = reader.of<typeof groups>();
+export function readMetadata(reader: SettingReader) {
+  const get = reader.of<typeof metadataGroups>();
   const listen = get("NEXUS_METADATA_LISTEN");
   const name = parseNamePath((get("NEXUS_METADATA_GOOGLE") ?? "").split("/"));
   const keyFile = get("NEXUS_METADATA_GOOGLE_KEY_FILE");

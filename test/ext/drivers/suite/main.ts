@@ -1,6 +1,7 @@
 /**
- * `npm run test:drivers [-- --only WORD]`: SDKs of clouds, unmodified, each with the variables that send it to the metadata listener. It installs
- * them into `~/.cache/nexusd-programs`; what is missing is named, and with `CI=true` a failure.
+ * `npm run test:drivers [-- --only WORD]`: SDKs of clouds, unmodified, each with the variables that send it to the metadata listener; and a
+ * client that grpcio generates from the proto of agent-substrate's credential provider, over mutual TLS. It installs them into
+ * `~/.cache/nexusd-programs`; what is missing is named, and with `CI=true` a failure.
  */
 import { execFile } from "node:child_process";
 import { writeFileSync } from "node:fs";
@@ -9,6 +10,7 @@ import { parseArgs, promisify } from "node:util";
 import { goProgram, nodeWith, pythonWith } from "../../../suites/installed_programs.js";
 import { Results } from "../../../suites/results.js";
 import { MetadataWorld } from "../metadata_world.js";
+import { SubstrateWorld } from "../substrate_world.js";
 
 const run = promisify(execFile);
 const programs = join(import.meta.dirname, "programs");
@@ -64,6 +66,27 @@ const sdks: readonly Sdk[] = [
   },
 ];
 
+const gateway = "gateway of agent-substrate (grpcio)";
+/** What the gateway asks in vain: the URI, the actor, its own certificate, and what it gets. */
+const refused: Readonly<
+  Record<string, readonly [uri: string, actor: string, by: string | undefined, RegExp]>
+> = {
+  "consent needed": [
+    "op/ada/work",
+    SubstrateWorld.coder,
+    undefined,
+    /^FAILED_PRECONDITION the user must connect op\/ada\/work first: http:\/\/localhost:\d+\/auth\/start\?state=\S+$/,
+  ],
+  "not bound": ["op/ada", SubstrateWorld.unbound, undefined, /^PERMISSION_DENIED /],
+  "another user's": ["twilio.password/bob", SubstrateWorld.coder, undefined, /^PERMISSION_DENIED /],
+  "another caller": [
+    "op/ada",
+    SubstrateWorld.coder,
+    SubstrateWorld.operator,
+    /^PERMISSION_DENIED FetchSecret is for /,
+  ],
+};
+
 const { values } = parseArgs({ options: { only: { type: "string", default: "" } } });
 const results = new Results();
 const chosen = sdks.filter(({ name }) => name.includes(values.only));
@@ -86,7 +109,8 @@ try {
 } finally {
   await world.close();
 }
-process.stdout.write(`${results.table(["current", "an hour later"])}\n`);
+if (gateway.includes(values.only)) await checkGateway();
+process.stdout.write(`${results.table(["current", "an hour later", ...Object.keys(refused)])}\n`);
 if (results.complaints !== "") process.stdout.write(`\n${results.complaints}\n`);
 process.stdout.write(`\n${results.passed} passed, ${results.failed} failed, ${results.missing} missing\n`);
 process.exitCode = results.failed > 0 || results.passed === 0 ? 1 : 0;
@@ -119,4 +143,44 @@ async function getsCredential(
 async function currentToken(): Promise<string> {
   const { token } = await world.world.clients.tokens.getToken({ connectionId: world.google });
   return token?.credentials["access_token"] ?? "none";
+}
+
+async function checkGateway(): Promise<void> {
+  let program: string;
+  try {
+    program = pythonWith("grpcio grpcio-tools");
+  } catch (error) {
+    results.miss(gateway, "current", (error as Error).message, process.env["CI"] === "true");
+    return;
+  }
+  const substrate = await SubstrateWorld.make();
+  try {
+    const fetched = (uri: string, actor: string, caller?: string) =>
+      printed(program, [
+        ...[join(programs, "fetch_secret.py"), "proto", `localhost:${substrate.port}`],
+        ...substrate.files(caller),
+        ...[`ate-secret://nexusd/${uri}`, actor],
+      ]);
+    const checkValue = (column: string) =>
+      results.check(gateway, column, async () => {
+        const [value, maxAge = ""] = (await fetched("op/ada", SubstrateWorld.coder)).split(" ");
+        if (value !== (await substrate.token()) || !(Number(maxAge) > 300 && Number(maxAge) <= 3_600))
+          throw new Error(`it got another value, or one for ${maxAge} s`);
+      });
+    await checkValue("current");
+    substrate.world.clock.advance(3_600_000);
+    await checkValue("an hour later");
+    for (const [column, [uri, actor, caller, expected]] of Object.entries(refused))
+      await results.check(gateway, column, async () => {
+        const found = await fetched(uri, actor, caller);
+        if (!expected.test(found)) throw new Error(`it got ${found.slice(0, 300)}`);
+      });
+  } finally {
+    await substrate.close();
+  }
+}
+
+async function printed(program: string, args: readonly string[]): Promise<string> {
+  const { stdout } = await run(program, args, { timeout: 120_000 });
+  return stdout.trim();
 }

@@ -1,0 +1,46 @@
+import { type SettingGroups, type SettingReader, text } from "../../config/config.js";
+
+export const substrateGroups = {
+  "agent-substrate": {
+    NEXUS_SUBSTRATE_GATEWAY: {
+      kind: text("principal", (value) =>
+        /^cert:spiffe:\/\/[a-z0-9._-]+\/[^\s*]+$/.test(value)
+          ? undefined
+          : "must be a caller with a SPIFFE ID, as cert:spiffe://cluster.local/ns/ate-system/sa/atenet-egress",
+      ),
+      unset: "no credential provider for agent-substrate",
+      meaning:
+        "The egress gateway of agent-substrate, as its client certificate names it. It may fetch credentials (CredentialProvider.FetchSecret) for any actor: the actor is then the caller. Needs NEXUS_TLS_CLIENT_CA_FILE.",
+    },
+    NEXUS_SUBSTRATE_TRUST_DOMAIN: {
+      kind: text("domain", (value) =>
+        /^[a-z0-9._-]{1,255}$/.test(value) ? undefined : "must be a trust domain, as substrate-actor.local",
+      ),
+      default: "substrate-actor.local",
+      meaning: "The trust domain of the actors. The gateway cannot name a SPIFFE ID of another one.",
+    },
+  },
+} as const satisfies SettingGroups;
+
+export interface SubstrateSettings {
+  /** The name of its principal. */
+  readonly gateway: string;
+  readonly trustDomain: string;
+}
+
+/** @returns undefined where the service is not served */
+export function readSubstrate(reader: SettingReader): SubstrateSettings | undefined {
+  const get = reader.of<typeof substrateGroups>();
+  const gateway = get("NEXUS_SUBSTRATE_GATEWAY");
+  const trustDomain = get("NEXUS_SUBSTRATE_TRUST_DOMAIN");
+  if (gateway === undefined) return undefined;
+  if (gateway.startsWith(`cert:spiffe://${trustDomain}/`))
+    reader.refuse(
+      "NEXUS_SUBSTRATE_TRUST_DOMAIN",
+      "must be another one than that of the gateway",
+      trustDomain,
+    );
+  if (!reader.isSet("NEXUS_TLS_CLIENT_CA_FILE"))
+    reader.needs("NEXUS_TLS_CLIENT_CA_FILE", ["NEXUS_SUBSTRATE_GATEWAY"]);
+  return Object.freeze({ gateway, trustDomain });
+}
