@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
 import { run } from "../../src/cli/program.js";
 import { functions } from "../../src/ext/policy/condition_functions.js";
 import { factKinds } from "../../src/model/access/request_facts.js";
@@ -10,23 +11,31 @@ import { temporaryFolder } from "../temporary_folder.js";
 
 const page = readFileSync("docs/rules.md", "utf8");
 
-/** Each recipe with the rules and the cases that stand below its heading. */
+const casesOf = parse(readFileSync("test/documents/cookbook.yaml", "utf8")) as Readonly<
+  Record<string, unknown>
+>;
+
+/** The rules of each recipe, with its cases of `cookbook.yaml`. */
 const recipes = page
   .slice(page.indexOf("## Cookbook"))
   .split(/^### /m)
   .slice(1)
   .map((text) => {
-    const [, rules = "", cases = ""] = /```yaml\n(rules:.*?)```\n+```yaml\n(cases:.*?)```/s.exec(text) ?? [];
-    return { title: text.slice(0, text.indexOf("\n")), rules, cases };
+    const title = text.slice(0, text.indexOf("\n"));
+    const [, rules = ""] = /```yaml\n(rules:.*?)```/s.exec(text) ?? [];
+    return { title, rules, cases: casesOf[title] };
   });
 
 describe("the cookbook of docs/rules.md", () => {
-  it("has twelve recipes", () => expect(recipes.length).toBe(12));
+  it("has twelve recipes, and cases of each", () => {
+    expect(recipes.length).toBe(12);
+    expect(recipes.map(({ title }) => title)).toEqual(Object.keys(casesOf));
+  });
 
   it.each(recipes)("$title: every case comes out as it says", async ({ rules, cases }) => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, "policy.yaml"), rules);
-    writeFileSync(join(folder, "cases.yaml"), `policy: policy.yaml\n${cases}`);
+    writeFileSync(join(folder, "cases.yaml"), JSON.stringify({ policy: "policy.yaml", cases }));
     const shell = fakeShell();
     const code = await run(["policy", "test", join(folder, "cases.yaml")], shell);
     expect(`${shell.out()}${shell.err()}`).toMatch(/^(\d+) of \1 cases come out as expected\n$/);
