@@ -10,12 +10,11 @@ const introduction = `# Settings
 <!-- Generated from src/config/settings.ts and the settings of src/ext/extensions.ts by \`npm run generate\`: edit the tables there. -->
 
 A setting is an environment variable or a flag of \`nexusd serve\`; those of the group Commands are flags of the other commands. A flag overrides
-the variable. nexusd trims values and treats an empty value as unset. If settings are invalid, \`nexusd serve\` reports all errors at once and does not start.
-Secrets have no flag, because other users can see flags in the process list.
+the variable. nexusd trims values, and an empty value is unset. If settings are invalid, \`nexusd serve\` reports all errors and does not start.
+Secrets have no flag, because other users can see flags.
 
-On Linux, the data folder is \`$XDG_DATA_HOME/nexusd\`, by default \`~/.local/share/nexusd\`; on macOS it is \`~/Library/Application Support/nexusd\`. A listener's value is a list of \`host:port\`,
-\`[IPv6]:port\`, and \`unix:path\`, separated by commas; \`off\` closes the listener. An address that other machines can reach needs TLS, unless
-\`--insecure\` names its listener.
+The data folder is \`$XDG_DATA_HOME/nexusd\` on Linux, by default \`~/.local/share/nexusd\`, and \`~/Library/Application Support/nexusd\` on macOS. Addresses of a listener are
+\`host:port\`, \`[IPv6]:port\`, and \`unix:path\`, separated by commas. One that other machines can reach needs TLS, unless \`--insecure\` names the listener.
 `;
 
 export function settingsPage(): string {

@@ -30,7 +30,7 @@ const groups = {
     },
     NEXUS_CLIENT_CERT_FILE: {
       kind: path("file"),
-      meaning: "PEM: the certificate to present at an https address. An API key is then unnecessary.",
+      meaning: "PEM: the certificate to present at an https address, instead of an API key.",
     },
     NEXUS_CLIENT_KEY_FILE: { kind: path("file"), meaning: "PEM: the private key of the client certificate." },
     NEXUS_CLIENT_SECRET: {

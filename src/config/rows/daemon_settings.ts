@@ -25,19 +25,19 @@ export const daemonSettings = {
       kind: keysOrCommand,
       flag: false,
       meaning:
-        "The key that encrypts the store: base64 of 32 bytes, or several keys separated by commas, the newest last. Or exec: and a command, as in NEXUS_ENCRYPTION_KEY_COMMAND. Set one of the three.",
+        "The key that encrypts the store: base64 of 32 bytes, or several, separated by commas, the newest last. Or exec: and a command. Set one of the three.",
     },
     NEXUS_ENCRYPTION_KEY_FILE: {
       kind: path("file"),
       unset: "<data-dir>/encryption.key, created on first start",
       meaning:
-        "The file with the key that encrypts the store. It can hold several keys, one per line, the newest last; # starts a comment.",
+        "The file with the key that encrypts the store, or several, one per line, the newest last; # starts a comment.",
       isFirst: true,
     },
     NEXUS_ENCRYPTION_KEY_COMMAND: {
       kind: keyCommand,
       meaning:
-        "A program that prints the key that encrypts the store, or several keys as in the file. It runs without a shell: white space separates words, quotes keep a word together, and nothing is expanded. It may take 30 s and print 64 KiB. It does not inherit variables that NEXUS_PROVIDERS_FILE names.",
+        "A program that prints the key that encrypts the store, or several. It runs without a shell: white space separates words, quotes keep a word together, and nothing is expanded. It may take 30 s and print 64 KiB, and inherits no variable that NEXUS_PROVIDERS_FILE names.",
     },
   },
   Listeners: {
@@ -45,20 +45,20 @@ export const daemonSettings = {
       kind: count("port", 1, 65_532),
       unset: "the defaults of the settings below",
       meaning:
-        "For a second daemon of the same user: the default port of the http listener. The browser, ops, and console listeners use the next three ports, and the name of the data folder ends with this port. Commands find that daemon by the same setting.",
+        "For a second daemon of the same user: the default port of the http listener. The browser, ops, and console listeners use the next three, and the data folder's name ends with it. Commands need the same setting.",
     },
     NEXUS_GRPC_LISTEN: {
       kind: addresses({ canClose: true }),
       unset: "unix:<data-dir>/nexus.sock",
       meaning:
-        "The addresses for agents, over gRPC, gRPC-Web, Connect, and JSON: host:port or unix:path, separated by commas. A host:port alone keeps the socket. off closes it.",
+        "The addresses for agents, over gRPC, gRPC-Web, Connect, and JSON. A host:port alone keeps the socket. off closes it.",
       isFirst: true,
     },
     NEXUS_HTTP_LISTEN: {
       kind: addresses({ canClose: true }),
       default: "127.0.0.1:8090",
       atPortBase: (base) => `127.0.0.1:${base}`,
-      meaning: "The addresses of REST and of everything that the grpc listener serves. off closes it.",
+      meaning: "The addresses of REST and of all that the grpc listener serves. off closes it.",
       isFirst: true,
     },
     NEXUS_BROWSER_LISTEN: {
@@ -73,12 +73,12 @@ export const daemonSettings = {
       default: "127.0.0.1:9090",
       atPortBase: (base) => `127.0.0.1:${base + 2}`,
       meaning:
-        "The addresses of /livez, /readyz, /metrics, and the /status page. nexusd health uses this listener. off closes it.",
+        "The addresses of /livez, /readyz, /metrics, and /status. nexusd health needs it. off closes it.",
     },
     NEXUS_TLS_CERT_FILE: {
       kind: path("file"),
       meaning:
-        "PEM: the listeners' certificate, followed by its intermediates. TCP addresses then use TLS. All three TLS files are read again when they change.",
+        "PEM: the listeners' certificate, then its intermediates. TCP addresses then use TLS. The three TLS files are read again when they change.",
       isFirst: true,
     },
     NEXUS_TLS_KEY_FILE: {
@@ -107,8 +107,7 @@ export const daemonSettings = {
     NEXUS_ADMIN_KEY_FILE: {
       kind: path("file"),
       unset: "<data-dir>/admin.key, created on first start",
-      meaning:
-        "The file with the admin's API key of at least 20 characters. If you set it, the file must exist.",
+      meaning: "The admin's API key, at least 20 characters. If you set it, the file must exist.",
     },
   },
   Consent: {
@@ -124,25 +123,24 @@ export const daemonSettings = {
       kind: origins,
       default: "",
       meaning:
-        "Origins to which nexusd may send a user after consent, separated by commas: https (http on loopback). In `https://*.example.com`, the wildcard stands for one label.",
+        "Origins to which nexusd may send a user after consent, separated by commas: https (http on loopback). In `https://*.example.com`, the wildcard is one label.",
     },
     NEXUS_SHARED_REDIRECT_URI: {
       kind: toggle,
       default: "false",
       meaning:
-        "If true, new oauth2 profiles get <public-url>/auth/callback, the redirect URI of Nexus, so nothing changes in the providers' consoles. Use it only if you trust every provider: nexusd then detects a mix-up attack only by iss, which many providers do not send.",
+        "Give new oauth2 profiles <public-url>/auth/callback, the redirect URI of Nexus. Only if you trust every provider: nexusd then detects a mix-up attack only by iss, which many do not send.",
     },
     NEXUS_REQUIRE_CONFIRMATION: {
       kind: toggle,
       default: "false",
-      meaning:
-        "If true, every consent needs a return URL, and its token is readable only after ConfirmConnection, whatever the request says.",
+      meaning: "Every consent needs a return URL, and its token is readable only after ConfirmConnection.",
     },
     NEXUS_OTHER_ACCOUNT: {
       kind: word("word", ["refuse", "accept"]),
       default: "refuse",
       meaning:
-        "What to do if the user consents again with another account at the provider. With refuse, the connection stays as it was. With accept, it takes the new account, and the page and the audit log report it. It needs a provider that identifies accounts.",
+        "If the user consents again with another account: refuse keeps the connection as it was; accept takes the new account, and the page and the audit log report it. It needs a provider that identifies accounts.",
     },
   },
   Providers: {
@@ -150,32 +148,31 @@ export const daemonSettings = {
       kind: path("file"),
       flag: "--providers",
       meaning:
-        "A manifest of providers, as for nexusd manifest apply. Applied at start, when it changes, and on SIGHUP. nexusd does not start if the file is missing.",
+        "A manifest of providers. Applied at start, when it changes, and on SIGHUP. nexusd does not start if it is missing.",
       isFirst: true,
     },
     NEXUS_CATALOG_FILE: {
       kind: path("file"),
       flag: "--catalog",
-      meaning:
-        "Your own provider templates, YAML or JSON. They add to the built-in templates, and replace those of the same name.",
+      meaning: "Your own provider templates, YAML or JSON. They replace built-in ones of the same name.",
     },
     NEXUS_ALLOW_LOOPBACK_PROVIDERS: {
       kind: loopback,
       default: "false",
       meaning:
-        "For development: allow providers on this machine, also over plain http: true, or the ports, separated by commas. Otherwise, nexusd rejects URLs in profiles that lead to this machine.",
+        "For development: allow providers on this machine, also over plain http: true, or the ports, separated by commas.",
     },
     NEXUS_ALLOWED_PRIVATE_NETWORKS: {
       kind: networks,
       default: "",
       meaning:
-        "Where providers may run besides the public internet, over https: CIDR blocks in private ranges, host names, and *.suffixes, separated by commas.",
+        "Where providers may run besides the public internet, over https: private CIDR blocks, host names, and *.suffixes, separated by commas.",
     },
     HTTPS_PROXY: {
       kind: webProxy,
       flag: false,
       meaning:
-        "The proxy for requests to providers and through egress: http://[user:password@]host:port, or https:// for a proxy with TLS. Also https_proxy. This machine is always reached directly.",
+        "The proxy for requests to providers and through egress: http://[user:password@]host:port, or https:// for one with TLS. Also https_proxy. This machine is always reached directly.",
     },
     HTTP_PROXY: {
       kind: webProxy,
@@ -187,19 +184,19 @@ export const daemonSettings = {
       default: "",
       flag: false,
       meaning:
-        "Hosts that are reached without the proxy, separated by commas: names with all names below them, addresses, CIDR blocks, or *. Also no_proxy.",
+        "Hosts to reach without the proxy, separated by commas: names with all below them, addresses, CIDR blocks, or *. Also no_proxy.",
     },
     NEXUS_CLIENT_ASSERTION_FILES: {
       kind: namedFiles,
       default: "",
       meaning:
-        "Files with a JWT that authenticates nexusd to providers: name=/path, separated by commas. A profile names one in client_assertion_source. Each is read for each request, up to 16 KiB.",
+        "Files with a JWT that authenticates nexusd to providers: name=/path, separated by commas. A profile names one in client_assertion_source. Read for each request, up to 16 KiB.",
     },
     NEXUS_SIGNING_KEY_FILES: {
       kind: namedFiles,
       default: "",
       meaning:
-        "Files with a client's private key: name=/path, separated by commas. Profiles refer to a file by client_key_source. Each is read for each signed request, up to 64 KiB, as PEM, JWK, or a key file. nexusd warns at start if other users can read one.",
+        "Files with a client's private key (PEM, JWK, or a key file): name=/path, separated by commas. A profile names one in client_key_source. Read for each signed request, up to 64 KiB. nexusd warns if other users can read one.",
     },
   },
   "Logs, audit, and shutdown": {
@@ -216,15 +213,14 @@ export const daemonSettings = {
     NEXUS_AUDIT_MAX_EVENTS: {
       kind: count("count", 100, 999_999_999),
       default: "100000",
-      meaning:
-        "How many audit events to keep. nexusd deletes older ones, and the rest can still be verified.",
+      meaning: "How many audit events to keep. The rest can still be verified.",
     },
     NEXUS_AUDIT_MAX_AGE: { kind: age, default: "365d", meaning: "How long to keep audit events." },
     NEXUS_DRAIN_TIMEOUT_MS: {
       kind: count("milliseconds", 100, 300_000),
       default: "4000",
       meaning:
-        "How long streams, calls, and refreshes may take to finish after SIGTERM. nexusd aborts those that take longer.",
+        "How long streams, calls, and refreshes may take to finish after SIGTERM; then nexusd aborts them.",
     },
   },
 } as const satisfies SettingGroups;

@@ -40,7 +40,7 @@ export const limitSettings = {
   NEXUS_IDLE_TIMEOUT_SECONDS: {
     kind: countOrOff("seconds", 10, 86_400),
     default: "3600",
-    meaning: "Close an HTTP/2 connection after this long without a call.",
+    meaning: "Closes an HTTP/2 connection after this long without a call.",
   },
   NEXUS_MAX_STREAMS_PER_CONNECTION: limit(
     "maxStreamsPerConnection",
@@ -82,7 +82,7 @@ export const limitSettings = {
     kind: countOrOff("requests", 1, 100_000),
     default: "200",
     meaning:
-      "Requests per second from one address at the browser listener, with bursts of ten times that. All users of a proxy share one address.",
+      "Requests per second from one address at the browser listener, with bursts of ten times that. All users of a proxy share one.",
   },
   NEXUS_MAX_FAILED_AUTHENTICATIONS_PER_MINUTE: {
     kind: countOrOff("count", 1, 1_000_000),
@@ -108,6 +108,6 @@ export const limitSettings = {
     "count",
     1,
     3_600,
-    "How often per hour one connection may be refreshed on request: by reports of rejected tokens (`ReportRejectedToken`), and by `RefreshToken` and `RefreshConnection` while the token is still good. Late reports do not count.",
+    "How often per hour one connection may be refreshed by `ReportRejectedToken`, and by `RefreshToken` and `RefreshConnection` while the token is still good. Late reports do not count.",
   ),
 } as const satisfies Readonly<Record<string, SettingRow>>;

@@ -25,7 +25,7 @@ const groups = {
     NEXUS_NOTIFY_URL: {
       kind: webhookUrl,
       meaning:
-        "A webhook to call when a connection needs a user, as described by Standard Webhooks. The address rules for providers apply. Needs NEXUS_NOTIFY_SECRETS_FILE.",
+        "A webhook for events (Standard Webhooks). The address rules for providers apply. Needs NEXUS_NOTIFY_SECRETS_FILE.",
     },
     NEXUS_NOTIFY_SECRETS_FILE: {
       kind: path("file"),
@@ -35,7 +35,7 @@ const groups = {
     NEXUS_NOTIFY_COMMAND: {
       kind: keyCommand,
       meaning:
-        "A command to run for each event, without a shell, with the JSON on its standard input. Exit code 0 means success. It inherits no NEXUS_ variable, and none that NEXUS_PROVIDERS_FILE names.",
+        "A command to run for each event, without a shell, with the JSON on standard input; 0 means success. It inherits no NEXUS_ variable, and none that NEXUS_PROVIDERS_FILE names.",
     },
     NEXUS_NOTIFY_FILE: {
       kind: path("file"),
@@ -51,7 +51,7 @@ const groups = {
       kind: toggle,
       default: "true",
       meaning:
-        "Whether events contain a consent link. The user who opens the link decides whose account the agent uses. No effect with NEXUS_REQUIRE_CONFIRMATION.",
+        "Whether events contain a consent link. Who opens it decides whose account the agent uses. No effect with NEXUS_REQUIRE_CONFIRMATION.",
     },
   },
 } as const satisfies SettingGroups;

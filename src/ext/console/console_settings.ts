@@ -7,13 +7,13 @@ const groups = {
       default: "127.0.0.1:0",
       atPortBase: (base) => `127.0.0.1:${base + 3}`,
       meaning:
-        "The addresses of the console that nexusd open shows. Do not expose it to the internet. With port 0, nexusd chooses a free port and keeps it across restarts if possible. off closes it.",
+        "The addresses of the console. Do not expose it to the internet. With port 0, nexusd chooses a free port and keeps it if possible. off closes it.",
     },
     NEXUS_CONSOLE_URL: {
       kind: origin,
       unset: "the first TCP address of NEXUS_CONSOLE_LISTEN",
       meaning:
-        "The URL of the console listener for browsers: https (http on loopback), without a path. With https, no other host can set its cookie.",
+        "The console's URL for browsers: https (http on loopback), without a path. With https, no other host can set its cookie.",
     },
   },
 } as const satisfies SettingGroups;

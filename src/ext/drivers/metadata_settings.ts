@@ -8,7 +8,7 @@ export const metadataGroups = {
       kind: addresses({ canClose: true }),
       default: "off",
       meaning:
-        "The addresses of the metadata listener, where SDKs of clouds get credentials: AWS's as from a container (GET /ecs/PROVIDER/USER, with an API key), Google's as from a virtual machine. off closes it.",
+        "The addresses where cloud SDKs get credentials: AWS's as in a container (GET /ecs/PROVIDER/USER, with an API key), Google's as on a virtual machine. off closes it.",
     },
     NEXUS_METADATA_GOOGLE: {
       kind: text("name", (value) =>
@@ -23,7 +23,7 @@ export const metadataGroups = {
     NEXUS_METADATA_GOOGLE_KEY_FILE: {
       kind: path("file"),
       meaning:
-        "The API key as which the requests of Google's SDKs are judged: its restrictions, the rules, and the audit log hold. Read at each request.",
+        "The API key as which requests of Google's SDKs are judged and recorded. Read at each request.",
     },
   },
 } as const satisfies SettingGroups;

@@ -6,7 +6,7 @@ const groups = {
       kind: toggle,
       default: "false",
       meaning:
-        "Serve proxies that add credentials to requests: Envoy's external authorization and secret discovery, and GET /v1/authorize/ for nginx, Caddy, and Traefik. On a spoke, set it at the hub too.",
+        "Serve proxies that add credentials: Envoy's external authorization and secret discovery, and GET /v1/authorize/ for nginx, Caddy, and Traefik. On a spoke, set it at the hub too.",
     },
     NEXUS_SDS_PREFIX: {
       kind: text("text", (value) =>

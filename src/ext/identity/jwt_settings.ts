@@ -13,7 +13,7 @@ const groups = {
     NEXUS_JWT_ISSUER: {
       kind: text("url"),
       meaning:
-        "Accept JSON Web Tokens from this issuer, such as those that Kubernetes projects into pods. The caller is then jwt:<sub>. Needs NEXUS_JWT_AUDIENCE.",
+        "Accept JSON Web Tokens of this issuer, such as those that Kubernetes projects into pods. The caller is jwt:<sub>. Needs NEXUS_JWT_AUDIENCE.",
     },
     NEXUS_JWT_AUDIENCE: { kind: text("text"), meaning: "The audience that these tokens must have." },
     NEXUS_JWT_JWKS_FILE: {
@@ -28,17 +28,17 @@ const groups = {
     NEXUS_JWT_CA_FILE: {
       kind: path("file"),
       unset: "the CAs of Node",
-      meaning: "PEM: the CAs to trust when fetching the keys, such as the CA of a cluster.",
+      meaning: "PEM: the CAs to trust when fetching the issuer's keys.",
     },
     NEXUS_JWT_TOKEN_FILE: {
       kind: path("file"),
       meaning:
-        "A bearer token for fetching the keys, if the issuer requires one. nexusd sends it only to the host of the settings above.",
+        "A bearer token for fetching the keys, if required; sent only to the host of the settings above.",
     },
     NEXUS_JWT_ISSUERS_FILE: {
       kind: path("file"),
       meaning:
-        "YAML with more issuers, each with a name, an audience, and claims that its tokens must have. Callers are then jwt:<name>:<subject>.",
+        "YAML with more issuers of JWTs, each with a name, an audience, and required claims. Callers are jwt:<name>:<subject>.",
     },
   },
 } as const satisfies SettingGroups;

@@ -23,13 +23,13 @@ const groups = {
       kind: namespaces,
       default: "",
       meaning:
-        "The namespaces whose Connection objects nexusd reconciles, separated by commas, when it runs in a pod. It then also reconciles Provider and AccessGrant objects of its own namespace.",
+        "In a pod: the namespaces whose Connection objects nexusd reconciles, separated by commas. It then also reconciles Provider and AccessGrant objects of its own namespace.",
     },
     NEXUS_KUBERNETES_EXPORT_NAMESPACES: {
       kind: namespaces,
       default: "",
       meaning:
-        "Those of these namespaces in which a Connection may export its access token to a Secret (exportTo).",
+        "Those of NEXUS_KUBERNETES_NAMESPACES in which a Connection may export its access token to a Secret (exportTo).",
     },
     NEXUS_KUBERNETES_CREDENTIALS: {
       kind: path("folder"),

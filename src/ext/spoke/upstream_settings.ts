@@ -45,17 +45,17 @@ const groups = {
       kind: upstreamUrls,
       unset: "the daemon has connections of its own",
       meaning:
-        "The hubs of this spoke: https URLs of call listeners (http on loopback), separated by commas, of one daemon or one fleet. The daemon then has no connections of its own. It serves a copy of what its identity may see there, and forwards everything else to a hub. See docs/fleet.md.",
+        "Makes this daemon a spoke of one daemon or fleet: https URLs of its grpc or http listeners (http on loopback), separated by commas. It serves a copy of what its identity may see there, and forwards everything else. See docs/fleet.md.",
     },
     NEXUS_UPSTREAM_CA_FILE: {
       kind: path("file"),
       unset: "the CAs of Node",
-      meaning: "PEM: the CAs that verify the hubs' certificates. Read again for each new connection.",
+      meaning: "PEM: the CAs that verify the hubs' certificates. Read for each new connection.",
     },
     NEXUS_UPSTREAM_CERT_FILE: {
       kind: path("file"),
       meaning:
-        "PEM: the certificate that identifies this spoke. Read again for each new connection, as is its key.",
+        "PEM: the certificate that identifies this spoke. Read for each new connection, as is its key.",
     },
     NEXUS_UPSTREAM_KEY_FILE: {
       kind: path("file"),
@@ -64,7 +64,7 @@ const groups = {
     NEXUS_UPSTREAM_TOKEN_FILE: {
       kind: path("file"),
       meaning:
-        "A file with the JWT or API key that identifies this spoke, such as a projected service-account token. Read again for each call.",
+        "The JWT or API key that identifies this spoke, such as a projected service-account token. Read for each call.",
     },
   },
 } as const satisfies SettingGroups;

@@ -6,7 +6,7 @@ const groups = {
       kind: { ...text("url"), isHidden: true },
       flag: false,
       meaning:
-        "The OTLP receiver for traces, HTTP with protobuf: http://host:4318. nexusd appends /v1/traces. Without this and the next setting, there are no traces.",
+        "The OTLP receiver for traces, HTTP with protobuf: http://host:4318. nexusd appends /v1/traces. Without this or the next setting, there are no traces.",
     },
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: {
       kind: { ...text("url"), isHidden: true },
@@ -30,7 +30,7 @@ const groups = {
       flag: false,
       default: "parentbased_always_on",
       meaning:
-        "Which traces to keep: always_on, always_off, or traceidratio, each optionally with the prefix parentbased_.",
+        "Which traces to keep: always_on, always_off, or traceidratio, optionally with the prefix parentbased_.",
     },
     OTEL_TRACES_SAMPLER_ARG: {
       kind: text("ratio"),

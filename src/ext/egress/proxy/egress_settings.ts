@@ -31,7 +31,7 @@ const groups = {
       kind: addresses({ canClose: true }),
       default: "off",
       meaning:
-        "The addresses of the egress listener, an HTTP proxy that adds credentials to requests to the APIs of providers. Callers need an API key, a JWT, or a client certificate. off closes it.",
+        "The addresses of the egress listener, an HTTP proxy that adds credentials to requests. Callers need an API key, a JWT, or a client certificate. off closes it.",
     },
     NEXUS_EGRESS_NETWORK: {
       kind: egressNetwork,
@@ -54,7 +54,7 @@ const groups = {
       kind: path("file"),
       unset: "a CA of this daemon, created on first start, with its certificate in <data-dir>/egress-ca.pem",
       meaning:
-        "PEM: the certificate of the CA that issues the egress listener's certificates. Callers must trust it. Daemons behind one address need the same CA.",
+        "PEM: the CA that issues the egress listener's certificates. Callers must trust it. Daemons behind one address need the same one.",
     },
     NEXUS_EGRESS_CA_KEY_FILE: {
       kind: path("file"),

@@ -29,7 +29,7 @@ const groups = {
       flag: false,
       unset: "the data folder alone holds the store",
       meaning:
-        "The URL of a fleet's PostgreSQL (14 or newer), as for libpq; with sslmode=verify-full, except over a Unix socket. The daemon is then a hub, and its data folder is a copy. See docs/fleet.md.",
+        "The URL of a fleet's PostgreSQL (14 or newer), with sslmode=verify-full, except over a Unix socket. The daemon is then a hub, and its data folder a copy. See docs/fleet.md.",
     },
     NEXUS_STORE_FILE: {
       kind: path("file"),
@@ -38,7 +38,7 @@ const groups = {
     NEXUS_FLEET_LISTEN: {
       kind: addresses({ canClose: false }),
       meaning:
-        "The addresses for other hubs, host:port. A client must prove that it holds a key of the ring. Required with NEXUS_STORE.",
+        "The addresses for other hubs, which must prove that they hold a key of the ring. Required with NEXUS_STORE.",
     },
     NEXUS_FLEET_ADDRESS: {
       kind: text("host:port", (value) =>
@@ -47,19 +47,18 @@ const groups = {
           : "must be host:port or [IPv6]:port",
       ),
       unset: "the address of NEXUS_FLEET_LISTEN, where that is one host",
-      meaning: "The address at which other hubs reach this hub's NEXUS_FLEET_LISTEN.",
+      meaning: "The address at which other hubs reach this one.",
     },
     NEXUS_FLEET_LEASE_SECONDS: {
       kind: count("seconds", 3, 60),
       default: "10",
-      meaning:
-        "If the leader is silent for this long, another hub takes over. Use the same value at all hubs of a fleet.",
+      meaning: "If the leader is silent for this long, another hub takes over. The same at all hubs.",
     },
     NEXUS_MAX_STALE_SECONDS: {
       kind: count("seconds", 10, 86_400),
       default: "600",
       meaning:
-        "How long a hub that cannot reach PostgreSQL stays ready. It serves valid tokens meanwhile, but does not learn of revocations.",
+        "How long a hub that cannot reach PostgreSQL stays ready. Meanwhile it serves valid tokens, but learns of no revocation.",
     },
   },
 } as const satisfies SettingGroups;
