@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
 
 const root = join(import.meta.dirname, "../..");
 const page = readFileSync(join(root, "docs/security/controls.md"), "utf8");
@@ -16,7 +17,13 @@ const chapters: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   V10: { "10.1": 2, "10.2": 3, "10.3": 5, "10.4": 16, "10.5": 5, "10.6": 2, "10.7": 3 },
 };
 
+/** The title of the test of each requirement, by chapter. */
+const titles = parse(readFileSync(join(import.meta.dirname, "controls.yaml"), "utf8")) as Readonly<
+  Record<string, Readonly<Record<string, string>>>
+>;
+
 interface Row {
+  readonly id: string;
   readonly ids: readonly string[];
   readonly state: string;
   readonly test: string;
@@ -28,10 +35,11 @@ function rowsOf(chapter: string): Row[] {
   return [
     ...table.matchAll(/^\| ([\d.]+|ASI\d\d)(?: to [\d.]+\.(\d+))? \| ([a-z ]+) \| .* \| (.*) \|$/gm),
   ].map(([, first = "", last, state = "", test = ""]) => {
-    if (first.startsWith("ASI")) return { ids: [`ASI.${Number(first.slice(3))}`], state, test };
+    if (first.startsWith("ASI")) return { id: first, ids: [`ASI.${Number(first.slice(3))}`], state, test };
     const [, folder = "", from = ""] = /^([\d]+\.[\d]+)\.(\d+)$/.exec(first) ?? [];
     const count = Number(last ?? from) - Number(from) + 1;
-    return { ids: Array.from({ length: count }, (_, at) => `${folder}.${Number(from) + at}`), state, test };
+    const ids = Array.from({ length: count }, (_, at) => `${folder}.${Number(from) + at}`);
+    return { id: first, ids, state, test };
   });
 }
 
@@ -46,11 +54,17 @@ describe.each(Object.entries(chapters))("docs/security/controls.md, %s", (chapte
     expect(ids).toEqual(wanted.filter((id) => chapter !== "C10" || id !== removed));
   });
 
-  it.each(rows)("names a test that exists where something is done: $ids", ({ state, test }) => {
+  it("has a title for each test, and for nothing else", () => {
+    const tested = rows.flatMap(({ id, test }) => (test === "-" ? [] : [id]));
+    expect(Object.keys(titles[chapter] ?? {}).toSorted()).toEqual(tested.toSorted());
+  });
+
+  it.each(rows)("names a test that exists where something is done: $ids", ({ id, state, test }) => {
     const isDone = ["done", "partly"].includes(state);
     expect(isDone || ["not done", "not ours"].includes(state)).toBe(true);
     if (!isDone) return expect(test).toBe("-");
-    const [, file = "", title = ""] = /^`(test\/\S+\.test\.ts) › (.+)`$/.exec(test) ?? [];
+    const [, file = ""] = /^`(test\/\S+\.test\.ts)`$/.exec(test) ?? [];
+    const title = titles[chapter]?.[id] ?? "no title in controls.yaml";
     expect(existsSync(join(root, file)) && file).toBe(file);
     const isThere = readFileSync(join(root, file), "utf8").includes(`"${title}"`);
     expect([title, isThere]).toEqual([title, true]);
