@@ -2,15 +2,15 @@
 // `npm run generate` calls it, and `npm run check` compares.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { allSettings, defaultOf, flagText, meaningOf, type Setting } from "../src/config/settings.js";
+import { allSettings, defaultOf, meaningOf, type Setting } from "../src/config/settings.js";
 import { extensions } from "../src/ext/extensions.js";
 
 const introduction = `# Settings
 
 <!-- Generated from src/config/settings.ts and the settings of src/ext/extensions.ts by \`npm run generate\`: edit the tables there. -->
 
-A setting is an environment variable or a flag of \`nexusd serve\`; those of the group Commands are flags of the other commands. A flag overrides
-the variable. nexusd trims values, and an empty value is unset. If settings are invalid, \`nexusd serve\` reports all errors and does not start.
+A setting is an environment variable or a flag of \`nexusd serve\`; those of the group Commands are flags of the other commands. A flag
+takes the same value, and overrides the variable. nexusd trims values, and an empty value is unset. If settings are invalid, \`nexusd serve\` reports all errors and does not start.
 Secrets have no flag, because other users can see flags.
 
 The data folder is \`$XDG_DATA_HOME/nexusd\` on Linux, by default \`~/.local/share/nexusd\`, and \`~/Library/Application Support/nexusd\` on macOS. Addresses of a listener are
@@ -32,10 +32,9 @@ export function settingsPage(): string {
 
 function section(title: string, rows: readonly Setting[]): string {
   const lines = rows.map((setting) => {
-    const flag = flagText(setting);
+    const { name, flag } = setting;
     const cells = [
-      `\`${setting.name}\``,
-      flag === undefined ? "" : `\`${flag.replaceAll("|", "\\|")}\``,
+      flag === undefined ? `\`${name}\`` : `\`${name}\`<br>\`${flag}\``,
       asMarkdown(defaultOf(setting)),
       asMarkdown(meaningOf(setting)),
     ];
@@ -43,8 +42,8 @@ function section(title: string, rows: readonly Setting[]): string {
   });
   return [
     `## ${title}\n`,
-    "| variable | flag | default | meaning |",
-    "| --- | --- | --- | --- |",
+    "| variable and flag | default | meaning |",
+    "| --- | --- | --- |",
     ...lines,
     "",
   ].join("\n");

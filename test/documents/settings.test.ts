@@ -10,7 +10,7 @@ const read = (name: string): string => readFileSync(join(root, name), "utf8");
 
 /** Variable and flag of each row of the tables in `text`. */
 function rowsOf(text: string): string[] {
-  const rows = text.matchAll(/^\| `([A-Z][A-Z0-9_]+)` +\| +(?:`(--[a-z-]+)[^`]*` +)?\|/gm);
+  const rows = text.matchAll(/^\| `([A-Z][A-Z0-9_]+)`(?:(?:<br>|, )`(--[a-z-]+)`)? +\|/gm);
   return [...rows].map(([, name, flag]) => `${name} ${flag ?? "no flag"}`);
 }
 
