@@ -3,6 +3,7 @@
 # 9099, 8080, 8090, and 9090. The release workflow runs it on macOS, for which the tarballs are made on Linux.
 set -eu
 program=$1
+started=$(date +%s)
 folder=$(mktemp -d)
 provider=
 daemon=
@@ -44,6 +45,7 @@ curl --fail --silent --location --cookie "$jar" --cookie-jar "$jar" "$@" http://
 
 until_true "$program" token demo/ada
 first=$("$program" token demo/ada)
+echo "the first token came after $(($(date +%s) - started)) s"
 "$program" connections refresh demo/ada
 second=$("$program" token demo/ada)
 test "$first" != "$second"

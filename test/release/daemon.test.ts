@@ -26,6 +26,25 @@ describe("the tarball of Linux on x64", () => {
     await journey([join(folder, "bin/nexusd")], [join(folder, "lib/node")], bare);
   });
 
+  test("leads a new user to the first token within two minutes, unpacked and by the commands of the quickstart", () => {
+    const place = temporaryFolder();
+    const startedMs = performance.now();
+    succeed("tar", [
+      "--extract",
+      "--file",
+      artefact("nexusd-VERSION-linux-x64.tar.gz"),
+      "--directory",
+      place,
+    ]);
+    const unpackedMs = performance.now() - startedMs;
+    const smoke = join(import.meta.dirname, "../../scripts/release/smoke.sh");
+    // Its ports are free in a network of its own.
+    const own = ["--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"];
+    const shown = succeed("unshare", [...own, smoke, join(place, `nexusd-${version}-linux-x64/bin/nexusd`)]);
+    const [, seconds] = /^the first token came after (\d+) s$/m.exec(shown) ?? [];
+    expect(unpackedMs / 1000 + Number(seconds)).toBeLessThan(120);
+  });
+
   test("says which commit it is, and the Node that it brings", () => {
     const commit = succeed("git", ["rev-parse", "HEAD"], process.env, import.meta.dirname).trim();
     const shown = succeed(join(folder, "bin/nexusd"), ["version", "--json"], { PATH: bare, HOME: folder });
