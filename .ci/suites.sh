@@ -66,7 +66,7 @@ suites() {
   suite python 600 1 toolchains "clients/python proto/nexus test/clients" "clients/python/check.sh"
   suite observability 600 1 promtool "src/telemetry deploy/observability test/observability" 'npx vitest run --project observability $REPORT'
   suite mcp-conformance 1200 1 "" "src/ext/mcp_servers src/domain/consent src/oauth test/ext/mcp_servers $building $results" "npm run --silent test:mcp-conformance"
-  suite release 3600 1 "release emulator" "scripts deploy/helm Dockerfile package.json package-lock.json .github clients test/release test/clients" "npm run --silent test:release"
+  suite release 3600 1 "release emulator" "scripts deploy/helm deploy/systemd Dockerfile package.json package-lock.json .github clients test/release test/clients" "npm run --silent test:release"
   suite sbom 600 1 "" "package-lock.json scripts/sbom" "npm run --silent sbom >/dev/null"
   suite workflows 600 1 workflows ".github" "actionlint && zizmor --offline --no-progress .github"
   suite hadolint 600 1 hadolint "Dockerfile" "hadolint Dockerfile"

@@ -117,6 +117,22 @@ test("images, tarballs, and the release run the Node that the README recommends,
   expect([...versions]).toEqual([exact]);
 });
 
+test("workflows pin each action to a commit, and publish with attestations and without a stored token", () => {
+  const release = read(".github/workflows/release.yml");
+  const workflows = read(".github/workflows/ci.yml") + release;
+  const actions = [...workflows.matchAll(/^.*\buses: (.*)$/gm)].map(([, action]) => action);
+  expect(actions.length).toBeGreaterThan(5);
+  for (const action of actions) expect(action).toMatch(/^\S+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
+  const secrets = [...workflows.matchAll(/secrets\.(\w+)/g)].map(([, name]) => name);
+  expect([...new Set(secrets)]).toEqual(["GITHUB_TOKEN"]);
+  expect(release).toMatch(/attest-build-provenance@[\s\S]*subject-digest:/);
+  expect(release).toMatch(/attest-build-provenance@[\s\S]*subject-checksums: release\/SHA256SUMS/);
+  const jobs = release.split(/^ {2}(?=\w+:$)/m);
+  const publishers = [/npm publish .* --provenance /, /gh-action-pypi-publish@/];
+  for (const publisher of publishers)
+    expect(jobs.find((job) => publisher.test(job))).toMatch(/permissions:\n {6}id-token: write/);
+});
+
 test("no test is in quarantine without a reason", () => {
   const [, ...lines] = read("test/quarantine.txt").trimEnd().split("\n");
   expect(lines.filter((line) => !/^test\/\S+\.test\.ts # \S.{20,}/.test(line))).toEqual([]);
