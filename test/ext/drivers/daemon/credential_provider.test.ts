@@ -1,6 +1,6 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
-import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
+import { createConnectTransport, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { describe, expect, it, vi } from "vitest";
 import { loadConfig } from "../../../../src/config/config.js";
 import { extensions } from "../../../../src/ext/extensions.js";
@@ -184,6 +184,22 @@ describe("the credential provider of agent-substrate", () => {
     const { code, rawMessage } = await refusal(uri ?? "");
     expect(code).toBe(Code.InvalidArgument);
     expect(rawMessage).toContain("uri: must be ate-secret://NAME/PROVIDER/USER");
+  });
+
+  it("refuses a huge request before it is read, and serves the next", async () => {
+    const baseUrl = `https://localhost:${world.port}`;
+    const sessionManager = new Http2SessionManager(
+      baseUrl,
+      {},
+      { ca: world.serverCa, ...world.certificate() },
+    );
+    const client = createClient(CredentialProvider, createGrpcTransport({ baseUrl, sessionManager }));
+    const uri = `ate-secret://nexusd/op/${"a".repeat(8 * 1_024 * 1_024)}`;
+    const answer = client.fetchSecret({ uri, actorSpiffeId: coder });
+    await expect(answer).rejects.toMatchObject({ code: Code.ResourceExhausted });
+    // It goes on with sending.
+    sessionManager.abort();
+    expect(await fetchText("ate-secret://nexusd/op/ada")).toBe(await world.token());
   });
 
   it("writes no value to the log", async () => {

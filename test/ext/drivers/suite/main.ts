@@ -1,6 +1,6 @@
 /**
- * `npm run test:drivers [-- --only WORD]`: SDKs of clouds, unmodified, each with the variables that send it to the metadata listener; and a
- * client that grpcio generates from the proto of agent-substrate's credential provider, over mutual TLS. It installs them into
+ * `npm run test:drivers [-- --only WORD]`: SDKs of clouds, unmodified, each with the variables that send it to the metadata listener; and
+ * clients that grpc-go and grpcio make of the proto of agent-substrate's credential provider, over mutual TLS. It installs them into
  * `~/.cache/nexusd-programs`; what is missing is named, and with `CI=true` a failure.
  */
 import { execFile } from "node:child_process";
@@ -66,7 +66,11 @@ const sdks: readonly Sdk[] = [
   },
 ];
 
-const gateway = "gateway of agent-substrate (grpcio)";
+/** Clients that stand for the gateway of agent-substrate, which is on grpc-go. */
+const gateways: Readonly<Record<string, () => readonly string[]>> = {
+  "agent-substrate, by grpc-go": () => goProgram(join(programs, "fetch_secret.go")),
+  "agent-substrate, by grpcio": () => [pythonWith("grpcio grpcio-tools"), join(programs, "fetch_secret.py")],
+};
 /** What the gateway asks in vain: the URI, the actor, its own certificate, and what it gets. */
 const refused: Readonly<
   Record<string, readonly [uri: string, actor: string, by: string | undefined, RegExp]>
@@ -109,7 +113,8 @@ try {
 } finally {
   await world.close();
 }
-if (gateway.includes(values.only)) await checkGateway();
+for (const [name, command] of Object.entries(gateways))
+  if (name.includes(values.only)) await checkGateway(name, command);
 process.stdout.write(`${results.table(["current", "an hour later", ...Object.keys(refused)])}\n`);
 if (results.complaints !== "") process.stdout.write(`\n${results.complaints}\n`);
 process.stdout.write(`\n${results.passed} passed, ${results.failed} failed, ${results.missing} missing\n`);
@@ -145,10 +150,10 @@ async function currentToken(): Promise<string> {
   return token?.credentials["access_token"] ?? "none";
 }
 
-async function checkGateway(): Promise<void> {
-  let program: string;
+async function checkGateway(gateway: string, command: () => readonly string[]): Promise<void> {
+  let argv: readonly string[];
   try {
-    program = pythonWith("grpcio grpcio-tools");
+    argv = command();
   } catch (error) {
     results.miss(gateway, "current", (error as Error).message, process.env["CI"] === "true");
     return;
@@ -156,8 +161,8 @@ async function checkGateway(): Promise<void> {
   const substrate = await SubstrateWorld.make();
   try {
     const fetched = (uri: string, actor: string, caller?: string) =>
-      printed(program, [
-        ...[join(programs, "fetch_secret.py"), "proto", `localhost:${substrate.port}`],
+      printed([
+        ...[...argv, "proto", `localhost:${substrate.port}`],
         ...substrate.files(caller),
         ...[`ate-secret://nexusd/${uri}`, actor],
       ]);
@@ -180,7 +185,7 @@ async function checkGateway(): Promise<void> {
   }
 }
 
-async function printed(program: string, args: readonly string[]): Promise<string> {
+async function printed([program = "", ...args]: readonly string[]): Promise<string> {
   const { stdout } = await run(program, args, { timeout: 120_000 });
   return stdout.trim();
 }
