@@ -5,7 +5,8 @@
 #
 # The first start creates the encryption key in /data. To store it separately, mount it as a file and set NEXUS_ENCRYPTION_KEY_FILE.
 
-FROM node:26-bookworm-slim@sha256:2d49d876e96237d76de412761cf05dbfe5aee325cc4406a4d41d5824c5bb8beb AS build
+# It runs on the processor that builds: the last stage only copies, so no processor is emulated for another one's image.
+FROM --platform=$BUILDPLATFORM node:26-bookworm-slim@sha256:2d49d876e96237d76de412761cf05dbfe5aee325cc4406a4d41d5824c5bb8beb AS build
 # Copying a folder into the second stage keeps its owner and mode.
 RUN mkdir -p /volume/data && chown 65532:65532 /volume/data && chmod 0700 /volume/data
 WORKDIR /app
@@ -17,11 +18,17 @@ COPY scripts/ scripts/
 COPY src/ src/
 # `nexusd version` prints it: docker build --build-arg NEXUS_BUILD_COMMIT=$(git rev-parse HEAD) .
 ARG NEXUS_BUILD_COMMIT
-RUN npm run build \
-  && npm ci --omit=dev --ignore-scripts --no-audit --no-fund
+RUN npm run build
+# amd64 or arm64, of the image.
+ARG TARGETARCH
+# Modes are the same whatever the umask of the checkout, and user 65532 may read all.
+RUN node scripts/release/production.mjs "linux-$TARGETARCH" \
+  && chmod -R u=rwX,go=rX package.json node_modules dist
 
 # Node, its libraries and CA certificates: no shell, no package manager. User 65532.
-FROM gcr.io/distroless/nodejs26-debian13:nonroot@sha256:10ec8cb93ef461563da50d4eb8dfac7d048783826825bf5b07510c2f34c14315
+# Without the platform, older versions of buildah take the base image of the processor that builds.
+# hadolint ignore=DL3065
+FROM --platform=$TARGETPLATFORM gcr.io/distroless/nodejs26-debian13:nonroot@sha256:10ec8cb93ef461563da50d4eb8dfac7d048783826825bf5b07510c2f34c14315
 LABEL org.opencontainers.image.title="nexusd" \
   org.opencontainers.image.description="The daemon that stands beside an agent and keeps its credentials alive" \
   org.opencontainers.image.licenses="Apache-2.0"

@@ -57,7 +57,7 @@ suites() {
   suite fuzz 600 1 "" "src/oauth src/outbound src/model src/store/records src/ext/policy test/fuzz test/suites/random.ts" \
     "npm run --silent fuzz -- --seconds $(for_change_or_all 20 60) --seed $(seed)"
   suite mcp 1200 1 "" "src/ext/mcp test/ext/mcp $building $results" "npm run --silent test:mcp"
-  suite deploy 2400 1 "deploy postgresql" "deploy/helm Dockerfile .dockerignore .github/workflows/release test/deploy src/ext/kubernetes/injector src/config scripts/release/libraries $build" \
+  suite deploy 3600 1 "deploy postgresql" "deploy/helm Dockerfile .dockerignore .github/workflows/release test/deploy src/ext/kubernetes/injector src/config scripts/release/libraries scripts/release/production scripts/release/run $build" \
     'as_root env "PATH=$PATH" "PYTHONPATH=$tools_folder/python" "tools_folder=$tools_folder" npm run --silent test:deploy'
   suite docs 800 1 "" "docs README.md SECURITY.md CONTRIBUTING.md CHANGELOG.md clients/ examples deploy bench/README.md proto/nexus/v1 src/cli src/config" \
     "npm run --silent docs"

