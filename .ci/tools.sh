@@ -87,7 +87,7 @@ install_toolchains() {
 }
 # One build runs as another user, for whom python3 may be Debian's.
 install_release() {
-  apt_programs dpkg-deb:dpkg lintian:lintian man:man-db systemd-analyze:systemd git:git go:golang-go ssh-keygen:openssh-client setpriv:util-linux python3:python3 && apt_python_venv &&
+  apt_programs dpkg-deb:dpkg lintian:lintian diffoscope:diffoscope-minimal man:man-db systemd-analyze:systemd git:git go:golang-go ssh-keygen:openssh-client setpriv:util-linux python3:python3 && apt_python_venv &&
     { /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || apt_install python3-venv; }
 }
 apt_python_venv() { python3 -c 'import ensurepip' 2>/dev/null || apt_install python3-venv; }

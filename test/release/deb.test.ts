@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { temporaryFolder } from "../temporary_folder.js";
-import { made, succeed, version } from "./made.js";
+import { artefact, made, succeed, version } from "./made.js";
 
 const debs = ["amd64", "arm64"].map((processor) => join(made, `nexusd_${version}_${processor}.deb`));
 
@@ -62,5 +62,18 @@ INSIDE
       ...["/etc/nexusd:", "encryption.key", "", "/var/lib/nexusd:", "data"],
       "purged",
     ]);
+  });
+
+  /** arm64.test.ts runs that program. */
+  test("for arm64 says so, and holds the program of the tarball", () => {
+    const [, deb = ""] = debs;
+    expect(succeed("dpkg-deb", ["--field", deb, "Architecture"])).toBe("arm64\n");
+    const place = temporaryFolder();
+    succeed("dpkg-deb", ["--extract", deb, place]);
+    const tarball = artefact("nexusd-VERSION-linux-arm64.tar.gz");
+    succeed("tar", ["--extract", "--file", tarball, "--directory", place]);
+    const unpacked = join(place, `nexusd-${version}-linux-arm64`);
+    for (const name of ["bin", "lib"])
+      succeed("diff", ["--recursive", join(unpacked, name), join(place, "usr/lib/nexusd", name)]);
   });
 });
