@@ -8,6 +8,7 @@ import { EgressService } from "../src/gen/nexus/v1/egress_pb.js";
 import { FleetService } from "../src/gen/nexus/v1/fleet_pb.js";
 import { KeyringService } from "../src/gen/nexus/v1/keyring_pb.js";
 import { NotificationService } from "../src/gen/nexus/v1/notification_pb.js";
+import { PolicyService } from "../src/gen/nexus/v1/policy_pb.js";
 import { UseService } from "../src/gen/nexus/v1/use_pb.js";
 
 /** What a daemon with all extensions serves. */
@@ -21,6 +22,7 @@ export const allServices = {
   fleet: FleetService,
   keyring: KeyringService,
   notifications: NotificationService,
+  policy: PolicyService,
   uses: UseService,
 } as const;
 

@@ -19,9 +19,11 @@ import type { Stops } from "./stops.js";
 
 export function approvalService(approvals: Approvals, stops: Stops): ServiceDefinition {
   return defineService(ApprovalService, {
-    async listHeldRequests({ link }) {
+    async listHeldRequests({ link, brief }) {
       const waiting = link === "" ? approvals.list() : [approvals.linked(link) ?? []].flat();
-      return create(ListHeldRequestsResponseSchema, { requests: waiting.map(messageOf) });
+      return create(ListHeldRequestsResponseSchema, {
+        requests: waiting.map((each) => messageOf(brief ? withoutContent(each) : each)),
+      });
     },
 
     async findApprovalPage(message, { principal }) {
@@ -55,6 +57,15 @@ export function approvalService(approvals: Approvals, stops: Stops): ServiceDefi
 
 const ofOwner =
   "is the user that nexusd runs as, who owns it: give the agent an API key, or run it as another user";
+
+/** Its line, and who asks: up to 100 bodies are much to escape for a count. */
+function withoutContent(waiting: WaitingApproval): WaitingApproval {
+  const { request, ...held } = waiting.held;
+  return {
+    ...waiting,
+    held: { ...held, request: { ...request, headers: undefined, body: undefined }, labels: [] },
+  };
+}
 
 function messageOf({ id, digest, held, sinceMs, expiresAtMs }: WaitingApproval): HeldRequest {
   const { request, principal, connection, rule, labels = [] } = held;

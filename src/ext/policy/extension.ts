@@ -13,7 +13,7 @@ declare module "../../model/access/audit_event.js" {
 /** Series of providers; a daemon has fewer profiles in use. */
 const maxProviders = 200;
 
-/** What the policy file says of callers and requests, and `nexusd policy`. */
+/** What the policy file says of callers and requests, who may read it, and `nexusd policy`. */
 export const policy: Extension = {
   name: "policy",
   auditEvents,
@@ -41,6 +41,8 @@ async function opened(
   registry: Registry,
 ): Promise<void> {
   const { policyFile: path } = config.access;
+  const { policyService } = await import("./policy_service.js");
+  registry.rpc(policyService(() => access.control.policy));
   if (path === undefined) return;
   const { PolicyReloader } = await import("./policy_reloader.js");
   const reloader = new PolicyReloader({

@@ -98,6 +98,7 @@ class RulesReading {
       ...{ providers: isAny ? undefined : new Set(providers), when, because, extent },
       verdict: verdict ?? "deny",
       ...{ asks, isEncoded: isEncoded(String(json["when"])) },
+      ...(typeof json["when"] === "string" && { condition: json["when"].trim() }),
       ...(this.#isShadow(json, path, verdict, asks) && { isShadow: true as const }),
       ...(labels.length > 0 && { labels }),
       ...this.#uses(json, path, verdict),

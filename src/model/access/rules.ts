@@ -13,6 +13,8 @@ export interface Rule {
   readonly providers: ReadonlySet<string> | undefined;
   /** Undefined for a rule that always matches. */
   readonly when: Condition | undefined;
+  /** That as the file has it; undefined for a rule without one. */
+  readonly condition?: string;
   readonly verdict: Verdict;
   /** It decides nothing: what it would deny is put on record. */
   readonly isShadow?: true;

@@ -1,6 +1,12 @@
 /** The door of `service/messages`: what stands in a message, as the model has it. */
 
-export { sessionLabels, useLimitMessage, useLimitOf } from "./access_message.js";
+export {
+  restrictionMessage,
+  roleMessage,
+  sessionLabels,
+  useLimitMessage,
+  useLimitOf,
+} from "./access_message.js";
 export { connectionStatusOf } from "./connection_message.js";
 export {
   AcquiredCredentials,

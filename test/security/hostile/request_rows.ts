@@ -84,7 +84,10 @@ export const requestRows: readonly RpcRow[] = [
   ...shownRows("TokenService/AcquireToken", { providerName: "oauth2", userId: "ada" }),
   ...shownRows("AccessService/ExplainAccess", { principal: "key:ci", action: "token.read" }),
   ...shownRows("ApprovalService/FindApprovalPage", {}),
-  ...table("ApprovalService/ListHeldRequests", [["link", "65 characters", { link: letters(65) }, /64/]]),
+  ...table("ApprovalService/ListHeldRequests", [
+    ["link", "65 characters", { link: letters(65) }, /64/],
+    ["brief", "a text for a flag", '{"brief": "yes"}', badType],
+  ]),
   ...["GetToken", "RefreshToken"].flatMap((rpc) =>
     table(`TokenService/${rpc}`, [
       ["include_id_token", "a text for a flag", '{"includeIdToken": "yes"}', badType],

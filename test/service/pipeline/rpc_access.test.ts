@@ -66,6 +66,7 @@ nexus.v1.NexusService/RequestConnection           admin operator (agent)any self
 nexus.v1.NexusService/CheckConnection             admin operator (agent)any self
 nexus.v1.NexusService/GetToken                    admin (agent)         any self
 nexus.v1.NexusService/RefreshConnection           admin (agent)         any self writes
+nexus.v1.PolicyService/GetPolicy                  admin operator        any self
 nexus.v1.ProviderService/CreateProvider           admin operator        leader hub writes
 nexus.v1.ProviderService/GetProvider              admin operator (agent)any hub
 nexus.v1.ProviderService/ListProviders            admin operator (agent)any hub

@@ -12,6 +12,7 @@ import { FleetService } from "./fleet_pb.js";
 import { KeyringService } from "./keyring_pb.js";
 import { NexusService } from "./nexus_pb.js";
 import { NotificationService } from "./notification_pb.js";
+import { PolicyService } from "./policy_pb.js";
 import { ProviderService } from "./provider_pb.js";
 import { StatusService } from "./status_pb.js";
 import { TokenService } from "./token_pb.js";
@@ -31,6 +32,7 @@ export const services: readonly DescService[] = [
   KeyringService,
   NexusService,
   NotificationService,
+  PolicyService,
   ProviderService,
   StatusService,
   TokenService,

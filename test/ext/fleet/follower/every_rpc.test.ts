@@ -80,6 +80,7 @@ const requests: Readonly<Record<string, (own: Own) => object>> = {
   "nexus.v1.NexusService/GetToken": ({ consented }) => ({ connectionId: consented }),
   "nexus.v1.NexusService/RefreshConnection": ({ consented }) => ({ connectionId: consented }),
   "nexus.v1.NotificationService/TestReceivers": () => ({}),
+  "nexus.v1.PolicyService/GetPolicy": () => ({}),
   "nexus.v1.ProviderService/CreateProvider": ({ hub }) => ({
     provider: { name: `made-at-${hub}`, authType: AuthType.API_KEY },
   }),
