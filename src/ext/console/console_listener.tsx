@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { at, type Permissions } from "../../model/access/access.js";
+import { at, type Permissions, type Principal } from "../../model/access/access.js";
 import type { ListenAddress } from "../../model/model.js";
 import type { Clock } from "../../runtime/runtime.js";
 import { addressKey, BindingCookie, type HttpAnswer, HttpListener, type Listener, type ListenerPlace, limitsOf, type OnUnexpected, splitTarget } from "../../server/kit.js";
@@ -32,6 +32,9 @@ export interface ConsoleListenerOptions extends ListenerPlace {
 }
 
 const signOutPath = "/sign-out";
+/** How long a page waits for the counts of its navigation at most. */
+const waitingMs = 1_000;
+const none = () => Promise.resolve(0);
 
 /** What a browser shows of itself beside its request. */
 interface Guest {
@@ -210,7 +213,7 @@ export class ConsoleListener implements Listener {
     const left = new AbortController();
     const leave = (): void => left.abort();
     socket.once("close", leave);
-    const request = this.#pageRequest(guest, session, params, left.signal);
+    const request = await this.#pageRequest(guest, session, params, left.signal);
     try {
       return await serve(request);
     } catch (error) {
@@ -235,20 +238,29 @@ export class ConsoleListener implements Listener {
     return this.#sections.filter(({ action }) => action === undefined || may(action));
   }
 
-  #pageRequest(
+  /** A page does not fail for its navigation, and does not wait for a hub that is away. */
+  async #waiting(sections: readonly Section[], context: { readonly principal: Principal; readonly signal: AbortSignal }) {
+    const signal = AbortSignal.any([context.signal, AbortSignal.timeout(waitingMs)]);
+    const call = this.#callerFor({ ...context, signal });
+    const counts = sections.map(async ({ path, waiting = none }) => [path, await waiting(call).catch(() => 0)] as const);
+    return new Map(await Promise.all(counts));
+  }
+
+  async #pageRequest(
     guest: Guest,
     session: ConsoleSession,
     params: PageRequest["params"],
     signal: AbortSignal,
-  ): PageRequest {
+  ): Promise<PageRequest> {
     const { request, query, token } = guest;
     const { clock, describe, settings, services } = this.#options;
     const principal = at(session.principal, request.socket.remoteAddress);
+    const sections = this.#sectionsOf(session);
     return {
       ...{ params, query, session, describe, settings, nowMs: clock.nowMs() },
       may: this.#mayOf(session),
       serves: (service) => services.some(({ descriptor }) => descriptor === service),
-      sections: this.#sectionsOf(session),
+      ...{ sections, waiting: await this.#waiting(sections, { principal, signal }) },
       formToken: kit.formTokenOf(token),
       theme: kit.themeOf(request.headers.cookie),
       call: this.#callerFor({ principal, signal }),

@@ -1,5 +1,6 @@
 import { LinearRouter } from "hono/router/linear-router";
 import { ApprovalService } from "../../gen/nexus/v1/approval_pb.js";
+import { PolicyService } from "../../gen/nexus/v1/policy_pb.js";
 import { agentPage } from "./agents/agent.js";
 import { grantAccess, grantPage, liftStop, stopAgent } from "./agents/agent_actions.js";
 import { agentsPage } from "./agents/agents.js";
@@ -9,7 +10,7 @@ import * as actions from "./connections/connection_actions.js";
 import { listPage } from "./connections/connections.js";
 import type { Section } from "./kit/request.js";
 import { activityPage, eventPage, exportEvents } from "./pages/activity.js";
-import { answerRequest, approvalPage, approvalsPage } from "./pages/approvals.js";
+import { answerRequest, approvalPage, approvalsPage, countWaiting } from "./pages/approvals.js";
 import { overviewPage } from "./pages/overview.js";
 import { settingsPage, testNotifications } from "./pages/settings.js";
 import { addPage, addProvider } from "./providers/add_provider.js";
@@ -17,6 +18,8 @@ import { changeClient, clientPage } from "./providers/client.js";
 import { deleteProvider, providerPage } from "./providers/provider.js";
 import { providerList } from "./providers/providers.js";
 import { cataloguePage } from "./providers/templates.js";
+import { rulesPage } from "./rules/rules.js";
+import { tryPage, tryRequest } from "./rules/try_request.js";
 import { approvalsPath } from "./sessions/console_url.js";
 
 // How the console grows:
@@ -62,6 +65,12 @@ export const sections: readonly Section[] = [
     ...{ title: "Approvals", path: approvalsPath, action: "approval.decide", service: ApprovalService },
     pages: { [approvalsPath]: approvalsPage, "/approvals/:id": approvalPage },
     actions: { "/approvals/:id": answerRequest },
+    waiting: countWaiting,
+  },
+  {
+    ...{ title: "Rules", path: "/rules", action: "policy.read", service: PolicyService },
+    pages: { "/rules": rulesPage, "/rules/try": (request) => tryPage(request) },
+    actions: { "/rules/try": tryRequest },
   },
   {
     ...{ title: "Connections", path: "/connections" },

@@ -62,7 +62,7 @@ export function CheckMark() {
 
 /** Terms and what they are; what is empty is left out. */
 export function Facts({ of }: { readonly of: readonly (readonly [term: string, value: View])[] }) {
-  const known = of.filter(([, value]) => value !== "" && value !== undefined);
+  const known = of.filter(([, value]) => value !== "" && value !== undefined && value !== false);
   if (known.length === 0) return null;
   return <dl class="facts">{known.map(([term, value]) => <div><dt>{term}</dt><dd>{value}</dd></div>)}</dl>;
 }

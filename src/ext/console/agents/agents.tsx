@@ -53,7 +53,7 @@ export async function agentsPage(request: PageRequest): Promise<HttpAnswer> {
 }
 
 /** What is likely to be wrong in the policy file; nothing where all is well. */
-async function warningsOf({ may, call }: PageRequest) {
+export async function warningsOf({ may, call }: PageRequest) {
   if (!may("policy.read")) return undefined;
   const question = { principal: "owner", action: "token.read" };
   const { warnings } = await call(AccessService.method.explainAccess, question);

@@ -1,6 +1,6 @@
 /* The one script of the console. Without it every page works: what it adds is marked by `data-` attributes, and what only it can do is
    `hidden` until it runs. It counts times, copies, searches as one types, asks again for what changes (`data-poll`, in seconds,
-   at the address `data-from`), and moves through lists by key. */
+   at the address `data-from`), with it for what is marked `data-follow`, and moves through lists by key. */
 
 (() => {
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
@@ -160,7 +160,7 @@
       state.classList.toggle("on", text === "Live");
     }
   };
-  const followed = all("[data-poll]").map(({ id }) => id);
+  const followed = all("[data-poll], [data-follow]").map(({ id }) => id);
   const [first] = all("[data-poll]");
   const again = () =>
     setTimeout(async () => {

@@ -92,11 +92,13 @@ interface FormPage {
   readonly heading?: string;
   /** What stands beside the form. */
   readonly aside?: View;
+  /** What did not happen where something is wrong with what was sent. */
+  readonly refused?: string;
 }
 
 /** A page of one form, with what was wrong with what was sent. */
 export function formPage(request: PageRequest, page: FormPage): HttpAnswer {
-  const { title, section, action, submit, cancel, fields, sent, heading, aside } = page;
+  const { title, section, action, submit, cancel, fields, sent, heading, aside, refused = "Nothing was changed." } = page;
   // The fields have taken their errors by now.
   const rest = sent?.errors.rest() ?? [];
   const lines = rest.length === 0 ? ["Look at the fields that are marked."] : rest;
@@ -105,7 +107,7 @@ export function formPage(request: PageRequest, page: FormPage): HttpAnswer {
       <div>
         {sent && (
           <div class="problem" role="alert">
-            <p><b>Nothing was changed.</b></p>
+            <p><b>{refused}</b></p>
             <ul>{lines.map((line) => <li>{line}</li>)}</ul>
           </div>
         )}

@@ -66,7 +66,7 @@ export function consolePage(request: PageRequest, page: PageContent): HttpAnswer
           <ul>
             {request.sections.map(({ title: name, path }) => (
               <li>
-                <a href={path} aria-current={path === section ? "page" : undefined}>{name}</a>
+                <a href={path} aria-current={path === section ? "page" : undefined}>{name}{waitingOf(request, path)}</a>
               </li>
             ))}
           </ul>
@@ -88,6 +88,17 @@ export function consolePage(request: PageRequest, page: PageContent): HttpAnswer
     </>
   );
   return { status, headers: htmlHeaders, body: document({ title: `${title} - nexusd`, head, body, nowMs, theme }) };
+}
+
+/** Where nothing waits now, the script puts it as soon as a page that it asks for again has it. */
+function waitingOf({ sections, waiting }: PageRequest, path: string): View {
+  if (!sections.some((each) => each.path === path && each.waiting)) return undefined;
+  const count = waiting.get(path) ?? 0;
+  return (
+    <span id={`waiting-${path.slice(1)}`} data-follow="">
+      {count > 0 && <><span class="badge" aria-hidden="true">{count}</span><span class="hidden"> {count} waiting</span></>}
+    </span>
+  );
 }
 
 const version = readVersion();

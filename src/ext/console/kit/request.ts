@@ -38,6 +38,8 @@ export interface PageRequest {
   readonly settings: () => readonly SettingView[];
   /** The navigation. */
   readonly sections: readonly Section[];
+  /** What waits for the person, by the path of its section; what is not there is 0. */
+  readonly waiting: ReadonlyMap<string, number>;
 }
 
 /** For pages that call nothing before their forms are sent. @throws PermissionDenied */
@@ -69,4 +71,6 @@ export interface Section {
   readonly pages: Readonly<Record<string, ConsolePage>>;
   /** Forms, by `POST`. They were sent by a page of this session when they get here. */
   readonly actions?: Readonly<Record<string, FormAction>>;
+  /** Counts what waits there for the person, for the navigation of every page: it must cost next to nothing. */
+  readonly waiting?: (call: Call) => Promise<number>;
 }

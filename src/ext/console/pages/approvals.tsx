@@ -2,6 +2,7 @@ import { ApprovalService, type HeldRequest } from "../../../gen/nexus/v1/approva
 import { formatBytes, NotFound } from "../../../model/model.js";
 import type { HttpAnswer } from "../../../server/kit.js";
 import { Facts, Input } from "../../../server/pages/kit.js";
+import type { Call } from "../../../service/service.js";
 import { consolePage, PostForm, seeOther } from "../kit/page.js";
 import { Empty, Go, Moment, Table } from "../kit/parts.js";
 import type { PageRequest } from "../kit/request.js";
@@ -37,6 +38,11 @@ export async function approvalsPage(request: PageRequest): Promise<HttpAnswer> {
 /** Those that the person may answer. @param link of one */
 export async function waitingFor({ call }: PageRequest, link = ""): Promise<HeldRequest[]> {
   return (await call(ApprovalService.method.listHeldRequests, { link })).requests;
+}
+
+/** Without what a count has no need of. */
+export async function countWaiting(call: Call): Promise<number> {
+  return (await call(ApprovalService.method.listHeldRequests, { brief: true })).requests.length;
 }
 
 /** One request, whole. What leads here is its id, or a link that was signed for it. */

@@ -10,6 +10,7 @@ import { Role } from "../../../../src/gen/nexus/v1/access_pb.js";
 import { ConsoleService } from "../../../../src/gen/nexus/v1/console_pb.js";
 import { AuthType } from "../../../../src/gen/nexus/v1/provider_pb.js";
 import type { ShownRequestSchema } from "../../../../src/gen/nexus/v1/token_pb.js";
+import { browser } from "../../../browser_fixture.js";
 import { fakeShell } from "../../../cli/fake_shell.js";
 import { auditEvents } from "../../../daemon/audit_events.js";
 import { ConsoleVisitor } from "../../../daemon/console_visitor.js";
@@ -327,5 +328,54 @@ describe("a request that waits, in the console", () => {
     expect((await visitor.visit(path, { form })).status).toBe(403);
     caller.abort();
     await sent;
+  });
+
+  it("is counted in the navigation of every page for who may decide, and for nobody else", async () => {
+    const caller = new AbortController();
+    const visitor = await signedIn();
+    const countIn = (page: string) => /id="waiting-approvals"[\s\S]*?<\/a>/.exec(page)?.[0] ?? "";
+    const counts = async (paths: readonly string[]) =>
+      Promise.all(paths.map(async (path) => countIn((await visitor.visit(path)).body)));
+    const paths = ["/overview", "/connections", "/approvals", "/settings", "/connections/nobody"];
+    for (const none of await counts(paths))
+      expect(none).toMatch(/^id="waiting-approvals"[^<]*<\/span><\/a>$/);
+    const sent = world.send(caller.signal, { session: "run-10" }).catch(() => undefined);
+    await world.held();
+    for (const one of await counts(paths)) expect(one).toContain('<span class="hidden"> 1 waiting</span>');
+    const brief = await world.daemon.clients.approvals.listHeldRequests({ brief: true });
+    expect(brief.requests).toMatchObject([{ session: "run-10", bodyText: "", bodySize: 0n, headers: [] }]);
+
+    const { key } = await world.daemon.clients.access.createApiKey({
+      name: "looker",
+      role: Role.AGENT,
+      restriction: { userIds: ["*"] },
+    });
+    const agent = await ConsoleVisitor.signedIn(world.clientsOf(key));
+    expect((await agent.visit("/connections")).body).not.toContain("waiting");
+    const denied = await auditEvents(world.daemon.clients, { eventType: "access.denied" });
+    expect(denied.filter(({ principal }) => principal === "key:looker")).toEqual([]);
+    caller.abort();
+    await sent;
+  });
+});
+
+describe("the count of requests that wait", () => {
+  const world = perSuite(() => World.start());
+  const chromium = browser();
+
+  it("comes and goes on an open page that follows what changes", async () => {
+    const context = await chromium.newContext();
+    const page = await context.newPage();
+    const { url } = await world.daemon.clients.console.createConsoleLink({});
+    await page.goto(url);
+    await page.goto(new URL("/agents", page.url()).href);
+    const link = page.getByRole("navigation", { name: "Console" }).getByRole("link", { name: /^Approvals/ });
+    expect(await link.textContent()).toBe("Approvals");
+    const refused = expect(world.send()).rejects.toMatchObject({ code: Code.PermissionDenied });
+    await page.getByRole("link", { name: /^Approvals 1 waiting$/ }).waitFor();
+    await world.command("deny", await world.held());
+    await refused;
+    await page.getByRole("link", { name: "Approvals", exact: true }).waitFor();
+    expect(await link.textContent()).toBe("Approvals");
   });
 });

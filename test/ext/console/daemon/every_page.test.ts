@@ -9,8 +9,8 @@ import { perSuite } from "../../../lifetimes.js";
 import { faultsOf, looks } from "../../../page_faults.js";
 import { daemonStatus, failing, planned, statusTimeMs } from "../../../server/daemon_status.js";
 import { loopback, opened, portOf } from "../../../server/temporary.js";
-import { consolePaths, openConsent, outsidePaths, signedIn, withCallers } from "./pages.js";
-import { everyState, hostile, SeededDaemon, stranger } from "./seeded_daemon.js";
+import { consolePaths, openConsent, outsidePaths, signedIn, tryRequest, withCallers } from "./pages.js";
+import { everyState, hostile, SeededDaemon, stranger, withPolicy } from "./seeded_daemon.js";
 
 describe.each(Object.entries({ everyState, hostile }))("every page of the console, with %s", (name, seed) => {
   // What is hostile is so in every colour: the two that differ most are enough.
@@ -18,7 +18,7 @@ describe.each(Object.entries({ everyState, hostile }))("every page of the consol
     ([look]) => name === "everyState" || ["desktop-light", "phone-dark"].includes(look),
   );
   const daemon = perSuite(async () => {
-    const seeded = await SeededDaemon.seeded(seed);
+    const seeded = await SeededDaemon.seeded(seed, name === "everyState" ? withPolicy() : {});
     await withCallers(seeded.clients, seeded.place.httpUrl);
     return seeded;
   });
@@ -45,6 +45,10 @@ describe.each(Object.entries({ everyState, hostile }))("every page of the consol
       }
       await openConsent(page, troubled?.id ?? "");
       expect(await faultsOf(page)).toEqual([]);
+      if (name === "everyState") {
+        await tryRequest(page);
+        expect(await faultsOf(page)).toEqual([]);
+      }
       expect(troubles).toEqual([]);
     },
     150_000,

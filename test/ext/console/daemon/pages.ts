@@ -36,6 +36,9 @@ export function consolePaths(
     "activity-filter": `/activity?show=refused&since=24h&${new URLSearchParams({ agent })}`,
     "activity-none": "/activity?type=nothing",
     "activity-event": "/activity/2",
+    rules: "/rules",
+    "rules-try":
+      "/rules/try?principal=reader&provider=github&user=ada&url=api.github.com/repos/acme/site/issues",
     settings: "/settings",
   };
 }
@@ -72,6 +75,14 @@ export async function openConsent(page: Page, connectionId: string): Promise<voi
   await page.goto(new URL(`/connections/${connectionId}`, page.url()).href);
   await page.getByRole("button", { name: /Consent again|Ask for consent/ }).click();
   await page.getByRole("link", { name: "Open the link" }).waitFor();
+}
+
+/** Leads to the page that a form answers with: what the policy decides about a request. */
+export async function tryRequest(page: Page): Promise<void> {
+  await page.goto(new URL(consolePaths(undefined)["rules-try"] ?? "", page.url()).href);
+  await page.getByLabel("Method").fill("POST");
+  await page.getByRole("button", { name: "Try", exact: true }).click();
+  await page.getByText("Decided by").waitFor();
 }
 
 /** Pages for who is not signed in, and of what there is not. */

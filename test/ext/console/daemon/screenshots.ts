@@ -6,8 +6,8 @@ import { ScriptedWorld } from "../../../daemon/scripted_world.js";
 import { launchChromium } from "../../../launch_chromium.js";
 import { json } from "../../../oauth/scripted_server.js";
 import { looks } from "../../../page_faults.js";
-import { consolePaths, openConsent, outsidePaths, signedIn, withCallers } from "./pages.js";
-import { empty, everyState, hostile, many, SeededDaemon } from "./seeded_daemon.js";
+import { consolePaths, openConsent, outsidePaths, signedIn, tryRequest, withCallers } from "./pages.js";
+import { empty, everyState, hostile, many, SeededDaemon, withPolicy } from "./seeded_daemon.js";
 
 // Makes a picture of every page: `npm run screenshots -- --out DIR [--only WORD]`.
 
@@ -28,7 +28,7 @@ const counted = ["overview", "connections", "connections-attention", "providers"
 for (const [name, seed] of Object.entries(seeds)) {
   if (/^(consent|lived)-/.test(values.only)) continue;
   const isCounted = ["few", "many", "crowd"].includes(name);
-  const daemon = await SeededDaemon.seeded(seed);
+  const daemon = await SeededDaemon.seeded(seed, name === "console" ? withPolicy() : {});
   await withCallers(daemon.clients, daemon.place.httpUrl);
   const { connections } = await daemon.clients.connections.listConnections({});
   const troubled = connections.find(({ problem }) => problem);
@@ -42,6 +42,10 @@ for (const [name, seed] of Object.entries(seeds)) {
       if (isCounted && !counted.includes(word)) continue;
       await page.goto(new URL(path, page.url()).href);
       await page.screenshot({ path: join(values.out, file), fullPage: true });
+    }
+    if (name === "console" && wanted(`console-rules-tried-${look}`)) {
+      await tryRequest(page);
+      await page.screenshot({ path: join(values.out, `console-rules-tried-${look}.png`), fullPage: true });
     }
     if (!troubled || isCounted || !wanted(`${name}-consent-${look}`)) continue;
     await openConsent(page, troubled?.id ?? "");

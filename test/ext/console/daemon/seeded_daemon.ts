@@ -1,3 +1,6 @@
+import { createHash } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { AuditEvent } from "../../../../src/model/access/audit_event.js";
 import type { Connection } from "../../../../src/model/connections/connection.js";
 import { newId } from "../../../../src/model/ids.js";
@@ -5,6 +8,7 @@ import type { ProviderProfile } from "../../../../src/model/providers/provider_p
 import { Store } from "../../../../src/store/store.js";
 import { Place, TestDaemon } from "../../../daemon/harness.js";
 import { aConnection, aProfile } from "../../../samples.js";
+import { temporaryFolder } from "../../../temporary_folder.js";
 
 export interface Seed {
   readonly profiles: readonly ProviderProfile[];
@@ -42,6 +46,44 @@ const endpoints = {
   authUrl: "https://provider.example/authorize",
   tokenUrl: "https://provider.example/token",
 };
+
+/** What agents may send, with markup wherever a text can stand. */
+export const samplePolicy = `# Agents read, and a person looks at what they write.
+rules:
+  - providers: [github]
+    when: '!request.reads && request.path.startsWith("/repos/acme/")'
+    then: ask
+    because: a person looks at each change
+    for: [session, hour]
+  - providers: [github, google]
+    when: request.method == "DELETE" || request.path.matches("^/(admin|enterprises)/[^/]+/settings/[a-z0-9-]+$")
+    then: deny
+    shadow: true
+  - when: '"secrets" in session.labels && (request.method != "GET" || request.query["q"] == "<script>")'
+    then: deny
+    because: "who has read <script>document.title='owned'</script> sends nothing"
+  - providers: [github]
+    when: request.reads
+    then: allow
+    label: [secrets]
+    uses: 500/h
+bindings:
+  - principals: ["jwt:system:serviceaccount:agents:*"]
+    role: agent
+    user_ids: ["ada", "acme:*"]
+    providers: [github]
+  - principals: [cert:operations]
+    role: operator
+proxies: [cert:operations]
+`;
+const sampleDigest = createHash("sha256").update(samplePolicy).digest("hex").slice(0, 12);
+
+/** Puts a policy file in force. */
+export function withPolicy(text = samplePolicy): NodeJS.ProcessEnv {
+  const file = join(temporaryFolder(), "policy.yaml");
+  writeFileSync(file, text);
+  return { NEXUS_POLICY_FILE: file };
+}
 
 /** Connections in every state, as a person's daemon may have them, and a day of agents. */
 export function everyState(nowMs: number): Seed {
@@ -124,7 +166,7 @@ function ofExtension(type: string): AuditEvent["type"] {
 
 /** A day of agents: what they read, sent, and were refused, the oldest first. */
 function dayOf(connections: readonly Connection[], nowMs: number): AuditEvent[] {
-  const rule = "line 3 of 9f86d081884c";
+  const rule = `line 3 of ${sampleDigest}`;
   const hours = Array.from({ length: 22 }, (_, index) => nowMs - (22 - index) * hourMs);
   return hours.flatMap((timeMs, hour) => {
     const connection = connections[hour % 4] ?? aConnection();
@@ -138,7 +180,7 @@ function dayOf(connections: readonly Connection[], nowMs: number): AuditEvent[] 
       { timeMs, type: "token_refreshed", principal: "daemon", connectionId: connection.id },
       { ...claude, type: ofExtension("egress_used"), count: 3 + ((hour * 7) % 11), rule: undefined },
       { ...about, principal: "owner", type: "token_retrieved", revision: 17n },
-      ...(hour % 5 === 0 ? [{ ...denied, shadow: "line 5 of 9f86d081884c" }] : []),
+      ...(hour % 5 === 0 ? [{ ...denied, shadow: `line 8 of ${sampleDigest}` }] : []),
       ...(hour % 9 === 0
         ? [
             {

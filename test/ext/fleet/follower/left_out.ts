@@ -7,7 +7,7 @@ export const leftOutFiles: Readonly<Record<string, string>> = {
   "daemon/{killed,mutual_tls,process,store_errors,tracing,wrong_listener}":
     "daemons that are processes of their own, or whose store is written from outside",
   "daemon/chromium": "Chromium at pages that connecting, capture and device ask for over HTTP",
-  "ext/console/daemon/{every_page,journey,many,rooms,rooms_chromium,live}":
+  "ext/console/daemon/{every_page,journey,many,rooms,rooms_chromium,rules,live}":
     "a store that is seeded from outside, and Chromium",
   "daemon/{service,terminal,tools,mcp}/*": "commands, whose calls the other files make",
   "daemon/{keys_cli,dpop_commands,unattended_cli,gitops}": "commands, whose calls the other files make",
