@@ -1,6 +1,6 @@
 /**
  * `npm run test:agentdojo [-- --suite NAME]`: the public benchmark AgentDojo through the egress listener, without rules, with stateless rules, and with
- * labels. It installs AgentDojo into `~/.cache/nexusd-programs`; needs Python 3. Prints the table of `bench/README.md`.
+ * labels. It installs AgentDojo into `~/.cache/nexusd-programs`; needs Python 3. Prints the table of `docs/rules.md`.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
