@@ -53,6 +53,7 @@ export {
   collectPair,
   durationMsOf,
   parseDurationMs,
+  parseSince,
   parseTimeMs,
   parseUses,
 } from "./shell/option_values.js";

@@ -31,6 +31,14 @@ export interface WaitingRequest {
   readonly ended: AbortSignal;
 }
 
+/** A request that the rules let go, as its sender described it. */
+export interface LetGoRequest {
+  readonly method: string | undefined;
+  readonly host: string | undefined;
+  readonly target: string | undefined;
+  readonly unclearHeaders?: readonly string[];
+}
+
 const maxListeners = 30;
 
 interface ChangeEvents {
@@ -56,6 +64,8 @@ interface ChangeEvents {
   requestHeld: [waiting: WaitingRequest];
   /** A request to this provider was let go that a rule in shadow would have refused. */
   shadowDenied: [providerName: string];
+  /** A request of this principal was let go. Where something hears of it, each request is described. */
+  requestLetGo: [principalName: string, connectionId: string, request: LetGoRequest];
 }
 
 /** What the parts of the domain notify each other of. Listeners are called at once, in the order of their subscription; none may throw. */

@@ -65,6 +65,27 @@ export class RequestRules {
    * PermissionDenied, FailedPrecondition (USE_EGRESS, SHOW_BODY), ResourceExhausted (USES_EXHAUSTED), or InvalidArgument for what servers read in several ways
    */
   admit(principal: Principal, connectionId: string, asking?: TokenPurpose): Use | undefined | Promise<Use> {
+    const judged = this.#judged(principal, connectionId, asking);
+    const request = this.#isFollowed ? this.#believed(principal, asking?.request) : undefined;
+    // What is sent once more was let go before.
+    if (!request || request.repeats) return judged;
+    const told = <U extends Use | undefined>(use: U): U => {
+      this.deps.changes.emit("requestLetGo", principal.name, connectionId, request);
+      return use;
+    };
+    return judged instanceof Promise ? judged.then(told) : told(judged);
+  }
+
+  /** Whether anything hears of requests that are let go: then each of them is described. */
+  get #isFollowed(): boolean {
+    return this.deps.changes.listenerCount("requestLetGo") > 0;
+  }
+
+  #judged(
+    principal: Principal,
+    connectionId: string,
+    asking?: TokenPurpose,
+  ): ReturnType<RequestRules["admit"]> {
     const { requestRules, uses } = this.deps.access.permissionsFor(principal);
     // Most callers are under no rule: nothing of the connection is looked up for them.
     const isRuled = requestRules.length > 0;
@@ -174,6 +195,7 @@ export class RequestRules {
 
   /** Whether anything goes by the requests of this caller to a provider of this name. Where nothing does, a token for one need not show it. */
   looksAt(principal: Identity, providerName: string): boolean {
+    if (this.#isFollowed) return true;
     const { requestRules } = this.deps.access.permissionsFor(principal);
     return requestRules.some(({ providers }) => providers?.has(providerName) ?? true);
   }

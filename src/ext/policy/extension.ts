@@ -1,8 +1,10 @@
 import { type Core, LabelValues } from "../../core/core.js";
-import type { Extension, Registry } from "../../core/registry.js";
+import { type Extension, type Registry, StartRefused } from "../../core/registry.js";
 import { DocumentError } from "../../document/document.js";
 import { daemon } from "../../model/access/access.js";
 import { policyCommand } from "./commands/policy.js";
+import { recordSettings } from "./record/record_settings.js";
+import { templateTable } from "./record/template_table.js";
 
 const auditEvents = ["policy.loaded"] as const;
 
@@ -13,10 +15,12 @@ declare module "../../model/access/audit_event.js" {
 /** Series of providers; a daemon has fewer profiles in use. */
 const maxProviders = 200;
 
-/** What the policy file says of callers and requests, who may read it, and `nexusd policy`. */
+/** What the policy file says of callers and requests, who may read it, what was let go by it, and `nexusd policy`. */
 export const policy: Extension = {
   name: "policy",
   auditEvents,
+  settings: recordSettings,
+  tables: [templateTable],
   commands: [
     {
       group: "Control access",
@@ -25,6 +29,8 @@ export const policy: Extension = {
       examples: {
         check: "policy.yaml",
         test: "cases.yaml",
+        suggest: "--since 24h",
+        replay: "policy.yaml",
         explain:
           "--principal key:ci --action token.read --resource connection:5f0c1a2e-8d3b-4a76-9c51-0e2f7b6d4c19",
       },
@@ -32,11 +38,33 @@ export const policy: Extension = {
     },
   ],
   keepsPolicy: true,
-  open: opened,
+  open: async (core, registry) => {
+    await openRecord(core, registry);
+    await openPolicy(core, registry);
+  },
 };
 
+async function openRecord(
+  { config, store, access, changes, clock, log, member }: Core,
+  registry: Registry,
+): Promise<void> {
+  const isOn = recordSettings.of(config);
+  if (isOn && member)
+    throw new StartRefused(
+      "NEXUS_RECORD_REQUESTS is true: a fleet or a spoke records no requests, because each of its daemons judges requests by itself. Record at a daemon that is alone",
+    );
+  const { control } = access;
+  const [{ RequestRecord }, { recordingService }] = await Promise.all([
+    import("./record/request_record.js"),
+    import("./record/recording_service.js"),
+  ]);
+  const record = isOn ? new RequestRecord({ store, access: control, changes, clock, log }) : undefined;
+  if (record) registry.part(record);
+  registry.rpc(recordingService(record, { access: control, clock }));
+}
+
 /** What reads a policy file takes long to load, and most daemons have none. */
-async function opened(
+async function openPolicy(
   { config, store, access, changes, metrics, clock, log }: Core,
   registry: Registry,
 ): Promise<void> {

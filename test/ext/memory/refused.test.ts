@@ -25,7 +25,10 @@ async function started(text: string, member: object | undefined, isForgetful = f
   const explainer = { warnings: () => [] };
   const metrics = { addGauge: () => undefined, addCounter: () => () => undefined };
   const core = {
-    ...{ config: { access: { policyFile: path } }, access: { keys, control, rules, explainer } },
+    ...{
+      config: { access: { policyFile: path }, extensions: new Map() },
+      access: { keys, control, rules, explainer },
+    },
     ...{ store, changes, clock, member, metrics, log: silentLog },
   } as unknown as Core;
   if (!isForgetful) await memory.open?.(core, registry);

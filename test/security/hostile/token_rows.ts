@@ -227,6 +227,11 @@ const auditRows: readonly RpcRow[] = [
   ]),
 ];
 
+const recordRows: readonly RpcRow[] = table("RecordingService/ListRequestTemplates", [
+  ["since", "2^62 seconds", { since: secondsOf(1n << 62n) }, /year 1 to 9999/],
+  ["since", "negative nanos", { since: secondsOf(0n, -1) }, /year 1 to 9999/],
+]);
+
 const legacyRequest = "NexusService/RequestConnection";
 const nexusRows: readonly RpcRow[] = [
   ...table(legacyRequest, [
@@ -277,5 +282,6 @@ export const tokenRows: readonly RpcRow[] = [
   ...proofRows,
   ...watchRows,
   ...auditRows,
+  ...recordRows,
   ...nexusRows,
 ];

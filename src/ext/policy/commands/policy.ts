@@ -1,5 +1,13 @@
 import { Command } from "commander";
-import { addAddressFlags, addDaemonFlags, addNotes, type DaemonFlags, type Shell } from "../../../cli/kit.js";
+import {
+  addAddressFlags,
+  addDaemonFlags,
+  addNotes,
+  type DaemonFlags,
+  parseSince,
+  type Shell,
+} from "../../../cli/kit.js";
+import type { RecordFlags } from "./policy_record.js";
 import type { ExplainFlags } from "./policy_run.js";
 
 const notes = [
@@ -45,5 +53,47 @@ export function policyCommand(shell: Shell): Command {
     const { testPolicy } = await import("./policy_cases.js");
     await testPolicy(shell, file);
   });
-  return new Command("policy").addCommand(explain).addCommand(check).addCommand(test);
+  const commands = [explain, check, test, suggestCommand(shell), replayCommand(shell)];
+  return commands.reduce((parent, command) => parent.addCommand(command), new Command("policy"));
+}
+
+const recordNotes = [
+  "The daemon records requests if NEXUS_RECORD_REQUESTS is true: method, host, and path, with ids replaced.",
+];
+
+function suggestCommand(shell: Shell): Command {
+  const command = new Command("suggest").description(
+    "print a policy file that allows exactly the requests that were recorded",
+  );
+  const suggest = addRecordFlags(shell, addNotes(command, ...recordNotes));
+  return addAddressFlags(suggest).action(async (flags: RecordFlags) => {
+    const { suggestPolicy } = await import("./policy_record.js");
+    await suggestPolicy(shell, flags);
+  });
+}
+
+function replayCommand(shell: Shell): Command {
+  const command = new Command("replay")
+    .description("judge the requests that were recorded with another policy file")
+    .argument("<file>", "YAML or JSON");
+  addNotes(
+    command,
+    ...recordNotes,
+    "It judges an example of each template, without headers, query, and body, in a session without labels, and marks with ! what would no longer be allowed. Then it ends with 1.",
+  );
+  return addDaemonFlags(addRecordFlags(shell, command)).action(async (file: string, flags: RecordFlags) => {
+    const { replayPolicy } = await import("./policy_record.js");
+    await replayPolicy(shell, file, flags);
+  });
+}
+
+function addRecordFlags(shell: Shell, command: Command): Command {
+  return command
+    .option(
+      "--since <time>",
+      "only what was seen since then: 90m, 2d, yesterday, or 2026-11-24T15:40:00Z",
+      (text) => parseSince(text, shell.clock.nowMs()),
+    )
+    .option("--principal <name>", "only requests of this agent, such as key:claude")
+    .option("--provider <name>", "only requests to this provider");
 }

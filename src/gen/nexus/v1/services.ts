@@ -14,6 +14,7 @@ import { NexusService } from "./nexus_pb.js";
 import { NotificationService } from "./notification_pb.js";
 import { PolicyService } from "./policy_pb.js";
 import { ProviderService } from "./provider_pb.js";
+import { RecordingService } from "./recording_pb.js";
 import { StatusService } from "./status_pb.js";
 import { TokenService } from "./token_pb.js";
 import { UseService } from "./use_pb.js";
@@ -34,6 +35,7 @@ export const services: readonly DescService[] = [
   NotificationService,
   PolicyService,
   ProviderService,
+  RecordingService,
   StatusService,
   TokenService,
   UseService,

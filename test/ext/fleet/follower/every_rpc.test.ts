@@ -41,6 +41,7 @@ const requests: Readonly<Record<string, (own: Own) => object>> = {
   "nexus.v1.ApprovalService/ListStops": () => ({}),
   "nexus.v1.UseService/ListUses": () => ({}),
   "nexus.v1.UseService/ResetUses": () => ({ principal: "key:nobody" }),
+  "nexus.v1.RecordingService/ListRequestTemplates": () => ({}),
   "nexus.v1.AuditService/ListAuditEvents": () => ({ pageSize: 5 }),
   "nexus.v1.AuditService/VerifyAuditLog": () => ({}),
   "nexus.v1.BackupService/CreateBackup": () => ({}),

@@ -11,6 +11,7 @@ export const leftOutFiles: Readonly<Record<string, string>> = {
     "a store that is seeded from outside, and Chromium",
   "daemon/{service,terminal,tools,mcp}/*": "commands, whose calls the other files make",
   "daemon/{keys_cli,dpop_commands,unattended_cli,gitops}": "commands, whose calls the other files make",
+  "ext/policy/daemon/*": "a fleet records no requests",
   "ext/mcp/daemon/*": "commands, whose calls the other files make",
 };
 
