@@ -2,18 +2,15 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it, onTestFinished } from "vitest";
-import type { injectPod } from "../../src/ext/kubernetes/injector/inject_pod.js";
-import type { Container, Pod } from "../../src/ext/kubernetes/injector/pod.js";
+import type { Container } from "../../src/ext/kubernetes/injector/pod.js";
 import { forms, type InjectorOptions } from "../../src/ext/kubernetes/injector/sidecar.js";
 import { DaemonProcess } from "../daemon/daemon_process.js";
-import { aPod } from "../ext/kubernetes/injector/pods.js";
+import { aPod, type Inject, injected } from "../ext/kubernetes/injector/pods.js";
 import { freePort } from "../free_port.js";
 import { perTest } from "../lifetimes.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import { FrozenFolder } from "./frozen_world.js";
 import { built, FrozenVersion, programOf, root } from "./version.js";
-
-type Inject = typeof injectPod;
 
 /** Of a build; undefined for a version that has no injector. */
 async function injectorOf(checkout: string): Promise<Inject | undefined> {
@@ -26,18 +23,6 @@ const options: InjectorOptions = {
   ...{ injector: "agents-nexusd-injector", image: "registry.example.com/nexusd", audience: "nexusd" },
   ...{ upstream: "https://nexusd.agents.svc", upstreamCa: undefined },
 };
-
-/** The pod as the API server makes it of the patch. */
-function injected(inject: Inject, pod: Pod, given: InjectorOptions): Pod {
-  const injection = inject(pod, given);
-  if ("denied" in injection) throw new Error(injection.denied);
-  const copy = structuredClone(pod) as unknown as Record<string, Record<string, unknown>>;
-  for (const { path, value } of injection.patch) {
-    const [, of = "", member = ""] = path.split("/");
-    (copy[of] as Record<string, unknown>)[member] = value;
-  }
-  return copy as unknown as Pod;
-}
 
 const versions = FrozenVersion.all().filter(({ frozen }) => frozen.version !== "0.1.0");
 

@@ -3,7 +3,7 @@ import { injectPod } from "../../../../src/ext/kubernetes/injector/inject_pod.js
 import type { Pod } from "../../../../src/ext/kubernetes/injector/pod.js";
 import { forms, type InjectorOptions } from "../../../../src/ext/kubernetes/injector/sidecar.js";
 import { readPolicy } from "../../../../src/ext/policy/policy_document.js";
-import { aPod, pods } from "./pods.js";
+import { aPod, injected as injectedBy, pods } from "./pods.js";
 
 const options: InjectorOptions = {
   injector: "agents-nexusd-injector",
@@ -13,17 +13,7 @@ const options: InjectorOptions = {
   audience: "nexusd",
 };
 
-/** The pod as the API server makes it of the patch. */
-function injected(pod: Pod, given = options): Pod {
-  const injection = injectPod(pod, given);
-  if ("denied" in injection) throw new Error(injection.denied);
-  const copy = structuredClone(pod) as unknown as Record<string, Record<string, unknown>>;
-  for (const { path, value } of injection.patch) {
-    const [, of = "", member = ""] = path.split("/");
-    (copy[of] as Record<string, unknown>)[member] = value;
-  }
-  return copy as unknown as Pod;
-}
+const injected = (pod: Pod, given = options): Pod => injectedBy(injectPod, pod, given);
 
 const denied = (pod: Pod, given = options): string | undefined => {
   const injection = injectPod(pod, given);

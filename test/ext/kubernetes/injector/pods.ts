@@ -1,4 +1,8 @@
+import type { injectPod } from "../../../../src/ext/kubernetes/injector/inject_pod.js";
 import type { Pod } from "../../../../src/ext/kubernetes/injector/pod.js";
+import type { InjectorOptions } from "../../../../src/ext/kubernetes/injector/sidecar.js";
+
+export type Inject = typeof injectPod;
 
 const image = "registry.example.com/agent:1.0.0";
 const agent = { name: "agent", image };
@@ -73,3 +77,15 @@ export const pods: Readonly<Record<string, { readonly pod: () => Pod; readonly s
       served: ["agent"],
     },
   };
+
+/** The pod as the API server makes it of the patch. */
+export function injected(inject: Inject, pod: Pod, given: InjectorOptions): Pod {
+  const injection = inject(pod, given);
+  if ("denied" in injection) throw new Error(injection.denied);
+  const copy = structuredClone(pod) as unknown as Record<string, Record<string, unknown>>;
+  for (const { path, value } of injection.patch) {
+    const [, of = "", member = ""] = path.split("/");
+    (copy[of] as Record<string, unknown>)[member] = value;
+  }
+  return copy as unknown as Pod;
+}
