@@ -66,7 +66,8 @@ export class RequestRules {
    */
   admit(principal: Principal, connectionId: string, asking?: TokenPurpose): Use | undefined | Promise<Use> {
     const judged = this.#judged(principal, connectionId, asking);
-    const request = this.#isFollowed ? this.#believed(principal, asking?.request) : undefined;
+    const request =
+      asking?.request && this.#isFollowed ? this.#believed(principal, asking.request) : undefined;
     // What is sent once more was let go before.
     if (!request || request.repeats) return judged;
     const told = <U extends Use | undefined>(use: U): U => {
