@@ -9,7 +9,6 @@ import { FleetService } from "../src/gen/nexus/v1/fleet_pb.js";
 import { KeyringService } from "../src/gen/nexus/v1/keyring_pb.js";
 import { NotificationService } from "../src/gen/nexus/v1/notification_pb.js";
 import { PolicyService } from "../src/gen/nexus/v1/policy_pb.js";
-import { RecordingService } from "../src/gen/nexus/v1/recording_pb.js";
 import { UseService } from "../src/gen/nexus/v1/use_pb.js";
 
 /** What a daemon with all extensions serves. */
@@ -25,7 +24,6 @@ export const allServices = {
   notifications: NotificationService,
   policy: PolicyService,
   uses: UseService,
-  recording: RecordingService,
 } as const;
 
 /** A client of each service. */

@@ -4,6 +4,7 @@ import { DocumentError } from "../../document/document.js";
 import { daemon } from "../../model/access/access.js";
 import { policyCommand } from "./commands/policy.js";
 import { recordSettings } from "./record/record_settings.js";
+import type { RequestRecord } from "./record/request_record.js";
 import { templateTable } from "./record/template_table.js";
 
 const auditEvents = ["policy.loaded"] as const;
@@ -39,28 +40,31 @@ export const policy: Extension = {
   ],
   keepsPolicy: true,
   open: async (core, registry) => {
-    await openRecord(core, registry);
+    const { access, clock } = core;
+    const record = await openRecord(core);
+    if (record) registry.part(record);
+    const { policyService } = await import("./policy_service.js");
+    registry.rpc(policyService({ access: access.control, clock, record }));
     await openPolicy(core, registry);
   },
 };
 
-async function openRecord(
-  { config, store, access, changes, clock, log, member }: Core,
-  registry: Registry,
-): Promise<void> {
-  const isOn = recordSettings.of(config);
-  if (isOn && member)
+async function openRecord({
+  config,
+  store,
+  access,
+  changes,
+  clock,
+  log,
+  member,
+}: Core): Promise<RequestRecord | undefined> {
+  if (!recordSettings.of(config)) return undefined;
+  if (member)
     throw new StartRefused(
       "NEXUS_RECORD_REQUESTS is true: a fleet or a spoke records no requests, because each of its daemons judges requests by itself. Record at a daemon that is alone",
     );
-  const { control } = access;
-  const [{ RequestRecord }, { recordingService }] = await Promise.all([
-    import("./record/request_record.js"),
-    import("./record/recording_service.js"),
-  ]);
-  const record = isOn ? new RequestRecord({ store, access: control, changes, clock, log }) : undefined;
-  if (record) registry.part(record);
-  registry.rpc(recordingService(record, { access: control, clock }));
+  const { RequestRecord } = await import("./record/request_record.js");
+  return new RequestRecord({ store, access: access.control, changes, clock, log });
 }
 
 /** What reads a policy file takes long to load, and most daemons have none. */
@@ -69,8 +73,6 @@ async function openPolicy(
   registry: Registry,
 ): Promise<void> {
   const { policyFile: path } = config.access;
-  const { policyService } = await import("./policy_service.js");
-  registry.rpc(policyService(() => access.control.policy));
   if (path === undefined) return;
   const { PolicyReloader } = await import("./policy_reloader.js");
   const reloader = new PolicyReloader({

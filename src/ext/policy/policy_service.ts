@@ -1,24 +1,39 @@
 import { create } from "@bufbuild/protobuf";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import type { AccessControl } from "../../domain/access/access.js";
 import {
   GetPolicyResponseSchema,
+  ListRequestTemplatesResponseSchema,
   PolicyBindingSchema,
   PolicyRuleSchema,
   PolicyService,
 } from "../../gen/nexus/v1/policy_pb.js";
-import type { Policy, Rule } from "../../model/access/access.js";
+import type { Rule } from "../../model/access/access.js";
+import type { Clock } from "../../runtime/runtime.js";
 import {
   present,
   restrictionMessage,
   roleMessage,
+  timestampOf,
   useLimitMessage,
 } from "../../service/messages/messages.js";
 import { defineService, type ServiceDefinition } from "../../service/service.js";
+import type { RequestRecord } from "./record/request_record.js";
+import { templateVerdict } from "./record/template_verdict.js";
 
-/** @param policy that of the file in force; undefined where there is no file */
-export function policyService(policy: () => Policy | undefined): ServiceDefinition {
+export function policyService({
+  access,
+  clock,
+  record,
+}: {
+  readonly access: Pick<AccessControl, "policy" | "permissionsOf">;
+  readonly clock: Clock;
+  /** Undefined where requests are not recorded. */
+  readonly record: RequestRecord | undefined;
+}): ServiceDefinition {
   return defineService(PolicyService, {
     async getPolicy() {
-      const inForce = policy();
+      const inForce = access.policy;
       if (!inForce) return create(GetPolicyResponseSchema);
       // A parser, which nothing needs that shows no rules.
       const { conditionWords } = await import("./condition_words.js");
@@ -33,6 +48,22 @@ export function policyService(policy: () => Policy | undefined): ServiceDefiniti
           }),
         ),
         proxies: [...proxies].sort(),
+      });
+    },
+
+    async listRequestTemplates({ since }) {
+      const seen = record?.list(since ? timestampMs(since) : 0) ?? [];
+      const templates = seen.map(({ count, firstMs, lastMs, ...template }) => ({
+        ...template,
+        count: BigInt(count),
+        ...present({ firstSeen: timestampOf(firstMs), lastSeen: timestampOf(lastMs) }),
+        verdict: templateVerdict(access.permissionsOf(template.principal), template, clock.nowMs()),
+      }));
+      const leftOut = BigInt(record?.leftOut ?? 0);
+      return create(ListRequestTemplatesResponseSchema, {
+        recording: record !== undefined,
+        templates,
+        leftOut,
       });
     },
   });

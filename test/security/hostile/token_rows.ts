@@ -227,7 +227,7 @@ const auditRows: readonly RpcRow[] = [
   ]),
 ];
 
-const recordRows: readonly RpcRow[] = table("RecordingService/ListRequestTemplates", [
+const recordRows: readonly RpcRow[] = table("PolicyService/ListRequestTemplates", [
   ["since", "2^62 seconds", { since: secondsOf(1n << 62n) }, /year 1 to 9999/],
   ["since", "negative nanos", { since: secondsOf(0n, -1) }, /year 1 to 9999/],
 ]);

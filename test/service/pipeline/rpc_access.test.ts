@@ -37,7 +37,6 @@ nexus.v1.ApprovalService/StopPrincipal            admin                 leader s
 nexus.v1.ApprovalService/ListStops                admin                 any self
 nexus.v1.UseService/ListUses                      admin operator        any self
 nexus.v1.UseService/ResetUses                     admin operator        leader self writes
-nexus.v1.RecordingService/ListRequestTemplates    admin operator        any self
 nexus.v1.AuditService/ListAuditEvents             admin operator        recorded self
 nexus.v1.AuditService/VerifyAuditLog              admin operator        recorded self
 nexus.v1.ConsoleService/CreateConsoleLink         admin operator agent  any self
@@ -68,6 +67,7 @@ nexus.v1.NexusService/CheckConnection             admin operator (agent)any self
 nexus.v1.NexusService/GetToken                    admin (agent)         any self
 nexus.v1.NexusService/RefreshConnection           admin (agent)         any self writes
 nexus.v1.PolicyService/GetPolicy                  admin operator        any self
+nexus.v1.PolicyService/ListRequestTemplates       admin operator        any self
 nexus.v1.ProviderService/CreateProvider           admin operator        leader hub writes
 nexus.v1.ProviderService/GetProvider              admin operator (agent)any hub
 nexus.v1.ProviderService/ListProviders            admin operator (agent)any hub

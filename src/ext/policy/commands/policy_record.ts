@@ -10,7 +10,7 @@ import {
   withDaemon,
 } from "../../../cli/kit.js";
 import { exitCodes } from "../../../core/registry.js";
-import { type ListRequestTemplatesResponse, RecordingService } from "../../../gen/nexus/v1/recording_pb.js";
+import { type ListRequestTemplatesResponse, PolicyService } from "../../../gen/nexus/v1/policy_pb.js";
 import { Permissions } from "../../../model/access/access.js";
 import { templateVerdict } from "../record/template_verdict.js";
 import { maxSuggested, type SuggestedRule, suggestedRules } from "../suggested_rules.js";
@@ -86,7 +86,7 @@ async function recorded(
   { daemon, call }: DaemonSession,
   { since, principal, provider }: RecordFlags,
 ): Promise<ListRequestTemplatesResponse> {
-  const answer = await call("read what was recorded", daemon.of(RecordingService).listRequestTemplates, {
+  const answer = await call("read what was recorded", daemon.of(PolicyService).listRequestTemplates, {
     ...(since !== undefined && { since: timestampFromMs(since) }),
   });
   if (!answer.recording)

@@ -4,6 +4,8 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import { file_nexus_rpc_v1_options } from "../rpc/v1/options_pb.js";
 import type { Restriction, Role, UseLimit } from "./access_pb.js";
 import { file_nexus_v1_access } from "./access_pb.js";
@@ -13,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/policy.proto.
  */
 export const file_nexus_v1_policy: GenFile = /*@__PURE__*/
-  fileDesc("ChVuZXh1cy92MS9wb2xpY3kucHJvdG8SCG5leHVzLnYxIsoBCgpQb2xpY3lSdWxlEgwKBGxpbmUYASABKA0SDwoHdmVyZGljdBgCIAEoCRIRCglwcm92aWRlcnMYAyADKAkSEQoJY29uZGl0aW9uGAQgASgJEhMKC2Rlc2NyaXB0aW9uGAUgASgJEg8KB2JlY2F1c2UYBiABKAkSDgoGc2hhZG93GAcgASgIEg4KBmxhYmVscxgIIAMoCRIgCgR1c2VzGAkgASgLMhIubmV4dXMudjEuVXNlTGltaXQSDwoHZXh0ZW50cxgKIAMoCSJ7Cg1Qb2xpY3lCaW5kaW5nEgwKBGxpbmUYASABKA0SEgoKcHJpbmNpcGFscxgCIAMoCRIcCgRyb2xlGAMgASgOMg4ubmV4dXMudjEuUm9sZRIqCgtyZXN0cmljdGlvbhgEIAEoCzIVLm5leHVzLnYxLlJlc3RyaWN0aW9uIhIKEEdldFBvbGljeVJlcXVlc3QihAEKEUdldFBvbGljeVJlc3BvbnNlEg4KBmRpZ2VzdBgBIAEoCRIjCgVydWxlcxgCIAMoCzIULm5leHVzLnYxLlBvbGljeVJ1bGUSKQoIYmluZGluZ3MYAyADKAsyFy5uZXh1cy52MS5Qb2xpY3lCaW5kaW5nEg8KB3Byb3hpZXMYBCADKAkybgoNUG9saWN5U2VydmljZRJdCglHZXRQb2xpY3kSGi5uZXh1cy52MS5HZXRQb2xpY3lSZXF1ZXN0GhsubmV4dXMudjEuR2V0UG9saWN5UmVzcG9uc2UiF8LaGBMKC3BvbGljeS5yZWFkEAEoATABQkUKDGRldi5uZXh1cy52MVABWjNnaXRodWIuY29tL25leHVzZC9uZXh1c2QvY2xpZW50cy9nby9uZXh1c3YxO25leHVzdjFiBnByb3RvMw", [file_nexus_rpc_v1_options, file_nexus_v1_access]);
+  fileDesc("ChVuZXh1cy92MS9wb2xpY3kucHJvdG8SCG5leHVzLnYxIsoBCgpQb2xpY3lSdWxlEgwKBGxpbmUYASABKA0SDwoHdmVyZGljdBgCIAEoCRIRCglwcm92aWRlcnMYAyADKAkSEQoJY29uZGl0aW9uGAQgASgJEhMKC2Rlc2NyaXB0aW9uGAUgASgJEg8KB2JlY2F1c2UYBiABKAkSDgoGc2hhZG93GAcgASgIEg4KBmxhYmVscxgIIAMoCRIgCgR1c2VzGAkgASgLMhIubmV4dXMudjEuVXNlTGltaXQSDwoHZXh0ZW50cxgKIAMoCSJ7Cg1Qb2xpY3lCaW5kaW5nEgwKBGxpbmUYASABKA0SEgoKcHJpbmNpcGFscxgCIAMoCRIcCgRyb2xlGAMgASgOMg4ubmV4dXMudjEuUm9sZRIqCgtyZXN0cmljdGlvbhgEIAEoCzIVLm5leHVzLnYxLlJlc3RyaWN0aW9uIhIKEEdldFBvbGljeVJlcXVlc3QihAEKEUdldFBvbGljeVJlc3BvbnNlEg4KBmRpZ2VzdBgBIAEoCRIjCgVydWxlcxgCIAMoCzIULm5leHVzLnYxLlBvbGljeVJ1bGUSKQoIYmluZGluZ3MYAyADKAsyFy5uZXh1cy52MS5Qb2xpY3lCaW5kaW5nEg8KB3Byb3hpZXMYBCADKAkiiQIKD1JlcXVlc3RUZW1wbGF0ZRIRCglwcmluY2lwYWwYASABKAkSEAoIcHJvdmlkZXIYAiABKAkSDAoEaG9zdBgDIAEoCRIOCgZtZXRob2QYBCABKAkSDAoEcGF0aBgFIAEoCRINCgVjb3VudBgGIAEoBBIuCgpmaXJzdF9zZWVuGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCglsYXN0X3NlZW4YCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3VzZXJfaWQYCSABKAkSFQoNY29ubmVjdGlvbl9pZBgKIAEoCRIPCgd2ZXJkaWN0GAsgASgJIkgKG0xpc3RSZXF1ZXN0VGVtcGxhdGVzUmVxdWVzdBIpCgVzaW5jZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAicQocTGlzdFJlcXVlc3RUZW1wbGF0ZXNSZXNwb25zZRIRCglyZWNvcmRpbmcYASABKAgSLAoJdGVtcGxhdGVzGAIgAygLMhkubmV4dXMudjEuUmVxdWVzdFRlbXBsYXRlEhAKCGxlZnRfb3V0GAMgASgEMu4BCg1Qb2xpY3lTZXJ2aWNlEl0KCUdldFBvbGljeRIaLm5leHVzLnYxLkdldFBvbGljeVJlcXVlc3QaGy5uZXh1cy52MS5HZXRQb2xpY3lSZXNwb25zZSIXwtoYEwoLcG9saWN5LnJlYWQQASgBMAESfgoUTGlzdFJlcXVlc3RUZW1wbGF0ZXMSJS5uZXh1cy52MS5MaXN0UmVxdWVzdFRlbXBsYXRlc1JlcXVlc3QaJi5uZXh1cy52MS5MaXN0UmVxdWVzdFRlbXBsYXRlc1Jlc3BvbnNlIhfC2hgTCgtwb2xpY3kucmVhZBABKAEwAUJFCgxkZXYubmV4dXMudjFQAVozZ2l0aHViLmNvbS9uZXh1c2QvbmV4dXNkL2NsaWVudHMvZ28vbmV4dXN2MTtuZXh1c3YxYgZwcm90bzM", [file_google_protobuf_timestamp, file_nexus_rpc_v1_options, file_nexus_v1_access]);
 
 /**
  * A rule for requests to APIs. The first one that matches decides.
@@ -199,7 +201,157 @@ export const GetPolicyResponseSchema: GenMessage<GetPolicyResponse> = /*@__PURE_
   messageDesc(file_nexus_v1_policy, 3);
 
 /**
- * The policy file in force: who has which role, and the rules for requests to APIs. `AccessService.ExplainAccess` returns its decisions.
+ * Requests of one agent that differ only in ids, queries, headers, and bodies. A template has none of these: each id of the path is replaced by
+ * its kind.
+ *
+ * @generated from message nexus.v1.RequestTemplate
+ */
+export type RequestTemplate = Message<"nexus.v1.RequestTemplate"> & {
+  /**
+   * The agent that sent them: `key:claude` for all of its grants.
+   *
+   * @generated from field: string principal = 1;
+   */
+  principal: string;
+
+  /**
+   * Name of the provider.
+   *
+   * @generated from field: string provider = 2;
+   */
+  provider: string;
+
+  /**
+   * Host of the API, with the port unless it is that of the scheme.
+   *
+   * @generated from field: string host = 3;
+   */
+  host: string;
+
+  /**
+   * Method, in capitals.
+   *
+   * @generated from field: string method = 4;
+   */
+  method: string;
+
+  /**
+   * Path, such as `/repos/acme/app/issues/{number}`. The kinds of ids are `{number}`, `{uuid}`, `{hex}`, `{token}` (16 or more letters, digits,
+   * dashes, and underscores), `{id}` (neither a colon nor percent-encoding), and `{any}`.
+   *
+   * @generated from field: string path = 5;
+   */
+  path: string;
+
+  /**
+   * Number of requests since `first_seen`.
+   *
+   * @generated from field: uint64 count = 6;
+   */
+  count: bigint;
+
+  /**
+   * Hour of the first of them.
+   *
+   * @generated from field: google.protobuf.Timestamp first_seen = 7;
+   */
+  firstSeen?: Timestamp | undefined;
+
+  /**
+   * Hour of the last of them.
+   *
+   * @generated from field: google.protobuf.Timestamp last_seen = 8;
+   */
+  lastSeen?: Timestamp | undefined;
+
+  /**
+   * User of the last of them.
+   *
+   * @generated from field: string user_id = 9;
+   */
+  userId: string;
+
+  /**
+   * Connection of the last of them.
+   *
+   * @generated from field: string connection_id = 10;
+   */
+  connectionId: string;
+
+  /**
+   * What the policy in force says of an example of it: `allow`, `ask`, `deny`, or `unknown` if a rule reads what is not recorded.
+   *
+   * @generated from field: string verdict = 11;
+   */
+  verdict: string;
+};
+
+/**
+ * Describes the message nexus.v1.RequestTemplate.
+ * Use `create(RequestTemplateSchema)` to create a new message.
+ */
+export const RequestTemplateSchema: GenMessage<RequestTemplate> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_policy, 4);
+
+/**
+ * Request of ListRequestTemplates.
+ *
+ * @generated from message nexus.v1.ListRequestTemplatesRequest
+ */
+export type ListRequestTemplatesRequest = Message<"nexus.v1.ListRequestTemplatesRequest"> & {
+  /**
+   * Only templates that were seen since then; all if unset.
+   *
+   * @generated from field: google.protobuf.Timestamp since = 1;
+   */
+  since?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message nexus.v1.ListRequestTemplatesRequest.
+ * Use `create(ListRequestTemplatesRequestSchema)` to create a new message.
+ */
+export const ListRequestTemplatesRequestSchema: GenMessage<ListRequestTemplatesRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_policy, 5);
+
+/**
+ * Response of ListRequestTemplates.
+ *
+ * @generated from message nexus.v1.ListRequestTemplatesResponse
+ */
+export type ListRequestTemplatesResponse = Message<"nexus.v1.ListRequestTemplatesResponse"> & {
+  /**
+   * Whether this daemon records requests. If not, `templates` is empty.
+   *
+   * @generated from field: bool recording = 1;
+   */
+  recording: boolean;
+
+  /**
+   * At most 2000.
+   *
+   * @generated from field: repeated nexus.v1.RequestTemplate templates = 2;
+   */
+  templates: RequestTemplate[];
+
+  /**
+   * Requests since the daemon started that no template counts: there were 2000 templates, or servers could read the method or path in several ways.
+   *
+   * @generated from field: uint64 left_out = 3;
+   */
+  leftOut: bigint;
+};
+
+/**
+ * Describes the message nexus.v1.ListRequestTemplatesResponse.
+ * Use `create(ListRequestTemplatesResponseSchema)` to create a new message.
+ */
+export const ListRequestTemplatesResponseSchema: GenMessage<ListRequestTemplatesResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_policy, 6);
+
+/**
+ * The policy file in force: who has which role, and the rules for requests to APIs; and the requests that it judged. `AccessService.ExplainAccess`
+ * returns its decisions.
  *
  * @generated from service nexus.v1.PolicyService
  */
@@ -213,6 +365,18 @@ export const PolicyService: GenService<{
     methodKind: "unary";
     input: typeof GetPolicyRequestSchema;
     output: typeof GetPolicyResponseSchema;
+  },
+  /**
+   * Lists which requests got a credential, as templates, sorted by provider, host, path, and method. nexusd records them if
+   * `NEXUS_RECORD_REQUESTS` is true: those that come through `nexusd run`, the egress listener, another proxy that shows the request, and
+   * `call_api`. Requires the role admin or operator.
+   *
+   * @generated from rpc nexus.v1.PolicyService.ListRequestTemplates
+   */
+  listRequestTemplates: {
+    methodKind: "unary";
+    input: typeof ListRequestTemplatesRequestSchema;
+    output: typeof ListRequestTemplatesResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_nexus_v1_policy, 0);

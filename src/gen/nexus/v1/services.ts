@@ -14,7 +14,6 @@ import { NexusService } from "./nexus_pb.js";
 import { NotificationService } from "./notification_pb.js";
 import { PolicyService } from "./policy_pb.js";
 import { ProviderService } from "./provider_pb.js";
-import { RecordingService } from "./recording_pb.js";
 import { StatusService } from "./status_pb.js";
 import { TokenService } from "./token_pb.js";
 import { UseService } from "./use_pb.js";
@@ -35,7 +34,6 @@ export const services: readonly DescService[] = [
   NotificationService,
   PolicyService,
   ProviderService,
-  RecordingService,
   StatusService,
   TokenService,
   UseService,

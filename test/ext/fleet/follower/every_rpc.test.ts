@@ -41,7 +41,6 @@ const requests: Readonly<Record<string, (own: Own) => object>> = {
   "nexus.v1.ApprovalService/ListStops": () => ({}),
   "nexus.v1.UseService/ListUses": () => ({}),
   "nexus.v1.UseService/ResetUses": () => ({ principal: "key:nobody" }),
-  "nexus.v1.RecordingService/ListRequestTemplates": () => ({}),
   "nexus.v1.AuditService/ListAuditEvents": () => ({ pageSize: 5 }),
   "nexus.v1.AuditService/VerifyAuditLog": () => ({}),
   "nexus.v1.BackupService/CreateBackup": () => ({}),
@@ -82,6 +81,7 @@ const requests: Readonly<Record<string, (own: Own) => object>> = {
   "nexus.v1.NexusService/RefreshConnection": ({ consented }) => ({ connectionId: consented }),
   "nexus.v1.NotificationService/TestReceivers": () => ({}),
   "nexus.v1.PolicyService/GetPolicy": () => ({}),
+  "nexus.v1.PolicyService/ListRequestTemplates": () => ({}),
   "nexus.v1.ProviderService/CreateProvider": ({ hub }) => ({
     provider: { name: `made-at-${hub}`, authType: AuthType.API_KEY },
   }),
