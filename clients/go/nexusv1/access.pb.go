@@ -1248,7 +1248,9 @@ type ExplainAccessResponse struct {
 	// What is likely to be wrong in the policy file: providers that do not exist, and that no rule names the provider of `resource`.
 	Warnings []string `protobuf:"bytes,82,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	// The labels of the session of `principal`. Empty without a `request`.
-	Labels        []*SessionLabel `protobuf:"bytes,83,rep,name=labels,proto3" json:"labels,omitempty"`
+	Labels []*SessionLabel `protobuf:"bytes,83,rep,name=labels,proto3" json:"labels,omitempty"`
+	// The limit of uses of the API key that `principal` is; unset without one.
+	Uses          *UseLimit `protobuf:"bytes,84,opt,name=uses,proto3" json:"uses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1342,6 +1344,13 @@ func (x *ExplainAccessResponse) GetWarnings() []string {
 func (x *ExplainAccessResponse) GetLabels() []*SessionLabel {
 	if x != nil {
 		return x.Labels
+	}
+	return nil
+}
+
+func (x *ExplainAccessResponse) GetUses() *UseLimit {
+	if x != nil {
+		return x.Uses
 	}
 	return nil
 }
@@ -1456,7 +1465,9 @@ type RuleMatch struct {
 	// Whether the rule is in shadow: it decides nothing, and nexusd records the requests that it would deny.
 	Shadow bool `protobuf:"varint,6,opt,name=shadow,proto3" json:"shadow,omitempty"`
 	// Labels that the rule sets on the session of a request that it lets go.
-	Labels        []string `protobuf:"bytes,7,rep,name=labels,proto3" json:"labels,omitempty"`
+	Labels []string `protobuf:"bytes,7,rep,name=labels,proto3" json:"labels,omitempty"`
+	// How often the rule lets each agent go; unset without a limit.
+	Uses          *UseLimit `protobuf:"bytes,8,opt,name=uses,proto3" json:"uses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1536,6 +1547,13 @@ func (x *RuleMatch) GetShadow() bool {
 func (x *RuleMatch) GetLabels() []string {
 	if x != nil {
 		return x.Labels
+	}
+	return nil
+}
+
+func (x *RuleMatch) GetUses() *UseLimit {
+	if x != nil {
+		return x.Uses
 	}
 	return nil
 }
@@ -1732,7 +1750,7 @@ const file_nexus_v1_access_proto_rawDesc = "" +
 	"\tprincipal\x18\x01 \x01(\tR\tprincipal\x12\x16\n" +
 	"\x06action\x18\x02 \x01(\tR\x06action\x12.\n" +
 	"\bresource\x18\x03 \x01(\v2\x12.nexus.v1.ResourceR\bresource\x120\n" +
-	"\arequest\x18P \x01(\v2\x16.nexus.v1.ShownRequestR\arequest\"\xce\x02\n" +
+	"\arequest\x18P \x01(\v2\x16.nexus.v1.ShownRequestR\arequest\"\xf6\x02\n" +
 	"\x15ExplainAccessResponse\x121\n" +
 	"\averdict\x18\x01 \x01(\x0e2\x17.nexus.v1.AccessVerdictR\averdict\x12\x12\n" +
 	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x12\n" +
@@ -1742,14 +1760,15 @@ const file_nexus_v1_access_proto_rawDesc = "" +
 	"\x05rules\x18P \x03(\v2\x13.nexus.v1.RuleMatchR\x05rules\x12'\n" +
 	"\x0frequest_verdict\x18Q \x01(\tR\x0erequestVerdict\x12\x1a\n" +
 	"\bwarnings\x18R \x03(\tR\bwarnings\x12.\n" +
-	"\x06labels\x18S \x03(\v2\x16.nexus.v1.SessionLabelR\x06labels\"\xb7\x01\n" +
+	"\x06labels\x18S \x03(\v2\x16.nexus.v1.SessionLabelR\x06labels\x12&\n" +
+	"\x04uses\x18T \x01(\v2\x12.nexus.v1.UseLimitR\x04uses\"\xb7\x01\n" +
 	"\fSessionLabel\x12\x14\n" +
 	"\x05label\x18\x01 \x01(\tR\x05label\x121\n" +
 	"\x06set_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05setAt\x12\x18\n" +
 	"\arequest\x18\x03 \x01(\tR\arequest\x12\x12\n" +
 	"\x04rule\x18\x04 \x01(\tR\x04rule\x12\x16\n" +
 	"\x06caller\x18\x05 \x01(\tR\x06caller\x12\x18\n" +
-	"\asession\x18\x06 \x01(\tR\asession\"\xb3\x01\n" +
+	"\asession\x18\x06 \x01(\tR\asession\"\xdb\x01\n" +
 	"\tRuleMatch\x12\x12\n" +
 	"\x04line\x18\x01 \x01(\rR\x04line\x12\x18\n" +
 	"\averdict\x18\x02 \x01(\tR\averdict\x12\x14\n" +
@@ -1757,7 +1776,8 @@ const file_nexus_v1_access_proto_rawDesc = "" +
 	"\adecides\x18\x04 \x01(\bR\adecides\x12\x18\n" +
 	"\abecause\x18\x05 \x01(\tR\abecause\x12\x16\n" +
 	"\x06shadow\x18\x06 \x01(\bR\x06shadow\x12\x16\n" +
-	"\x06labels\x18\a \x03(\tR\x06labels\"\x0f\n" +
+	"\x06labels\x18\a \x03(\tR\x06labels\x12&\n" +
+	"\x04uses\x18\b \x01(\v2\x12.nexus.v1.UseLimitR\x04uses\"\x0f\n" +
 	"\rWhoAmIRequest\"\xc8\x01\n" +
 	"\x0eWhoAmIResponse\x12\x1c\n" +
 	"\tprincipal\x18\x01 \x01(\tR\tprincipal\x12\"\n" +
@@ -1859,29 +1879,31 @@ var file_nexus_v1_access_proto_depIdxs = []int32{
 	0,  // 26: nexus.v1.ExplainAccessResponse.role:type_name -> nexus.v1.Role
 	19, // 27: nexus.v1.ExplainAccessResponse.rules:type_name -> nexus.v1.RuleMatch
 	18, // 28: nexus.v1.ExplainAccessResponse.labels:type_name -> nexus.v1.SessionLabel
-	22, // 29: nexus.v1.SessionLabel.set_at:type_name -> google.protobuf.Timestamp
-	0,  // 30: nexus.v1.WhoAmIResponse.role:type_name -> nexus.v1.Role
-	2,  // 31: nexus.v1.WhoAmIResponse.restrictions:type_name -> nexus.v1.Restriction
-	22, // 32: nexus.v1.WhoAmIResponse.expires_at:type_name -> google.protobuf.Timestamp
-	5,  // 33: nexus.v1.AccessService.CreateApiKey:input_type -> nexus.v1.CreateApiKeyRequest
-	7,  // 34: nexus.v1.AccessService.ListApiKeys:input_type -> nexus.v1.ListApiKeysRequest
-	11, // 35: nexus.v1.AccessService.RevokeApiKey:input_type -> nexus.v1.RevokeApiKeyRequest
-	9,  // 36: nexus.v1.AccessService.RotateApiKey:input_type -> nexus.v1.RotateApiKeyRequest
-	13, // 37: nexus.v1.AccessService.RenewLease:input_type -> nexus.v1.RenewLeaseRequest
-	16, // 38: nexus.v1.AccessService.ExplainAccess:input_type -> nexus.v1.ExplainAccessRequest
-	20, // 39: nexus.v1.AccessService.WhoAmI:input_type -> nexus.v1.WhoAmIRequest
-	6,  // 40: nexus.v1.AccessService.CreateApiKey:output_type -> nexus.v1.CreateApiKeyResponse
-	8,  // 41: nexus.v1.AccessService.ListApiKeys:output_type -> nexus.v1.ListApiKeysResponse
-	12, // 42: nexus.v1.AccessService.RevokeApiKey:output_type -> nexus.v1.RevokeApiKeyResponse
-	10, // 43: nexus.v1.AccessService.RotateApiKey:output_type -> nexus.v1.RotateApiKeyResponse
-	14, // 44: nexus.v1.AccessService.RenewLease:output_type -> nexus.v1.RenewLeaseResponse
-	17, // 45: nexus.v1.AccessService.ExplainAccess:output_type -> nexus.v1.ExplainAccessResponse
-	21, // 46: nexus.v1.AccessService.WhoAmI:output_type -> nexus.v1.WhoAmIResponse
-	40, // [40:47] is the sub-list for method output_type
-	33, // [33:40] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	4,  // 29: nexus.v1.ExplainAccessResponse.uses:type_name -> nexus.v1.UseLimit
+	22, // 30: nexus.v1.SessionLabel.set_at:type_name -> google.protobuf.Timestamp
+	4,  // 31: nexus.v1.RuleMatch.uses:type_name -> nexus.v1.UseLimit
+	0,  // 32: nexus.v1.WhoAmIResponse.role:type_name -> nexus.v1.Role
+	2,  // 33: nexus.v1.WhoAmIResponse.restrictions:type_name -> nexus.v1.Restriction
+	22, // 34: nexus.v1.WhoAmIResponse.expires_at:type_name -> google.protobuf.Timestamp
+	5,  // 35: nexus.v1.AccessService.CreateApiKey:input_type -> nexus.v1.CreateApiKeyRequest
+	7,  // 36: nexus.v1.AccessService.ListApiKeys:input_type -> nexus.v1.ListApiKeysRequest
+	11, // 37: nexus.v1.AccessService.RevokeApiKey:input_type -> nexus.v1.RevokeApiKeyRequest
+	9,  // 38: nexus.v1.AccessService.RotateApiKey:input_type -> nexus.v1.RotateApiKeyRequest
+	13, // 39: nexus.v1.AccessService.RenewLease:input_type -> nexus.v1.RenewLeaseRequest
+	16, // 40: nexus.v1.AccessService.ExplainAccess:input_type -> nexus.v1.ExplainAccessRequest
+	20, // 41: nexus.v1.AccessService.WhoAmI:input_type -> nexus.v1.WhoAmIRequest
+	6,  // 42: nexus.v1.AccessService.CreateApiKey:output_type -> nexus.v1.CreateApiKeyResponse
+	8,  // 43: nexus.v1.AccessService.ListApiKeys:output_type -> nexus.v1.ListApiKeysResponse
+	12, // 44: nexus.v1.AccessService.RevokeApiKey:output_type -> nexus.v1.RevokeApiKeyResponse
+	10, // 45: nexus.v1.AccessService.RotateApiKey:output_type -> nexus.v1.RotateApiKeyResponse
+	14, // 46: nexus.v1.AccessService.RenewLease:output_type -> nexus.v1.RenewLeaseResponse
+	17, // 47: nexus.v1.AccessService.ExplainAccess:output_type -> nexus.v1.ExplainAccessResponse
+	21, // 48: nexus.v1.AccessService.WhoAmI:output_type -> nexus.v1.WhoAmIResponse
+	42, // [42:49] is the sub-list for method output_type
+	35, // [35:42] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_nexus_v1_access_proto_init() }

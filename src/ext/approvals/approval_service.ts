@@ -14,7 +14,8 @@ import type { Extent } from "../../model/access/access.js";
 import { InvalidArgument, NotFound } from "../../model/model.js";
 import { describedRequestOf, sessionLabels } from "../../service/messages/messages.js";
 import { defineService, type ServiceDefinition } from "../../service/service.js";
-import { type Approvals, schemeOf, type WaitingApproval } from "./approvals.js";
+import type { Approvals, WaitingApproval } from "./approvals.js";
+import { schemeOf } from "./held_requests.js";
 import type { Stops } from "./stops.js";
 
 export function approvalService(approvals: Approvals, stops: Stops): ServiceDefinition {
@@ -67,7 +68,7 @@ function withoutContent(waiting: WaitingApproval): WaitingApproval {
   };
 }
 
-function messageOf({ id, digest, held, sinceMs, expiresAtMs }: WaitingApproval): HeldRequest {
+function messageOf({ id, digest, held, sinceMs, expiresAtMs, isLeft }: WaitingApproval): HeldRequest {
   const { request, principal, connection, rule, labels = [] } = held;
   const { method = "", host = "", target = "", headers, body, session = "" } = request;
   const fields = [...(headers ?? [])].sort(([one], [other]) => (one < other ? -1 : 1));
@@ -81,6 +82,7 @@ function messageOf({ id, digest, held, sinceMs, expiresAtMs }: WaitingApproval):
     ...{ caller: escaped(principal.name), session, provider: connection.provider.name },
     ...{ userId: escaped(connection.userId), connectionId: connection.connectionId },
     ...{ heldSince: timestampFromMs(sinceMs), expiresAt: timestampFromMs(expiresAtMs) },
+    callerLeft: isLeft,
     labels: sessionLabels(
       labels.map((each) => ({ ...each, request: escaped(each.request), caller: escaped(each.caller) })),
     ),

@@ -5,34 +5,45 @@ import {
   by,
   type DescribedRequest,
   daemon,
+  defaultHoldMs,
   type Extent,
   type Principal,
 } from "../../model/access/access.js";
-import { Aborted, InvalidArgument, NotFound, PermissionDenied, Unavailable } from "../../model/model.js";
-import { BoundedMap, type Changes, type Clock } from "../../runtime/runtime.js";
+import {
+  Aborted,
+  InvalidArgument,
+  type NexusError,
+  NotFound,
+  PermissionDenied,
+  Unavailable,
+} from "../../model/model.js";
+import { BoundedMap, type Changes, type Clock, type Log } from "../../runtime/runtime.js";
 import type { Store } from "../../store/store.js";
+import {
+  aboutRecord,
+  digestOf,
+  type HeldEntry,
+  type HeldRecord,
+  HeldRequests,
+  recordOf,
+} from "./held_requests.js";
 
-/** How long a person has. */
-const holdMs = 180_000;
 const hourMs = 3_600_000;
 /** How long "for this session" counts at most. */
 const longestSessionMs = 12 * hourMs;
-/** Requests that wait: who sends more gets a refusal, so that nobody says yes to one among thousands. */
-const maxHeld = { session: 5, caller: 20, all: 100 };
 /** How long the yes to a request counts for sending it again, where the API refused its credential. */
 const repeatMs = 60_000;
-/** A yes for longer than once, remembered. */
 const maxStanding = 1_000;
 
-/** A request that waits. */
+/** A request that waits, as an approver sees it. */
 export interface WaitingApproval {
   readonly id: string;
   readonly digest: string;
   readonly held: HeldRequest;
   readonly sinceMs: number;
   readonly expiresAtMs: number;
-  /** Ends the wait: an approver lets the request go. */
-  end(answer: Awaited<ReturnType<AskApprovers>>): void;
+  /** Whether its caller has left: the answer counts when that one sends the request again. */
+  readonly isLeft: boolean;
 }
 
 export interface ApproverAnswer {
@@ -45,52 +56,47 @@ export interface ApproverAnswer {
   readonly reason?: string;
 }
 
-/** A yes for more than one request, until its caller ends. */
-interface Standing {
-  /** By the wall clock, which people go by, and by the monotonic one, which nobody sets back. */
-  readonly untilMs: number;
-  readonly untilMonotonicMs: number;
-  readonly approver: string;
-  readonly caller: string;
-}
-
-/** Requests that wait for a person. They are in memory alone: a restart ends them, and an answer finds nothing to send. */
+/**
+ * Requests that wait for a person. Each is stored without its content, and its decision too, until its caller has taken that: a decision is
+ * out of the store before the request that it is for has a credential, so it is used once at most, and a restart loses none.
+ */
 export class Approvals {
-  readonly #waiting = new Map<string, WaitingApproval>();
-  /** Signs links. Nothing that waits outlives it. */
-  readonly #linkKey = randomBytes(32);
-  /** Until when a yes counts, by caller, session and rule. */
-  readonly #standing = new BoundedMap<string, Standing>(maxStanding);
+  readonly #requests: HeldRequests;
+  readonly #standing: StandingApprovals;
 
   constructor(
     private readonly deps: {
-      readonly store: Pick<Store, "record">;
+      readonly store: Pick<Store, "commit" | "raw" | "epoch">;
       readonly access: AccessControl;
       readonly changes: Changes;
       /** Of the page that a link leads to; undefined where no browser reaches one. */
       readonly urlOf: (link: string) => string | undefined;
       readonly clock: Clock;
+      readonly log: Log;
     },
   ) {
+    this.#requests = new HeldRequests(deps.store, (entry) => this.#load(entry));
+    this.#standing = new StandingApprovals(deps);
     deps.changes.on("principalEnded", (name) => {
-      for (const [key, { caller }] of this.#standing.entries())
-        if (caller === name) this.#standing.delete(key);
+      // What has come since the start follows the permissions of its caller.
+      const ended = this.#requests.loaded.filter(({ record, release }) => record.caller === name && !release);
+      for (const entry of ended) this.#end(entry, new Unavailable("the caller of a held request has ended"));
     });
   }
 
-  /** The oldest first. */
+  /** Those that an approver can read and decide, the oldest first. */
   list(): WaitingApproval[] {
-    return [...this.#waiting.values()];
+    return this.#requests.all().flatMap((entry) => waitingOf(entry) ?? []);
   }
 
-  /** What a link leads to; undefined once that is answered or has ended, and for a link that this daemon did not make. */
+  /** What a link leads to; undefined once that is answered or has ended, and for a link that no daemon of this store made. */
   linked(link: string): WaitingApproval | undefined {
-    const waiting = this.#waiting.get(link.split(".", 1)[0] ?? "");
-    if (!waiting) return undefined;
-    const [given, own] = [link, this.#linkOf(waiting)].map((text) =>
+    const entry = this.#requests.get(link.split(".", 1)[0] ?? "");
+    if (!entry) return undefined;
+    const [given, own] = [link, linkOf(entry.record)].map((text) =>
       createHash("sha256").update(text).digest(),
     );
-    return given && own && timingSafeEqual(given, own) ? waiting : undefined;
+    return given && own && timingSafeEqual(given, own) ? waitingOf(entry) : undefined;
   }
 
   /** The request of this caller that waits, with the URL of its page. @throws NotFound, also where there is no page */
@@ -102,176 +108,254 @@ export class Approvals {
       ({ held, digest }) =>
         held.principal.name === principal.name && digestOf({ ...held, principal, request }) === digest,
     );
-    const url = waiting && this.deps.urlOf(this.#linkOf(waiting));
+    const entry = waiting && this.#requests.get(waiting.id);
+    const url = entry && this.deps.urlOf(linkOf(entry.record));
     if (!waiting || url === undefined) throw new NotFound("request");
     return { url, waiting };
   }
 
-  #linkOf({ id, digest }: WaitingApproval): string {
-    const signature = createHmac("sha256", this.#linkKey).update(`${id}\n${digest}`).digest().subarray(0, 24);
-    return `${id}.${signature.toString("base64url")}`;
+  /** Resolves with the refusal, or with who agreed. @throws Unauthenticated, PermissionDenied */
+  async ask(held: HeldRequest): ReturnType<AskApprovers> {
+    const digest = digestOf(held);
+    const approver = this.#standing.approverOf(held, digest);
+    if (approver !== undefined) return { approver };
+    const admitted = this.deps.access.admit(held.principal, "token.read");
+    if (held.signal.aborted) return left();
+    const known = this.#requests.find(held, digest, this.deps.clock.nowMs());
+    if (!known && this.#requests.isCrowdedFor(held))
+      return ended("too many requests wait for a person already");
+    const entry = known ?? this.#begin(held, digest);
+    if (entry.isDecided) return await this.#take(entry, held);
+    const woken = this.#wait(entry, held, admitted);
+    if (!known) void this.#requests.put(entry).catch((error: unknown) => this.#lose(entry, error));
+    const end = await woken;
+    if (end !== "decided") return end;
+    return await this.#take(entry, held);
   }
 
-  /** Resolves with the refusal, or with who agreed. Nothing is left of it afterwards. @throws Unauthenticated, PermissionDenied */
-  async ask(held: HeldRequest): ReturnType<AskApprovers> {
-    const nowMs = this.deps.clock.nowMs();
-    const digest = digestOf(held);
-    const once = this.#keyOf(held, digest);
-    const keys = held.request.repeats ? [once, ...this.#keysOf(held)] : this.#keysOf(held);
-    const standing = keys.flatMap((key) => this.#standing.get(key) ?? []);
-    this.#standing.delete(once);
-    const monotonicMs = this.deps.clock.monotonicMs();
-    const counts = standing.find(
-      ({ untilMs, untilMonotonicMs }) => nowMs < untilMs && monotonicMs < untilMonotonicMs,
-    );
-    if (counts) return { approver: counts.approver };
-    const { principal } = held;
-    const admitted = this.deps.access.admit(principal, "token.read");
-    const crowded = this.#crowded(held);
-    if (crowded !== undefined) return ended(crowded);
-    // A command takes a word that begins with a hyphen for an option.
-    const id = randomBytes(8).toString("hex");
-    let resolve: WaitingApproval["end"] = () => undefined;
-    const promise = new Promise<Awaited<ReturnType<AskApprovers>>>((settle) => {
-      resolve = (answer) => {
-        // At once: a yes that comes before the caller is answered finds nothing.
-        this.#waiting.delete(id);
-        settle(answer);
-      };
-    });
-    const waiting = {
-      id,
-      digest,
-      held,
-      sinceMs: nowMs,
-      expiresAtMs: Math.min(nowMs + holdMs, principal.expiresAtMs ?? Number.POSITIVE_INFINITY),
-      end: resolve,
-    };
-    this.#waiting.set(id, waiting);
-    const timer = this.deps.clock.setTimer(holdMs, () => {
-      if (!this.#waiting.delete(id)) return;
-      const late = ended("nobody answered in time");
-      void this.#record("approval.expired", waiting, daemon).then(
-        () => resolve(late),
-        () => resolve(late),
-      );
-    });
-    const onAbort = (): void => resolve(new Unavailable("the caller of a held request has left"));
-    const release = this.deps.access.hold(principal, "token.read", admitted, resolve, true);
-    held.signal.addEventListener("abort", onAbort);
-    if (held.signal.aborted) onAbort();
-    const over = new AbortController();
-    this.#notify(waiting, over.signal);
+  /** @throws NotFound, Aborted, PermissionDenied, InvalidArgument; StoreFailed when the answer cannot be recorded */
+  async decide(answer: ApproverAnswer, approver: Principal): Promise<void> {
+    const { id, approves, extent, reason = "" } = answer;
+    const entry = this.#requests.get(id);
+    const { held } = (entry && waitingOf(entry)) ?? {};
+    if (!entry || !held) throw new NotFound("request");
+    checkAnswer(answer, entry.record.digest, held, approver);
+    // Taken before anything is awaited: a second answer, and the end of the time, find it decided.
+    entry.decision = { approver: approver.name, approves, reason };
+    const type = approves ? "approval.given" : "approval.refused";
     try {
-      return await promise;
-    } finally {
-      over.abort();
-      timer.cancel();
-      release();
-      held.signal.removeEventListener("abort", onAbort);
+      const event = this.#event(type, entry, approver, { extent, reason });
+      await this.#requests.put(entry, event);
+    } catch (error) {
+      entry.decision = undefined;
+      this.#wake(entry, new Unavailable("the answer of a person cannot be recorded"));
+      throw error;
+    }
+    // Its caller has ended meanwhile.
+    if (!this.#requests.has(entry)) return;
+    entry.isDecided = true;
+    entry.held = undefined;
+    entry.over.abort();
+    if (approves && extent !== undefined)
+      this.#standing.put(held, entry.record.digest, extent, approver.name);
+    // It waits until it has taken the decision: nobody else can.
+    if (entry.waiter) entry.waiter("decided");
+    else if (this.deps.clock.nowMs() >= entry.record.expiresAtMs) this.#end(entry, late());
+  }
+
+  /** Ends what waits: the daemon stops, or leads its fleet no more. What is stored stays so. */
+  stop(): void {
+    for (const entry of this.#requests.clear()) {
+      this.#close(entry);
+      this.#wake(
+        entry,
+        new Unavailable("the daemon that held this request stops holding it: send it again", 1_000),
+      );
     }
   }
 
-  #notify(waiting: WaitingApproval, ended: AbortSignal): void {
-    const { held, expiresAtMs } = waiting;
-    const urlOf = () => this.deps.urlOf(this.#linkOf(waiting));
-    const about = {
-      ...{ caller: held.principal.name, ...held.connection, expiresAtMs, ended },
+  /** Reads what is stored. A daemon that is alone or leads does so when it starts; a spoke, whose store is its own, when it is first asked. */
+  start(): void {
+    this.#requests.all();
+  }
+
+  #load(entry: HeldEntry): void {
+    const leftMs = entry.record.expiresAtMs - this.deps.clock.nowMs();
+    if (entry.record.epoch !== this.deps.store.epoch) this.#end(entry, late());
+    else if (leftMs <= 0) this.#expire(entry);
+    else entry.timer = this.deps.clock.setTimer(leftMs, () => this.#expire(entry));
+  }
+
+  #begin(held: HeldRequest, digest: string): HeldEntry {
+    const { rule, principal } = held;
+    const sinceMs = this.deps.clock.nowMs();
+    const holdMs = rule.holdMs ?? defaultHoldMs;
+    const expiresAtMs = Math.min(sinceMs + holdMs, principal.expiresAtMs ?? Number.POSITIVE_INFINITY);
+    // A command takes a word that begins with a hyphen for an option.
+    const id = randomBytes(8).toString("hex");
+    const own = { id, epoch: this.deps.store.epoch, digest, sinceMs, expiresAtMs, linkKey: randomBytes(32) };
+    const entry = this.#requests.add(recordOf(held, own));
+    entry.timer = this.deps.clock.setTimer(holdMs, () => this.#expire(entry));
+    return entry;
+  }
+
+  /** Until there is a decision, the caller leaves or ends, or its time is over. */
+  async #wait(
+    entry: HeldEntry,
+    held: HeldRequest,
+    admitted: ReturnType<AccessControl["admit"]>,
+  ): Promise<NexusError | "decided"> {
+    const { signal, principal } = held;
+    const woken = new Promise<NexusError | "decided">((wake) => {
+      entry.waiter = wake;
+    });
+    const onAbort = (): void => this.#wake(entry, left());
+    signal.addEventListener("abort", onAbort);
+    if (!entry.held) {
+      entry.held = held;
+      const end = (refusal: NexusError): void => this.#end(entry, refusal);
+      const release = this.deps.access.hold(principal, "token.read", admitted, end, true);
+      if (this.#requests.has(entry)) entry.release = release;
+      else release();
+      this.#notify(entry);
+    }
+    try {
+      const end = await woken;
+      // A decision that came as the caller left is for when it comes again.
+      if (end !== "decided" || !signal.aborted) return end;
+      this.#wake(entry, end);
+      return left();
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /** Nobody waits for it any more. */
+  #wake(entry: HeldEntry, end: NexusError | "decided"): void {
+    const { waiter } = entry;
+    entry.waiter = undefined;
+    waiter?.(end);
+  }
+
+  /** The decision, for one caller: it is out of the store first. @throws Unavailable when that fails; then it is there for the next */
+  async #take(entry: HeldEntry, held: HeldRequest): ReturnType<AskApprovers> {
+    const { record, decision } = entry;
+    if (!decision || entry.isTaken || !this.#requests.has(entry))
+      return new Unavailable("another request took this decision: send the request again", 1_000);
+    entry.isTaken = true;
+    entry.waiter = undefined;
+    try {
+      await this.#requests.unstore(entry);
+    } catch (error) {
+      entry.isTaken = false;
+      throw new Unavailable(
+        "the answer of a person cannot be taken from the store: send it again",
+        1_000,
+        error,
+      );
+    }
+    this.#requests.forget(entry);
+    this.#close(entry);
+    if (entry.isEnded) return new Unavailable("the caller of a held request has ended");
+    if (!decision.approves) return deniedFor(decision.reason);
+    this.#standing.put(held, record.digest, undefined, decision.approver);
+    return { approver: decision.approver };
+  }
+
+  #notify(entry: HeldEntry): void {
+    const { record, held, over } = entry;
+    if (!held || !waitingOf(entry)) return;
+    const urlOf = () => this.deps.urlOf(linkOf(record));
+    this.deps.changes.emit("requestHeld", {
+      ...{ caller: record.caller, ...held.connection, expiresAtMs: record.expiresAtMs, ended: over.signal },
       // Made where somebody is told of it.
       get url() {
         return urlOf();
       },
-    };
-    if (this.#waiting.has(waiting.id)) this.deps.changes.emit("requestHeld", about);
+    });
   }
 
-  /** @throws NotFound, Aborted, PermissionDenied, InvalidArgument; Unavailable when the answer cannot be recorded */
-  async decide(
-    { id, digest, approves, extent, reason = "" }: ApproverAnswer,
-    approver: Principal,
-  ): Promise<void> {
-    const waiting = this.#waiting.get(id);
-    if (!waiting) throw new NotFound("request");
-    const { held } = waiting;
-    if (approver.name === held.principal.name && approver.kind !== "owner")
-      throw new PermissionDenied("who sent a request cannot approve it");
-    if (digest !== waiting.digest) throw new Aborted("this is not the request that waits: read it again");
-    if (extent !== undefined && !held.rule.extent.includes(extent))
-      throw new InvalidArgument([
-        { field: "extent", description: "the rule lets a yes count for this once" },
-      ]);
-    if (extent === "session" && held.request.session === undefined)
-      throw new InvalidArgument([{ field: "extent", description: "the request names no session" }]);
-    if (approves && reason !== "")
-      throw new InvalidArgument([{ field: "reason", description: "is for a denial: an approval has none" }]);
-    // Taken before anything is awaited: a second answer, and the end of the time, find it gone.
-    this.#waiting.delete(id);
-    try {
-      const type = approves ? "approval.given" : "approval.refused";
-      await this.#record(type, waiting, approver, { extent, reason });
-    } catch (error) {
-      waiting.end(new Unavailable("the answer of a person cannot be recorded"));
-      throw error;
+  /** Its time is over. One that is decided is left to who takes the decision. */
+  #expire(entry: HeldEntry): void {
+    const { decision, waiter, isTaken, isDecided } = entry;
+    if (decision) {
+      if (isDecided && !waiter && !isTaken) this.#end(entry, late());
+      return;
     }
-    if (approves) this.#stand(waiting, extent, approver.name);
-    waiting.end(approves ? { approver: approver.name } : deniedFor(reason));
+    this.#requests.forget(entry);
+    this.#close(entry);
+    const wake = (): void => this.#wake(entry, late());
+    void this.#requests.unstore(entry, this.#event("approval.expired", entry, daemon)).then(wake, wake);
   }
 
-  /** Ends all that waits: the daemon stops, or leads its fleet no more. */
-  stop(): void {
-    for (const { end } of this.list())
-      end(new Unavailable("the daemon that held this request stops holding it: send it again", 1_000));
+  /** Nobody is to decide it any more, and no decision of it counts. */
+  #end(entry: HeldEntry, refusal: NexusError): void {
+    entry.isEnded = true;
+    this.#requests.forget(entry);
+    this.#close(entry);
+    this.#wake(entry, refusal);
+    void this.#requests
+      .unstore(entry)
+      .catch((error: unknown) =>
+        this.deps.log.error({ err: error }, "the end of a held request could not be stored"),
+      );
   }
 
-  /** The words of a limit that is reached. */
-  #crowded({ principal, request: { session } }: HeldRequest): string | undefined {
-    const all = this.list();
-    const ofCaller = all.filter(({ held }) => held.principal.name === principal.name);
-    const ofSession = ofCaller.filter(({ held }) => held.request.session === session);
-    const isFull =
-      all.length >= maxHeld.all || ofCaller.length >= maxHeld.caller || ofSession.length >= maxHeld.session;
-    return isFull ? "too many requests wait for a person already" : undefined;
+  /** It could not be stored. */
+  #lose(entry: HeldEntry, error: unknown): void {
+    if (!this.#requests.has(entry) || entry.decision) return;
+    this.#end(entry, new Unavailable("the held request cannot be stored: send it again", 1_000, error));
   }
 
-  #stand({ held, digest }: WaitingApproval, extent: Extent | undefined, approver: string): void {
-    const [ofCaller, ofSession] = this.#keysOf(held);
-    const forTime =
-      extent === "hour" ? ([ofCaller, hourMs] as const) : ([ofSession, longestSessionMs] as const);
-    const [key, lastsMs] = extent === undefined ? ([this.#keyOf(held, digest), repeatMs] as const) : forTime;
-    const { clock } = this.deps;
-    const until = { untilMs: clock.nowMs() + lastsMs, untilMonotonicMs: clock.monotonicMs() + lastsMs };
-    if (key !== undefined) this.#standing.set(key, { ...until, approver, caller: held.principal.name });
+  #close(entry: HeldEntry): void {
+    entry.timer?.cancel();
+    entry.release?.();
+    entry.over.abort();
   }
 
-  #keyOf({ policyDigest, rule }: HeldRequest, digest: string): string {
-    return JSON.stringify([digest, policyDigest, rule.line]);
-  }
-
-  /** By which a yes for longer is found: for the caller, and for its session where it names one. */
-  #keysOf({ principal, connection, request: { session }, rule, policyDigest }: HeldRequest): string[] {
-    const common = [principal.name, connection.connectionId, policyDigest, rule.line];
-    const keys = session === undefined ? [common] : [common, [...common, session]];
-    return keys.map((key) => JSON.stringify(key));
-  }
-
-  async #record(
+  #event(
     type: AuditEvent["type"],
-    waiting: WaitingApproval,
+    { record }: HeldEntry,
     approver: Principal,
     { extent, reason: given = "" }: Pick<Partial<ApproverAnswer>, "extent" | "reason"> = {},
-  ): Promise<void> {
-    const { connection, principal, request, rule } = waiting.held;
-    const [path = ""] = (request.target ?? "").split("?");
-    const what = `${request.method} ${request.host}${path.slice(0, 200)}`;
+  ): AuditEvent {
+    const { caller, words, ruleLine, digest } = record;
     const until = extent === undefined ? "" : ` for ${extent === "hour" ? "an hour" : "its session"}`;
-    const reason = `${principal.name}${until}: ${what} (line ${rule.line}, sha256:${waiting.digest})${given && `: ${given}`}`;
-    const { connectionId, provider, userId } = connection;
-    const about = { connectionId, providerId: provider.id, userId, reason };
+    const reason = `${caller}${until}: ${words} (line ${ruleLine}, sha256:${digest})${given && `: ${given}`}`;
     const answered = approver !== daemon && { approver: approver.name };
-    const use = { ...waiting.held.use, agent: principal.onBehalfOf?.name ?? principal.name, ...answered };
-    const event = { timeMs: this.deps.clock.nowMs(), type, ...by(approver), ...about, ...use };
-    await this.deps.store.record((tx) => tx.appendAudit(event));
+    const timeMs = this.deps.clock.nowMs();
+    return { timeMs, type, ...by(approver), ...aboutRecord(record), reason, ...answered };
   }
+}
+
+/** Undefined where nobody can decide it: it is decided, or its content is not there. */
+function waitingOf({ record, held, decision, waiter }: HeldEntry): WaitingApproval | undefined {
+  if (!held || decision) return undefined;
+  const { id, digest, sinceMs, expiresAtMs } = record;
+  return { id, digest, held, sinceMs, expiresAtMs, isLeft: waiter === undefined };
+}
+
+/** @throws PermissionDenied, Aborted, InvalidArgument */
+function checkAnswer(
+  { digest: read, approves, extent, reason = "" }: ApproverAnswer,
+  digest: string,
+  held: HeldRequest,
+  approver: Principal,
+): void {
+  if (approver.name === held.principal.name && approver.kind !== "owner")
+    throw new PermissionDenied("who sent a request cannot approve it");
+  if (read !== digest) throw new Aborted("this is not the request that waits: read it again");
+  if (extent !== undefined && !held.rule.extent.includes(extent))
+    throw new InvalidArgument([{ field: "extent", description: "the rule lets a yes count for this once" }]);
+  if (extent === "session" && held.request.session === undefined)
+    throw new InvalidArgument([{ field: "extent", description: "the request names no session" }]);
+  if (approves && reason !== "")
+    throw new InvalidArgument([{ field: "reason", description: "is for a denial: an approval has none" }]);
+}
+
+function linkOf({ id, digest, linkKey }: HeldRecord): string {
+  const signature = createHmac("sha256", linkKey).update(`${id}\n${digest}`).digest().subarray(0, 24);
+  return `${id}.${signature.toString("base64url")}`;
 }
 
 function deniedFor(reason: string): PermissionDenied {
@@ -283,31 +367,66 @@ function ended(why: string): PermissionDenied {
   return new PermissionDenied(`this request needs the yes of a person: ${why}`);
 }
 
-export function schemeOf({ isPlain }: DescribedRequest): string {
-  return isPlain ? "http" : "https";
+function left(): Unavailable {
+  return new Unavailable("the caller of a held request has left");
 }
 
-/**
- * SHA-256 of all that an approver says yes to, hexadecimal. Two requests that differ in any of it have two digests, and one has always the
- * same: JSON keeps its parts apart, whatever is in them, and headers are sorted.
- */
-export function digestOf({
-  principal,
-  connection,
-  request,
-}: Omit<HeldRequest, "rule" | "policyDigest" | "signal" | "use">): string {
-  const headers = [...(request.headers ?? [])].sort(([one], [other]) => (one < other ? -1 : 1));
-  const { method = null, host = null, target = null, body, session = null } = request;
-  const content = body ? [body.size, body.digest] : null;
-  const whole = [
-    "nexusd-request-1",
-    method,
-    schemeOf(request),
-    host,
-    target,
-    request.headers ? headers : null,
-    content,
-  ];
-  const text = JSON.stringify([...whole, principal.name, session, connection.connectionId]);
-  return createHash("sha256").update(text).digest("hex");
+function late(): PermissionDenied {
+  return ended("nobody answered in time");
+}
+
+interface Standing {
+  /** By the wall clock, which people go by, and by the monotonic one, which nobody sets back. */
+  readonly untilMs: number;
+  readonly untilMonotonicMs: number;
+  readonly approver: string;
+  readonly caller: string;
+}
+
+/** Each yes that counts for more than one request, by caller, session, and rule, until it lapses or its caller ends. It is in memory alone. */
+class StandingApprovals {
+  readonly #standing = new BoundedMap<string, Standing>(maxStanding);
+
+  constructor(private readonly deps: { readonly clock: Clock; readonly changes: Changes }) {
+    deps.changes.on("principalEnded", (name) => {
+      for (const [key, { caller }] of this.#standing.entries())
+        if (caller === name) this.#standing.delete(key);
+    });
+  }
+
+  /** Who said the yes that counts for this request; what counts for its repetition alone counts no more afterwards. */
+  approverOf(held: HeldRequest, digest: string): string | undefined {
+    const once = onceKey(held, digest);
+    const keys = held.request.repeats ? [once, ...keysOf(held)] : keysOf(held);
+    const standing = keys.flatMap((key) => this.#standing.get(key) ?? []);
+    this.#standing.delete(once);
+    const { clock } = this.deps;
+    const [nowMs, monotonicMs] = [clock.nowMs(), clock.monotonicMs()];
+    const counts = standing.find(
+      ({ untilMs, untilMonotonicMs }) => nowMs < untilMs && monotonicMs < untilMonotonicMs,
+    );
+    return counts?.approver;
+  }
+
+  /** @param extent undefined for the repetition of this request */
+  put(held: HeldRequest, digest: string, extent: Extent | undefined, approver: string): void {
+    const [ofCaller, ofSession] = keysOf(held);
+    const forTime =
+      extent === "hour" ? ([ofCaller, hourMs] as const) : ([ofSession, longestSessionMs] as const);
+    const [key, lastsMs] = extent === undefined ? ([onceKey(held, digest), repeatMs] as const) : forTime;
+    const { clock } = this.deps;
+    const until = { untilMs: clock.nowMs() + lastsMs, untilMonotonicMs: clock.monotonicMs() + lastsMs };
+    if (key !== undefined) this.#standing.set(key, { ...until, approver, caller: held.principal.name });
+  }
+}
+
+function onceKey({ policyDigest, rule }: HeldRequest, digest: string): string {
+  return JSON.stringify([digest, policyDigest, rule.line]);
+}
+
+/** By which a yes for longer is found: for the caller, and for its session where it names one. */
+function keysOf({ principal, connection, request: { session }, rule, policyDigest }: HeldRequest): string[] {
+  const common = [principal.name, connection.connectionId, policyDigest, rule.line];
+  const keys = session === undefined ? [common] : [common, [...common, session]];
+  return keys.map((key) => JSON.stringify(key));
 }

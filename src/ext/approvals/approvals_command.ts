@@ -20,7 +20,7 @@ import { ApprovalService } from "../../gen/nexus/v1/approval_pb.js";
 import { extents } from "../../model/access/access.js";
 
 const notes =
-  "A rule of the policy file with `then: ask` holds a request until somebody decides, for 180 seconds at most. Read all of it: an approval applies to exactly this request. Characters outside printable ASCII are shown as \\u{...}. Lines of the body begin with a | (or > where a long line goes on).";
+  "A rule of the policy file with `then: ask` holds a request until somebody decides, for the time that `hold` says (180 seconds by default). Read all of it: an approval applies to exactly this request. Characters outside printable ASCII are shown as \\u{...}. Lines of the body begin with a | (or > where a long line goes on).";
 
 export function approvalsCommand(shell: Shell): Command {
   const list = addNotes(new Command("list").description("list the requests that wait for approval"), notes);
@@ -109,7 +109,10 @@ function textOf(request: HeldRequest): string {
     ["request", `${method} ${url}`],
     ...headers.map(({ name, value }) => [`  ${name}`, value] as const),
     ["body", bodySize === 0n ? "none" : `${bodySize} bytes, sha256 ${digest}`],
-    ["caller", request.caller],
+    [
+      "caller",
+      `${request.caller}${request.callerLeft ? " (it has left: your answer counts when it sends the same request again)" : ""}`,
+    ],
     ["session", request.session],
     ["provider", `${request.provider}, connection of ${request.userId} (${request.connectionId})`],
     ["rule", `line ${request.ruleLine}${request.because === "" ? "" : `: ${request.because}`}`],

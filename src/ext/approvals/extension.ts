@@ -56,16 +56,16 @@ export const approvals: Extension = {
       make: stopCommand,
     },
   ],
-  open: async ({ store, access: { control: access }, changes, clock, approvalUrl }, registry) => {
+  open: async ({ store, access: { control: access }, changes, clock, log, approvalUrl }, registry) => {
     const [{ Approvals }, { Stops }, { approvalService }] = await Promise.all([
       import("./approvals.js"),
       import("./stops.js"),
       import("./approval_service.js"),
     ]);
-    const held = new Approvals({ store, access, changes, clock, urlOf: approvalUrl });
+    const held = new Approvals({ store, access, changes, clock, log, urlOf: approvalUrl });
     const stops = new Stops({ store, access, changes, clock });
     registry.rpc(approvalService(held, stops));
     registry.approver((request) => held.ask(request));
-    registry.part({ stop: () => held.stop() });
+    registry.part(held);
   },
 };

@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { AccessControl } from "../../domain/access/access.js";
 import {
   GetPolicyResponseSchema,
@@ -8,7 +8,7 @@ import {
   PolicyRuleSchema,
   PolicyService,
 } from "../../gen/nexus/v1/policy_pb.js";
-import type { Rule } from "../../model/access/access.js";
+import { defaultHoldMs, type Rule } from "../../model/access/access.js";
 import type { Clock } from "../../runtime/runtime.js";
 import {
   present,
@@ -71,11 +71,15 @@ export function policyService({
 
 function ruleMessage(rule: Rule, words: (condition: string) => string | undefined) {
   const { line, verdict, providers, condition = "", because, isShadow = false, labels, uses, extent } = rule;
+  const holdMs = verdict === "ask" ? (rule.holdMs ?? defaultHoldMs) : undefined;
   return create(PolicyRuleSchema, {
     ...{ line, verdict, because, condition, shadow: isShadow, extents: [...extent] },
     providers: [...(providers ?? [])],
     description: condition === "" ? "" : (words(condition) ?? ""),
     labels: [...(labels ?? [])],
-    ...present({ uses: uses && useLimitMessage(uses.limit) }),
+    ...present({
+      uses: uses && useLimitMessage(uses.limit),
+      hold: holdMs === undefined ? undefined : durationFromMs(holdMs),
+    }),
   });
 }

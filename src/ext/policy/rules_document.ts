@@ -11,12 +11,14 @@ import {
   type FactName,
   factKinds,
   isEncoded,
+  maxHoldMs,
+  minHoldMs,
   parseUseLimit,
   type Rule,
   type RuleUses,
   verdicts,
 } from "../../model/access/access.js";
-import { isJsonObject, type JsonObject, type JsonValue } from "../../model/model.js";
+import { isJsonObject, type JsonObject, type JsonValue, parseDurationText } from "../../model/model.js";
 import { ConditionError, compileCondition } from "./condition.js";
 
 /** Each is evaluated for each request. */
@@ -25,7 +27,7 @@ const maxReason = 200;
 /** Of one rule. */
 const maxLabels = 10;
 const labelWords = "labels: at most 32 lower-case letters, digits, dashes, and underscores";
-const keys = ["providers", "when", "then", "because", "for", "label", "uses", "shadow"];
+const keys = ["providers", "when", "then", "because", "for", "hold", "label", "uses", "shadow"];
 
 /** Keys of the file that are about requests. */
 export const rulesKeys = ["rules", "default"];
@@ -102,6 +104,7 @@ class RulesReading {
       ...(this.#isShadow(json, path, verdict, asks) && { isShadow: true as const }),
       ...(labels.length > 0 && { labels }),
       ...this.#uses(json, path, verdict),
+      ...this.#hold(json, path, verdict),
       line: this.document.placeOf(path).line,
     };
   }
@@ -135,6 +138,17 @@ class RulesReading {
     const said = ["providers", "when", "then", "uses"].map((key) => json[key] ?? null);
     const id = createHash("sha256").update(JSON.stringify(said)).digest("hex");
     return { uses: { limit, id } };
+  }
+
+  #hold(json: JsonObject, path: Path, verdict: string | undefined): { readonly holdMs?: number } {
+    const given = json["hold"];
+    if (given === undefined) return {};
+    const at = [...path, "hold"];
+    if (verdict !== "ask") this.#violation(at, "hold: belongs to then: ask");
+    const holdMs = typeof given === "string" ? parseDurationText(given) : undefined;
+    if (holdMs !== undefined && holdMs >= minHoldMs && holdMs <= maxHoldMs) return { holdMs };
+    this.#violation(at, "hold: must be a duration from 10s to 24h, such as 30m");
+    return {};
   }
 
   #isShadow(json: JsonObject, path: Path, verdict: string | undefined, asks: Rule["asks"]): boolean {

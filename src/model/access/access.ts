@@ -42,10 +42,13 @@ export {
 } from "./request_facts.js";
 export {
   type Condition,
+  defaultHoldMs,
   type Extent,
   explainRules,
   extents,
   isEncoded,
+  maxHoldMs,
+  minHoldMs,
   type Rule,
   type RuleUses,
   verdicts,

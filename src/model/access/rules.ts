@@ -30,6 +30,8 @@ export interface Rule {
   readonly uses?: RuleUses;
   /** How long an approver may say yes for, beside once. */
   readonly extent: readonly Extent[];
+  /** How long a request waits for an approver, from `minHoldMs` to `maxHoldMs`; undefined for `defaultHoldMs`. */
+  readonly holdMs?: number;
   /** Of the policy file, from 1; 0 for a restriction. */
   readonly line: number;
 }
@@ -40,6 +42,10 @@ export interface RuleUses {
   /** Of the rule, whatever its line: a rule that says another thing is another one. */
   readonly id: string;
 }
+
+export const defaultHoldMs = 180_000;
+export const minHoldMs = 10_000;
+export const maxHoldMs = 86_400_000;
 
 /** How far a yes goes. */
 export type Extent = "session" | "hour";
@@ -89,6 +95,7 @@ export function explainRules(rules: readonly Rule[], facts: Facts) {
       because,
       labels,
       shadow,
+      uses: rule.uses?.limit,
       match: matchOf(rule, facts),
       decides: rule === ruling.rule,
     };

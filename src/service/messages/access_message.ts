@@ -7,6 +7,8 @@ import {
   type Restriction as RestrictionMessage,
   RestrictionSchema,
   Role as RoleMessage,
+  type RuleMatch,
+  RuleMatchSchema,
   type SessionLabel as SessionLabelMessage,
   SessionLabelSchema,
   type UseLimit as UseLimitMessage,
@@ -14,6 +16,7 @@ import {
 } from "../../gen/nexus/v1/access_pb.js";
 import { type Role, roles } from "../../model/access/access_table.js";
 import type { ApiKeyRecord } from "../../model/access/api_key.js";
+import type { explainRules } from "../../model/access/rules.js";
 import { type Restriction, restrictionFrom } from "../../model/access/scope_restriction.js";
 import type { UseLimit } from "../../model/access/use_limit.js";
 import { present, timestampOf } from "./timestamps.js";
@@ -77,6 +80,13 @@ export function useLimitMessage({ uses, perMs }: UseLimit): UseLimitMessage {
 
 export function useLimitOf(message: UseLimitMessage | undefined): UseLimit | undefined {
   return message && { uses: message.uses, perMs: message.per && durationMs(message.per) };
+}
+
+export function ruleMatchMessage({
+  uses,
+  ...rule
+}: ReturnType<typeof explainRules>["rules"][number]): RuleMatch {
+  return create(RuleMatchSchema, { ...rule, ...present({ uses: uses && useLimitMessage(uses) }) });
 }
 
 export function sessionLabels(labels: readonly SessionLabel[]): SessionLabelMessage[] {

@@ -3,6 +3,7 @@
 export {
   restrictionMessage,
   roleMessage,
+  ruleMatchMessage,
   sessionLabels,
   useLimitMessage,
   useLimitOf,

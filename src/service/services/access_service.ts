@@ -17,7 +17,6 @@ import {
   RenewLeaseResponseSchema,
   RevokeApiKeyResponseSchema,
   RotateApiKeyResponseSchema,
-  RuleMatchSchema,
   WhoAmIResponseSchema,
 } from "../../gen/nexus/v1/access_pb.js";
 import type { Action } from "../../model/access/access_table.js";
@@ -28,7 +27,9 @@ import {
   restrictionOf,
   roleMessage,
   roleOf,
+  ruleMatchMessage,
   sessionLabels,
+  useLimitMessage,
   useLimitOf,
 } from "../messages/access_message.js";
 import { decodePageToken, encodePageToken, pageSize } from "../messages/page_token.js";
@@ -138,6 +139,7 @@ class AccessRpcs implements AccessMethods {
       line: place.line,
       role: roleMessage(permissions.role),
       action,
+      ...present({ uses: permissions.uses && useLimitMessage(permissions.uses) }),
       ...this.#ruled(request),
     });
   };
@@ -154,7 +156,7 @@ class AccessRpcs implements AccessMethods {
       describedRequestOf(request),
     );
     const labels = sessionLabels(this.deps.rules.labelsOf(principal));
-    return { requestVerdict, labels, rules: rules.map((rule) => create(RuleMatchSchema, rule)) };
+    return { requestVerdict, labels, rules: rules.map(ruleMatchMessage) };
   }
 
   whoAmI: AccessMethods["whoAmI"] = async (_request, { principal }) => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { HeldRequest } from "../../../src/domain/access/request_rules.js";
 import { bodyText, escaped } from "../../../src/ext/approvals/approval_service.js";
-import { digestOf } from "../../../src/ext/approvals/approvals.js";
+import { digestOf } from "../../../src/ext/approvals/held_requests.js";
 import fc from "../../property.js";
 
 type Digested = Omit<HeldRequest, "rule" | "policyDigest" | "signal" | "use">;

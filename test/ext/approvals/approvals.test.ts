@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { AccessControl } from "../../../src/domain/access/access_control.js";
 import type { HeldRequest } from "../../../src/domain/access/request_rules.js";
 import { Approvals } from "../../../src/ext/approvals/approvals.js";
@@ -8,45 +8,83 @@ import type { AuditEvent } from "../../../src/model/access/audit_event.js";
 import { owner, type Principal } from "../../../src/model/access/principal.js";
 import type { Extent } from "../../../src/model/access/rules.js";
 import { Changes, type WaitingRequest } from "../../../src/runtime/changes.js";
+import { Store } from "../../../src/store/store.js";
 import { ManualClock } from "../../fakes/manual_clock.js";
 import { perTest } from "../../lifetimes.js";
+import fc from "../../property.js";
+import { silentLog } from "../../silent_log.js";
+import { temporaryFolder } from "../../temporary_folder.js";
 
 const boss: Principal = { name: "key:boss", kind: "key" };
 const claude: Principal = { name: "key:claude", kind: "key" };
 
+const startMs = 1_800_000_000_000;
+
 class World {
-  readonly clock = new ManualClock(1_800_000_000_000);
+  readonly clock: ManualClock;
   readonly changes = new Changes();
-  readonly audited: string[] = [];
-  readonly events: AuditEvent[] = [];
+  readonly store: Store;
   isStoreBroken = false;
   isPageOpen = true;
   policy = "one";
   readonly revoked = new Set<string>();
   readonly caller = new AbortController();
-  readonly access = new AccessControl({
-    ...{ clock: this.clock, changes: this.changes, store: {} as never },
-    keys: {
-      find: (name) =>
-        ({ role: "agent", ...(this.revoked.has(name) && { revokedAtMs: this.clock.nowMs() }) }) as never,
-    },
-  });
-  readonly approvals = new Approvals({
-    clock: this.clock,
-    access: this.access,
-    changes: this.changes,
-    urlOf: (link) => (this.isPageOpen ? `https://console.example/approvals/${link}` : undefined),
-    store: {
-      record: async (change) => {
-        if (this.isStoreBroken) throw new Error("the disk is full");
-        const appendAudit = (event: AuditEvent) => {
-          this.events.push(event);
-          this.audited.push(`${event.type} by ${event.principal} of ${event.reason?.split(" (")[0]}`);
-        };
-        change({ appendAudit } as never);
+  readonly access: AccessControl;
+  readonly approvals: Approvals;
+
+  constructor(
+    readonly folder = temporaryFolder(),
+    nowMs = startMs,
+  ) {
+    this.clock = new ManualClock(nowMs);
+    const { clock, changes } = this;
+    this.store = Store.open({ folder, nowMs });
+    this.access = new AccessControl({
+      ...{ clock, changes, store: {} as never },
+      keys: {
+        find: (name) =>
+          ({ role: "agent", ...(this.revoked.has(name) && { revokedAtMs: clock.nowMs() }) }) as never,
       },
-    },
-  });
+    });
+    this.approvals = new Approvals({
+      ...{ clock, changes, access: this.access, log: silentLog },
+      urlOf: (link) => (this.isPageOpen ? `https://console.example/approvals/${link}` : undefined),
+      store: {
+        commit: async (change) => {
+          if (this.isStoreBroken) throw new Error("the disk is full");
+          return await this.store.commit(change);
+        },
+        raw: (read) => this.store.raw(read),
+        epoch: this.store.epoch,
+      },
+    });
+    this.approvals.start();
+  }
+
+  async close(): Promise<void> {
+    this.approvals.stop();
+    await this.store.settled();
+    await this.store.close();
+  }
+
+  /** The same store in another life, after so long. */
+  async again(afterMs = 0): Promise<World> {
+    await this.close();
+    return new World(this.folder, this.clock.nowMs() + afterMs);
+  }
+
+  get events(): AuditEvent[] {
+    return this.store
+      .listAuditEvents({ limit: 50 })
+      .events.map(({ event }) => event)
+      .reverse();
+  }
+
+  get audited(): string[] {
+    return this.events.map(
+      ({ type, principal, reason }) => `${type} by ${principal} of ${reason?.split(" (")[0]}`,
+    );
+  }
 
   ask(
     change: {
@@ -55,6 +93,9 @@ class World {
       repeats?: true;
       target?: string;
       extent?: Extent[];
+      holdMs?: number;
+      line?: number;
+      headers?: Record<string, string>;
       signal?: AbortSignal;
     } = {},
   ) {
@@ -72,7 +113,7 @@ class World {
         method: "POST",
         host: "api.github.com",
         target,
-        headers: new Map(),
+        headers: new Map(Object.entries(change.headers ?? {})),
         body: undefined,
         session,
         ...(change.repeats && { repeats: change.repeats }),
@@ -84,7 +125,8 @@ class World {
         because: "",
         extent,
         asks: new Set(),
-        line: 3,
+        line: change.line ?? 3,
+        ...(change.holdMs !== undefined && { holdMs: change.holdMs }),
       },
       policyDigest: this.policy,
       use: { ...(session !== undefined && { session }), rule: "line 3 of 9f86" },
@@ -199,15 +241,50 @@ describe("a request that a person is asked about", () => {
     expect(await asked).toBe("sent");
   });
 
-  it.each(["before", "while"])("is never sent when its caller leaves %s somebody says yes", async (when) => {
-    const controller = new AbortController();
-    const asked = world.ask({ signal: controller.signal });
-    const { id, digest } = world.only();
-    const decided = when === "while" ? world.decide(true, { id, digest }) : undefined;
-    controller.abort();
-    expect(await asked).toContain("has left");
-    await decided;
-    await expect(world.decide(true, { id, digest })).rejects.toThrow("not found");
+  it.each(["before", "while"])(
+    "waits on when its caller leaves %s somebody says yes, which counts once",
+    async (when) => {
+      const controller = new AbortController();
+      const asked = world.ask({ signal: controller.signal });
+      const { id, digest } = world.only();
+      expect(world.only().isLeft).toBe(false);
+      const decided = when === "while" ? world.decide(true, { id, digest }) : undefined;
+      controller.abort();
+      expect(await asked).toContain("has left");
+      if (!decided) expect(world.only()).toMatchObject({ id, digest, isLeft: true });
+      await (decided ?? world.decide(true, { id, digest }));
+      await expect(world.decide(true, { id, digest })).rejects.toThrow("not found");
+      expect(world.approvals.list()).toEqual([]);
+      expect(await world.ask()).toBe("sent");
+      void world.ask();
+      expect(world.only().id).not.toBe(id);
+    },
+  );
+
+  it("is waited for again by its caller after it left, with the same page and until the same end", async () => {
+    const left = world.ask({ signal: world.caller.signal, headers: { traceparent: "00-1" } });
+    const { id, held, expiresAtMs } = world.only();
+    const { url } = world.approvals.pageOf(held.request, claude);
+    world.caller.abort();
+    await left;
+    world.clock.advance(60_000);
+    const asked = world.ask({ headers: { traceparent: "00-2" } });
+    expect(world.only()).toMatchObject({ id, expiresAtMs, isLeft: false });
+    expect(world.approvals.pageOf(held.request, claude).url).toBe(url);
+    await world.decide(false, { reason: "not today" });
+    expect(await asked).toContain("not today");
+  });
+
+  it("waits as long as its rule says, and a decision that nobody took ends with it", async () => {
+    const left = world.ask({ signal: world.caller.signal, holdMs: 3_600_000 });
+    expect(world.only().expiresAtMs).toBe(startMs + 3_600_000);
+    world.caller.abort();
+    await left;
+    world.clock.advance(3_599_999);
+    await world.decide(true);
+    world.clock.advance(1);
+    void world.ask({ holdMs: 3_600_000 });
+    expect(world.only().sinceMs).toBe(startMs + 3_600_000);
   });
 
   it("ends at once when its caller is revoked", async () => {
@@ -242,7 +319,6 @@ describe("a request that a person is asked about", () => {
 
   it.each([
     ["its caller is revoked", () => world.changes.emit("principalEnded", "key:claude")],
-    ["its caller has left", () => world.caller.abort()],
     [
       "the policy has changed",
       () => world.access.setPolicy(readPolicy("bindings: []\nrules: [{ then: deny }]")),
@@ -257,15 +333,14 @@ describe("a request that a person is asked about", () => {
     expect(world.audited).toEqual([]);
   });
 
-  it.each([
-    ["is revoked", () => world.changes.emit("principalEnded", "key:claude")],
-    ["leaves", () => world.caller.abort()],
-  ])("is not sent when its caller %s while the yes is put on record", async (_, end) => {
-    const asked = world.ask({ signal: world.caller.signal });
+  it("is not sent when its caller is revoked while the yes is put on record, which counts for nothing later", async () => {
+    const asked = world.ask();
     const decided = world.decide(true);
-    end();
+    world.changes.emit("principalEnded", "key:claude");
     await decided;
     expect(await asked).not.toBe("sent");
+    void world.ask();
+    expect(world.approvals.list()).toHaveLength(1);
   });
 
   it("has a link that leads to it alone, until it is answered", async () => {
@@ -275,8 +350,8 @@ describe("a request that a person is asked about", () => {
     const linkOf = ({ held }: typeof one) =>
       world.approvals.pageOf(held.request, claude).url.split("/").at(-1) ?? "";
     const [link, another] = [linkOf(one), linkOf(other)];
-    expect(world.approvals.linked(link)).toBe(one);
-    expect(world.approvals.linked(another)).toBe(other);
+    expect(world.approvals.linked(link)).toEqual(one);
+    expect(world.approvals.linked(another)).toEqual(other);
     const [id = "", signature = ""] = link.split(".");
     const [, signatureOfOther = ""] = another.split(".");
     for (const forged of [
@@ -364,11 +439,11 @@ describe("a request that a person is asked about", () => {
 
   it("waits among few: five of a session, twenty of a caller, a hundred in all", async () => {
     const refusedAfter = async (count: number, one: (at: number) => Promise<string>) => {
-      for (let at = 0; at < count; at++) void one(at);
+      const asked = Array.from({ length: count }, (_, at) => one(at));
       expect(world.approvals.list().length).toBe(count);
       expect(await one(count)).toContain("too many requests wait");
-      for (const { end } of world.approvals.list()) end({ approver: "owner" });
-      await setImmediate();
+      for (const { id, digest } of world.approvals.list()) await world.decide(false, { id, digest });
+      await Promise.all(asked);
     };
     await refusedAfter(5, () => world.ask());
     await refusedAfter(20, (at) => world.ask({ session: `run-${at}` }));
@@ -425,9 +500,151 @@ describe("a request that a person is asked about", () => {
   it("takes no yes for longer than the rule allows, nor for a session that there is not", async () => {
     void world.ask();
     await expect(world.decide(true, { extent: "hour" })).rejects.toThrow("for this once");
-    world.only().end({ approver: "owner" });
-    await setImmediate();
+    await world.decide(false);
     void world.ask({ session: undefined, extent: ["session"] });
     await expect(world.decide(true, { extent: "session" })).rejects.toThrow("names no session");
   });
+});
+
+describe("a request that a person is asked about, over a restart", () => {
+  it("waits on, with its page, once its caller sends it again, and for nobody else", async () => {
+    const first = new World();
+    const asked = first.ask({ holdMs: 3_600_000 });
+    const { id, digest, held, expiresAtMs } = first.only();
+    const { url } = first.approvals.pageOf(held.request, claude);
+    const world = await first.again(60_000);
+    expect(await asked).toContain("send it again");
+    expect(world.approvals.list()).toEqual([]);
+    expect(world.approvals.linked(url.split("/").at(-1) ?? "")).toBeUndefined();
+    await expect(world.decide(true, { id, digest })).rejects.toThrow("not found");
+    const announced: WaitingRequest[] = [];
+    world.changes.on("requestHeld", (waiting) => void announced.push(waiting));
+    const again = world.ask({ holdMs: 3_600_000 });
+    expect(world.only()).toMatchObject({ id, digest, expiresAtMs });
+    expect(announced).toMatchObject([{ url, expiresAtMs }]);
+    expect(world.approvals.linked(url.split("/").at(-1) ?? "")?.id).toBe(id);
+    await world.decide(true);
+    expect(await again).toBe("sent");
+    await world.close();
+  });
+
+  it.each([
+    ["a yes", true, "sent"],
+    ["a no", false, "A reviewer denied this request. Do not retry it. The reviewer says: wrong one"],
+  ])("keeps %s that nobody took, for the same request alone and once", async (_, approves, words) => {
+    const first = new World();
+    void first.ask({ signal: first.caller.signal, holdMs: 3_600_000 });
+    first.caller.abort();
+    await first.decide(approves, approves ? {} : { reason: "wrong one" });
+    const world = await first.again();
+    const others: Parameters<World["ask"]>[0][] = [
+      ...[{ target: "/other" }, { session: "run-2" }, { line: 4 }, { headers: { "x-a": "b" } }],
+      { principal: { name: "key:other", kind: "key" } },
+    ];
+    for (const [at, other] of others.entries()) {
+      void world.ask(other);
+      expect(world.approvals.list()).toHaveLength(at + 1);
+    }
+    world.policy = "two";
+    void world.ask({ session: "run-3" });
+    expect(world.approvals.list()).toHaveLength(others.length + 1);
+    world.policy = "one";
+    expect(await world.ask()).toBe(words);
+    const later = await world.again();
+    void later.ask();
+    expect(later.only().sinceMs).toBe(later.clock.nowMs());
+    await later.close();
+  });
+
+  it("has ended where its time was over meanwhile, which is on record", async () => {
+    const first = new World();
+    void first.ask();
+    const world = await first.again(180_000);
+    await vi.waitFor(() =>
+      expect(world.audited).toEqual(["approval.expired by daemon of key:claude: POST api.github.com/repos"]),
+    );
+    void world.ask();
+    expect(world.only().sinceMs).toBe(startMs + 180_000);
+    await world.close();
+  });
+
+  it("has ended in a store that was restored, which may not know that its decision was used", async () => {
+    const first = new World();
+    void first.ask({ signal: first.caller.signal, holdMs: 3_600_000 });
+    first.caller.abort();
+    await first.decide(true);
+    await first.store.commit((tx) => tx.beginEpoch());
+    const world = await first.again();
+    void world.ask({ holdMs: 3_600_000 });
+    expect(world.approvals.list()).toHaveLength(1);
+    await world.close();
+  });
+
+  it("gives the decision back where it cannot be taken out of the store", async () => {
+    const world = new World();
+    void world.ask({ signal: world.caller.signal });
+    world.caller.abort();
+    await world.decide(true);
+    world.isStoreBroken = true;
+    await expect(world.ask()).rejects.toThrow("cannot be taken");
+    world.isStoreBroken = false;
+    expect(await world.ask()).toBe("sent");
+    await world.close();
+  });
+
+  it("uses each yes once at most, for its own caller and request, and loses none", async () => {
+    const step = fc.oneof(
+      fc.record({ ask: fc.nat(2), by: fc.nat(1), leaves: fc.boolean() }),
+      fc.record({ approve: fc.nat(5) }),
+      fc.constant("restart" as const),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 14 }), async (steps) => {
+        let world = new World();
+        /** By caller and request: what was approved and not sent. */
+        const owed = new Map<string, number>();
+        const add = (key: string, by: number) => owed.set(key, (owed.get(key) ?? 0) + by);
+        const open: { readonly key: string; readonly asked: Promise<string> }[] = [];
+        const ask = (request: number, by: number, signal?: AbortSignal) => {
+          const principal: Principal = { name: `key:agent-${by}`, kind: "key" };
+          const target = `/${request}`;
+          const sent = world.ask({ principal, target, holdMs: 86_400_000, ...(signal && { signal }) });
+          const key = `${principal.name} ${target}`;
+          const asked = sent.then((words) => {
+            if (words === "sent") add(key, -1);
+            expect(owed.get(key) ?? 0).toBeGreaterThanOrEqual(0);
+            return words;
+          });
+          open.push({ key, asked });
+          return asked;
+        };
+        for (const each of steps) {
+          if (each === "restart") world = await world.again();
+          else if ("approve" in each) {
+            const waiting = world.approvals.list();
+            const one = waiting[each.approve % Math.max(1, waiting.length)];
+            if (!one) continue;
+            add(`${one.held.principal.name} ${one.held.request.target}`, 1);
+            await world.decide(true, one);
+          } else if (each.leaves) {
+            const caller = new AbortController();
+            const asked = ask(each.ask, each.by, caller.signal);
+            caller.abort();
+            await asked;
+          } else void ask(each.ask, each.by);
+        }
+        // Whoever waits now has no yes: the daemon ends, and what is owed is there for the next call.
+        world = await world.again();
+        await Promise.all(open.map(({ asked }) => asked));
+        for (const [key, count] of [...owed]) {
+          const [name = "", target = ""] = key.split(" ");
+          for (let at = 0; at < count; at++)
+            expect(await ask(Number(target.slice(1)), Number(name.slice(-1)))).toBe("sent");
+        }
+        expect([...owed.values()].filter((count) => count !== 0)).toEqual([]);
+        await world.close();
+      }),
+      { numRuns: 15 },
+    );
+  }, 120_000);
 });

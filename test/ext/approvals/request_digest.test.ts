@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
-import { digestOf } from "../../../src/ext/approvals/approvals.js";
+import { digestOf } from "../../../src/ext/approvals/held_requests.js";
 import { ShownRequestSchema } from "../../../src/gen/nexus/v1/token_pb.js";
 import { describedRequestOf, requestDescription } from "../../../src/service/messages/request_description.js";
 import fc from "../../property.js";

@@ -102,6 +102,18 @@ describe("the rules of a policy file", () => {
     expect(named).toBeGreaterThan(10);
   });
 
+  it.each([
+    ["10s", 10_000],
+    ["1h30m", 5_400_000],
+    ["24h", 86_400_000],
+    ["9s", undefined],
+    ["24h1s", undefined],
+  ])("hold a request for %s", (hold, holdMs) => {
+    const read = () => readPolicy(`rules: [{ then: ask, hold: ${hold} }]`).rules[0]?.holdMs;
+    if (holdMs === undefined) expect(read).toThrow(DocumentError);
+    else expect(read()).toBe(holdMs);
+  });
+
   it("are refused with the line of each error", () => {
     const broken = `rules:
   - providers: [GitHub]
@@ -120,6 +132,12 @@ describe("the rules of a policy file", () => {
   - when: request.size > 3
     then: deny
     shadow: true
+  - then: allow
+    hold: 1h
+  - then: ask
+    hold: 25h
+  - then: ask
+    hold: 60
 proxies: ["key:*", nobody]
 `;
     expect(() => readPolicy(broken)).toThrow(DocumentError);
@@ -136,8 +154,11 @@ proxies: ["key:*", nobody]
         "12:13: shadow: belongs to then: deny",
         "14:13: shadow: must be true or false",
         "17:13: shadow: cannot go with request.size or request.digest, since no body is read for it",
-        "18:11: proxies[0]: must be a whole name",
-        expect.stringContaining("18:20: proxies[1]: must begin with one of"),
+        "19:11: hold: belongs to then: ask",
+        "21:11: hold: must be a duration from 10s to 24h, such as 30m",
+        "23:11: hold: must be a duration from 10s to 24h, such as 30m",
+        "24:11: proxies[0]: must be a whole name",
+        expect.stringContaining("24:20: proxies[1]: must begin with one of"),
       ]);
     }
   });

@@ -67,6 +67,7 @@ export async function approvalPage(request: PageRequest): Promise<HttpAnswer> {
   const content = (
     <div class="card">
       <p class="large"><Line held={held} /></p>
+      {held.callerLeft && <p class="problem">Its caller does not wait any more. Your answer counts if it sends the same request again before the hold ends.</p>}
       {bodyOf(held)}
       {held.headers.length > 0 && <h2>Headers</h2>}
       <Facts of={held.headers.map(({ name, value }) => [name, <code class="request">{value}</code>] as const)} />

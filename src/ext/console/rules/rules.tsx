@@ -1,7 +1,7 @@
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { durationMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type GetPolicyResponse, type PolicyRule, PolicyService } from "../../../gen/nexus/v1/policy_pb.js";
 import { describeRestriction, restrictionFrom, useLimitText } from "../../../model/access/access.js";
-import { formatCount } from "../../../model/model.js";
+import { formatCount, formatDuration } from "../../../model/model.js";
 import type { HttpAnswer } from "../../../server/kit.js";
 import type { View } from "../../../server/pages/kit.js";
 import { useLimitOf } from "../../../service/messages/messages.js";
@@ -86,9 +86,10 @@ export function Effect({ verdict, shadow }: Pick<PolicyRule, "verdict" | "shadow
   return <Chip tone="idle" title="It only records the requests that it would deny">{text}, in shadow</Chip>;
 }
 
-function effectOf({ verdict, shadow, labels, uses, extents }: PolicyRule): View {
+function effectOf({ verdict, shadow, labels, uses, extents, hold }: PolicyRule): View {
   const limit = useLimitOf(uses);
   const more = [
+    ...(hold ? [`waits for ${formatDuration(durationMs(hold))}`] : []),
     ...(extents.length > 0 ? [`also for ${extents.map((each) => extentTexts[each] ?? each).join(" or ")}`] : []),
     ...(labels.length > 0 ? [`labels the session ${labels.join(", ")}`] : []),
     ...(limit ? [`${useLimitText(limit)} for each agent`] : []),

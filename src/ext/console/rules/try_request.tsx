@@ -1,7 +1,8 @@
 import { AccessService, AccessVerdict, type ExplainAccessResponse, type RuleMatch } from "../../../gen/nexus/v1/access_pb.js";
-import { agentOf, keyPrincipalName } from "../../../model/access/access.js";
+import { agentOf, keyPrincipalName, useLimitText } from "../../../model/access/access.js";
 import type { HttpAnswer } from "../../../server/kit.js";
 import { Input, Select, type View } from "../../../server/pages/kit.js";
+import { useLimitOf } from "../../../service/messages/messages.js";
 import { allKeys, isLiveKey } from "../agents/callers.js";
 import { fieldsOf, formErrors, formPage, type SentForm } from "../kit/forms.js";
 import { Card, Chip, type Tone } from "../kit/parts.js";
@@ -119,10 +120,12 @@ const matchWords: Readonly<Record<string, string>> = {
 
 function ruleItem(rule: RuleMatch): View {
   const { match, decides, because } = rule;
+  const limit = useLimitOf(rule.uses);
   return (
     <li aria-current={decides ? "true" : undefined} class={match === "no" ? "soft" : undefined}>
       {rule.line === 0 ? "Restriction of its key" : `Line ${rule.line}`} <Effect verdict={rule.verdict} shadow={rule.shadow} /> {matchWords[match] ?? match}{decides && <b>, and decides</b>}
       {because !== "" && <span class="soft block"><bdi>{because}</bdi></span>}
+      {limit && <span class="soft block">{useLimitText(limit)} for each agent</span>}
     </li>
   );
 }

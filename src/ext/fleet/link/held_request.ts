@@ -13,7 +13,7 @@ export function holdMessage(held: HeldRequest): MessageInitShape<typeof HoldRequ
     ...(body && { bodySize: BigInt(body.size), bodySha256: Buffer.from(body.digest, "hex") }),
     ...(body?.bytes && { body: Buffer.from(body.bytes) }),
     ...{ ruleLine: rule.line, because: rule.because, extents: [...rule.extent] },
-    ...{ rule: use?.rule ?? "", traceId: use?.traceId ?? "" },
+    ...{ rule: use?.rule ?? "", traceId: use?.traceId ?? "", holdMs: rule.holdMs ?? 0 },
   };
 }
 
@@ -25,7 +25,7 @@ export function heldFrom(message: HoldRequest): Omit<HeldRequest, "principal" | 
     digest: Buffer.from(bodySha256).toString("hex"),
     bytes: body.length > 0 ? body : undefined,
   };
-  const { ruleLine: line, because, extents, policyDigest, rule, traceId, repeats, isPlain } = message;
+  const { ruleLine: line, because, extents, policyDigest, rule, traceId, repeats, isPlain, holdMs } = message;
   const extent = extents as Extent[];
   return {
     request: {
@@ -34,7 +34,10 @@ export function heldFrom(message: HoldRequest): Omit<HeldRequest, "principal" | 
       ...(isPlain && { isPlain }),
       headers: showsHeaders ? new Map(Object.entries(headers)) : undefined,
     },
-    rule: { providers: undefined, when: undefined, verdict: "ask", asks: new Set(), because, extent, line },
+    rule: {
+      ...{ providers: undefined, when: undefined, verdict: "ask", asks: new Set(), because, extent, line },
+      ...(holdMs > 0 && { holdMs }),
+    },
     policyDigest,
     use: { ...(session !== undefined && { session }), rule, ...(traceId !== "" && { traceId }) },
   };

@@ -19,7 +19,6 @@ import {
   AccessVerdict,
   type ExplainAccessResponse,
   ExplainAccessResponseSchema,
-  RuleMatchSchema,
 } from "../../../gen/nexus/v1/access_pb.js";
 import {
   type Action,
@@ -34,7 +33,9 @@ import {
   roles,
   unknownProviders,
   unruled,
+  useLimitText,
 } from "../../../model/access/access.js";
+import { ruleMatchMessage, useLimitOf } from "../../../service/messages/messages.js";
 import { principalViolation, readPolicy } from "../policy_document.js";
 
 export interface ExplainFlags extends DaemonFlags {
@@ -155,7 +156,7 @@ function explainRequest(
     requestRules,
     factsOf(principal, connection, request, nowMs, new Set()),
   );
-  return { requestVerdict, rules: rules.map((rule) => create(RuleMatchSchema, rule)) };
+  return { requestVerdict, rules: rules.map(ruleMatchMessage) };
 }
 
 /** `POST https://api.github.com/user` @param place that the line stands at, for the message */
@@ -191,10 +192,12 @@ function show(shell: Shell, flags: ExplainFlags, answer: ExplainAccessResponse):
       answer.verdict
     ];
     const line = answer.line === 0 ? "" : `line ${answer.line}: `;
+    const limit = useLimitOf(answer.uses);
     const fields = formatFields([
       ["principal", `${flags.principal} (role ${roleName(answer.role)})`],
       ["action", answer.action],
       ["rule", `${line}${answer.rule}`],
+      ["uses", limit ? useLimitText(limit) : ""],
     ]);
     shell.stdout.write(
       `${word ?? `verdict ${answer.verdict}`}\n${fields}${rulesText(answer)}${warningsText(answer)}`,
@@ -215,11 +218,13 @@ function rulesText({ requestVerdict, rules, labels: before }: ExplainAccessRespo
     no: "does not match",
     unknown: "asks for what is not shown, or what servers read in several ways",
   };
-  const lines = rules.map(({ line, verdict, shadow, labels, match, decides, because }) => {
+  const lines = rules.map(({ line, verdict, shadow, labels, uses, match, decides, because }) => {
     const place = line === 0 ? "restriction" : `line ${line}`;
     const reason = because === "" ? "" : `: ${printable(because)}`;
     const sets = labels.length === 0 ? "" : `, sets ${labels.map(printable).join(" and ")}`;
-    return `${decides ? ">" : " "} ${place}: ${verdict}${shadow ? " in shadow" : ""}${sets}, ${words[match as keyof typeof words] ?? match}${reason}\n`;
+    const limit = useLimitOf(uses);
+    const limited = limit ? `, ${useLimitText(limit)} for each agent` : "";
+    return `${decides ? ">" : " "} ${place}: ${verdict}${shadow ? " in shadow" : ""}${sets}${limited}, ${words[match as keyof typeof words] ?? match}${reason}\n`;
   });
   const first = rules.findIndex(({ shadow, match }) => shadow && match !== "no");
   const decisive = rules.findIndex(({ decides }) => decides);

@@ -73,6 +73,13 @@ class World {
     return { console: createClient(ConsoleService, transport) };
   }
 
+  /** Denies all that waits. */
+  async clear(): Promise<void> {
+    const { approvals } = this.daemon.clients;
+    for (const { id, digest } of (await approvals.listHeldRequests({})).requests)
+      await approvals.decideHeldRequest({ id, digest: new Uint8Array(digest) });
+  }
+
   async held(): Promise<string> {
     let id = "";
     await expect
@@ -124,14 +131,19 @@ describe("a request under a rule that has a person asked", () => {
     await refused;
   });
 
-  it("is forgotten when its caller leaves", async () => {
+  it("is held on when its caller leaves, and the answer counts when that one sends it again", async () => {
     const caller = new AbortController();
     const sent = world.send(caller.signal).catch((error: Error) => error.message);
     const id = await world.held();
     caller.abort();
     await sent;
-    await expect.poll(async () => (await world.command("list")).err).toContain("no requests are waiting");
+    const { approvals } = world.daemon.clients;
+    await expect.poll(async () => (await approvals.listHeldRequests({})).requests[0]?.callerLeft).toBe(true);
+    const { err } = await world.command("approve", id, "--yes");
+    expect(err).toContain("it has left: your answer counts when it sends the same request again");
+    expect((await world.command("list")).err).toContain("no requests are waiting");
     expect((await world.command("approve", id, "--yes")).err).toContain("waits: see nexusd approvals list");
+    expect((await world.send()).token?.credentials["api_key"]).toBe("secret-of-acme");
   });
 
   it("is no business of agents", async () => {
@@ -300,7 +312,7 @@ describe("a request that waits, in the console", () => {
     expect(pages.filter((page) => hostile.test(page))).toEqual([]);
     caller.abort();
     await sent;
-    await expect.poll(async () => (await world.command("list")).err).toContain("no requests are waiting");
+    await world.clear();
   });
 
   it("is not shown to an agent that is signed in, nor answered by it", async () => {
@@ -328,6 +340,7 @@ describe("a request that waits, in the console", () => {
     expect((await visitor.visit(path, { form })).status).toBe(403);
     caller.abort();
     await sent;
+    await world.clear();
   });
 
   it("is counted in the navigation of every page for who may decide, and for nobody else", async () => {
@@ -356,6 +369,7 @@ describe("a request that waits, in the console", () => {
     expect(denied.filter(({ principal }) => principal === "key:looker")).toEqual([]);
     caller.abort();
     await sent;
+    await world.clear();
   });
 });
 

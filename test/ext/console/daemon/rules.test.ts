@@ -43,7 +43,13 @@ describe("the rules of the policy file", () => {
     const lines = samplePolicy.split("\n");
     expect(rules.map(({ line }) => lines[line - 1]?.slice(0, 4))).toEqual(["  - ", "  - ", "  - ", "  - "]);
     expect(rules).toMatchObject([
-      { line: 3, verdict: "ask", extents: ["session", "hour"], providers: ["github"], shadow: false },
+      {
+        line: 3,
+        verdict: "ask",
+        extents: ["session", "hour"],
+        providers: ["github"],
+        hold: { seconds: 180n },
+      },
       { line: 8, verdict: "deny", shadow: true, providers: ["github", "google"] },
       { line: 12, verdict: "deny", providers: [] },
       { line: 15, verdict: "allow", labels: ["secrets"], uses: { uses: 500, per: { seconds: 3600n } } },

@@ -211,13 +211,15 @@ describe("a request that a rule of a fleet has a person asked about", () => {
     await refused;
   });
 
-  it("waits no more when its caller has left the hub that it came to", async () => {
+  it("is held on when its caller has left the hub that it came to, and the answer counts at another one", async () => {
     const [one, other] = followers as [LocalDaemon, LocalDaemon];
     const caller = new AbortController();
     const sent = send(one, { signal: caller.signal }).catch((error: Error) => error.message);
     await waitingAt(other, 1);
     caller.abort();
     await sent;
+    await answer(other, await waitingAt(other, 1), true);
+    expect((await send(leader)).token?.credentials["api_key"]).toBe("secret");
     await waitingAt(other, 0);
   });
 

@@ -22,6 +22,7 @@ const held: HeldRequest = {
   rule: {
     ...{ providers: undefined, when: undefined, verdict: "ask", because: "look", asks: new Set(), line: 3 },
     extent: ["hour"],
+    holdMs: 3_600_000,
   },
   policyDigest: "feed",
   use: { session: "run-1", rule: "line 3 of feed", traceId: "4bf92f3577b34da6a3ce929d0e0e4736" },

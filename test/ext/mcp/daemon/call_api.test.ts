@@ -393,7 +393,8 @@ describe("call_api", { timeout: 60_000 }, () => {
       const onLink = () => "decline" as const;
       const asking = await mcp.client({ transport: "stdio", revision: "2026-07-28", onLink });
       expect(await asking.text("call_api", { provider: "asked", path: "/x" })).toContain("was not sent");
-      await expect.poll(waiting).toEqual([]);
+      await expect.poll(async () => (await waiting())[0]?.callerLeft).toBe(true);
+      await answer(false);
       expect(mcp.api.calls).toEqual([]);
     });
 

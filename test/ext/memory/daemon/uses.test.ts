@@ -72,6 +72,13 @@ describe("limits of uses", () => {
     const curl = () => nexusd({ NEXUS_ADDRESS: address, NEXUS_API_KEY: key }, "token", "acme/ada");
     expect((await curl()).code).toBe(0);
     expect((await nexusd({}, "uses", "list")).out).toMatch(/key:doors +6 +the key +6/);
+    const explained = await nexusd(
+      {},
+      "policy",
+      "explain",
+      ...["--principal", "key:doors", "--action", "token.read"],
+    );
+    expect(explained.out).toMatch(/^uses +6$/m);
     const words = spent("doors", "6");
     const last = await curl();
     expect([last.code === 0, last.err.includes(words)]).toEqual([false, true]);

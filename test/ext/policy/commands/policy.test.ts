@@ -51,6 +51,16 @@ describe("nexusd policy", () => {
     );
   });
 
+  it("explain shows how often a rule lets each agent go", async () => {
+    const p = policy.replace("    then: allow\n", "    then: allow\n    uses: 100/h\n");
+    const flags = "--principal key:ci --action token.read --resource user:ada,provider:github".split(" ");
+    const request = ["--request", "GET https://api.github.com/user"];
+    const { out } = await run({ p }, "policy", "explain", "--policy", "@p", ...flags, ...request);
+    expect(out).toContain("\n> line 3: allow, 100/h for each agent, matches\n");
+    const json = await run({ p }, "policy", "explain", "--policy", "@p", "--json", ...flags, ...request);
+    expect(JSON.parse(json.out)).toMatchObject({ rules: [{ uses: { uses: 100, per: "3600s" } }, {}] });
+  });
+
   it("says of rules in shadow what they would do", async () => {
     const p = policy.replace("rules:\n", `rules:\n${inShadow}`);
     expect((await run({ p }, "policy", "check", "@p")).out).toBe(

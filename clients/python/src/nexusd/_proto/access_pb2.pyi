@@ -199,7 +199,7 @@ class ExplainAccessRequest(_message.Message):
     def __init__(self, principal: _Optional[str] = ..., action: _Optional[str] = ..., resource: _Optional[_Union[Resource, _Mapping]] = ..., request: _Optional[_Union[_token_pb2.ShownRequest, _Mapping]] = ...) -> None: ...
 
 class ExplainAccessResponse(_message.Message):
-    __slots__ = ("verdict", "rule", "line", "role", "action", "rules", "request_verdict", "warnings", "labels")
+    __slots__ = ("verdict", "rule", "line", "role", "action", "rules", "request_verdict", "warnings", "labels", "uses")
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     RULE_FIELD_NUMBER: _ClassVar[int]
     LINE_FIELD_NUMBER: _ClassVar[int]
@@ -209,6 +209,7 @@ class ExplainAccessResponse(_message.Message):
     REQUEST_VERDICT_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
+    USES_FIELD_NUMBER: _ClassVar[int]
     verdict: AccessVerdict
     rule: str
     line: int
@@ -218,7 +219,8 @@ class ExplainAccessResponse(_message.Message):
     request_verdict: str
     warnings: _containers.RepeatedScalarFieldContainer[str]
     labels: _containers.RepeatedCompositeFieldContainer[SessionLabel]
-    def __init__(self, verdict: _Optional[_Union[AccessVerdict, str]] = ..., rule: _Optional[str] = ..., line: _Optional[int] = ..., role: _Optional[_Union[Role, str]] = ..., action: _Optional[str] = ..., rules: _Optional[_Iterable[_Union[RuleMatch, _Mapping]]] = ..., request_verdict: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., labels: _Optional[_Iterable[_Union[SessionLabel, _Mapping]]] = ...) -> None: ...
+    uses: UseLimit
+    def __init__(self, verdict: _Optional[_Union[AccessVerdict, str]] = ..., rule: _Optional[str] = ..., line: _Optional[int] = ..., role: _Optional[_Union[Role, str]] = ..., action: _Optional[str] = ..., rules: _Optional[_Iterable[_Union[RuleMatch, _Mapping]]] = ..., request_verdict: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., labels: _Optional[_Iterable[_Union[SessionLabel, _Mapping]]] = ..., uses: _Optional[_Union[UseLimit, _Mapping]] = ...) -> None: ...
 
 class SessionLabel(_message.Message):
     __slots__ = ("label", "set_at", "request", "rule", "caller", "session")
@@ -237,7 +239,7 @@ class SessionLabel(_message.Message):
     def __init__(self, label: _Optional[str] = ..., set_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., request: _Optional[str] = ..., rule: _Optional[str] = ..., caller: _Optional[str] = ..., session: _Optional[str] = ...) -> None: ...
 
 class RuleMatch(_message.Message):
-    __slots__ = ("line", "verdict", "match", "decides", "because", "shadow", "labels")
+    __slots__ = ("line", "verdict", "match", "decides", "because", "shadow", "labels", "uses")
     LINE_FIELD_NUMBER: _ClassVar[int]
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     MATCH_FIELD_NUMBER: _ClassVar[int]
@@ -245,6 +247,7 @@ class RuleMatch(_message.Message):
     BECAUSE_FIELD_NUMBER: _ClassVar[int]
     SHADOW_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
+    USES_FIELD_NUMBER: _ClassVar[int]
     line: int
     verdict: str
     match: str
@@ -252,7 +255,8 @@ class RuleMatch(_message.Message):
     because: str
     shadow: bool
     labels: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, line: _Optional[int] = ..., verdict: _Optional[str] = ..., match: _Optional[str] = ..., decides: _Optional[bool] = ..., because: _Optional[str] = ..., shadow: _Optional[bool] = ..., labels: _Optional[_Iterable[str]] = ...) -> None: ...
+    uses: UseLimit
+    def __init__(self, line: _Optional[int] = ..., verdict: _Optional[str] = ..., match: _Optional[str] = ..., decides: _Optional[bool] = ..., because: _Optional[str] = ..., shadow: _Optional[bool] = ..., labels: _Optional[_Iterable[str]] = ..., uses: _Optional[_Union[UseLimit, _Mapping]] = ...) -> None: ...
 
 class WhoAmIRequest(_message.Message):
     __slots__ = ()

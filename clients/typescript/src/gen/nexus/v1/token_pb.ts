@@ -1162,7 +1162,7 @@ export const TokenService: GenService<{
    *   requests through the egress listener or another proxy.
    * - `FAILED_PRECONDITION` with reason `SHOW_BODY`: the decision depends on the body, and `request` does not show it.
    *
-   * If a rule requires an approval, the request is held until somebody decides, 180 seconds at most.
+   * If a rule requires an approval, the request is held until somebody decides, for the `hold` of the rule (180 seconds by default).
    *
    * With `audience`, `resource`, or `scopes`, it returns a downscoped token. The provider derives it from the connection's token
    * (`oauth2_options.token_exchange`), or the GitHub App of the profile issues it. The same request of the same caller returns the same
