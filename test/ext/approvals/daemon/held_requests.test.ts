@@ -146,6 +146,23 @@ describe("a request under a rule that has a person asked", () => {
     expect((await world.send()).token?.credentials["api_key"]).toBe("secret-of-acme");
   });
 
+  it("has the answer that came while nobody waited after a restart too, once", async () => {
+    const text = "sent before and after";
+    const caller = new AbortController();
+    const sent = world.send(caller.signal, { text }).catch(() => undefined);
+    const id = await world.held();
+    caller.abort();
+    await sent;
+    await world.command("approve", id, "--yes");
+    await world.daemon.restart();
+    expect((await world.send(undefined, { text })).token?.credentials["api_key"]).toBe("secret-of-acme");
+    const again = world.send(undefined, { text });
+    const refused = expect(again).rejects.toMatchObject({ code: Code.PermissionDenied });
+    expect(await world.held()).not.toBe(id);
+    await world.clear();
+    await refused;
+  });
+
   it("is no business of agents", async () => {
     const restriction = { userIds: ["*"] };
     const made = { name: "agent", role: Role.AGENT, restriction };
