@@ -33,6 +33,8 @@
         Math.abs(leftMs) < 1000 ? "now" : leftMs > 0 ? "in " + inWords(leftMs) : inWords(-leftMs) + " ago";
       if (time.textContent !== text) time.textContent = text;
     }
+    for (const bar of all("progress[data-until]", root))
+      bar.value = Math.max(0, Math.ceil((Number(bar.dataset.until) - Date.now() - offsetMs) / 1000));
   };
   const selected = () => {
     const picked = all("tbody input[name=id]:checked").length;
@@ -104,11 +106,15 @@
     for (const chip of all(".state", next)) if (next.dataset.state) chip.classList.add("changed");
     ready();
   };
-  /* Rows are kept by their ids: those that are the same stay where they are, so that nothing jumps. */
+  /* Rows are kept by their ids: those that are the same stay where they are, so that nothing jumps. Where a person is about to answer
+     one of a list, the others stay too, and new ones come below. */
   const putRows = (body, next) => {
-    const rows = all("tr", next).map((row) => {
+    const isList = body.matches("[data-list]");
+    const isAnswered = isList && body.querySelector("form:is(:hover, :focus-within)");
+    const rows = [...next.children].map((row) => {
       const old = document.getElementById(row.id);
       old?.classList.remove("changed");
+      if (old && isList && (isAnswered || old.dataset.state === row.dataset.state)) return old;
       if (old?.outerHTML.replace(' class=""', "") === row.outerHTML) return old;
       const focused = old?.contains(document.activeElement) ? document.activeElement.tagName : undefined;
       if (old?.querySelector("input[name=id]")?.checked) row.querySelector("input[name=id]").checked = true;
@@ -119,15 +125,18 @@
       row.classList.add("changed");
       return row;
     });
-    for (const row of [...body.rows]) if (!rows.includes(row)) row.remove();
+    if (isAnswered) return;
+    for (const row of [...body.children]) if (!rows.includes(row)) row.remove();
     rows.forEach((row, index) => {
-      if (body.rows[index] !== row) body.insertBefore(row, body.rows[index]);
+      if (body.children[index] !== row) body.insertBefore(row, body.children[index]);
     });
     ready();
   };
   const follow = (old, next) => {
-    prepare(next);
-    const [body, rows] = [old, next].map((part) => part.querySelector("tbody:has(> tr[id])"));
+    for (const part of [old, next]) prepare(part);
+    const [body, rows] = [old, next].map((part) =>
+      part.querySelector(":is(tbody:has(> tr[id]), [data-list])"),
+    );
     if (body && rows) putRows(body, rows);
     else if (!isInUse(old) && next.innerHTML !== old.innerHTML) put(old, next);
   };

@@ -8,7 +8,7 @@ import { agentPath, agentText } from "./agent_names.js";
 import { isoOf, pathWith, Table, utcOf } from "./parts.js";
 import { allProviders } from "./queries.js";
 import type { PageRequest } from "./request.js";
-import { reasonText } from "./words.js";
+import { decisionOf, reasonText } from "./words.js";
 
 /** Of the cells of an event. */
 export const eventColumns = ["Time (UTC)", "Agent", "What", "API", "Credential of", "Decision"];
@@ -56,15 +56,16 @@ export function agentOfEvent({ eventType, agent, principal }: AuditEvent): strin
 }
 
 /** Absolute: people look for a time of day. */
-function When({ time }: { readonly time: Timestamp | undefined }) {
+export function When({ time }: { readonly time: Timestamp | undefined }) {
   const atMs = time ? timestampMs(time) : 0;
   return <time datetime={isoOf(atMs)} title={utcOf(atMs)}>{utcOf(atMs).slice(5, 19)}</time>;
 }
 
 /** What the type does not say: the request of an approval without its digest, the name of what was changed. */
-function detailsOf({ eventType, reason, session }: AuditEvent): string {
-  const [, request] = /^\S+?(?: for an hour| for its session)?: (.*) \(line \d+, sha256:[0-9a-f]+\)/s.exec(reason) ?? [];
-  if (request !== undefined) return request;
+function detailsOf(event: AuditEvent): string {
+  const { eventType, reason, session } = event;
+  const decision = decisionOf(event);
+  if (decision) return decision.request;
   if (["access.denied", "token_retrieval_failed", "policy.loaded"].includes(eventType)) return "";
   if (eventType === "egress_used" || reason === "") return session === "" ? "" : `session ${session}`;
   return reason.length > 120 ? `${reason.slice(0, 120)}…` : reason;

@@ -119,6 +119,32 @@ export function eventText(type: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
+/** What became of a request that waited for a person: a word, and its color. */
+export const decisionWords: Readonly<Record<string, readonly [text: string, Tone]>> = {
+  "approval.given": ["Approved", "good"],
+  "approval.refused": ["Denied", "bad"],
+  "approval.expired": ["Not answered", "idle"],
+};
+
+/** What the audit log says of such a request. */
+export interface DecidedRequest {
+  /** Method, host, and path. */
+  readonly request: string;
+  /** How long an approval counts, if longer than once: `for an hour`. */
+  readonly extent: string;
+  /** Of a denial, by the person; empty for none. */
+  readonly reason: string;
+}
+
+/** Undefined for other events. Neither a method nor a target has a space. */
+export function decisionOf({ eventType, reason }: AuditEvent): DecidedRequest | undefined {
+  if (!(eventType in decisionWords)) return undefined;
+  const form =
+    /^.+?(?: (for an hour|for its session))?: (\S+ \S+) \(line \d+, sha256:[0-9a-f]{64}\)(?:: (.*))?$/s;
+  const [, extent = "", request, given = ""] = form.exec(reason) ?? [];
+  return request === undefined ? undefined : { request, extent, reason: given };
+}
+
 /** Reasons of requests that got no token. */
 const refusalReasons: Readonly<Record<string, string>> = {
   permission_denied: "Request denied",

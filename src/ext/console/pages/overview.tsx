@@ -5,6 +5,7 @@ import { DaemonState, type GetStatusResponse, StatusService } from "../../../gen
 import { counted, formatBytes, formatCount, formatDuration } from "../../../model/model.js";
 import type { HttpAnswer } from "../../../server/kit.js";
 import { Facts, Monogram, type View } from "../../../server/pages/kit.js";
+import { Line, waitingFor } from "../approvals/held.js";
 import { readConnection } from "../connections/connection.js";
 import { connectionsPath } from "../connections/connection_row.js";
 import { consolePage, PostForm } from "../kit/page.js";
@@ -13,7 +14,6 @@ import { countOf, findConnections, providerNames } from "../kit/queries.js";
 import type { PageRequest } from "../kit/request.js";
 import { adviceOf, isOfClient, states } from "../kit/words.js";
 import { approvalsPath } from "../sessions/console_url.js";
-import { Line, waitingFor } from "./approvals.js";
 import { RefreshChart } from "./charts.js";
 
 const maxFailing = 10;

@@ -244,9 +244,37 @@ describe("a request that waits, in the console", () => {
     const form = { form_token: token(body), digest: digest(body), answer: "no", reason: "wrong repository" };
     await visitor.visit(path, { form });
     await refused;
-    expect((await visitor.visit("/approvals")).body).toContain('href="/activity?show=approvals"');
-    const [decided] = /\/activity\/\d+/.exec((await visitor.visit("/activity?show=approvals")).body) ?? [];
-    expect((await visitor.visit(decided ?? "")).body).toContain("wrong repository");
+    const [, decided = ""] = (await visitor.visit("/approvals?show=decided")).body.split("<tbody");
+    const row = decided.slice(0, decided.indexOf("</tr>"));
+    for (const part of ["Denied", "POST api.example/issues", "wrong repository", "ada at acme", ">owner<"])
+      expect(row).toContain(part);
+    expect(row).not.toContain("sha256");
+    const [event = ""] = /\/activity\/\d+/.exec(row) ?? [];
+    expect((await visitor.visit(event)).body).toContain("wrong repository");
+  });
+
+  it("is decided in the list by its own forms, unless its body is too long to be read there", async () => {
+    const callers = [new AbortController(), new AbortController()] as const;
+    const short = world.send(callers[0].signal, { text: '{"a":1}', session: "run-11" });
+    const first = await world.held();
+    const long = world.send(callers[1].signal, { text: "z".repeat(1_001), session: "run-12" });
+    const refused = expect(long).rejects.toMatchObject({ message: expect.stringContaining("too long") });
+    const visitor = await signedIn();
+    const cards = async () => (await visitor.visit("/approvals")).body.split('<li id="held-').slice(1);
+    await expect.poll(async () => (await cards()).length).toBe(2);
+    const [own = "", other = ""] = await cards();
+    expect(own).toContain(`action="/approvals/${first}"`);
+    expect(own).toContain("{\n  &quot;a&quot;: 1\n}");
+    expect(own).toMatch(/<progress aria-label="Time left" max="180" value="1[78]\d"/);
+    expect([own, other].map((card) => card.includes('value="yes"'))).toEqual([true, false]);
+    expect(other).not.toContain("zzz");
+    const answer = { form_token: token(own), digest: digest(own), answer: "yes" };
+    expect((await visitor.visit(`/approvals/${first}`, { form: answer })).status).toBe(303);
+    await short;
+    const [, action = ""] = /action="(\/approvals\/[^"]+)"/.exec(other) ?? [];
+    const denial = { ...answer, digest: digest(other), answer: "no", reason: "too long" };
+    expect((await visitor.visit(action, { form: denial })).status).toBe(303);
+    await refused;
   });
 
   it("is reached by its signed link until it is answered, from a page of another site too", async () => {
@@ -387,6 +415,45 @@ describe("a request that waits, in the console", () => {
     caller.abort();
     await sent;
     await world.clear();
+  });
+});
+
+describe("the list of requests that wait", () => {
+  const world = perSuite(() => World.start());
+  const chromium = browser();
+
+  it("keeps what a person types, and what stands above it, while others come and go", async () => {
+    const callers = [new AbortController(), new AbortController(), new AbortController()] as const;
+    const send = (index: 0 | 1 | 2) =>
+      void world.send(callers[index].signal, { session: `run-${index}` }).catch(() => undefined);
+    const firstOf = async (session: string) => {
+      const { requests } = await world.daemon.clients.approvals.listHeldRequests({});
+      return requests.find((each) => each.session === session)?.id ?? "";
+    };
+    const context = await chromium.newContext();
+    const page = await context.newPage();
+    const { url } = await world.daemon.clients.console.createConsoleLink({});
+    await page.goto(url);
+    send(0);
+    await page.goto(new URL("/approvals", page.url()).href);
+    const cards = page.locator(".waiting > li");
+    await expect.poll(() => cards.count()).toBe(1);
+    send(1);
+    await expect.poll(() => cards.count(), { timeout: 30_000 }).toBe(2);
+    const reason = page.getByLabel("Reason for a denial").nth(1);
+    await reason.fill("not today");
+    await world.command("deny", await firstOf("run-0"));
+    send(2);
+    await expect.poll(() => cards.count(), { timeout: 30_000 }).toBe(3);
+    expect(await reason.inputValue()).toBe("not today");
+    await page.getByRole("heading", { level: 1 }).click();
+    await page.evaluate("document.activeElement?.blur()");
+    await expect.poll(() => cards.count(), { timeout: 30_000 }).toBe(2);
+    expect(await page.getByLabel("Reason for a denial").first().inputValue()).toBe("not today");
+    callers[2].abort();
+    await cards.nth(1).getByText("Its caller does not wait any more.").waitFor({ timeout: 30_000 });
+    await world.clear();
+    await page.getByText("No request waits for approval").waitFor({ timeout: 30_000 });
   });
 });
 

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { BrowserContext, Page } from "playwright-core";
 import { Role } from "../../../../src/gen/nexus/v1/access_pb.js";
 import type { Clients } from "../../../daemon/harness.js";
@@ -32,6 +33,7 @@ export function consolePaths(
     grant: "/agents/grant?agent=reader",
     "key-new": "/agents/keys/new",
     approvals: "/approvals",
+    "approvals-decided": "/approvals?show=decided",
     activity: "/activity",
     "activity-filter": `/activity?show=refused&since=24h&${new URLSearchParams({ agent })}`,
     "activity-none": "/activity?type=nothing",
@@ -57,6 +59,21 @@ export async function withCallers({ access }: Clients, httpUrl: string): Promise
     headers: { "content-type": "application/json", "x-api-key": key },
     body: "{}",
   });
+}
+
+/** Requests of the owner that wait for a person under the policy of `withPolicy`: with a small body, none, and a long one. */
+export async function withHeldRequests({ tokens }: Clients, connectionId: string): Promise<void> {
+  const small = JSON.stringify({ title: "Pay p\u0430ypal", labels: ["bug"], assignees: [{ login: "ada" }] });
+  for (const [index, text] of [small, "", "x".repeat(4_000)].entries()) {
+    const body = Buffer.from(text);
+    const request = {
+      ...{ method: "POST", url: `https://api.github.com/repos/acme/site/issues?step=${index}`, body },
+      ...{ bodySize: BigInt(body.length), bodySha256: createHash("sha256").update(body).digest() },
+      ...{ session: "run-7", showsHeaders: true, headers: { "content-type": "application/json" } },
+    };
+    // Nobody answers it but the end of the daemon.
+    void tokens.getToken({ connectionId, request }).catch(() => undefined);
+  }
 }
 
 /** Signs a browser in. @returns the page that the link led to */

@@ -6,7 +6,15 @@ import { ScriptedWorld } from "../../../daemon/scripted_world.js";
 import { launchChromium } from "../../../launch_chromium.js";
 import { json } from "../../../oauth/scripted_server.js";
 import { looks } from "../../../page_faults.js";
-import { consolePaths, openConsent, outsidePaths, signedIn, tryRequest, withCallers } from "./pages.js";
+import {
+  consolePaths,
+  openConsent,
+  outsidePaths,
+  signedIn,
+  tryRequest,
+  withCallers,
+  withHeldRequests,
+} from "./pages.js";
 import { empty, everyState, hostile, many, SeededDaemon, withPolicy } from "./seeded_daemon.js";
 
 // Makes a picture of every page: `npm run screenshots -- --out DIR [--only WORD]`.
@@ -32,6 +40,8 @@ for (const [name, seed] of Object.entries(seeds)) {
   await withCallers(daemon.clients, daemon.place.httpUrl);
   const { connections } = await daemon.clients.connections.listConnections({});
   const troubled = connections.find(({ problem }) => problem);
+  const ofGithub = connections.find(({ providerName, problem }) => providerName === "github" && !problem);
+  if (name === "console" && ofGithub) await withHeldRequests(daemon.clients, ofGithub.id);
   const paths = consolePaths(troubled);
   for (const [look, options] of Object.entries(everyLook)) {
     const context = await chromium.newContext(options);

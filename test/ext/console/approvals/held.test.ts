@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { indented } from "../../../../src/ext/console/pages/approvals.js";
+import { indented } from "../../../../src/ext/console/approvals/held.js";
 import fc from "../../../property.js";
 
 const withoutBlanks = (text: string): string =>

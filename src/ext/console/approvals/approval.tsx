@@ -1,0 +1,99 @@
+import { ApprovalService, type HeldRequest } from "../../../gen/nexus/v1/approval_pb.js";
+import { NotFound } from "../../../model/model.js";
+import type { HttpAnswer } from "../../../server/kit.js";
+import { type Children, Facts, Input } from "../../../server/pages/kit.js";
+import { consolePage, PostForm, seeOther } from "../kit/page.js";
+import { Go } from "../kit/parts.js";
+import type { PageRequest } from "../kit/request.js";
+import { approvalsPath } from "../sessions/console_url.js";
+import { Body, CallerLeft, factsOf, Headers, hex, Line, TimeLeft, waitingFor } from "./held.js";
+
+/** One request, whole. What leads here is its id, or a link that was signed for it. */
+export async function approvalPage(request: PageRequest): Promise<HttpAnswer> {
+  const held = await heldOf(request);
+  if (!held) {
+    const content = (
+      <div class="card narrow">
+        <p>This request was decided, has expired, or never existed.</p>
+        <p class="actions"><Go to={approvalsPath} text="All approvals" /></p>
+      </div>
+    );
+    return consolePage(request, { title: "No such request", section: approvalsPath, content, status: 404 });
+  }
+  const choices = ["once", ...held.extents].map((extent, index) => (
+    <label class="tick">
+      <input type="radio" name="extent" value={extent} checked={index === 0} />{extentWords[extent] ?? extent}
+    </label>
+  ));
+  const content = (
+    <div class="card">
+      <p class="large"><Line held={held} /></p>
+      <TimeLeft held={held} nowMs={request.nowMs} />
+      <CallerLeft held={held} />
+      <Body held={held} showsDigest={true} />
+      {held.headers.length > 0 && <h2>Headers</h2>}
+      <Headers held={held} />
+      <h2>Who asks</h2>
+      <Facts of={[...factsOf(held), ["Digest", <code>{hex(held.digest)}</code>]]} />
+      <Approve request={request} held={held}>
+        <fieldset><legend>Approve</legend>{choices}</fieldset>
+      </Approve>
+      <Deny request={request} held={held} />
+      <p><Go to={approvalsPath} text="Not now" kind="quiet" /></p>
+    </div>
+  );
+  return consolePage(request, { title: "Approve a request?", section: approvalsPath, content });
+}
+
+const extentWords: Readonly<Record<string, string>> = {
+  once: "this request, once",
+  session: "this request and, in its session, all requests of this rule",
+  hour: "this request and, for an hour, all requests of this rule and caller",
+};
+
+interface AnswerForm {
+  readonly request: PageRequest;
+  readonly held: HeldRequest;
+}
+
+/** @param children what is approved beyond the request */
+export function Approve({ request, held, children }: AnswerForm & Partial<Children>) {
+  return (
+    <PostForm request={request} action={`${approvalsPath}/${held.id}`} class="approve">
+      <input type="hidden" name="digest" value={hex(held.digest)} />
+      {children}
+      <button type="submit" name="answer" value="yes">Approve</button>
+    </PostForm>
+  );
+}
+
+/** A form of its own, so that Enter in its text never approves. */
+export function Deny({ request, held }: AnswerForm) {
+  const id = `reason-${held.id}`;
+  return (
+    <PostForm request={request} action={`${approvalsPath}/${held.id}`} class="deny">
+      <input type="hidden" name="digest" value={hex(held.digest)} />
+      <Input name="reason" id={id} label="Reason for a denial" hint="One line, if you want: the agent reads it." maxLength={300} />
+      <button type="submit" name="answer" value="no" class="danger">Deny</button>
+    </PostForm>
+  );
+}
+
+async function heldOf(request: PageRequest): Promise<HeldRequest | undefined> {
+  const { id = "" } = request.params;
+  const waiting = await waitingFor(request, id.includes(".") ? id : "");
+  return waiting.find((held) => held.id === id.split(".", 1)[0]);
+}
+
+/** @throws NotFound for what is no answer */
+export async function answerRequest({ call, params }: PageRequest, form: URLSearchParams): Promise<HttpAnswer> {
+  const answer = form.get("answer");
+  if (answer !== "yes" && answer !== "no") throw new NotFound("request");
+  const approve = answer === "yes";
+  const extent = approve ? (form.get("extent") ?? "").replace(/^once$/, "") : "";
+  const digest = Buffer.from(form.get("digest") ?? "", "hex");
+  const { id = "" } = params;
+  const reason = approve ? "" : (form.get("reason") ?? "");
+  await call(ApprovalService.method.decideHeldRequest, { id, digest, approve, extent, reason });
+  return seeOther(approvalsPath, approve ? "request_sent" : "request_refused");
+}
