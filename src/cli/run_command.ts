@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { ConfigError } from "../config/setting_reader.js";
 import { readVersion } from "../config/version.js";
 import { exitCodes } from "../core/exit_codes.js";
+import { didYouMean } from "../model/suggestions.js";
 import { CommandFailure } from "./shell/command_failure.js";
 import { addDaemonFlags } from "./shell/daemon_command.js";
 import { helpWidth } from "./shell/help.js";
@@ -163,6 +164,7 @@ function bind(command: Command, shell: Shell, typed: (text: string) => string, p
  * argument of that command.
  */
 function complaint(command: Command, text: string): string {
+  if (text.startsWith("error: unknown option")) return optionHint(command, text);
   if (text.startsWith("error: missing required argument")) return `${text.trimEnd()}\n${usageOf(command)}\n`;
   const isUnknown = text.startsWith("error: unknown command");
   const hasFile = text.startsWith("error: too many") && command.options.some(({ long }) => long === "--file");
@@ -176,6 +178,17 @@ function complaint(command: Command, text: string): string {
   const verb = verbs.find((same) => same.includes(word))?.find((each) => hasCommand(group, each));
   const hint = verb === undefined ? "" : `; did you mean nexusd ${group.name()} ${verb}?`;
   return `error: unknown command '${printable(word)}': there are ${names.join(", ")}${hint}\n`;
+}
+
+/** The settings of a daemon are options that the help of `serve` lists by itself, so that they are no candidates of commander's own hint. */
+function optionHint(command: Command, text: string): string {
+  const [, flag = ""] = /^error: unknown option '(--[^'=]+)/.exec(text) ?? [];
+  if (flag === "" || text.includes("(Did you mean")) return text;
+  const meant = didYouMean(
+    flag,
+    command.options.flatMap(({ long }) => long ?? []),
+  );
+  return meant === undefined ? text : `${text.trimEnd()}\n(${meant.replace(/^d/, "D")})\n`;
 }
 
 /** `usage: nexusd curl <provider> <path>`, where an argument that is one of few words names them. */

@@ -240,6 +240,12 @@ describe("serve", () => {
       /^the settings cannot be used\n {2}NEXUS_LOG_FORMAT/,
     ],
     ["an option", {}, ["--nope"], /^unknown option '--nope'/],
+    [
+      "a setting with a typo",
+      {},
+      ["--browser-listn", "x"],
+      /^unknown option '--browser-listn'\n\(Did you mean --browser-listen\?\)/,
+    ],
     ["an argument", {}, ["now"], /^too many arguments/],
     ["an option without its value", {}, ["--public-url"], /argument missing/],
     ["an option of a terminal", { outIsTTY: true }, ["--nope", "--log-format", "json"], /^unknown option/],

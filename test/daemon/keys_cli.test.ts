@@ -99,6 +99,16 @@ describe("nexusd keys and nexusd policy", () => {
     ]);
   });
 
+  it("asks nobody to confirm what would be done to no key", async () => {
+    await nexusd("keys", "create", "there", "--user", "ada");
+    for (const verb of ["rotate", "revoke"]) {
+      const { code, err } = await nexusd("keys", verb, "ther");
+      expect([code, err()]).toEqual([1, "nexusd: there is no API key ther\ndid you mean there?\n"]);
+      expect((await nexusd("keys", verb, "there")).code).toBe(2);
+    }
+    expect((await nexusd("keys", "revoke", "nobody")).err()).toContain("see nexusd keys list");
+  });
+
   it("rotates a key, and says how long the old one works", async () => {
     const before = await nexusd("keys", "create", "turned", "--user", "ada", "--expires", "90d");
     const after = await nexusd("keys", "rotate", "turned", "--keep", "24h");

@@ -1,6 +1,7 @@
 import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { exitCodes } from "../../core/exit_codes.js";
 import type {
   CreateApiKeyResponse,
   Role as RoleNumber,
@@ -10,17 +11,23 @@ import { type Role, roles } from "../../model/access/access_table.js";
 import { readingMethods } from "../../model/access/reading_requests.js";
 import { describeRestriction, restrictionFrom } from "../../model/access/scope_restriction.js";
 import { parseDurationText } from "../../model/json_fields.js";
+import { didYouMean } from "../../model/suggestions.js";
 import { connectionArgument, findConnection } from "../connections/connection_key.js";
 import { restrictedProvider } from "../providers/provider_key.js";
 import { withStep } from "../shell/call_failure.js";
-import { usageFailure } from "../shell/command_failure.js";
+import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import { confirm } from "../shell/confirm.js";
-import { type ConfirmedFlags, type DaemonFlags, daemonCommand } from "../shell/daemon_command.js";
+import {
+  type ConfirmedFlags,
+  type DaemonFlags,
+  type DaemonSession,
+  daemonCommand,
+} from "../shell/daemon_command.js";
 import { NewSecretFile } from "../shell/files.js";
 import { addNotes } from "../shell/help.js";
 import { collect, parseDurationMs, parseTimeMs, parseUses } from "../shell/option_values.js";
 import type { Shell } from "../shell/shell.js";
-import { formatAge, formatTime, jsonLine } from "../shell/text.js";
+import { formatAge, formatTime, jsonLine, printable } from "../shell/text.js";
 import { endOf, leaseHelp, leaseText, lifeText, renewCommand, usesHelp, usesText } from "./lease.js";
 
 interface CreateFlags extends DaemonFlags {
@@ -141,10 +148,11 @@ function rotateCommand(shell: Shell): Command {
     )
     .option("--output <file>", "write the key into a new file (0600) and do not print it")
     .option("--yes", "do not ask");
-  return daemonCommand(shell, command, async ({ daemon, call }, flags: KeyRotateFlags, name: string) => {
+  return daemonCommand(shell, command, async (session, flags: KeyRotateFlags, name: string) => {
+    const { daemon, call } = session;
     const { keep: keepMs, output, yes } = flags;
     const question = `Rotate the API key ${name}? The old secret stops working at once; --keep delays that.`;
-    if (keepMs === undefined) await confirm(shell, question, yes);
+    if (keepMs === undefined) await confirmFor(session, name, question, yes);
     const file = output === undefined ? undefined : NewSecretFile.create(output);
     try {
       const request = {
@@ -224,17 +232,31 @@ function revokeCommand(shell: Shell): Command {
     .description("revoke an API key; its streams end within a second")
     .argument("<name>", "its name")
     .option("--yes", "do not ask");
-  return daemonCommand(
-    shell,
-    command,
-    async ({ daemon, call, show }, { yes }: ConfirmedFlags, name: string) => {
-      await confirm(shell, `Revoke the API key ${name}? It stops working at once.`, yes);
-      const answer = await withStep(Code.NotFound, "see nexusd keys list", () =>
-        call(`revoke the API key ${name}`, daemon.access.revokeApiKey, {
-          key: { case: "name", value: name },
-        }),
-      );
-      show(answer, () => `key:${name} is revoked\n`);
-    },
-  );
+  return daemonCommand(shell, command, async (session, { yes }: ConfirmedFlags, name: string) => {
+    const { daemon, call, show } = session;
+    await confirmFor(session, name, `Revoke the API key ${name}? It stops working at once.`, yes);
+    const answer = await withStep(Code.NotFound, "see nexusd keys list", () =>
+      call(`revoke the API key ${name}`, daemon.access.revokeApiKey, {
+        key: { case: "name", value: name },
+      }),
+    );
+    show(answer, () => `key:${name} is revoked\n`);
+  });
+}
+
+/** Asks before something is done to a key. @throws CommandFailure if there is no such key, which nobody should have to confirm */
+async function confirmFor(
+  { shell, daemon, listAll }: DaemonSession,
+  name: string,
+  question: string,
+  yes: boolean | undefined,
+): Promise<void> {
+  if (yes === true) return;
+  const keys = await listAll("list the API keys", daemon.access.listApiKeys, {}, ({ apiKeys }) => apiKeys);
+  const names = keys.map((key) => key.name);
+  if (!names.includes(name)) {
+    const next = didYouMean(name, names) ?? "see nexusd keys list";
+    throw new CommandFailure(exitCodes.failed, `there is no API key ${printable(name)}\n${next}`);
+  }
+  await confirm(shell, question, yes);
 }

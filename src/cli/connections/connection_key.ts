@@ -149,7 +149,8 @@ function notFound(text: string, name: ConnectionName | undefined): CommandFailur
   const named = name ? `${name.userId} has no connection to ${name.providerName}` : "";
   const sentence =
     [prefix, named].filter((part) => part !== "").join(", and ") || `${text} names no connection`;
-  const word = name && pastable(name);
+  // What looks like an id is no provider to connect.
+  const word = name && prefix === "" && pastable(name);
   const how = word ? `, or connect one: nexusd connect ${word}` : "";
   return new CommandFailure(exitCodes.failed, printable(`${sentence}: see nexusd connections${how}`));
 }

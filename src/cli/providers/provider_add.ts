@@ -44,10 +44,7 @@ export function providerAddCommand(shell: Shell, connectNow: ConnectNow): Comman
     if (authType !== "oauth2" && own === undefined)
       throw usageFailure("give the provider a name: nexusd provider add NAME --auth-type ...");
     strategyOfFlags(authType, flags);
-    if (
-      own !== undefined &&
-      (authType !== "oauth2" || (name !== undefined && (await isOwn(session, name, flags))))
-    )
+    if (own !== undefined && (authType !== "oauth2" || (await isOwn(session, name, flags))))
       return void (await createProvider(session, { name: own, authType, flags }));
     await addFromTemplate(session, flags, name, connectNow);
   });
@@ -66,7 +63,9 @@ async function addFromTemplate(
     );
   const wantsTemplate = name === undefined;
   if (wantsTemplate && !shell.stdin.isTTY)
-    throw usageFailure("name a template: nexusd provider templates lists them");
+    throw usageFailure(
+      `name a template: nexusd provider templates lists them; for another provider, give a name, and ${endpointFlags.replace(/^give /, "")}`,
+    );
   const template = await findTemplate(
     session,
     name ?? (await askForTemplate(session)),
@@ -85,10 +84,15 @@ async function addFromTemplate(
   shell.stdout.write(`Later: ${shell.program} connect ${added}\n`);
 }
 
-/** Whether the flags say where the provider is, and the catalogue has none of this name. */
-async function isOwn(session: DaemonSession, name: string, flags: ProviderAddFlags): Promise<boolean> {
+/** Whether the flags say where the provider is, and no template of the catalogue is named. */
+async function isOwn(
+  session: DaemonSession,
+  name: string | undefined,
+  flags: ProviderAddFlags,
+): Promise<boolean> {
   const { issuer, authUrl, tokenUrl, grantType } = flags;
   if ([issuer, authUrl, tokenUrl, grantType].every((flag) => flag === undefined)) return false;
+  if (name === undefined) return true;
   const wanted = canonicalName(name);
   return (await listTemplates(session, wanted)).every((template) => template.name !== wanted);
 }

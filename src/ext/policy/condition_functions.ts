@@ -55,8 +55,9 @@ export function pattern(text: unknown): (text: unknown) => boolean {
   let compiled: RE2JS;
   try {
     compiled = RE2JS.compile(text);
-  } catch {
-    throw new Error("the pattern of matches() is not one of RE2");
+  } catch (error) {
+    const why = error instanceof Error ? error.message.replace(/^error parsing regexp: /, "") : "";
+    throw new Error(`the pattern of matches() is not one of RE2: ${why}`);
   }
   return (value) => compiled.matcher(value as string).find();
 }

@@ -71,8 +71,12 @@ class PolicyReading {
     const list = Array.isArray(bindings) ? (bindings as JsonValue[]) : undefined;
     const isOptional =
       isJsonObject(value) && rulesKeys.some((key) => Object.hasOwn(value, key)) && bindings === undefined;
-    if (!list && !isOptional) this.#violation(["bindings"], "bindings: must be a list");
-    if (isJsonObject(value)) this.violations.push(...unknownKeys(this.#document, value, [], topKeys));
+    const unknown = isJsonObject(value) ? unknownKeys(this.#document, value, [], topKeys) : [];
+    // A key with a typo may be this one, or make it optional.
+    const isMisspelled =
+      bindings === undefined && unknown.some(({ message }) => /did you mean/.test(message));
+    if (!list && !isOptional && !isMisspelled) this.#violation(["bindings"], "bindings: must be a list");
+    this.violations.push(...unknown);
     return (list ?? []).flatMap((json, index) => this.#binding(json, ["bindings", index]) ?? []);
   }
 

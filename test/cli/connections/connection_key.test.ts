@@ -60,7 +60,7 @@ describe("a connection on the command line", () => {
     ["githup/alice", "not found\ndid you mean github?"],
     [
       "ffff",
-      "no connection has an id that begins with ffff, and alice has no connection to ffff: see nexusd",
+      "no connection has an id that begins with ffff, and alice has no connection to ffff: see nexusd connections\n",
     ],
     [
       "github/carl",

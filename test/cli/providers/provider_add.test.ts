@@ -204,6 +204,16 @@ describe("provider add of a name that is no template's", () => {
     expect(request).toMatchObject({ template: "", provider: { name: "acme", enableDiscovery: true } });
   });
 
+  it("takes its name by --name, too, and says what it needs without one", async () => {
+    const at = ["--issuer", "https://i.example", "--client-id", "id", "--auth-method", "none"];
+    const unnamed = await add(at);
+    expect([unnamed.code, unnamed.request]).toEqual([2, undefined]);
+    expect(unnamed.shell.err()).toContain("for another provider, give a name, and --issuer");
+    const { code, request } = await add(["--name", "acme", ...at]);
+    expect([code, request]).toEqual([0, expect.objectContaining({ template: "" })]);
+    expect(request?.provider?.name).toBe("acme");
+  });
+
   it.each([[[]], [["--auth-type", "oauth2"]]])("says what it needs: %j", async (more) => {
     const { code, request, shell } = await add(["acme", "--client-id", "id", ...more]);
     expect([code, request]).toEqual([1, undefined]);

@@ -172,11 +172,15 @@ roles: {}
     expect(violationsOf(text)[0]).toBe(violation);
   });
 
-  it("names a key that it does not know where bindings are missing", () => {
-    expect(violationsOf("rulers:\n  - role: agent\n")).toEqual([
-      "1:1: bindings: must be a list",
-      "1:1: rulers: is not a key; did you mean rules?",
-    ]);
+  it.each([
+    ["rulers:\n  - role: agent\n", ["1:1: rulers: is not a key; did you mean rules?"]],
+    ["rule:\n  - then: allow\n", ["1:1: rule: is not a key; did you mean rules?"]],
+    [
+      "quotas: 1\n",
+      ["1:1: bindings: must be a list", expect.stringContaining("quotas: is not a key; these are")],
+    ],
+  ])("names a key that it does not know where bindings are missing: %j", (text, violations) => {
+    expect(violationsOf(text)).toEqual(violations);
   });
 
   it("takes names of every object's own for what they are", () => {

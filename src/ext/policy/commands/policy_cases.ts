@@ -15,6 +15,8 @@ import {
 import { isJsonObject, type JsonObject } from "../../../model/model.js";
 import { loadPolicyFile, parseRequestLine } from "./policy_run.js";
 
+/** What a case expects. */
+const verdicts = ["allow", "ask", "deny", "use-egress"];
 const keys = [
   "principal",
   "provider",
@@ -69,6 +71,10 @@ function outcomeOf(policy: Policy, row: YamlDocument["value"] | undefined, place
     expect = "",
     shadow = "",
   } = rest as Record<string, string>;
+  if (!verdicts.includes(expect))
+    throw usageFailure(
+      `${place}: expect: ${printable(expect)} is not a verdict; these are: ${verdicts.join(", ")}`,
+    );
   if (!["", "deny"].includes(shadow)) throw usageFailure(`${place}: shadow must be deny, or left out`);
   const nowMs = at === undefined ? shell.clock.nowMs() : Date.parse(at);
   const connection = { connectionId: "", userId: user, provider: { id: provider, name: provider } };

@@ -166,5 +166,9 @@ cases:
     expect((await run({ p: policy, c: line }, "policy", "test", "@c")).err).toMatch(
       /c:3: a request is a method in capitals and a URL, as/,
     );
+    const wrong = "policy: p\ncases:\n  - { provider: github, expect: block }\n";
+    expect((await run({ p: policy, c: wrong }, "policy", "test", "@c")).err).toContain(
+      "c:3: expect: block is not a verdict; these are: allow, ask, deny, use-egress",
+    );
   });
 });
