@@ -13,5 +13,5 @@ export { IdTokenError } from "./id_token.js";
 export { claimsOf, jwtExpiryMs } from "./jwt.js";
 export { newCodeVerifier } from "./pkce.js";
 export { parseChallenges } from "./resource/authentication_challenge.js";
-export type { Renewal } from "./token_request.js";
+export type { ClientRequest } from "./token_request.js";
 export { noAccessToken, normaliseTokenResponse, type TokenAnswer } from "./token_response.js";

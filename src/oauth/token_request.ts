@@ -17,8 +17,8 @@ import {
   type TokenAnswer,
 } from "./token_response.js";
 
-/** What every request at a token endpoint needs, whatever its grant type. */
-export interface Renewal {
+/** What every request of a client to its authorization server needs, at whichever endpoint. */
+export interface ClientRequest {
   readonly server: AuthorizationServer;
   readonly client: OAuthClient;
   /** What the profile declares; by default the RFCs' own. */
@@ -43,12 +43,16 @@ type GrantCall = (
  *
  * @param isRefresh whether the root of the answer may hold the token, as `adaptTokenAnswer` has it
  */
-export function sendRenewal(renewal: Renewal, call: GrantCall, isRefresh = false): Promise<TokenAnswer> {
-  const { server, client, clock, signal, dpop, options: quirks = plainOAuth2 } = renewal;
+export function callTokenEndpoint(
+  common: ClientRequest,
+  call: GrantCall,
+  isRefresh = false,
+): Promise<TokenAnswer> {
+  const { server, client, clock, signal, dpop, options: quirks = plainOAuth2 } = common;
   const htu = server.issuer ?? new URL(server.tokenEndpoint).origin;
   const proofs = dpop && new DpopRequests(dpop, htu, clock);
   const shape = { quirks, nowMs: clock.nowMs(), isRefresh, dpop: proofs };
-  return sendTokenRequest(renewal.fetch, shape, (fetch, proof) =>
+  return sendTokenRequest(common.fetch, shape, (fetch, proof) =>
     call(server.metadata, clientMetadata(client, clock), clientAuthentication(client), {
       [oauth.allowInsecureRequests]: true,
       [oauth.customFetch]: fetch,

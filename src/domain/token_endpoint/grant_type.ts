@@ -9,7 +9,7 @@ import type {
 } from "../../model/providers/provider_profile.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import type { MintedToken } from "../../oauth/grants/minted_token.js";
-import type { Renewal } from "../../oauth/token_request.js";
+import type { ClientRequest } from "../../oauth/token_request.js";
 import type { Renewed } from "../../oauth/token_response.js";
 import type { OutboundRequest } from "../../outbound/outbound_fetch.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -45,7 +45,7 @@ export interface GrantParts {
   readonly servers: IssuerMetadata;
   readonly grants: {
     /** See `TokenEndpointClient.mint`. */
-    mint(request: MintRequest, send: (renewal: Renewal) => Promise<MintedToken>): Promise<MintedToken>;
+    mint(request: MintRequest, send: (common: ClientRequest) => Promise<MintedToken>): Promise<MintedToken>;
   };
   readonly clock: Clock;
   readonly limits: Limits;
@@ -54,7 +54,7 @@ export interface GrantParts {
 /** How the tokens of one grant type come. */
 export interface TokenSource {
   /** The next token of a connection, by one request at the token endpoint of its profile. @throws GrantFailure */
-  renew(renewal: Renewal, request: RefreshRequest): Promise<Renewed>;
+  renew(common: ClientRequest, request: RefreshRequest): Promise<Renewed>;
   /** Of a grant that another connection's credential is exchanged for. */
   readonly basis?: TokenBasis;
   /** Makes a connection of an id_token alone. @throws InvalidArgument, FailedPrecondition, ResourceExhausted, Unavailable */

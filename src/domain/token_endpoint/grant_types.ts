@@ -16,15 +16,15 @@ const core: Readonly<Partial<Record<GrantTypeName, GrantType>>> = {
   /** RFC 6749 section 6: what the user granted lives on in its refresh token. */
   authorization_code: {
     open: () => ({
-      renew: async (renewal, { refreshToken, subject, grantedScopes }) => {
+      renew: async (common, { refreshToken, subject, grantedScopes }) => {
         if (refreshToken === undefined) throw new GrantFailure({ kind: "invalid_grant" });
-        return await refresh({ ...renewal, refreshToken, previousSubject: subject, grantedScopes });
+        return await refresh({ ...common, refreshToken, previousSubject: subject, grantedScopes });
       },
     }),
   },
   /** RFC 6749 section 4.4. */
   client_credentials: {
-    open: () => ({ renew: (renewal, { scopes }) => clientCredentials({ ...renewal, scopes }) }),
+    open: () => ({ renew: (common, { scopes }) => clientCredentials({ ...common, scopes }) }),
   },
 };
 

@@ -21,7 +21,7 @@ import type { MintedToken } from "../../oauth/grants/minted_token.js";
 import { type PushedRequest, pushAuthorizationRequest } from "../../oauth/grants/pushed_request.js";
 import { type Revocation, type RevocationOutcome, revoke } from "../../oauth/grants/revocation.js";
 import { codeChallenge } from "../../oauth/pkce.js";
-import type { Renewal } from "../../oauth/token_request.js";
+import type { ClientRequest } from "../../oauth/token_request.js";
 import type { Renewed } from "../../oauth/token_response.js";
 import type { OutboundResponse } from "../../outbound/outbound_exchange.js";
 import { OutboundError, type OutboundFetch, type OutboundRequest } from "../../outbound/outbound_fetch.js";
@@ -90,7 +90,7 @@ interface EndpointRequest {
 }
 
 /** A request of `oauth`, for a profile instead of its client. */
-type ForProfile<Request extends Renewal> = Omit<Request, keyof Renewal> & EndpointRequest;
+type ForProfile<Request extends ClientRequest> = Omit<Request, keyof ClientRequest> & EndpointRequest;
 
 export type CodeExchangeRequest = Omit<ForProfile<CodeExchange>, "expectedNonce" | "requireIdToken"> & {
   /** Set when an id_token is required. */
@@ -138,7 +138,7 @@ export class TokenEndpointClient {
     const sentMs = this.deps.clock.monotonicMs();
     const tokenSet = await exchangeCode({
       ...request,
-      ...this.#renewal(request),
+      ...this.#clientRequest(request),
       expectedNonce: nonce,
       requireIdToken: nonce !== undefined,
     });
@@ -151,7 +151,7 @@ export class TokenEndpointClient {
     const { profile, dpopKey } = request;
     const source = await this.deps.sources.of(profile.grantType);
     const sentMs = this.deps.clock.monotonicMs();
-    const renewed = await source.renew(this.#renewal(request), request);
+    const renewed = await source.renew(this.#clientRequest(request), request);
     return { ...renewed, tokenSet: { ...this.#sentAt(sentMs, renewed.tokenSet), dpopKey } };
   }
 
@@ -161,29 +161,32 @@ export class TokenEndpointClient {
    * @param send the one request
    * @throws GrantFailure, GrantMoved, DataLoss
    */
-  async mint(request: MintRequest, send: (renewal: Renewal) => Promise<MintedToken>): Promise<MintedToken> {
+  async mint(
+    request: MintRequest,
+    send: (common: ClientRequest) => Promise<MintedToken>,
+  ): Promise<MintedToken> {
     refuseMoved(request);
     const sentMs = this.deps.clock.monotonicMs();
-    const { tokenSet } = await send(this.#renewal(request));
+    const { tokenSet } = await send(this.#clientRequest(request));
     return { tokenSet: this.#sentAt(sentMs, tokenSet) };
   }
 
   /** See `pushAuthorizationRequest`. @throws GrantFailure, DataLoss */
   async pushAuthorization(request: ForProfile<PushedRequest>): Promise<string> {
-    return await pushAuthorizationRequest({ ...request, ...this.#renewal(request) });
+    return await pushAuthorizationRequest({ ...request, ...this.#clientRequest(request) });
   }
 
   /** @throws GrantFailure, DataLoss */
   async authorizeDevice(request: DeviceAuthorizationRequest): Promise<DeviceAuthorization> {
     const { server, codeVerifier } = request;
     const challenge = server.announcesPkce ? codeChallenge(codeVerifier) : undefined;
-    return await authorizeDevice({ ...request, ...this.#renewal(request), codeChallenge: challenge });
+    return await authorizeDevice({ ...request, ...this.#clientRequest(request), codeChallenge: challenge });
   }
 
   /** @throws GrantFailure, DataLoss */
   async pollDevice(request: DevicePollRequest): Promise<DevicePollOutcome> {
     const codeVerifier = request.server.announcesPkce ? request.codeVerifier : undefined;
-    const poll = { ...request, ...this.#renewal(request), codeVerifier };
+    const poll = { ...request, ...this.#clientRequest(request), codeVerifier };
     const sentMs = this.deps.clock.monotonicMs();
     const outcome = await pollDevice(poll);
     if (outcome.kind !== "granted") return outcome;
@@ -194,7 +197,7 @@ export class TokenEndpointClient {
   /** @throws GrantMoved, DataLoss */
   async revoke(request: RevocationRequest): Promise<RevocationOutcome> {
     refuseMoved(request);
-    return await revoke({ ...request, ...this.#renewal(request) });
+    return await revoke({ ...request, ...this.#clientRequest(request) });
   }
 
   /** Its lifetimes count from then: the answer may have lain in the socket while the process stood still. */
@@ -217,7 +220,7 @@ export class TokenEndpointClient {
     }
   }
 
-  #renewal({ server, profile, dpopKey: key, beforeSend }: EndpointRequest): Renewal {
+  #clientRequest({ server, profile, dpopKey: key, beforeSend }: EndpointRequest): ClientRequest {
     const { clock } = this.deps;
     const outbound: OutboundFetch = (url, request) => this.#send(url, { ...request, beforeSend }, profile);
     const client = this.#clients.open(profile);

@@ -3,12 +3,12 @@ import type { GrantType } from "../../domain/token_endpoint/token_endpoint.js";
 import { parseJsonObject } from "../../model/model.js";
 import { plainOAuth2 } from "../../model/providers/providers.js";
 import {
+  type ClientRequest,
   GrantFailure,
   keySourceOf,
   type MintedToken,
   mint,
   normaliseTokenResponse,
-  type Renewal,
   signingKeyOf,
   type TokenAnswer,
 } from "../../oauth/oauth.js";
@@ -42,10 +42,10 @@ export const githubAppType: GrantType = {
         "must not be always with the grant type github_app: its token endpoint is none of OAuth",
       );
   },
-  open: () => ({ renew: (renewal, { scopes }) => githubApp({ ...renewal, scopes }) }),
+  open: () => ({ renew: (common, { scopes }) => githubApp({ ...common, scopes }) }),
 };
 
-export interface GithubAppGrant extends Renewal {
+export interface GithubAppGrant extends ClientRequest {
   /** `contents:read` for a permission, `repository:NAME` for a repository; none means all that the installation has. */
   readonly scopes: readonly string[];
 }

@@ -4,13 +4,13 @@ import type { GrantType } from "../../domain/token_endpoint/token_endpoint.js";
 import { hasSecretBesideJwt } from "../../model/credentials/credentials.js";
 import { plainOAuth2 } from "../../model/providers/providers.js";
 import {
+  type ClientRequest,
   clientAuthentication,
   hasIssuer,
   keySourceOf,
   type MintedToken,
   mint,
   type OAuthClient,
-  type Renewal,
   sendGrantRequest,
   signingKeyOf,
   type TokenAnswer,
@@ -29,14 +29,14 @@ export const jwtBearerType: GrantType = {
       );
   },
   open: () => ({
-    renew: (renewal, { scopes, userId }) => {
-      const named = renewal.options?.assertionSubject.replaceAll("{user_id}", () => userId) ?? "";
-      return jwtBearer({ ...renewal, scopes, subject: named === "" ? renewal.client.clientId : named });
+    renew: (common, { scopes, userId }) => {
+      const named = common.options?.assertionSubject.replaceAll("{user_id}", () => userId) ?? "";
+      return jwtBearer({ ...common, scopes, subject: named === "" ? common.client.clientId : named });
     },
   }),
 };
 
-export interface JwtBearerGrant extends Renewal {
+export interface JwtBearerGrant extends ClientRequest {
   readonly scopes: readonly string[];
   /** `sub` (RFC 7523 section 3): whom the token is for. */
   readonly subject: string;
@@ -76,7 +76,7 @@ function signedAssertion(grant: JwtBearerGrant): Promise<string> {
 
 /** A JWT of the client for one request to the server. */
 export async function signedByClient(
-  { server, client, clock, options = plainOAuth2 }: Renewal,
+  { server, client, clock, options = plainOAuth2 }: ClientRequest,
   claims: JWTPayload,
 ): Promise<string> {
   const { key, alg, kid } = await signingKeyOf(keySourceOf(signerOf(client)), options);

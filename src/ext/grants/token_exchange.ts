@@ -2,11 +2,11 @@ import type { TokenTarget } from "../../domain/reading/reading.js";
 import type { Identity } from "../../model/access/access.js";
 import { type OAuth2Options, plainOAuth2 } from "../../model/providers/providers.js";
 import {
+  type ClientRequest,
   clientCredentials,
   type MintedToken,
   mint,
   noAccessToken,
-  type Renewal,
   sendGrantRequest,
   type TokenAnswer,
 } from "../../oauth/oauth.js";
@@ -38,7 +38,7 @@ interface TypedToken {
   readonly type: string;
 }
 
-export interface TokenExchangeGrant extends Renewal, TokenTarget {
+export interface TokenExchangeGrant extends ClientRequest, TokenTarget {
   /** The access token that the other one is made of. */
   readonly subjectToken: Secret;
   /** For whom it is requested. */
@@ -62,7 +62,7 @@ export async function exchangeToken(grant: TokenExchangeGrant): Promise<MintedTo
 
 /** One request of RFC 8693 section 2.1, whatever is exchanged for whatever. */
 export function sendTokenExchange(
-  grant: Renewal & TokenTarget,
+  grant: ClientRequest & TokenTarget,
   subject: TypedToken,
   requestedTokenType: string,
   actor?: TypedToken,
@@ -93,7 +93,7 @@ async function actorToken(grant: TokenExchangeGrant): Promise<TypedToken | undef
 }
 
 /** The `resource` of the request takes the place of the profile's, which says nothing of another audience. */
-function targeted({ options = plainOAuth2, resource, audience }: Renewal & TokenTarget): OAuth2Options {
+function targeted({ options = plainOAuth2, resource, audience }: ClientRequest & TokenTarget): OAuth2Options {
   if (resource !== "") return { ...options, resource, resourceParameter: "always" };
   return audience === "" ? options : { ...options, resourceParameter: "never" };
 }

@@ -11,10 +11,10 @@ import {
 } from "../failure.js";
 import { IdTokenError, processIdToken, verifySignature } from "../id_token.js";
 import { claimsOf } from "../jwt.js";
-import { type Renewal, sendRenewal } from "../token_request.js";
+import { type ClientRequest, callTokenEndpoint } from "../token_request.js";
 import { type TokenAnswer, toTokenSet } from "../token_response.js";
 
-export interface CodeExchange extends Renewal {
+export interface CodeExchange extends ClientRequest {
   /** From `processAuthorizationResponse`. */
   readonly params: URLSearchParams;
   readonly redirectUri: string;
@@ -42,7 +42,7 @@ export async function exchangeCode(exchange: CodeExchange): Promise<TokenSet> {
 function sendCodeExchange(exchange: CodeExchange): Promise<TokenAnswer> {
   const { params, redirectUri, codeVerifier, options = plainOAuth2 } = exchange;
   const verifier = options.omitPkce ? oauth.nopkce : codeVerifier;
-  return sendRenewal(exchange, (server, client, authentication, sent) =>
+  return callTokenEndpoint(exchange, (server, client, authentication, sent) =>
     oauth.authorizationCodeGrantRequest(server, client, authentication, params, redirectUri, verifier, {
       ...sent,
       additionalParameters: options.tokenParams,

@@ -6,10 +6,10 @@ import type { OutboundResponse } from "../../outbound/outbound_exchange.js";
 import type { OutboundRequest } from "../../outbound/outbound_fetch.js";
 import { clientAuthentication, clientMetadata } from "../client_authentication.js";
 import { classify, GrantFailure } from "../failure.js";
-import type { Renewal } from "../token_request.js";
+import type { ClientRequest } from "../token_request.js";
 import { normaliseTokenResponse } from "../token_response.js";
 
-export interface DeviceCodeRequest extends Renewal {
+export interface DeviceCodeRequest extends ClientRequest {
   readonly endpoint: string;
   readonly scopes: readonly string[];
   /** RFC 7636 section 4.2; undefined where the server does not announce PKCE. */

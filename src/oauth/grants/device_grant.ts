@@ -3,10 +3,10 @@ import type { TokenSet } from "../../model/credentials/credential.js";
 import { plainOAuth2 } from "../../model/providers/profile_fields.js";
 import { clientMetadata } from "../client_authentication.js";
 import { classify, GrantFailure } from "../failure.js";
-import { type Renewal, sendRenewal } from "../token_request.js";
+import { type ClientRequest, callTokenEndpoint } from "../token_request.js";
 import { grantedTokens } from "./code_exchange.js";
 
-export interface DevicePoll extends Renewal {
+export interface DevicePoll extends ClientRequest {
   readonly deviceCode: string;
   /** Undefined where the request for the device code had no challenge. */
   readonly codeVerifier: string | undefined;
@@ -31,7 +31,7 @@ export async function pollDevice(poll: DevicePoll): Promise<DevicePollOutcome> {
   try {
     const verifier = codeVerifier === undefined ? {} : { code_verifier: codeVerifier };
     const additionalParameters = { ...options.tokenParams, ...verifier, client_id: client.clientId };
-    const answer = await sendRenewal(poll, (at, as, authentication, sent) =>
+    const answer = await callTokenEndpoint(poll, (at, as, authentication, sent) =>
       oauth.deviceCodeGrantRequest(at, as, authentication, deviceCode, { ...sent, additionalParameters }),
     );
     const tokens = await oauth.processDeviceCodeResponse(server.metadata, metadata, answer.response);

@@ -3,7 +3,7 @@ import type { TokenSet } from "../../model/credentials/credential.js";
 import { plainOAuth2 } from "../../model/providers/profile_fields.js";
 import { clientMetadata } from "../client_authentication.js";
 import { classify, GrantFailure } from "../failure.js";
-import { type Renewal, sendRenewal } from "../token_request.js";
+import { type ClientRequest, callTokenEndpoint } from "../token_request.js";
 import { type Renewed, type TokenAnswer, toTokenSet } from "../token_response.js";
 
 /** An access token alone: what keeps it alive is the next request. */
@@ -16,7 +16,7 @@ export type MintedToken = Renewed;
  * @throws GrantFailure
  */
 export async function mint(
-  { server, client, clock }: Renewal,
+  { server, client, clock }: ClientRequest,
   scopes: readonly string[],
   send: () => Promise<TokenAnswer>,
 ): Promise<MintedToken> {
@@ -54,17 +54,17 @@ function accessTokenOf(tokenSet: TokenSet, requestedScopes: readonly string[]): 
  * @param authentication by default that of the client
  */
 export function sendGrantRequest(
-  grant: Renewal,
+  grant: ClientRequest,
   grantType: string,
   params: URLSearchParams,
   authentication?: oauth.ClientAuth,
 ): Promise<TokenAnswer> {
-  return sendRenewal(grant, (server, client, own, options) =>
+  return callTokenEndpoint(grant, (server, client, own, options) =>
     oauth.genericTokenEndpointRequest(server, client, authentication ?? own, grantType, params, options),
   );
 }
 
-export interface ClientCredentialsGrant extends Renewal {
+export interface ClientCredentialsGrant extends ClientRequest {
   /** Named in each request; none means the server's default (RFC 6749 section 4.4.2). */
   readonly scopes: readonly string[];
 }

@@ -4,10 +4,10 @@ import { jsonResponse } from "../../outbound/json_response.js";
 import type { OutboundRequest } from "../../outbound/outbound_fetch.js";
 import { clientAuthentication, clientMetadata } from "../client_authentication.js";
 import { classify } from "../failure.js";
-import type { Renewal } from "../token_request.js";
+import type { ClientRequest } from "../token_request.js";
 import { normaliseTokenResponse } from "../token_response.js";
 
-export interface PushedRequest extends Renewal {
+export interface PushedRequest extends ClientRequest {
   readonly endpoint: string;
   /** As `authorizationUrl` answers it. */
   readonly location: string;

@@ -4,11 +4,11 @@ import type { Secret } from "../../runtime/secret.js";
 import { clientMetadata } from "../client_authentication.js";
 import { classify } from "../failure.js";
 import { IdTokenError, type JudgedIdToken, processIdToken } from "../id_token.js";
-import { type Renewal, sendRenewal } from "../token_request.js";
+import { type ClientRequest, callTokenEndpoint } from "../token_request.js";
 import { type Renewed, type TokenAnswer, toTokenSet } from "../token_response.js";
 
 /** No scope is sent unless the profile demands it: the answer then covers what was granted (RFC 6749 section 6). */
-export interface RefreshGrant extends Renewal {
+export interface RefreshGrant extends ClientRequest {
   readonly refreshToken: Secret;
   /** `sub` of the first id_token; a new one must name the same (OpenID Connect Core 1.0 section 12.2). */
   readonly previousSubject?: string | undefined;
@@ -33,7 +33,7 @@ function sendRefresh(grant: RefreshGrant): Promise<TokenAnswer> {
   const { refreshToken, options = plainOAuth2 } = grant;
   const endpoint = options.refreshUrl === "" ? {} : { token_endpoint: options.refreshUrl };
   const additionalParameters = { ...options.refreshParams, ...scopeOf(grant) };
-  return sendRenewal(
+  return callTokenEndpoint(
     grant,
     (server, client, authentication, sent) =>
       oauth.refreshTokenGrantRequest(

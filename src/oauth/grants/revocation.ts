@@ -7,9 +7,9 @@ import { parseRetryAfterMs } from "../../outbound/retry_after.js";
 import type { Secret } from "../../runtime/secret.js";
 import { clientAuthentication, clientMetadata } from "../client_authentication.js";
 import { GrantFailure } from "../failure.js";
-import type { Renewal } from "../token_request.js";
+import type { ClientRequest } from "../token_request.js";
 
-export interface Revocation extends Renewal {
+export interface Revocation extends ClientRequest {
   /** RFC 7009 section 2. */
   readonly endpoint: string;
   readonly token: Secret;

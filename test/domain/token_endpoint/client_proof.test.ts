@@ -163,7 +163,7 @@ const endpoints: readonly (readonly [url: string, what: string, Ask])[] = [
     "https://op.example/token",
     "a token beside the connection's",
     (client, profile) =>
-      client.mint({ server, profile }, (renewal) => clientCredentials({ ...renewal, scopes: [] })),
+      client.mint({ server, profile }, (common) => clientCredentials({ ...common, scopes: [] })),
   ],
   [
     "https://op.example/device",

@@ -12,10 +12,10 @@ import {
 } from "../../../model/model.js";
 import { type ProviderProfile, plainOAuth2 } from "../../../model/providers/providers.js";
 import {
+  type ClientRequest,
   GrantFailure,
   type MintedToken,
   mint,
-  type Renewal,
   sendGrantRequest,
 } from "../../../oauth/oauth.js";
 import type { Secret } from "../../../runtime/runtime.js";
@@ -47,7 +47,7 @@ export class TokenExchanger {
     const send = requestOf(profile);
     try {
       const { tokenSet } = await engine.admit(profile, key, () =>
-        grants.mint({ server, profile, boundTo }, (renewal) => send({ ...renewal, ...target, subjectToken })),
+        grants.mint({ server, profile, boundTo }, (common) => send({ ...common, ...target, subjectToken })),
       );
       return tokenSet;
     } catch (error) {
@@ -110,7 +110,7 @@ function refused(field: string, isCallers: boolean, { message }: GrantFailure): 
   return new FailedPrecondition("TOKEN_EXCHANGE_REFUSED", `no downscoped token was issued: ${message}`);
 }
 
-export interface OnBehalfOfGrant extends Renewal {
+export interface OnBehalfOfGrant extends ClientRequest {
   /** The access token that the client was called with. */
   readonly subjectToken: Secret;
   /** They name the API; at least one. */

@@ -1,11 +1,11 @@
 import type { TokenTarget } from "../../../domain/reading/reading.js";
 import {
+  type ClientRequest,
   clientAuthentication,
   GrantFailure,
   type MintedToken,
   mint,
   noAccessToken,
-  type Renewal,
   sendGrantRequest,
 } from "../../../oauth/oauth.js";
 import type { Secret } from "../../../runtime/runtime.js";
@@ -13,7 +13,7 @@ import { jwtBearerGrantType } from "../jwt_bearer.js";
 import { sendTokenExchange, tokenTypes } from "../token_exchange.js";
 
 /** A request at the identity provider: the client and the options are those of its profile. */
-export interface IdJagRequest extends Renewal, TokenTarget {
+export interface IdJagRequest extends ClientRequest, TokenTarget {
   /** The identity assertion, issued to the same client. */
   readonly idToken: Secret;
 }
@@ -44,7 +44,7 @@ export async function requestIdJag(request: IdJagRequest): Promise<MintedToken> 
   });
 }
 
-export interface IdJagGrant extends Renewal {
+export interface IdJagGrant extends ClientRequest {
   readonly assertion: Secret;
   /** The scopes that were requested with the assertion. */
   readonly scopes: readonly string[];

@@ -30,15 +30,15 @@ function open(parts: GrantParts): TokenSource {
     basis: subjects,
     importIdToken: (...request) => importer.import(...request),
     /** The same assertion until it ends; one that is refused before is followed by another, once. */
-    renew: async (renewal, request) => {
+    renew: async (common, request) => {
       const { scopes } = request;
       const { assertion, isFresh } = await assertions.current(request);
       try {
-        return await presentIdJag({ ...renewal, scopes, assertion });
+        return await presentIdJag({ ...common, scopes, assertion });
       } catch (error) {
         const isRefused = error instanceof GrantFailure && error.kind === "invalid_grant";
         if (!isRefused || isFresh) throw error;
-        return await presentIdJag({ ...renewal, scopes, assertion: await assertions.renewed(request) });
+        return await presentIdJag({ ...common, scopes, assertion: await assertions.renewed(request) });
       }
     },
   };

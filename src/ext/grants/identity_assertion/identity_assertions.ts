@@ -72,9 +72,9 @@ export class IdentityAssertions {
     const { profile, idToken } = subject;
     try {
       const request = { server: await servers.resolve(profile), profile };
-      return await grants.mint(request, (renewal) =>
+      return await grants.mint(request, (common) =>
         requestIdJag({
-          ...renewal,
+          ...common,
           audience: server.issuer ?? resource.issuer,
           resource: resource.oauth2.resource,
           ...{ scopes, idToken },
