@@ -10,10 +10,10 @@ export type { Listener, ListenerPlace, OnUnexpected } from "./listen/listener.js
 export { guardOf, limitsOf } from "./listen/listener_limits.js";
 export { limitPipelining, releaseConnection } from "./listen/pipelining.js";
 export { StreamListener } from "./listen/stream_listener.js";
-export type { OpenServices } from "./listeners.js";
 export { addressKey, Descriptors, SocketGuard } from "./sockets/socket_guard.js";
 export { noteCredential, peerOf } from "./sockets/socket_notes.js";
 export { OpenStreams } from "./standard/open_streams.js";
+export type { OpenServices } from "./standard/standard_services.js";
 export { Authority, type Leaf, type ServerCertificate, serverCertificate } from "./tls/authority.js";
 export { ListenerTls } from "./tls/tls_listener.js";
 export { readPair, type TlsPair } from "./tls/tls_pair.js";

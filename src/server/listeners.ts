@@ -1,14 +1,10 @@
 import type { Authenticate } from "../domain/access/access.js";
-import type { Principal } from "../model/access/principal.js";
-import { edgePolicy } from "../model/edge_policy.js";
-import { ResourceExhausted } from "../model/errors.js";
-import type { Limits, Rate } from "../model/limits.js";
+import type { Limits } from "../model/limits.js";
 import { formatListenAddress, type ListenAddress } from "../model/listen_address.js";
 import type { Clock } from "../runtime/clock.js";
 import type { BoundService } from "../service/pipeline/bound_service.js";
-import { toWireError } from "../service/pipeline/error_table.js";
-import { RateLimiter } from "../service/pipeline/rate_limiter.js";
 import { ApiListener } from "./api/api_listener.js";
+import { FailedAuthentications, limitedAuthenticate } from "./callers/failed_authentications.js";
 import type { Routes } from "./listen/http_message.js";
 import type { Listener, ListenerPlace, OnUnexpected } from "./listen/listener.js";
 import type { ListenerLimits } from "./listen/listener_limits.js";
@@ -18,73 +14,8 @@ import type { BrowserPages } from "./pages/browser_pages.js";
 import { type OpsListenerOptions, opsListener } from "./pages/ops_listener.js";
 import { restRoutes } from "./rest/rest_routes.js";
 import type { SocketAccess } from "./sockets/peer_credentials.js";
-import { addressKey } from "./sockets/socket_guard.js";
-import { HealthService } from "./standard/health.js";
+import { type MakeOpenServices, StandardServices } from "./standard/standard_services.js";
 import type { ListenerTls } from "./tls/tls_listener.js";
-
-/** Services that ask for no credential. */
-export interface OpenServices {
-  readonly services: readonly BoundService[];
-  /** A drain would wait in vain for streams that stay open as long as their callers like. */
-  endStreams(): void;
-}
-
-/** @param services all others of a listener */
-export type MakeOpenServices = (services: readonly BoundService[]) => OpenServices;
-
-/** What every listener of calls serves beside the contract: `grpc.health.v1.Health`, and what extensions add. */
-export class StandardServices {
-  readonly #health: HealthService;
-  readonly #others: readonly OpenServices[];
-  readonly services: readonly BoundService[];
-
-  constructor(services: readonly BoundService[], others: readonly MakeOpenServices[]) {
-    this.#health = new HealthService(services.map(({ descriptor }) => descriptor.typeName));
-    this.#others = others.map((make) => make([...services, ...this.#health.services]));
-    this.services = [this.#health, ...this.#others].flatMap((each) => each.services);
-  }
-
-  /** What health says of the daemon and of each of its services. */
-  setServing(serving: boolean): void {
-    this.#health.setServing(serving);
-  }
-
-  /** Says NOT_SERVING, and ends the streams of all. */
-  close(): void {
-    this.#health.setServing(false);
-    for (const each of [this.#health, ...this.#others]) each.endStreams();
-  }
-}
-
-/**
- * The same, with addresses slowed down that show wrong credentials. Who shows none at all tries nothing, and counts as nothing.
- *
- * @param onRefused called with a credential that is not valid, once a minute for each address
- * @throws WireError at once, or as a rejection
- */
-export function limitedAuthenticate(
-  authenticate: Authenticate,
-  failures: FailedAuthentications,
-  onRefused: (origin: string) => void = () => {},
-): Authenticate {
-  const lines = new RateLimiter(edgePolicy.failedAuthenticationLines);
-  return (presented) => {
-    const { token, origin } = presented;
-    if (token === undefined || token === "") return authenticate(presented);
-    const refusal = failures.refusal(origin);
-    if (refusal) throw toWireError(refusal);
-    const judge = (principal: Principal | undefined): Principal | undefined => {
-      if (principal) return principal;
-      const place = addressKey(origin) ?? origin;
-      if (lines.take(place)) onRefused(place);
-      const tooMany = failures.failed(origin);
-      if (tooMany) throw toWireError(tooMany);
-      return principal;
-    };
-    const principal = authenticate(presented);
-    return principal instanceof Promise ? principal.then(judge) : judge(principal);
-  };
-}
 
 export interface ListenersOptions {
   readonly grpcListen: readonly ListenAddress[];
@@ -226,47 +157,4 @@ function routesOf(options: ListenersOptions): Routes {
   const { maxBodyBytes } = options.limits;
   const rest = { services, onUnexpected, maxBodyBytes, nowMs: () => clock.nowMs(), metrics };
   return firstOf([...options.routes, restRoutes(rest)]);
-}
-
-/**
- * Slows down anyone who tries credentials. An address with too many failures is refused before its credential is looked at, right
- * or wrong, or it could go on. Not so on loopback, where every agent of the machine has the same address: there
- * only what fails is answered so, and a good credential passes.
- */
-export class FailedAuthentications {
-  readonly #rate: Rate | undefined;
-  readonly #failures: RateLimiter | undefined;
-
-  constructor(rate: Rate | undefined) {
-    this.#rate = rate;
-    this.#failures = rate && new RateLimiter(rate);
-  }
-
-  /** @param origin address of the socket */
-  refusal(origin: string | undefined): ResourceExhausted | undefined {
-    const key = addressKey(origin);
-    if (!this.#failures || key === undefined || isLoopback(key)) return undefined;
-    return this.#failures.has(key) ? undefined : this.#refuse(key);
-  }
-
-  /** Counts a failure. @returns what to say instead of "not authenticated" */
-  failed(origin: string | undefined): ResourceExhausted | undefined {
-    const key = addressKey(origin);
-    if (!this.#failures || key === undefined) return undefined;
-    return this.#failures.take(key) ? undefined : this.#refuse(key);
-  }
-
-  #refuse(key: string): ResourceExhausted {
-    return new ResourceExhausted("TOO_MANY_FAILED_AUTHENTICATIONS", {
-      what: "calls without a valid credential from this address",
-      limit: this.#rate?.burst ?? 0,
-      unit: "per minute",
-      setting: "NEXUS_MAX_FAILED_AUTHENTICATIONS_PER_MINUTE",
-      retryAfterMs: this.#failures?.waitMs(key) ?? 1,
-    });
-  }
-}
-
-function isLoopback(key: string): boolean {
-  return key === "::1" || key.startsWith("127.");
 }

@@ -12,7 +12,7 @@ import {
   ServerReflectionRequestSchema,
 } from "../../../src/gen/grpc/reflection/v1/reflection_pb.js";
 import { TokenService } from "../../../src/gen/nexus/v1/token_pb.js";
-import { StandardServices } from "../../../src/server/listeners.js";
+import { StandardServices } from "../../../src/server/standard/standard_services.js";
 import { FakeServices } from "../fake_services.js";
 import { failure, openListener, transports, withKey } from "../http_listener_fixture.js";
 

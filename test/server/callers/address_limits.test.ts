@@ -1,5 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { FailedAuthentications, limitedAuthenticate } from "../../../src/server/listeners.js";
+import {
+  FailedAuthentications,
+  limitedAuthenticate,
+} from "../../../src/server/callers/failed_authentications.js";
 import { addressKey } from "../../../src/server/sockets/socket_guard.js";
 import { RateLimiter } from "../../../src/service/pipeline/rate_limiter.js";
 import { codes } from "../../../src/service/pipeline/wire_error.js";

@@ -4,7 +4,7 @@ import { loadSync } from "@grpc/proto-loader";
 import { onTestFinished } from "vitest";
 import { ApiListener } from "../../../src/server/api/api_listener.js";
 import type { ListenerLimits } from "../../../src/server/listen/listener_limits.js";
-import { type MakeOpenServices, StandardServices } from "../../../src/server/listeners.js";
+import { type MakeOpenServices, StandardServices } from "../../../src/server/standard/standard_services.js";
 import { ManualClock } from "../../fakes/manual_clock.js";
 import { authenticate, FakeServices } from "../fake_services.js";
 import { loopback, opened, portOf } from "../temporary.js";
