@@ -21,7 +21,8 @@ export type Trap =
   | "after_answer"
   | "before_publish";
 
-const never = new Promise<never>(() => {});
+/** What the dead wait for. Each wait has a promise of its own: one promise for all would keep whatever waits for it. */
+const never = (): Promise<never> => new Promise<never>(() => undefined);
 
 /** What makes a life one of a hub of a fleet. */
 export interface LifeHub {
@@ -167,17 +168,17 @@ export class Life {
 
   #commit<T>(change: (tx: Transaction) => T): Promise<T> {
     if (!this.isDead) this.#pass("before_commit");
-    if (this.isDead) return never;
+    if (this.isDead) return never();
     this.busy++;
     return this.store.commit(this.refusals > 0 ? this.#refusing(change) : change).then(
       (result) => {
         this.busy--;
         if (!this.isDead) this.#pass("after_commit");
-        return this.isDead ? never : result;
+        return this.isDead ? never() : result;
       },
       (error: unknown) => {
         this.busy--;
-        if (this.isDead) return never;
+        if (this.isDead) return never();
         throw error;
       },
     );
@@ -229,7 +230,7 @@ export class Life {
       const form = new URLSearchParams(request.body ?? "");
       if (request.beforeSend) await this.#marked(provider, host, form, request.beforeSend);
       this.#pass("before_send");
-      if (this.isDead) return await never;
+      if (this.isDead) return await never();
       if (!this.leads) throw new OutboundError("not_leading", "before_send", host);
       this.#count(form, -1);
       const isHeard = (): boolean => !this.isDead;
@@ -240,7 +241,7 @@ export class Life {
       if (outcome === "refused" || isChallenged) this.#count(form, 1);
       await new Promise<void>((resolve) => this.#awake(resolve));
       if (!this.isDead) this.#pass("after_answer");
-      if (this.isDead) return await never;
+      if (this.isDead) return await never();
       if (outcome === "refused") throw new OutboundError("network", "before_send", host, "ECONNREFUSED");
       if (outcome === "dropped") throw new OutboundError("network", "after_send", host, "ECONNRESET");
       return new Response(outcome.body, { status: outcome.status, headers: { ...outcome.headers } });
@@ -255,11 +256,11 @@ export class Life {
     beforeSend: () => Promise<boolean>,
   ): Promise<void> {
     this.#pass("before_connect");
-    if (this.isDead) return await never;
+    if (this.isDead) return await never();
     const isOpen = await this.server.connect(provider);
     await new Promise<void>((resolve) => this.#awake(resolve));
     if (!this.isDead) this.#pass("before_mark");
-    if (this.isDead) return await never;
+    if (this.isDead) return await never();
     const isMarkedAlready = this.#challenged.delete(form.get("refresh_token") ?? "");
     if (!isOpen || !this.leads) {
       if (isMarkedAlready) this.#count(form, -1);
