@@ -46,6 +46,7 @@ export async function raw(port: number, bytes: string): Promise<string> {
   socket.write(bytes, "latin1");
   const chunks: Buffer[] = [];
   socket.on("data", (chunk: Buffer) => void chunks.push(chunk));
-  await once(socket, "close");
+  // A connection that is reset is closed too; `once` would reject.
+  await new Promise((resolve) => socket.once("close", resolve));
   return Buffer.concat(chunks).toString("latin1");
 }

@@ -186,7 +186,8 @@ test("a stranger's connection is closed after some 64 pipelined requests, a call
   await once(server, "listening");
   const client = () => used(connect((server.address() as AddressInfo).port, "127.0.0.1"));
   const stranger = client();
-  const closed = once(stranger.resume(), "close");
+  // The rest of what it sent is not read, so the system may reset the connection: `once` would reject with that.
+  const closed = new Promise((resolve) => stranger.resume().once("close", resolve));
   stranger.write(get("/").repeat(3_000));
   await closed;
   expect(served).toBeGreaterThanOrEqual(64);
