@@ -1,4 +1,5 @@
 import { type ApiReads, apiReads } from "./api_reads.js";
+import { ByHost, pathPattern } from "./by_host.js";
 
 /** What changes nothing (RFC 9110 section 9.2.1). */
 export const readingMethods = ["GET", "HEAD", "OPTIONS"];
@@ -23,13 +24,13 @@ export function readsOnly(line: JudgedLine): boolean | undefined {
   const { method, host, path, decoded, query } = line;
   if (method === undefined || host === undefined) return undefined;
   const isReading = readingMethods.includes(method);
-  const api = apiReadsAt(host);
+  const api = known.at(host);
   if (!api) return isReading;
   if (!isReading && method !== "POST") return false;
   if (api.action && writesBy(api.action, query)) return false;
   if (isReading && !api.isClosed) return true;
   if (path === undefined) return undefined;
-  const [reads, other] = [path, decoded ?? path].map((one) => api.paths.some((known) => known.test(one)));
+  const [reads, other] = [path, decoded ?? path].map((one) => api.paths.some((pattern) => pattern.test(one)));
   return reads === other ? reads : undefined;
 }
 
@@ -67,22 +68,6 @@ interface CompiledReads extends Omit<ApiReads, "hosts" | "paths"> {
   readonly paths: readonly RegExp[];
 }
 
-const exact = new Map<string, CompiledReads>();
-const below: (readonly [suffix: string, CompiledReads])[] = [];
-for (const { hosts, paths = [], ...api } of apiReads) {
-  const compiled = { ...api, paths: paths.map(patternOf) };
-  for (const host of hosts)
-    if (host.startsWith("*")) below.push([host.slice(1), compiled]);
-    else exact.set(host, compiled);
-}
-
-function apiReadsAt(host: string): CompiledReads | undefined {
-  const name = host.replace(/:\d+$/, "");
-  return exact.get(name) ?? below.find(([suffix]) => name.endsWith(suffix))?.[1];
-}
-
-/** A `*` is a part of one segment. */
-function patternOf(path: string): RegExp {
-  const escaped = path.split("*").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
-  return new RegExp(`^${escaped.join("[^/]+")}$`);
-}
+const known = new ByHost<CompiledReads>(
+  apiReads.map(({ hosts, paths = [], ...api }) => [hosts, { ...api, paths: paths.map(pathPattern) }]),
+);
