@@ -290,6 +290,7 @@ export const namedExtensions: Readonly<Record<string, Readonly<Record<string, st
   },
   manifest: {
     "config/rows/daemon_settings.ts": "the file of providers has the form of a manifest",
+    "model/access/api_labels.ts": "a method of Slack",
     "model/access/api_reads.ts": "a method of Slack",
   },
   mcp_servers: { "domain/profiles/mcp_lookup.ts": "not moved yet" },

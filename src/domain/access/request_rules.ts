@@ -1,7 +1,7 @@
 import { keyPrefix } from "../../model/access/api_key.js";
 import type { Identity, Principal } from "../../model/access/principal.js";
-import { type DescribedRequest, factsOf } from "../../model/access/request_facts.js";
-import { decide, explainRules, type Rule, type Ruling } from "../../model/access/rules.js";
+import { type DescribedRequest, factsOf, ownLabelsOf } from "../../model/access/request_facts.js";
+import { decide, explainRules, labelsSetBy, type Rule, type Ruling } from "../../model/access/rules.js";
 import type { ConnectionFacts } from "../../model/access/scope_restriction.js";
 import { FailedPrecondition, InvalidArgument, NexusError, PermissionDenied } from "../../model/errors.js";
 import { type CallerTrace, traceIdOf, type Use } from "../../model/tracing.js";
@@ -176,13 +176,15 @@ export class RequestRules {
       readonly use: Use;
     },
   ): Use | Promise<Use> {
-    const { labels } = ruling.rule ?? {};
-    const memory = labels && this.deps.memory();
-    if (labels && (!memory || !request))
+    const { rule } = ruling;
+    const memory = rule?.labels && this.deps.memory();
+    if (rule?.labels && (!memory || !request))
       return Promise.reject(refusedBy(new PermissionDenied("this daemon keeps no labels of sessions"), use));
     const whole = { ...use, ...this.#shadowOf(ruling, connection) };
-    const label = () => memory && request && memory.add({ principal, connection, request, labels, use });
-    const counted = this.#count(principal, ruling.rule, whole);
+    const labels = rule?.labels && request ? labelsSetBy(rule, ownLabelsOf(request)) : [];
+    const label = () =>
+      request && labels.length > 0 ? memory?.add({ principal, connection, request, labels, use }) : undefined;
+    const counted = this.#count(principal, rule, whole);
     const kept = counted === undefined ? label() : counted.then(label);
     if (kept === undefined) return whole;
     return kept.then(

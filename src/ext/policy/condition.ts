@@ -1,6 +1,6 @@
 import { parse } from "@bufbuild/cel";
 import type { Expr } from "@bufbuild/cel-spec/cel/expr/syntax_pb.js";
-import { type Condition, type FactName, factKinds } from "../../model/access/access.js";
+import { type Condition, type FactName, factKinds, requestLabels } from "../../model/access/access.js";
 import {
   bool,
   both,
@@ -14,6 +14,7 @@ import {
   lowered,
   negated,
   pattern,
+  type Value,
 } from "./condition_functions.js";
 
 /** Characters of a condition, and nested brackets in it. */
@@ -37,12 +38,13 @@ export class ConditionError extends Error {
 /**
  * Compiles a condition in CEL, without what loops: the operators, and the functions below. Each part has a type.
  *
+ * @param sessionLabels gets the labels of sessions that it asks for
  * @throws ConditionError
  */
-export function compileCondition(text: string): Condition {
+export function compileCondition(text: string, sessionLabels: Set<string> = new Set()): Condition {
   if (text.length > maxLength) throw new ConditionError(`has at most ${maxLength} characters`, 1);
   if (depthOf(text) > maxDepth) throw new ConditionError(`nests at most ${maxDepth} brackets`, 1);
-  const { of, kind } = new Compiler(text).compile();
+  const { of, kind } = new Compiler(text, sessionLabels).compile();
   if (kind !== "bool") throw new ConditionError(`must be true or false, and is a ${kind}`, 1);
   return of as Condition;
 }
@@ -68,7 +70,10 @@ class Compiler {
   #parts = 0;
   #positions: Readonly<Record<string, number>> = {};
 
-  constructor(private readonly text: string) {}
+  constructor(
+    private readonly text: string,
+    private readonly sessionLabels: Set<string>,
+  ) {}
 
   compile(): ConditionPart {
     let parsed: ReturnType<typeof parse>;
@@ -120,7 +125,8 @@ class Compiler {
     const name = this.#nameOf(expr);
     if (!Object.hasOwn(factKinds, name))
       throw this.#error(expr, `${name} is not known; there are ${Object.keys(factKinds).join(", ")}`);
-    return { kind: factKinds[name as FactName], of: (facts) => facts[name as FactName] };
+    const fact = name as FactName;
+    return { kind: factKinds[fact], of: (facts) => facts[fact], fact };
   }
 
   #nameOf(expr: Expr): string {
@@ -200,6 +206,7 @@ class Compiler {
   #in(expr: Expr, one: ConditionPart, other: ConditionPart): ConditionPart {
     if (other.kind === "map" && one.kind === "string")
       return bool(both(one, other, (key, map) => (map as ReadonlyMap<string, string>).has(key as string)));
+    if (other.kind === "set" && one.kind === "string") this.#label(expr, one.literal, other.fact);
     if (other.kind === "set" && one.kind === "string")
       return bool(both(one, other, (label, set) => (set as ReadonlySet<unknown>).has(label)));
     const [first] = other.literal instanceof Set ? other.literal : [];
@@ -209,6 +216,16 @@ class Compiler {
     )
       throw this.#error(expr, `a ${one.kind} cannot be in this ${other.kind}`);
     return bool(both(one, other, (value, list) => (list as ReadonlySet<unknown>).has(value)));
+  }
+
+  #label(expr: Expr, label: Value, of: FactName | undefined): void {
+    if (typeof label !== "string") return;
+    if (of === "session.labels") this.sessionLabels.add(label);
+    if (of === "request.labels" && !Object.hasOwn(requestLabels, label))
+      throw this.#error(
+        expr,
+        `no request is labeled ${label}; there are ${Object.keys(requestLabels).join(", ")}`,
+      );
   }
 
   #method(expr: Expr, name: string, args: readonly Expr[]): ConditionPart {

@@ -10,6 +10,8 @@ export interface ConditionPart {
   readonly of: (facts: Facts) => Value;
   /** What stands in the condition itself. */
   readonly literal?: Value;
+  /** Which fact this is, alone. */
+  readonly fact?: FactName;
 }
 
 /** What a condition may call: on what, with what, and the result. The table in docs/rules.md is made of it. */

@@ -112,7 +112,8 @@ function within(one: Expr, other: Expr, isSo: boolean): string {
     return `${noun(one)} is ${isSo ? "one" : "none"} of ${elements.map(noun).join(", ")}`;
   }
   const of = nameOf(other);
-  if (of === "session.labels") return `the session is ${isSo ? "" : "not "}labeled ${noun(one)}`;
+  const labeled = of === "session.labels" ? "session" : of === "request.labels" ? "request" : undefined;
+  if (labeled) return `the ${labeled} is ${isSo ? "" : "not "}labeled ${noun(one)}`;
   const thing = maps[of];
   if (thing === undefined) throw new Wordless();
   return `${isSo ? "a" : "no"} ${thing} ${noun(one)} is sent`;

@@ -13,12 +13,20 @@ import {
   isEncoded,
   maxHoldMs,
   minHoldMs,
+  ownLabels,
   parseUseLimit,
   type Rule,
   type RuleUses,
+  requestLabels,
   verdicts,
 } from "../../model/access/access.js";
-import { isJsonObject, type JsonObject, type JsonValue, parseDurationText } from "../../model/model.js";
+import {
+  didYouMean,
+  isJsonObject,
+  type JsonObject,
+  type JsonValue,
+  parseDurationText,
+} from "../../model/model.js";
 import { ConditionError, compileCondition } from "./condition.js";
 
 /** Each is evaluated for each request. */
@@ -26,7 +34,8 @@ const maxRules = 200;
 const maxReason = 200;
 /** Of one rule. */
 const maxLabels = 10;
-const labelWords = "labels: at most 32 lower-case letters, digits, dashes, and underscores";
+const labelPattern = /^([a-z0-9][a-z0-9_-]{0,31}|request\.labels)$/;
+const labelWords = `labels: at most 32 lower-case letters, digits, dashes, and underscores; or ${ownLabels}`;
 const keys = ["providers", "when", "then", "because", "for", "hold", "label", "uses", "shadow"];
 
 /** Keys of the file that are about requests. */
@@ -43,6 +52,8 @@ export function readRules(document: YamlDocument): {
 
 class RulesReading {
   readonly violations: DocumentViolation[] = [];
+  /** Of sessions, by where a condition asks for them. */
+  readonly #asked: { readonly label: string; readonly path: Path }[] = [];
 
   constructor(private readonly document: YamlDocument) {}
 
@@ -52,8 +63,23 @@ class RulesReading {
     const list = value["rules"];
     if (!Array.isArray(list)) this.#violation(["rules"], "rules: must be a list");
     else if (list.length > maxRules) this.#violation(["rules"], `rules: holds at most ${maxRules} entries`);
-    else return (list as JsonValue[]).flatMap((json, index) => this.#rule(json, ["rules", index]) ?? []);
+    else return this.#rules(list as JsonValue[]);
     return [];
+  }
+
+  #rules(list: readonly JsonValue[]): Rule[] {
+    const rules = list.flatMap((json, index) => this.#rule(json, ["rules", index]) ?? []);
+    const set = new Set(
+      rules.flatMap(({ labels = [] }) =>
+        labels.flatMap((one) => (one === ownLabels ? Object.keys(requestLabels) : one)),
+      ),
+    );
+    for (const { label, path } of this.#asked.filter((one) => !set.has(one.label))) {
+      const meant = didYouMean(label, [...set]);
+      const hint = meant === undefined ? "" : `: ${meant}`;
+      this.#violation(path, `when: no rule sets the label ${label}${hint}`);
+    }
+    return rules;
   }
 
   default(): Rule[] {
@@ -87,7 +113,7 @@ class RulesReading {
     const extent = this.#texts(json, path, "for", /^(session|hour)$/, extents.join(" and ")) as Extent[];
     if (extent.length > 0 && verdict !== "ask")
       this.#violation([...path, "for"], "for: belongs to then: ask");
-    const labels = this.#texts(json, path, "label", /^[a-z0-9][a-z0-9_-]{0,31}$/, labelWords);
+    const labels = this.#texts(json, path, "label", labelPattern, labelWords);
     if (labels.length > 0 && verdict !== "allow" && verdict !== "ask")
       this.#violation([...path, "label"], "label: belongs to then: allow, or to then: ask");
     if (labels.length > maxLabels)
@@ -118,7 +144,10 @@ class RulesReading {
       return undefined;
     }
     try {
-      return compileCondition(text);
+      const labels = new Set<string>();
+      const condition = compileCondition(text, labels);
+      this.#asked.push(...[...labels].map((label) => ({ label, path: at })));
+      return condition;
     } catch (error) {
       if (!(error instanceof ConditionError)) throw error;
       this.#violation(at, `when: ${error.message} (character ${error.column} of the condition)`);

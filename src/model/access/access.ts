@@ -2,6 +2,7 @@
 
 export { type Action, actions, isAction, type Role, roles } from "./access_table.js";
 export { agentOf, agentOfGrant, isLive, keyPrefix, keyPrincipalName } from "./api_key.js";
+export { requestLabels } from "./api_labels.js";
 export { type AuditEvent, type AuditEventType, by } from "./audit_event.js";
 export {
   type CanonicalTarget,
@@ -49,6 +50,7 @@ export {
   isEncoded,
   maxHoldMs,
   minHoldMs,
+  ownLabels,
   type Rule,
   type RuleUses,
   verdicts,

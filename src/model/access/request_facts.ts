@@ -6,6 +6,7 @@ import {
   withHyphens,
 } from "./canonical_request.js";
 import { readsOnly } from "./reading_requests.js";
+import { labelsOfRequest, type RequestLabels } from "./request_labels.js";
 import type { ConnectionFacts } from "./scope_restriction.js";
 
 /** A request to an API as its sender describes it. What the sender left out is undefined. */
@@ -45,6 +46,7 @@ export const factKinds = {
   "request.host": "string",
   "request.path": "string",
   "request.reads": "bool",
+  "request.labels": "set",
   "request.query": "map",
   "request.headers": "map",
   "request.size": "int",
@@ -82,6 +84,7 @@ export function factsOf(
     "request.host": request?.host,
     "request.path": line?.path,
     "request.reads": line?.reads,
+    "request.labels": line?.labels,
     "request.query": line?.query,
     "request.headers": request && headersOf(request),
     "request.size": request?.body?.size,
@@ -98,6 +101,11 @@ export function factsOf(
   return line?.decoded === undefined
     ? facts
     : { ...facts, otherwise: { ...facts, "request.path": line.decoded } };
+}
+
+/** What a request is known to do; undefined where that depends on what is unknown. */
+export function ownLabelsOf(request: DescribedRequest): RequestLabels | undefined {
+  return lineOf(request).labels;
 }
 
 /** Method, path and query, and why each of them is unknown although it was described. */
@@ -120,18 +128,22 @@ function lineOf({ method, host, target, unclearHeaders = [] }: DescribedRequest)
     path: ofPath === undefined ? path : undefined,
     query,
   };
-  const reads = readsOnly({ ...line, host, decoded });
-  const ofReads = reads === undefined ? (ofMethod ?? ofPath ?? (decoded && percentEncoding)) : undefined;
+  const judged = { ...line, host, decoded };
+  const reads = readsOnly(judged);
+  const labels = labelsOfRequest(judged);
+  const why = ofMethod ?? ofPath ?? (decoded && percentEncoding);
   return {
     ...line,
     reads,
+    labels,
     ...(ofPath === undefined && decoded !== undefined && { decoded }),
     unclear: {
       ...(ofMethod !== undefined && { "request.method": ofMethod }),
       ...((ofPath ?? decoded) !== undefined && {
         "request.path": ofPath ?? percentEncoding,
       }),
-      ...(ofReads !== undefined && { "request.reads": ofReads }),
+      ...(reads === undefined && why !== undefined && { "request.reads": why }),
+      ...(labels === undefined && why !== undefined && { "request.labels": why }),
       ...(others.length > 0 && { "request.headers": `the header ${others[0]}` }),
     },
   };

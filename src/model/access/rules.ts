@@ -1,3 +1,4 @@
+import { requestLabels } from "./api_labels.js";
 import type { FactName, Facts } from "./request_facts.js";
 import type { UseLimit } from "./use_limit.js";
 
@@ -24,7 +25,7 @@ export interface Rule {
   readonly isEncoded?: boolean;
   /** The text for somebody who is refused, or who is to approve. */
   readonly because: string;
-  /** What the session of a request has been through once this rule lets it go. */
+  /** What the session of a request has been through once this rule lets it go; `ownLabels` is what the request itself does. */
   readonly labels?: readonly string[];
   /** How often each agent is let go by this rule. */
   readonly uses?: RuleUses;
@@ -83,12 +84,24 @@ export function matchOf({ providers, when, isEncoded: isSentAlone = false }: Rul
   return holds === undefined || isOneOfTwo ? "unknown" : holds ? "yes" : "no";
 }
 
+/** Among the labels that a rule sets: those of the request. */
+export const ownLabels = "request.labels";
+
+/** What a rule sets on the session of a request. What a request may do counts, where it is unknown what it does. */
+export function labelsSetBy({ labels = [] }: Pick<Rule, "labels">, own: Facts["request.labels"]): string[] {
+  const each = labels.flatMap((label) => {
+    if (label !== ownLabels) return label;
+    return own instanceof Set ? [...(own as ReadonlySet<string>)] : Object.keys(requestLabels);
+  });
+  return [...new Set(each)];
+}
+
 /** What is decided, and what each rule says. */
 export function explainRules(rules: readonly Rule[], facts: Facts) {
   const ruling = decide(rules, facts);
   const explained = rules.map((rule) => {
     const { line, verdict, because, isShadow: shadow = false } = rule;
-    const labels = [...(rule.labels ?? [])];
+    const labels = labelsSetBy(rule, facts["request.labels"]);
     return {
       line,
       verdict,

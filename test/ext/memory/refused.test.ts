@@ -13,7 +13,7 @@ import { temporaryFolder } from "../../temporary_folder.js";
 
 const sets = "rules:\n  - then: allow\n    label: [private]\n";
 const limits = "rules:\n  - then: allow\n    uses: 20\n";
-const reads = `rules:\n  - when: '"private" in session.labels'\n    then: deny\n`;
+const reads = `rules:\n  - when: '"private" in session.labels'\n    then: deny\n  - then: allow\n    label: [private]\n`;
 
 /** What becomes of a daemon with this policy file. */
 async function started(text: string, member: object | undefined, isForgetful = false): Promise<string> {

@@ -114,6 +114,39 @@ describe("the labels of a session", () => {
     );
   });
 
+  it("are those of the request, where a rule says so: what it reads and does", async () => {
+    world.engine.access.setPolicy(
+      policyOf(`
+  - { when: '"untrusted" in session.labels && "shares" in request.labels', then: deny, because: strangers wrote }
+  - { when: '"shares" in request.labels', then: allow }
+  - { then: allow, label: [request.labels, seen] }`),
+    );
+    const claude = await world.key("claude");
+    const { id } = await world.engine.connected();
+    const send = async (method: string, url: string) => {
+      const line = { ...describedHeaders(method, [], true), ...describedUrl(url) };
+      const body = { size: 0, digest: "", bytes: undefined };
+      const { signal } = new AbortController();
+      const asked = { request: { ...line, session: undefined, body }, signal };
+      await world.engine.tokens.admitted(claude, id, asked);
+    };
+    const issues = "https://api.github.com/repos/acme/site/issues";
+    await send("GET", "https://api.github.com/rate_limit");
+    expect(world.names(claude)).toEqual(["seen"]);
+    await send("POST", issues);
+    expect(world.names(claude)).toEqual(["seen"]);
+    await send("GET", "https://api.github.com/user");
+    expect(world.names(claude)).toEqual(["seen", "private"]);
+    await send("POST", issues);
+    await send("GET", `${issues}/7`);
+    expect(world.names(claude)).toEqual(["seen", "private", "untrusted"]);
+    await expect(send("POST", issues)).rejects.toThrow(
+      "line 4 of the policy file denies this request: strangers wrote",
+    );
+    await send("PUT", "https://api.github.com/notifications");
+    await expect(send("POST", "https://api.unknown.example/x")).rejects.toThrow("strangers wrote");
+  });
+
   it("hold at once for requests under way, before they are durable, and before the request that sets them goes on", async () => {
     const claude = await world.key("claude");
     const { id } = await world.engine.connected();

@@ -115,6 +115,31 @@ describe("a policy", () => {
     expect(grant.decide("self.read").permission).toBe("allowed");
   });
 
+  it("takes no label with a typo, which would never hold", () => {
+    const text = (when: string, label = "[private]") =>
+      `rules:\n  - { when: '${when}', then: deny }\n  - { then: allow, label: ${label} }\n`;
+    expect(readPolicy(text('"private" in session.labels')).rules).toHaveLength(2);
+    expect(readPolicy(text('"shares" in session.labels', "[request.labels]")).rules).toHaveLength(2);
+    const file = (...rule: Parameters<typeof text>) => violationsOf(text(...rule));
+    expect([
+      file('"privat" in session.labels'),
+      file('"pirvate" in session.labels', "[request.labels]"),
+      file('"shares" in session.labels'),
+      file('"public" in request.labels'),
+      file('"shares" in request.labels', "[session.labels]"),
+    ]).toEqual([
+      ["2:13: when: no rule sets the label privat: did you mean private?"],
+      ["2:13: when: no rule sets the label pirvate: did you mean private?"],
+      ["2:13: when: no rule sets the label shares"],
+      [
+        "2:13: when: no request is labeled public; there are private, untrusted, shares, spends, deletes (character 9 of the condition)",
+      ],
+      [
+        "3:27: label: must be a list of labels: at most 32 lower-case letters, digits, dashes, and underscores; or request.labels",
+      ],
+    ]);
+  });
+
   it("names every error with its line, all at once", () => {
     expect(
       violationsOf(`bindings:
