@@ -12,6 +12,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { answerConsent, Browser } from "../fakes/browser.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../fakes/openid_provider.js";
+import { type Answer, answer, chats } from "./chats.js";
 import { client, internetAddress } from "./hosts.js";
 
 /** Of the providers' tokens: what a walk lives through. */
@@ -19,8 +20,6 @@ export const accessTokenTtlSeconds = 8;
 
 /** RFC 8693 section 2.2.1. */
 const exchanged = { issued_token_type: "urn:ietf:params:oauth:token-type:access_token" };
-
-type Answer = (response: ServerResponse, body: string, request: IncomingMessage) => void;
 
 /** Issuers of which each is an `oidc-provider`, and the names of the profiles that come back from there. */
 const issuers: Readonly<Record<string, readonly string[]>> = {
@@ -143,6 +142,7 @@ export class Internet {
       });
     },
     "hooks.example.com/nexus": (response) => answer(response, 200, {}),
+    ...chats,
     "login.bank.example/.well-known/openid-configuration": (response) =>
       answer(response, 200, {
         issuer: "https://login.bank.example",
@@ -220,10 +220,6 @@ export class Internet {
     if (isAlive) answer(response, 200, { login: "ada", id: 1, path });
     else answer(response, 401, { message: "Bad credentials" });
   }
-}
-
-function answer(response: ServerResponse, status: number, body: object): void {
-  response.writeHead(status, { "content-type": "application/json" }).end(`${JSON.stringify(body)}\n`);
 }
 
 async function bodyOf(message: IncomingMessage): Promise<string> {

@@ -73,6 +73,17 @@ const held =
   "(nexusd run -- curl -s -X POST -d '{}' https://api.github.com/user/repos >/dev/null 2>&1 &); " +
   "until nexusd approvals list --json | grep -q id; do sleep 0.2; done; nexusd approvals list";
 
+/** A script that is given a waiting request, whose caller has a name that a chat could take for markup. */
+function told(chat: string, secret: string): Step {
+  const data = { caller: 'key:<b>&"x"', provider: "github", link: "https://nexusd.example/a" };
+  return {
+    program: `tell-${chat}`,
+    words: { "/etc/nexusd/": "" },
+    before: `(umask 077; echo '${secret}' > ${chat}.curl)`,
+    after: `echo '${JSON.stringify({ type: "approval.waiting", data })}' | tell-${chat}`,
+  };
+}
+
 export const walks: Readonly<Record<string, Walk>> = {
   "README.md": {
     inCheckout: true,
@@ -250,9 +261,18 @@ export const walks: Readonly<Record<string, Walk>> = {
         after: `echo '{"data": {"provider": "github", "message": "consent again"}}' | tell-by-mail`,
         shows: /Subject: github needs you\n\nconsent again/,
       },
-      "#!/bin/sh\njq '{text": {
-        program: "tell-slack",
-        after: `echo '{"type": "t", "data": {"provider": "github"}}' | SLACK_WEBHOOK_URL=https://hooks.example.com/nexus tell-slack`,
+      "#!/bin/sh\njq '{topic": {
+        ...told("ntfy", 'header = "Authorization: Bearer walk-chat-secret"'),
+        shows:
+          /"title":"approval\.waiting","message":"key:<b>&\\"x\\" at github\. ","click":"https:\/\/nexusd\.example\/a"/,
+      },
+      "#!/bin/sh\njq 'def plain": {
+        ...told("slack", 'url = "https://hooks.slack.com/services/walk-chat-secret"'),
+        shows: /approval\.waiting: key:&lt;b&gt;&amp;"x" at github\. {2}https:\/\/nexusd\.example\/a/,
+      },
+      "#!/bin/sh\njq '{chat_id": {
+        ...told("telegram", 'url = "https://api.telegram.org/botwalk-chat-secret/sendMessage"'),
+        shows: /"ok":true.*approval\.waiting: key:<b>&\\"x\\" at github\. \\nhttps:\/\/nexusd\.example\/a/,
       },
       "nexusd completion fish": { before: "mkdir -p ~/.config/fish/completions" },
     },
