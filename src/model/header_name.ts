@@ -23,7 +23,7 @@ const tokenRequestHeaders: ReadonlySet<string> = new Set(["authorization", "cont
 
 /**
  * What is wrong with the name of a header that comes from data, as the end of a sentence about it; undefined when nothing is. A header
- * that frames the message, or belongs to one connection (`Proxy-*` too), lets anyone who names it end or desynchronise the connection.
+ * that frames the message, or belongs to one connection (`Proxy-*` too), lets a caller that names it end or desynchronise the connection.
  */
 export function headerNameViolation(name: string): string | undefined {
   if (!tokenPattern.test(name)) return "must be a header name";

@@ -13,7 +13,7 @@ export type AuthorizationResponse =
 export interface InvalidResponse {
   readonly kind: "invalid";
   readonly reason: InvalidResponseReason;
-  /** The issuer that the answer names, of `iss_mismatch`: the text of anyone who sent it. */
+  /** The issuer that the answer names, of `iss_mismatch`: text of an unknown sender. */
   readonly iss?: string;
 }
 

@@ -70,7 +70,7 @@ const refreshLifetimeMembers = [
   "x_refresh_token_expires_in",
 ] as const;
 
-/** RFC 6749 appendix A.12. A line break would give anyone who writes the token into a request a header of the provider's choice. */
+/** RFC 6749 appendix A.12. A line break would add a header of the provider's choice to each request with the token. */
 const accessTokenSyntax = /^[\x20-\x7e]+$/;
 /** The longest seen are JWTs of 10 KiB, and no server takes a header of more than 64. */
 const maxAccessTokenLength = 64 * 1024;

@@ -18,7 +18,7 @@ export function jsonResponse(value: object, init: JsonResponseInit = {}): Respon
   });
 }
 
-/** What of a form is no secret, and may stand in the words of anyone who answers it. */
+/** What of a form is no secret, and may be quoted from the words of its receiver. */
 const openFields = new Set([
   "client_assertion_type",
   "client_id",

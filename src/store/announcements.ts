@@ -1,7 +1,7 @@
 import { channel } from "node:diagnostics_channel";
 import type { CommittedChange } from "./records/log_codec.js";
 
-/** Notified of each commit when it is durable, before anybody else is: how many connections it changed. For anyone who measures. */
+/** Notified of each commit when it is durable, before anybody else is: how many connections it changed. For measurements. */
 const committed = channel("nexus.store.committed");
 
 /** What a transaction wrote: each connection once, in the order of the revisions, and who is notified when that is durable. */

@@ -41,7 +41,7 @@ export class Transaction extends Reads implements Recording {
   readonly #databases: Databases;
   readonly #log: ChangeLog;
   readonly #audit: AuditLog;
-  /** What was read and not written since: anyone who changes a connection has mostly just read it. */
+  /** What was read and not written since: most changes of a connection have just read it. */
   readonly #connections = new Map<string, StoredConnection | undefined>();
   readonly #onDurable: (() => void)[] = [];
   #ended = false;

@@ -71,8 +71,8 @@ export async function readCredential(
 }
 
 /**
- * The field that was named, or else what the strategy carries, or the only field. A token that is bound to a key must be named: anyone who
- * takes it for a bearer token gets 401 from every API.
+ * The field that was named, or else what the strategy carries, or the only field. A token that is bound to a key must be named: as a
+ * bearer token, every API refuses it with 401.
  */
 export function credentialValue({ token, field }: ReadCredential) {
   const { credentials, idToken, expiresAt } = token;

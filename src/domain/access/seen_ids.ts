@@ -30,7 +30,7 @@ interface SeenBySight {
  * which the store has one entry for each connection. Otherwise, thousands of spokes that come at once would each read the whole store to
  * find their ten connections.
  *
- * The ids are where to look: anyone who gets them judges each connection again, and misses none that it sees.
+ * The ids are where to look: a caller that gets them judges each connection again, and misses none that it sees.
  */
 export class SeenIds {
   readonly #sights = new BoundedMap<string, SeenBySight>(maxSights);

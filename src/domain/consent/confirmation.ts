@@ -18,7 +18,7 @@ import type { ConsentCommits } from "./consent_commit.js";
 import type { ConsentEnding } from "./consent_ending.js";
 import type { ConsentJudge, Flaw } from "./ways.js";
 
-/** Wrong codes that end a consent: 256 bits are not guessed, so anyone who is wrong has mixed something up, or is up to something. */
+/** Wrong codes that end a consent. Nobody guesses 256 bits: a wrong code is a mix-up or an attack. */
 const maxFailures = 5;
 
 /** A consent that waits for this principal to confirm it. */

@@ -107,7 +107,7 @@ export type ConsentFailure =
 export interface RefusedConsent extends NamedProvider {
   readonly kind: "refused";
   readonly reason: ProblemReason;
-  /** What the provider or the protocol calls it, for anyone who is asked for help. */
+  /** Its name at the provider or in the protocol, for those who help the user. */
   readonly word: string;
   /** What more there is to say, in words of ours. */
   readonly detail?: string | undefined;
@@ -189,7 +189,7 @@ export type SubmitOutcome =
 export interface CaptureFlow {
   /** Idempotent. */
   form(state: string, cookie: (name: string) => string | undefined): Promise<CaptureFormOutcome>;
-  /** The fields to ask for; anyone who has the state may know them. Idempotent. */
+  /** The fields to ask for; the holder of the state may know them. Idempotent. */
   schema(state: string): CaptureSchemaOutcome;
   /** Consumes the state if the values are good. @param formToken as `CaptureForm` has it */
   submit(

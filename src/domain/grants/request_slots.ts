@@ -21,7 +21,7 @@ const slowAfterMs = 10_000;
 
 /** Requests that are no refresh, in all. */
 const globalOther = 64;
-/** At one provider: anyone who may ask for them may ask for any amount, and tokens must be kept alive beside them. */
+/** At one provider: a caller may ask for any number of them, and tokens must be kept alive beside them. */
 const perProviderOther = 8;
 /** So many of them while refreshes wait. */
 const leastOther = 2;

@@ -5,7 +5,7 @@ import { discoveryUrl } from "../../oauth/discovery.js";
 import { type Clock, delay } from "../../runtime/clock.js";
 import { type IssuerMetadata, refuseWithoutAuthorization } from "../token_endpoint/token_endpoint.js";
 
-/** Anyone who registers a provider waits so long to learn whether its discovery document can be had. */
+/** How long a caller that registers a provider waits to learn whether its discovery document can be fetched. */
 const trialMs = 3_000;
 
 /** Tries discovery when a profile is written, so that a fault is reported before a user meets it. It refuses nothing. */

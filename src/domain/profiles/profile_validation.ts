@@ -99,7 +99,7 @@ function sourceViolations(
   });
 }
 
-/** Anyone who gives a key that cannot sign learns it at once, not when a token is due. @throws InvalidArgument */
+/** A key that cannot sign is refused at once, not when a token is due. @throws InvalidArgument */
 export function refuseUnusableKey(
   settings: ProviderSettings,
   secret: Secret | undefined,

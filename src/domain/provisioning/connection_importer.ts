@@ -112,7 +112,7 @@ export class ConnectionImporter {
       const nowMs = this.deps.clock.nowMs();
       if (untilMs !== undefined && untilMs > nowMs)
         throw new Unavailable("another daemon was importing this token: ask again later", untilMs - nowMs);
-      // Anyone who gives the token again gives it to the profile as it is now.
+      // A caller that imports the token again imports it for the profile as it is now.
       const dpopKey = this.#keptKey(key, before) ?? refreshKey(profile, server, undefined);
       const token = { refreshToken, dpopKey };
       const pending = before?.sealed

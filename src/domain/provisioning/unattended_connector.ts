@@ -22,7 +22,7 @@ import type { ConnectionRequest } from "../consent/consent.js";
 import { awaitedRefresh, type Refresher } from "../grants/grants.js";
 import { refuseOtherName, refuseRevoked, scopesFor } from "../profiles/profiles.js";
 
-/** The daemon mints the first token of a new connection after so long when anyone who asked for it could not: it died meanwhile. */
+/** The daemon mints the first token of a new connection after so long when the caller that asked for it could not: it died meanwhile. */
 const firstMintMs = 30_000;
 
 /**
@@ -172,12 +172,12 @@ export class UnattendedConnector {
   }
 }
 
-/** Whether it waits for the person to sign in at the identity provider: anyone who asks for a token then tries it again. */
+/** Whether it waits for the person to sign in at the identity provider: the next request for a token then tries again. */
 function awaitsIdentity({ status, problem }: Connection): boolean {
   return status === "attention" && problem?.reason === "identity_required";
 }
 
-/** Without a token, and due soon, if anyone who asks for it should die. */
+/** Without a token, and due soon in case its caller dies. */
 function dueAgain(nowMs: number) {
   const refreshNotBeforeMs = nowMs + firstMintMs;
   return { status: "active", expiresAtMs: nowMs, refreshNotBeforeMs, problem: undefined } as const;

@@ -8,7 +8,7 @@ const maxBytes = 16 * 1024;
 
 /**
  * Files that hold a JWT by which the client proves itself, and that somebody else renews: the kubelet, a SPIRE agent. Operators name them
- * by a setting, profiles only their names: anyone who may write profiles must not read files of the machine.
+ * by a setting, profiles only their names: a caller that may write profiles must not read files of the machine.
  */
 export class AssertionFiles extends NamedFiles {
   constructor(

@@ -11,7 +11,7 @@ export interface NamedFilesDeps {
   readonly maxBytes: number;
 }
 
-/** Files that operators name by a setting, and profiles by these names alone: anyone who may write profiles must not read files of the machine. */
+/** Files that operators name by a setting, and profiles by these names alone: a caller that may write profiles must not read files of the machine. */
 export abstract class NamedFiles {
   constructor(private readonly files: NamedFilesDeps) {}
 
@@ -35,7 +35,7 @@ export abstract class NamedFiles {
       );
     let file: FileHandle | undefined;
     try {
-      // A pipe without a writer would hold up anyone who opens it.
+      // A pipe without a writer would block its reader.
       file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
       if (!(await file.stat()).isFile())
         throw refusedFile("client", `the ${kind} ${name} is no regular file`);

@@ -66,7 +66,7 @@ export class ConsentLinks {
     return isMade ? `${this.deps.publicUrl}/c/${code}` : undefined;
   }
 
-  /** Idempotent: anyone who opens it again is led to the same consent. */
+  /** Idempotent: opened again, it leads to the same consent. */
   async follow(code: string): Promise<FollowOutcome> {
     if (!codePattern.test(code)) return { kind: "unknown_request" };
     const expiresAtMs = Buffer.from(code, "base64url").readUInt32BE() * 1000;

@@ -114,7 +114,7 @@ export class NotificationOutbox implements WriteObserver {
   }
 }
 
-/** What a change of a connection is to anyone who looks after it. */
+/** What a change of a connection means to those who look after it. */
 export function edgesOf(before: Connection | undefined, after: Connection): NotificationType[] {
   const edges: NotificationType[] = [];
   if (after.status === "attention" && before?.status !== "attention") edges.push("connection.attention");

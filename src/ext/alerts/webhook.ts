@@ -6,7 +6,7 @@ import { readWebhookSecrets } from "./webhook_secrets.js";
 
 /** A receiver says thank you, and no more. */
 const maxAnswerBytes = 64 * 1024;
-/** An hour: anyone who asks for more is asked anyway. */
+/** An hour: a receiver that asks for more is called after an hour too. */
 const maxRetryAfterMs = 60 * 60_000;
 /** Standard Webhooks calls these throttling; the others are about this one message. */
 const throttling = new Set([429, 502, 503, 504]);

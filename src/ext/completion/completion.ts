@@ -47,7 +47,7 @@ type NameCompletion = Extract<Completion, { readonly leaf: unknown }>;
 
 /** A person waits for it at each Tab. */
 const timeoutMs = 1_000;
-/** Anyone who has more types more. */
+/** If there are more, the user types more of the name. */
 const maxConnections = 200;
 
 /** The names that the daemon knows; none when it cannot be reached. Nothing is written to the shell's outputs. */

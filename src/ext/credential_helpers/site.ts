@@ -40,7 +40,7 @@ export interface SiteRule {
  * @returns undefined for what must not be sent a credential: plain text over a network, or no host
  */
 export function siteOf(protocol: string | undefined, host: string): Site | undefined {
-  // A parser of URLs would drop or decode these, and anyone who connects to the host may not.
+  // A parser of URLs would drop or decode these, and the client that connects to the host may not.
   if (/[\p{C}\s\\/%]/u.test(host)) return undefined;
   const schemes = protocol === undefined ? ["https", "http"] : [protocol];
   const urls = schemes.flatMap((scheme) => {

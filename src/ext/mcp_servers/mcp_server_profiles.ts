@@ -73,7 +73,7 @@ export class McpServerProfiles implements McpProfiles {
     return ageMs < freshMs ? profile : await this.#lookUp(profile);
   }
 
-  /** Anyone who asks while that goes on shares the next one. */
+  /** A caller that asks while that goes on shares the next one. */
   async #lookUp(profile: ProviderProfile): Promise<ProviderProfile> {
     const { mcpServerUrl, id } = profile;
     const startedAtMs = this.deps.clock.nowMs();

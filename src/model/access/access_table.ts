@@ -28,7 +28,7 @@ export const accessTable = {
   /** Operators keep connections alive and never hold what is in them. */
   "token.read": { admin: "allowed", operator: "denied", agent: "restricted" },
   "audit.read": forOperators,
-  /** Of the daemon as a whole, all connections counted: anyone who is restricted sees nothing of it. */
+  /** Of the daemon as a whole, all connections counted: a restricted caller sees nothing of it. */
   "status.read": forOperators,
   "notification.test": forOperators,
   "policy.read": forOperators,

@@ -87,7 +87,7 @@ export interface RefreshIntent {
    * restored and this daemon has not sent it.
    */
   readonly sends: number;
-  /** It comes from a backup: anyone who went on with the original may have used the refresh token. */
+  /** It comes from a backup: a daemon that went on with the original may have used the refresh token. */
   readonly restored?: boolean | undefined;
   /** Id of the daemon that sent it last; undefined in those of older releases. */
   readonly owner?: string | undefined;

@@ -4,7 +4,7 @@ import type { Connection, StepUp } from "./connection.js";
 const maxAttempts = 3;
 /** After this long a person may have been given other rights: it is asked for again. */
 const forgottenAfterMs = 24 * 60 * 60_000;
-/** Of one request for consent, anyone who asks for them. */
+/** Of one request for consent, whichever callers ask for them. */
 export const maxScopes = 100;
 
 /** The scopes of a request that a step-up made. */

@@ -104,7 +104,7 @@ function endpointViolation(text: string, allowQuery: boolean): string | undefine
   return undefined;
 }
 
-/** For anyone who wrote the profile, when its scopes bring an id_token that nothing verifies. */
+/** For the author of the profile, when its scopes bring an id_token that nothing verifies. */
 export function unverifiedIdTokenNote(settings: ProviderSettings): string | undefined {
   if (settings.authType !== "oauth2" || settings.issuer !== "" || !settings.scopes.includes("openid"))
     return undefined;

@@ -13,7 +13,7 @@ import { isJsonObject } from "../../model/json_fields.js";
 import { isDay } from "../../model/rfc3339.js";
 import { didYouMean } from "../../model/suggestions.js";
 
-/** Objects in objects; a profile with its JSON Schema has ten. Deeper ones would exhaust the stack of anyone who walks them. */
+/** Objects in objects; a profile with its JSON Schema has ten. Deeper ones would exhaust the stack of a function that walks them. */
 const maxDepth = 64;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });

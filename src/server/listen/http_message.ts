@@ -24,7 +24,7 @@ export function isHttp2(response: Response): response is Http2ServerResponse {
  */
 export function refuseRest(response: Response): void {
   if (!isHttp2(response)) {
-    // Node does so only where nobody began to read; anyone who did may wait for room that never comes, and so would the client.
+    // Node does so only where nobody began to read; a reader that did may wait for room that never comes, and so would the client.
     response.once("finish", () => {
       if (response.req.complete) return;
       response.req.removeAllListeners("readable");

@@ -237,7 +237,7 @@ export class BrowserPages {
     return captureFormPage(form, error, captureTarget(state), this.#options.describe);
   }
 
-  /** As a page, or as JSON for anyone who asks for it. */
+  /** As a page, or as JSON for a client that asks for it. */
   failed(headers: IncomingHttpHeaders, failure: Failure): HttpAnswer {
     const { describe, nowMs } = this.#options;
     return prefersJson(headers) ? failureJson(failure, describe) : failurePage(failure, describe, nowMs());

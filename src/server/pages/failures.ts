@@ -14,7 +14,7 @@ export type Failure =
 /** How a failure is answered. */
 export interface FailureText {
   readonly status: 400 | 404 | 410 | 429 | 502 | 503;
-  /** A stable word, for anyone who is asked for help. */
+  /** A stable word, for those who help the user. */
   readonly word: string;
   /** One sentence each. Never text of the provider. */
   readonly lines: readonly string[];
@@ -152,7 +152,7 @@ function refusalText(failure: RefusedConsent, providerName: string): FailureText
   };
 }
 
-/** Enough of an account for its owner: anyone who has the link may be somebody else. */
+/** Enough of an account for its owner: the holder of the link may be somebody else. */
 function masked(account: string): string {
   return account.replace(/^(.)[^@]*/u, "$1\u2026");
 }

@@ -4,7 +4,7 @@ import type { ListenAddress } from "../../model/listen_address.js";
 import { type HttpAnswer, HttpListener, splitTarget } from "../listen/http_listener.js";
 import type { Listener, ListenerPlace, OnUnexpected } from "../listen/listener.js";
 
-/** Pages by their paths. Anyone who opens this listener is nobody: they hold no id, no user and no message of a failure. */
+/** Pages by their paths. Callers of this listener are not authenticated: the pages hold no id, no user and no message of a failure. */
 export type OpsPages = Readonly<Record<string, (query: URLSearchParams) => Promise<HttpAnswer>>>;
 
 export interface OpsListenerOptions extends ListenerPlace {

@@ -10,7 +10,7 @@ export function pageSize(requested: number): number {
 /** Each list has tokens of its own, or the place in one would be taken for a place in another. */
 export type PagedList = "api_keys" | "audit" | "connections" | "providers" | "templates";
 
-/** An opaque token that holds the key of the last row of a page. It gives no access: anyone who forges one names a place to go on from. */
+/** An opaque token that holds the key of the last row of a page. It gives no access: a forged one only names a place to go on from. */
 export function encodePageToken(list: PagedList, lastKey: string | undefined): string {
   return lastKey === undefined ? "" : Buffer.from(`${list}/${lastKey}`, "utf8").toString("base64url");
 }

@@ -13,7 +13,7 @@ export type AuditError =
   | "checkpoint_mismatch"
   | "checkpoint_pruned";
 
-/** An event and its hash, noted down earlier in a place that anyone who writes the file cannot reach. */
+/** An event and its hash, noted down earlier in a place that a writer of the file cannot reach. */
 export interface AuditCheckpoint {
   readonly sequence: bigint;
   /** Hexadecimal. */

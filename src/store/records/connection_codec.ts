@@ -157,7 +157,7 @@ export function decodedConnection(id: string, bytes: Uint8Array): StoredConnecti
 }
 
 /**
- * Anyone who writes a connection is followed by those who read it.
+ * A connection that was just written is read next.
  *
  * @param bytes what `stored` was encoded to; nobody changes either
  */

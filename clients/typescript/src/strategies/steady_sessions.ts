@@ -62,7 +62,7 @@ export function steady<S extends Sessions>(
     if (!session || known.has(session)) return stream;
     known.add(session);
     session.on("error", () => undefined);
-    // For anyone who waits for its answer to a ping.
+    // For those who wait for the answer to a ping.
     session.once("close", () => session.emit("error", new Error("the session has ended")));
     return stream;
   };

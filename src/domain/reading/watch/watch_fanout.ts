@@ -134,7 +134,7 @@ const maxReadersWithin = 64;
 
 /**
  * Puts the reads of those who follow on record in the very commit that writes a new revision, so that nothing more is to become durable before
- * it leaves. Anyone who is left out, and each watcher of another hub of a fleet, is put on record by the delivery.
+ * it leaves. A subscriber that is left out, and each watcher of another hub of a fleet, is put on record by the delivery.
  */
 export class WatchedReads implements WriteObserver {
   constructor(

@@ -16,7 +16,7 @@ export interface InitialStore {
   readonly entries: Iterable<readonly RawWrite[]> | AsyncIterable<readonly RawWrite[]>;
 }
 
-/** For anyone who is about to make the tables: those of a fleet are changed by a migration alone. @throws FleetRefused, FleetUnreachable */
+/** For commands that create the tables: only a migration changes those of a fleet. @throws FleetRefused, FleetUnreachable */
 export async function refuseFleet(connector: Connector): Promise<void> {
   const { session, probe } = await connector.open("init");
   try {

@@ -51,7 +51,7 @@ export class CatchUp {
     await this.#within(startMs, (signal) => this.applied(database.verdict.newest, signal));
   }
 
-  /** Anyone who asks while the database is asked shares the question after that one: what was before it is in its answer. */
+  /** A caller that asks while the database is queried shares the question after that one: what was before it is in its answer. */
   #newest(database: FleetDatabase): Promise<bigint> {
     if (this.#next !== undefined) return this.#next;
     const ask = (): Promise<bigint> => {

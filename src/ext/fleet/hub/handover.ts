@@ -165,7 +165,7 @@ export class Handover {
     }
   }
 
-  /** One at a time: anyone who asks while it is under way has what was there before handed over after it. */
+  /** One at a time: a caller that asks while it is under way has what was there before handed over after it. */
   async #handed(): Promise<void> {
     const before = this.#handing;
     const own = (async () => {

@@ -20,7 +20,7 @@ export interface FleetListenerOptions {
   readonly log: Log;
 }
 
-/** The listener for the other hubs: anyone who has come through its TLS holds a key of the ring, and with it all that this daemon has. */
+/** The listener for the other hubs: a peer that has come through its TLS holds a key of the ring, and with it all that this daemon has. */
 export function fleetListener(options: FleetListenerOptions): Listener {
   const { limits, clock, service, descriptors } = options;
   // Of one hub come the calls of all its agents, over one connection.

@@ -126,7 +126,7 @@ export class ReplicaStore extends Store {
     await this.outbox.add(records);
   }
 
-  /** Sets the one listener for what a follower puts on record: anyone who knows the leader takes it from the outbox. */
+  /** Sets the one listener for what a follower puts on record: a hub that knows the leader takes it from the outbox. */
   onRecorded(listener: () => void): void {
     this.#onRecorded = listener;
   }
@@ -160,7 +160,7 @@ export class ReplicaStore extends Store {
     await this.outbox.close();
   }
 
-  /** A leader commits by itself what it put on record; a follower's is fetched by anyone who knows the leader. */
+  /** A leader commits by itself what it put on record; a follower's is fetched by a hub that knows the leader. */
   #ship(): void {
     if (this.commits instanceof LeaderCommits) this.#shipping ??= this.#shipAll(this.commits);
     else this.#onRecorded();

@@ -9,7 +9,7 @@ import { Secret } from "../../../runtime/runtime.js";
 import type { Transaction } from "../../../store/store.js";
 
 /**
- * Makes connections of id_tokens alone, of people who signed in to another application. They are taken at the word of anyone who imports them: the
+ * Makes connections of id_tokens alone, of people who signed in to another application. They are taken at the word of the caller that imports them: the
  * issuer verifies what it signed when the id_token is exchanged. So they show no account.
  */
 export class IdTokenImporter {
@@ -90,7 +90,7 @@ const claimFaults: Readonly<Record<string, string>> = {
   sub: "names nobody",
 };
 
-/** What an id_token says, on the word of anyone who hands it over. */
+/** What an id_token says, on the word of the caller that hands it over. */
 interface StatedIdentity {
   readonly subject: string;
   readonly expiresAtMs: number;

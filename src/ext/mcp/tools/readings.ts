@@ -29,7 +29,7 @@ const maxReadings = 8;
 const maxDigits = 8;
 
 /**
- * A text as anyone who decodes it may read it: percent encoding, the escapes of JSON, entities of HTML, the plus of a form, also one within another.
+ * A text as a server that decodes it may read it: percent encoding, the escapes of JSON, entities of HTML, the plus of a form, also one within another.
  * At each place begins a reading of its own, since what stands before it may be chosen to lead a decoder astray: `%` before `41`.
  */
 export class Readings {

@@ -13,7 +13,7 @@ const issuedMs = 1;
 
 /**
  * The record of a connection in a copy. Whether it can be refreshed is the hub's to say: here every one counts as refreshable, so that
- * anyone who finds no living token is led there. A status or a problem that this version does not know is one that a person must look at.
+ * a caller that finds no living token is led there. A status or a problem that this version does not know is one that a person must look at.
  */
 export function copiedConnection(
   state: TokenState,

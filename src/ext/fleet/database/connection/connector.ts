@@ -24,7 +24,7 @@ export class Connector {
   /**
    * Tries each host once. A standby beside other hosts is passed over: one of them becomes the primary.
    *
-   * @param purpose for anyone who looks at the connections of the server
+   * @param purpose shown in the server's list of connections
    * @throws FleetRefused what a host refused, when none took it; FleetUnreachable when none answered as a primary
    */
   async open(purpose: string): Promise<{ readonly session: DatabaseSession; readonly probe: Probe }> {

@@ -25,7 +25,7 @@ type FoldAnswer = "ok" | "fenced" | "moved";
 
 /**
  * Keeps the image of all writes a second behind the log, so that a commit itself writes one row alone; and drops old batches. The leader
- * runs it. Its work is the same for anyone who does it, and the image moves under a lock: a former leader cannot harm it.
+ * runs it. Its work is the same whichever hub does it, and the image moves under a lock: a former leader cannot harm it.
  */
 export class ImageKeeper {
   readonly #keep: { readonly ms: number; readonly batches: number };
