@@ -38,7 +38,7 @@ suites() {
   suite follower 600 1 postgresql "$fleet test/ext/fleet/follower src/ext/egress/listener" \
     "npm run --silent test:follower -- test/ext/fleet/follower/every_rpc.test.ts test/ext/egress/daemon/listener.test.ts"
   suite upgrade-fleet 600 1 postgresql "src/ext/fleet/database test/ext/fleet/upgrade" "npm run --silent test:fleet -- --upgrade --json"
-  suite upgrade 1800 1 "postgresql toolchains" "src/store proto/nexus/store $fleet src/ext/kubernetes/injector src/ext/alerts/outbox clients/typescript/src clients/python/src test/upgrade" \
+  suite upgrade 1800 1 "postgresql toolchains" "src/store proto/nexus/store $fleet src/ext/kubernetes/injector src/ext/alerts/outbox src/ext/memory src/ext/policy/record clients/typescript/src clients/python/src clients/go test/upgrade" \
     "npm run --silent test:upgrade"
   suite proxy 600 1 proxies "src/ext/envoy src/gen/envoy examples/envoy examples/nginx examples/caddy test/proxy" "npm run --silent test:proxy"
   suite crash 1800 1 "" "$refresh test/crash" "npm run --silent test:crash -- --kills $(for_change_or_all 100 300)"
@@ -57,7 +57,7 @@ suites() {
   suite fuzz 600 1 "" "src/oauth src/outbound src/model src/store/records src/ext/policy test/fuzz test/suites/random.ts" \
     "npm run --silent fuzz -- --seconds $(for_change_or_all 20 60) --seed $(seed)"
   suite mcp 1200 1 "" "src/ext/mcp test/ext/mcp $building $results" "npm run --silent test:mcp"
-  suite deploy 3600 1 "deploy postgresql" "deploy/helm Dockerfile .dockerignore .github/workflows/release test/deploy src/ext/kubernetes/injector src/config scripts/release/libraries scripts/release/production scripts/release/run $build" \
+  suite deploy 3600 1 "deploy postgresql" "deploy/helm Dockerfile .dockerignore .github/workflows/release test/deploy src/ext/kubernetes/injector src/config scripts/release $build" \
     'as_root env "PATH=$PATH" "PYTHONPATH=$tools_folder/python" "tools_folder=$tools_folder" npm run --silent test:deploy'
   suite docs 800 1 "" "docs README.md SECURITY.md CONTRIBUTING.md CHANGELOG.md clients/ examples deploy bench/README.md proto/nexus/v1 src/cli src/config" \
     "npm run --silent docs"
@@ -66,7 +66,7 @@ suites() {
   suite python 600 1 toolchains "clients/python proto/nexus test/clients" "clients/python/check.sh"
   suite observability 600 1 promtool "src/telemetry deploy/observability test/observability" 'npx vitest run --project observability $REPORT'
   suite mcp-conformance 1200 1 "" "src/ext/mcp_servers src/domain/consent src/oauth test/ext/mcp_servers $building $results" "npm run --silent test:mcp-conformance"
-  suite release 3600 1 "release emulator" "scripts deploy/helm deploy/systemd Dockerfile package.json package-lock.json .github clients test/release test/clients" "npm run --silent test:release"
+  suite release 3600 1 "release emulator" "scripts deploy Dockerfile package.json package-lock.json .github clients test/release test/clients" "npm run --silent test:release"
   suite sbom 600 1 "" "package-lock.json scripts/sbom" "npm run --silent sbom >/dev/null"
   suite workflows 600 1 workflows ".github" "actionlint && zizmor --offline --no-progress .github"
   suite hadolint 600 1 hadolint "Dockerfile" "hadolint Dockerfile"

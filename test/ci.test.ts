@@ -16,7 +16,7 @@ const always = ["check", "test", "model", "package"];
 test.for([
   ["docs/access.md", ["walk", "docs"]],
   ["src/cli/status.ts", ["daemon", "tools", "walk", "docs"]],
-  ["clients/go/cache.go", ["clients", "docs", "release"]],
+  ["clients/go/cache.go", ["clients", "upgrade", "docs", "release"]],
   ["src/domain/grants/refresher.ts", ["daemon", "crash", "walks", "model-fleet", "bench-load"]],
   ["proto/nexus/v1/token.proto", ["clients", "interop", "conformance", "docs", "python"]],
 ] as const)("a change of %s runs what it can break", ([file, more], context) => {
