@@ -6,7 +6,7 @@ import { DaemonProcess } from "../daemon/daemon_process.js";
 import { perTest } from "../lifetimes.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import { FrozenFolder } from "./frozen_world.js";
-import { FrozenVersion, programOf, root } from "./version.js";
+import { built, FrozenVersion, programOf, root } from "./version.js";
 
 /** Prints a token, the next one once the stream brought it, and the link for a user who has not consented. */
 const programs = {
@@ -42,10 +42,54 @@ with Nexus() as nexus:
     except ConsentRequired as error:
         print(error.auth_url, flush=True)
 `,
+  Go: `
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"time"
+
+	nexus "github.com/nexusd/nexusd/clients/go"
+)
+
+func main() {
+	client, err := nexus.New()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+	token := func() string {
+		token, err := client.Token(context.Background(), "acme", "ada")
+		if err != nil {
+			log.Fatal(err)
+		}
+		return token.AccessToken()
+	}
+	first := token()
+	fmt.Println(first)
+	next := first
+	for next == first {
+		time.Sleep(20 * time.Millisecond)
+		next = token()
+	}
+	fmt.Println(next)
+	_, err = client.Token(context.Background(), "acme", "zoe")
+	var consent *nexus.ConsentRequired
+	if !errors.As(err, &consent) {
+		log.Fatal(err)
+	}
+	fmt.Println(consent.AuthURL)
+}
+`,
 } as const;
+type Language = keyof typeof programs;
+const languages = Object.keys(programs) as Language[];
 
 /** How a client that is installed runs its program. */
-type Command = readonly [program: string, script: string];
+type Command = readonly [program: string, ...args: string[]];
 
 function run(program: string, args: readonly string[], cwd: string): void {
   execFileSync(program, args, { cwd, stdio: ["ignore", "ignore", "inherit"] });
@@ -83,27 +127,41 @@ function installPython(packed: string): Command {
   return [join(folder, "bin/python"), join(folder, "program.py")];
 }
 
-const ofThisCheckout: Partial<Record<keyof typeof programs, Command>> = {};
+/** @param checkout of the module, which `go get` takes from its tag: the history has every version */
+function installGo(checkout: string): Command {
+  const folder = temporaryFolder();
+  const module = "github.com/nexusd/nexusd/clients/go";
+  writeFileSync(join(folder, "main.go"), programs.Go);
+  run("go", ["mod", "init", "nexus.example/program"], folder);
+  run("go", ["mod", "edit", `-replace=${module}=${join(checkout, "clients/go")}`], folder);
+  run("go", ["mod", "tidy"], folder);
+  run("go", ["build", "-o", "program", "."], folder);
+  return [join(folder, "program")];
+}
+
+const ofThisCheckout: Partial<Record<Language, Command>> = {};
 beforeAll(() => {
   ofThisCheckout.npm = installNpm(packNpm());
   ofThisCheckout.Python = installPython(join(root, "clients/python"));
+  ofThisCheckout.Go = installGo(root);
 });
 
 describe.each(FrozenVersion.all())("$name", (version) => {
   const folder = perTest(() => FrozenFolder.of(version));
-  const ofVersion: Partial<Record<keyof typeof programs, Command>> = {};
+  const ofVersion: Partial<Record<Language, Command>> = {};
   beforeAll(() => {
     ofVersion.npm = installNpm(version.client(".tgz"));
     ofVersion.Python = installPython(version.client(".whl"));
+    ofVersion.Go = installGo(built(version.frozen.commit));
   });
 
-  async function play(daemonProgram: readonly string[], [program, script]: Command): Promise<void> {
+  async function play(daemonProgram: readonly string[], [program, ...args]: Command): Promise<void> {
     const { settings } = folder;
     const daemon = new DaemonProcess(settings, ["serve"], [], daemonProgram);
     onTestFinished(async () => void (await daemon.kill("SIGKILL")));
     await daemon.ready();
     const address = `unix:${join(settings.NEXUS_DATA_DIR, "nexus.sock")}`;
-    const client = new DaemonProcess({ ...settings, NEXUS_ADDRESS: address }, [script], [], [program]);
+    const client = new DaemonProcess({ ...settings, NEXUS_ADDRESS: address }, args, [], [program]);
     onTestFinished(async () => void (await client.kill("SIGKILL")));
     const [first = ""] = await client.wrote(/^frozen-access-\d+-\d+$/m);
     const connectionId = version.frozen.connections["ada"];
@@ -116,14 +174,11 @@ describe.each(FrozenVersion.all())("$name", (version) => {
     expect(rest).toEqual([]);
   }
 
-  it.each(["npm", "Python"] as const)(
-    "its client for %s at the daemon of this checkout",
-    async (language) => {
-      await play(programOf(root), ofVersion[language] as Command);
-    },
-  );
+  it.each(languages)("its client for %s at the daemon of this checkout", async (language) => {
+    await play(programOf(root), ofVersion[language] as Command);
+  });
 
-  it.each(["npm", "Python"] as const)("its daemon, and this checkout's client for %s", async (language) => {
+  it.each(languages)("its daemon, and this checkout's client for %s", async (language) => {
     await play(version.program(), ofThisCheckout[language] as Command);
   });
 });
