@@ -16,16 +16,26 @@
  */
 
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { DaemonProcess } from "../daemon/daemon_process.js";
 import { Postgres } from "../fakes/postgres.js";
 import { freePort } from "../free_port.js";
 import { FrozenProvider } from "./frozen_provider.js";
+import type { Call } from "./rpc.js";
 import { callOf, type FrozenSettings, frozenSettings, writeKeys } from "./settings.js";
-import { ask, type Capabilities, Story } from "./story.js";
-import { built, type Frozen, programOf, root, versionsFolder, workFolder } from "./version.js";
+import { ask, rulesOfRequests, Story } from "./story.js";
+import {
+  built,
+  type Capabilities,
+  capabilitiesOf,
+  type Frozen,
+  programOf,
+  root,
+  versionsFolder,
+  workFolder,
+} from "./version.js";
 
 interface Freezing {
   readonly checkout: string;
@@ -34,32 +44,41 @@ interface Freezing {
   readonly work: string;
 }
 
-/** Ends while the refresh of `ivy` is not answered. */
+/** Stops once, so that what is kept until then is written, and is killed while the refresh of `ivy` is not answered. */
 async function freezeFolder(freezing: Freezing) {
-  const { checkout, work } = freezing;
-  const settings = await frozenSettings(join(work, "data"));
+  const { checkout, work, provider, capabilities } = freezing;
+  const more: Record<string, string> = capabilities.accessLimits ? { NEXUS_RECORD_REQUESTS: "true" } : {};
+  const settings = { ...(await frozenSettings(join(work, "data"))), ...more };
   writeKeys(settings);
-  copyFileSync(join(checkout, "examples/policy.yaml"), settings.NEXUS_POLICY_FILE);
-  const daemon = new DaemonProcess(settings, ["serve"], [], programOf(checkout));
+  const policy = readFileSync(join(checkout, "examples/policy.yaml"), "utf8");
+  writeFileSync(settings.NEXUS_POLICY_FILE, policy + (capabilities.accessLimits ? rulesOfRequests : ""));
+  const serve = () => new DaemonProcess(settings, ["serve"], [], programOf(checkout));
+  const story = new Story(callOf(settings), provider, capabilities);
+  const first = serve();
   try {
-    await daemon.ready();
-    return await written(settings, freezing);
+    await first.ready();
+    provider.down.add("/hook");
+    const told = await story.tell();
+    await first.kill("SIGTERM");
+    return { told, settings: more, ...(await killed(serve(), story, callOf(settings), freezing)) };
   } finally {
-    await daemon.kill("SIGKILL");
+    await first.kill("SIGKILL");
   }
 }
 
-async function written(settings: FrozenSettings, { provider, capabilities }: Freezing) {
-  const call = callOf(settings);
-  const story = new Story(call, provider, capabilities);
-  provider.down.add("/hook");
-  const told = await story.tell();
-  const answers = await ask(call);
-  provider.silent.add(await story.consent("ivy"));
-  const before = provider.refreshes.length;
-  void story.refresh("ivy").catch(() => undefined);
-  while (provider.refreshes.length === before) await new Promise((resolve) => setTimeout(resolve, 20));
-  return { told: { ...told, connections: story.connections }, answers, atMs: Date.now() };
+async function killed(daemon: DaemonProcess, story: Story, call: Call, { provider, capabilities }: Freezing) {
+  try {
+    await daemon.ready();
+    await story.failing("hal");
+    const answers = await ask(call, capabilities);
+    provider.silent.add(await story.consent("ivy"));
+    const before = provider.refreshes.length;
+    void story.refresh("ivy").catch(() => undefined);
+    while (provider.refreshes.length === before) await new Promise((resolve) => setTimeout(resolve, 20));
+    return { answers, atMs: Date.now() };
+  } finally {
+    await daemon.kill("SIGKILL");
+  }
 }
 
 async function freezeFleet({ checkout, provider, capabilities, work }: Freezing, target: string) {
@@ -122,15 +141,15 @@ async function freeze(commit: string, name: string): Promise<void> {
   const provider = await FrozenProvider.start();
   try {
     packClients(checkout, work, join(target, "clients"));
-    const freezing = { checkout, provider, work, capabilities: { accessLimits: version !== "0.1.0" } };
-    const { told, answers, atMs } = await freezeFolder(freezing);
+    const freezing = { checkout, provider, work, capabilities: capabilitiesOf(version) };
+    const { told, ...left } = await freezeFolder(freezing);
     const kept = ["--exclude=*.sock", "--sort=name", "--owner=0", "--group=0", "--numeric-owner"];
     const tar = execFileSync("tar", [...kept, "-cf", "-", "-C", join(work, "data"), "."], {
       maxBuffer: 2 ** 28,
     });
     writeFileSync(join(target, "data.tar.gz"), gzipSync(tar, { level: 9 }));
     const fleet = await freezeFleet(freezing, target);
-    const frozen: Frozen = { version, commit: full, atMs, ...told, answers, fleet };
+    const frozen: Frozen = { version, commit: full, ...left, ...told, fleet };
     writeFileSync(join(target, "frozen.json"), `${JSON.stringify(frozen, undefined, 1)}\n`);
   } finally {
     await provider.close();

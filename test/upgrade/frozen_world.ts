@@ -21,7 +21,7 @@ export class FrozenFolder {
     const folder = join(temporaryFolder(), "data");
     mkdirSync(folder, { mode: 0o700 });
     version.unpack(folder);
-    const settings = await frozenSettings(folder);
+    const settings = { ...(await frozenSettings(folder)), ...version.frozen.settings };
     return new FrozenFolder(await FrozenProvider.start(), settings, callOf(settings));
   }
 

@@ -1,10 +1,11 @@
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { describe, expect, it } from "vitest";
 import { Browser } from "../fakes/browser.js";
 import { perTest } from "../lifetimes.js";
 import { frozenClient } from "./frozen_provider.js";
 import { FrozenWorld } from "./frozen_world.js";
 import { callJson } from "./rpc.js";
-import { ask } from "./story.js";
+import { ask, denial, heldPaths, shown } from "./story.js";
 import { FrozenVersion } from "./version.js";
 
 const hourMs = 3_600_000;
@@ -43,7 +44,7 @@ describe.each(FrozenVersion.all())("the folder of $name", (version) => {
     world.provider.refreshes.filter((refresh) => refresh.includes(`frozen-refresh-${grant}-`));
 
   it("has each record as it was", async () => {
-    const now = await ask(world.folder.call);
+    const now = await ask(world.folder.call, version.capabilities);
     for (const [at, { rpc, response }] of answers.entries()) {
       expect({ rpc, ...(comparable(now[at]?.response) as Json) }).toMatchObject({
         rpc,
@@ -98,6 +99,43 @@ describe.each(FrozenVersion.all())("the folder of $name", (version) => {
     expect(await world.clients.approvals.listStops({})).toMatchObject({
       stops: [{ principal: "cert:spiffe://example.com/stopped" }],
     });
+  });
+
+  it("goes on with uses that were counted, and with what a session did", async (context) => {
+    context.skip(!version.capabilities.accessLimits, "that version counts and remembers nothing");
+    const read = (key: string, connection: string, more: object = {}) =>
+      world.folder
+        .call("TokenService/GetToken", { connectionId: connections[connection], ...more }, keys[key])
+        .then(({ token }) => Object.keys((token as { credentials: object }).credentials), String);
+    const [grant, spent] = ["claude.acme.0a1b2c", expect.stringContaining("ended with 429")];
+    expect([await read(grant, "ada"), await read(grant, "ada")]).toEqual([["access_token"], spent]);
+    const send = (method: string, path: string) =>
+      read("gateway", "weather", { request: shown(method, path) });
+    expect(await send("POST", "/issues")).toMatch(/ended with 403.*it read private data/);
+    expect([await send("GET", "/private/x"), await send("GET", "/private/x")]).toEqual([["api_key"], spent]);
+    const templates = await world.clients.policy.listRequestTemplates({});
+    const { count } = templates.templates.find(({ path }) => path === "/private/plan") ?? {};
+    expect([templates.recording, count]).toEqual([true, 1n]);
+  });
+
+  it("goes on with requests that were held, and with decisions that nobody took", async (context) => {
+    context.skip(!version.capabilities.accessLimits, "that version holds nothing in its store");
+    const { approvals } = world.clients;
+    const send = (path: string) => {
+      const request = { connectionId: connections["weather"], request: shown("GET", path) };
+      return world.folder.call("TokenService/GetToken", request, keys["gateway"]);
+    };
+    const [approved, denied, waiting] = heldPaths;
+    expect(await send(approved)).toMatchObject({ token: { credentials: { api_key: "frozen-api-key" } } });
+    await expect(send(denied)).rejects.toThrow(denial);
+    const sent = send(waiting);
+    await expect.poll(async () => (await approvals.listHeldRequests({})).requests.length).toBe(1);
+    const [held] = (await approvals.listHeldRequests({})).requests;
+    if (held?.heldSince === undefined) throw new Error("it says not since when it waits");
+    expect(timestampMs(held.heldSince)).toBeLessThan(version.frozen.atMs);
+    const digest = new Uint8Array(held.digest);
+    await approvals.decideHeldRequest({ id: held.id, digest, approve: true });
+    expect(await sent).toMatchObject({ token: { credentials: { api_key: "frozen-api-key" } } });
   });
 
   it("takes the consent of a link that was open", async () => {

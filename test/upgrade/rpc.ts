@@ -4,9 +4,11 @@ export async function callJson(
   apiKey: string,
   rpc: string,
   request: object,
+  signal?: AbortSignal,
 ): Promise<Record<string, unknown>> {
   const response = await fetch(`${url}/nexus.v1.${rpc}`, {
     method: "POST",
+    ...(signal && { signal }),
     headers: { "content-type": "application/json", "x-api-key": apiKey },
     body: JSON.stringify(request),
   });
@@ -15,5 +17,10 @@ export async function callJson(
   return JSON.parse(body) as Record<string, unknown>;
 }
 
-/** Calls one daemon. */
-export type Call = (rpc: string, request: object) => Promise<Record<string, unknown>>;
+/** Calls one daemon, as its admin unless another API key is given, until the signal if there is one. */
+export type Call = (
+  rpc: string,
+  request: object,
+  apiKey?: string,
+  signal?: AbortSignal,
+) => Promise<Record<string, unknown>>;

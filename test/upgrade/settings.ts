@@ -33,8 +33,9 @@ export async function frozenSettings(dataDir: string): Promise<FrozenSettings> {
 
 /** Calls the daemon of these settings as its admin. */
 export function callOf(settings: FrozenSettings): Call {
-  const key = readFileSync(join(settings.NEXUS_DATA_DIR, "admin.key"), "utf8").trim();
-  return (rpc, request) => callJson(`http://${settings.NEXUS_HTTP_LISTEN}`, key, rpc, request);
+  const admin = readFileSync(join(settings.NEXUS_DATA_DIR, "admin.key"), "utf8").trim();
+  return (rpc, request, key = admin, signal = undefined) =>
+    callJson(`http://${settings.NEXUS_HTTP_LISTEN}`, key, rpc, request, signal);
 }
 
 /** Lays the keys out with which a daemon starts. */

@@ -60,9 +60,8 @@ describe.each(FrozenVersion.all())("a spoke and a hub, one of them of $name", (v
   /** What a spoke copies, and what it hears of. */
   async function copies(spoke: Spoke): Promise<void> {
     await expect.poll(() => tokenAt(spoke)).toEqual(await tokenAtHub());
-    expect(await tokenAt(spoke, version.frozen.connections["weather"])).toEqual({
-      api_key: "frozen-api-key",
-    });
+    const machine = await tokenAt(spoke, version.frozen.connections["robot"]);
+    expect(machine).toEqual({ access_token: "frozen-machine" });
     const before = await tokenAt(spoke);
     await hub.call("ConnectionService/RefreshConnection", { connectionId: ada });
     await expect.poll(() => tokenAt(spoke)).not.toEqual(before);

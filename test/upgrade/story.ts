@@ -1,13 +1,33 @@
+import { createHash } from "node:crypto";
 import { Browser } from "../fakes/browser.js";
 import { type FrozenProvider, frozenClient } from "./frozen_provider.js";
 import type { Call } from "./rpc.js";
-import type { FrozenAnswer } from "./version.js";
+import type { Capabilities, FrozenAnswer } from "./version.js";
 
-/** What a version that knows them has too. */
-export interface Capabilities {
-  /** Keys with labels, methods, paths, and leases, and stopped principals. */
-  readonly accessLimits: boolean;
-}
+/** Of a policy file: who shows requests, what they do to a session, and which ones wait for an approver. */
+export const rulesOfRequests = `
+proxies: [key:gateway]
+rules:
+  - providers: [weather]
+    when: '"private" in session.labels && request.method == "POST"'
+    then: deny
+    because: it read private data
+  - providers: [weather]
+    when: request.path.startsWith("/private/")
+    then: allow
+    label: [private]
+    uses: 2/d
+  - providers: [weather]
+    when: request.path.startsWith("/held/")
+    then: ask
+    hold: 24h
+  - providers: [weather]
+    then: allow
+`;
+
+/** In the order of the holds. */
+export const heldPaths = ["/held/approved", "/held/denied", "/held/waiting"] as const;
+export const denial = "not on a Friday";
 
 /** What the story leaves, beside what the daemon wrote. */
 interface Told {
@@ -68,6 +88,20 @@ export class Story {
   async key(name: string, more: object): Promise<void> {
     const made = await this.call("AccessService/CreateApiKey", { name, ...more });
     this.keys[name] = String(made["key"]);
+  }
+
+  /** Reads a token with a key, for a request if one is shown. */
+  async read(key: string, connection: string, request?: object): Promise<void> {
+    const asked = { connectionId: this.connections[connection], ...(request && { request }) };
+    await this.call("TokenService/GetToken", asked, this.keys[key]);
+  }
+
+  /** A refresh that is due again. */
+  async failing(userId: string): Promise<void> {
+    await this.consent(userId);
+    this.provider.down.add("/token");
+    await this.refresh(userId);
+    this.provider.down.delete("/token");
   }
 
   /** What a refresh ends with, whichever it is. */
@@ -135,10 +169,6 @@ export class Story {
     provider.down.add("/revoke");
     await this.consent("dee");
     await this.call("ConnectionService/RevokeConnection", { connectionId: this.connections["dee"] });
-    await this.consent("hal");
-    provider.down.add("/token");
-    await this.refresh("hal");
-    provider.down.delete("/token");
     provider.denies = true;
     await this.consent("fay");
     provider.denies = false;
@@ -157,11 +187,62 @@ export class Story {
     await this.key("narrow", { ...agent, restriction, lease: "86400s" });
     await this.call("AccessService/RotateApiKey", { name: "ops", keepOld: "86400s" });
     await this.call("ApprovalService/StopPrincipal", { principal: "cert:spiffe://example.com/stopped" });
+    await this.#uses();
+  }
+
+  /** A grant, as `nexusd grant` makes it, and a proxy whose requests are remembered. */
+  async #uses(): Promise<void> {
+    const agent = { role: "ROLE_AGENT" };
+    const granted = { userIds: ["ada"], providers: ["acme"] };
+    const limit = { uses: 2, per: "86400s" };
+    const grant = "claude.acme.0a1b2c";
+    await this.key(grant, { ...agent, restriction: granted, expiresAt: "2096-01-01T00:00:00Z", uses: limit });
+    await this.read(grant, "ada");
+    await this.key("gateway", { ...agent, restriction: { userIds: ["ada"], providers: ["weather"] } });
+    await this.read("gateway", "weather", shown("GET", "/private/plan"));
+    for (const path of heldPaths) await this.#hold(shown("GET", path));
+    const [approved, denied] = (await this.#held()).map(({ id, digest }) => ({ id, digest }));
+    await this.call("ApprovalService/DecideHeldRequest", { ...approved, approve: true });
+    await this.call("ApprovalService/DecideHeldRequest", { ...denied, reason: denial });
+  }
+
+  /** Sends a request that waits for an approver, and leaves. */
+  async #hold(request: object): Promise<void> {
+    const before = (await this.#held()).length;
+    const caller = new AbortController();
+    const asked = { connectionId: this.connections["weather"], request };
+    const sent = this.call("TokenService/GetToken", asked, this.keys["gateway"], caller.signal);
+    let end: unknown;
+    const left = sent.catch((error: unknown) => {
+      end = error;
+    });
+    await until(async () => {
+      if (end !== undefined) throw end;
+      return (await this.#held()).length > before;
+    });
+    caller.abort();
+    await left;
+    await until(async () => (await this.#held()).every(({ callerLeft }) => callerLeft));
+  }
+
+  async #held() {
+    const { requests = [] } = await this.call("ApprovalService/ListHeldRequests", {});
+    return requests as { id: string; digest: string; callerLeft: boolean }[];
   }
 }
 
+async function until(isTrue: () => Promise<boolean>): Promise<void> {
+  while (!(await isTrue())) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+/** A request without a body. */
+export function shown(method: string, path: string): object {
+  const bodySha256 = createHash("sha256").digest("base64");
+  return { method, url: `https://weather.example${path}`, bodySize: 0, bodySha256 };
+}
+
 /** What is asked of a frozen daemon before it ends, and of a newer one on its folder. */
-export const questions: readonly (readonly [rpc: string, request: object])[] = [
+const questions: readonly (readonly [rpc: string, request: object])[] = [
   ["ProviderService/ListProviders", {}],
   ["ConnectionService/ListConnections", {}],
   ["AccessService/ListApiKeys", {}],
@@ -170,8 +251,16 @@ export const questions: readonly (readonly [rpc: string, request: object])[] = [
   ["KeyringService/GetKeyring", {}],
 ];
 
-export async function ask(call: Call): Promise<FrozenAnswer[]> {
+/** Of a version that knows access limits. */
+const questionsOfLimits: typeof questions = [
+  ["ApprovalService/ListStops", {}],
+  ["UseService/ListUses", {}],
+  ["PolicyService/ListRequestTemplates", {}],
+];
+
+export async function ask(call: Call, { accessLimits }: Capabilities): Promise<FrozenAnswer[]> {
   const answers: FrozenAnswer[] = [];
-  for (const [rpc, request] of questions) answers.push({ rpc, request, response: await call(rpc, request) });
+  for (const [rpc, request] of [...questions, ...(accessLimits ? questionsOfLimits : [])])
+    answers.push({ rpc, request, response: await call(rpc, request) });
   return answers;
 }

@@ -6,6 +6,12 @@ import { join } from "node:path";
 export const root = join(import.meta.dirname, "../..");
 const cache = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "nexusd-upgrade");
 
+/** What a version that knows them has too. */
+export interface Capabilities {
+  /** Keys with labels, methods, paths, leases, and uses, stopped principals, rules that remember or ask, and recorded requests. */
+  readonly accessLimits: boolean;
+}
+
 /** What an RPC of the frozen version answered, in JSON. */
 export interface FrozenAnswer {
   readonly rpc: string;
@@ -19,6 +25,8 @@ export interface Frozen {
   readonly commit: string;
   /** When the daemon was ended. */
   readonly atMs: number;
+  /** Settings of its daemon beside those of `frozenSettings`. */
+  readonly settings?: Readonly<Record<string, string>>;
   /** Ids of the connections by their user. */
   readonly connections: Readonly<Record<string, string>>;
   /** API keys by their name. */
@@ -42,6 +50,11 @@ export class FrozenVersion {
     return readdirSync(versionsFolder).map((name) => new FrozenVersion(name));
   }
 
+  /** What its story tells; the checkout before 1.0 calls itself 0.1.0. */
+  get capabilities(): Capabilities {
+    return capabilitiesOf(this.frozen.version);
+  }
+
   file(name: string): string {
     return join(versionsFolder, this.name, name);
   }
@@ -61,6 +74,10 @@ export class FrozenVersion {
   program(): readonly string[] {
     return programOf(join(built(this.frozen.commit)));
   }
+}
+
+export function capabilitiesOf(version: string): Capabilities {
+  return { accessLimits: version !== "0.1.0" };
 }
 
 export const versionsFolder = join(import.meta.dirname, "versions");
