@@ -26,7 +26,7 @@ export class Person {
         this.#asked ||= approve;
         await approvals.decideHeldRequest({ id, digest, approve });
       }
-      await Promise.race([over, delay(5)]);
+      await Promise.race([over, delay(20)]);
     }
     return await over;
   }
