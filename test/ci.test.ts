@@ -21,7 +21,7 @@ test.for([
   ["proto/nexus/v1/token.proto", ["clients", "interop", "conformance", "docs", "python"]],
 ] as const)("a change of %s runs what it can break", ([file, more], context) => {
   needs(context, "bash");
-  expect(suitesOf(file)).toEqual([...always, ...more]);
+  expect(suitesOf(file).sort()).toEqual([...always, ...more].sort());
 });
 
 test("each path of a suite is there, so that a folder that moves takes its suite along", () => {
