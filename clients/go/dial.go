@@ -35,11 +35,11 @@ var dialParams = []grpc.DialOption{
 func dial(s settings) (*grpc.ClientConn, string, error) {
 	address := firstOf(s.address, os.Getenv("NEXUS_ADDRESS"))
 	if address == "" {
-		path, err := defaultSocket()
+		folder, err := dataFolder()
 		if err != nil {
 			return nil, "", err
 		}
-		address = "unix:" + path
+		address = "unix:" + filepath.Join(folder, "nexus.sock")
 	}
 	target, transport, err := transportTo(s, address)
 	if err != nil {
@@ -82,7 +82,11 @@ func transportTo(s settings, address string) (string, []grpc.DialOption, error) 
 		return "", nil, err
 	}
 	if key == nil && !hasCertificate {
-		return "", nil, fmt.Errorf("nexus: %s needs a key: set NEXUS_API_KEY_FILE to its file (the daemon's own is <data-dir>/admin.key)", address)
+		own := "admin.key in its data folder"
+		if folder, err := dataFolder(); err == nil {
+			own = filepath.Join(folder, "admin.key")
+		}
+		return "", nil, fmt.Errorf("nexus: %s needs a key: set NEXUS_API_KEY_FILE to its file (a daemon of this user has its own in %s)", address, own)
 	}
 	if key != nil {
 		options = append(options, grpc.WithPerRPCCredentials(key))
@@ -94,10 +98,10 @@ func transportTo(s settings, address string) (string, []grpc.DialOption, error) 
 	return "dns:///" + host + ":" + port, options, nil
 }
 
-// defaultSocket is where the daemon listens when nothing is set.
-func defaultSocket() (string, error) {
+// dataFolder is where a daemon of this user keeps its data.
+func dataFolder() (string, error) {
 	if folder := os.Getenv("NEXUS_DATA_DIR"); folder != "" {
-		return filepath.Join(folder, "nexus.sock"), nil
+		return folder, nil
 	}
 	folder := os.Getenv("XDG_DATA_HOME")
 	if folder == "" || runtime.GOOS == "darwin" {
@@ -110,7 +114,7 @@ func defaultSocket() (string, error) {
 			folder = filepath.Join(home, "Library", "Application Support")
 		}
 	}
-	return filepath.Join(folder, "nexusd", "nexus.sock"), nil
+	return filepath.Join(folder, "nexusd"), nil
 }
 
 // tlsConfig trusts the CAs of NEXUS_CA_FILE, else those of the system, and shows the certificate of NEXUS_CLIENT_CERT_FILE.

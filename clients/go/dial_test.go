@@ -27,7 +27,7 @@ func TestNewFindsTheDaemon(t *testing.T) {
 		{"TCP", map[string]string{"NEXUS_ADDRESS": "http://127.0.0.1:8090/", "NEXUS_API_KEY_FILE": keyFile}, nil, "dns:///127.0.0.1:8090"},
 		{"a key in the environment", map[string]string{"NEXUS_API_KEY": "k"}, []Option{Address("http://[::1]:8090")}, "dns:///[::1]:8090"},
 		{"TLS", nil, []Option{Address("https://nexus.example"), APIKey("k")}, "dns:///nexus.example:443"},
-		{"TCP without a key", nil, []Option{Address("http://127.0.0.1:8090")}, "http://127.0.0.1:8090 needs a key: set NEXUS_API_KEY_FILE"},
+		{"TCP without a key", map[string]string{"NEXUS_DATA_DIR": "/d"}, []Option{Address("http://127.0.0.1:8090")}, "needs a key: set NEXUS_API_KEY_FILE to its file (a daemon of this user has its own in /d/admin.key)"},
 		{"no such key file", nil, []Option{Address("http://127.0.0.1:8090"), APIKeyFile("/none")}, "the file of the API key"},
 		{"a key with a line break", nil, []Option{Address("http://127.0.0.1:8090"), APIKey("a\nb")}, "characters that a header cannot carry"},
 		{"a path", nil, []Option{Address("http://127.0.0.1:8090/v1"), APIKey("k")}, `the address "http://127.0.0.1:8090/v1" must be unix:/path`},

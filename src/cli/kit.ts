@@ -28,6 +28,7 @@ export {
   isNotFound,
   listTemplates,
   providerArgument,
+  providerHint,
 } from "./providers/provider_key.js";
 export { printWarnings } from "./providers/provider_words.js";
 export { callFailure, withStep } from "./shell/call_failure.js";

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from nexusd import InvalidArgument, Nexus, Unavailable
+from nexusd import AsyncNexus, DeadlineExceeded, InvalidArgument, Nexus, Unavailable
 
 _LISTENER = "NEXUS_ADDRESS is that of the http listener, by default http://127.0.0.1:8090"
 _HTTP1 = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"
@@ -80,3 +82,28 @@ def test_a_bad_address_is_shown_without_a_password(address: str, says: str) -> N
         Nexus(address, api_key="k")
     assert says in str(caught.value)
     assert "s3cret" not in str(caught.value)
+
+
+def test_a_call_that_waited_for_no_daemon_says_so(tmp_path: Path) -> None:
+    address = f"unix:{tmp_path}/no.sock"
+    says = f"no answer from {address} within 0.1 s: nexusd cannot be reached at {address}: start it with `nexusd serve`"
+    with Nexus(address) as nexus, pytest.raises(DeadlineExceeded) as caught:
+        nexus.token("github", user="ada", timeout=0.1)
+    assert str(caught.value).startswith(says)
+    assert "(No such file or directory)" in str(caught.value)
+
+    async def wait() -> None:
+        async with AsyncNexus(address) as nexus:
+            await nexus.token("github", user="ada", timeout=0.1)
+
+    with pytest.raises(DeadlineExceeded) as caught:
+        asyncio.run(wait())
+    assert str(caught.value).startswith(says)
+
+
+def test_a_missing_key_names_the_file_of_this_users_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NEXUS_API_KEY", "NEXUS_API_KEY_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NEXUS_DATA_DIR", "/srv/nexusd")
+    with pytest.raises(InvalidArgument, match=r"has its own in /srv/nexusd/admin\.key"):
+        Nexus("http://127.0.0.1:8090")

@@ -57,7 +57,7 @@ export function daemonAddress(options: NexusOptions, environment: Environment = 
   const certificate = options.certificate ?? ofFiles;
   if (!apiKey && !(certificate && url.protocol === "https:")) {
     throw new InvalidArgument(
-      `${text} needs a key: set NEXUS_API_KEY_FILE to its file (the daemon's own is <data-dir>/admin.key)`,
+      `${text} needs a key: set NEXUS_API_KEY_FILE to its file (a daemon of this user has its own in ${join(dataFolder(setting), "admin.key")})`,
     );
   }
   return {

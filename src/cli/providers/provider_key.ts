@@ -67,7 +67,7 @@ export async function suggestingProviders<Answer>(
     if (!isNotFound(error)) throw error;
     throw new CommandFailure(
       error.exitCode,
-      `${error.message}\n${await hintFor(session, idOrName)}`,
+      `${error.message}\n${await providerHint(session, idOrName)}`,
       error.cause,
     );
   }
@@ -94,8 +94,8 @@ export function ambiguousId(prefix: string, lines: readonly string[]): CommandFa
   );
 }
 
-/** A caller that may not list providers or templates is treated as if there were none. */
-async function hintFor(session: DaemonSession, idOrName: string): Promise<string> {
+/** What to do where no provider has the name. A caller that may not list providers or templates is treated as if there were none. */
+export async function providerHint(session: DaemonSession, idOrName: string): Promise<string> {
   const wanted = canonicalName(idOrName);
   const names = await allProviders(session).catch(() => []);
   const meant = didYouMean(

@@ -112,6 +112,8 @@ export async function withStep<Answer>(
 /** What the daemon says; of what it did not find, no name that stands in `doing` already. */
 function messageFor({ code, rawMessage }: ConnectError, doing: string): string {
   const message = printableLines(rawMessage);
+  // How a request carries a key is for whoever writes the request: here, the command does.
+  if (code === Code.Unauthenticated) return message.replace(/[;:] send it as `authorization: .*$/s, "");
   const [, resource = "", name = ""] =
     (code === Code.NotFound && /^([a-z ]+) not found: "(.+)"$/.exec(message)) || [];
   if (name === "" || !doing.endsWith(` ${name}`)) return message;
@@ -164,7 +166,7 @@ function nextStep(failure: ConnectError, reason: string, problem: string | undef
     case Code.PermissionDenied:
       return "what this key may do: nexusd whoami";
     case Code.Unauthenticated:
-      return "set NEXUS_API_KEY_FILE to the key of this daemon: <data-dir>/admin.key, or ask an admin for one: nexusd keys create";
+      return "set NEXUS_API_KEY_FILE to the file of a key of this daemon: its own is admin.key in its data folder, others are made by nexusd keys create";
     case Code.DeadlineExceeded:
       return "the daemon did not answer in time: see its log";
     default:

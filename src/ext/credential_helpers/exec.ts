@@ -64,7 +64,12 @@ async function valueFor(
   { name, credential }: CredentialVariable,
   minTtlMs: number | undefined,
 ): Promise<string> {
-  const { value } = credentialValue(await readCredential(session, credential, { minTtlMs }));
+  const found = await readCredential(session, credential, { minTtlMs }).catch((error: unknown) => {
+    if (!(error instanceof CommandFailure)) throw error;
+    // Of several variables, the one that cannot be filled.
+    throw new CommandFailure(error.exitCode, `--env ${name}: ${error.message}`, error.cause);
+  });
+  const { value } = credentialValue(found);
   // Each would be cut there without a word.
   if (!value.includes("\0")) return value;
   throw new CommandFailure(

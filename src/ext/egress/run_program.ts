@@ -11,6 +11,7 @@ import {
   type DaemonSession,
   keepLease,
   printable,
+  providerHint,
   type Shell,
   usageFailure,
   withDaemon,
@@ -18,7 +19,6 @@ import {
 import { readWebProxies, SettingReader } from "../../config/config.js";
 import { exitCodes } from "../../core/registry.js";
 import { readingMethods } from "../../model/access/access.js";
-import { didYouMean } from "../../model/model.js";
 import type { WebProxySettings } from "../../outbound/outbound.js";
 import { Authority } from "../../server/kit.js";
 import { cleanEnvironment } from "./isolation/clean_environment.js";
@@ -249,11 +249,8 @@ function credentialsOf(
 }
 
 /** @throws CommandFailure for a provider that the daemon does not have, and one that names no host */
-async function routesOf(
-  { daemon, listAll }: DaemonSession,
-  { allow }: RunFlags,
-  userId: string,
-): Promise<SessionRoutes> {
+async function routesOf(session: DaemonSession, { allow }: RunFlags, userId: string): Promise<SessionRoutes> {
+  const { daemon, listAll } = session;
   const { listProviders } = daemon.providers;
   const list = await listAll("list the providers", listProviders, {}, (page) => page.providers);
   if (!allow) {
@@ -269,14 +266,15 @@ async function routesOf(
       list.some(({ id, name }) => name === providerName && ids.has(id));
     return new SessionRoutes(() => routes, isConnected);
   }
-  const routes = allow.map(({ providerName, label }) => {
+  const unknown = allow.find(({ providerName }) => list.every(({ name }) => name !== providerName));
+  if (unknown) {
+    const hint = await providerHint(session, unknown.providerName);
+    throw usageFailure(`--allow ${printable(unknown.providerName)}: there is no such provider: ${hint}`);
+  }
+  const routes = allow.flatMap(({ providerName, label }) => {
     const provider = list.find(({ name }) => name === providerName);
+    if (!provider) return [];
     const named = `--allow ${printable(providerName)}`;
-    if (!provider) {
-      const names = list.map(({ name }) => name);
-      const hint = didYouMean(providerName, names) ?? "nexusd provider list";
-      throw usageFailure(`${named}: there is no such provider: ${hint}`);
-    }
     const route = routeOf(provider, label);
     if (route.places.length > 0) return route;
     throw usageFailure(

@@ -1,9 +1,10 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { expect, it } from "vitest";
 import { callFailure } from "../../../src/cli/shell/call_failure.js";
+import { unauthenticatedMessage } from "../../../src/server/callers/request_headers.js";
 
 it.each([
-  [Code.Unauthenticated, "<data-dir>/admin.key, or ask an admin for one: nexusd keys create"],
+  [Code.Unauthenticated, "admin.key in its data folder, others are made by nexusd keys create"],
   [Code.PermissionDenied, "what this key may do: nexusd whoami"],
   [Code.DeadlineExceeded, "the daemon did not answer in time: see its log"],
 ])("code %i says what to do next", (code, step) => {
@@ -25,6 +26,16 @@ it.each([
 ])("does not name twice what is not there: %s", (doing, said, told) => {
   const { message } = callFailure(new ConnectError(said, Code.NotFound), doing, "/run/nexus.sock");
   expect(message).toBe(`cannot ${doing}: ${told}`);
+});
+
+it.each([
+  [[], "this address asks for an API key, and none was sent"],
+  [["Bearer nxk_x"], /was sent is not valid: .* its lease was not renewed$/],
+])("tells no header to whom a command sends it", (sent, says) => {
+  const failure = new ConnectError(unauthenticatedMessage(...sent), Code.Unauthenticated);
+  const [first] = callFailure(failure, "list the keys", "http://127.0.0.1:8090").message.split("\n");
+  expect(first).toMatch(says);
+  expect(first).not.toContain("Bearer");
 });
 
 it("says how to reach a daemon elsewhere where none is reached", () => {

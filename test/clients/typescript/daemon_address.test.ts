@@ -57,10 +57,11 @@ describe("the key", () => {
 
   it("is needed over TCP, unless a certificate says who calls", () => {
     const certificate = { cert: "c", key: "k" };
-    const make = (given: NexusOptions) => () => daemonAddress(given, { NEXUS_API_KEY: "" });
+    const make = (given: NexusOptions) => () =>
+      daemonAddress(given, { NEXUS_API_KEY: "", NEXUS_DATA_DIR: "/d" });
     expect(make({ address })).toThrow(InvalidArgument);
     expect(make({ address, certificate })).toThrow(
-      `${address} needs a key: set NEXUS_API_KEY_FILE to its file (the daemon's own is <data-dir>/admin.key)`,
+      `${address} needs a key: set NEXUS_API_KEY_FILE to its file (a daemon of this user has its own in /d/admin.key)`,
     );
     expect(make({ address: "https://host", certificate })().certificate).toBe(certificate);
   });

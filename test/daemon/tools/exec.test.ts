@@ -51,6 +51,14 @@ describe("exec", () => {
 
     const exec = (args: string[], env: NodeJS.ProcessEnv = {}) => world.nexusd(["exec", ...args], { env });
 
+    it("names the variable that it cannot fill", async () => {
+      const { code, stderr } = await exec(["--env", "TOKEN=gihub", "--", "gh"]);
+      expect(code).toBe(1);
+      expect(stderr).toBe(
+        "nexusd: --env TOKEN: cannot find the provider gihub: not found\ndid you mean github?\n",
+      );
+    });
+
     it("runs the program with its credentials, arguments and environment, and ends as it ends", async () => {
       const variables = ["--env", `GITHUB_TOKEN=github/${world.user}`, "--env", "TWILIO_SID=twilio.username"];
       const { code, stdout, stderr } = await exec(

@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 
 from nexusd._client import Client
 from nexusd._core.acquire import Question
+from nexusd._core.address import Address
 from nexusd._core.names import name_of, scopes_of
 from nexusd._core.session import Steps, Waiting
+from nexusd._core.unreachable import too_late
 from nexusd.errors import DeadlineExceeded, NexusError
 from nexusd.tokens import Consent, Lease, Token, WatchEvent
 
@@ -43,7 +45,7 @@ class AsyncNexus(Client):
         if token is not None:
             return token
         question = Question(name, wanted, min_ttl, is_patient=timeout is not None, only_scopes=only_scopes)
-        return await _within(timeout, _perform(session.token(question)))
+        return await _within(session.address, timeout, _perform(session.token(question)))
 
     async def acquire(
         self,
@@ -78,7 +80,7 @@ class AsyncNexus(Client):
             return on_consent(consent)
 
         try:
-            return await _within(timeout, _perform(session.acquire(question), show))
+            return await _within(session.address, timeout, _perform(session.acquire(question), show))
         except DeadlineExceeded:
             if not is_shown or timeout is None:
                 raise
@@ -101,7 +103,7 @@ class AsyncNexus(Client):
     async def renew_lease(self, *, timeout: float | None = None) -> Lease:
         """Renews the lease of the API key that this client uses, as `Nexus.renew_lease` does."""
         session = self._session or self._open()
-        return await _within(timeout, _perform(session.renew_lease()))
+        return await _within(session.address, timeout, _perform(session.renew_lease()))
 
     async def watch(self, *connection_ids: str) -> AsyncIterator[WatchEvent]:
         """Every change of the connections with these ids, or of all that the caller may see, over as many streams as it takes.
@@ -172,7 +174,7 @@ def _in_loop(call: Callable[..., object]) -> Callable[..., None]:
     return tell
 
 
-async def _within(timeout: float | None, call: Coroutine[Any, Any, T]) -> T:
+async def _within(address: Address, timeout: float | None, call: Coroutine[Any, Any, T]) -> T:
     if timeout is None:
         return await call
     try:
@@ -180,4 +182,4 @@ async def _within(timeout: float | None, call: Coroutine[Any, Any, T]) -> T:
     except DeadlineExceeded:
         raise
     except asyncio.TimeoutError:
-        raise DeadlineExceeded("the timeout of the call is over") from None
+        raise too_late(address, timeout) from None

@@ -11,8 +11,10 @@ from typing import TypeVar
 from nexusd._cancellation import Cancellation
 from nexusd._client import Client
 from nexusd._core.acquire import Question
+from nexusd._core.address import Address
 from nexusd._core.names import name_of, scopes_of
 from nexusd._core.session import Steps, Waiting
+from nexusd._core.unreachable import too_late
 from nexusd.errors import Cancelled, DeadlineExceeded, NexusError
 from nexusd.tokens import Consent, Lease, Token, WatchEvent
 
@@ -61,7 +63,7 @@ class Nexus(Client):
         if token is not None:
             return token
         question = Question(name, wanted, min_ttl, is_patient=timeout is not None, only_scopes=only_scopes)
-        return _perform(session.token(question), _Limits(timeout, cancellation))
+        return _perform(session.token(question), _Limits(session.address, timeout, cancellation))
 
     def acquire(
         self,
@@ -106,7 +108,7 @@ class Nexus(Client):
             return on_consent(consent)
 
         try:
-            return _perform(session.acquire(question), _Limits(timeout, cancellation), show)
+            return _perform(session.acquire(question), _Limits(session.address, timeout, cancellation), show)
         except DeadlineExceeded:
             if not is_shown or timeout is None:
                 raise
@@ -137,7 +139,7 @@ class Nexus(Client):
         """
         session = self._session or self._open()
         steps = session.replace_rejected(name_of(provider, user, label), rejected, status, www_authenticate)
-        return _perform(steps, _Limits(None, None))
+        return _perform(steps, _Limits(session.address, None, None))
 
     def renew_lease(self, *, timeout: float | None = None) -> Lease:
         """Renews the lease of the API key that this client uses. Call it whenever a third of the lease has passed.
@@ -150,7 +152,7 @@ class Nexus(Client):
             Unavailable, DeadlineExceeded, Cancelled
         """
         session = self._session or self._open()
-        return _perform(session.renew_lease(), _Limits(timeout, None))
+        return _perform(session.renew_lease(), _Limits(session.address, timeout, None))
 
     def watch(self, *connection_ids: str) -> Iterator[WatchEvent]:
         """Every change of the connections with these ids, or of all that the caller may see, over as many streams as it takes.
@@ -184,7 +186,9 @@ class Nexus(Client):
 class _Limits:
     """How long a caller waits, and what ends it."""
 
-    def __init__(self, timeout: float | None, cancellation: Cancellation | None) -> None:
+    def __init__(self, address: Address, timeout: float | None, cancellation: Cancellation | None) -> None:
+        self._address = address
+        self._timeout = timeout
         self._ends_s = None if timeout is None else time.monotonic() + timeout
         self._cancellation = cancellation
 
@@ -206,8 +210,8 @@ class _Limits:
     def _check(self) -> None:
         if self._cancellation is not None and self._cancellation.is_cancelled:
             raise Cancelled("the call was cancelled")
-        if self._ends_s is not None and time.monotonic() >= self._ends_s:
-            raise DeadlineExceeded("the timeout of the call is over")
+        if self._timeout is not None and self._ends_s is not None and time.monotonic() >= self._ends_s:
+            raise too_late(self._address, self._timeout)
 
 
 def _perform(steps: Steps[T], limits: _Limits, show: Callable[[Consent], object] | None = None) -> T:

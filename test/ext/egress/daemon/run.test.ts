@@ -72,6 +72,8 @@ describe("nexusd run", () => {
     expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringContaining("provider list")]);
     const misspelt = await world.run(["--allow", "acem"], {});
     expect([misspelt.code, misspelt.stderr]).toEqual([2, expect.stringContaining("did you mean acme")]);
+    const toAdd = await world.run(["--allow", "gihub"], {});
+    expect([toAdd.code, toAdd.stderr]).toEqual([2, expect.stringContaining("provider add github")]);
   });
 
   it("with --isolate leads nowhere but to the proxy", async (context) => {

@@ -81,7 +81,8 @@ def find_address(
         api_key_file = environment.get("NEXUS_API_KEY_FILE") or None
         api_key = None if api_key_file else environment.get("NEXUS_API_KEY") or None
     if api_key is None and api_key_file is None and (tls is None or tls.certificate is None):
-        raise InvalidArgument(f"{text} needs a key: set NEXUS_API_KEY_FILE to its file (the daemon's own is <data-dir>/admin.key)")
+        own = _data_folder(environment) / "admin.key"
+        raise InvalidArgument(f"{text} needs a key: set NEXUS_API_KEY_FILE to its file (a daemon of this user has its own in {own})")
     return Address(text, target, tls, api_key, None if api_key_file is None else Path(api_key_file).absolute())
 
 
