@@ -2,7 +2,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { AccessService, Role } from "../../../gen/nexus/v1/access_pb.js";
 import { counted, formatCount } from "../../../model/model.js";
 import type { HttpAnswer } from "../../../server/kit.js";
-import { Monogram, type View } from "../../../server/pages/kit.js";
+import { type Children, Monogram, type View } from "../../../server/pages/kit.js";
 import { agentPath, agentText } from "../kit/agent_names.js";
 import { activityOf } from "../kit/event_table.js";
 import { consolePage } from "../kit/page.js";
@@ -46,7 +46,7 @@ export async function agentsPage(request: PageRequest): Promise<HttpAnswer> {
           {wanted.length > first + ofPage && <a rel="next" href={pathWith(path, { ...filter, page: String(first / ofPage + 2) })}>More</a>}
         </p>
       )}
-      {may("audit.read") && all.length > 0 && chartOf(usage)}
+      {may("audit.read") && all.length > 0 && <Requests usage={usage} />}
     </>
   );
   return consolePage(request, { title: "Agents", section: path, content, actions: actionsOf(request) });
@@ -121,7 +121,8 @@ function shortList(all: readonly string[]): string {
   return more > 0 ? `${names.slice(0, 3).join(", ")} and ${more} more` : names.join(", ");
 }
 
-function chartOf(usage: Usage) {
+/** Of all agents, in 24 hours. */
+export function Requests({ usage, children }: Partial<Children> & { readonly usage: Usage }) {
   const counts = new Map<number, Map<string, number>>();
   for (const [agent, { hours }] of usage.byAgent)
     for (const [hour, ofHour] of hours) {
@@ -132,6 +133,7 @@ function chartOf(usage: Usage) {
   return (
     <Card id="requests-title" title="Requests by agent">
       <HourChart title="Requests by agent" sinceMs={usage.sinceMs} counts={counts} nameOf={agentText} />
+      {children}
       {partOf(usage)}
     </Card>
   );

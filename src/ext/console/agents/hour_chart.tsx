@@ -97,7 +97,7 @@ function byHour(title: string, series: readonly Series[], starts: readonly numbe
     .toReversed()
     .map((start) => ({ cells: [`${utcOf(start).slice(0, 16)} UTC`, ...series.map((each) => formatCount(each.at(start)))] }));
   return (
-    <details id="by-hour">
+    <details id="requests-by-hour">
       <summary>By the hour</summary>
       <Table caption={`${title} by the hour`} class="numbers" columns={["Hour", ...series.map(({ name }) => name)]} rows={rows} />
     </details>

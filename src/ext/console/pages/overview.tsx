@@ -5,9 +5,12 @@ import { DaemonState, type GetStatusResponse, StatusService } from "../../../gen
 import { counted, formatBytes, formatCount, formatDuration } from "../../../model/model.js";
 import type { HttpAnswer } from "../../../server/kit.js";
 import { Facts, Monogram, type View } from "../../../server/pages/kit.js";
+import { Requests } from "../agents/agents.js";
+import { type Usage, usageOf } from "../agents/usage.js";
 import { Line, waitingFor } from "../approvals/held.js";
 import { readConnection } from "../connections/connection.js";
 import { connectionsPath } from "../connections/connection_row.js";
+import { activityOf } from "../kit/event_table.js";
 import { consolePage, PostForm } from "../kit/page.js";
 import { Card, Go, Moment, pathWith } from "../kit/parts.js";
 import { countOf, findConnections, providerNames } from "../kit/queries.js";
@@ -29,21 +32,22 @@ export async function overviewPage(request: PageRequest): Promise<HttpAnswer> {
   const total = countOf(status);
   const asks = request.sections.some(({ path }) => path === approvalsPath);
   const held = asks ? await waitingFor(request) : [];
-  const tasks = [...held.map(heldTask), ...(await tasksOf(request, status)), ...failedOf(status)];
+  const tasks = [...held.map((each) => heldTask(each, request.nowMs)), ...(await tasksOf(request, status)), ...failedOf(status)];
   const unready = status.checks.filter(({ passing }) => !passing).length;
   const troubled = countOf(status, ConnectionStatus.ATTENTION) + countOf(status, ConnectionStatus.FAILED);
   const things = held.length + unready + status.failingProviderCount + troubled + status.endingTokens.length;
   const content = (
     <div id="overview" data-poll="5">
-      {total === 0 ? <FirstSteps /> : headlineOf(status, things)}
+      {total === 0 ? <FirstSteps /> : headlineOf(status, tasks.length)}
       {tasks.length > 0 && (
-        <Card id="tasks-title" title="Needs you">
+        <Card id="tasks-title" title={`${counted(things, "thing")} ${things === 1 ? "needs" : "need"} you`}>
           <ul class="tasks">{tasks.map((task) => <li>{task}</li>)}</ul>
         </Card>
       )}
       {total > 0 && (
         <>
           {tilesOf(status)}
+          {request.may("audit.read") && requestsOf(await usageOf(request))}
           <Card id="refreshes-title" title="Refreshes of the last 24 hours">
             <RefreshChart activity={activity} />
           </Card>
@@ -75,12 +79,12 @@ function taskOf({ name, what, note, action }: Task): View {
   );
 }
 
-function heldTask(held: HeldRequest): View {
-  const { id, caller, provider, userId } = held;
+function heldTask(held: HeldRequest, nowMs: number): View {
+  const { id, caller, provider, userId, expiresAt } = held;
   return taskOf({
     name: provider,
     what: <><bdi>{caller}</bdi> waits to send a request as <bdi>{userId}</bdi> at <bdi>{provider}</bdi>.</>,
-    note: <Line held={held} />,
+    note: <><Line held={held} />, expires <Moment time={expiresAt} nowMs={nowMs} /></>,
     action: <Go to={`${approvalsPath}/${id}`} text="Review" kind="small" />,
   });
 }
@@ -157,15 +161,14 @@ const unreadyWords: Readonly<Partial<Record<DaemonState, string>>> = {
   [DaemonState.DRAINING]: "The daemon is stopping",
 };
 
+/** In one line; nothing where the list of tasks says it. */
 function headlineOf(status: GetStatusResponse, tasks: number): View {
   const trouble = unreadyWords[status.state];
-  const isWell = trouble === undefined && tasks === 0;
-  const text =
-    trouble ?? (isWell ? "All is well" : `${counted(tasks, "thing")} ${tasks === 1 ? "needs" : "need"} you`);
+  if (trouble === undefined && tasks > 0) return undefined;
   const active = countOf(status, ConnectionStatus.ACTIVE);
   return (
-    <p class={`headline card ${trouble ? "bad" : isWell ? "good" : "warn"}`}>
-      <b>{text}</b>{" "}
+    <p class={`headline card ${trouble ? "bad" : "good"}`}>
+      <b>{trouble ?? "All is well"}</b>{" "}
       <span class="soft">{counted(active, "connection")} {active === 1 ? "is" : "are"} kept alive.</span>
     </p>
   );
@@ -191,6 +194,19 @@ function FirstSteps() {
   );
 }
 
+/** What agents did; nothing where none did anything. */
+function requestsOf(usage: Usage): View {
+  const uses = [...usage.byAgent.values()];
+  const refused = uses.reduce((sum, each) => sum + each.refused, 0);
+  if (refused === 0 && uses.every(({ requests }) => requests === 0)) return undefined;
+  return (
+    <Requests usage={usage}>
+      <p>{refused === 0 ? "None was refused." : <a href={activityOf("", { show: "refused" })}>{formatCount(refused)} refused</a>}</p>
+    </Requests>
+  );
+}
+
+/** Those of each state that has any. */
 function tilesOf(status: GetStatusResponse): View {
   return (
     <section aria-labelledby="connections-title">
@@ -198,9 +214,9 @@ function tilesOf(status: GetStatusResponse): View {
       <ul class="tiles">
         {states.map(([word, state, text, meaning, tone]) => {
           const count = countOf(status, state);
-          return (
+          return count > 0 && (
             <li>
-              <a class={count === 0 ? "idle" : tone} title={meaning} href={pathWith(connectionsPath, { state: word })}>
+              <a class={tone} title={meaning} href={pathWith(connectionsPath, { state: word })}>
                 <b>{formatCount(count)}</b> {text}
               </a>
             </li>

@@ -98,9 +98,9 @@ describe("ten thousand connections", () => {
 
   it("are counted on the overview where they need somebody, and named with a button where it finds them", async () => {
     const { body } = await (await ConsoleVisitor.signedIn(many.clients)).visit("/overview");
-    expect(body).toContain("<b>10 things need you</b>");
+    expect(body).toContain("10 things need you</h2>");
     const ofFew = (await (await ConsoleVisitor.signedIn(few.clients)).visit("/overview")).body;
-    expect(ofFew).toContain("<b>1 thing needs you</b>");
+    expect(ofFew).toContain("1 thing needs you</h2>");
     expect(ofFew.match(/action="\/connections\/[0-9a-f-]{36}\/consent"/g)).toHaveLength(1);
   });
 

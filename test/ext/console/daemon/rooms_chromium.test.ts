@@ -143,7 +143,7 @@ describe("a person in the rooms of the console", () => {
     });
     await daemon.clients.tokens.refreshToken({ connectionId: connections[0]?.id ?? "" });
     await page.goto(new URL("/overview", page.url()).href);
-    await page.locator("summary").click();
+    await page.locator("#by-hour summary").click();
     const stop = new AbortController();
     const stream = daemon.clients.tokens.watchTokens({}, { signal: stop.signal })[Symbol.asyncIterator]();
     await stream.next();
@@ -151,7 +151,7 @@ describe("a person in the rooms of the console", () => {
     await page.locator("h1").click();
     await page.evaluate("document.activeElement.blur()");
     await page.getByText("1 open stream").waitFor({ timeout: 30_000 });
-    expect(await page.locator("details").getAttribute("open")).not.toBeNull();
+    expect(await page.locator("#by-hour").getAttribute("open")).not.toBeNull();
     stop.abort();
     await stream.next().catch(() => undefined);
     await page.getByText("0 open streams").waitFor({ timeout: 30_000 });
