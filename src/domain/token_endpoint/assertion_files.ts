@@ -1,7 +1,7 @@
 import { claimsOf } from "../../oauth/jwt.js";
 import type { Clock } from "../../runtime/clock.js";
 import { Secret } from "../../runtime/secret.js";
-import { NamedFiles, refusedFile } from "./named_files.js";
+import { ProofFiles, refusedFile } from "./proof_files.js";
 
 /** The largest that is known, a projected token of Kubernetes with many audiences, has 2 KiB. */
 const maxBytes = 16 * 1024;
@@ -10,7 +10,7 @@ const maxBytes = 16 * 1024;
  * Files that hold a JWT by which the client proves itself, and that somebody else renews: the kubelet, a SPIRE agent. Operators name them
  * by a setting, profiles only their names: a caller that may write profiles must not read files of the machine.
  */
-export class AssertionFiles extends NamedFiles {
+export class AssertionFiles extends ProofFiles {
   constructor(
     private readonly deps: {
       /** Absolute paths by name, of `NEXUS_CLIENT_ASSERTION_FILES`. */
