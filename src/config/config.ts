@@ -4,6 +4,7 @@ import type { KeySource } from "../model/credentials/key_source.js";
 import { defaultLimits, type Limits, type Rate } from "../model/limits.js";
 import type { ListenAddress } from "../model/listen_address.js";
 import type { ProviderNetworks } from "../outbound/address_judge.js";
+import { AuthorityFiles } from "../outbound/certificate_authorities.js";
 import type { WebProxySettings } from "../outbound/web_proxy.js";
 import { socketPathViolation } from "./kinds/address_kinds.js";
 import type { SettingGroups } from "./kinds/setting_kinds.js";
@@ -102,6 +103,7 @@ export function loadConfig(
     webProxies: readWebProxies(reader),
     clientAssertionFiles: Object.freeze(reader.get("NEXUS_CLIENT_ASSERTION_FILES")),
     clientKeyFiles: Object.freeze(reader.get("NEXUS_SIGNING_KEY_FILES")),
+    authorityFiles: readAuthorityFiles(reader),
     logLevel: reader.get("NEXUS_LOG_LEVEL"),
     logFormat: reader.get("NEXUS_LOG_FORMAT") ?? (platform.isTTY ? "pretty" : "json"),
     audit: readAudit(reader),
@@ -136,6 +138,11 @@ function readConsent(reader: SettingReader) {
 function readProviderNetworks(reader: SettingReader): ProviderNetworks {
   const allowLoopback = reader.get("NEXUS_ALLOW_LOOPBACK_PROVIDERS");
   return Object.freeze({ allowLoopback, ...reader.get("NEXUS_ALLOWED_PRIVATE_NETWORKS") });
+}
+
+/** What profiles name as `api_ca_file`, in this process. */
+export function readAuthorityFiles(reader: SettingReader): AuthorityFiles {
+  return new AuthorityFiles(reader.get("NEXUS_API_CA_FILES"));
 }
 
 /** How requests leave this machine, of the daemon and of `nexusd run`. */

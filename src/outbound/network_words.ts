@@ -13,7 +13,7 @@ const ofRoute = (host: string): string =>
 const ofDescriptors = (host: string): string =>
   `this process has no descriptor left for a connection to ${host}: raise its limit (ulimit -n, or LimitNOFILE of its unit)`;
 const ofTrust = (host: string): string =>
-  `the TLS certificate of ${host} is not trusted here: set NODE_EXTRA_CA_CERTS to the certificate of its authority`;
+  `the TLS certificate of ${host} is not trusted here: name the certificate of its authority in NEXUS_API_CA_FILES, and in api_ca_file of the provider (or set NODE_EXTRA_CA_CERTS, for all providers)`;
 
 /** By the system's word. */
 const byCode: Readonly<Record<string, (host: string) => string>> = {
@@ -74,6 +74,8 @@ export function networkWords({
       case "too_large":
         return `${host} answers with more than the daemon reads: check the URL`;
       case "client_certificate":
+      case "authority_file":
+      case "authority_unread":
         return message;
       case "not_leading":
         return `nothing was sent to ${host}, since another hub may lead by now: try again`;

@@ -2,6 +2,8 @@
 
 export type { ProviderNetworks } from "./address_judge.js";
 export { type AddressRefusal, canonicalHost, judgeAddress, judgeHost, judgeUrl } from "./address_judge.js";
+export type { ApiTls } from "./api_tls.js";
+export { AuthorityFiles, trusting } from "./certificate_authorities.js";
 export { jsonResponse } from "./json_response.js";
 export { networkWords, reachWords } from "./network_words.js";
 export type { OutboundResponse } from "./outbound_exchange.js";

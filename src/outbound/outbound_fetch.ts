@@ -1,5 +1,6 @@
 import { validateHeaderName, validateHeaderValue } from "node:http";
 import type { Socket } from "node:net";
+import type { CertificateAuthority } from "../model/clients/certificate_authority.js";
 import type { ClientCertificate } from "../model/clients/client_certificate.js";
 import { BoundedMap } from "../runtime/bounded_map.js";
 import { type Clock, SystemClock, setDeadline, type Timer } from "../runtime/clock.js";
@@ -27,6 +28,8 @@ export interface OutboundRequest {
   readonly signal?: AbortSignal | undefined;
   /** Presented in TLS (RFC 8705 section 2); its key as PEM. */
   readonly clientCertificate?: ClientCertificate;
+  /** Trusted for this request, beside the authorities of the system. */
+  readonly authority?: CertificateAuthority | undefined;
   /** Limits the body further than `OutboundOptions.maxBytes` does. */
   readonly maxBytes?: number;
   /** It may use up what it sends, so that its answer cannot be requested again: once sent, it is waited for for longer. */
@@ -74,7 +77,7 @@ export interface OutboundOptions {
 export type OutboundPhase = "before_send" | "after_send";
 
 /**
- * `forbidden_url`, `forbidden_address` and `client_certificate` need a change of the profile or of the settings. `not_leading` means that
+ * `forbidden_url`, `forbidden_address`, `client_certificate`, and `authority_file` need a change of the profile or of the settings. `not_leading` means that
  * another hub of the fleet may lead by now and send the same. The rest may pass.
  */
 export type OutboundReason =
@@ -82,6 +85,10 @@ export type OutboundReason =
   | "forbidden_address"
   /** The server ended the handshake over it: it read nothing of the request (RFC 8446 section 6.2). */
   | "client_certificate"
+  /** The file of `api_ca_file` cannot be used. */
+  | "authority_file"
+  /** It cannot be read now. */
+  | "authority_unread"
   | "timeout"
   | "aborted"
   | "not_leading"
@@ -101,14 +108,16 @@ export class OutboundError extends Error {
     readonly httpStatus?: number,
     /** Of `forbidden_address`. */
     readonly refusal?: AddressRefusal,
+    /** Of a file of authorities, what is wrong with it. */
+    readonly detail?: string,
   ) {
-    super(messageOf(reason, phase, host, code, refusal));
+    super(messageOf(reason, phase, host, code, refusal, detail));
     this.name = "OutboundError";
   }
 
   /** Whether only a change of the profile, of the settings or at the provider can help. */
   get isFault(): boolean {
-    return this.isForbidden || this.reason === "client_certificate";
+    return this.isForbidden || this.reason === "client_certificate" || this.reason === "authority_file";
   }
 
   /** Whether the provider must not be called where it stands. */
@@ -123,7 +132,9 @@ function messageOf(
   host: string,
   code: string | undefined,
   refusal: AddressRefusal | undefined,
+  detail: string | undefined,
 ): string {
+  if (detail !== undefined) return `nothing was sent to ${host}: ${detail}`;
   if (refusal) return `request to ${host} refused: ${host} ${refusal.why}`;
   const what = code === undefined ? reason : `${reason} ${code}`;
   if (reason === "client_certificate")
@@ -163,7 +174,7 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
       const raw = rawRequest(request);
       const proxy = webProxyFor(target.isSecure ? "https" : "http", target, proxies);
       const way = proxy ?? (await deadline.until(target.resolve(lookup)));
-      const opened = await openSocket(target, way, deadline.signal, request.clientCertificate);
+      const opened = await openSocket(target, way, deadline.signal, request);
       socket = opened;
       const brokenBy = watched(opened, deadline.signal);
       if (request.beforeSend) {

@@ -2,7 +2,6 @@ import { lookup as systemLookup } from "node:dns/promises";
 import { request as sendRequest } from "node:http";
 import { connect as connectTcp, type LookupFunction, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import type { ClientCertificate } from "../model/clients/client_certificate.js";
 import {
   type AddressRefusal,
   addressKind,
@@ -13,6 +12,7 @@ import {
   type ProviderNetworks,
   portOf,
 } from "./address_judge.js";
+import { type ApiTls, secureContextOf } from "./api_tls.js";
 import { TlsSession } from "./tls_sessions.js";
 import type { Destination, WebProxy } from "./web_proxy.js";
 
@@ -41,7 +41,7 @@ export class OutboundTarget {
   readonly port: number;
   readonly isSecure: boolean;
   readonly isLiteral: boolean;
-  /** Of connections that present no certificate: a session stands for the client, too. */
+  /** Of connections that present no certificate and trust the system alone: a session stands for the client, and for whom it trusts. */
   readonly tlsSession = new TlsSession();
   readonly #networks: ProviderNetworks;
   /** Judged last, and found good: the networks stay as they are. */
@@ -104,7 +104,7 @@ export async function openSocket(
   target: OutboundTarget,
   way: readonly ResolvedAddress[] | WebProxy,
   signal: AbortSignal,
-  certificate?: ClientCertificate,
+  own: ApiTls = {},
 ): Promise<Socket> {
   const tcp = "port" in way ? await openTunnel(target, way, signal) : connectTo(target, way);
   const close = (): void => void tcp.destroy();
@@ -115,19 +115,19 @@ export async function openSocket(
       target.judge(tcp.remoteAddress);
     }
     if (!target.isSecure) return tcp;
-    const session = certificate ? undefined : target.tlsSession.current;
+    const isOwn = own.clientCertificate !== undefined || own.authority !== undefined;
+    const session = isOwn ? undefined : target.tlsSession.current;
     const tls = connectTls({
       socket: tcp,
       host: target.host,
       ...(target.isLiteral ? {} : { servername: target.host }),
       ALPNProtocols: ["http/1.1"],
-      minVersion: "TLSv1.2",
-      ...(certificate && { cert: certificate.chain, key: certificate.privateKey.reveal() }),
+      ...(isOwn ? { secureContext: secureContextOf(own) } : { minVersion: "TLSv1.2" }),
       ...(session && { session }),
       // Whatever NODE_TLS_REJECT_UNAUTHORIZED says.
       rejectUnauthorized: true,
     });
-    if (!certificate) target.tlsSession.follow(tls);
+    if (!isOwn) target.tlsSession.follow(tls);
     await ready(tls, "secureConnect");
     return tls;
   } catch (violation) {

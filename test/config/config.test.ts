@@ -5,6 +5,7 @@ import { ExtensionSettings, loadConfig } from "../../src/config/config.js";
 import { count } from "../../src/config/kinds/setting_kinds.js";
 import type { SettingFlags } from "../../src/config/settings.js";
 import { defaultLimits } from "../../src/model/limits.js";
+import { AuthorityFiles } from "../../src/outbound/certificate_authorities.js";
 import { violationsIn } from "./violations.js";
 
 const key = Buffer.alloc(32, 7).toString("base64");
@@ -34,6 +35,7 @@ describe("loadConfig", () => {
       providerNetworks: { allowLoopback: false, cidrs: [], hosts: [] },
       clientAssertionFiles: {},
       clientKeyFiles: {},
+      authorityFiles: new AuthorityFiles({}),
       logLevel: "info",
       logFormat: "json",
       audit: { maxEvents: 100_000, maxAgeMs: 365 * 86_400_000 },

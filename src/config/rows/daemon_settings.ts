@@ -198,6 +198,12 @@ export const daemonSettings = {
       meaning:
         "Files with a client's private key (PEM, JWK, or a key file): name=/path, separated by commas. A profile names one in client_key_source. Read for each signed request, up to 64 KiB. nexusd warns if other users can read one.",
     },
+    NEXUS_API_CA_FILES: {
+      kind: namedFiles,
+      default: "",
+      meaning:
+        "Files with certificates of authorities (PEM): name=/path, separated by commas. A profile names one in api_ca_file, and that provider alone trusts it. Read for each request, up to 64 KiB. Also for nexusd run, curl, and mcp, where they run.",
+    },
   },
   "Logs, audit, and shutdown": {
     NEXUS_LOG_LEVEL: {

@@ -33,12 +33,20 @@ export function readClientCertificate(chain: string, keyField = "client_secret")
       `holds a private key, which everybody could read here: give it as ${keyField}`,
     );
   if (/[^\x20-\x7e\r\n\t]/.test(chain)) throw new ClientCertificateUnusable("is no certificate as PEM");
-  const blocks = chain.match(/-----BEGIN [^-]{1,64}-----[^-]+-----END [^-]{1,64}-----/g) ?? [];
-  if (blocks.length > maxCertificates)
-    throw new ClientCertificateUnusable(`holds ${blocks.length} certificates, more than ${maxCertificates}`);
-  const [first] = blocks.map(certificateOf);
+  const [first] = readCertificates(chain, maxCertificates);
   if (first === undefined) throw new ClientCertificateUnusable("is no certificate as PEM");
   return first;
+}
+
+/** At least one, in their order. @throws ClientCertificateUnusable for any text that is none, and for more than `max` */
+export function readCertificates(text: string, max: number): readonly X509Certificate[] {
+  const blocks = text.match(/-----BEGIN [^-]{1,64}-----[^-]+-----END [^-]{1,64}-----/g) ?? [];
+  // One that was cut off is not passed over in silence.
+  const begun = text.split("-----BEGIN ").length - 1;
+  if (begun === 0 || begun !== blocks.length) throw new ClientCertificateUnusable("is no certificate as PEM");
+  if (blocks.length > max)
+    throw new ClientCertificateUnusable(`holds ${blocks.length} certificates, more than ${max}`);
+  return blocks.map(certificateOf);
 }
 
 function certificateOf(block: string): X509Certificate {
