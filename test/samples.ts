@@ -28,6 +28,7 @@ export const plainSettings: ProviderSettings = {
   tlsClientCertificate: "",
   clientAssertionSource: "",
   clientKeySource: "",
+  apiCaFile: "",
   tokenEndpointAuthMethod: "none",
   issuer: "",
   enableDiscovery: false,

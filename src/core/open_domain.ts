@@ -19,6 +19,7 @@ import {
   UserInfoClient,
 } from "../domain/token_endpoint/token_endpoint.js";
 import { noTracing, type Tracing } from "../model/tracing.js";
+import type { AuthorityFiles } from "../outbound/certificate_authorities.js";
 import { createOutboundFetch, type OutboundFetch } from "../outbound/outbound_fetch.js";
 import type { Changes } from "../runtime/changes.js";
 import type { Clock } from "../runtime/clock.js";
@@ -70,7 +71,7 @@ export function openDomain(options: DomainOptions): Domain {
   const { limits } = config;
   const { refusesOtherAccounts } = config.consent;
   const ground = openGround(options);
-  const { log, changes, outbound, credentials, endpoint, profiles } = ground;
+  const { log, changes, outbound, authorityFiles, credentials, endpoint, profiles } = ground;
   const { vault, writer, reader } = credentials;
   const { mcp, mcpNames } = profiles;
   const kept = { store, vault, writer, endpoint, changes, clock, random, log };
@@ -79,7 +80,7 @@ export function openDomain(options: DomainOptions): Domain {
   const access = openAccess({ store, changes, clock, log, mcpNames, ...asked });
   const grants = openGrants({ ...kept, tracing, metrics, spoolFile, refusesOtherAccounts });
   const { engine } = grants;
-  const trial = new CredentialTrial({ apply: applyStrategy, outbound });
+  const trial = new CredentialTrial({ apply: applyStrategy, outbound, authorityFiles });
   const consents = consentsOf(options, ground, grants, trial);
   const provisioning = openProvisioning({ ...kept, refresh: grants, trial, limits });
   const reading = openReading({
@@ -120,11 +121,12 @@ export function openDomain(options: DomainOptions): Domain {
 interface Ground extends Pick<Domain, "changes" | "outbound" | "credentials" | "endpoint" | "profiles"> {
   /** In whose lines names stand beside ids. */
   readonly log: Log;
+  readonly authorityFiles: AuthorityFiles;
 }
 
 function openGround(options: DomainOptions): Ground {
   const { config, store, changes, clock, random, member } = options;
-  const { providerNetworks: networks } = config;
+  const { providerNetworks: networks, authorityFiles } = config;
   const log = namingLog(options.log, store);
   store.onCommitted((changed) => changes.emit("connections", changed));
   store.onApplied((applied) => changes.emit("followed", applied));
@@ -151,6 +153,7 @@ function openGround(options: DomainOptions): Ground {
     limits: config.limits,
     clientAssertionFiles: config.clientAssertionFiles,
     clientKeyFiles: config.clientKeyFiles,
+    authorityFiles,
   });
   const profiles = openProfiles({
     store,
@@ -161,16 +164,17 @@ function openGround(options: DomainOptions): Ground {
     endpoint,
     outbound,
     networks,
+    authorityFiles,
     sharedRedirectUri: config.consent.sharedRedirectUri,
     publicUrl: config.publicUrl,
     mcpLookup: options.mcpLookup,
   });
-  return { log, changes, outbound, credentials, endpoint, profiles };
+  return { log, changes, outbound, authorityFiles, credentials, endpoint, profiles };
 }
 
 function consentsOf(
   { config, store, clock }: DomainOptions,
-  { log, changes, outbound, credentials, endpoint, profiles }: Ground,
+  { log, changes, outbound, authorityFiles, credentials, endpoint, profiles }: Ground,
   { pending, revocations, spool, locks }: Grants,
   trial: CredentialTrial,
 ): Consents {
@@ -189,7 +193,7 @@ function consentsOf(
     locks,
     servers,
     grants,
-    userInfo: new UserInfoClient({ outbound, clock, log }),
+    userInfo: new UserInfoClient({ outbound, authorityFiles, clock, log }),
     trial,
     mcp: profiles.mcp,
     publicUrl: config.publicUrl,

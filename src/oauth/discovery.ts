@@ -122,7 +122,8 @@ async function sendDiscoveryRequest(
     });
   } catch (violation) {
     if (!(violation instanceof OutboundError)) throw violation;
-    if (violation.isForbidden) throw new DiscoveryFailure("forbidden", issuer, violation.message, false, url);
+    if (violation.isForbidden || violation.reason === "authority_file")
+      throw new DiscoveryFailure("forbidden", issuer, violation.message, false, url);
     const { words, isClock } = networkWords(violation);
     throw new DiscoveryFailure("unreachable", issuer, words, isClock, url);
   }

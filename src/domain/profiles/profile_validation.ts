@@ -2,13 +2,14 @@ import { isDeepStrictEqual } from "node:util";
 import { ClientCertificateUnusable, refuseForeignKey } from "../../model/clients/client_certificate.js";
 import { hasPrivateKey, provesByTls } from "../../model/clients/client_proof.js";
 import { type PrivateKey, PrivateKeyUnusable, readPrivateKey } from "../../model/credentials/private_key.js";
-import { AlreadyExists, type FieldViolation, InvalidArgument } from "../../model/errors.js";
+import { AlreadyExists, type FieldViolation, InvalidArgument, NexusError } from "../../model/errors.js";
 import {
   type ProviderProfile,
   type ProviderSettings,
   providerViolations,
 } from "../../model/providers/provider_profile.js";
 import { isOpenable, judgeUrl, type ProviderNetworks } from "../../outbound/address_judge.js";
+import type { AuthorityFiles } from "../../outbound/certificate_authorities.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { Reads } from "../../store/reads.js";
 import type { Transaction } from "../../store/transaction.js";
@@ -29,6 +30,7 @@ export interface ProfileLimits {
   /** Which files profiles may name. */
   readonly assertionFiles?: AssertionFiles;
   readonly keyFiles?: KeyFiles;
+  readonly authorityFiles?: AuthorityFiles;
 }
 
 /** @throws InvalidArgument with every error of the profile named */
@@ -83,12 +85,13 @@ function networkViolations(settings: ProviderSettings, networks: ProviderNetwork
 }
 
 function sourceViolations(
-  { clientAssertionSource, clientKeySource }: ProviderSettings,
-  { assertionFiles, keyFiles }: ProfileLimits,
+  { clientAssertionSource, clientKeySource, apiCaFile }: ProviderSettings,
+  { assertionFiles, keyFiles, authorityFiles }: ProfileLimits,
 ): FieldViolation[] {
   const sources = [
     ["client_assertion_source", clientAssertionSource, assertionFiles?.names, "NEXUS_CLIENT_ASSERTION_FILES"],
     ["client_key_source", clientKeySource, keyFiles?.names, "NEXUS_SIGNING_KEY_FILES"],
+    ["api_ca_file", apiCaFile, authorityFiles?.names, "NEXUS_API_CA_FILES"],
   ] as const;
   return sources.flatMap(([field, source, known = [], setting]) => {
     if (source === "" || known.includes(source)) return [];
@@ -97,6 +100,20 @@ function sourceViolations(
       { field: `provider.${field}`, description: `must be a name of the setting ${setting}: ${names}` },
     ];
   });
+}
+
+/** A file without authorities is refused at once, not at the next request. @throws InvalidArgument */
+export async function refuseUnusableAuthority(
+  { apiCaFile = "" }: Partial<ProviderSettings>,
+  { authorityFiles }: ProfileLimits,
+): Promise<void> {
+  if (!authorityFiles?.names.includes(apiCaFile)) return;
+  try {
+    await authorityFiles.read(apiCaFile);
+  } catch (error) {
+    if (error instanceof NexusError) throw refused("api_ca_file", `cannot be used: ${error.message}`);
+    throw error;
+  }
 }
 
 /** A key that cannot sign is refused at once, not when a token is due. @throws InvalidArgument */

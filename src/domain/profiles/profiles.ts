@@ -1,4 +1,5 @@
 import type { ProviderNetworks } from "../../outbound/address_judge.js";
+import type { AuthorityFiles } from "../../outbound/certificate_authorities.js";
 import type { OutboundFetch } from "../../outbound/outbound_fetch.js";
 import type { Changes } from "../../runtime/changes.js";
 import { McpServerNames } from "../access/access.js";
@@ -49,6 +50,7 @@ export interface ProfilesDeps extends VaultParts {
   readonly endpoint: TokenEndpoint;
   readonly outbound: OutboundFetch;
   readonly networks: ProviderNetworks;
+  readonly authorityFiles: AuthorityFiles;
   /** See `RedirectPaths`. */
   readonly sharedRedirectUri: boolean;
   /** Without a trailing slash. */
@@ -63,6 +65,7 @@ export function openProfiles(deps: ProfilesDeps): Profiles {
     networks,
     assertionFiles,
     keyFiles,
+    authorityFiles: deps.authorityFiles,
     store,
     vault,
     grantTypes,

@@ -22,6 +22,7 @@ import {
   type ProfileLimits,
   refuseOtherGrantType,
   refuseTakenName,
+  refuseUnusableAuthority,
   refuseUnusableKey,
   refuseViolations,
 } from "./profile_validation.js";
@@ -76,6 +77,7 @@ export class ProviderRegistry {
   async check(settings: ProviderSettings, hasSecret: boolean): Promise<void> {
     const { grantTypes } = this.deps;
     refuseViolations(settings, hasSecret, this.deps, await grantTypes.load(settings.grantType));
+    await refuseUnusableAuthority(settings, this.deps);
   }
 
   /** Whether it is the client secret that is stored; one that cannot be opened is not. */
@@ -131,6 +133,7 @@ export class ProviderRegistry {
     const grantType = await this.deps.grantTypes.load(settings.grantType);
     refuseViolations(settings, clientSecret !== undefined, this.deps, grantType);
     refuseUnusableKey(settings, clientSecret, grantType);
+    await refuseUnusableAuthority(settings, this.deps);
     const nowMs = this.deps.clock.nowMs();
     const { id = newId(), registration } = made;
     const profile: ProviderProfile = {
@@ -205,6 +208,8 @@ export class ProviderRegistry {
   ): Promise<UpdatedProvider> {
     const stored = this.deps.store.getProvider(id);
     const grantType = stored && (await this.deps.grantTypes.load(stored.grantType));
+    if (change.settings.apiCaFile !== stored?.apiCaFile)
+      await refuseUnusableAuthority(change.settings, this.deps);
     const nowMs = this.deps.clock.nowMs();
     const updated = await this.deps.store.commit((tx) => {
       const before = tx.getProvider(id);

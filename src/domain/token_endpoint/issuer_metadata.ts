@@ -24,7 +24,11 @@ const retryMs = 60_000;
 export type MetadataPlace = "openid" | "mcp";
 
 /** Fetches a discovery document and returns its text. */
-export type FetchDiscoveryDocument = (issuer: string, place: MetadataPlace) => Promise<string>;
+export type FetchDiscoveryDocument = (
+  issuer: string,
+  place: MetadataPlace,
+  apiCaFile: string,
+) => Promise<string>;
 
 interface Discovered {
   readonly server: AuthorizationServer;
@@ -61,26 +65,27 @@ export class IssuerMetadata {
    * @throws FailedPrecondition when the document contradicts the profile, or an endpoint stands where none may
    */
   async resolve(profile: ProviderProfile, needsKeys = false): Promise<AuthorizationServer> {
+    const { apiCaFile } = profile;
     const place = placeOf(profile.mcpServerUrl);
     const hasOwnEndpoints = profile.authUrl !== "" && profile.tokenUrl !== "";
     if (profile.enableDiscovery && !hasOwnEndpoints) {
-      const server = await this.#discover({ issuer: profile.issuer, place });
+      const server = await this.#discover({ issuer: profile.issuer, place, apiCaFile });
       return this.#withOwnEndpoints(profile, provesByTls(profile) ? withMtlsAliases(server) : server);
     }
     const server = this.#resolveManual(profile);
     if (!needsKeys || server.keys || server.issuer === undefined) return server;
-    return withKeysOf(server, await this.#discover({ issuer: server.issuer, place }));
+    return withKeysOf(server, await this.#discover({ issuer: server.issuer, place, apiCaFile }));
   }
 
   /** The server of an issuer that no profile names yet; its document is fetched now. @throws as `resolve` */
   async lookUp(issuer: string): Promise<AuthorizationServer> {
-    const source: Source = { issuer, place: "mcp" };
+    const source: Source = { issuer, place: "mcp", apiCaFile: "" };
     return await this.#fetches.run(keyOf(source), () => this.#fetch(source));
   }
 
   /** An endpoint of the profile is not there any more: before the next request its document is fetched again, once a minute at most. */
-  doubt({ enableDiscovery, issuer, mcpServerUrl }: ProviderProfile): void {
-    if (enableDiscovery) this.#doubted.add(keyOf({ issuer, place: placeOf(mcpServerUrl) }));
+  doubt({ enableDiscovery, issuer, mcpServerUrl, apiCaFile }: ProviderProfile): void {
+    if (enableDiscovery) this.#doubted.add(keyOf({ issuer, place: placeOf(mcpServerUrl), apiCaFile }));
   }
 
   async #discover(source: Source): Promise<AuthorizationServer> {
@@ -157,10 +162,10 @@ export class IssuerMetadata {
   }
 
   async #fetch(source: Source): Promise<AuthorizationServer> {
-    const { issuer, place } = source;
+    const { issuer, place, apiCaFile } = source;
     let document: string;
     try {
-      document = await this.deps.fetchDocument(issuer, place);
+      document = await this.deps.fetchDocument(issuer, place, apiCaFile);
     } catch (error) {
       if (!(error instanceof DiscoveryFailure)) {
         throw new Unavailable(`the discovery document of ${issuer} could not be fetched`, undefined, error);
@@ -202,15 +207,18 @@ export function refuseWithoutAuthorization({
 interface Source {
   readonly issuer: string;
   readonly place: MetadataPlace;
+  /** By whose word the document came: no other profile takes it, nor the keys that hang on it. */
+  readonly apiCaFile: string;
 }
 
 function placeOf(mcpServerUrl: string): MetadataPlace {
   return mcpServerUrl === "" ? "openid" : "mcp";
 }
 
-/** No issuer holds a space. */
-function keyOf({ issuer, place }: Source): string {
-  return place === "openid" ? issuer : `${place} ${issuer}`;
+/** No issuer and no name of a file holds a space. */
+function keyOf({ issuer, place, apiCaFile }: Source): string {
+  const key = place === "openid" ? issuer : `${place} ${issuer}`;
+  return apiCaFile === "" ? key : `ca ${apiCaFile} ${key}`;
 }
 
 /** An MCP client refuses a server that does not announce PKCE with S256. */

@@ -1,6 +1,7 @@
 import type { Limits } from "../../model/limits.js";
 import { fetchDiscoveryDocument, fetchServerMetadata } from "../../oauth/discovery.js";
 import type { ProviderNetworks } from "../../outbound/address_judge.js";
+import { type AuthorityFiles, trusting } from "../../outbound/certificate_authorities.js";
 import type { OutboundFetch } from "../../outbound/outbound_fetch.js";
 import type { CredentialWriter, VaultParts } from "../connections/connections.js";
 import { AssertionFiles } from "./assertion_files.js";
@@ -57,12 +58,15 @@ export interface TokenEndpointDeps extends VaultParts {
   readonly clientAssertionFiles: Readonly<Record<string, string>>;
   /** Absolute paths by name, of `NEXUS_SIGNING_KEY_FILES`. */
   readonly clientKeyFiles: Readonly<Record<string, string>>;
+  readonly authorityFiles: AuthorityFiles;
 }
 
 export function openTokenEndpoint(deps: TokenEndpointDeps): TokenEndpoint {
-  const { store, vault, writer, outbound, networks, clock, log, limits } = deps;
-  const fetchDocument = (issuer: string, place: MetadataPlace): Promise<string> =>
-    place === "mcp" ? fetchServerMetadata(issuer, outbound) : fetchDiscoveryDocument(issuer, outbound);
+  const { store, vault, writer, outbound, networks, clock, log, limits, authorityFiles } = deps;
+  const fetchDocument = (issuer: string, place: MetadataPlace, apiCaFile: string): Promise<string> => {
+    const own = trusting(outbound, authorityFiles, apiCaFile);
+    return place === "mcp" ? fetchServerMetadata(issuer, own) : fetchDiscoveryDocument(issuer, own);
+  };
   const servers = new IssuerMetadata({ store, clock, log, fetchDocument, networks });
   const clientKeys = new ClientKeys({ store, vault, clock, log });
   const assertionFiles = new AssertionFiles(deps);
@@ -78,6 +82,7 @@ export function openTokenEndpoint(deps: TokenEndpointDeps): TokenEndpoint {
     clientKeys,
     assertionFiles,
     keyFiles,
+    authorityFiles,
     clock,
     sources,
     servers,

@@ -23,6 +23,7 @@ import { type Revocation, type RevocationOutcome, revoke } from "../../oauth/gra
 import { codeChallenge } from "../../oauth/pkce.js";
 import type { ClientRequest } from "../../oauth/token_request.js";
 import type { Renewed } from "../../oauth/token_response.js";
+import { type AuthorityFiles, trusting } from "../../outbound/certificate_authorities.js";
 import type { OutboundResponse } from "../../outbound/outbound_exchange.js";
 import { OutboundError, type OutboundFetch, type OutboundRequest } from "../../outbound/outbound_fetch.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -124,6 +125,7 @@ export class TokenEndpointClient {
     private readonly deps: ClientProofs & {
       readonly clock: Clock;
       readonly outbound: OutboundFetch;
+      readonly authorityFiles?: AuthorityFiles;
       readonly sources: TokenSources;
       /** Hears of endpoints that are not there. */
       readonly servers?: Pick<IssuerMetadata, "doubt">;
@@ -209,9 +211,9 @@ export class TokenEndpointClient {
   }
 
   async #send(url: string, request: OutboundRequest, profile: ProviderProfile): Promise<OutboundResponse> {
-    const { outbound, servers } = this.deps;
+    const { outbound, servers, authorityFiles } = this.deps;
     try {
-      const response = await outbound(url, request);
+      const response = await trusting(outbound, authorityFiles, profile.apiCaFile)(url, request);
       if (isGone(response.status)) servers?.doubt(profile);
       return response;
     } catch (error) {

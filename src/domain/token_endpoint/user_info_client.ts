@@ -5,6 +5,7 @@ import type { ProviderProfile } from "../../model/providers/provider_profile.js"
 import { userInfoUrl } from "../../model/providers/user_info.js";
 import { dpopProof } from "../../oauth/dpop/dpop_proof.js";
 import { hasStandardSubject, readUserInfo } from "../../oauth/resource/user_info.js";
+import { type AuthorityFiles, trusting } from "../../outbound/certificate_authorities.js";
 import type { OutboundResponse } from "../../outbound/outbound_exchange.js";
 import { OutboundError, type OutboundFetch } from "../../outbound/outbound_fetch.js";
 import { type Clock, setDeadline } from "../../runtime/clock.js";
@@ -21,6 +22,7 @@ export class UserInfoClient {
   constructor(
     private readonly deps: {
       readonly outbound: OutboundFetch;
+      readonly authorityFiles?: AuthorityFiles;
       readonly clock: Clock;
       readonly log: Log;
     },
@@ -72,12 +74,13 @@ export class UserInfoClient {
     signal: AbortSignal,
   ): CredentialedExchange<OutboundResponse> {
     const request = { method: "GET", url: url.href, headers: { accept: "application/json" } };
+    const outbound = trusting(this.deps.outbound, this.deps.authorityFiles, profile.apiCaFile);
     return new CredentialedExchange<OutboundResponse>({
       source: this.#sourceOf(profile, tokenSet),
       judged: () => ({ ...request, body: undefined, session: "" }),
       send: async (_, put) => {
         const { url: to, headers } = await put(request);
-        return await this.deps.outbound(to, { method: "GET", headers, signal, maxBytes });
+        return await outbound(to, { method: "GET", headers, signal, maxBytes });
       },
       responseOf: ({ status, headers }) => apiResponse(status, Object.fromEntries(headers)),
       dismiss: () => undefined,

@@ -123,6 +123,8 @@ export function providerViolations(settings: ProviderSettings, hasSecret: boolea
     violation("name", "must not be a UUID: those are the ids of providers");
   }
   if (settings.apiBaseUrl !== "") violation("api_base_url", endpointViolation(settings.apiBaseUrl, true));
+  if (settings.apiCaFile !== "" && settings.mcpServerUrl !== "")
+    violation("api_ca_file", "must be empty with mcp_server_url: set NODE_EXTRA_CA_CERTS for its servers");
   violations.push(...textViolations(settings));
   strategyViolations(settings, violation);
   if (settings.authType === "oauth2") oauth2Violations(settings, hasSecret, violation);

@@ -66,6 +66,20 @@ describe("IssuerMetadata", () => {
     expect((await asked).tokenEndpoint).toBe(`${issuer}/new`);
   });
 
+  it("gives a document that came by the word of a profile's own authority to no other profile, nor keeps it for one", async () => {
+    const servers = await discovered();
+    const asked = servers.resolve({ ...profile, id: "q", apiCaFile: "corp" });
+    expect(fetches).toHaveLength(2);
+    fetches[1]?.answer(documentOf("/corp"));
+    expect((await asked).tokenEndpoint).toBe(`${issuer}/corp`);
+    for (const each of [servers, start()]) {
+      expect((await each.resolve(profile)).tokenEndpoint).toBe(`${issuer}/token`);
+      const own = await each.resolve({ ...profile, id: "r", apiCaFile: "corp" });
+      expect(own.tokenEndpoint).toBe(`${issuer}/corp`);
+    }
+    expect(fetches).toHaveLength(2);
+  });
+
   it("fetches once for all who ask at the same time, and answers the same object from then on", async () => {
     const servers = start();
     const asked = [servers.resolve(profile), servers.resolve(profile)];

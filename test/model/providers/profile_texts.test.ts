@@ -11,6 +11,7 @@ const sound: ProviderSettings = {
   tlsClientCertificate: "",
   clientAssertionSource: "",
   clientKeySource: "",
+  apiCaFile: "",
   clientId: "c",
   tokenEndpointAuthMethod: "client_secret_post",
   issuer: "",

@@ -48,6 +48,7 @@ export const full = samplesOf(profileFields, {
   tlsClientCertificate: new Authority().issue().cert,
   clientAssertionSource: "",
   clientKeySource: "",
+  apiCaFile: "corp",
   issuer: "https://p.example",
   enableDiscovery: false,
   credentialSchema: undefined,

@@ -112,6 +112,7 @@ const members: readonly (readonly [
   ["tls_client_certificate", "where a secret proves", "a", /must be empty/],
   ["client_assertion_source", "a path", "/etc/shadow", /never a path/],
   ["client_key_source", "a path", "/etc/shadow", /never a path/],
+  ["api_ca_file", "a path", "/etc/ssl/ca.pem", /never a path/],
   ["identity_provider", "another grant type", "company", /leave it empty/],
   ["mcp_server_url", "a private network", "https://10.0.0.1/mcp", /NEXUS_ALLOWED_PRIVATE_NETWORKS/],
   ["authorization_params", "a number", { a: 1 }, /text/, 'authorization_params["a"]'],

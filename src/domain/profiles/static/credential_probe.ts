@@ -7,6 +7,7 @@ import type { ProviderProfile, ProviderSettings } from "../../../model/providers
 import { isLoopbackHost } from "../../../model/providers/provider_profile.js";
 import { userInfoUrl } from "../../../model/providers/user_info.js";
 import { readUserInfo } from "../../../oauth/resource/user_info.js";
+import { type AuthorityFiles, trusting } from "../../../outbound/certificate_authorities.js";
 import type { OutboundResponse } from "../../../outbound/outbound_exchange.js";
 import { OutboundError, type OutboundFetch } from "../../../outbound/outbound_fetch.js";
 import type { Secret } from "../../../runtime/secret.js";
@@ -30,7 +31,13 @@ export type ApplyStrategy = (
 
 /** Tries static credentials at the provider, where the profile says how. */
 export class CredentialTrial {
-  constructor(private readonly deps: { readonly apply: ApplyStrategy; readonly outbound: OutboundFetch }) {}
+  constructor(
+    private readonly deps: {
+      readonly apply: ApplyStrategy;
+      readonly outbound: OutboundFetch;
+      readonly authorityFiles?: AuthorityFiles;
+    },
+  ) {}
 
   /**
    * Judges the fields of a static type by the profile's schema, and tries them.
@@ -55,14 +62,14 @@ export class CredentialTrial {
   ): Promise<Account | undefined> {
     const url = userInfoUrl(profile);
     if (url === undefined) return undefined;
-    const answer = await this.#send(url, profile.strategy, fields);
+    const answer = await this.#send(url, profile, fields);
     processTrial(answer.status);
     return readUserInfo(await answer.text(), profile.userInfoMapping, url.href);
   }
 
   async #send(
     url: URL,
-    strategy: Strategy,
+    { strategy, apiCaFile }: ProviderProfile,
     fields: Readonly<Record<string, Secret>>,
   ): Promise<OutboundResponse> {
     const credentials = Object.entries(fields).map(([name, value]) => [name, value.reveal()]);
@@ -71,13 +78,19 @@ export class CredentialTrial {
       const request = await this.deps.apply(bare, strategy, Object.fromEntries(credentials));
       const clientCertificate = apiCertificateOf(Object.fromEntries(credentials));
       const { headers } = request;
-      return await this.deps.outbound(request.url, {
+      const { outbound, authorityFiles } = this.deps;
+      return await trusting(
+        outbound,
+        authorityFiles,
+        apiCaFile,
+      )(request.url, {
         ...{ method: "GET", headers },
         ...(clientCertificate && { clientCertificate }),
       });
     } catch (error) {
       if (!(error instanceof OutboundError)) throw error;
-      if (error.isForbidden) throw new FailedPrecondition("PROVIDER_MISCONFIGURED", error.message, error);
+      if (error.isForbidden || error.reason === "authority_file")
+        throw new FailedPrecondition("PROVIDER_MISCONFIGURED", error.message, error);
       throw new Unavailable(
         `the credential could not be tried at ${error.host}: ${error.reason}`,
         undefined,
