@@ -16,7 +16,7 @@ import {
   usageFailure,
   withDaemon,
 } from "../../cli/kit.js";
-import { readWebProxies, SettingReader } from "../../config/config.js";
+import { readAuthorityFiles, readWebProxies, SettingReader } from "../../config/config.js";
 import { exitCodes } from "../../core/registry.js";
 import { readingMethods } from "../../model/access/access.js";
 import type { WebProxySettings } from "../../outbound/outbound.js";
@@ -81,18 +81,9 @@ export async function runProgram(shell: Shell, argv: readonly string[], flags: R
       const methods = methodsOf(flags);
       const record = new SessionCounts();
       const bodies = new BodyBudget(maxHeldByCaller);
-      const parts = {
-        authority,
-        routes,
-        credentials,
-        upstream,
-        bodies,
-        uses,
-        methods,
-        paths,
-        network,
-        record,
-      };
+      const authorities = readAuthorityFiles(new SettingReader(shell.env, {}));
+      const allowed = { routes, methods, paths, network };
+      const parts = { ...allowed, authority, authorities, credentials, upstream, bodies, uses, record };
       const egress: EgressSession = new EgressSession(parts);
       const proxy = new ProgramProxy({
         session: egress,

@@ -106,7 +106,7 @@ export class CallerSessions {
   }
 
   #open(principal: Principal, userId: string, forget: () => void): CallerSession {
-    const { services, clock, authority, dialer, network, access, rules, fleet } = this.deps;
+    const { services, clock, authority, dialer, authorities, network, access, rules, fleet } = this.deps;
     const upstream = new Upstream(dialer);
     const credentials = new SessionCredentials({
       rpcs: daemonRpcs(services, { ...principal, isProxied: true }),
@@ -139,9 +139,10 @@ export class CallerSessions {
       ({ providerName, label }) => this.#idOf(providerName, userId, label) !== undefined,
     );
     const bodies = new BodyBudget(maxHeldByCaller, this.#bodies);
-    const own = { authority, upstream, bodies, network, record, methods: undefined, paths: undefined };
+    const allowed = { network, routes, methods: undefined, paths: undefined };
+    const own = { authority, authorities, upstream, bodies, record, credentials, uses };
     const standIns = this.#standInsOf(principal, credentials.sessionId);
-    const session: EgressSession = new EgressSession({ ...own, credentials, uses, routes }, standIns);
+    const session: EgressSession = new EgressSession({ ...own, ...allowed }, standIns);
     const look = (): void => {
       if (session.isIdle) return void end();
       void record.flush();

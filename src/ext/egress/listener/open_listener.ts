@@ -34,6 +34,7 @@ export async function openListener(core: Core, registry: Registry): Promise<() =
       const sessions: CallerSessions = new CallerSessions({
         authority,
         dialer,
+        authorities: config.authorityFiles,
         network,
         user,
         clock,

@@ -7,9 +7,9 @@ import {
   type SecureContext,
   type TLSSocket,
 } from "node:tls";
-import type { ApiCertificate } from "../../../model/credentials/credentials.js";
 import {
   type AddressRefusal,
+  type ApiTls,
   connectToProxy,
   judgeAddress,
   judgeHost,
@@ -38,8 +38,14 @@ const connectTimeoutMs = 10_000;
 /** A quiet stream whose server is gone without a word ends some time after it. Its program sees a living proxy, and would wait for ever. */
 const keepAliveMs = 30_000;
 
-/** Of certificates in use at a time. */
+/** Of certificates and authorities in use at a time. */
 const maxContexts = 32;
+
+/** How TLS with an API differs from that with others: what it is shown, and whom to trust for it beside the roots. */
+export interface OwnTls extends ApiTls {
+  /** Of this certificate and these authorities, and no others. Says nothing of a key. */
+  readonly id: string;
+}
 
 /** A resumed connection shows no certificate: as often the host must prove itself anew. */
 const longestProofMs = 60 * 60_000;
@@ -50,7 +56,7 @@ export type TlsSessions = BoundedMap<string, { readonly session: Buffer; readonl
 /** Opens connections to servers. A server of TLS is believed when it proves to be the host by one of the roots. */
 export class Dialer {
   readonly #secureContext: SecureContext;
-  /** By certificate of this side. */
+  /** By what is their own. */
   readonly #contexts = new BoundedMap<string, SecureContext>(maxContexts);
 
   /**
@@ -69,16 +75,21 @@ export class Dialer {
     this.#secureContext = this.#context();
   }
 
-  #context(own: { readonly cert?: string; readonly key?: string } = {}): SecureContext {
-    return createSecureContext({ ca: this.roots, minVersion: "TLSv1.2", ...own });
+  #context({ clientCertificate, authority }: ApiTls = {}): SecureContext {
+    const { chain: cert, privateKey } = clientCertificate ?? {};
+    return createSecureContext({
+      ca: authority ? `${this.roots}\n${authority.certificates}` : this.roots,
+      minVersion: "TLSv1.2",
+      ...(cert !== undefined && { cert, key: privateKey?.reveal() }),
+    });
   }
 
   /** Reading the roots takes longer than a handshake. */
-  #contextWith({ id, chain, privateKey }: ApiCertificate): SecureContext {
-    const known = this.#contexts.get(id);
+  #contextWith(own: OwnTls): SecureContext {
+    const known = this.#contexts.get(own.id);
     if (known) return known;
-    const context = this.#context({ cert: chain, key: privateKey.reveal() });
-    this.#contexts.set(id, context);
+    const context = this.#context(own);
+    this.#contexts.set(own.id, context);
     return context;
   }
 
@@ -147,17 +158,17 @@ export class Dialer {
    * Whatever NODE_TLS_REJECT_UNAUTHORIZED says, the host must prove itself: with its certificate, or by a session of a connection on which it has.
    *
    * @param sessions of one caller: nothing of a caller is seen from another's connection
-   * @param certificate for a server that asks for one
+   * @param own a session stands for what this side showed, and for whom it trusted: others do not resume it
    * @throws the error of the socket or of TLS; `ETIMEDOUT`
    */
   async tls(
     origin: Origin,
     alpn: readonly string[],
     sessions?: TlsSessions,
-    certificate?: ApiCertificate,
+    own?: OwnTls,
   ): Promise<TLSSocket> {
     const { host, port } = origin;
-    const key = `${host} ${port} ${alpn} ${certificate?.id ?? ""}`;
+    const key = `${host} ${port} ${alpn} ${own?.id ?? ""}`;
     const nowMs = this.clock.monotonicMs();
     const known = sessions?.get(key);
     const { session, provedAtMs } =
@@ -167,7 +178,7 @@ export class Dialer {
       host,
       ...(isIP(host) === 0 && { servername: host }),
       ALPNProtocols: [...alpn],
-      secureContext: certificate ? this.#contextWith(certificate) : this.#secureContext,
+      secureContext: own ? this.#contextWith(own) : this.#secureContext,
       rejectUnauthorized: true,
       ...(session && { session }),
     });

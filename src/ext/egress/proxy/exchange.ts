@@ -1,9 +1,8 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { apiResponse, type PutCredential, type UsableCredential } from "../../../domain/use/use.js";
-import type { ApiCertificate } from "../../../model/credentials/credentials.js";
-import { traceIdOf } from "../../../model/model.js";
-import { reachWords } from "../../../outbound/outbound.js";
+import { NexusError, traceIdOf } from "../../../model/model.js";
+import { type AuthorityFiles, reachWords } from "../../../outbound/outbound.js";
 import type { Authority } from "../../../server/kit.js";
 import { StrategyError } from "../../../strategies/strategies.js";
 import type { Mask } from "../injection/mask.js";
@@ -17,7 +16,7 @@ import {
 } from "../injection/request_fields.js";
 import { type BodyBudget, pump, StreamedBody } from "./body.js";
 import type { SessionCredentials } from "./credentials.js";
-import type { Origin } from "./dial.js";
+import type { Origin, OwnTls } from "./dial.js";
 import type { OpenUses } from "./open_uses.js";
 import { cutOff, type Outgoing, ProblemDetails, problemOf } from "./problem.js";
 import type { Allowance, Incoming, ProviderRoute } from "./routes.js";
@@ -41,6 +40,7 @@ export interface SessionDeps extends Allowance {
   readonly authority: Authority;
   readonly credentials: SessionCredentials;
   readonly upstream: Upstream;
+  readonly authorities: AuthorityFiles;
   readonly uses: OpenUses;
   readonly bodies: BodyBudget;
   readonly record?: EgressRecord | undefined;
@@ -151,7 +151,8 @@ export class Exchange {
     const sent = await this.parts.credentials.put(this.#own(whole), credential, put);
     const { path, headers, mask, chunks } = sent;
     this.#body.through = chunks;
-    const answer = await this.#reach(path, headers, mask, credential.certificate);
+    const tls = await ownTls(this.parts.authorities, route, credential);
+    const answer = await this.#reach(path, headers, mask, tls);
     return { ...answer, headers: mask.fields(answer.headers), mask };
   }
 
@@ -168,12 +169,7 @@ export class Exchange {
     }
   }
 
-  async #reach(
-    path: string,
-    headers: HeaderFields,
-    mask?: Mask,
-    certificate?: ApiCertificate,
-  ): Promise<UpstreamAnswer> {
+  async #reach(path: string, headers: HeaderFields, mask?: Mask, tls?: OwnTls): Promise<UpstreamAnswer> {
     const { upstream, origin } = this.parts;
     const { method = "GET", httpVersionMajor } = this.request;
     const onSent = (end: () => void): void => {
@@ -184,7 +180,7 @@ export class Exchange {
     const isOver = (): boolean => this.#isOver;
     const onEarlyHints = (fields: IncomingHttpHeaders): void => this.#hint(fields, mask);
     const going = { isHttp2, isOver, onSent, onEarlyHints };
-    const sent = { method, path, headers, body: this.#body, certificate, ...going };
+    const sent = { method, path, headers, body: this.#body, tls, ...going };
     this.#body.trailerNames = trailerNames(this.request.headers.trailer, headers);
     try {
       return await upstream.send(origin, sent);
@@ -224,6 +220,22 @@ export class Exchange {
 }
 
 const nothing = new Uint8Array();
+
+/** @returns undefined where TLS with the API is that with any host @throws Problem */
+export async function ownTls(
+  authorities: AuthorityFiles,
+  { apiCaFile, providerName }: ProviderRoute,
+  { certificate: clientCertificate }: UsableCredential,
+): Promise<OwnTls | undefined> {
+  if (apiCaFile === "" && clientCertificate === undefined) return undefined;
+  try {
+    const authority = await authorities.read(apiCaFile);
+    return { clientCertificate, authority, id: `${clientCertificate?.id ?? ""} ${authority?.id ?? ""}` };
+  } catch (error) {
+    if (!(error instanceof NexusError)) throw error;
+    throw new ProblemDetails(502, "api-unreachable", `api_ca_file of ${providerName}: ${error.message}`);
+  }
+}
 
 /** What is written in this turn of the event loop goes out together. */
 function atOnce(socket: Socket | null): void {

@@ -41,6 +41,8 @@ export interface NamedRoute {
 
 /** A provider whose credential the session may use. */
 export interface ProviderRoute extends NamedRoute {
+  /** Whose authorities are trusted for it, by a name of NEXUS_API_CA_FILES; empty for those of the system alone. */
+  readonly apiCaFile: string;
   readonly places: readonly ApiPlace[];
 }
 
@@ -54,12 +56,15 @@ export type RouteMatch =
   | { readonly kind: "none" };
 
 /** Of a profile, the part that says where its API is. */
-type NamedApi = Readonly<Record<"name" | "apiBaseUrl", string>> & { readonly apiHosts: readonly string[] };
+type NamedApi = Readonly<Record<"name" | "apiBaseUrl", string>> & {
+  readonly apiHosts: readonly string[];
+  readonly apiCaFile?: string;
+};
 
 /** Of a host and port that no profile names there is no place: requests to it take no credential. */
 export function routeOf(provider: NamedApi, label: string): ProviderRoute {
-  const { name: providerName, apiBaseUrl, apiHosts } = provider;
-  return { providerName, label, places: [...placesOf(apiBaseUrl), ...apiHosts.map(placeOf)] };
+  const { name: providerName, apiBaseUrl, apiHosts, apiCaFile = "" } = provider;
+  return { providerName, label, apiCaFile, places: [...placesOf(apiBaseUrl), ...apiHosts.map(placeOf)] };
 }
 
 /** https alone: a credential takes no other way. */

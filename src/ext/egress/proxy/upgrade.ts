@@ -7,7 +7,7 @@ import { ofEnd } from "../injection/request_fields.js";
 import { pump } from "./body.js";
 import type { OwnRequest } from "./credentials.js";
 import type { Origin } from "./dial.js";
-import { type SessionDeps, traceOf } from "./exchange.js";
+import { ownTls, type SessionDeps, traceOf } from "./exchange.js";
 import { ProblemDetails, problemOf } from "./problem.js";
 import type { ProviderRoute } from "./routes.js";
 import { joined } from "./tunnel.js";
@@ -81,11 +81,12 @@ export class Upgrade {
   }
 
   async #send(credential: UsableCredential, put: PutCredential): Promise<UpgradeAnswer> {
-    const { credentials, upstream, origin, socket } = this.parts;
+    const { credentials, upstream, authorities, route, origin, socket } = this.parts;
+    const tls = await ownTls(authorities, route, credential);
     const { mask, path, headers } = await credentials.put(this.#own, credential, put);
     const { upgrade = "websocket" } = this.request.headers;
     const fields = { ...headers, connection: "upgrade", upgrade };
-    const sent = upstream.upgrade(origin, this.#own.method, path, fields, credential.certificate);
+    const sent = upstream.upgrade(origin, this.#own.method, path, fields, tls);
     const end = (): unknown => sent.destroy();
     socket.once("close", end);
     if (socket.destroyed) end();

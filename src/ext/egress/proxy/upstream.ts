@@ -10,11 +10,10 @@ import {
 import { Agent, request as requestTls } from "node:https";
 import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
-import type { ApiCertificate } from "../../../model/credentials/credentials.js";
 import { BoundedMap } from "../../../runtime/runtime.js";
 import { framed } from "../injection/request_fields.js";
 import type { StreamedBody } from "./body.js";
-import { type Dialer, type Origin, type TlsSessions, timedOut } from "./dial.js";
+import { type Dialer, type Origin, type OwnTls, type TlsSessions, timedOut } from "./dial.js";
 
 export interface UpstreamRequest {
   readonly method: string;
@@ -23,8 +22,8 @@ export interface UpstreamRequest {
   /** Names in lower case, without those of the connection. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: StreamedBody;
-  /** Shown to an API that asks for one. */
-  readonly certificate?: ApiCertificate | undefined;
+  /** Of the API of one provider. */
+  readonly tls?: OwnTls | undefined;
   /** Whether the program speaks HTTP/2: then this does too, where the server can. */
   readonly isHttp2: boolean;
   /** Whether the program is gone: then nothing is sent. */
@@ -101,11 +100,11 @@ export class Upstream {
     method: string,
     path: string,
     headers: OutgoingHttpHeaders,
-    certificate?: ApiCertificate,
+    tls?: OwnTls,
   ): ClientRequest {
     const { "content-length": _, ...fields } = headers;
     const agent = new DialingAgent(this.dialer, this.#sessions, { keepAlive: false });
-    const to = { host, port, method, path, headers: fields, agent, certificate };
+    const to = { host, port, method, path, headers: fields, agent, tls };
     return requestTls({ ...to, setHost: false });
   }
 
@@ -121,7 +120,7 @@ export class Upstream {
    * @returns undefined where the server has no HTTP/2, which is remembered
    */
   async #stream(origin: Origin, request: UpstreamRequest): Promise<ClientHttp2Stream | undefined> {
-    const key = connectionKey(origin, request.certificate);
+    const key = connectionKey(origin, request.tls);
     const all = this.#shared.get(key) ?? new Set();
     this.#shared.set(key, all);
     for (const each of all) {
@@ -132,7 +131,7 @@ export class Upstream {
       if (!destroyed && shared.streams < maxConcurrentStreams)
         return this.#requested(shared, origin, request);
     }
-    const opened = this.#open(origin, request.certificate, () => all.delete(opened));
+    const opened = this.#open(origin, request.tls, () => all.delete(opened));
     all.add(opened);
     opened.catch(() => all.delete(opened));
     const shared = await opened;
@@ -175,10 +174,10 @@ export class Upstream {
 
   async #open(
     origin: Origin,
-    certificate: ApiCertificate | undefined,
+    tls: OwnTls | undefined,
     onOver: () => void,
   ): Promise<SharedConnection | undefined> {
-    const socket = await this.dialer.tls(origin, ["h2", "http/1.1"], this.#sessions, certificate);
+    const socket = await this.dialer.tls(origin, ["h2", "http/1.1"], this.#sessions, tls);
     if (socket.alpnProtocol !== "h2") {
       socket.destroy();
       return undefined;
@@ -204,7 +203,7 @@ export class Upstream {
     if (mostlyEmpty.includes(method) && request.isHttp2) await body.begun();
     if (request.isOver()) throw over;
     const headers = withBody(request.headers, body);
-    const to = { host, port, method, path, headers, agent: this.#agent, certificate: request.certificate };
+    const to = { host, port, method, path, headers, agent: this.#agent, tls: request.tls };
     const sent = requestTls({ ...to, setHost: false, maxHeaderSize: maxAnswerHeaderBytes });
     const end = (): void => void sent.destroy(over);
     onSent(end);
@@ -259,12 +258,12 @@ function answerOfStream(stream: ClientHttp2Stream): Promise<UpstreamAnswer> {
 interface DialedWith {
   readonly host?: string | null | undefined;
   readonly port?: number | string | null | undefined;
-  readonly certificate?: ApiCertificate | undefined;
+  readonly tls?: OwnTls | undefined;
 }
 
-/** What was opened with a certificate carries no request without it, or with another one. */
-function connectionKey(origin: Origin, certificate: ApiCertificate | undefined): string {
-  return certificate ? `${authorityOf(origin)} ${certificate.id}` : authorityOf(origin);
+/** What was opened with a certificate, or by the word of an authority, carries no request without it, or with another one. */
+function connectionKey(origin: Origin, tls: OwnTls | undefined): string {
+  return tls ? `${authorityOf(origin)} ${tls.id}` : authorityOf(origin);
 }
 
 class DialingAgent extends Agent {
@@ -289,15 +288,15 @@ class DialingAgent extends Agent {
   }
 
   /** The host proves itself, and this side where it is asked to: what else it was dialed with makes no other. */
-  override getName({ host, port, certificate }: DialedWith = {}): string {
-    return connectionKey({ host: host ?? "", port: Number(port) }, certificate);
+  override getName({ host, port, tls }: DialedWith = {}): string {
+    return connectionKey({ host: host ?? "", port: Number(port) }, tls);
   }
 
   override createConnection(
-    { host, port, certificate }: DialedWith,
+    { host, port, tls }: DialedWith,
     callback?: (error: Error | null, socket: Socket) => void,
   ): undefined {
-    this.dialer.tls({ host: host ?? "", port: Number(port) }, ["http/1.1"], this.sessions, certificate).then(
+    this.dialer.tls({ host: host ?? "", port: Number(port) }, ["http/1.1"], this.sessions, tls).then(
       (open) => callback?.(null, open),
       (error) => callback?.(error, undefined as never),
     );

@@ -18,6 +18,7 @@ import {
   TokenService,
 } from "../../../../src/gen/nexus/v1/token_pb.js";
 import { Unauthenticated } from "../../../../src/model/errors.js";
+import { AuthorityFiles } from "../../../../src/outbound/certificate_authorities.js";
 import { Metrics } from "../../../../src/telemetry/metrics.js";
 import { agent, policyOf, proxy } from "../../../domain/access/rule_cells.js";
 import { Engine } from "../../../domain/engine.js";
@@ -34,6 +35,7 @@ const world = perTest(() => {
   const none = {} as CallerSessionsDeps["authority"] & CallerSessionsDeps["dialer"];
   const deps: CallerSessionsDeps = {
     ...{ services: [], store, access, rules, clock, user: undefined, log: silentLog },
+    authorities: new AuthorityFiles({}),
     ...{ authority: none, dialer: none, network: "open" as const, maxSessions: { ofOne: 2, ofAll: 3 } },
     metrics: new EgressMetrics(new Metrics({ version: "1" }), () => sessions.size),
   };

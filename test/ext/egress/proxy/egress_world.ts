@@ -28,6 +28,7 @@ import {
   type WatchTokensResponse,
   WatchTokensResponseSchema,
 } from "../../../../src/gen/nexus/v1/token_pb.js";
+import { AuthorityFiles } from "../../../../src/outbound/certificate_authorities.js";
 import type { WebProxySettings } from "../../../../src/outbound/web_proxy.js";
 import { type Clock, SystemClock } from "../../../../src/runtime/clock.js";
 import { Authority } from "../../../../src/server/tls/authority.js";
@@ -51,6 +52,8 @@ export interface WorldOptions {
   readonly maxHeldBytes?: number;
   /** Of further APIs, PEM. */
   readonly roots?: string;
+  /** What profiles name as `api_ca_file`; none by default. */
+  readonly authorities?: AuthorityFiles;
   /** Of its HTTP/2. */
   readonly apiSettings?: Settings;
   /** Beside `acme`, whose API base URL is `https://api.localhost:<port>/v1`. */
@@ -119,7 +122,9 @@ export class EgressWorld {
       clock,
     });
     const bodies = new BodyBudget(options.maxHeldBytes ?? maxHeldByCaller);
-    const parts = { authority, routes, credentials, upstream, bodies, uses, methods, paths, network };
+    const { authorities = new AuthorityFiles({}) } = options;
+    const own = { authority, authorities, upstream, bodies };
+    const parts = { ...own, routes, credentials, uses, methods, paths, network };
     const session: EgressSession = new EgressSession(parts);
     const proxy = new ProgramProxy({ session, dialer, tell: (text) => world.told.push(text) });
     const world: EgressWorld = new EgressWorld(api, await proxy.open(), authority, async () => {
