@@ -285,6 +285,11 @@ export const walks: Readonly<Record<string, Walk>> = {
       "nexusd provider add acme": asksForSecret,
       "nexusd watch": { until: /google/ },
       "nexusd connect weather": { typed: [["API key", "walk-key\r"]] },
+      "nexusd serve --api-ca-files": {
+        daemon: "this",
+        before: "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=corp -keyout ~/corp.key -out ~/corp.pem",
+        words: { "/etc/ssl/corp-ca.pem": "$HOME/corp.pem" },
+      },
       "nexusd manifest plan": { before: "export GITHUB_CLIENT_SECRET=s" },
       "nexusd serve --providers": { daemon: "this" },
     },

@@ -6,8 +6,8 @@ import {
   STATUS_CODES,
 } from "node:http";
 import { request as requestSecure } from "node:https";
+import type { SecureContext } from "node:tls";
 import { exitCodes } from "../../core/exit_codes.js";
-import type { ApiCertificate } from "../../model/clients/api_certificate.js";
 import type { AuthorizedRequest } from "../../strategies/apply_strategy.js";
 import { CommandFailure } from "./command_failure.js";
 
@@ -26,15 +26,15 @@ export interface ApiAnswer {
 /**
  * Sends the request as it is. A redirect is an answer as any other.
  *
- * @param certificate that an API gets which asks for one
+ * @param secureContext with what this side shows, and whom it trusts; that of the process by default
  * @throws CommandFailure that names the origin alone: the path and the query may hold the credential
  */
 export async function sendToApi(
   request: AuthorizedRequest<Uint8Array>,
   {
     signal,
-    certificate,
-  }: { readonly signal?: AbortSignal; readonly certificate?: ApiCertificate | undefined } = {},
+    secureContext,
+  }: { readonly signal?: AbortSignal; readonly secureContext?: SecureContext | undefined } = {},
 ): Promise<ApiAnswer> {
   const url = new URL(request.url);
   const send = url.protocol === "https:" ? requestSecure : requestPlain;
@@ -48,7 +48,7 @@ export async function sendToApi(
       method,
       headers: { ...headers, ...length },
       agent: false,
-      ...(certificate && { cert: certificate.chain, key: certificate.privateKey.reveal() }),
+      ...(secureContext && { secureContext }),
       ...(signal ? { signal } : {}),
     });
     sent.end(body);

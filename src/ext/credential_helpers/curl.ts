@@ -26,7 +26,7 @@ import {
   usageFailure,
   withDaemon,
 } from "../../cli/kit.js";
-import { readVersion } from "../../config/config.js";
+import { readAuthorityFiles, readVersion, SettingReader } from "../../config/config.js";
 import { exitCodes } from "../../core/registry.js";
 import { apiResponse, CredentialedExchange, usableCredential } from "../../domain/use/use.js";
 import { ContractCredentials } from "../../service/messages/messages.js";
@@ -71,14 +71,15 @@ async function curl(shell: Shell, name: string, path: string, flags: CurlFlags):
   const body = await readBody(shell, flags);
   let answer: ApiAnswer | undefined;
   await withDaemon(shell, flags, async (session) => {
-    const apiBaseUrl = apiBaseUrlOf(await providerOf(session, connection));
+    const provider = await providerOf(session, connection);
     const own: ApiRequest<Uint8Array> = {
       method: method ?? (body === undefined ? "GET" : "POST"),
-      url: apiUrl(apiBaseUrl, path),
+      url: apiUrl(apiBaseUrlOf(provider), path),
       headers: { accept: "*/*", "user-agent": `nexusd/${readVersion()}`, ...formType(body), ...headers },
       body,
     };
-    answer = await send(own, await readCredential(session, connection), session);
+    const { apiCaFile } = provider;
+    answer = await send(own, { ...(await readCredential(session, connection)), apiCaFile }, session);
   });
   if (answer === undefined) throw new Error("no request was made");
   await print(shell, answer, flags);
@@ -87,15 +88,19 @@ async function curl(shell: Shell, name: string, path: string, flags: CurlFlags):
 /** Like `nexusd token`, it shows the rules no request: whoever may read the token may send it. */
 async function send(
   own: ApiRequest<Uint8Array>,
-  { token, connectionId }: ReadCredential,
+  { token, connectionId, apiCaFile }: ReadCredential & { readonly apiCaFile: string },
   { daemon, shell }: DaemonSession,
 ): Promise<ApiAnswer> {
   const rpcs = credentialRpcs(daemon);
+  const authorities = readAuthorityFiles(new SettingReader(shell.env, {}));
   const { method, url, body } = own;
   const exchange = new CredentialedExchange<ApiAnswer>({
     source: new ContractCredentials(rpcs, { connectionId }, { isJudged: false }),
     judged: () => ({ method, url, headers: {}, body, session: "" }),
-    send: async ({ certificate }, put) => await sendToApi(await put(own), { certificate }),
+    send: async ({ certificate }, put) => {
+      const secureContext = await authorities.secureContext(apiCaFile, certificate);
+      return await sendToApi(await put(own), { secureContext });
+    },
     responseOf: ({ status, headers }) => apiResponse(status, headers),
     dismiss: (answer) => answer.dismiss(),
     onReport: (outcome) => {

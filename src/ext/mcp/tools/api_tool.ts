@@ -7,7 +7,9 @@ import {
   sendToApi,
   usageFailure,
 } from "../../../cli/kit.js";
+import { readAuthorityFiles, SettingReader } from "../../../config/config.js";
 import { CredentialedExchange, type JudgedRequest, type UsableCredential } from "../../../domain/use/use.js";
+import type { Provider } from "../../../gen/nexus/v1/provider_pb.js";
 import { isReadingList } from "../../../model/access/access.js";
 import { ContractCredentials, requestDescription } from "../../../service/messages/messages.js";
 import { readAnswer } from "./api_answer.js";
@@ -60,7 +62,7 @@ export function addApiTool(server: McpServer, deps: ApiToolDeps, era: Era): void
         const { provider } = await onProvider(account, () => findProvider(session, account.providerName));
         const request = apiRequestOf(given, provider, policy);
         const sessionId = context.sessionId ?? deps.sessionId ?? "";
-        return await call(deps, { server, era, context, session, sessionId, account, request });
+        return await call(deps, { server, era, context, session, sessionId, account, provider, request });
       }, given),
   );
 }
@@ -85,6 +87,7 @@ interface ApiCall {
   /** Of the client; empty where it has none. */
   readonly sessionId: string;
   readonly account: ToolAccount;
+  readonly provider: Provider;
   readonly request: ModelRequest;
 }
 
@@ -132,7 +135,8 @@ function exchangeOf(
   apiCall: ApiCall,
   { asking, sending, secrets, notes }: ToolCallParts,
 ): CredentialedExchange<ApiAnswer> {
-  const { request, session, account, context } = apiCall;
+  const { request, session, account, provider, context } = apiCall;
+  const authorities = readAuthorityFiles(new SettingReader(session.shell.env, {}));
   const { traceparent } = context.mcpReq._meta ?? {};
   const trace = isTraceparent(traceparent) ? { traceparent } : {};
   return new CredentialedExchange<ApiAnswer>({
@@ -142,7 +146,8 @@ function exchangeOf(
     send: async (credential, put) => {
       const authorized = await put(request);
       secrets.push(...secretsOf(request, authorized, credential));
-      return await sendToApi(authorized, { signal: sending, certificate: credential.certificate });
+      const secureContext = await authorities.secureContext(provider.apiCaFile, credential.certificate);
+      return await sendToApi(authorized, { signal: sending, secureContext });
     },
     responseOf: (answer) => responseOf(answer, new Redaction(secrets)),
     dismiss: (answer) => answer.dismiss(),
