@@ -47,7 +47,7 @@ suites() {
     "npm run --silent test:upgrade"
   suite kubernetes 1800 1 kubernetes "src/ext/kubernetes src/ext/manifest src/ext/identity deploy/helm scripts/release/libraries test/ext/kubernetes test/deploy" "npm run --silent test:kubernetes"
   suite demo-fleet 640 1 postgresql "examples/demo" "npm run --silent demo -- --fleet --auto --json"
-  suite adapters 1800 1 adapters "clients/python clients/typescript docs/frameworks test/adapters $results test/clients" "npm run --silent test:adapters"
+  suite adapters 1800 1 adapters "clients/python clients/typescript docs/frameworks examples/frameworks test/adapters $results test/clients" "npm run --silent test:adapters"
   suite fuzz 600 1 "" "src/oauth src/outbound src/model src/store/records src/ext/policy test/fuzz test/suites/random.ts" \
     "npm run --silent fuzz -- --seconds $(for_change_or_all 20 60) --seed $(seed)"
   suite follower 600 1 postgresql "$fleet test/ext/fleet/follower src/ext/egress/listener" \

@@ -36,6 +36,7 @@ const inPython = [
   "OpenAI Agents",
   "Google ADK",
   "FastMCP",
+  "LlamaIndex",
   "Claude Agent SDK",
   "none",
 ];
@@ -137,6 +138,7 @@ async function checkTypes(): Promise<void> {
     "openai_agents",
     "google_adk",
     "fastmcp",
+    "llamaindex",
     "claude_agent",
   ];
   const argv = [
@@ -192,6 +194,7 @@ function stage(): void {
   for (const name of Object.values(inNode)) {
     const page = readFileSync(join(root, `docs/frameworks/${name}.md`), "utf8");
     writeFileSync(join(typescript, name, "page.ts"), /^```ts\n(.*?)^```/ms.exec(page)?.[1] ?? "");
+    cpSync(join(root, `examples/frameworks/${name}.ts`), join(typescript, name, "my_app.ts"));
   }
   const modules = join(typescript, "node_modules");
   mkdirSync(modules);

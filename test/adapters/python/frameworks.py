@@ -11,6 +11,7 @@ FRAMEWORKS = {
     "OpenAI Agents": "on_openai_agents.OpenAIAgents",
     "Google ADK": "on_google_adk.GoogleADK",
     "FastMCP": "on_fastmcp.FastMCPServer",
+    "LlamaIndex": "on_llamaindex.LlamaIndex",
 }
 
 

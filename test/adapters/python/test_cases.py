@@ -54,14 +54,14 @@ async def test_streaming(harness: Any, spec: Spec) -> None:
     assert len(user.shown) == 1
 
 
-async def test_two_users_never_meet(harness: Any, spec: Spec) -> None:
-    """10 000 calls: runs of 50 parallel calls, of two users at once."""
+async def test_two_users_never_meet(framework: str, harness: Any, spec: Spec) -> None:
+    """10 000 calls: runs of 50 parallel calls, of two users at once. 2 000 with LlamaIndex, which copies its state for each event."""
     for user in ("ada", "bob"):
         await act("connect", provider=spec.provider, user=user)
     tokens = {user: await token_of(spec, user) for user in ("ada", "bob")}
     assert tokens["ada"] != tokens["bob"]
     spec.turns = [[{"note": str(n)} for n in range(50)]]
-    for _ in range(10):
+    for _ in range(2 if framework == "LlamaIndex" else 10):
         users = ["ada", "bob"] * 10
         for user, results in zip(users, await asyncio.gather(*(harness.run(user, User()) for user in users)), strict=True):
             assert sorted(results) == sorted(f"{n}:{tokens[user]}" for n in range(50))
@@ -90,7 +90,7 @@ async def test_another_user_who_goes_on_sees_no_link_of_the_first(framework: str
         pytest.skip("the client of an MCP server keeps the run, and the server nothing")
     saved, bob = await harness.suspend("ada"), User(agrees=False)
     # The others ask anew, for who goes on.
-    refuses = framework in ("Pydantic AI", "Google ADK")
+    refuses = framework in ("Pydantic AI", "Google ADK", "LlamaIndex")
     with pytest.raises(PermissionDenied) if refuses else contextlib.nullcontext():
         await harness.resume(saved, "bob", bob)
     assert all(consent.user == "bob" for consent in bob.shown)

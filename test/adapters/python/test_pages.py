@@ -10,13 +10,13 @@ import re
 import socket
 import sys
 import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from conftest import act
-from harness import Spec
 
 from nexusd import _needs
 from nexusd.tokens import Consent
@@ -26,8 +26,10 @@ PAGES = {
     "Pydantic AI": "pydantic-ai",
     "OpenAI Agents": "openai-agents",
     "Google ADK": "google-adk",
+    "LlamaIndex": "llamaindex",
 }
 DOCS = Path(__file__).parents[3] / "docs/frameworks"
+EXAMPLES = Path(__file__).parents[3] / "examples/frameworks"
 
 
 def code_of(page: str, block: str = "python") -> str:
@@ -58,39 +60,27 @@ class Terminal:
         return act("consent", url=given.auth_url) if isinstance(given, Consent) else None
 
 
-def model_of(framework: str) -> Any:
-    spec: Any = Spec(None, "github", turns=[[{}]])  # type: ignore[arg-type]
-    if framework == "LangGraph":
-        from on_langgraph import Scripted as Model
-
-        return Model(spec=spec, tool_name="list_repos")
-    if framework == "OpenAI Agents":
-        from on_openai_agents import Scripted
-
-        return Scripted(spec, "list_repos")
-    if framework == "Google ADK":
-        from on_google_adk import Scripted as Llm
-
-        return Llm(model="scripted", spec=spec, tool_name="list_repos")
-    from pydantic_ai.models.test import TestModel
-
-    return TestModel()
-
-
 @pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
-    made = types.ModuleType("my_app")
-    monkeypatch.setitem(sys.modules, "my_app", made)
+def app(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", github)
     asked.clear()
     _needs.shared_nexus.cache_clear()
-    return made
+
+    def load(page: str) -> None:
+        """The scripted model of the page, as its reader copies it."""
+        made = types.ModuleType("my_app")
+        monkeypatch.setitem(sys.modules, "my_app", made)
+        source = EXAMPLES / f"{page.replace('-', '_')}.py"
+        exec(compile(source.read_text(), source, "exec"), made.__dict__)
+
+    return load
 
 
 @pytest.mark.parametrize("framework", [each for each in PAGES if os.environ.get("FRAMEWORK", each) == each])
-def test_the_page(framework: str, app: types.ModuleType) -> None:
+def test_the_page(framework: str, app: Callable[[str], None]) -> None:
     asyncio.run(act("register", name="github"))
-    app.model, terminal = model_of(framework), Terminal()  # type: ignore[attr-defined]
+    app(PAGES[framework])
+    terminal = Terminal()
     sys.modules["__page__"] = page = types.ModuleType("__page__")
     page.__dict__["print"] = terminal.print
     exec(compile(code_of(PAGES[framework]), PAGES[framework], "exec"), page.__dict__)
@@ -100,14 +90,13 @@ def test_the_page(framework: str, app: types.ModuleType) -> None:
 
 
 @pytest.mark.skipif(os.environ.get("FRAMEWORK", "FastMCP") != "FastMCP", reason="it is another framework's page")
-def test_the_page_of_a_server(app: types.ModuleType) -> None:
+def test_the_page_of_a_server(app: Callable[[str], None]) -> None:
     """Over HTTP, where the user is the subject of the client's access token."""
     from fastmcp import Client
     from fastmcp.exceptions import ToolError
-    from fastmcp.server.auth.providers.jwt import StaticTokenVerifier
     from mcp_types import ElicitResult
 
-    app.auth = StaticTokenVerifier(tokens={"of-ada": {"client_id": "c", "sub": "ada"}, "of-nobody": {"client_id": "c"}})  # type: ignore[attr-defined]
+    app("fastmcp")
     page: dict[str, Any] = {"__name__": "page"}
     exec(compile(code_of("fastmcp"), "fastmcp", "exec"), page)
     links: list[str] = []
