@@ -26,7 +26,6 @@ import type { Clock } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import type { SpoolFile } from "../store/files/spool_file.js";
 import type { Store } from "../store/store.js";
-import { applyStrategy } from "../strategies/apply_strategy.js";
 import type { KeyRingSource } from "../vault/key_source.js";
 import type { Vault } from "../vault/vault.js";
 import type { Domain } from "./core.js";
@@ -80,7 +79,7 @@ export function openDomain(options: DomainOptions): Domain {
   const access = openAccess({ store, changes, clock, log, mcpNames, ...asked });
   const grants = openGrants({ ...kept, tracing, metrics, spoolFile, refusesOtherAccounts });
   const { engine } = grants;
-  const trial = new CredentialTrial({ apply: applyStrategy, outbound, authorityFiles });
+  const trial = new CredentialTrial({ outbound, authorityFiles });
   const consents = consentsOf(options, ground, grants, trial);
   const provisioning = openProvisioning({ ...kept, refresh: grants, trial, limits });
   const reading = openReading({

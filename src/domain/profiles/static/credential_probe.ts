@@ -1,7 +1,6 @@
 import { apiCertificateOf } from "../../../model/clients/api_certificate.js";
 import type { Account } from "../../../model/credentials/account.js";
 import type { StaticCredential } from "../../../model/credentials/credential.js";
-import type { Strategy } from "../../../model/credentials/strategy.js";
 import { FailedPrecondition, type FieldViolation, Unavailable } from "../../../model/errors.js";
 import type { ProviderProfile, ProviderSettings } from "../../../model/providers/provider_profile.js";
 import { isLoopbackHost } from "../../../model/providers/provider_profile.js";
@@ -11,29 +10,18 @@ import { type AuthorityFiles, trusting } from "../../../outbound/certificate_aut
 import type { OutboundResponse } from "../../../outbound/outbound_exchange.js";
 import { OutboundError, type OutboundFetch } from "../../../outbound/outbound_fetch.js";
 import type { Secret } from "../../../runtime/secret.js";
+import {
+  apiResponse,
+  CredentialedExchange,
+  type CredentialSource,
+  type ReportOutcome,
+} from "../../use/use.js";
 import { checkCredential } from "./credential_values.js";
 
-/** A request of an agent to a provider's API. */
-export interface TrialRequest {
-  readonly method: string;
-  readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string;
-}
-
-/** Puts a credential into a request as the strategy says. */
-export type ApplyStrategy = (
-  request: TrialRequest,
-  strategy: Strategy,
-  credentials: Readonly<Record<string, string>>,
-  options?: { readonly proof?: string },
-) => Promise<TrialRequest>;
-
-/** Tries static credentials at the provider, where the profile says how. */
+/** Tries credentials at the provider, where the profile says how: by one `GET` of its `user_info_endpoint`. */
 export class CredentialTrial {
   constructor(
     private readonly deps: {
-      readonly apply: ApplyStrategy;
       readonly outbound: OutboundFetch;
       readonly authorityFiles?: AuthorityFiles;
     },
@@ -50,11 +38,10 @@ export class CredentialTrial {
   }
 
   /**
-   * One `GET` of the profile's `user_info_endpoint`; nothing where the profile does not name it.
+   * Tries static credentials; nothing where the profile names no endpoint.
    *
    * @returns whose it is, where the answer says it
-   * @throws FailedPrecondition CREDENTIAL_REJECTED when the provider answers 401 or 403, PROVIDER_MISCONFIGURED when it stands where
-   * the daemon must not call; Unavailable when it does not answer 2xx
+   * @throws as `send`; FailedPrecondition CREDENTIAL_REJECTED when the provider answers 401 or 403; Unavailable when it does not answer 2xx
    */
   async try(
     profile: ProviderProfile,
@@ -62,31 +49,47 @@ export class CredentialTrial {
   ): Promise<Account | undefined> {
     const url = userInfoUrl(profile);
     if (url === undefined) return undefined;
-    const answer = await this.#send(url, profile, fields);
+    const values = Object.entries(fields).map(([name, value]) => [name, value.reveal()]);
+    const credentials: Readonly<Record<string, string>> = Object.fromEntries(values);
+    const { strategy } = profile;
+    const certificate = apiCertificateOf(credentials);
+    const credential = { strategy, credentials, revision: 0n, certificate };
+    const answer = await this.send(url, profile, {
+      credential: async () => ({ kind: "credential", credential }),
+      proof: async () => undefined,
+    });
     processTrial(answer.status);
     return readUserInfo(await answer.text(), profile.userInfoMapping, url.href);
   }
 
-  async #send(
+  /**
+   * Sends the request with a credential of the source.
+   *
+   * @param url of `userInfoUrl`
+   * @throws what the source throws; FailedPrecondition PROVIDER_MISCONFIGURED when the endpoint stands where the daemon must not call;
+   * Unavailable when it does not answer
+   */
+  async send(
     url: URL,
-    { strategy, apiCaFile }: ProviderProfile,
-    fields: Readonly<Record<string, Secret>>,
+    { apiCaFile }: ProviderProfile,
+    source: CredentialSource,
+    onReport?: (outcome: ReportOutcome) => void,
   ): Promise<OutboundResponse> {
-    const credentials = Object.entries(fields).map(([name, value]) => [name, value.reveal()]);
+    const { outbound, authorityFiles } = this.deps;
+    const send = trusting(outbound, authorityFiles, apiCaFile);
     const bare = { method: "GET", url: url.href, headers: { accept: "application/json" } };
     try {
-      const request = await this.deps.apply(bare, strategy, Object.fromEntries(credentials));
-      const clientCertificate = apiCertificateOf(Object.fromEntries(credentials));
-      const { headers } = request;
-      const { outbound, authorityFiles } = this.deps;
-      return await trusting(
-        outbound,
-        authorityFiles,
-        apiCaFile,
-      )(request.url, {
-        ...{ method: "GET", headers },
-        ...(clientCertificate && { clientCertificate }),
-      });
+      return await new CredentialedExchange<OutboundResponse>({
+        source,
+        judged: () => ({ ...bare, body: undefined, session: "" }),
+        send: async ({ certificate: clientCertificate }, put) => {
+          const { url: to, headers } = await put(bare);
+          return await send(to, { method: "GET", headers, ...(clientCertificate && { clientCertificate }) });
+        },
+        responseOf: ({ status, headers }) => apiResponse(status, Object.fromEntries(headers)),
+        dismiss: () => undefined,
+        ...(onReport && { onReport }),
+      }).run();
     } catch (error) {
       if (!(error instanceof OutboundError)) throw error;
       if (error.isForbidden || error.reason === "authority_file")
