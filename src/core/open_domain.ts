@@ -91,6 +91,7 @@ export function openDomain(options: DomainOptions): Domain {
     consents,
     connections: provisioning,
     mcp,
+    trial,
     downscoping: options.downscoping,
     tracing,
     maxRejectionsPerHour: limits.maxRejectionsPerHour,

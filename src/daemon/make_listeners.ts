@@ -181,6 +181,7 @@ export function definedServices(
       requests: consents.requests,
       capture: consents.capture,
       confirmer: consents.confirmer,
+      check: reading.check,
       connectionWatch: reading.connectionWatch,
       tokens,
       seen,

@@ -11,6 +11,7 @@ export type PreconditionReason =
   | "NOT_REFRESHABLE"
   | "SCOPES_NOT_GRANTED"
   | "NOT_STATIC"
+  | "NO_PROBE"
   | "TOKEN_NOT_BOUND"
   | "CREDENTIAL_REJECTED"
   | "NOT_AWAITING_CONFIRMATION"

@@ -31,6 +31,8 @@ export const problemMessages = {
   consent_expired: "Nobody consented within ten minutes.",
   confirmation_expired: "The consent was given, and no application confirmed it within ten minutes.",
   confirmation_failed: "The consent was given, and five completion codes were wrong.",
+  credential_refused:
+    "The API refused the credential when it was checked: the user must consent again, or replace the key.",
   data_loss: "The stored credential cannot be opened: the user must consent again.",
 } as const satisfies Readonly<Record<string, string>>;
 

@@ -220,6 +220,7 @@ export class WiredDomain {
       consents: this.consents,
       connections: this.opened,
       mcp: noMcpLookup,
+      trial: { send: notHere },
       // The audit of reads is no part of what most of these domains are tested for.
       readAudit: options.isAudited ? undefined : new Unrecorded(shared),
       downscoping: extensions.find((extension) => extension.downscoping)?.downscoping,

@@ -157,6 +157,63 @@ func (ProviderRevocation) EnumDescriptor() ([]byte, []int) {
 	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{1}
 }
 
+// What an API's response says of a credential.
+type CheckOutcome int32
+
+const (
+	// Never returned.
+	CheckOutcome_CHECK_OUTCOME_UNSPECIFIED CheckOutcome = 0
+	// The API accepted the credential (2xx).
+	CheckOutcome_CHECK_OUTCOME_ACCEPTED CheckOutcome = 1
+	// The API refused the credential: 401, 403 with the error `invalid_token` (RFC 6750 section 3.1), or 403 for a static credential.
+	CheckOutcome_CHECK_OUTCOME_REFUSED CheckOutcome = 2
+	// The response says nothing of the credential: any other status.
+	CheckOutcome_CHECK_OUTCOME_UNCLEAR CheckOutcome = 3
+)
+
+// Enum value maps for CheckOutcome.
+var (
+	CheckOutcome_name = map[int32]string{
+		0: "CHECK_OUTCOME_UNSPECIFIED",
+		1: "CHECK_OUTCOME_ACCEPTED",
+		2: "CHECK_OUTCOME_REFUSED",
+		3: "CHECK_OUTCOME_UNCLEAR",
+	}
+	CheckOutcome_value = map[string]int32{
+		"CHECK_OUTCOME_UNSPECIFIED": 0,
+		"CHECK_OUTCOME_ACCEPTED":    1,
+		"CHECK_OUTCOME_REFUSED":     2,
+		"CHECK_OUTCOME_UNCLEAR":     3,
+	}
+)
+
+func (x CheckOutcome) Enum() *CheckOutcome {
+	p := new(CheckOutcome)
+	*p = x
+	return p
+}
+
+func (x CheckOutcome) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CheckOutcome) Descriptor() protoreflect.EnumDescriptor {
+	return file_nexus_v1_connection_proto_enumTypes[2].Descriptor()
+}
+
+func (CheckOutcome) Type() protoreflect.EnumType {
+	return &file_nexus_v1_connection_proto_enumTypes[2]
+}
+
+func (x CheckOutcome) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CheckOutcome.Descriptor instead.
+func (CheckOutcome) EnumDescriptor() ([]byte, []int) {
+	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{2}
+}
+
 // The problem of a connection. It is set with `ATTENTION` and `FAILED`, and with `ACTIVE` while refreshing fails.
 type Problem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -186,6 +243,7 @@ type Problem struct {
 	//     After both, the new token is not served, and the previous one stays valid until it expires.
 	//   - `consent_expired`: the user did not consent in time.
 	//   - `data_loss`: the stored credential cannot be opened.
+	//   - `credential_refused`: the API refused the credential at the last `CheckConnection`.
 	//   - `confirmation_expired`, `confirmation_failed`: a consent was not confirmed in time, or with five wrong codes.
 	Reason string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
 	// One sentence for people. Never text from the provider.
@@ -1554,6 +1612,134 @@ func (x *ConnectionServiceRefreshConnectionResponse) GetConnection() *Connection
 	return nil
 }
 
+// Request of ConnectionService.CheckConnection.
+type ConnectionServiceCheckConnectionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the connection.
+	ConnectionId string `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
+	// Instead of the id.
+	Name          *ConnectionName `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConnectionServiceCheckConnectionRequest) Reset() {
+	*x = ConnectionServiceCheckConnectionRequest{}
+	mi := &file_nexus_v1_connection_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConnectionServiceCheckConnectionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConnectionServiceCheckConnectionRequest) ProtoMessage() {}
+
+func (x *ConnectionServiceCheckConnectionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nexus_v1_connection_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConnectionServiceCheckConnectionRequest.ProtoReflect.Descriptor instead.
+func (*ConnectionServiceCheckConnectionRequest) Descriptor() ([]byte, []int) {
+	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ConnectionServiceCheckConnectionRequest) GetConnectionId() string {
+	if x != nil {
+		return x.ConnectionId
+	}
+	return ""
+}
+
+func (x *ConnectionServiceCheckConnectionRequest) GetName() *ConnectionName {
+	if x != nil {
+		return x.Name
+	}
+	return nil
+}
+
+// Response of ConnectionService.CheckConnection.
+type ConnectionServiceCheckConnectionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the response says of the credential.
+	Outcome CheckOutcome `protobuf:"varint,1,opt,name=outcome,proto3,enum=nexus.v1.CheckOutcome" json:"outcome,omitempty"`
+	// HTTP status of the API's last response, from 200 and never a redirect.
+	Status uint32 `protobuf:"varint,2,opt,name=status,proto3" json:"status,omitempty"`
+	// URL of the request, without the credential.
+	Url string `protobuf:"bytes,3,opt,name=url,proto3" json:"url,omitempty"`
+	// The connection after the check.
+	Connection    *Connection `protobuf:"bytes,4,opt,name=connection,proto3" json:"connection,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConnectionServiceCheckConnectionResponse) Reset() {
+	*x = ConnectionServiceCheckConnectionResponse{}
+	mi := &file_nexus_v1_connection_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConnectionServiceCheckConnectionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConnectionServiceCheckConnectionResponse) ProtoMessage() {}
+
+func (x *ConnectionServiceCheckConnectionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nexus_v1_connection_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConnectionServiceCheckConnectionResponse.ProtoReflect.Descriptor instead.
+func (*ConnectionServiceCheckConnectionResponse) Descriptor() ([]byte, []int) {
+	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ConnectionServiceCheckConnectionResponse) GetOutcome() CheckOutcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return CheckOutcome_CHECK_OUTCOME_UNSPECIFIED
+}
+
+func (x *ConnectionServiceCheckConnectionResponse) GetStatus() uint32 {
+	if x != nil {
+		return x.Status
+	}
+	return 0
+}
+
+func (x *ConnectionServiceCheckConnectionResponse) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *ConnectionServiceCheckConnectionResponse) GetConnection() *Connection {
+	if x != nil {
+		return x.Connection
+	}
+	return nil
+}
+
 // Request of RevokeConnection.
 type RevokeConnectionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1567,7 +1753,7 @@ type RevokeConnectionRequest struct {
 
 func (x *RevokeConnectionRequest) Reset() {
 	*x = RevokeConnectionRequest{}
-	mi := &file_nexus_v1_connection_proto_msgTypes[16]
+	mi := &file_nexus_v1_connection_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1579,7 +1765,7 @@ func (x *RevokeConnectionRequest) String() string {
 func (*RevokeConnectionRequest) ProtoMessage() {}
 
 func (x *RevokeConnectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_connection_proto_msgTypes[16]
+	mi := &file_nexus_v1_connection_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1592,7 +1778,7 @@ func (x *RevokeConnectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeConnectionRequest.ProtoReflect.Descriptor instead.
 func (*RevokeConnectionRequest) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{16}
+	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RevokeConnectionRequest) GetConnectionId() string {
@@ -1620,7 +1806,7 @@ type RevokeConnectionResponse struct {
 
 func (x *RevokeConnectionResponse) Reset() {
 	*x = RevokeConnectionResponse{}
-	mi := &file_nexus_v1_connection_proto_msgTypes[17]
+	mi := &file_nexus_v1_connection_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1632,7 +1818,7 @@ func (x *RevokeConnectionResponse) String() string {
 func (*RevokeConnectionResponse) ProtoMessage() {}
 
 func (x *RevokeConnectionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_connection_proto_msgTypes[17]
+	mi := &file_nexus_v1_connection_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1645,7 +1831,7 @@ func (x *RevokeConnectionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeConnectionResponse.ProtoReflect.Descriptor instead.
 func (*RevokeConnectionResponse) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{17}
+	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RevokeConnectionResponse) GetConnection() *Connection {
@@ -1668,7 +1854,7 @@ type DeleteConnectionRequest struct {
 
 func (x *DeleteConnectionRequest) Reset() {
 	*x = DeleteConnectionRequest{}
-	mi := &file_nexus_v1_connection_proto_msgTypes[18]
+	mi := &file_nexus_v1_connection_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1680,7 +1866,7 @@ func (x *DeleteConnectionRequest) String() string {
 func (*DeleteConnectionRequest) ProtoMessage() {}
 
 func (x *DeleteConnectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_connection_proto_msgTypes[18]
+	mi := &file_nexus_v1_connection_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1693,7 +1879,7 @@ func (x *DeleteConnectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteConnectionRequest.ProtoReflect.Descriptor instead.
 func (*DeleteConnectionRequest) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{18}
+	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DeleteConnectionRequest) GetConnectionId() string {
@@ -1719,7 +1905,7 @@ type DeleteConnectionResponse struct {
 
 func (x *DeleteConnectionResponse) Reset() {
 	*x = DeleteConnectionResponse{}
-	mi := &file_nexus_v1_connection_proto_msgTypes[19]
+	mi := &file_nexus_v1_connection_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1731,7 +1917,7 @@ func (x *DeleteConnectionResponse) String() string {
 func (*DeleteConnectionResponse) ProtoMessage() {}
 
 func (x *DeleteConnectionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_connection_proto_msgTypes[19]
+	mi := &file_nexus_v1_connection_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1744,7 +1930,7 @@ func (x *DeleteConnectionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteConnectionResponse.ProtoReflect.Descriptor instead.
 func (*DeleteConnectionResponse) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{19}
+	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{21}
 }
 
 // Request of GetCaptureSchema.
@@ -1758,7 +1944,7 @@ type GetCaptureSchemaRequest struct {
 
 func (x *GetCaptureSchemaRequest) Reset() {
 	*x = GetCaptureSchemaRequest{}
-	mi := &file_nexus_v1_connection_proto_msgTypes[20]
+	mi := &file_nexus_v1_connection_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1770,7 +1956,7 @@ func (x *GetCaptureSchemaRequest) String() string {
 func (*GetCaptureSchemaRequest) ProtoMessage() {}
 
 func (x *GetCaptureSchemaRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_connection_proto_msgTypes[20]
+	mi := &file_nexus_v1_connection_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1783,7 +1969,7 @@ func (x *GetCaptureSchemaRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCaptureSchemaRequest.ProtoReflect.Descriptor instead.
 func (*GetCaptureSchemaRequest) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{20}
+	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetCaptureSchemaRequest) GetState() string {
@@ -1806,7 +1992,7 @@ type GetCaptureSchemaResponse struct {
 
 func (x *GetCaptureSchemaResponse) Reset() {
 	*x = GetCaptureSchemaResponse{}
-	mi := &file_nexus_v1_connection_proto_msgTypes[21]
+	mi := &file_nexus_v1_connection_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1818,7 +2004,7 @@ func (x *GetCaptureSchemaResponse) String() string {
 func (*GetCaptureSchemaResponse) ProtoMessage() {}
 
 func (x *GetCaptureSchemaResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_connection_proto_msgTypes[21]
+	mi := &file_nexus_v1_connection_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1831,7 +2017,7 @@ func (x *GetCaptureSchemaResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCaptureSchemaResponse.ProtoReflect.Descriptor instead.
 func (*GetCaptureSchemaResponse) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{21}
+	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetCaptureSchemaResponse) GetProviderName() string {
@@ -1861,7 +2047,7 @@ type CaptureCredentialRequest struct {
 
 func (x *CaptureCredentialRequest) Reset() {
 	*x = CaptureCredentialRequest{}
-	mi := &file_nexus_v1_connection_proto_msgTypes[22]
+	mi := &file_nexus_v1_connection_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1873,7 +2059,7 @@ func (x *CaptureCredentialRequest) String() string {
 func (*CaptureCredentialRequest) ProtoMessage() {}
 
 func (x *CaptureCredentialRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_connection_proto_msgTypes[22]
+	mi := &file_nexus_v1_connection_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1886,7 +2072,7 @@ func (x *CaptureCredentialRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaptureCredentialRequest.ProtoReflect.Descriptor instead.
 func (*CaptureCredentialRequest) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{22}
+	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CaptureCredentialRequest) GetState() string {
@@ -1918,7 +2104,7 @@ type CaptureCredentialResponse struct {
 
 func (x *CaptureCredentialResponse) Reset() {
 	*x = CaptureCredentialResponse{}
-	mi := &file_nexus_v1_connection_proto_msgTypes[23]
+	mi := &file_nexus_v1_connection_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1930,7 +2116,7 @@ func (x *CaptureCredentialResponse) String() string {
 func (*CaptureCredentialResponse) ProtoMessage() {}
 
 func (x *CaptureCredentialResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_connection_proto_msgTypes[23]
+	mi := &file_nexus_v1_connection_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1943,7 +2129,7 @@ func (x *CaptureCredentialResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaptureCredentialResponse.ProtoReflect.Descriptor instead.
 func (*CaptureCredentialResponse) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{23}
+	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CaptureCredentialResponse) GetConnectionId() string {
@@ -2001,7 +2187,7 @@ type ImportConnectionRequest struct {
 
 func (x *ImportConnectionRequest) Reset() {
 	*x = ImportConnectionRequest{}
-	mi := &file_nexus_v1_connection_proto_msgTypes[24]
+	mi := &file_nexus_v1_connection_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2013,7 +2199,7 @@ func (x *ImportConnectionRequest) String() string {
 func (*ImportConnectionRequest) ProtoMessage() {}
 
 func (x *ImportConnectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_connection_proto_msgTypes[24]
+	mi := &file_nexus_v1_connection_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2026,7 +2212,7 @@ func (x *ImportConnectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportConnectionRequest.ProtoReflect.Descriptor instead.
 func (*ImportConnectionRequest) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{24}
+	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ImportConnectionRequest) GetUserId() string {
@@ -2110,7 +2296,7 @@ type ImportConnectionResponse struct {
 
 func (x *ImportConnectionResponse) Reset() {
 	*x = ImportConnectionResponse{}
-	mi := &file_nexus_v1_connection_proto_msgTypes[25]
+	mi := &file_nexus_v1_connection_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2122,7 +2308,7 @@ func (x *ImportConnectionResponse) String() string {
 func (*ImportConnectionResponse) ProtoMessage() {}
 
 func (x *ImportConnectionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_connection_proto_msgTypes[25]
+	mi := &file_nexus_v1_connection_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2135,7 +2321,7 @@ func (x *ImportConnectionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportConnectionResponse.ProtoReflect.Descriptor instead.
 func (*ImportConnectionResponse) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{25}
+	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ImportConnectionResponse) GetConnection() *Connection {
@@ -2160,7 +2346,7 @@ type ReplaceCredentialRequest struct {
 
 func (x *ReplaceCredentialRequest) Reset() {
 	*x = ReplaceCredentialRequest{}
-	mi := &file_nexus_v1_connection_proto_msgTypes[26]
+	mi := &file_nexus_v1_connection_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2172,7 +2358,7 @@ func (x *ReplaceCredentialRequest) String() string {
 func (*ReplaceCredentialRequest) ProtoMessage() {}
 
 func (x *ReplaceCredentialRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_connection_proto_msgTypes[26]
+	mi := &file_nexus_v1_connection_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2185,7 +2371,7 @@ func (x *ReplaceCredentialRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceCredentialRequest.ProtoReflect.Descriptor instead.
 func (*ReplaceCredentialRequest) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{26}
+	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ReplaceCredentialRequest) GetConnectionId() string {
@@ -2220,7 +2406,7 @@ type ReplaceCredentialResponse struct {
 
 func (x *ReplaceCredentialResponse) Reset() {
 	*x = ReplaceCredentialResponse{}
-	mi := &file_nexus_v1_connection_proto_msgTypes[27]
+	mi := &file_nexus_v1_connection_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2232,7 +2418,7 @@ func (x *ReplaceCredentialResponse) String() string {
 func (*ReplaceCredentialResponse) ProtoMessage() {}
 
 func (x *ReplaceCredentialResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_connection_proto_msgTypes[27]
+	mi := &file_nexus_v1_connection_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2245,7 +2431,7 @@ func (x *ReplaceCredentialResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceCredentialResponse.ProtoReflect.Descriptor instead.
 func (*ReplaceCredentialResponse) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{27}
+	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ReplaceCredentialResponse) GetConnection() *Connection {
@@ -2379,6 +2565,16 @@ const file_nexus_v1_connection_proto_rawDesc = "" +
 	"*ConnectionServiceRefreshConnectionResponse\x124\n" +
 	"\n" +
 	"connection\x18\x01 \x01(\v2\x14.nexus.v1.ConnectionR\n" +
+	"connection\"|\n" +
+	"'ConnectionServiceCheckConnectionRequest\x12#\n" +
+	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12,\n" +
+	"\x04name\x18\x02 \x01(\v2\x18.nexus.v1.ConnectionNameR\x04name\"\xbc\x01\n" +
+	"(ConnectionServiceCheckConnectionResponse\x120\n" +
+	"\aoutcome\x18\x01 \x01(\x0e2\x16.nexus.v1.CheckOutcomeR\aoutcome\x12\x16\n" +
+	"\x06status\x18\x02 \x01(\rR\x06status\x12\x10\n" +
+	"\x03url\x18\x03 \x01(\tR\x03url\x124\n" +
+	"\n" +
+	"connection\x18\x04 \x01(\v2\x14.nexus.v1.ConnectionR\n" +
 	"connection\"l\n" +
 	"\x17RevokeConnectionRequest\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12,\n" +
@@ -2446,14 +2642,21 @@ const file_nexus_v1_connection_proto_rawDesc = "" +
 	"\x1ePROVIDER_REVOCATION_NOT_NEEDED\x10\x01\x12\x1f\n" +
 	"\x1bPROVIDER_REVOCATION_PENDING\x10\x02\x12\x1c\n" +
 	"\x18PROVIDER_REVOCATION_DONE\x10\x03\x12$\n" +
-	" PROVIDER_REVOCATION_NOT_POSSIBLE\x10\x042\xa0\t\n" +
+	" PROVIDER_REVOCATION_NOT_POSSIBLE\x10\x04*\x7f\n" +
+	"\fCheckOutcome\x12\x1d\n" +
+	"\x19CHECK_OUTCOME_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16CHECK_OUTCOME_ACCEPTED\x10\x01\x12\x19\n" +
+	"\x15CHECK_OUTCOME_REFUSED\x10\x02\x12\x19\n" +
+	"\x15CHECK_OUTCOME_UNCLEAR\x10\x032\x9a\n" +
+	"\n" +
 	"\x11ConnectionService\x12~\n" +
 	"\x11RequestConnection\x123.nexus.v1.ConnectionServiceRequestConnectionRequest\x1a4.nexus.v1.ConnectionServiceRequestConnectionResponse\x12\\\n" +
 	"\x11ConfirmConnection\x12\".nexus.v1.ConfirmConnectionRequest\x1a#.nexus.v1.ConfirmConnectionResponse\x12P\n" +
 	"\rGetConnection\x12\x1e.nexus.v1.GetConnectionRequest\x1a\x1f.nexus.v1.GetConnectionResponse\x12V\n" +
 	"\x0fListConnections\x12 .nexus.v1.ListConnectionsRequest\x1a!.nexus.v1.ListConnectionsResponse\x12[\n" +
 	"\x10WatchConnections\x12!.nexus.v1.WatchConnectionsRequest\x1a\".nexus.v1.WatchConnectionsResponse0\x01\x12~\n" +
-	"\x11RefreshConnection\x123.nexus.v1.ConnectionServiceRefreshConnectionRequest\x1a4.nexus.v1.ConnectionServiceRefreshConnectionResponse\x12Y\n" +
+	"\x11RefreshConnection\x123.nexus.v1.ConnectionServiceRefreshConnectionRequest\x1a4.nexus.v1.ConnectionServiceRefreshConnectionResponse\x12x\n" +
+	"\x0fCheckConnection\x121.nexus.v1.ConnectionServiceCheckConnectionRequest\x1a2.nexus.v1.ConnectionServiceCheckConnectionResponse\x12Y\n" +
 	"\x10RevokeConnection\x12!.nexus.v1.RevokeConnectionRequest\x1a\".nexus.v1.RevokeConnectionResponse\x12Y\n" +
 	"\x10DeleteConnection\x12!.nexus.v1.DeleteConnectionRequest\x1a\".nexus.v1.DeleteConnectionResponse\x12Y\n" +
 	"\x10GetCaptureSchema\x12!.nexus.v1.GetCaptureSchemaRequest\x1a\".nexus.v1.GetCaptureSchemaResponse\x12\\\n" +
@@ -2474,112 +2677,120 @@ func file_nexus_v1_connection_proto_rawDescGZIP() []byte {
 	return file_nexus_v1_connection_proto_rawDescData
 }
 
-var file_nexus_v1_connection_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_nexus_v1_connection_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_nexus_v1_connection_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_nexus_v1_connection_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_nexus_v1_connection_proto_goTypes = []any{
 	(ConnectionStatus)(0),   // 0: nexus.v1.ConnectionStatus
 	(ProviderRevocation)(0), // 1: nexus.v1.ProviderRevocation
-	(*Problem)(nil),         // 2: nexus.v1.Problem
-	(*ConnectionName)(nil),  // 3: nexus.v1.ConnectionName
-	(*Connection)(nil),      // 4: nexus.v1.Connection
-	(*Account)(nil),         // 5: nexus.v1.Account
-	(*ConnectionServiceRequestConnectionRequest)(nil),  // 6: nexus.v1.ConnectionServiceRequestConnectionRequest
-	(*ConnectionServiceRequestConnectionResponse)(nil), // 7: nexus.v1.ConnectionServiceRequestConnectionResponse
-	(*ConfirmConnectionRequest)(nil),                   // 8: nexus.v1.ConfirmConnectionRequest
-	(*ConfirmConnectionResponse)(nil),                  // 9: nexus.v1.ConfirmConnectionResponse
-	(*GetConnectionRequest)(nil),                       // 10: nexus.v1.GetConnectionRequest
-	(*GetConnectionResponse)(nil),                      // 11: nexus.v1.GetConnectionResponse
-	(*ListConnectionsRequest)(nil),                     // 12: nexus.v1.ListConnectionsRequest
-	(*ListConnectionsResponse)(nil),                    // 13: nexus.v1.ListConnectionsResponse
-	(*WatchConnectionsRequest)(nil),                    // 14: nexus.v1.WatchConnectionsRequest
-	(*WatchConnectionsResponse)(nil),                   // 15: nexus.v1.WatchConnectionsResponse
-	(*ConnectionServiceRefreshConnectionRequest)(nil),  // 16: nexus.v1.ConnectionServiceRefreshConnectionRequest
-	(*ConnectionServiceRefreshConnectionResponse)(nil), // 17: nexus.v1.ConnectionServiceRefreshConnectionResponse
-	(*RevokeConnectionRequest)(nil),                    // 18: nexus.v1.RevokeConnectionRequest
-	(*RevokeConnectionResponse)(nil),                   // 19: nexus.v1.RevokeConnectionResponse
-	(*DeleteConnectionRequest)(nil),                    // 20: nexus.v1.DeleteConnectionRequest
-	(*DeleteConnectionResponse)(nil),                   // 21: nexus.v1.DeleteConnectionResponse
-	(*GetCaptureSchemaRequest)(nil),                    // 22: nexus.v1.GetCaptureSchemaRequest
-	(*GetCaptureSchemaResponse)(nil),                   // 23: nexus.v1.GetCaptureSchemaResponse
-	(*CaptureCredentialRequest)(nil),                   // 24: nexus.v1.CaptureCredentialRequest
-	(*CaptureCredentialResponse)(nil),                  // 25: nexus.v1.CaptureCredentialResponse
-	(*ImportConnectionRequest)(nil),                    // 26: nexus.v1.ImportConnectionRequest
-	(*ImportConnectionResponse)(nil),                   // 27: nexus.v1.ImportConnectionResponse
-	(*ReplaceCredentialRequest)(nil),                   // 28: nexus.v1.ReplaceCredentialRequest
-	(*ReplaceCredentialResponse)(nil),                  // 29: nexus.v1.ReplaceCredentialResponse
-	nil,                                                // 30: nexus.v1.Connection.MetadataEntry
-	nil,                                                // 31: nexus.v1.ImportConnectionRequest.CredentialsEntry
-	nil,                                                // 32: nexus.v1.ReplaceCredentialRequest.CredentialsEntry
-	(*timestamppb.Timestamp)(nil),                      // 33: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),                            // 34: google.protobuf.Struct
+	(CheckOutcome)(0),       // 2: nexus.v1.CheckOutcome
+	(*Problem)(nil),         // 3: nexus.v1.Problem
+	(*ConnectionName)(nil),  // 4: nexus.v1.ConnectionName
+	(*Connection)(nil),      // 5: nexus.v1.Connection
+	(*Account)(nil),         // 6: nexus.v1.Account
+	(*ConnectionServiceRequestConnectionRequest)(nil),  // 7: nexus.v1.ConnectionServiceRequestConnectionRequest
+	(*ConnectionServiceRequestConnectionResponse)(nil), // 8: nexus.v1.ConnectionServiceRequestConnectionResponse
+	(*ConfirmConnectionRequest)(nil),                   // 9: nexus.v1.ConfirmConnectionRequest
+	(*ConfirmConnectionResponse)(nil),                  // 10: nexus.v1.ConfirmConnectionResponse
+	(*GetConnectionRequest)(nil),                       // 11: nexus.v1.GetConnectionRequest
+	(*GetConnectionResponse)(nil),                      // 12: nexus.v1.GetConnectionResponse
+	(*ListConnectionsRequest)(nil),                     // 13: nexus.v1.ListConnectionsRequest
+	(*ListConnectionsResponse)(nil),                    // 14: nexus.v1.ListConnectionsResponse
+	(*WatchConnectionsRequest)(nil),                    // 15: nexus.v1.WatchConnectionsRequest
+	(*WatchConnectionsResponse)(nil),                   // 16: nexus.v1.WatchConnectionsResponse
+	(*ConnectionServiceRefreshConnectionRequest)(nil),  // 17: nexus.v1.ConnectionServiceRefreshConnectionRequest
+	(*ConnectionServiceRefreshConnectionResponse)(nil), // 18: nexus.v1.ConnectionServiceRefreshConnectionResponse
+	(*ConnectionServiceCheckConnectionRequest)(nil),    // 19: nexus.v1.ConnectionServiceCheckConnectionRequest
+	(*ConnectionServiceCheckConnectionResponse)(nil),   // 20: nexus.v1.ConnectionServiceCheckConnectionResponse
+	(*RevokeConnectionRequest)(nil),                    // 21: nexus.v1.RevokeConnectionRequest
+	(*RevokeConnectionResponse)(nil),                   // 22: nexus.v1.RevokeConnectionResponse
+	(*DeleteConnectionRequest)(nil),                    // 23: nexus.v1.DeleteConnectionRequest
+	(*DeleteConnectionResponse)(nil),                   // 24: nexus.v1.DeleteConnectionResponse
+	(*GetCaptureSchemaRequest)(nil),                    // 25: nexus.v1.GetCaptureSchemaRequest
+	(*GetCaptureSchemaResponse)(nil),                   // 26: nexus.v1.GetCaptureSchemaResponse
+	(*CaptureCredentialRequest)(nil),                   // 27: nexus.v1.CaptureCredentialRequest
+	(*CaptureCredentialResponse)(nil),                  // 28: nexus.v1.CaptureCredentialResponse
+	(*ImportConnectionRequest)(nil),                    // 29: nexus.v1.ImportConnectionRequest
+	(*ImportConnectionResponse)(nil),                   // 30: nexus.v1.ImportConnectionResponse
+	(*ReplaceCredentialRequest)(nil),                   // 31: nexus.v1.ReplaceCredentialRequest
+	(*ReplaceCredentialResponse)(nil),                  // 32: nexus.v1.ReplaceCredentialResponse
+	nil,                                                // 33: nexus.v1.Connection.MetadataEntry
+	nil,                                                // 34: nexus.v1.ImportConnectionRequest.CredentialsEntry
+	nil,                                                // 35: nexus.v1.ReplaceCredentialRequest.CredentialsEntry
+	(*timestamppb.Timestamp)(nil),                      // 36: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),                            // 37: google.protobuf.Struct
 }
 var file_nexus_v1_connection_proto_depIdxs = []int32{
-	33, // 0: nexus.v1.Problem.since:type_name -> google.protobuf.Timestamp
-	33, // 1: nexus.v1.Problem.retry_at:type_name -> google.protobuf.Timestamp
+	36, // 0: nexus.v1.Problem.since:type_name -> google.protobuf.Timestamp
+	36, // 1: nexus.v1.Problem.retry_at:type_name -> google.protobuf.Timestamp
 	0,  // 2: nexus.v1.Connection.status:type_name -> nexus.v1.ConnectionStatus
-	33, // 3: nexus.v1.Connection.expires_at:type_name -> google.protobuf.Timestamp
-	33, // 4: nexus.v1.Connection.refresh_not_before:type_name -> google.protobuf.Timestamp
-	2,  // 5: nexus.v1.Connection.problem:type_name -> nexus.v1.Problem
-	33, // 6: nexus.v1.Connection.created_at:type_name -> google.protobuf.Timestamp
-	33, // 7: nexus.v1.Connection.updated_at:type_name -> google.protobuf.Timestamp
-	33, // 8: nexus.v1.Connection.request_expires_at:type_name -> google.protobuf.Timestamp
-	30, // 9: nexus.v1.Connection.metadata:type_name -> nexus.v1.Connection.MetadataEntry
-	33, // 10: nexus.v1.Connection.refresh_expires_at:type_name -> google.protobuf.Timestamp
+	36, // 3: nexus.v1.Connection.expires_at:type_name -> google.protobuf.Timestamp
+	36, // 4: nexus.v1.Connection.refresh_not_before:type_name -> google.protobuf.Timestamp
+	3,  // 5: nexus.v1.Connection.problem:type_name -> nexus.v1.Problem
+	36, // 6: nexus.v1.Connection.created_at:type_name -> google.protobuf.Timestamp
+	36, // 7: nexus.v1.Connection.updated_at:type_name -> google.protobuf.Timestamp
+	36, // 8: nexus.v1.Connection.request_expires_at:type_name -> google.protobuf.Timestamp
+	33, // 9: nexus.v1.Connection.metadata:type_name -> nexus.v1.Connection.MetadataEntry
+	36, // 10: nexus.v1.Connection.refresh_expires_at:type_name -> google.protobuf.Timestamp
 	1,  // 11: nexus.v1.Connection.provider_revocation:type_name -> nexus.v1.ProviderRevocation
-	5,  // 12: nexus.v1.Connection.account:type_name -> nexus.v1.Account
-	33, // 13: nexus.v1.Connection.issued_at:type_name -> google.protobuf.Timestamp
-	2,  // 14: nexus.v1.Connection.request_problem:type_name -> nexus.v1.Problem
-	33, // 15: nexus.v1.ConnectionServiceRequestConnectionResponse.expires_at:type_name -> google.protobuf.Timestamp
-	4,  // 16: nexus.v1.ConnectionServiceRequestConnectionResponse.connection:type_name -> nexus.v1.Connection
-	4,  // 17: nexus.v1.ConfirmConnectionResponse.connection:type_name -> nexus.v1.Connection
-	3,  // 18: nexus.v1.GetConnectionRequest.name:type_name -> nexus.v1.ConnectionName
-	4,  // 19: nexus.v1.GetConnectionResponse.connection:type_name -> nexus.v1.Connection
+	6,  // 12: nexus.v1.Connection.account:type_name -> nexus.v1.Account
+	36, // 13: nexus.v1.Connection.issued_at:type_name -> google.protobuf.Timestamp
+	3,  // 14: nexus.v1.Connection.request_problem:type_name -> nexus.v1.Problem
+	36, // 15: nexus.v1.ConnectionServiceRequestConnectionResponse.expires_at:type_name -> google.protobuf.Timestamp
+	5,  // 16: nexus.v1.ConnectionServiceRequestConnectionResponse.connection:type_name -> nexus.v1.Connection
+	5,  // 17: nexus.v1.ConfirmConnectionResponse.connection:type_name -> nexus.v1.Connection
+	4,  // 18: nexus.v1.GetConnectionRequest.name:type_name -> nexus.v1.ConnectionName
+	5,  // 19: nexus.v1.GetConnectionResponse.connection:type_name -> nexus.v1.Connection
 	0,  // 20: nexus.v1.ListConnectionsRequest.status:type_name -> nexus.v1.ConnectionStatus
-	4,  // 21: nexus.v1.ListConnectionsResponse.connections:type_name -> nexus.v1.Connection
-	4,  // 22: nexus.v1.WatchConnectionsResponse.connection:type_name -> nexus.v1.Connection
-	3,  // 23: nexus.v1.ConnectionServiceRefreshConnectionRequest.name:type_name -> nexus.v1.ConnectionName
-	4,  // 24: nexus.v1.ConnectionServiceRefreshConnectionResponse.connection:type_name -> nexus.v1.Connection
-	3,  // 25: nexus.v1.RevokeConnectionRequest.name:type_name -> nexus.v1.ConnectionName
-	4,  // 26: nexus.v1.RevokeConnectionResponse.connection:type_name -> nexus.v1.Connection
-	3,  // 27: nexus.v1.DeleteConnectionRequest.name:type_name -> nexus.v1.ConnectionName
-	34, // 28: nexus.v1.GetCaptureSchemaResponse.schema:type_name -> google.protobuf.Struct
-	34, // 29: nexus.v1.CaptureCredentialRequest.credentials:type_name -> google.protobuf.Struct
-	0,  // 30: nexus.v1.CaptureCredentialResponse.status:type_name -> nexus.v1.ConnectionStatus
-	31, // 31: nexus.v1.ImportConnectionRequest.credentials:type_name -> nexus.v1.ImportConnectionRequest.CredentialsEntry
-	33, // 32: nexus.v1.ImportConnectionRequest.access_token_expires_at:type_name -> google.protobuf.Timestamp
-	4,  // 33: nexus.v1.ImportConnectionResponse.connection:type_name -> nexus.v1.Connection
-	32, // 34: nexus.v1.ReplaceCredentialRequest.credentials:type_name -> nexus.v1.ReplaceCredentialRequest.CredentialsEntry
-	3,  // 35: nexus.v1.ReplaceCredentialRequest.name:type_name -> nexus.v1.ConnectionName
-	4,  // 36: nexus.v1.ReplaceCredentialResponse.connection:type_name -> nexus.v1.Connection
-	6,  // 37: nexus.v1.ConnectionService.RequestConnection:input_type -> nexus.v1.ConnectionServiceRequestConnectionRequest
-	8,  // 38: nexus.v1.ConnectionService.ConfirmConnection:input_type -> nexus.v1.ConfirmConnectionRequest
-	10, // 39: nexus.v1.ConnectionService.GetConnection:input_type -> nexus.v1.GetConnectionRequest
-	12, // 40: nexus.v1.ConnectionService.ListConnections:input_type -> nexus.v1.ListConnectionsRequest
-	14, // 41: nexus.v1.ConnectionService.WatchConnections:input_type -> nexus.v1.WatchConnectionsRequest
-	16, // 42: nexus.v1.ConnectionService.RefreshConnection:input_type -> nexus.v1.ConnectionServiceRefreshConnectionRequest
-	18, // 43: nexus.v1.ConnectionService.RevokeConnection:input_type -> nexus.v1.RevokeConnectionRequest
-	20, // 44: nexus.v1.ConnectionService.DeleteConnection:input_type -> nexus.v1.DeleteConnectionRequest
-	22, // 45: nexus.v1.ConnectionService.GetCaptureSchema:input_type -> nexus.v1.GetCaptureSchemaRequest
-	24, // 46: nexus.v1.ConnectionService.CaptureCredential:input_type -> nexus.v1.CaptureCredentialRequest
-	26, // 47: nexus.v1.ConnectionService.ImportConnection:input_type -> nexus.v1.ImportConnectionRequest
-	28, // 48: nexus.v1.ConnectionService.ReplaceCredential:input_type -> nexus.v1.ReplaceCredentialRequest
-	7,  // 49: nexus.v1.ConnectionService.RequestConnection:output_type -> nexus.v1.ConnectionServiceRequestConnectionResponse
-	9,  // 50: nexus.v1.ConnectionService.ConfirmConnection:output_type -> nexus.v1.ConfirmConnectionResponse
-	11, // 51: nexus.v1.ConnectionService.GetConnection:output_type -> nexus.v1.GetConnectionResponse
-	13, // 52: nexus.v1.ConnectionService.ListConnections:output_type -> nexus.v1.ListConnectionsResponse
-	15, // 53: nexus.v1.ConnectionService.WatchConnections:output_type -> nexus.v1.WatchConnectionsResponse
-	17, // 54: nexus.v1.ConnectionService.RefreshConnection:output_type -> nexus.v1.ConnectionServiceRefreshConnectionResponse
-	19, // 55: nexus.v1.ConnectionService.RevokeConnection:output_type -> nexus.v1.RevokeConnectionResponse
-	21, // 56: nexus.v1.ConnectionService.DeleteConnection:output_type -> nexus.v1.DeleteConnectionResponse
-	23, // 57: nexus.v1.ConnectionService.GetCaptureSchema:output_type -> nexus.v1.GetCaptureSchemaResponse
-	25, // 58: nexus.v1.ConnectionService.CaptureCredential:output_type -> nexus.v1.CaptureCredentialResponse
-	27, // 59: nexus.v1.ConnectionService.ImportConnection:output_type -> nexus.v1.ImportConnectionResponse
-	29, // 60: nexus.v1.ConnectionService.ReplaceCredential:output_type -> nexus.v1.ReplaceCredentialResponse
-	49, // [49:61] is the sub-list for method output_type
-	37, // [37:49] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	5,  // 21: nexus.v1.ListConnectionsResponse.connections:type_name -> nexus.v1.Connection
+	5,  // 22: nexus.v1.WatchConnectionsResponse.connection:type_name -> nexus.v1.Connection
+	4,  // 23: nexus.v1.ConnectionServiceRefreshConnectionRequest.name:type_name -> nexus.v1.ConnectionName
+	5,  // 24: nexus.v1.ConnectionServiceRefreshConnectionResponse.connection:type_name -> nexus.v1.Connection
+	4,  // 25: nexus.v1.ConnectionServiceCheckConnectionRequest.name:type_name -> nexus.v1.ConnectionName
+	2,  // 26: nexus.v1.ConnectionServiceCheckConnectionResponse.outcome:type_name -> nexus.v1.CheckOutcome
+	5,  // 27: nexus.v1.ConnectionServiceCheckConnectionResponse.connection:type_name -> nexus.v1.Connection
+	4,  // 28: nexus.v1.RevokeConnectionRequest.name:type_name -> nexus.v1.ConnectionName
+	5,  // 29: nexus.v1.RevokeConnectionResponse.connection:type_name -> nexus.v1.Connection
+	4,  // 30: nexus.v1.DeleteConnectionRequest.name:type_name -> nexus.v1.ConnectionName
+	37, // 31: nexus.v1.GetCaptureSchemaResponse.schema:type_name -> google.protobuf.Struct
+	37, // 32: nexus.v1.CaptureCredentialRequest.credentials:type_name -> google.protobuf.Struct
+	0,  // 33: nexus.v1.CaptureCredentialResponse.status:type_name -> nexus.v1.ConnectionStatus
+	34, // 34: nexus.v1.ImportConnectionRequest.credentials:type_name -> nexus.v1.ImportConnectionRequest.CredentialsEntry
+	36, // 35: nexus.v1.ImportConnectionRequest.access_token_expires_at:type_name -> google.protobuf.Timestamp
+	5,  // 36: nexus.v1.ImportConnectionResponse.connection:type_name -> nexus.v1.Connection
+	35, // 37: nexus.v1.ReplaceCredentialRequest.credentials:type_name -> nexus.v1.ReplaceCredentialRequest.CredentialsEntry
+	4,  // 38: nexus.v1.ReplaceCredentialRequest.name:type_name -> nexus.v1.ConnectionName
+	5,  // 39: nexus.v1.ReplaceCredentialResponse.connection:type_name -> nexus.v1.Connection
+	7,  // 40: nexus.v1.ConnectionService.RequestConnection:input_type -> nexus.v1.ConnectionServiceRequestConnectionRequest
+	9,  // 41: nexus.v1.ConnectionService.ConfirmConnection:input_type -> nexus.v1.ConfirmConnectionRequest
+	11, // 42: nexus.v1.ConnectionService.GetConnection:input_type -> nexus.v1.GetConnectionRequest
+	13, // 43: nexus.v1.ConnectionService.ListConnections:input_type -> nexus.v1.ListConnectionsRequest
+	15, // 44: nexus.v1.ConnectionService.WatchConnections:input_type -> nexus.v1.WatchConnectionsRequest
+	17, // 45: nexus.v1.ConnectionService.RefreshConnection:input_type -> nexus.v1.ConnectionServiceRefreshConnectionRequest
+	19, // 46: nexus.v1.ConnectionService.CheckConnection:input_type -> nexus.v1.ConnectionServiceCheckConnectionRequest
+	21, // 47: nexus.v1.ConnectionService.RevokeConnection:input_type -> nexus.v1.RevokeConnectionRequest
+	23, // 48: nexus.v1.ConnectionService.DeleteConnection:input_type -> nexus.v1.DeleteConnectionRequest
+	25, // 49: nexus.v1.ConnectionService.GetCaptureSchema:input_type -> nexus.v1.GetCaptureSchemaRequest
+	27, // 50: nexus.v1.ConnectionService.CaptureCredential:input_type -> nexus.v1.CaptureCredentialRequest
+	29, // 51: nexus.v1.ConnectionService.ImportConnection:input_type -> nexus.v1.ImportConnectionRequest
+	31, // 52: nexus.v1.ConnectionService.ReplaceCredential:input_type -> nexus.v1.ReplaceCredentialRequest
+	8,  // 53: nexus.v1.ConnectionService.RequestConnection:output_type -> nexus.v1.ConnectionServiceRequestConnectionResponse
+	10, // 54: nexus.v1.ConnectionService.ConfirmConnection:output_type -> nexus.v1.ConfirmConnectionResponse
+	12, // 55: nexus.v1.ConnectionService.GetConnection:output_type -> nexus.v1.GetConnectionResponse
+	14, // 56: nexus.v1.ConnectionService.ListConnections:output_type -> nexus.v1.ListConnectionsResponse
+	16, // 57: nexus.v1.ConnectionService.WatchConnections:output_type -> nexus.v1.WatchConnectionsResponse
+	18, // 58: nexus.v1.ConnectionService.RefreshConnection:output_type -> nexus.v1.ConnectionServiceRefreshConnectionResponse
+	20, // 59: nexus.v1.ConnectionService.CheckConnection:output_type -> nexus.v1.ConnectionServiceCheckConnectionResponse
+	22, // 60: nexus.v1.ConnectionService.RevokeConnection:output_type -> nexus.v1.RevokeConnectionResponse
+	24, // 61: nexus.v1.ConnectionService.DeleteConnection:output_type -> nexus.v1.DeleteConnectionResponse
+	26, // 62: nexus.v1.ConnectionService.GetCaptureSchema:output_type -> nexus.v1.GetCaptureSchemaResponse
+	28, // 63: nexus.v1.ConnectionService.CaptureCredential:output_type -> nexus.v1.CaptureCredentialResponse
+	30, // 64: nexus.v1.ConnectionService.ImportConnection:output_type -> nexus.v1.ImportConnectionResponse
+	32, // 65: nexus.v1.ConnectionService.ReplaceCredential:output_type -> nexus.v1.ReplaceCredentialResponse
+	53, // [53:66] is the sub-list for method output_type
+	40, // [40:53] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_nexus_v1_connection_proto_init() }
@@ -2600,8 +2811,8 @@ func file_nexus_v1_connection_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nexus_v1_connection_proto_rawDesc), len(file_nexus_v1_connection_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   31,
+			NumEnums:      3,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

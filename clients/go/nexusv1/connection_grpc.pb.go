@@ -25,6 +25,7 @@ const (
 	ConnectionService_ListConnections_FullMethodName   = "/nexus.v1.ConnectionService/ListConnections"
 	ConnectionService_WatchConnections_FullMethodName  = "/nexus.v1.ConnectionService/WatchConnections"
 	ConnectionService_RefreshConnection_FullMethodName = "/nexus.v1.ConnectionService/RefreshConnection"
+	ConnectionService_CheckConnection_FullMethodName   = "/nexus.v1.ConnectionService/CheckConnection"
 	ConnectionService_RevokeConnection_FullMethodName  = "/nexus.v1.ConnectionService/RevokeConnection"
 	ConnectionService_DeleteConnection_FullMethodName  = "/nexus.v1.ConnectionService/DeleteConnection"
 	ConnectionService_GetCaptureSchema_FullMethodName  = "/nexus.v1.ConnectionService/GetCaptureSchema"
@@ -86,6 +87,18 @@ type ConnectionServiceClient interface {
 	// callers that manage connections and may read no tokens. Watchers are notified as for every refresh. The request is audited
 	// (`token_refresh_requested`), and so is the refresh. Errors: as `TokenService.RefreshToken`, with which it shares the limit.
 	RefreshConnection(ctx context.Context, in *ConnectionServiceRefreshConnectionRequest, opts ...grpc.CallOption) (*ConnectionServiceRefreshConnectionResponse, error)
+	// Sends one harmless request with the connection's credential and returns how the API responded: `GET` of `Provider.user_info_endpoint`,
+	// where nexusd also tries a static credential before it stores it. The response's headers and body stay in the daemon.
+	//
+	// If the API refuses the credential, and a refresh does not help, the connection becomes `ATTENTION` with the reason
+	// `credential_refused`. If a later check finds it accepted, it becomes `ACTIVE` again. Any other response changes nothing.
+	//
+	// Rules and restrictions judge the request as in `AcquireToken`. The check is audited (`connection_checked`) with the status.
+	//
+	// Errors: as `RefreshConnection`, but connections without a refresh token are checked too. `FAILED_PRECONDITION` with reason `NO_PROBE`
+	// when the profile has no `user_info_endpoint`. `PERMISSION_DENIED` as in `AcquireToken`. `UNAVAILABLE` when the API does not respond,
+	// or responds with a redirect.
+	CheckConnection(ctx context.Context, in *ConnectionServiceCheckConnectionRequest, opts ...grpc.CallOption) (*ConnectionServiceCheckConnectionResponse, error)
 	// Ends a connection permanently: its credentials are erased, watchers are notified, and the record stays as `REVOKED`. Then its refresh
 	// token is revoked at the provider (RFC 7009), or its access token if it has no other. This happens in the background and is retried
 	// until the provider responds, for 7 days at most. An access token is retried only while it is valid.
@@ -189,6 +202,16 @@ func (c *connectionServiceClient) RefreshConnection(ctx context.Context, in *Con
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ConnectionServiceRefreshConnectionResponse)
 	err := c.cc.Invoke(ctx, ConnectionService_RefreshConnection_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *connectionServiceClient) CheckConnection(ctx context.Context, in *ConnectionServiceCheckConnectionRequest, opts ...grpc.CallOption) (*ConnectionServiceCheckConnectionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ConnectionServiceCheckConnectionResponse)
+	err := c.cc.Invoke(ctx, ConnectionService_CheckConnection_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -308,6 +331,18 @@ type ConnectionServiceServer interface {
 	// callers that manage connections and may read no tokens. Watchers are notified as for every refresh. The request is audited
 	// (`token_refresh_requested`), and so is the refresh. Errors: as `TokenService.RefreshToken`, with which it shares the limit.
 	RefreshConnection(context.Context, *ConnectionServiceRefreshConnectionRequest) (*ConnectionServiceRefreshConnectionResponse, error)
+	// Sends one harmless request with the connection's credential and returns how the API responded: `GET` of `Provider.user_info_endpoint`,
+	// where nexusd also tries a static credential before it stores it. The response's headers and body stay in the daemon.
+	//
+	// If the API refuses the credential, and a refresh does not help, the connection becomes `ATTENTION` with the reason
+	// `credential_refused`. If a later check finds it accepted, it becomes `ACTIVE` again. Any other response changes nothing.
+	//
+	// Rules and restrictions judge the request as in `AcquireToken`. The check is audited (`connection_checked`) with the status.
+	//
+	// Errors: as `RefreshConnection`, but connections without a refresh token are checked too. `FAILED_PRECONDITION` with reason `NO_PROBE`
+	// when the profile has no `user_info_endpoint`. `PERMISSION_DENIED` as in `AcquireToken`. `UNAVAILABLE` when the API does not respond,
+	// or responds with a redirect.
+	CheckConnection(context.Context, *ConnectionServiceCheckConnectionRequest) (*ConnectionServiceCheckConnectionResponse, error)
 	// Ends a connection permanently: its credentials are erased, watchers are notified, and the record stays as `REVOKED`. Then its refresh
 	// token is revoked at the provider (RFC 7009), or its access token if it has no other. This happens in the background and is retried
 	// until the provider responds, for 7 days at most. An access token is retried only while it is valid.
@@ -365,6 +400,9 @@ func (UnimplementedConnectionServiceServer) WatchConnections(*WatchConnectionsRe
 }
 func (UnimplementedConnectionServiceServer) RefreshConnection(context.Context, *ConnectionServiceRefreshConnectionRequest) (*ConnectionServiceRefreshConnectionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RefreshConnection not implemented")
+}
+func (UnimplementedConnectionServiceServer) CheckConnection(context.Context, *ConnectionServiceCheckConnectionRequest) (*ConnectionServiceCheckConnectionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckConnection not implemented")
 }
 func (UnimplementedConnectionServiceServer) RevokeConnection(context.Context, *RevokeConnectionRequest) (*RevokeConnectionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RevokeConnection not implemented")
@@ -506,6 +544,24 @@ func _ConnectionService_RefreshConnection_Handler(srv interface{}, ctx context.C
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ConnectionService_CheckConnection_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ConnectionServiceCheckConnectionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ConnectionServiceServer).CheckConnection(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ConnectionService_CheckConnection_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ConnectionServiceServer).CheckConnection(ctx, req.(*ConnectionServiceCheckConnectionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ConnectionService_RevokeConnection_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RevokeConnectionRequest)
 	if err := dec(in); err != nil {
@@ -640,6 +696,10 @@ var ConnectionService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RefreshConnection",
 			Handler:    _ConnectionService_RefreshConnection_Handler,
+		},
+		{
+			MethodName: "CheckConnection",
+			Handler:    _ConnectionService_CheckConnection_Handler,
 		},
 		{
 			MethodName: "RevokeConnection",

@@ -6,13 +6,14 @@ import { type Access, SeenIds } from "../access/access.js";
 import type { CredentialReader, VaultParts } from "../connections/connections.js";
 import type { Consents } from "../consent/consent.js";
 import type { RefreshEngine, Refreshes } from "../grants/grants.js";
-import type { McpLookup } from "../profiles/profiles.js";
+import type { CredentialTrial, McpLookup } from "../profiles/profiles.js";
 import type { Provisioning } from "../provisioning/provisioning.js";
 import type { TokenEndpoint, TokenEndpointClient } from "../token_endpoint/token_endpoint.js";
 import { TokenAcquirer, type TokenAcquirerDeps } from "./acquire/token_acquirer.js";
 import { type Downscoping, lazyDownscoping, type OpenDownscoping } from "./downscoping.js";
 import { ReadAudit } from "./read_audit.js";
 import { RefreshLimit } from "./refresh_limit.js";
+import { ConnectionCheck } from "./report/connection_check.js";
 import { RejectedTokens } from "./report/rejected_tokens.js";
 import { StepUps } from "./report/step_ups.js";
 import { TokenProofs } from "./token_proofs.js";
@@ -32,6 +33,7 @@ export {
   type TokenTarget,
 } from "./downscoping.js";
 export { ReadAudit } from "./read_audit.js";
+export { type CheckOutcome, ConnectionCheck } from "./report/connection_check.js";
 export { type RejectedToken, RejectedTokens, type RejectionOutcome } from "./report/rejected_tokens.js";
 export { proofOf, TokenProofs } from "./token_proofs.js";
 export { precondition, Tokens } from "./tokens.js";
@@ -56,6 +58,8 @@ export interface Reading {
   readonly acquirer: TokenAcquirer;
   /** Acts on reports of refused tokens. */
   readonly rejected: RejectedTokens;
+  /** Tries at the API what a connection has. */
+  readonly check: ConnectionCheck;
   /** Tokens that go into the requests of others. */
   readonly injected: Injected;
   readonly subscribers: Subscribers;
@@ -95,6 +99,7 @@ export interface ReadingDeps extends VaultParts {
   readonly consents: Pick<Consents, "requests">;
   readonly connections: Pick<Provisioning, "unattended">;
   readonly mcp: McpLookup;
+  readonly trial: Pick<CredentialTrial, "send">;
   readonly downscoping: OpenDownscoping | undefined;
   readonly changes: Changes;
   /** Uniform in [0, 1). */
@@ -147,6 +152,7 @@ export function openReading(deps: ReadingDeps): Reading {
     proofs: new TokenProofs({ tokens, clock }),
     acquirer: new TokenAcquirer(acquiring),
     rejected,
+    check: new ConnectionCheck({ store, clock, reader, tokens, rejected, trial: deps.trial }),
     injected: {
       apiNonces,
       tokens: forwardedWrites?.unboundTokens(tokens) ?? tokens,

@@ -21,6 +21,7 @@ export const coreAuditEvents = [
   "connection.deleted",
   "connection.confirmed",
   "connection.confirmation_failed",
+  "connection_checked",
   "revoked_at_provider",
   "revocation_given_up",
   "oauth_flow_completed",

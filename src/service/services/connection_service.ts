@@ -11,11 +11,13 @@ import type {
   Connections,
   UnattendedConnector,
 } from "../../domain/provisioning/provisioning.js";
-import type { ConnectionWatch, Tokens } from "../../domain/reading/reading.js";
+import type { CheckOutcome, ConnectionCheck, ConnectionWatch, Tokens } from "../../domain/reading/reading.js";
 import {
   CaptureCredentialResponseSchema,
+  CheckOutcome as CheckOutcomeMessage,
   ConfirmConnectionResponseSchema,
   ConnectionService,
+  ConnectionServiceCheckConnectionResponseSchema,
   ConnectionServiceRefreshConnectionResponseSchema,
   type ConnectionServiceRequestConnectionRequest,
   type ConnectionServiceRequestConnectionResponse,
@@ -58,7 +60,14 @@ type ConnectionServiceDeps = {
   readonly importer: ConnectionImporter;
   readonly unattended: UnattendedConnector;
   readonly tokens: Tokens;
+  readonly check: ConnectionCheck;
   readonly connectionWatch: ConnectionWatch;
+};
+
+const checkOutcomes: Readonly<Record<CheckOutcome, CheckOutcomeMessage>> = {
+  accepted: CheckOutcomeMessage.ACCEPTED,
+  refused: CheckOutcomeMessage.REFUSED,
+  unclear: CheckOutcomeMessage.UNCLEAR,
 };
 
 type ConnectionMethods = ServiceImplementation<typeof ConnectionService>;
@@ -144,6 +153,15 @@ class ConnectionRpcs implements ConnectionMethods {
       await this.deps.tokens.renew(this.#idOf(request, context), context.principal),
     );
     return create(ConnectionServiceRefreshConnectionResponseSchema, { connection });
+  };
+
+  checkConnection: ConnectionMethods["checkConnection"] = async (request, context) => {
+    const { check } = this.deps;
+    const checked = await check.run(this.#idOf(request, context), context.principal, context.signal);
+    const { outcome, status, url, connection } = checked;
+    return create(ConnectionServiceCheckConnectionResponseSchema, {
+      ...{ outcome: checkOutcomes[outcome], status, url, connection: connectionMessage(connection) },
+    });
   };
 
   revokeConnection: ConnectionMethods["revokeConnection"] = async (request, context) => {

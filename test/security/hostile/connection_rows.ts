@@ -311,9 +311,13 @@ const capturing = "ConnectionService/CaptureCredential";
 
 export const connectionRows: readonly RpcRow[] = [
   ...requestRows,
-  ...["GetConnection", "RefreshConnection", "RevokeConnection", "DeleteConnection"].flatMap((rpc) =>
-    idRows(`ConnectionService/${rpc}`),
-  ),
+  ...[
+    "GetConnection",
+    "RefreshConnection",
+    "CheckConnection",
+    "RevokeConnection",
+    "DeleteConnection",
+  ].flatMap((rpc) => idRows(`ConnectionService/${rpc}`)),
   ...listRows,
   ...watchRows,
   ...captureRows("ConnectionService/GetCaptureSchema"),

@@ -66,6 +66,7 @@ const byName = [
   "TokenService/RefreshToken",
   "ConnectionService/GetConnection",
   "ConnectionService/RefreshConnection",
+  "ConnectionService/CheckConnection",
   "ConnectionService/RevokeConnection",
   "ConnectionService/DeleteConnection",
   "ConnectionService/ReplaceCredential",

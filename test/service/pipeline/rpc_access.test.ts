@@ -56,6 +56,7 @@ nexus.v1.ConnectionService/GetConnection          admin operator (agent)any hub
 nexus.v1.ConnectionService/ListConnections        admin operator (agent)any hub
 nexus.v1.ConnectionService/WatchConnections       admin operator (agent)any self
 nexus.v1.ConnectionService/RefreshConnection      admin operator (agent)leader hub writes
+nexus.v1.ConnectionService/CheckConnection        admin operator (agent)leader hub writes
 nexus.v1.ConnectionService/RevokeConnection       admin operator (agent)leader hub writes
 nexus.v1.ConnectionService/DeleteConnection       admin operator (agent)leader hub writes
 nexus.v1.ConnectionService/GetCaptureSchema       admin operator (agent)leader hub

@@ -18,7 +18,7 @@ export const profileComments: Readonly<Record<string, string>> = {
   "Provider.authorization_params": "Additional parameters of the authorization request (for example `access_type=offline`). At most 50. A parameter of the protocol (`state`, `redirect_uri`, `code_challenge`, ...) is refused, and so are control characters in a value.",
   "Provider.api_base_url": "Base URL of the provider's API, passed on to agents. `nexusd curl` sends requests to its origin and nowhere else.",
   "Provider.api_hosts": "Further hosts of the API, all of whose paths take the credential: `uploads.example.com`, or `*.example.com` for names one label below. With a port other than 443 as `api.example.com:8443`, and for one base path as `example.com/api/graphql`. At most 20. `nexusd run` puts the credential into requests to these, and to those below `api_base_url`.",
-  "Provider.user_info_endpoint": "Endpoint that identifies the user of a credential: absolute, or relative to `api_base_url`. nexusd tries static credentials there. It also sends the access token of a new consent there, by `strategy`, to identify the account; see `user_info_mapping`.",
+  "Provider.user_info_endpoint": "Endpoint that identifies the user of a credential: absolute, or relative to `api_base_url`. nexusd tries static credentials there, and `CheckConnection` any credential. It also sends the access token of a new consent there, by `strategy`, to identify the account; see `user_info_mapping`.",
   "Provider.description": "Text for lists.",
   "Provider.category": "Text for lists.",
   "Provider.created_at": "When the profile was registered. Output only.",

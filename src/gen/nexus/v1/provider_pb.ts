@@ -158,7 +158,8 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   apiHosts: string[];
 
   /**
-   * Endpoint that identifies the user of a credential: absolute, or relative to `api_base_url`. nexusd tries static credentials there. It also
+   * Endpoint that identifies the user of a credential: absolute, or relative to `api_base_url`. nexusd tries static credentials there, and
+   * `CheckConnection` any credential. It also
    * sends the access token of a new consent there, by `strategy`, to identify the account; see `user_info_mapping`.
    *
    * @generated from field: string user_info_endpoint = 16;

@@ -54,6 +54,7 @@ const requests: Readonly<Record<string, (own: Own) => object>> = {
   "nexus.v1.ConnectionService/ListConnections": () => ({}),
   "nexus.v1.ConnectionService/WatchConnections": () => ({}),
   "nexus.v1.ConnectionService/RefreshConnection": ({ consented }) => ({ connectionId: consented }),
+  "nexus.v1.ConnectionService/CheckConnection": ({ consented }) => ({ connectionId: consented }),
   "nexus.v1.ConnectionService/GetCaptureSchema": () => ({ state: "x".repeat(43) }),
   "nexus.v1.ConnectionService/CaptureCredential": () => ({
     state: "x".repeat(43),

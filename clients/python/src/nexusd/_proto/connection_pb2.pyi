@@ -28,6 +28,13 @@ class ProviderRevocation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PROVIDER_REVOCATION_PENDING: _ClassVar[ProviderRevocation]
     PROVIDER_REVOCATION_DONE: _ClassVar[ProviderRevocation]
     PROVIDER_REVOCATION_NOT_POSSIBLE: _ClassVar[ProviderRevocation]
+
+class CheckOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CHECK_OUTCOME_UNSPECIFIED: _ClassVar[CheckOutcome]
+    CHECK_OUTCOME_ACCEPTED: _ClassVar[CheckOutcome]
+    CHECK_OUTCOME_REFUSED: _ClassVar[CheckOutcome]
+    CHECK_OUTCOME_UNCLEAR: _ClassVar[CheckOutcome]
 CONNECTION_STATUS_UNSPECIFIED: ConnectionStatus
 CONNECTION_STATUS_PENDING: ConnectionStatus
 CONNECTION_STATUS_ACTIVE: ConnectionStatus
@@ -40,6 +47,10 @@ PROVIDER_REVOCATION_NOT_NEEDED: ProviderRevocation
 PROVIDER_REVOCATION_PENDING: ProviderRevocation
 PROVIDER_REVOCATION_DONE: ProviderRevocation
 PROVIDER_REVOCATION_NOT_POSSIBLE: ProviderRevocation
+CHECK_OUTCOME_UNSPECIFIED: CheckOutcome
+CHECK_OUTCOME_ACCEPTED: CheckOutcome
+CHECK_OUTCOME_REFUSED: CheckOutcome
+CHECK_OUTCOME_UNCLEAR: CheckOutcome
 
 class Problem(_message.Message):
     __slots__ = ("reason", "message", "since", "retry_at")
@@ -263,6 +274,26 @@ class ConnectionServiceRefreshConnectionResponse(_message.Message):
     CONNECTION_FIELD_NUMBER: _ClassVar[int]
     connection: Connection
     def __init__(self, connection: _Optional[_Union[Connection, _Mapping]] = ...) -> None: ...
+
+class ConnectionServiceCheckConnectionRequest(_message.Message):
+    __slots__ = ("connection_id", "name")
+    CONNECTION_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    connection_id: str
+    name: ConnectionName
+    def __init__(self, connection_id: _Optional[str] = ..., name: _Optional[_Union[ConnectionName, _Mapping]] = ...) -> None: ...
+
+class ConnectionServiceCheckConnectionResponse(_message.Message):
+    __slots__ = ("outcome", "status", "url", "connection")
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    URL_FIELD_NUMBER: _ClassVar[int]
+    CONNECTION_FIELD_NUMBER: _ClassVar[int]
+    outcome: CheckOutcome
+    status: int
+    url: str
+    connection: Connection
+    def __init__(self, outcome: _Optional[_Union[CheckOutcome, str]] = ..., status: _Optional[int] = ..., url: _Optional[str] = ..., connection: _Optional[_Union[Connection, _Mapping]] = ...) -> None: ...
 
 class RevokeConnectionRequest(_message.Message):
     __slots__ = ("connection_id", "name")

@@ -12,7 +12,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/connection.proto.
  */
 export const file_nexus_v1_connection: GenFile = /*@__PURE__*/
-  fileDesc("ChluZXh1cy92MS9jb25uZWN0aW9uLnByb3RvEghuZXh1cy52MSKDAQoHUHJvYmxlbRIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCRIpCgVzaW5jZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIcmV0cnlfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkcKDkNvbm5lY3Rpb25OYW1lEhUKDXByb3ZpZGVyX25hbWUYASABKAkSDwoHdXNlcl9pZBgCIAEoCRINCgVsYWJlbBgDIAEoCSKFBwoKQ29ubmVjdGlvbhIKCgJpZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhMKC3Byb3ZpZGVyX2lkGAMgASgJEhUKDXByb3ZpZGVyX25hbWUYBCABKAkSKgoGc3RhdHVzGAUgASgOMhoubmV4dXMudjEuQ29ubmVjdGlvblN0YXR1cxIQCghyZXZpc2lvbhgGIAEoBBIYChByZXF1ZXN0ZWRfc2NvcGVzGAcgAygJEhYKDmdyYW50ZWRfc2NvcGVzGAggAygJEi4KCmV4cGlyZXNfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlZnJlc2hfbm90X2JlZm9yZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIgoHcHJvYmxlbRgLIAEoCzIRLm5leHVzLnYxLlByb2JsZW0SLgoKY3JlYXRlZF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNgoScmVxdWVzdF9leHBpcmVzX2F0GA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtyZWZyZXNoYWJsZRgPIAEoCBI0CghtZXRhZGF0YRgQIAMoCzIiLm5leHVzLnYxLkNvbm5lY3Rpb24uTWV0YWRhdGFFbnRyeRI2ChJyZWZyZXNoX2V4cGlyZXNfYXQYMiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEh0KFWF3YWl0aW5nX2NvbmZpcm1hdGlvbhg3IAEoCBI5ChNwcm92aWRlcl9yZXZvY2F0aW9uGD0gASgOMhwubmV4dXMudjEuUHJvdmlkZXJSZXZvY2F0aW9uEg0KBWxhYmVsGD4gASgJEiIKB2FjY291bnQYPyABKAsyES5uZXh1cy52MS5BY2NvdW50Ei0KCWlzc3VlZF9hdBhaIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoPcmVxdWVzdF9wcm9ibGVtGFsgASgLMhEubmV4dXMudjEuUHJvYmxlbRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiRgoHQWNjb3VudBIPCgdzdWJqZWN0GAEgASgJEgwKBG5hbWUYAiABKAkSDQoFZW1haWwYAyABKAkSDQoFbG9naW4YBCABKAki8AEKKUNvbm5lY3Rpb25TZXJ2aWNlUmVxdWVzdENvbm5lY3Rpb25SZXF1ZXN0Eg8KB3VzZXJfaWQYASABKAkSFQoLcHJvdmlkZXJfaWQYAiABKAlIABIXCg1wcm92aWRlcl9uYW1lGAMgASgJSAASDgoGc2NvcGVzGAQgAygJEhIKCnJldHVybl91cmwYBSABKAkSFQoNY29ubmVjdGlvbl9pZBgGIAEoCRIcChRyZXF1aXJlX2NvbmZpcm1hdGlvbhgHIAEoCBINCgVsYWJlbBgIIAEoCRIOCgZkZXZpY2UYMiABKAhCCgoIcHJvdmlkZXIiyQIKKkNvbm5lY3Rpb25TZXJ2aWNlUmVxdWVzdENvbm5lY3Rpb25SZXNwb25zZRIQCghhdXRoX3VybBgBIAEoCRINCgVzdGF0ZRgCIAEoCRIOCgZzY29wZXMYAyADKAkSEwoLcHJvdmlkZXJfaWQYBCABKAkSFQoNY29ubmVjdGlvbl9pZBgFIAEoCRIuCgpleHBpcmVzX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIUCgxyZWRpcmVjdF91cmkYByABKAkSKAoKY29ubmVjdGlvbhhGIAEoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24SGAoQdmVyaWZpY2F0aW9uX3VyaRgyIAEoCRIRCgl1c2VyX2NvZGUYMyABKAkSIQoZdmVyaWZpY2F0aW9uX3VyaV9jb21wbGV0ZRg0IAEoCSJKChhDb25maXJtQ29ubmVjdGlvblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIXCg9jb21wbGV0aW9uX2NvZGUYAiABKAkiRQoZQ29uZmlybUNvbm5lY3Rpb25SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbiJVChRHZXRDb25uZWN0aW9uUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZSJBChVHZXRDb25uZWN0aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24itAEKFkxpc3RDb25uZWN0aW9uc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSDwoHdXNlcl9pZBgDIAEoCRITCgtwcm92aWRlcl9pZBgEIAEoCRIqCgZzdGF0dXMYBSABKA4yGi5uZXh1cy52MS5Db25uZWN0aW9uU3RhdHVzEhEKCWlkX3ByZWZpeBgGIAEoCRIOCgZzZWFyY2gYWiABKAkiXQoXTGlzdENvbm5lY3Rpb25zUmVzcG9uc2USKQoLY29ubmVjdGlvbnMYASADKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJBChdXYXRjaENvbm5lY3Rpb25zUmVxdWVzdBIWCg5jb25uZWN0aW9uX2lkcxgBIAMoCRIOCgZvdGhlcnMYAiABKAgicAoYV2F0Y2hDb25uZWN0aW9uc1Jlc3BvbnNlEioKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uSAASHwoVcmVtb3ZlZF9jb25uZWN0aW9uX2lkGAIgASgJSABCBwoFZXZlbnQiagopQ29ubmVjdGlvblNlcnZpY2VSZWZyZXNoQ29ubmVjdGlvblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUiVgoqQ29ubmVjdGlvblNlcnZpY2VSZWZyZXNoQ29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uIlgKF1Jldm9rZUNvbm5lY3Rpb25SZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSJgoEbmFtZRgCIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lIkQKGFJldm9rZUNvbm5lY3Rpb25SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbiJYChdEZWxldGVDb25uZWN0aW9uUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZSIaChhEZWxldGVDb25uZWN0aW9uUmVzcG9uc2UiKAoXR2V0Q2FwdHVyZVNjaGVtYVJlcXVlc3QSDQoFc3RhdGUYASABKAkiWgoYR2V0Q2FwdHVyZVNjaGVtYVJlc3BvbnNlEhUKDXByb3ZpZGVyX25hbWUYASABKAkSJwoGc2NoZW1hGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCJXChhDYXB0dXJlQ3JlZGVudGlhbFJlcXVlc3QSDQoFc3RhdGUYASABKAkSLAoLY3JlZGVudGlhbHMYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0InQKGUNhcHR1cmVDcmVkZW50aWFsUmVzcG9uc2USFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIqCgZzdGF0dXMYAiABKA4yGi5uZXh1cy52MS5Db25uZWN0aW9uU3RhdHVzEhQKDHJlZGlyZWN0X3VybBgDIAEoCSLjAgoXSW1wb3J0Q29ubmVjdGlvblJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIVCg1yZWZyZXNoX3Rva2VuGAMgASgJEkcKC2NyZWRlbnRpYWxzGAQgAygLMjIubmV4dXMudjEuSW1wb3J0Q29ubmVjdGlvblJlcXVlc3QuQ3JlZGVudGlhbHNFbnRyeRIOCgZzY29wZXMYBSADKAkSDQoFbGFiZWwYBiABKAkSCgoCaWQYByABKAkSFAoMYWNjZXNzX3Rva2VuGAggASgJEjsKF2FjY2Vzc190b2tlbl9leHBpcmVzX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghpZF90b2tlbhg8IAEoCRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiRAoYSW1wb3J0Q29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uItcBChhSZXBsYWNlQ3JlZGVudGlhbFJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRJICgtjcmVkZW50aWFscxgCIAMoCzIzLm5leHVzLnYxLlJlcGxhY2VDcmVkZW50aWFsUmVxdWVzdC5DcmVkZW50aWFsc0VudHJ5EiYKBG5hbWUYAyABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiRQoZUmVwbGFjZUNyZWRlbnRpYWxSZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbirvAQoQQ29ubmVjdGlvblN0YXR1cxIhCh1DT05ORUNUSU9OX1NUQVRVU19VTlNQRUNJRklFRBAAEh0KGUNPTk5FQ1RJT05fU1RBVFVTX1BFTkRJTkcQARIcChhDT05ORUNUSU9OX1NUQVRVU19BQ1RJVkUQAhIfChtDT05ORUNUSU9OX1NUQVRVU19BVFRFTlRJT04QAxIdChlDT05ORUNUSU9OX1NUQVRVU19SRVZPS0VEEAQSHQoZQ09OTkVDVElPTl9TVEFUVVNfRVhQSVJFRBAFEhwKGENPTk5FQ1RJT05fU1RBVFVTX0ZBSUxFRBAGKsIBChJQcm92aWRlclJldm9jYXRpb24SIwofUFJPVklERVJfUkVWT0NBVElPTl9VTlNQRUNJRklFRBAAEiIKHlBST1ZJREVSX1JFVk9DQVRJT05fTk9UX05FRURFRBABEh8KG1BST1ZJREVSX1JFVk9DQVRJT05fUEVORElORxACEhwKGFBST1ZJREVSX1JFVk9DQVRJT05fRE9ORRADEiQKIFBST1ZJREVSX1JFVk9DQVRJT05fTk9UX1BPU1NJQkxFEAQyoAkKEUNvbm5lY3Rpb25TZXJ2aWNlEn4KEVJlcXVlc3RDb25uZWN0aW9uEjMubmV4dXMudjEuQ29ubmVjdGlvblNlcnZpY2VSZXF1ZXN0Q29ubmVjdGlvblJlcXVlc3QaNC5uZXh1cy52MS5Db25uZWN0aW9uU2VydmljZVJlcXVlc3RDb25uZWN0aW9uUmVzcG9uc2USXAoRQ29uZmlybUNvbm5lY3Rpb24SIi5uZXh1cy52MS5Db25maXJtQ29ubmVjdGlvblJlcXVlc3QaIy5uZXh1cy52MS5Db25maXJtQ29ubmVjdGlvblJlc3BvbnNlElAKDUdldENvbm5lY3Rpb24SHi5uZXh1cy52MS5HZXRDb25uZWN0aW9uUmVxdWVzdBofLm5leHVzLnYxLkdldENvbm5lY3Rpb25SZXNwb25zZRJWCg9MaXN0Q29ubmVjdGlvbnMSIC5uZXh1cy52MS5MaXN0Q29ubmVjdGlvbnNSZXF1ZXN0GiEubmV4dXMudjEuTGlzdENvbm5lY3Rpb25zUmVzcG9uc2USWwoQV2F0Y2hDb25uZWN0aW9ucxIhLm5leHVzLnYxLldhdGNoQ29ubmVjdGlvbnNSZXF1ZXN0GiIubmV4dXMudjEuV2F0Y2hDb25uZWN0aW9uc1Jlc3BvbnNlMAESfgoRUmVmcmVzaENvbm5lY3Rpb24SMy5uZXh1cy52MS5Db25uZWN0aW9uU2VydmljZVJlZnJlc2hDb25uZWN0aW9uUmVxdWVzdBo0Lm5leHVzLnYxLkNvbm5lY3Rpb25TZXJ2aWNlUmVmcmVzaENvbm5lY3Rpb25SZXNwb25zZRJZChBSZXZva2VDb25uZWN0aW9uEiEubmV4dXMudjEuUmV2b2tlQ29ubmVjdGlvblJlcXVlc3QaIi5uZXh1cy52MS5SZXZva2VDb25uZWN0aW9uUmVzcG9uc2USWQoQRGVsZXRlQ29ubmVjdGlvbhIhLm5leHVzLnYxLkRlbGV0ZUNvbm5lY3Rpb25SZXF1ZXN0GiIubmV4dXMudjEuRGVsZXRlQ29ubmVjdGlvblJlc3BvbnNlElkKEEdldENhcHR1cmVTY2hlbWESIS5uZXh1cy52MS5HZXRDYXB0dXJlU2NoZW1hUmVxdWVzdBoiLm5leHVzLnYxLkdldENhcHR1cmVTY2hlbWFSZXNwb25zZRJcChFDYXB0dXJlQ3JlZGVudGlhbBIiLm5leHVzLnYxLkNhcHR1cmVDcmVkZW50aWFsUmVxdWVzdBojLm5leHVzLnYxLkNhcHR1cmVDcmVkZW50aWFsUmVzcG9uc2USWQoQSW1wb3J0Q29ubmVjdGlvbhIhLm5leHVzLnYxLkltcG9ydENvbm5lY3Rpb25SZXF1ZXN0GiIubmV4dXMudjEuSW1wb3J0Q29ubmVjdGlvblJlc3BvbnNlElwKEVJlcGxhY2VDcmVkZW50aWFsEiIubmV4dXMudjEuUmVwbGFjZUNyZWRlbnRpYWxSZXF1ZXN0GiMubmV4dXMudjEuUmVwbGFjZUNyZWRlbnRpYWxSZXNwb25zZUJFCgxkZXYubmV4dXMudjFQAVozZ2l0aHViLmNvbS9uZXh1c2QvbmV4dXNkL2NsaWVudHMvZ28vbmV4dXN2MTtuZXh1c3YxYgZwcm90bzM", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("ChluZXh1cy92MS9jb25uZWN0aW9uLnByb3RvEghuZXh1cy52MSKDAQoHUHJvYmxlbRIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCRIpCgVzaW5jZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIcmV0cnlfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkcKDkNvbm5lY3Rpb25OYW1lEhUKDXByb3ZpZGVyX25hbWUYASABKAkSDwoHdXNlcl9pZBgCIAEoCRINCgVsYWJlbBgDIAEoCSKFBwoKQ29ubmVjdGlvbhIKCgJpZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhMKC3Byb3ZpZGVyX2lkGAMgASgJEhUKDXByb3ZpZGVyX25hbWUYBCABKAkSKgoGc3RhdHVzGAUgASgOMhoubmV4dXMudjEuQ29ubmVjdGlvblN0YXR1cxIQCghyZXZpc2lvbhgGIAEoBBIYChByZXF1ZXN0ZWRfc2NvcGVzGAcgAygJEhYKDmdyYW50ZWRfc2NvcGVzGAggAygJEi4KCmV4cGlyZXNfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlZnJlc2hfbm90X2JlZm9yZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIgoHcHJvYmxlbRgLIAEoCzIRLm5leHVzLnYxLlByb2JsZW0SLgoKY3JlYXRlZF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNgoScmVxdWVzdF9leHBpcmVzX2F0GA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtyZWZyZXNoYWJsZRgPIAEoCBI0CghtZXRhZGF0YRgQIAMoCzIiLm5leHVzLnYxLkNvbm5lY3Rpb24uTWV0YWRhdGFFbnRyeRI2ChJyZWZyZXNoX2V4cGlyZXNfYXQYMiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEh0KFWF3YWl0aW5nX2NvbmZpcm1hdGlvbhg3IAEoCBI5ChNwcm92aWRlcl9yZXZvY2F0aW9uGD0gASgOMhwubmV4dXMudjEuUHJvdmlkZXJSZXZvY2F0aW9uEg0KBWxhYmVsGD4gASgJEiIKB2FjY291bnQYPyABKAsyES5uZXh1cy52MS5BY2NvdW50Ei0KCWlzc3VlZF9hdBhaIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoPcmVxdWVzdF9wcm9ibGVtGFsgASgLMhEubmV4dXMudjEuUHJvYmxlbRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiRgoHQWNjb3VudBIPCgdzdWJqZWN0GAEgASgJEgwKBG5hbWUYAiABKAkSDQoFZW1haWwYAyABKAkSDQoFbG9naW4YBCABKAki8AEKKUNvbm5lY3Rpb25TZXJ2aWNlUmVxdWVzdENvbm5lY3Rpb25SZXF1ZXN0Eg8KB3VzZXJfaWQYASABKAkSFQoLcHJvdmlkZXJfaWQYAiABKAlIABIXCg1wcm92aWRlcl9uYW1lGAMgASgJSAASDgoGc2NvcGVzGAQgAygJEhIKCnJldHVybl91cmwYBSABKAkSFQoNY29ubmVjdGlvbl9pZBgGIAEoCRIcChRyZXF1aXJlX2NvbmZpcm1hdGlvbhgHIAEoCBINCgVsYWJlbBgIIAEoCRIOCgZkZXZpY2UYMiABKAhCCgoIcHJvdmlkZXIiyQIKKkNvbm5lY3Rpb25TZXJ2aWNlUmVxdWVzdENvbm5lY3Rpb25SZXNwb25zZRIQCghhdXRoX3VybBgBIAEoCRINCgVzdGF0ZRgCIAEoCRIOCgZzY29wZXMYAyADKAkSEwoLcHJvdmlkZXJfaWQYBCABKAkSFQoNY29ubmVjdGlvbl9pZBgFIAEoCRIuCgpleHBpcmVzX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIUCgxyZWRpcmVjdF91cmkYByABKAkSKAoKY29ubmVjdGlvbhhGIAEoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24SGAoQdmVyaWZpY2F0aW9uX3VyaRgyIAEoCRIRCgl1c2VyX2NvZGUYMyABKAkSIQoZdmVyaWZpY2F0aW9uX3VyaV9jb21wbGV0ZRg0IAEoCSJKChhDb25maXJtQ29ubmVjdGlvblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIXCg9jb21wbGV0aW9uX2NvZGUYAiABKAkiRQoZQ29uZmlybUNvbm5lY3Rpb25SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbiJVChRHZXRDb25uZWN0aW9uUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZSJBChVHZXRDb25uZWN0aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24itAEKFkxpc3RDb25uZWN0aW9uc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSDwoHdXNlcl9pZBgDIAEoCRITCgtwcm92aWRlcl9pZBgEIAEoCRIqCgZzdGF0dXMYBSABKA4yGi5uZXh1cy52MS5Db25uZWN0aW9uU3RhdHVzEhEKCWlkX3ByZWZpeBgGIAEoCRIOCgZzZWFyY2gYWiABKAkiXQoXTGlzdENvbm5lY3Rpb25zUmVzcG9uc2USKQoLY29ubmVjdGlvbnMYASADKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJBChdXYXRjaENvbm5lY3Rpb25zUmVxdWVzdBIWCg5jb25uZWN0aW9uX2lkcxgBIAMoCRIOCgZvdGhlcnMYAiABKAgicAoYV2F0Y2hDb25uZWN0aW9uc1Jlc3BvbnNlEioKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uSAASHwoVcmVtb3ZlZF9jb25uZWN0aW9uX2lkGAIgASgJSABCBwoFZXZlbnQiagopQ29ubmVjdGlvblNlcnZpY2VSZWZyZXNoQ29ubmVjdGlvblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUiVgoqQ29ubmVjdGlvblNlcnZpY2VSZWZyZXNoQ29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uImgKJ0Nvbm5lY3Rpb25TZXJ2aWNlQ2hlY2tDb25uZWN0aW9uUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZSKaAQooQ29ubmVjdGlvblNlcnZpY2VDaGVja0Nvbm5lY3Rpb25SZXNwb25zZRInCgdvdXRjb21lGAEgASgOMhYubmV4dXMudjEuQ2hlY2tPdXRjb21lEg4KBnN0YXR1cxgCIAEoDRILCgN1cmwYAyABKAkSKAoKY29ubmVjdGlvbhgEIAEoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24iWAoXUmV2b2tlQ29ubmVjdGlvblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUiRAoYUmV2b2tlQ29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uIlgKF0RlbGV0ZUNvbm5lY3Rpb25SZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSJgoEbmFtZRgCIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lIhoKGERlbGV0ZUNvbm5lY3Rpb25SZXNwb25zZSIoChdHZXRDYXB0dXJlU2NoZW1hUmVxdWVzdBINCgVzdGF0ZRgBIAEoCSJaChhHZXRDYXB0dXJlU2NoZW1hUmVzcG9uc2USFQoNcHJvdmlkZXJfbmFtZRgBIAEoCRInCgZzY2hlbWEYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IlcKGENhcHR1cmVDcmVkZW50aWFsUmVxdWVzdBINCgVzdGF0ZRgBIAEoCRIsCgtjcmVkZW50aWFscxgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QidAoZQ2FwdHVyZUNyZWRlbnRpYWxSZXNwb25zZRIVCg1jb25uZWN0aW9uX2lkGAEgASgJEioKBnN0YXR1cxgCIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXMSFAoMcmVkaXJlY3RfdXJsGAMgASgJIuMCChdJbXBvcnRDb25uZWN0aW9uUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEhMKC3Byb3ZpZGVyX2lkGAIgASgJEhUKDXJlZnJlc2hfdG9rZW4YAyABKAkSRwoLY3JlZGVudGlhbHMYBCADKAsyMi5uZXh1cy52MS5JbXBvcnRDb25uZWN0aW9uUmVxdWVzdC5DcmVkZW50aWFsc0VudHJ5Eg4KBnNjb3BlcxgFIAMoCRINCgVsYWJlbBgGIAEoCRIKCgJpZBgHIAEoCRIUCgxhY2Nlc3NfdG9rZW4YCCABKAkSOwoXYWNjZXNzX3Rva2VuX2V4cGlyZXNfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGlkX3Rva2VuGDwgASgJGjIKEENyZWRlbnRpYWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJEChhJbXBvcnRDb25uZWN0aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24i1wEKGFJlcGxhY2VDcmVkZW50aWFsUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEkgKC2NyZWRlbnRpYWxzGAIgAygLMjMubmV4dXMudjEuUmVwbGFjZUNyZWRlbnRpYWxSZXF1ZXN0LkNyZWRlbnRpYWxzRW50cnkSJgoEbmFtZRgDIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lGjIKEENyZWRlbnRpYWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJFChlSZXBsYWNlQ3JlZGVudGlhbFJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uKu8BChBDb25uZWN0aW9uU3RhdHVzEiEKHUNPTk5FQ1RJT05fU1RBVFVTX1VOU1BFQ0lGSUVEEAASHQoZQ09OTkVDVElPTl9TVEFUVVNfUEVORElORxABEhwKGENPTk5FQ1RJT05fU1RBVFVTX0FDVElWRRACEh8KG0NPTk5FQ1RJT05fU1RBVFVTX0FUVEVOVElPThADEh0KGUNPTk5FQ1RJT05fU1RBVFVTX1JFVk9LRUQQBBIdChlDT05ORUNUSU9OX1NUQVRVU19FWFBJUkVEEAUSHAoYQ09OTkVDVElPTl9TVEFUVVNfRkFJTEVEEAYqwgEKElByb3ZpZGVyUmV2b2NhdGlvbhIjCh9QUk9WSURFUl9SRVZPQ0FUSU9OX1VOU1BFQ0lGSUVEEAASIgoeUFJPVklERVJfUkVWT0NBVElPTl9OT1RfTkVFREVEEAESHwobUFJPVklERVJfUkVWT0NBVElPTl9QRU5ESU5HEAISHAoYUFJPVklERVJfUkVWT0NBVElPTl9ET05FEAMSJAogUFJPVklERVJfUkVWT0NBVElPTl9OT1RfUE9TU0lCTEUQBCp/CgxDaGVja091dGNvbWUSHQoZQ0hFQ0tfT1VUQ09NRV9VTlNQRUNJRklFRBAAEhoKFkNIRUNLX09VVENPTUVfQUNDRVBURUQQARIZChVDSEVDS19PVVRDT01FX1JFRlVTRUQQAhIZChVDSEVDS19PVVRDT01FX1VOQ0xFQVIQAzKaCgoRQ29ubmVjdGlvblNlcnZpY2USfgoRUmVxdWVzdENvbm5lY3Rpb24SMy5uZXh1cy52MS5Db25uZWN0aW9uU2VydmljZVJlcXVlc3RDb25uZWN0aW9uUmVxdWVzdBo0Lm5leHVzLnYxLkNvbm5lY3Rpb25TZXJ2aWNlUmVxdWVzdENvbm5lY3Rpb25SZXNwb25zZRJcChFDb25maXJtQ29ubmVjdGlvbhIiLm5leHVzLnYxLkNvbmZpcm1Db25uZWN0aW9uUmVxdWVzdBojLm5leHVzLnYxLkNvbmZpcm1Db25uZWN0aW9uUmVzcG9uc2USUAoNR2V0Q29ubmVjdGlvbhIeLm5leHVzLnYxLkdldENvbm5lY3Rpb25SZXF1ZXN0Gh8ubmV4dXMudjEuR2V0Q29ubmVjdGlvblJlc3BvbnNlElYKD0xpc3RDb25uZWN0aW9ucxIgLm5leHVzLnYxLkxpc3RDb25uZWN0aW9uc1JlcXVlc3QaIS5uZXh1cy52MS5MaXN0Q29ubmVjdGlvbnNSZXNwb25zZRJbChBXYXRjaENvbm5lY3Rpb25zEiEubmV4dXMudjEuV2F0Y2hDb25uZWN0aW9uc1JlcXVlc3QaIi5uZXh1cy52MS5XYXRjaENvbm5lY3Rpb25zUmVzcG9uc2UwARJ+ChFSZWZyZXNoQ29ubmVjdGlvbhIzLm5leHVzLnYxLkNvbm5lY3Rpb25TZXJ2aWNlUmVmcmVzaENvbm5lY3Rpb25SZXF1ZXN0GjQubmV4dXMudjEuQ29ubmVjdGlvblNlcnZpY2VSZWZyZXNoQ29ubmVjdGlvblJlc3BvbnNlEngKD0NoZWNrQ29ubmVjdGlvbhIxLm5leHVzLnYxLkNvbm5lY3Rpb25TZXJ2aWNlQ2hlY2tDb25uZWN0aW9uUmVxdWVzdBoyLm5leHVzLnYxLkNvbm5lY3Rpb25TZXJ2aWNlQ2hlY2tDb25uZWN0aW9uUmVzcG9uc2USWQoQUmV2b2tlQ29ubmVjdGlvbhIhLm5leHVzLnYxLlJldm9rZUNvbm5lY3Rpb25SZXF1ZXN0GiIubmV4dXMudjEuUmV2b2tlQ29ubmVjdGlvblJlc3BvbnNlElkKEERlbGV0ZUNvbm5lY3Rpb24SIS5uZXh1cy52MS5EZWxldGVDb25uZWN0aW9uUmVxdWVzdBoiLm5leHVzLnYxLkRlbGV0ZUNvbm5lY3Rpb25SZXNwb25zZRJZChBHZXRDYXB0dXJlU2NoZW1hEiEubmV4dXMudjEuR2V0Q2FwdHVyZVNjaGVtYVJlcXVlc3QaIi5uZXh1cy52MS5HZXRDYXB0dXJlU2NoZW1hUmVzcG9uc2USXAoRQ2FwdHVyZUNyZWRlbnRpYWwSIi5uZXh1cy52MS5DYXB0dXJlQ3JlZGVudGlhbFJlcXVlc3QaIy5uZXh1cy52MS5DYXB0dXJlQ3JlZGVudGlhbFJlc3BvbnNlElkKEEltcG9ydENvbm5lY3Rpb24SIS5uZXh1cy52MS5JbXBvcnRDb25uZWN0aW9uUmVxdWVzdBoiLm5leHVzLnYxLkltcG9ydENvbm5lY3Rpb25SZXNwb25zZRJcChFSZXBsYWNlQ3JlZGVudGlhbBIiLm5leHVzLnYxLlJlcGxhY2VDcmVkZW50aWFsUmVxdWVzdBojLm5leHVzLnYxLlJlcGxhY2VDcmVkZW50aWFsUmVzcG9uc2VCRQoMZGV2Lm5leHVzLnYxUAFaM2dpdGh1Yi5jb20vbmV4dXNkL25leHVzZC9jbGllbnRzL2dvL25leHVzdjE7bmV4dXN2MWIGcHJvdG8z", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * The problem of a connection. It is set with `ATTENTION` and `FAILED`, and with `ACTIVE` while refreshing fails.
@@ -47,6 +47,7 @@ export type Problem = Message<"nexus.v1.Problem"> & {
    *   After both, the new token is not served, and the previous one stays valid until it expires.
    * - `consent_expired`: the user did not consent in time.
    * - `data_loss`: the stored credential cannot be opened.
+   * - `credential_refused`: the API refused the credential at the last `CheckConnection`.
    * - `confirmation_expired`, `confirmation_failed`: a consent was not confirmed in time, or with five wrong codes.
    *
    * @generated from field: string reason = 1;
@@ -844,6 +845,76 @@ export const ConnectionServiceRefreshConnectionResponseSchema: GenMessage<Connec
   messageDesc(file_nexus_v1_connection, 15);
 
 /**
+ * Request of ConnectionService.CheckConnection.
+ *
+ * @generated from message nexus.v1.ConnectionServiceCheckConnectionRequest
+ */
+export type ConnectionServiceCheckConnectionRequest = Message<"nexus.v1.ConnectionServiceCheckConnectionRequest"> & {
+  /**
+   * Id of the connection.
+   *
+   * @generated from field: string connection_id = 1;
+   */
+  connectionId: string;
+
+  /**
+   * Instead of the id.
+   *
+   * @generated from field: nexus.v1.ConnectionName name = 2;
+   */
+  name?: ConnectionName | undefined;
+};
+
+/**
+ * Describes the message nexus.v1.ConnectionServiceCheckConnectionRequest.
+ * Use `create(ConnectionServiceCheckConnectionRequestSchema)` to create a new message.
+ */
+export const ConnectionServiceCheckConnectionRequestSchema: GenMessage<ConnectionServiceCheckConnectionRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_connection, 16);
+
+/**
+ * Response of ConnectionService.CheckConnection.
+ *
+ * @generated from message nexus.v1.ConnectionServiceCheckConnectionResponse
+ */
+export type ConnectionServiceCheckConnectionResponse = Message<"nexus.v1.ConnectionServiceCheckConnectionResponse"> & {
+  /**
+   * What the response says of the credential.
+   *
+   * @generated from field: nexus.v1.CheckOutcome outcome = 1;
+   */
+  outcome: CheckOutcome;
+
+  /**
+   * HTTP status of the API's last response, from 200 and never a redirect.
+   *
+   * @generated from field: uint32 status = 2;
+   */
+  status: number;
+
+  /**
+   * URL of the request, without the credential.
+   *
+   * @generated from field: string url = 3;
+   */
+  url: string;
+
+  /**
+   * The connection after the check.
+   *
+   * @generated from field: nexus.v1.Connection connection = 4;
+   */
+  connection?: Connection | undefined;
+};
+
+/**
+ * Describes the message nexus.v1.ConnectionServiceCheckConnectionResponse.
+ * Use `create(ConnectionServiceCheckConnectionResponseSchema)` to create a new message.
+ */
+export const ConnectionServiceCheckConnectionResponseSchema: GenMessage<ConnectionServiceCheckConnectionResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_connection, 17);
+
+/**
  * Request of RevokeConnection.
  *
  * @generated from message nexus.v1.RevokeConnectionRequest
@@ -869,7 +940,7 @@ export type RevokeConnectionRequest = Message<"nexus.v1.RevokeConnectionRequest"
  * Use `create(RevokeConnectionRequestSchema)` to create a new message.
  */
 export const RevokeConnectionRequestSchema: GenMessage<RevokeConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 16);
+  messageDesc(file_nexus_v1_connection, 18);
 
 /**
  * Response of RevokeConnection.
@@ -890,7 +961,7 @@ export type RevokeConnectionResponse = Message<"nexus.v1.RevokeConnectionRespons
  * Use `create(RevokeConnectionResponseSchema)` to create a new message.
  */
 export const RevokeConnectionResponseSchema: GenMessage<RevokeConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 17);
+  messageDesc(file_nexus_v1_connection, 19);
 
 /**
  * Request of DeleteConnection.
@@ -918,7 +989,7 @@ export type DeleteConnectionRequest = Message<"nexus.v1.DeleteConnectionRequest"
  * Use `create(DeleteConnectionRequestSchema)` to create a new message.
  */
 export const DeleteConnectionRequestSchema: GenMessage<DeleteConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 18);
+  messageDesc(file_nexus_v1_connection, 20);
 
 /**
  * Response of DeleteConnection.
@@ -933,7 +1004,7 @@ export type DeleteConnectionResponse = Message<"nexus.v1.DeleteConnectionRespons
  * Use `create(DeleteConnectionResponseSchema)` to create a new message.
  */
 export const DeleteConnectionResponseSchema: GenMessage<DeleteConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 19);
+  messageDesc(file_nexus_v1_connection, 21);
 
 /**
  * Request of GetCaptureSchema.
@@ -954,7 +1025,7 @@ export type GetCaptureSchemaRequest = Message<"nexus.v1.GetCaptureSchemaRequest"
  * Use `create(GetCaptureSchemaRequestSchema)` to create a new message.
  */
 export const GetCaptureSchemaRequestSchema: GenMessage<GetCaptureSchemaRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 20);
+  messageDesc(file_nexus_v1_connection, 22);
 
 /**
  * Response of GetCaptureSchema.
@@ -982,7 +1053,7 @@ export type GetCaptureSchemaResponse = Message<"nexus.v1.GetCaptureSchemaRespons
  * Use `create(GetCaptureSchemaResponseSchema)` to create a new message.
  */
 export const GetCaptureSchemaResponseSchema: GenMessage<GetCaptureSchemaResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 21);
+  messageDesc(file_nexus_v1_connection, 23);
 
 /**
  * Request of CaptureCredential.
@@ -1010,7 +1081,7 @@ export type CaptureCredentialRequest = Message<"nexus.v1.CaptureCredentialReques
  * Use `create(CaptureCredentialRequestSchema)` to create a new message.
  */
 export const CaptureCredentialRequestSchema: GenMessage<CaptureCredentialRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 22);
+  messageDesc(file_nexus_v1_connection, 24);
 
 /**
  * Response of CaptureCredential.
@@ -1045,7 +1116,7 @@ export type CaptureCredentialResponse = Message<"nexus.v1.CaptureCredentialRespo
  * Use `create(CaptureCredentialResponseSchema)` to create a new message.
  */
 export const CaptureCredentialResponseSchema: GenMessage<CaptureCredentialResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 23);
+  messageDesc(file_nexus_v1_connection, 25);
 
 /**
  * Request of ImportConnection.
@@ -1134,7 +1205,7 @@ export type ImportConnectionRequest = Message<"nexus.v1.ImportConnectionRequest"
  * Use `create(ImportConnectionRequestSchema)` to create a new message.
  */
 export const ImportConnectionRequestSchema: GenMessage<ImportConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 24);
+  messageDesc(file_nexus_v1_connection, 26);
 
 /**
  * Response of ImportConnection.
@@ -1155,7 +1226,7 @@ export type ImportConnectionResponse = Message<"nexus.v1.ImportConnectionRespons
  * Use `create(ImportConnectionResponseSchema)` to create a new message.
  */
 export const ImportConnectionResponseSchema: GenMessage<ImportConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 25);
+  messageDesc(file_nexus_v1_connection, 27);
 
 /**
  * Request of ReplaceCredential.
@@ -1190,7 +1261,7 @@ export type ReplaceCredentialRequest = Message<"nexus.v1.ReplaceCredentialReques
  * Use `create(ReplaceCredentialRequestSchema)` to create a new message.
  */
 export const ReplaceCredentialRequestSchema: GenMessage<ReplaceCredentialRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 26);
+  messageDesc(file_nexus_v1_connection, 28);
 
 /**
  * Response of ReplaceCredential.
@@ -1211,7 +1282,7 @@ export type ReplaceCredentialResponse = Message<"nexus.v1.ReplaceCredentialRespo
  * Use `create(ReplaceCredentialResponseSchema)` to create a new message.
  */
 export const ReplaceCredentialResponseSchema: GenMessage<ReplaceCredentialResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 27);
+  messageDesc(file_nexus_v1_connection, 29);
 
 /**
  * The state of a connection. Allowed changes: pending to active, failed, or expired. Active to attention and back. Failed, expired, and
@@ -1328,6 +1399,47 @@ export const ProviderRevocationSchema: GenEnum<ProviderRevocation> = /*@__PURE__
   enumDesc(file_nexus_v1_connection, 1);
 
 /**
+ * What an API's response says of a credential.
+ *
+ * @generated from enum nexus.v1.CheckOutcome
+ */
+export enum CheckOutcome {
+  /**
+   * Never returned.
+   *
+   * @generated from enum value: CHECK_OUTCOME_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The API accepted the credential (2xx).
+   *
+   * @generated from enum value: CHECK_OUTCOME_ACCEPTED = 1;
+   */
+  ACCEPTED = 1,
+
+  /**
+   * The API refused the credential: 401, 403 with the error `invalid_token` (RFC 6750 section 3.1), or 403 for a static credential.
+   *
+   * @generated from enum value: CHECK_OUTCOME_REFUSED = 2;
+   */
+  REFUSED = 2,
+
+  /**
+   * The response says nothing of the credential: any other status.
+   *
+   * @generated from enum value: CHECK_OUTCOME_UNCLEAR = 3;
+   */
+  UNCLEAR = 3,
+}
+
+/**
+ * Describes the enum nexus.v1.CheckOutcome.
+ */
+export const CheckOutcomeSchema: GenEnum<CheckOutcome> = /*@__PURE__*/
+  enumDesc(file_nexus_v1_connection, 2);
+
+/**
  * Connections: a user's consent at a provider, and the credential that it yields.
  *
  * Errors of every RPC: as in `ProviderService`.
@@ -1427,6 +1539,26 @@ export const ConnectionService: GenService<{
     methodKind: "unary";
     input: typeof ConnectionServiceRefreshConnectionRequestSchema;
     output: typeof ConnectionServiceRefreshConnectionResponseSchema;
+  },
+  /**
+   * Sends one harmless request with the connection's credential and returns how the API responded: `GET` of `Provider.user_info_endpoint`,
+   * where nexusd also tries a static credential before it stores it. The response's headers and body stay in the daemon.
+   *
+   * If the API refuses the credential, and a refresh does not help, the connection becomes `ATTENTION` with the reason
+   * `credential_refused`. If a later check finds it accepted, it becomes `ACTIVE` again. Any other response changes nothing.
+   *
+   * Rules and restrictions judge the request as in `AcquireToken`. The check is audited (`connection_checked`) with the status.
+   *
+   * Errors: as `RefreshConnection`, but connections without a refresh token are checked too. `FAILED_PRECONDITION` with reason `NO_PROBE`
+   * when the profile has no `user_info_endpoint`. `PERMISSION_DENIED` as in `AcquireToken`. `UNAVAILABLE` when the API does not respond,
+   * or responds with a redirect.
+   *
+   * @generated from rpc nexus.v1.ConnectionService.CheckConnection
+   */
+  checkConnection: {
+    methodKind: "unary";
+    input: typeof ConnectionServiceCheckConnectionRequestSchema;
+    output: typeof ConnectionServiceCheckConnectionResponseSchema;
   },
   /**
    * Ends a connection permanently: its credentials are erased, watchers are notified, and the record stays as `REVOKED`. Then its refresh
