@@ -55,7 +55,7 @@ const table: Readonly<Record<CommandRow["group"], readonly CommandOfCore[]>> = {
   "Look after connections": [
     [
       "connections",
-      "list, show, import, refresh, fix, and end connections",
+      "list, show, import, check, refresh, fix, and end them",
       connectionsCommand,
       {
         list: "--provider github --status attention",
@@ -63,6 +63,7 @@ const table: Readonly<Record<CommandRow["group"], readonly CommandOfCore[]>> = {
         import: "github --user ada --file refresh-token",
         replace: "acme/ada --file credential.json",
         refresh: "github/ada",
+        check: "github/ada",
         revoke: "github/ada/work --yes",
         delete: `${connection.slice(0, 8)} --yes`,
       },

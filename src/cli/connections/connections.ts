@@ -1,7 +1,13 @@
 import { ConnectError } from "@connectrpc/connect";
 import { Argument, Command, Option } from "commander";
+import { exitCodes } from "../../core/exit_codes.js";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
-import { type Connection, ConnectionStatus, ProviderRevocation } from "../../gen/nexus/v1/connection_pb.js";
+import {
+  CheckOutcome,
+  type Connection,
+  ConnectionStatus,
+  ProviderRevocation,
+} from "../../gen/nexus/v1/connection_pb.js";
 import {
   connectionStatuses,
   type ConnectionStatus as StatusName,
@@ -55,6 +61,7 @@ export function connectionsCommand(shell: Shell): Command {
     .addCommand(connectionImportCommand(shell))
     .addCommand(connectionReplaceCommand(shell))
     .addCommand(refreshCommand(shell))
+    .addCommand(checkCommand(shell))
     .addCommand(revokeCommand(shell))
     .addCommand(deleteCommand(shell));
 }
@@ -137,6 +144,40 @@ function refreshCommand(shell: Shell): Command {
     session.show(
       withoutCredentials,
       () => `${printable(text.trim())} is refreshed: revision ${token.revision}, ${expiry}\n`,
+    );
+  });
+}
+
+const checkWords: Readonly<Record<CheckOutcome, string>> = {
+  [CheckOutcome.UNSPECIFIED]: "",
+  [CheckOutcome.ACCEPTED]: "it accepts the credential",
+  [CheckOutcome.REFUSED]: "it refuses the credential",
+  [CheckOutcome.UNCLEAR]: "that says nothing of the credential",
+};
+
+function checkCommand(shell: Shell): Command {
+  const command = new Command("check")
+    .description(
+      "ask the API whether it accepts the credential, by one GET of the provider's user_info_endpoint",
+    )
+    .addArgument(connectionOf());
+  addNotes(
+    command,
+    `A refused credential is refreshed once. If that does not help, the connection needs attention, until a later check succeeds. Exit codes: 0 accepted, ${exitCodes.attentionNeeded} refused, 1 anything else.`,
+  );
+  return daemonCommand(shell, command, async (session, _flags: DaemonFlags, text: string) => {
+    const found = await foundConnection(session, text);
+    const connectionId = found.id;
+    const doing = `check the connection ${connectionId}`;
+    const answer = await withKey(found, () =>
+      session.call(doing, session.daemon.connections.checkConnection, { connectionId }),
+    );
+    const { outcome, status, url } = answer;
+    session.show(answer, () => `GET ${printable(url)} returned ${status}: ${checkWords[outcome]}\n`);
+    if (outcome === CheckOutcome.ACCEPTED) return;
+    throw new CommandFailure(
+      outcome === CheckOutcome.REFUSED ? exitCodes.attentionNeeded : exitCodes.failed,
+      "",
     );
   });
 }
