@@ -29,6 +29,8 @@ export type PreconditionReason =
   | "TOO_MANY_API_KEYS"
   | "NO_LEASE"
   | "TOO_MANY_STOPS"
+  | "TOO_MANY_APPROVERS"
+  | "NO_PASSKEY_PAGE"
   | "NOT_A_HUB"
   | "NO_OTHER_HUB"
   | "OLDER_HUBS"

@@ -122,6 +122,8 @@ export const packages: Record<string, readonly Layer[]> = {
   "pino-pretty": ["telemetry"],
   "prom-client": ["telemetry"],
   "toml-eslint-parser": ["ext"],
+  // Passkeys of approvers.
+  "@simplewebauthn/server": ["ext"],
   zod: ["ext"],
 };
 

@@ -320,7 +320,8 @@ export const walks: Readonly<Record<string, Walk>> = {
     },
   },
   "docs/rules.md": {
-    serve: "NEXUS_RECORD_REQUESTS=true NEXUS_EGRESS_LISTEN=127.0.0.1:8093 nexusd serve --policy policy.yaml",
+    serve:
+      "NEXUS_RECORD_REQUESTS=true NEXUS_EGRESS_LISTEN=127.0.0.1:8093 NEXUS_APPROVALS_LISTEN=127.0.0.1:8099 NEXUS_APPROVALS_URL=https://approve.example.com nexusd serve --policy policy.yaml",
     given: [...github, withKey("slack"), withKey("notion")],
     files: {
       "policy.yaml":
@@ -337,6 +338,8 @@ export const walks: Readonly<Record<string, Walk>> = {
       "export NEXUS_ADDRESS": { before: "nexusd grant bot slack --lease 10m", words: { KEY: key } },
       "nexusd approvals approve ID": { before: held, words: { ID: heldId }, typed: yes },
       'nexusd approvals deny ID --reason "wrong repository"': { before: held, words: { ID: heldId } },
+      "nexusd approvers add ada": { shows: /^https:\/\/approve\.example\.com\/register\?code=/m },
+      "nexusd approvers remove ada": { typed: yes },
       "nexusd policy suggest": { before: "nexusd run -- curl -sSf https://api.github.com/user" },
       "nexusd policy replay": { shows: /^0 of \d+ templates would no longer be allowed/m },
     },

@@ -1,29 +1,43 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
+  AddApproverResponseSchema,
   ApprovalService,
+  ApproverSchema,
   DecideHeldRequestResponseSchema,
   FindApprovalPageResponseSchema,
   type HeldRequest,
   HeldRequestSchema,
+  ListApproversResponseSchema,
   ListHeldRequestsResponseSchema,
   ListStopsResponseSchema,
+  RemoveApproverResponseSchema,
   StopPrincipalResponseSchema,
 } from "../../gen/nexus/v1/approval_pb.js";
 import type { Extent } from "../../model/access/access.js";
-import { InvalidArgument, NotFound } from "../../model/model.js";
+import { FailedPrecondition, InvalidArgument, NotFound, PermissionDenied } from "../../model/model.js";
 import { describedRequestOf, sessionLabels } from "../../service/messages/messages.js";
-import { defineService, type ServiceDefinition } from "../../service/service.js";
+import { defineService, type ServiceDefinition, type ServiceImplementation } from "../../service/service.js";
 import type { Approvals, WaitingApproval } from "./approvals.js";
 import { schemeOf } from "./held_requests.js";
+import type { PasskeyPages } from "./open_passkeys.js";
+import { registerPath } from "./page_paths.js";
 import type { Stops } from "./stops.js";
 
-export function approvalService(approvals: Approvals, stops: Stops): ServiceDefinition {
+/** The pages that passkeys approve at. */
+type Passkeys = Pick<PasskeyPages, "approvers" | "needsPasskey" | "origin" | "urlOf">;
+
+export function approvalService(approvals: Approvals, stops: Stops, passkeys: Passkeys): ServiceDefinition {
+  const { needsPasskey } = passkeys;
+  const shown = (waiting: WaitingApproval): HeldRequest => {
+    const passkeyUrl = passkeys.urlOf(approvals.linkOf(waiting)) ?? "";
+    return { ...messageOf(waiting), passkeyUrl, needsPasskey };
+  };
   return defineService(ApprovalService, {
     async listHeldRequests({ link, brief }) {
       const waiting = link === "" ? approvals.list() : [approvals.linked(link) ?? []].flat();
       return create(ListHeldRequestsResponseSchema, {
-        requests: waiting.map((each) => messageOf(brief ? withoutContent(each) : each)),
+        requests: waiting.map((each) => shown(brief ? withoutContent(each) : each)),
       });
     },
 
@@ -35,10 +49,13 @@ export function approvalService(approvals: Approvals, stops: Stops): ServiceDefi
     },
 
     async decideHeldRequest({ id, digest, approve: approves, extent, reason }, { principal }) {
+      if (approves && needsPasskey) throw new PermissionDenied(needsPasskeyText);
       const answer = { id, digest: Buffer.from(digest).toString("hex"), approves, reason };
       await approvals.decide({ ...answer, extent: (extent || undefined) as Extent | undefined }, principal);
       return create(DecideHeldRequestResponseSchema);
     },
+
+    ...approverCalls(passkeys),
 
     async stopPrincipal({ principal: name, lift }, { principal }) {
       if (!lift && name === `uid:${process.getuid?.()}`)
@@ -56,8 +73,44 @@ export function approvalService(approvals: Approvals, stops: Stops): ServiceDefi
   });
 }
 
+/** The RPCs that register passkeys. */
+function approverCalls(
+  passkeys: Passkeys,
+): Pick<ServiceImplementation<typeof ApprovalService>, "addApprover" | "listApprovers" | "removeApprover"> {
+  const { approvers } = passkeys;
+  return {
+    async addApprover({ name }, { principal }) {
+      const { origin } = passkeys;
+      if (origin === undefined)
+        throw new FailedPrecondition(
+          "NO_PASSKEY_PAGE",
+          "no browser reaches the pages for passkeys: set NEXUS_APPROVALS_LISTEN to host:port and NEXUS_APPROVALS_URL to where phones reach it, and restart the daemon",
+        );
+      const { code, expiresAtMs } = approvers.invite(name, principal);
+      const url = `${origin}${registerPath}?${new URLSearchParams({ code: code.reveal() })}`;
+      return create(AddApproverResponseSchema, { url, expiresAt: timestampFromMs(expiresAtMs) });
+    },
+
+    async listApprovers() {
+      const listed = approvers.list().map(({ name, credentialId, addedAtMs, addedBy }) => {
+        const addedAt = timestampFromMs(Number(addedAtMs));
+        return create(ApproverSchema, { name, credentialId, addedAt, addedBy });
+      });
+      return create(ListApproversResponseSchema, { approvers: listed });
+    },
+
+    async removeApprover({ name }, { principal }) {
+      await approvers.remove(name, principal);
+      return create(RemoveApproverResponseSchema);
+    },
+  };
+}
+
 const ofOwner =
   "is the user that nexusd runs as, who owns it: give the agent an API key, or run it as another user";
+
+const needsPasskeyText =
+  "this daemon lets nobody approve without a passkey: open the page of the request (`nexusd approvals list --json` has it as passkey_url)";
 
 /** Its line, and who asks: up to 100 bodies are much to escape for a count. */
 function withoutContent(waiting: WaitingApproval): WaitingApproval {
@@ -68,7 +121,7 @@ function withoutContent(waiting: WaitingApproval): WaitingApproval {
   };
 }
 
-function messageOf({ id, digest, held, sinceMs, expiresAtMs, isLeft }: WaitingApproval): HeldRequest {
+export function messageOf({ id, digest, held, sinceMs, expiresAtMs, isLeft }: WaitingApproval): HeldRequest {
   const { request, principal, connection, rule, labels = [] } = held;
   const { method = "", host = "", target = "", headers, body, session = "" } = request;
   const fields = [...(headers ?? [])].sort(([one], [other]) => (one < other ? -1 : 1));

@@ -99,6 +99,12 @@ export class Approvals {
     return given && own && timingSafeEqual(given, own) ? waitingOf(entry) : undefined;
   }
 
+  /** Of the page of a request; empty once it waits no more. */
+  linkOf({ id }: Pick<WaitingApproval, "id">): string {
+    const entry = this.#requests.get(id);
+    return entry ? linkOf(entry.record) : "";
+  }
+
   /** The request of this caller that waits, with the URL of its page. @throws NotFound, also where there is no page */
   pageOf(
     request: DescribedRequest,

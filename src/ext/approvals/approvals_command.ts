@@ -65,6 +65,7 @@ function decideCommand(shell: Shell, approve: boolean): Command {
   return daemonCommand(shell, command, async (session, flags: DecideFlags, given: string) => {
     const request = requestOf(given, await waiting(session));
     const { id } = request;
+    if (approve && request.needsPasskey) throw usageFailure(passkeyText(request));
     if (approve) {
       shell.stderr.write(textOf(request));
       await confirm(shell, "Approve it?", flags.yes);
@@ -82,6 +83,12 @@ function decideCommand(shell: Shell, approve: boolean): Command {
     );
     show(answer, () => (approve ? `${id} is approved\n` : `${id} is denied\n`));
   });
+}
+
+function passkeyText({ passkeyUrl }: HeldRequest): string {
+  const how =
+    passkeyUrl === "" ? "nobody has one: see nexusd approvers add" : `open ${printable(passkeyUrl)}`;
+  return `only a passkey approves here: ${how}`;
 }
 
 /** @throws CommandFailure for what is no id, and for the beginning of several */

@@ -1,5 +1,8 @@
 import type { Extension } from "../../core/registry.js";
 import { approvalsCommand } from "./approvals_command.js";
+import { approvalsSettings } from "./approvals_settings.js";
+import { approverTable } from "./approver_table.js";
+import { approversCommand } from "./approvers_command.js";
 import { grantCommand, grantsCommand, revokeCommand } from "./grants.js";
 import { stopCommand } from "./stop_command.js";
 
@@ -7,6 +10,8 @@ const auditEvents = [
   "approval.given",
   "approval.refused",
   "approval.expired",
+  "approver.added",
+  "approver.removed",
   "principal.stopped",
   "principal.stop_lifted",
 ] as const;
@@ -19,6 +24,8 @@ declare module "../../model/access/audit_event.js" {
 export const approvals: Extension = {
   name: "approvals",
   auditEvents,
+  settings: approvalsSettings,
+  tables: [approverTable],
   commands: [
     {
       group: "Operate the daemon",
@@ -26,6 +33,13 @@ export const approvals: Extension = {
       summary: "list requests that wait for approval, and decide them",
       examples: { list: "", approve: "5f0c1a2e8d3b4a76 --for session", deny: "5f0c1a2e8d3b4a76" },
       make: approvalsCommand,
+    },
+    {
+      group: "Control access",
+      name: "approvers",
+      summary: "manage who approves requests with a passkey",
+      examples: { add: "ada", list: "", remove: "ada" },
+      make: approversCommand,
     },
     {
       group: "Control access",
@@ -56,16 +70,22 @@ export const approvals: Extension = {
       make: stopCommand,
     },
   ],
-  open: async ({ store, access: { control: access }, changes, clock, log, approvalUrl }, registry) => {
-    const [{ Approvals }, { Stops }, { approvalService }] = await Promise.all([
+  open: async (core, registry) => {
+    const { store, access, changes, clock, log, config, approvalUrl } = core;
+    const { control } = access;
+    const [{ Approvals }, { Stops }, { approvalService, messageOf }, { PasskeyPages }] = await Promise.all([
       import("./approvals.js"),
       import("./stops.js"),
       import("./approval_service.js"),
+      import("./open_passkeys.js"),
     ]);
-    const held = new Approvals({ store, access, changes, clock, log, urlOf: approvalUrl });
-    const stops = new Stops({ store, access, changes, clock });
-    registry.rpc(approvalService(held, stops));
+    const passkeys = new PasskeyPages(core, approvalsSettings.of(config).needsPasskey);
+    const urlOf = (link: string) => passkeys.urlOf(link) ?? approvalUrl(link);
+    const held = new Approvals({ store, access: control, changes, clock, log, urlOf });
+    const stops = new Stops({ store, access: control, changes, clock });
+    registry.rpc(approvalService(held, stops, passkeys));
     registry.approver((request) => held.ask(request));
     registry.part(held);
+    await passkeys.register(core, registry, { approvals: held, messageOf });
   },
 };

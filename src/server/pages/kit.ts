@@ -1,6 +1,7 @@
 /** The kit of pages: what a page of an extension is built from. */
 
 export { Area, type Field, Input, Select } from "./../views/fields.js";
+export { Body, hex, indented } from "./../views/shown_body.js";
 export { baseStyle } from "./../views/tokens.js";
 export { CheckMark, type Children, document, Facts, Monogram, type View } from "./../views/view.js";
 export { BrowserPages, type BrowserRequest } from "./browser_pages.js";

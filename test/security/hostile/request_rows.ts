@@ -95,6 +95,15 @@ export const requestRows: readonly RpcRow[] = [
   ),
   ...shownRows("ApprovalService/FindApprovalPage", {}),
   ...table("ApprovalService/ListHeldRequests", [["link", "65 characters", { link: letters(65) }, /64/]]),
+  ...["AddApprover", "RemoveApprover"].flatMap((rpc) =>
+    table(`ApprovalService/${rpc}`, [
+      ["name", "nothing", {}, /./],
+      ["name", "an upper-case letter", { name: "Ada" }, /./],
+      ["name", "a principal", { name: "passkey:ada" }, /./],
+      ["name", "a line break", { name: "a\nb" }, /./],
+      ["name", "64 characters", { name: letters(64) }, /./],
+    ]),
+  ),
   ...table("ApprovalService/StopPrincipal", [
     ["principal", "nothing", {}, /./],
     ["principal", "an API key", { principal: "key:ci" }, /jwt:SUBJECT, cert:NAME or uid:NUMBER/],

@@ -1,12 +1,12 @@
 import { ApprovalService, type HeldRequest } from "../../../gen/nexus/v1/approval_pb.js";
 import { NotFound } from "../../../model/model.js";
 import type { HttpAnswer } from "../../../server/kit.js";
-import { type Children, Facts, Input } from "../../../server/pages/kit.js";
+import { Body, type Children, Facts, hex, Input } from "../../../server/pages/kit.js";
 import { consolePage, PostForm, seeOther } from "../kit/page.js";
 import { Go } from "../kit/parts.js";
 import type { PageRequest } from "../kit/request.js";
 import { approvalsPath } from "../sessions/console_url.js";
-import { Body, CallerLeft, factsOf, Headers, hex, Line, TimeLeft, waitingFor } from "./held.js";
+import { CallerLeft, factsOf, Headers, Line, TimeLeft, waitingFor } from "./held.js";
 
 /** One request, whole. What leads here is its id, or a link that was signed for it. */
 export async function approvalPage(request: PageRequest): Promise<HttpAnswer> {
@@ -58,6 +58,10 @@ interface AnswerForm {
 
 /** @param children what is approved beyond the request */
 export function Approve({ request, held, children }: AnswerForm & Partial<Children>) {
+  const { passkeyUrl, needsPasskey } = held;
+  const withPasskey = passkeyUrl !== "" && <p class="actions"><a class="button" href={passkeyUrl}>Approve with a passkey</a></p>;
+  if (needsPasskey)
+    return withPasskey || <p class="problem">Only a passkey approves here, and nobody has registered one: <code>nexusd approvers add</code></p>;
   return (
     <PostForm request={request} action={`${approvalsPath}/${held.id}`} class="approve">
       <input type="hidden" name="digest" value={hex(held.digest)} />

@@ -3,6 +3,7 @@ import type { AuditEvent } from "../../../gen/nexus/v1/audit_pb.js";
 import { agentOf } from "../../../model/access/access.js";
 import { formatBytes } from "../../../model/model.js";
 import type { HttpAnswer } from "../../../server/kit.js";
+import { Body } from "../../../server/pages/kit.js";
 import { agentPath, agentText } from "../kit/agent_names.js";
 import { agentOfEvent, type EventNames, namesOf, RulePlace, When } from "../kit/event_table.js";
 import { consolePage } from "../kit/page.js";
@@ -12,7 +13,7 @@ import type { PageRequest } from "../kit/request.js";
 import { decisionOf, decisionWords } from "../kit/words.js";
 import { approvalsPath } from "../sessions/console_url.js";
 import { Approve, Deny } from "./approval.js";
-import { Body, CallerLeft, Headers, isBrief, Line, TimeLeft, waitingFor } from "./held.js";
+import { CallerLeft, Headers, isBrief, Line, TimeLeft, waitingFor } from "./held.js";
 
 const title = "Approvals";
 /** Others' events between decisions are many. */

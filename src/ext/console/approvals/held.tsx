@@ -1,7 +1,6 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { ApprovalService, type HeldRequest } from "../../../gen/nexus/v1/approval_pb.js";
-import { formatBytes } from "../../../model/model.js";
-import { Facts } from "../../../server/pages/kit.js";
+import { Facts, indented } from "../../../server/pages/kit.js";
 import type { Call } from "../../../service/service.js";
 import { Moment } from "../kit/parts.js";
 import type { PageRequest } from "../kit/request.js";
@@ -57,29 +56,6 @@ export function Headers({ held: { headers } }: { readonly held: HeldRequest }) {
   return <Facts of={headers.map(({ name, value }) => [name, <code class="request">{value}</code>] as const)} />;
 }
 
-/** From left to right whatever its letters, which are marked where they are not ASCII: another script has letters that look the same. */
-export function Body(props: { readonly held: HeldRequest; readonly showsDigest?: boolean }) {
-  const { held: { bodySize, bodySha256, bodyText }, showsDigest = false } = props;
-  if (bodySize === 0n) return <p class="soft">It has no body.</p>;
-  const parts = indented(bodyText)
-    .split(/([^\p{ASCII}]+)/u)
-    .map((part, index) => (index % 2 === 1 ? <mark>{part}</mark> : part));
-  return (
-    <>
-      {bodyText === "" ? (
-        <p class="problem">It is not text, or is too long: only its size and digest are shown.</p>
-      ) : (
-        <pre class="request"><bdo dir="ltr">{parts}</bdo></pre>
-      )}
-      <p class="soft">
-        Body of {formatBytes(Number(bodySize))}
-        {showsDigest && <>, SHA-256 <code>{hex(bodySha256)}</code></>}
-        {parts.length > 1 && ". Highlighted: not ASCII"}
-      </p>
-    </>
-  );
-}
-
 /** What of a body has a place in a list. */
 const brief = { characters: 1_000, lines: 40 };
 
@@ -88,30 +64,4 @@ export function isBrief({ bodySize, bodyText }: HeldRequest): boolean {
   if (bodySize === 0n) return true;
   const text = bodyText.length <= brief.characters ? indented(bodyText) : "";
   return text !== "" && text.length <= 2 * brief.characters && text.split("\n").length <= brief.lines;
-}
-
-/** JSON with a line for each member. Only the blanks between its parts change: nothing that a request says is left out or put in another order. */
-export function indented(text: string): string {
-  if (!isJson(text)) return text;
-  let depth = 0;
-  return text.replaceAll(/"(?:[^"\\]|\\.)*"|\s+|[{}[\],:]/g, (part) => {
-    if (part.trim() === "") return "";
-    if (part === ":") return ": ";
-    if (part === ",") return `,\n${"  ".repeat(depth)}`;
-    if (part === "{" || part === "[") return `${part}\n${"  ".repeat(++depth)}`;
-    return part === "}" || part === "]" ? `\n${"  ".repeat(--depth)}${part}` : part;
-  });
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return /^\s*[{[]/.test(text);
-  } catch {
-    return false;
-  }
-}
-
-export function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("hex");
 }

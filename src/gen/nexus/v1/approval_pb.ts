@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/approval.proto.
  */
 export const file_nexus_v1_approval: GenFile = /*@__PURE__*/
-  fileDesc("ChduZXh1cy92MS9hcHByb3ZhbC5wcm90bxIIbmV4dXMudjEi1QMKC0hlbGRSZXF1ZXN0EgoKAmlkGAEgASgJEg4KBmRpZ2VzdBgCIAEoDBIOCgZtZXRob2QYAyABKAkSCwoDdXJsGAQgASgJEiUKB2hlYWRlcnMYBSADKAsyFC5uZXh1cy52MS5IZWxkSGVhZGVyEhEKCWJvZHlfc2l6ZRgGIAEoBBITCgtib2R5X3NoYTI1NhgHIAEoDBIRCglib2R5X3RleHQYCCABKAkSDgoGY2FsbGVyGAkgASgJEg8KB3Nlc3Npb24YCiABKAkSEAoIcHJvdmlkZXIYCyABKAkSDwoHdXNlcl9pZBgMIAEoCRIVCg1jb25uZWN0aW9uX2lkGA0gASgJEi4KCmhlbGRfc2luY2UYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXJ1bGVfbGluZRgQIAEoDRIPCgdiZWNhdXNlGBEgASgJEg8KB2V4dGVudHMYEiADKAkSJgoGbGFiZWxzGBMgAygLMhYubmV4dXMudjEuU2Vzc2lvbkxhYmVsEhMKC2NhbGxlcl9sZWZ0GBQgASgIIikKCkhlbGRIZWFkZXISDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCSI/ChdMaXN0SGVsZFJlcXVlc3RzUmVxdWVzdBIVCgRsaW5rGAEgASgJQge6SARyAhhAEg0KBWJyaWVmGAIgASgIIkMKGExpc3RIZWxkUmVxdWVzdHNSZXNwb25zZRInCghyZXF1ZXN0cxgBIAMoCzIVLm5leHVzLnYxLkhlbGRSZXF1ZXN0IrIBChhEZWNpZGVIZWxkUmVxdWVzdFJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEYQBIXCgZkaWdlc3QYAiABKAxCB7pIBHoCaCASDwoHYXBwcm92ZRgDIAEoCBImCgZleHRlbnQYBCABKAlCFrpIE3IRUgBSB3Nlc3Npb25SBGhvdXISLQoGcmVhc29uGAUgASgJQh26SBpyGBisAjITXlteXHgwMC1ceDFGXHg3Rl0qJCIbChlEZWNpZGVIZWxkUmVxdWVzdFJlc3BvbnNlIkoKF0ZpbmRBcHByb3ZhbFBhZ2VSZXF1ZXN0Ei8KB3JlcXVlc3QYASABKAsyFi5uZXh1cy52MS5TaG93blJlcXVlc3RCBrpIA8gBASJXChhGaW5kQXBwcm92YWxQYWdlUmVzcG9uc2USCwoDdXJsGAEgASgJEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wImUKFFN0b3BQcmluY2lwYWxSZXF1ZXN0Ej8KCXByaW5jaXBhbBgBIAEoCUIsukgpcicYhRAyIl4oand0fGNlcnR8dWlkKTpbXlx4MDAtXHgxRlx4N0ZdKyQSDAoEbGlmdBgCIAEoCCIXChVTdG9wUHJpbmNpcGFsUmVzcG9uc2UiEgoQTGlzdFN0b3BzUmVxdWVzdCI+ChFMaXN0U3RvcHNSZXNwb25zZRIpCgVzdG9wcxgBIAMoCzIaLm5leHVzLnYxLlN0b3BwZWRQcmluY2lwYWwiaQoQU3RvcHBlZFByaW5jaXBhbBIRCglwcmluY2lwYWwYASABKAkSLgoKc3RvcHBlZF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKc3RvcHBlZF9ieRgDIAEoCTLDBAoPQXBwcm92YWxTZXJ2aWNlEnYKEExpc3RIZWxkUmVxdWVzdHMSIS5uZXh1cy52MS5MaXN0SGVsZFJlcXVlc3RzUmVxdWVzdBoiLm5leHVzLnYxLkxpc3RIZWxkUmVxdWVzdHNSZXNwb25zZSIbwtoYFwoPYXBwcm92YWwuZGVjaWRlEAEoAzABEnsKEURlY2lkZUhlbGRSZXF1ZXN0EiIubmV4dXMudjEuRGVjaWRlSGVsZFJlcXVlc3RSZXF1ZXN0GiMubmV4dXMudjEuRGVjaWRlSGVsZFJlcXVlc3RSZXNwb25zZSIdwtoYGQoPYXBwcm92YWwuZGVjaWRlEAEYASgDMAEScQoQRmluZEFwcHJvdmFsUGFnZRIhLm5leHVzLnYxLkZpbmRBcHByb3ZhbFBhZ2VSZXF1ZXN0GiIubmV4dXMudjEuRmluZEFwcHJvdmFsUGFnZVJlc3BvbnNlIhbC2hgSCgp0b2tlbi5yZWFkEAEoAzABEmoKDVN0b3BQcmluY2lwYWwSHi5uZXh1cy52MS5TdG9wUHJpbmNpcGFsUmVxdWVzdBofLm5leHVzLnYxLlN0b3BQcmluY2lwYWxSZXNwb25zZSIYwtoYFAoKa2V5Lm1hbmFnZRABGAEoAzABElwKCUxpc3RTdG9wcxIaLm5leHVzLnYxLkxpc3RTdG9wc1JlcXVlc3QaGy5uZXh1cy52MS5MaXN0U3RvcHNSZXNwb25zZSIWwtoYEgoKa2V5Lm1hbmFnZRABKAEwAUJFCgxkZXYubmV4dXMudjFQAVozZ2l0aHViLmNvbS9uZXh1c2QvbmV4dXNkL2NsaWVudHMvZ28vbmV4dXN2MTtuZXh1c3YxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_nexus_rpc_v1_options, file_nexus_v1_access, file_nexus_v1_token]);
+  fileDesc("ChduZXh1cy92MS9hcHByb3ZhbC5wcm90bxIIbmV4dXMudjEigQQKC0hlbGRSZXF1ZXN0EgoKAmlkGAEgASgJEg4KBmRpZ2VzdBgCIAEoDBIOCgZtZXRob2QYAyABKAkSCwoDdXJsGAQgASgJEiUKB2hlYWRlcnMYBSADKAsyFC5uZXh1cy52MS5IZWxkSGVhZGVyEhEKCWJvZHlfc2l6ZRgGIAEoBBITCgtib2R5X3NoYTI1NhgHIAEoDBIRCglib2R5X3RleHQYCCABKAkSDgoGY2FsbGVyGAkgASgJEg8KB3Nlc3Npb24YCiABKAkSEAoIcHJvdmlkZXIYCyABKAkSDwoHdXNlcl9pZBgMIAEoCRIVCg1jb25uZWN0aW9uX2lkGA0gASgJEi4KCmhlbGRfc2luY2UYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXJ1bGVfbGluZRgQIAEoDRIPCgdiZWNhdXNlGBEgASgJEg8KB2V4dGVudHMYEiADKAkSJgoGbGFiZWxzGBMgAygLMhYubmV4dXMudjEuU2Vzc2lvbkxhYmVsEhMKC2NhbGxlcl9sZWZ0GBQgASgIEhMKC3Bhc3NrZXlfdXJsGBUgASgJEhUKDW5lZWRzX3Bhc3NrZXkYFiABKAgiKQoKSGVsZEhlYWRlchIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJIj8KF0xpc3RIZWxkUmVxdWVzdHNSZXF1ZXN0EhUKBGxpbmsYASABKAlCB7pIBHICGEASDQoFYnJpZWYYAiABKAgiQwoYTGlzdEhlbGRSZXF1ZXN0c1Jlc3BvbnNlEicKCHJlcXVlc3RzGAEgAygLMhUubmV4dXMudjEuSGVsZFJlcXVlc3QisgEKGERlY2lkZUhlbGRSZXF1ZXN0UmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQARhAEhcKBmRpZ2VzdBgCIAEoDEIHukgEegJoIBIPCgdhcHByb3ZlGAMgASgIEiYKBmV4dGVudBgEIAEoCUIWukgTchFSAFIHc2Vzc2lvblIEaG91chItCgZyZWFzb24YBSABKAlCHbpIGnIYGKwCMhNeW15ceDAwLVx4MUZceDdGXSokIhsKGURlY2lkZUhlbGRSZXF1ZXN0UmVzcG9uc2UiSgoXRmluZEFwcHJvdmFsUGFnZVJlcXVlc3QSLwoHcmVxdWVzdBgBIAEoCzIWLm5leHVzLnYxLlNob3duUmVxdWVzdEIGukgDyAEBIlcKGEZpbmRBcHByb3ZhbFBhZ2VSZXNwb25zZRILCgN1cmwYASABKAkSLgoKZXhwaXJlc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiRgoSQWRkQXBwcm92ZXJSZXF1ZXN0EjAKBG5hbWUYASABKAlCIrpIH3IdMhteW2EtejAtOV1bYS16MC05Ll8tXXswLDYyfSQiUgoTQWRkQXBwcm92ZXJSZXNwb25zZRILCgN1cmwYASABKAkSLgoKZXhwaXJlc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiFgoUTGlzdEFwcHJvdmVyc1JlcXVlc3QiPgoVTGlzdEFwcHJvdmVyc1Jlc3BvbnNlEiUKCWFwcHJvdmVycxgBIAMoCzISLm5leHVzLnYxLkFwcHJvdmVyIm8KCEFwcHJvdmVyEgwKBG5hbWUYASABKAkSFQoNY3JlZGVudGlhbF9pZBgCIAEoDBIsCghhZGRlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIYWRkZWRfYnkYBCABKAkiSQoVUmVtb3ZlQXBwcm92ZXJSZXF1ZXN0EjAKBG5hbWUYASABKAlCIrpIH3IdMhteW2EtejAtOV1bYS16MC05Ll8tXXswLDYyfSQiGAoWUmVtb3ZlQXBwcm92ZXJSZXNwb25zZSJlChRTdG9wUHJpbmNpcGFsUmVxdWVzdBI/CglwcmluY2lwYWwYASABKAlCLLpIKXInGIUQMiJeKGp3dHxjZXJ0fHVpZCk6W15ceDAwLVx4MUZceDdGXSskEgwKBGxpZnQYAiABKAgiFwoVU3RvcFByaW5jaXBhbFJlc3BvbnNlIhIKEExpc3RTdG9wc1JlcXVlc3QiPgoRTGlzdFN0b3BzUmVzcG9uc2USKQoFc3RvcHMYASADKAsyGi5uZXh1cy52MS5TdG9wcGVkUHJpbmNpcGFsImkKEFN0b3BwZWRQcmluY2lwYWwSEQoJcHJpbmNpcGFsGAEgASgJEi4KCnN0b3BwZWRfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnN0b3BwZWRfYnkYAyABKAkyhwcKD0FwcHJvdmFsU2VydmljZRJ2ChBMaXN0SGVsZFJlcXVlc3RzEiEubmV4dXMudjEuTGlzdEhlbGRSZXF1ZXN0c1JlcXVlc3QaIi5uZXh1cy52MS5MaXN0SGVsZFJlcXVlc3RzUmVzcG9uc2UiG8LaGBcKD2FwcHJvdmFsLmRlY2lkZRABKAMwARJ7ChFEZWNpZGVIZWxkUmVxdWVzdBIiLm5leHVzLnYxLkRlY2lkZUhlbGRSZXF1ZXN0UmVxdWVzdBojLm5leHVzLnYxLkRlY2lkZUhlbGRSZXF1ZXN0UmVzcG9uc2UiHcLaGBkKD2FwcHJvdmFsLmRlY2lkZRABGAEoAzABEnEKEEZpbmRBcHByb3ZhbFBhZ2USIS5uZXh1cy52MS5GaW5kQXBwcm92YWxQYWdlUmVxdWVzdBoiLm5leHVzLnYxLkZpbmRBcHByb3ZhbFBhZ2VSZXNwb25zZSIWwtoYEgoKdG9rZW4ucmVhZBABKAMwARJkCgtBZGRBcHByb3ZlchIcLm5leHVzLnYxLkFkZEFwcHJvdmVyUmVxdWVzdBodLm5leHVzLnYxLkFkZEFwcHJvdmVyUmVzcG9uc2UiGMLaGBQKCmtleS5tYW5hZ2UQARgBKAMwARJtCg1MaXN0QXBwcm92ZXJzEh4ubmV4dXMudjEuTGlzdEFwcHJvdmVyc1JlcXVlc3QaHy5uZXh1cy52MS5MaXN0QXBwcm92ZXJzUmVzcG9uc2UiG8LaGBcKD2FwcHJvdmFsLmRlY2lkZRABKAMwARJtCg5SZW1vdmVBcHByb3ZlchIfLm5leHVzLnYxLlJlbW92ZUFwcHJvdmVyUmVxdWVzdBogLm5leHVzLnYxLlJlbW92ZUFwcHJvdmVyUmVzcG9uc2UiGMLaGBQKCmtleS5tYW5hZ2UQARgBKAMwARJqCg1TdG9wUHJpbmNpcGFsEh4ubmV4dXMudjEuU3RvcFByaW5jaXBhbFJlcXVlc3QaHy5uZXh1cy52MS5TdG9wUHJpbmNpcGFsUmVzcG9uc2UiGMLaGBQKCmtleS5tYW5hZ2UQARgBKAMwARJcCglMaXN0U3RvcHMSGi5uZXh1cy52MS5MaXN0U3RvcHNSZXF1ZXN0GhsubmV4dXMudjEuTGlzdFN0b3BzUmVzcG9uc2UiFsLaGBIKCmtleS5tYW5hZ2UQASgBMAFCRQoMZGV2Lm5leHVzLnYxUAFaM2dpdGh1Yi5jb20vbmV4dXNkL25leHVzZC9jbGllbnRzL2dvL25leHVzdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_nexus_rpc_v1_options, file_nexus_v1_access, file_nexus_v1_token]);
 
 /**
  * A complete held request. Text from the agent is escaped: characters outside printable ASCII appear as `\u{1f600}`. In the body, only control
@@ -167,6 +167,20 @@ export type HeldRequest = Message<"nexus.v1.HeldRequest"> & {
    * @generated from field: bool caller_left = 20;
    */
   callerLeft: boolean;
+
+  /**
+   * URL of the page that a passkey approves at; empty if no passkey is registered. Whoever has it can read the request, and deny it.
+   *
+   * @generated from field: string passkey_url = 21;
+   */
+  passkeyUrl: string;
+
+  /**
+   * Whether only a passkey approves it (`NEXUS_APPROVALS_REQUIRE_PASSKEY`).
+   *
+   * @generated from field: bool needs_passkey = 22;
+   */
+  needsPasskey: boolean;
 };
 
 /**
@@ -369,6 +383,169 @@ export const FindApprovalPageResponseSchema: GenMessage<FindApprovalPageResponse
   messageDesc(file_nexus_v1_approval, 7);
 
 /**
+ * Request of AddApprover.
+ *
+ * @generated from message nexus.v1.AddApproverRequest
+ */
+export type AddApproverRequest = Message<"nexus.v1.AddApproverRequest"> & {
+  /**
+   * Name of the person, or of one of their devices: a lower-case letter or digit, then up to 62 of these, dots, dashes, and underscores.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message nexus.v1.AddApproverRequest.
+ * Use `create(AddApproverRequestSchema)` to create a new message.
+ */
+export const AddApproverRequestSchema: GenMessage<AddApproverRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_approval, 8);
+
+/**
+ * Response of AddApprover.
+ *
+ * @generated from message nexus.v1.AddApproverResponse
+ */
+export type AddApproverResponse = Message<"nexus.v1.AddApproverResponse"> & {
+  /**
+   * URL of the page that registers the passkey. It holds a secret code.
+   *
+   * @generated from field: string url = 1;
+   */
+  url: string;
+
+  /**
+   * Time at which the link expires.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 2;
+   */
+  expiresAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message nexus.v1.AddApproverResponse.
+ * Use `create(AddApproverResponseSchema)` to create a new message.
+ */
+export const AddApproverResponseSchema: GenMessage<AddApproverResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_approval, 9);
+
+/**
+ * Request of ListApprovers.
+ *
+ * @generated from message nexus.v1.ListApproversRequest
+ */
+export type ListApproversRequest = Message<"nexus.v1.ListApproversRequest"> & {
+};
+
+/**
+ * Describes the message nexus.v1.ListApproversRequest.
+ * Use `create(ListApproversRequestSchema)` to create a new message.
+ */
+export const ListApproversRequestSchema: GenMessage<ListApproversRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_approval, 10);
+
+/**
+ * Response of ListApprovers.
+ *
+ * @generated from message nexus.v1.ListApproversResponse
+ */
+export type ListApproversResponse = Message<"nexus.v1.ListApproversResponse"> & {
+  /**
+   * The approvers, at most 100.
+   *
+   * @generated from field: repeated nexus.v1.Approver approvers = 1;
+   */
+  approvers: Approver[];
+};
+
+/**
+ * Describes the message nexus.v1.ListApproversResponse.
+ * Use `create(ListApproversResponseSchema)` to create a new message.
+ */
+export const ListApproversResponseSchema: GenMessage<ListApproversResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_approval, 11);
+
+/**
+ * A person who approves with a passkey.
+ *
+ * @generated from message nexus.v1.Approver
+ */
+export type Approver = Message<"nexus.v1.Approver"> & {
+  /**
+   * Its name. In the audit log, the approver is `passkey:` and this name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Id of the passkey (Web Authentication, `PublicKeyCredential.rawId`), up to 1023 bytes.
+   *
+   * @generated from field: bytes credential_id = 2;
+   */
+  credentialId: Uint8Array;
+
+  /**
+   * When it was registered.
+   *
+   * @generated from field: google.protobuf.Timestamp added_at = 3;
+   */
+  addedAt?: Timestamp | undefined;
+
+  /**
+   * Principal that made the link.
+   *
+   * @generated from field: string added_by = 4;
+   */
+  addedBy: string;
+};
+
+/**
+ * Describes the message nexus.v1.Approver.
+ * Use `create(ApproverSchema)` to create a new message.
+ */
+export const ApproverSchema: GenMessage<Approver> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_approval, 12);
+
+/**
+ * Request of RemoveApprover.
+ *
+ * @generated from message nexus.v1.RemoveApproverRequest
+ */
+export type RemoveApproverRequest = Message<"nexus.v1.RemoveApproverRequest"> & {
+  /**
+   * `Approver.name`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message nexus.v1.RemoveApproverRequest.
+ * Use `create(RemoveApproverRequestSchema)` to create a new message.
+ */
+export const RemoveApproverRequestSchema: GenMessage<RemoveApproverRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_approval, 13);
+
+/**
+ * Response of RemoveApprover.
+ *
+ * @generated from message nexus.v1.RemoveApproverResponse
+ */
+export type RemoveApproverResponse = Message<"nexus.v1.RemoveApproverResponse"> & {
+};
+
+/**
+ * Describes the message nexus.v1.RemoveApproverResponse.
+ * Use `create(RemoveApproverResponseSchema)` to create a new message.
+ */
+export const RemoveApproverResponseSchema: GenMessage<RemoveApproverResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_approval, 14);
+
+/**
  * Request of StopPrincipal.
  *
  * @generated from message nexus.v1.StopPrincipalRequest
@@ -394,7 +571,7 @@ export type StopPrincipalRequest = Message<"nexus.v1.StopPrincipalRequest"> & {
  * Use `create(StopPrincipalRequestSchema)` to create a new message.
  */
 export const StopPrincipalRequestSchema: GenMessage<StopPrincipalRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_approval, 8);
+  messageDesc(file_nexus_v1_approval, 15);
 
 /**
  * Response of StopPrincipal.
@@ -409,7 +586,7 @@ export type StopPrincipalResponse = Message<"nexus.v1.StopPrincipalResponse"> & 
  * Use `create(StopPrincipalResponseSchema)` to create a new message.
  */
 export const StopPrincipalResponseSchema: GenMessage<StopPrincipalResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_approval, 9);
+  messageDesc(file_nexus_v1_approval, 16);
 
 /**
  * Request of ListStops.
@@ -424,7 +601,7 @@ export type ListStopsRequest = Message<"nexus.v1.ListStopsRequest"> & {
  * Use `create(ListStopsRequestSchema)` to create a new message.
  */
 export const ListStopsRequestSchema: GenMessage<ListStopsRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_approval, 10);
+  messageDesc(file_nexus_v1_approval, 17);
 
 /**
  * Response of ListStops.
@@ -445,7 +622,7 @@ export type ListStopsResponse = Message<"nexus.v1.ListStopsResponse"> & {
  * Use `create(ListStopsResponseSchema)` to create a new message.
  */
 export const ListStopsResponseSchema: GenMessage<ListStopsResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_approval, 11);
+  messageDesc(file_nexus_v1_approval, 18);
 
 /**
  * A principal that was stopped.
@@ -480,7 +657,7 @@ export type StoppedPrincipal = Message<"nexus.v1.StoppedPrincipal"> & {
  * Use `create(StoppedPrincipalSchema)` to create a new message.
  */
 export const StoppedPrincipalSchema: GenMessage<StoppedPrincipal> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_approval, 12);
+  messageDesc(file_nexus_v1_approval, 19);
 
 /**
  * Holds requests of agents for approval by a person, if a rule of the policy file says `then: ask`. Stops callers at once.
@@ -513,7 +690,8 @@ export const ApprovalService: GenService<{
    *
    * - `NOT_FOUND` if the request is no longer held.
    * - `ABORTED` if `digest` is not that of the request.
-   * - `PERMISSION_DENIED` if the caller sent the request itself, unless it is the owner.
+   * - `PERMISSION_DENIED` if the caller sent the request itself, unless it is the owner, or if only a passkey approves here
+   *   (`NEXUS_APPROVALS_REQUIRE_PASSKEY`). A denial needs no passkey.
    * - `INVALID_ARGUMENT` if the rule does not allow this `extent`, or an approval has a `reason`.
    *
    * @generated from rpc nexus.v1.ApprovalService.DecideHeldRequest
@@ -524,12 +702,13 @@ export const ApprovalService: GenService<{
     output: typeof DecideHeldRequestResponseSchema;
   },
   /**
-   * Returns the URL of the console's approval page for a held request of the caller itself, so that the caller can show it to a person. To open
-   * the page, that person must be signed in to the console with a role that may decide.
+   * Returns the URL of the approval page for a held request of the caller itself, so that the caller can show it to a person. If a passkey is
+   * registered, it is the page that a passkey approves at. Otherwise it is a page of the console, and that person must be signed in there with
+   * a role that may decide.
    *
    * Errors:
    *
-   * - `NOT_FOUND` if no such request is held, or no browser can reach the console.
+   * - `NOT_FOUND` if no such request is held, or no browser can reach such a page.
    *
    * @generated from rpc nexus.v1.ApprovalService.FindApprovalPage
    */
@@ -537,6 +716,44 @@ export const ApprovalService: GenService<{
     methodKind: "unary";
     input: typeof FindApprovalPageRequestSchema;
     output: typeof FindApprovalPageResponseSchema;
+  },
+  /**
+   * Makes a link at which a person registers a passkey, by which they approve held requests on their phone. The link registers one passkey,
+   * within ten minutes. Requires the role admin.
+   *
+   * Errors:
+   *
+   * - `ALREADY_EXISTS` if an approver has this name.
+   * - `FAILED_PRECONDITION` with reason `NO_PASSKEY_PAGE` without `NEXUS_APPROVALS_LISTEN`, or `TOO_MANY_APPROVERS` at 100 approvers.
+   *
+   * @generated from rpc nexus.v1.ApprovalService.AddApprover
+   */
+  addApprover: {
+    methodKind: "unary";
+    input: typeof AddApproverRequestSchema;
+    output: typeof AddApproverResponseSchema;
+  },
+  /**
+   * Lists the approvers with a passkey, sorted by name. Requires the role admin or operator.
+   *
+   * @generated from rpc nexus.v1.ApprovalService.ListApprovers
+   */
+  listApprovers: {
+    methodKind: "unary";
+    input: typeof ListApproversRequestSchema;
+    output: typeof ListApproversResponseSchema;
+  },
+  /**
+   * Removes the passkey of an approver, or the link that waits for it: neither approves anything from then on. Requires the role admin.
+   *
+   * Errors: `NOT_FOUND` if there is no such approver.
+   *
+   * @generated from rpc nexus.v1.ApprovalService.RemoveApprover
+   */
+  removeApprover: {
+    methodKind: "unary";
+    input: typeof RemoveApproverRequestSchema;
+    output: typeof RemoveApproverResponseSchema;
   },
   /**
    * Stops a principal without an API key: a JWT (`jwt:`), a client certificate (`cert:`), or another user of the Unix socket (`uid:`).

@@ -51,6 +51,7 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
    * - `keyring.key_added`, `keyring.rotation_started`, `keyring.rotation_finished`, and `keyring.key_retired` have the id of the key as
    *   `reason`.
    * - `console.link_created`, `console.session_opened`, and `console.session_ended` come from the pages of `ConsoleService`.
+   * - `approver.added` and `approver.removed` have the name of the approver as `reason`.
    * - `store.backed_up` and `store.restored` count records and connections.
    * - `fleet.lead_given_back` is a leader that stepped down by itself. Its `reason` is `clock_off`, `providers_unreachable`,
    *   `refreshes_stuck`, `disk_stuck`, or `disk_failed`.
@@ -62,7 +63,7 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
 
   /**
    * Who caused it: `owner` (Unix socket), `admin` (the key in the data folder), `key:<name>` and the other principals of
-   * `AccessService`, `browser` (a person), `daemon`.
+   * `AccessService`, `passkey:<name>` (an approver), `browser` (a person), `daemon`.
    *
    * @generated from field: string principal = 4;
    */

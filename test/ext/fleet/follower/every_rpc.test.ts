@@ -37,6 +37,9 @@ const requests: Readonly<Record<string, (own: Own) => object>> = {
   "nexus.v1.ApprovalService/FindApprovalPage": () => ({
     request: { method: "GET", url: "https://api.example/" },
   }),
+  "nexus.v1.ApprovalService/AddApprover": () => ({ name: "ada" }),
+  "nexus.v1.ApprovalService/ListApprovers": () => ({}),
+  "nexus.v1.ApprovalService/RemoveApprover": () => ({ name: "nobody" }),
   "nexus.v1.ApprovalService/StopPrincipal": ({ hub }) => ({ principal: `jwt:at-${hub}` }),
   "nexus.v1.ApprovalService/ListStops": () => ({}),
   "nexus.v1.UseService/ListUses": () => ({}),

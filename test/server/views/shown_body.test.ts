@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { indented } from "../../../../src/ext/console/approvals/held.js";
-import fc from "../../../property.js";
+import { indented } from "../../../src/server/views/shown_body.js";
+import fc from "../../property.js";
 
 const withoutBlanks = (text: string): string =>
   text.replaceAll(/"(?:[^"\\]|\\.)*"|\s+/g, (part) => (part.trim() === "" ? "" : part));

@@ -1,0 +1,169 @@
+import { createHash, randomBytes } from "node:crypto";
+import type { ApproverRecord } from "../../gen/nexus/store/v1/records_pb.js";
+import { BoundedMap, type Clock } from "../../runtime/runtime.js";
+import type { WaitingApproval } from "./approvals.js";
+import type { Approvers, Invitation } from "./approvers.js";
+
+/** How long a page that was loaded may be answered. */
+const challengeLifeMs = 600_000;
+const maxChallenges = 1_000;
+
+/** A passkey that does not count, and why, for the person in front of the page. */
+export class PasskeyRefused extends Error {
+  override readonly name = "PasskeyRefused";
+}
+
+/** What a page has its browser sign. */
+export interface Challenge {
+  readonly nonce: string;
+  /** 32 bytes, base64url. */
+  readonly challenge: string;
+}
+
+/** Where the pages are. */
+export interface PageOrigin {
+  readonly origin: string;
+  /** Web Authentication, section 4: the domain that passkeys are bound to. */
+  readonly rpId: string;
+}
+
+/**
+ * Registers passkeys, and verifies what they sign (Web Authentication, sections 7.1 and 7.2), always with user verification. A challenge
+ * is the digest of what it is for and of a nonce, which works once.
+ */
+export class Ceremonies {
+  /** What each nonce is for, until then. */
+  readonly #nonces = new BoundedMap<string, { readonly subject: string; readonly untilMs: number }>(
+    maxChallenges,
+  );
+
+  constructor(private readonly deps: { readonly approvers: Approvers; readonly clock: Clock }) {}
+
+  forApproval(waiting: WaitingApproval): Challenge {
+    return this.#issue(subjectOf(waiting));
+  }
+
+  forRegistration(invitation: Invitation): Challenge {
+    return this.#issue(subjectOfInvitation(invitation));
+  }
+
+  /**
+   * Who approves this request.
+   *
+   * @param credential `AuthenticationResponseJSON` (Web Authentication, section 5.1.8.2) as the page sent it
+   * @throws PasskeyRefused, StoreFailed
+   */
+  async approverOf(
+    waiting: WaitingApproval,
+    { nonce, credential }: { readonly nonce: string; readonly credential: string },
+    { origin, rpId }: PageOrigin,
+  ): Promise<ApproverRecord> {
+    const expectedChallenge = this.#take(nonce, subjectOf(waiting));
+    const response = parsed(credential);
+    const approver = this.deps.approvers.find(Buffer.from(String(response["id"]), "base64url"));
+    if (approver?.rpId !== rpId) throw new PasskeyRefused("This passkey is not registered here.");
+    const { verifyAuthenticationResponse } = await import("@simplewebauthn/server");
+    const { verified, authenticationInfo } = await verifyAuthenticationResponse({
+      response: response as never,
+      ...{ expectedChallenge, expectedOrigin: origin, expectedRPID: rpId, requireUserVerification: true },
+      credential: {
+        id: Buffer.from(approver.credentialId).toString("base64url"),
+        publicKey: Uint8Array.from(approver.publicKey),
+        counter: approver.signCount,
+      },
+    }).catch(refuse);
+    if (!verified || !(await this.deps.approvers.count(approver, authenticationInfo.newCounter)))
+      throw new PasskeyRefused(notAccepted);
+    return approver;
+  }
+
+  /**
+   * @param credential `RegistrationResponseJSON` (Web Authentication, section 5.1.8.1) as the page sent it
+   * @param from address of the browser's socket
+   * @throws PasskeyRefused, AlreadyExists, FailedPrecondition, StoreFailed
+   */
+  async register(
+    invitation: Invitation,
+    { nonce, credential }: { readonly nonce: string; readonly credential: string },
+    { origin, rpId }: PageOrigin,
+    from: string | undefined,
+  ): Promise<void> {
+    const expectedChallenge = this.#take(nonce, subjectOfInvitation(invitation));
+    const response = parsed(credential);
+    await refuseAttestation(response);
+    const { verifyRegistrationResponse } = await import("@simplewebauthn/server");
+    const { verified, registrationInfo } = await verifyRegistrationResponse({
+      response: response as never,
+      ...{ expectedChallenge, expectedOrigin: origin, expectedRPID: rpId, requireUserVerification: true },
+    }).catch(refuse);
+    if (!verified) throw new PasskeyRefused(notAccepted);
+    const { id, publicKey, counter: signCount } = registrationInfo.credential;
+    const credentialId = Buffer.from(id, "base64url");
+    const { approvers } = this.deps;
+    if (approvers.find(credentialId)) throw new PasskeyRefused("This passkey is registered already.");
+    if (!(await approvers.register(invitation, { credentialId, publicKey, signCount, rpId }, from)))
+      throw new PasskeyRefused("This link was used meanwhile.");
+  }
+
+  #issue(subject: string): Challenge {
+    const nonce = randomBytes(32).toString("base64url");
+    this.#nonces.set(nonce, { subject, untilMs: this.deps.clock.nowMs() + challengeLifeMs });
+    return { nonce, challenge: challengeOf(subject, nonce) };
+  }
+
+  /** It is of no use from then on, whether or not what was signed is good. */
+  #take(nonce: string, subject: string): string {
+    const issued = this.#nonces.get(nonce);
+    this.#nonces.delete(nonce);
+    if (issued?.subject !== subject || this.deps.clock.nowMs() >= issued.untilMs)
+      throw new PasskeyRefused("This page was answered already, or is too old. Try again.");
+    return challengeOf(subject, nonce);
+  }
+}
+
+/** All that the person says yes to: the canonical request with its caller, session, and connection (`digest`), and the rule that asks. */
+function subjectOf({ id, digest, held: { policyDigest, rule } }: WaitingApproval): string {
+  return JSON.stringify(["nexusd-approval-1", id, digest, policyDigest, rule.line]);
+}
+
+function subjectOfInvitation({ name, digest }: Invitation): string {
+  return JSON.stringify(["nexusd-approver-1", name, digest]);
+}
+
+function challengeOf(subject: string, nonce: string): string {
+  return createHash("sha256")
+    .update(JSON.stringify([subject, nonce]))
+    .digest("base64url");
+}
+
+/** @throws PasskeyRefused */
+function parsed(credential: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(credential);
+    if (typeof value === "object" && value !== null) return value as Record<string, unknown>;
+  } catch {}
+  throw new PasskeyRefused("No passkey answered. This page needs JavaScript, and a browser with passkeys.");
+}
+
+/**
+ * None was asked for. Verifying one means to fetch what its certificates name, and whoever has the link could choose that.
+ *
+ * @throws PasskeyRefused
+ */
+async function refuseAttestation({ response }: Readonly<Record<string, unknown>>): Promise<void> {
+  const { decodeAttestationObject } = await import("@simplewebauthn/server/helpers");
+  let format: string | undefined;
+  try {
+    const { attestationObject } = response as { readonly attestationObject: string };
+    const object = decodeAttestationObject(Uint8Array.from(Buffer.from(attestationObject, "base64url")));
+    format = object.get("fmt");
+  } catch {}
+  if (format !== "none") throw new PasskeyRefused(notAccepted);
+}
+
+const notAccepted =
+  "This passkey was not accepted. Try again, and confirm with your fingerprint, your face, or the PIN of your device.";
+
+function refuse(): never {
+  throw new PasskeyRefused(notAccepted);
+}

@@ -1,0 +1,4 @@
+/** Below it, each held request by its link. */
+export const approvePath = "/approve";
+/** With the code of a link in the query, which no log has. */
+export const registerPath = "/register";
