@@ -22,6 +22,7 @@ import type { DaemonClocks, DaemonOptions } from "./daemon_options.js";
 import { type ExitCode, exitCodes } from "./exit_codes.js";
 import type { Part } from "./lifecycle.js";
 import type { Joined, Opening } from "./membership.js";
+import type { SignIn } from "./sign_in.js";
 
 /** See `Extension.tables`. */
 export { ExtensionTable } from "../store/lmdb/table.js";
@@ -30,6 +31,16 @@ export { driftExitCode, type ExitCode, exitCodes } from "./exit_codes.js";
 export type { Part } from "./lifecycle.js";
 export type { Joined, LeaderTerm, Membership, Opening } from "./membership.js";
 export { tellOfOpenSecret } from "./open_secret.js";
+export type {
+  BegunSignIn,
+  SignedIn,
+  SignIn,
+  SignInClient,
+  SignInFailure,
+  SignInFailureReason,
+  SignInRequest,
+  SignInResponse,
+} from "./sign_in.js";
 
 /**
  * What an extension is to the program: what has to be known before a store is open. Its module is light: what it needs is imported when
@@ -131,6 +142,11 @@ export class Registry {
     this.#add("jwt", verify);
   }
 
+  /** Signs people in at issuers. @throws Error when another extension does */
+  signIn(signIn: SignIn): void {
+    this.#add("signIn", signIn);
+  }
+
   /** Asks people about requests that a rule holds. @throws Error when another extension does */
   approver(ask: Once["approver"]): void {
     this.#add("approver", ask);
@@ -165,6 +181,9 @@ export class Registry {
   /** What counts limited uses, once that is registered. */
   readonly registeredUses = (): UseCounts | undefined => this.#get("uses");
 
+  /** What signs people in, once that is registered. */
+  readonly registeredSignIn = (): SignIn | undefined => this.#get("signIn");
+
   /** What was registered. */
   get added() {
     return {
@@ -197,6 +216,7 @@ export class Registry {
 /** What there can be one of. */
 interface Once {
   readonly jwt: NonNullable<AuthenticateOptions["jwt"]>;
+  readonly signIn: SignIn;
   readonly approver: AskApprovers;
   readonly memory: SessionMemory;
   readonly uses: UseCounts;

@@ -7,7 +7,12 @@ export { AuthorityFiles, trusting } from "./certificate_authorities.js";
 export { jsonResponse } from "./json_response.js";
 export { networkWords, reachWords } from "./network_words.js";
 export type { OutboundResponse } from "./outbound_exchange.js";
-export { OutboundError, type OutboundFetch, type OutboundRequest } from "./outbound_fetch.js";
+export {
+  createOutboundFetch,
+  OutboundError,
+  type OutboundFetch,
+  type OutboundRequest,
+} from "./outbound_fetch.js";
 export {
   connectToProxy,
   lookupAll,

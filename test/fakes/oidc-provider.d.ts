@@ -65,6 +65,7 @@ declare module "oidc-provider" {
   }
 
   export interface Configuration {
+    conformIdTokenClaims?: boolean;
     adapter: (model: string) => Adapter;
     jwks: { keys: Record<string, unknown>[] };
     cookies: { keys: string[] };

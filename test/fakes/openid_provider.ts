@@ -52,6 +52,8 @@ export interface OpenIdProviderOptions {
   fetch?: typeof fetch;
   /** As an authorization server of MCP servers. */
   mcp?: McpFeatures;
+  /** Claims of ada in her id_tokens, which otherwise hold only `sub`: `groups`, and `email` with the scope. Asked at each one. */
+  identity?: () => Readonly<Record<string, unknown>>;
 }
 
 export interface ConfidentialClient {

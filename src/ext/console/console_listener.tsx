@@ -5,13 +5,14 @@ import type { Clock } from "../../runtime/runtime.js";
 import { addressKey, BindingCookie, type HttpAnswer, HttpListener, type Listener, type ListenerPlace, limitsOf, type OnUnexpected, splitTarget } from "../../server/kit.js";
 import { type DescribeProvider, hostOf, hostsOf, isEmbedded, isForm, isOwnFetch, isOwnForm, isPrefetch } from "../../server/pages/kit.js";
 import { type BoundService, callerOf, RateLimiter } from "../../service/service.js";
+import type { ConsoleSignIn, OpenedVisit } from "./issuer_sign_in.js";
 import { consoleError, Problem } from "./kit/forms.js";
 import * as kit from "./kit/page.js";
 import { pathWith } from "./kit/parts.js";
 import type { ConsolePage, FormAction, PageRequest, Section, SettingView } from "./kit/request.js";
 import { type PageRoute, routerOf, sections } from "./sections.js";
 import type { ConsoleSession, ConsoleSessions } from "./sessions/console_sessions.js";
-import { codeField, consoleUrl, openPath } from "./sessions/console_url.js";
+import { codeField, consoleUrl, cookieName, openPath } from "./sessions/console_url.js";
 import { newLink, noticePage, toConsole } from "./signed_out_pages.js";
 
 export interface ConsoleListenerOptions extends ListenerPlace {
@@ -21,6 +22,8 @@ export interface ConsoleListenerOptions extends ListenerPlace {
   /** Taken where any free port is, so that a bookmark stays good. */
   readonly usualPort: number;
   readonly sessions: ConsoleSessions;
+  /** Undefined where no issuer signs people in. */
+  readonly signIn?: ConsoleSignIn | undefined;
   /** What its pages call. */
   readonly services: readonly BoundService[];
   /** What a principal may, for what is offered. */
@@ -121,7 +124,7 @@ export class ConsoleListener implements Listener {
     // Another name that leads here may be anybody's (DNS rebinding).
     if (this.url === undefined || !hostsOf(new URL(this.url)).has(host))
       return noticePage("misdirected", this.url && `Its address begins with ${this.url}.`);
-    const guest = this.#guest(request, target);
+    const guest = await this.#withRole(this.#guest(request, target));
     const isLooking = method === "GET" || method === "HEAD";
     if (!isLooking)
       return method === "POST" ? this.#post(guest, body) : noticePage("methodNotAllowed", undefined, { allow: "GET, HEAD, POST" });
@@ -134,15 +137,24 @@ export class ConsoleListener implements Listener {
     const isFetchedPage = page !== undefined && isOwnFetch(headers);
     if (!isFetchedPage && isEmbedded(headers)) return noticePage("badRequest");
     if (guest.path === openPath) return method === "HEAD" ? emptyAnswer() : await this.#signIn(guest);
+    const { signIn } = this.#options;
+    if (signIn?.isAt(guest.path)) return method === "HEAD" ? emptyAnswer() : await this.#signInAt(signIn, guest);
     return this.#look(guest, page);
   }
 
   #guest(request: IncomingMessage, target: { path: string; query: URLSearchParams }): Guest {
     const url = new URL(this.url ?? "http://localhost");
     const cookie = new BindingCookie(url, "Strict");
-    // Cookies of one host are shared by its ports, and so by the daemons of one machine.
-    const token = cookie.read(request.headers.cookie, cookieName(url)) ?? "";
+    const token = cookie.read(request.headers.cookie, sessionCookie(url)) ?? "";
     return { ...target, request, url, cookie, token, session: this.#options.sessions.find(token) };
+  }
+
+  /** A session ends with the role of its principal: what the policy gives to nobody any more is not looked at. */
+  async #withRole(guest: Guest): Promise<Guest> {
+    const { session, request } = guest;
+    if (!session || this.#mayOf(session)("console.open")) return guest;
+    await this.#options.sessions.end(session, request.socket.remoteAddress);
+    return { ...guest, session: undefined };
   }
 
   #tooFast({ socket }: IncomingMessage): HttpAnswer | undefined {
@@ -153,17 +165,30 @@ export class ConsoleListener implements Listener {
     return noticePage("tooFast", `At most ${perSecond} per second are answered.`, { "retry-after": retryAfter });
   }
 
-  async #signIn({ request, query, url, cookie, session }: Guest): Promise<HttpAnswer> {
+  async #signIn(guest: Guest): Promise<HttpAnswer> {
+    const { request, query, session } = guest;
     if (isForeignLink(request)) return noticePage("foreignLink");
-    const { sessions, clock } = this.#options;
+    const { sessions } = this.#options;
     const origin = request.socket.remoteAddress;
     const opened = await sessions.open(query.get(codeField) ?? "", origin, session);
     if (!opened) return noticePage("usedLink", session ? <>This browser is signed in: {toConsole}.</> : newLink);
     if (session) await sessions.end(session, origin);
-    const maxAgeSeconds = (opened.session.expiresAtMs - clock.nowMs()) / 1_000;
-    const answer = kit.seeOther("/");
-    const set = cookie.set(cookieName(url), opened.token.reveal(), maxAgeSeconds);
-    return { ...answer, headers: { ...answer.headers, "set-cookie": set } };
+    const { expiresAtMs } = opened.session;
+    return this.#withSession(guest, { token: opened.token.reveal(), expiresAtMs, answer: kit.seeOther("/") });
+  }
+
+  async #signInAt(signIn: ConsoleSignIn, guest: Guest): Promise<HttpAnswer> {
+    // A page of another site signs nobody in: it may lead back from an issuer, and no further.
+    if (isForeignLink(guest.request) && !guest.path.endsWith("/callback")) return this.#signedOut(guest);
+    const answer = await signIn.answer(guest, (path) => this.#pageAt(path) !== undefined);
+    return "token" in answer ? this.#withSession(guest, answer) : answer;
+  }
+
+  #withSession({ cookie, url }: Guest, { token, expiresAtMs, answer }: OpenedVisit): HttpAnswer {
+    const maxAgeSeconds = (expiresAtMs - this.#options.clock.nowMs()) / 1_000;
+    const set = cookie.set(sessionCookie(url), token, maxAgeSeconds);
+    const others = answer.headers["set-cookie"] ?? [];
+    return { ...answer, headers: { ...answer.headers, "set-cookie": [set, ...[others].flat()] } };
   }
 
   async #look(guest: Guest, page: PageRoute<ConsolePage> | undefined): Promise<HttpAnswer> {
@@ -191,15 +216,21 @@ export class ConsoleListener implements Listener {
   }
 
   async #signOut(guest: Guest, session: ConsoleSession): Promise<HttpAnswer> {
-    await this.#options.sessions.end(session, guest.request.socket.remoteAddress);
-    return cleared(guest, noticePage("signOutDone"));
+    const { sessions, signIn } = this.#options;
+    await sessions.end(session, guest.request.socket.remoteAddress);
+    const isFromIssuer = signIn && session.principal.kind === "jwt";
+    const more = isFromIssuer && <>You may still be signed in at {signIn.titles}.</>;
+    return cleared(guest, noticePage("signOutDone", more || undefined));
   }
 
   #signedOut(guest: Guest): HttpAnswer {
     const { request, path, query } = guest;
     // Browsers do not say who they are where a page of another site leads to: of that page they do.
-    const again = isForeignLink(request) && <>If it is signed in, <a href={pathWith(path, Object.fromEntries(query))}>open the page again</a>.</>;
-    const page = noticePage("signedOut", again || undefined);
+    const here = pathWith(path, Object.fromEntries(query));
+    const again = isForeignLink(request) && <>If it is signed in, <a href={here}>open the page again</a>. </>;
+    const { signIn } = this.#options;
+    const more = again || signIn ? <>{again}{signIn?.buttons(this.#pageAt(path) ? here : "/")}</> : undefined;
+    const page = noticePage("signedOut", more);
     return guest.token === "" ? page : cleared(guest, page);
   }
 
@@ -273,12 +304,12 @@ function isForeignLink({ method, headers }: IncomingMessage): boolean {
   return method === "GET" && ["cross-site", "same-site"].includes(String(headers["sec-fetch-site"]));
 }
 
-function cookieName({ port }: URL): string {
-  return port === "" ? "console" : `console-${port}`;
+function sessionCookie(url: URL): string {
+  return cookieName("console", url);
 }
 
 function cleared({ cookie, url }: Guest, answer: HttpAnswer): HttpAnswer {
-  return { ...answer, headers: { ...answer.headers, "set-cookie": cookie.clear(cookieName(url)) } };
+  return { ...answer, headers: { ...answer.headers, "set-cookie": cookie.clear(sessionCookie(url)) } };
 }
 
 function emptyAnswer(): HttpAnswer {

@@ -5,7 +5,12 @@ import type { ConsoleListener } from "./console_listener.js";
 import { consoleSettings } from "./console_settings.js";
 import { openCommand } from "./open_command.js";
 
-const auditEvents = ["console.link_created", "console.session_opened", "console.session_ended"] as const;
+const auditEvents = [
+  "console.link_created",
+  "console.session_opened",
+  "console.session_ended",
+  "console.sign_in_refused",
+] as const;
 
 declare module "../../model/access/audit_event.js" {
   interface ExtensionAuditEvents extends Record<(typeof auditEvents)[number], true> {}
@@ -58,14 +63,18 @@ async function opened(core: Core, registry: Registry): Promise<void> {
   const { listen: addresses, url } = consoleSettings.of(config);
   if (addresses.length === 0) return;
   const { ConsoleListener: Listener } = await import("./console_listener.js");
+  const { consoleSignIn } = await import("./issuer_sign_in.js");
   const { settingsOf } = await import("./pages/settings.js");
+  const mayOpen = (name: string) => access.permissionsOf(name).permissionFor("console.open") !== "denied";
   registry.listener(({ servicesAt, describe }) => ({
     name: "console",
     make: (place) => {
+      const signIn = registry.registeredSignIn();
       const shared = {
         ...place,
         url,
         sessions,
+        signIn: signIn && consoleSignIn({ signIn, url, sessions, mayOpen, audit: core.access.deniedAccess }),
         settings: () => settingsOf(core.settings, environment),
         permissionsOf: (name: string) => access.permissionsOf(name),
         clock,

@@ -18,6 +18,36 @@ const notices = {
     newLink,
   ],
   signOutDone: [200, "Signed out", "This browser is signed out.", newLink],
+  signInOver: [
+    400,
+    "Not signed in",
+    "This sign-in has ended. Each one works once, within ten minutes, and only in the browser that began it.",
+  ],
+  signInDeclined: [403, "Not signed in", "You canceled the sign-in, or it was refused where you sign in."],
+  signInRejected: [
+    502,
+    "Not signed in",
+    "nexusd could not verify the answer from the place where you sign in.",
+    "If it happens again, ask the operator of nexusd to look into its log.",
+  ],
+  signInUnavailable: [
+    503,
+    "Not signed in",
+    "nexusd cannot use the place where you sign in at the moment.",
+    "Try again. If it happens again, ask the operator of nexusd to look into its log.",
+  ],
+  noClaims: [
+    403,
+    "No access",
+    "Your account has none of the groups or other claims that open this console.",
+    "Ask your administrator for such a group, or the operator of nexusd to name one of yours: claims in NEXUS_JWT_ISSUERS_FILE.",
+  ],
+  noRole: [
+    403,
+    "No access",
+    "Your account has no role in this console, or was stopped.",
+    "Ask the operator of nexusd to bind the name below to a role in the policy file.",
+  ],
   usedLink: [
     410,
     "This link does not work",
@@ -46,8 +76,20 @@ const notices = {
   internalError: [500, "Something went wrong", "This is an error of the daemon. It was written into its log.", toConsole],
 } as const satisfies Readonly<Record<string, readonly [status: number, title: string, ...lines: View[]]>>;
 
+export type NoticeName = keyof typeof notices;
+
+/**
+ * Leads on by itself: a redirect would still be that of another site to the browser, and it would not show the session.
+ *
+ * @param path of a page of the console
+ */
+export function signedInPage(path: string): HttpAnswer {
+  const onward = <meta http-equiv="refresh" content={`0;url=${path}`} />;
+  return plainPage(200, "Signed in", [<a href={path}>Go to the console</a>], onward);
+}
+
 /** @param more stands behind the other sentences */
-export function noticePage(which: keyof typeof notices, more?: View, headers = {}): HttpAnswer {
+export function noticePage(which: NoticeName, more?: View, headers = {}): HttpAnswer {
   const [status, title, ...lines] = notices[which];
   const answer = plainPage(status, title, [...lines, ...(more === undefined ? [] : [more])]);
   return { ...answer, headers: { ...answer.headers, ...headers } };

@@ -1,7 +1,10 @@
 import type { Extension } from "../../core/registry.js";
 import { jwtSettings } from "./jwt_settings.js";
 
-/** Callers that show a JWT of an issuer (`NEXUS_JWT_ISSUER`, `NEXUS_JWT_ISSUERS_FILE`), as the pods of a Kubernetes cluster do. */
+/**
+ * Callers that show a JWT of an issuer (`NEXUS_JWT_ISSUER`, `NEXUS_JWT_ISSUERS_FILE`), as the pods of a Kubernetes cluster do, and people who
+ * sign in at one.
+ */
 export const identity: Extension = {
   name: "identity",
   settings: jwtSettings,
@@ -12,6 +15,11 @@ export const identity: Extension = {
       import("./jwt_verifier.js"),
       import("./issuers_file.js"),
     ]);
-    registry.jwt(openJwt(await issuersOf(settings), { clock, log }));
+    const issuers = await issuersOf(settings);
+    registry.jwt(openJwt(issuers, { clock, log }));
+    if (!issuers.some((issuer) => "signIn" in issuer && issuer.signIn !== undefined)) return;
+    const { openSignIn } = await import("./sign_in/sign_ins.js");
+    const { providerNetworks: networks, webProxies: proxies } = config;
+    registry.signIn(openSignIn(issuers, { networks, proxies, clock, log }));
   },
 };

@@ -5,7 +5,7 @@ import {
   unknownKeys,
   type YamlDocument,
 } from "../../document/document.js";
-import { isJsonObject, type JsonObject, type JsonValue } from "../../model/model.js";
+import { isJsonObject, type JsonObject, type JsonValue, parseDurationText } from "../../model/model.js";
 import { type JwtConfig, urlViolation } from "./jwt_settings.js";
 
 const maxBytes = 65_536;
@@ -16,10 +16,33 @@ const maxText = 2_048;
 const keys = [
   ...["name", "issuer", "audience", "subject", "claims"],
   ...["jwks_file", "jwks_url", "ca_file", "token_file"],
+  "sign_in",
 ];
+/** Of callers' JWTs alone: at a sign-in, the issuer is called as a provider is. */
+const keysOfCallers = ["jwks_file", "jwks_url", "ca_file", "token_file"];
+const signInKeys = ["title", "client_secret_file", "scopes", "session"];
+
+const maxScopes = 20;
+const maxTitle = 64;
+/** RFC 6749 section 3.3. */
+const scopeShape = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
+const hourMs = 3_600_000;
+const [minSessionMs, defaultSessionMs, maxSessionMs] = [300_000, 8 * hourMs, 24 * hourMs];
 
 /** It begins the names of callers, and no name that Kubernetes gives begins so. */
 const nameShape = /^(?!system$)[a-z][a-z0-9-]{0,31}$/;
+
+/** How people sign in at an issuer, with the audience as the client ID. */
+export interface SignInConfig {
+  /** What people call the issuer; by default its host. 1 to 64 characters. */
+  readonly title: string;
+  /** Undefined for a public client. Read again for each sign-in. */
+  readonly clientSecretFile: string | undefined;
+  /** Requested besides `openid`. */
+  readonly scopes: readonly string[];
+  /** How long a session lasts: 5 minutes to 24 hours. */
+  readonly sessionMs: number;
+}
 
 /** What the file says of an issuer, whose callers are `jwt:<name>:<subject>`. */
 export interface NamedIssuer extends JwtConfig {
@@ -28,6 +51,8 @@ export interface NamedIssuer extends JwtConfig {
   readonly subject: string;
   /** What a token must say besides: each claim is this text, or a list that holds it. */
   readonly claims: Readonly<Record<string, string>>;
+  /** Present where people sign in by a browser: then its tokens prove no caller. */
+  readonly signIn?: SignInConfig | undefined;
 }
 
 /**
@@ -63,16 +88,30 @@ class IssuersReading {
       return [];
     }
     const issuers = list.flatMap((json: JsonValue, index) => this.#issuer(json, ["issuers", index]) ?? []);
-    for (const [index, { name, issuer, audience }] of issuers.entries())
-      for (const other of issuers.slice(0, index)) {
-        if (other.name === name) this.#refuse(["issuers", index, "name"], `name: ${name} is used twice`);
-        if (other.issuer === issuer && other.audience === audience)
-          this.#refuse(
-            ["issuers", index, "audience"],
-            `audience: ${other.name} has the same issuer and audience`,
-          );
-      }
+    for (const [index, issuer] of issuers.entries())
+      for (const other of issuers.slice(0, index)) this.#compare(issuer, other, index);
     return issuers;
+  }
+
+  /** Two may share an issuer and an audience where people sign in: then their claims tell people apart. */
+  #compare({ name, issuer, audience, signIn }: NamedIssuer, other: NamedIssuer, index: number): void {
+    if (other.name === name) this.#refuse(["issuers", index, "name"], `name: ${name} is used twice`);
+    if (other.issuer !== issuer || other.audience !== audience) return;
+    if (signIn === undefined || other.signIn === undefined)
+      this.#refuse(
+        ["issuers", index, "audience"],
+        `audience: ${other.name} has the same issuer and audience`,
+      );
+    else if (Object.keys(other.claims).length === 0)
+      this.#refuse(
+        ["issuers", index],
+        `${other.name} comes first and wants no claims: nobody is left for ${name}`,
+      );
+    else if (JSON.stringify(signIn) !== JSON.stringify(other.signIn))
+      this.#refuse(
+        ["issuers", index, "sign_in"],
+        `sign_in: must be that of ${other.name}, which has the same issuer and audience`,
+      );
   }
 
   #issuer(json: JsonValue, path: Path): NamedIssuer | undefined {
@@ -96,6 +135,7 @@ class IssuersReading {
     this.#url(path, "jwks_url", url);
     if (file === undefined && url === undefined) this.#url(path, "issuer", issuer);
     const claims = this.#claims(json, path);
+    const signIn = this.#signIn(json, path, issuer);
     if (name === undefined || issuer === undefined || audience === undefined) return undefined;
     return {
       ...{
@@ -114,7 +154,54 @@ class IssuersReading {
             : { from: "discovery", issuer },
       caFile: text("ca_file"),
       tokenFile: text("token_file"),
+      signIn,
     };
+  }
+
+  #signIn(issuer: JsonObject, above: Path, url: string | undefined): SignInConfig | undefined {
+    if (!Object.hasOwn(issuer, "sign_in")) return undefined;
+    const json = issuer["sign_in"];
+    const path = [...above, "sign_in"];
+    if (!isJsonObject(json)) {
+      this.#refuse(path, "sign_in: must be keys and values");
+      return undefined;
+    }
+    this.violations.push(...unknownKeys(this.document, json, path, signInKeys));
+    for (const key of keysOfCallers.filter((each) => Object.hasOwn(issuer, each)))
+      this.#refuse(
+        [...above, key],
+        `${key}: not with sign_in, which calls the issuer as a provider: its endpoints and keys come from its discovery document`,
+      );
+    const host = url !== undefined && URL.canParse(url) ? new URL(url).host : "";
+    const title = this.#text(json, path, "title") ?? host;
+    if (title.length > maxTitle || /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(title))
+      this.#refuse(
+        [...path, "title"],
+        `title: must have at most ${maxTitle} characters, and no control characters`,
+      );
+    return {
+      title,
+      clientSecretFile: this.#text(json, path, "client_secret_file"),
+      scopes: this.#scopes(json, path),
+      sessionMs: this.#sessionMs(json, path),
+    };
+  }
+
+  #scopes(json: JsonObject, path: Path): readonly string[] {
+    const scopes = json["scopes"] ?? [];
+    const isScope = (scope: JsonValue): scope is string =>
+      typeof scope === "string" && scopeShape.test(scope);
+    if (Array.isArray(scopes) && scopes.length <= maxScopes && scopes.every(isScope)) return scopes;
+    this.#refuse([...path, "scopes"], `scopes: must be a list of at most ${maxScopes} scopes`);
+    return [];
+  }
+
+  #sessionMs(json: JsonObject, path: Path): number {
+    const text = this.#text(json, path, "session");
+    const sessionMs = text === undefined ? defaultSessionMs : (parseDurationText(text) ?? 0);
+    if (sessionMs < minSessionMs || sessionMs > maxSessionMs)
+      this.#refuse([...path, "session"], "session: must be a duration of 5m to 24h, such as 8h");
+    return sessionMs;
   }
 
   #claims(json: JsonObject, path: Path): Readonly<Record<string, string>> {

@@ -38,7 +38,7 @@ const groups = {
     NEXUS_JWT_ISSUERS_FILE: {
       kind: path("file"),
       meaning:
-        "YAML with more issuers of JWTs, each with a name, an audience, and required claims. Callers are jwt:<name>:<subject>.",
+        "YAML with more issuers of JWTs, each with a name, an audience, and required claims. Callers are jwt:<name>:<subject>. With sign_in, people sign in to the console there.",
     },
   },
 } as const satisfies SettingGroups;

@@ -113,6 +113,15 @@ function processClaims(payload: JWTPayload, accepted: AcceptedIssuer, nowMs: num
   const { exp, iat } = payload;
   if (exp === undefined || exp * 1000 <= nowMs) return "it has expired";
   if (iat !== undefined && iat * 1000 > nowMs + leewayMs) return "it was issued in the future";
+  const principal = principalOf(payload, accepted);
+  return typeof principal === "string" ? principal : { ...principal, expiresAtMs: exp * 1000 };
+}
+
+/** Whom a token is of, once it is verified and its times are judged; or why it is of nobody whom the operator means. */
+export function principalOf(
+  payload: Readonly<Record<string, unknown>>,
+  accepted: AcceptedIssuer,
+): Principal | string {
   const { name, subject: claim = "sub", claims = {}, others = [] } = accepted;
   const subject = payload[claim];
   if (typeof subject !== "string" || subject === "") return "its subject is empty";
@@ -124,7 +133,7 @@ function processClaims(payload: JWTPayload, accepted: AcceptedIssuer, nowMs: num
     return "its subject begins as those of another issuer";
   const lacking = Object.keys(claims).find((key) => !says(payload[key], claims[key]));
   if (lacking !== undefined) return `its claim ${lacking} is another one`;
-  return { name: `jwt:${given}`, kind: "jwt", expiresAtMs: exp * 1000 };
+  return { name: `jwt:${given}`, kind: "jwt" };
 }
 
 function says(claim: unknown, wanted: string | undefined): boolean {
@@ -155,13 +164,17 @@ function issuerIn(token: string): string | undefined {
   }
 }
 
-/** Verifies the JWTs of the issuers that are configured. The one of the settings has no name. */
+/**
+ * Verifies the JWTs of the issuers that are configured. The one of the settings has no name. Where people sign in, a token proves nobody: it
+ * is for the daemon as a client, and not for callers.
+ */
 export function openJwt(
   issuers: readonly (JwtConfig | NamedIssuer)[],
   { clock, log }: { readonly clock: Clock; readonly log: Log },
 ): Pick<JwtVerifier, "principalOf"> {
   const names = issuers.flatMap((issuer) => ("name" in issuer ? [issuer.name] : []));
-  const verifiers = issuers.map((config) => {
+  const ofCallers = issuers.filter((issuer) => !("signIn" in issuer && issuer.signIn !== undefined));
+  const verifiers = ofCallers.map((config) => {
     const { issuer, keys: source } = config;
     const configured = source.from === "url" ? source.url : issuer;
     const tokenOrigin = URL.canParse(configured) ? new URL(configured).origin : "";

@@ -94,6 +94,20 @@ describe("several issuers", () => {
   });
 });
 
+it("at which people sign in vouch for no caller", async () => {
+  const text = `issuers:
+  - { name: people, issuer: "https://one.example", audience: a, sign_in: {} }
+  - { name: pods, issuer: "https://two.example", audience: a, jwks_file: ${keysOf(github)} }
+`;
+  const file = fileWith("issuers.yaml", text);
+  const issuers = await issuersOf({ lone: undefined, file, allowLoopback: false });
+  const jwt = openJwt(issuers, { clock: new ManualClock(startMs), log: silentLog });
+  const nameOf = async (iss: string) =>
+    (await jwt.principalOf(github.sign({ claims: { iss, aud: "a", sub: "ada", exp } })))?.name;
+  expect(await nameOf("https://two.example")).toBe("jwt:pods:ada");
+  expect(await nameOf("https://one.example")).toBeUndefined();
+});
+
 async function twoIssuers(): Promise<string> {
   const entry = (name: string): string =>
     `  - { name: ${name}, issuer: "https://${name}.example", audience: a, jwks_file: ${keysOf(github)} }\n`;
@@ -102,6 +116,8 @@ async function twoIssuers(): Promise<string> {
 
 describe("a file with issuers", () => {
   const one = "{ name: one, issuer: 'https://one.example', audience: a }";
+  const signingIn = (signIn: string) => `issuers:\n  - ${one.replace(" }", `, sign_in: ${signIn} }`)}`;
+  const entryStart = "issuers:\n  - ".length;
   it.each([
     ["", /issuers: must be a list of 1 to 20/],
     ["issuers: []", /issuers: must be a list of 1 to 20/],
@@ -124,6 +140,30 @@ describe("a file with issuers", () => {
     [`issuers: [${one.replace(" }", ", jwks_url: 'https://k', jwks_file: /k }")}]`, /jwks_file is set, too/],
     [`issuers: [${one.replace(" }", ", claims: [x] }")}]`, /claims: must be at most 20 names of claims/],
     [`issuers: [${one.replace(" }", ", claims: { x: 1 } }")}]`, /x: must be a text of 1 to 2048 characters/],
+    [signingIn("{ titel: x }"), /did you mean title/],
+    [signingIn("true"), /sign_in: must be keys and values/],
+    [signingIn("{ scopes: 'a b' }"), /scopes: must be a list of at most 20 scopes/],
+    [signingIn("{ scopes: ['a b'] }"), /scopes: must be a list of at most 20 scopes/],
+    [signingIn(`{ title: ${"a".repeat(65)} }`), /title: must have at most 64 characters/],
+    [signingIn('{ title: "a\\u202e" }'), /title: .* no control characters/],
+    [signingIn("{ session: 8 }"), /session: must be a text/],
+    [signingIn("{ session: 4m }"), /session: must be a duration of 5m to 24h/],
+    [signingIn("{ session: 25h }"), /session: must be a duration of 5m to 24h/],
+    [signingIn("{}, jwks_file: /k"), /jwks_file: not with sign_in/],
+    [signingIn("{}, ca_file: /k"), /ca_file: not with sign_in/],
+    [signingIn("{}").replace("https", "http"), /issuer: must be an https URL/],
+    [
+      `${signingIn("{}, claims: { g: a }")}\n  - ${one.replace("one", "two")}`,
+      /audience: one has the same issuer and audience/,
+    ],
+    [
+      `${signingIn("{}")}\n  - ${signingIn("{}").slice(entryStart).replace("one", "two")}`,
+      /one comes first and wants no claims: nobody is left for two/,
+    ],
+    [
+      `${signingIn("{}, claims: { g: a }")}\n  - ${signingIn("{ title: x }").slice(entryStart).replace("one", "two")}`,
+      /sign_in: must be that of one, which has the same issuer and audience/,
+    ],
     ["issuers: [1]", /an issuer must be keys and values/],
     ["issuers: [", /FILE:1:/],
   ])("is refused with the place of each error: %j", async (text, message) => {

@@ -21,6 +21,8 @@ export interface Lifetimes {
   readonly requirePushedRequests?: boolean;
   /** RFC 9449; by default it knows nothing of it. */
   readonly dpop?: DpopFeatures;
+  /** Claims of ada in her id_tokens, which otherwise hold only `sub`: `groups`, and `email` with the scope. Asked at each one. */
+  readonly identity?: () => Readonly<Record<string, unknown>>;
 }
 
 /** Tokens that are bound to the key that a request proves. */
@@ -76,7 +78,12 @@ export async function configure(options: Lifetimes, store: Store): Promise<Confi
     jwks: { keys: [signingKey] },
     cookies: { keys: [randomBytes(32).toString("base64url")] },
     scopes: ["openid", "offline_access", "read", "write", ...(options.scopes ?? [])],
-    claims: { openid: ["sub"], profile: ["name", "preferred_username"], email: ["email", "email_verified"] },
+    conformIdTokenClaims: options.identity === undefined,
+    claims: {
+      openid: ["sub", "groups"],
+      profile: ["name", "preferred_username"],
+      email: ["email", "email_verified"],
+    },
     responseTypes: ["code"],
     clientAuthMethods: [
       "client_secret_post",
@@ -132,6 +139,7 @@ export async function configure(options: Lifetimes, store: Store): Promise<Confi
           preferred_username: "ada",
           email: "ada@example.test",
           email_verified: true,
+          ...options.identity?.(),
         }),
       };
     },

@@ -123,10 +123,15 @@ function Footer({ theme = "system" }: { readonly theme: string | undefined }) {
   );
 }
 
-/** A page for somebody who is not signed in, and of what ends a visit. @param lines one sentence each */
-export function plainPage(status: number, title: string, lines: readonly View[]): HttpAnswer {
+/**
+ * A page for somebody who is not signed in, and of what ends a visit.
+ *
+ * @param lines one sentence each
+ * @param more in its head
+ */
+export function plainPage(status: number, title: string, lines: readonly View[], more?: View): HttpAnswer {
   const body = <main class="plain card"><Mark /><h1>{title}</h1>{lines.map((line) => <p>{line}</p>)}</main>;
-  return { status, headers: htmlHeaders, body: document({ title: `${title} - nexusd`, head, body }) };
+  return { status, headers: htmlHeaders, body: document({ title: `${title} - nexusd`, head: <>{head}{more}</>, body }) };
 }
 
 function Mark() {

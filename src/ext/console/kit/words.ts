@@ -111,6 +111,7 @@ const events: Readonly<Record<string, string>> = {
   "approval.expired": "Request not answered",
   "console.session_opened": "Signed in",
   "console.session_ended": "Signed out",
+  "console.sign_in_refused": "Sign-in refused",
 };
 
 /** `provider.created` is `Provider created`. */

@@ -26,6 +26,11 @@ interface EndingSession {
 /** A browser that is signed in. */
 export type ConsoleSession = EndingSession;
 
+interface OpenedSession {
+  readonly token: Secret;
+  readonly session: ConsoleSession;
+}
+
 export interface ConsoleSessionsDeps {
   readonly store: Pick<Store, "record">;
   readonly changes: Changes;
@@ -73,7 +78,7 @@ export class ConsoleSessions {
     code: string,
     origin: string | undefined,
     present?: ConsoleSession,
-  ): Promise<{ readonly token: Secret; readonly session: ConsoleSession } | undefined> {
+  ): Promise<OpenedSession | undefined> {
     const key = digestOf(code);
     const link = this.#links.get(key);
     // Before anything is waited for: two visits at once share one link.
@@ -81,13 +86,35 @@ export class ConsoleSessions {
     const nowMs = this.deps.clock.nowMs();
     if (!link) return await this.#usedAgain(key, nowMs, origin, present);
     if (nowMs >= link.expiresAtMs) return undefined;
-    const { principal } = link;
+    const opened = await this.#openUntil(this.#endOf(link.principal, sessionLifeMs), link.principal, origin);
+    if (opened) this.#used.set(key, { ...opened.session, expiresAtMs: link.expiresAtMs });
+    return opened;
+  }
+
+  /**
+   * For a person for whom an issuer vouched, until the end of the principal.
+   *
+   * @param issuer its URL, for the audit log
+   * @returns as `open`
+   */
+  openFor(
+    principal: Principal & { readonly expiresAtMs: number },
+    issuer: string,
+    origin: string | undefined,
+  ): Promise<OpenedSession | undefined> {
+    return this.#openUntil(principal.expiresAtMs, principal, origin, issuer);
+  }
+
+  async #openUntil(
+    expiresAtMs: number,
+    principal: Principal,
+    origin: string | undefined,
+    issuer?: string,
+  ): Promise<OpenedSession | undefined> {
     const token = randomBytes(32).toString("base64url");
-    const session = { id: digestOf(token), principal, expiresAtMs: this.#endOf(principal, sessionLifeMs) };
-    await this.#add(this.#sessions, session, "console.session_opened", at(principal, origin));
-    if (!this.#sessions.get(session.id)) return undefined;
-    this.#used.set(key, { ...session, expiresAtMs: link.expiresAtMs });
-    return { token: new Secret(token), session };
+    const session = { id: digestOf(token), principal, expiresAtMs };
+    await this.#add(this.#sessions, session, "console.session_opened", at(principal, origin), issuer);
+    return this.#sessions.get(session.id) && { token: new Secret(token), session };
   }
 
   /** Once it is on record; the oldest of a principal that has as many as it may makes room. */
@@ -96,13 +123,14 @@ export class ConsoleSessions {
     entry: EndingSession,
     type: AuditEventType,
     who: Principal,
+    reason?: string,
   ): Promise<void> {
     const own = entriesOf(map, who.name);
     const [oldest] = own;
     if (oldest && own.length >= maxOfPrincipal) map.delete(oldest.id);
     // Before anything is waited for: it ends with its principal meanwhile.
     map.set(entry.id, entry);
-    await this.#record(type, who).catch((error: unknown) => {
+    await this.#record(type, who, reason).catch((error: unknown) => {
       map.delete(entry.id);
       throw error;
     });
@@ -153,9 +181,9 @@ export class ConsoleSessions {
     return Math.min(expiresAtMs, this.deps.clock.nowMs() + lifeMs);
   }
 
-  async #record(type: AuditEventType, principal: Principal): Promise<void> {
+  async #record(type: AuditEventType, principal: Principal, reason?: string): Promise<void> {
     const timeMs = this.deps.clock.nowMs();
-    await this.deps.store.record((tx) => tx.appendAudit({ timeMs, type, ...by(principal) }));
+    await this.deps.store.record((tx) => tx.appendAudit({ timeMs, type, ...by(principal), reason }));
   }
 }
 

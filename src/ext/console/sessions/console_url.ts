@@ -22,3 +22,8 @@ export const approvalsPath = "/approvals";
 export function consoleLink(origin: string, code: string): string {
   return `${origin}${openPath}?${new URLSearchParams({ [codeField]: code })}`;
 }
+
+/** Cookies of one host are shared by its ports, and so by the daemons of one machine. */
+export function cookieName(word: string, { port }: URL): string {
+  return port === "" ? word : `${word}-${port}`;
+}

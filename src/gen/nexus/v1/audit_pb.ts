@@ -51,6 +51,8 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
    * - `keyring.key_added`, `keyring.rotation_started`, `keyring.rotation_finished`, and `keyring.key_retired` have the id of the key as
    *   `reason`.
    * - `console.link_created`, `console.session_opened`, and `console.session_ended` come from the pages of `ConsoleService`.
+   *   If a person signed in at an issuer, the `reason` of `console.session_opened` is the URL of the issuer. `console.sign_in_refused`
+   *   counts sign-ins that failed. Its `reason` is the name of the issuer and why, for example `admins: no_claims`.
    * - `approver.added` and `approver.removed` have the name of the approver as `reason`.
    * - `store.backed_up` and `store.restored` count records and connections.
    * - `fleet.lead_given_back` is a leader that stepped down by itself. Its `reason` is `clock_off`, `providers_unreachable`,
