@@ -85,12 +85,11 @@ function formatHelp(rows: readonly CommandRow[]): string {
       .filter(({ group }) => group === heading)
       .map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`),
   ]);
-  return `Usage: nexusd <command> [options]
+  return `Usage: nexusd <command> [options]. Flags and examples: nexusd <command> --help
 
 ${lines.join("\n")}
 
-First steps: nexusd serve, nexusd provider add github, nexusd connect github,
-and then nexusd token github. Flags and examples: nexusd <command> --help
+First steps: nexusd serve, provider add github, connect github, token github
 `;
 }
 
