@@ -48,7 +48,8 @@ export const full = samplesOf(profileFields, {
   tlsClientCertificate: new Authority().issue().cert,
   clientAssertionSource: "",
   clientKeySource: "",
-  apiCaFile: "corp",
+  // An MCP server of its own has none.
+  apiCaFile: "",
   issuer: "https://p.example",
   enableDiscovery: false,
   credentialSchema: undefined,
@@ -62,6 +63,7 @@ export const full = samplesOf(profileFields, {
 /** Without what only a person's consent needs. */
 export const unattended: ProviderSettings = {
   ...full,
+  ...{ mcpServerUrl: "", apiCaFile: "corp" },
   grantType: "client_credentials",
   ...{
     tokenEndpointAuthMethod: "client_assertion_file",
