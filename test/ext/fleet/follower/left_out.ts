@@ -9,6 +9,7 @@ export const leftOutFiles: Readonly<Record<string, string>> = {
   "daemon/chromium": "Chromium at pages that connecting, capture and device ask for over HTTP",
   "ext/console/daemon/{every_page,journey,many,rooms,rooms_chromium,rules,live}":
     "a store that is seeded from outside, and Chromium",
+  "ext/console/daemon/issuer_sign_in": "a console at a fixed port, of which two daemons have one",
   "daemon/{service,terminal,tools,mcp}/*": "commands, whose calls the other files make",
   "daemon/{keys_cli,dpop_commands,unattended_cli,gitops}": "commands, whose calls the other files make",
   "ext/policy/daemon/*": "a fleet records no requests",
