@@ -239,11 +239,10 @@ export function errorOfKind(
     readonly reason?: string | undefined;
     readonly violations?: readonly FieldViolation[];
     readonly retryAfterMs?: number | undefined;
-    readonly limit?: Pick<ReachedLimit, "what" | "limit"> | undefined;
     readonly cause?: unknown;
   } = {},
 ): NexusError {
-  const { reason = "", violations = [], retryAfterMs, limit = { what: "uses", limit: 0 }, cause } = about;
+  const { reason = "", violations = [], retryAfterMs, cause } = about;
   switch (kind) {
     case "invalid_argument":
       return new InvalidArgument(
@@ -269,7 +268,7 @@ export function errorOfKind(
       if (reason !== "USES_EXHAUSTED") return new Unavailable(message, retryAfterMs, cause);
       return new ResourceExhausted(
         reason,
-        { ...limit, unit: "", ...(retryAfterMs !== undefined && { retryAfterMs }) },
+        { what: "uses", limit: 0, unit: "", ...(retryAfterMs !== undefined && { retryAfterMs }) },
         message,
       );
     default:

@@ -32,9 +32,7 @@ class World {
   constructor(readonly folder = temporaryFolder()) {
     this.engine = new Engine(folder, undefined, { tables: [sessionTable, useTable], isAudited: true });
     const { store, keys, access, changes, clock } = this.engine;
-    const refusal = () => undefined;
-    this.counts = new StoredUseCounts({ store, keys, access, changes, clock, refusal });
-    this.counts.start();
+    this.counts = new StoredUseCounts({ store, keys, access, changes, clock, refusal: undefined });
     this.engine.uses = this.counts;
   }
 
@@ -180,8 +178,7 @@ describe("a limit of uses of an API key", () => {
     expect(reading).toBeInstanceOf(Promise);
     await reading;
     // What another process would find after a kill.
-    const found = new StoredUseCounts({ ...world.engine, refusal: () => undefined });
-    found.start();
+    const found = new StoredUseCounts({ ...world.engine, refusal: undefined });
     expect(found.list()).toMatchObject([{ principal: "key:claude", used: 2, limit: { uses: 5 } }]);
   });
 });

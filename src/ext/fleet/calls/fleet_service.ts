@@ -1,5 +1,6 @@
-import { create, fromBinary, type Message, type MessageInitShape } from "@bufbuild/protobuf";
+import { create, fromBinary, type Message } from "@bufbuild/protobuf";
 import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import type { AskApprovers } from "../../../domain/access/access.js";
 import type { RefreshOptions } from "../../../domain/grants/grants.js";
 import { ErrorInfoSchema } from "../../../gen/google/rpc/error_details_pb.js";
 import {
@@ -14,11 +15,9 @@ import {
   type PageRequest,
   type PageResponse,
   PageResponseSchema,
-  TakeBackResponseSchema,
 } from "../../../gen/nexus/fleet/v1/fleet_pb.js";
 import type { Principal, PrincipalKind } from "../../../model/access/access.js";
 import type { RefreshOutcome } from "../../../model/connections/connections.js";
-import { NexusError } from "../../../model/model.js";
 import {
   type BoundMethod,
   type BoundService,
@@ -51,12 +50,7 @@ export interface FleetParts {
   readonly services: readonly BoundService[];
   refresh(connectionId: string, isDemanded: boolean, options: RefreshOptions): Promise<RefreshOutcome>;
   page(request: PageRequest): Promise<PageAnswer>;
-  hold(
-    request: HoldRequest,
-    principal: Principal,
-    signal: AbortSignal,
-  ): Promise<NexusError | Pick<MessageInitShape<typeof HoldResponseSchema>, HoldAnswer>>;
-  takeBack(useId: string): void;
+  hold(request: HoldRequest, principal: Principal, signal: AbortSignal): ReturnType<AskApprovers>;
   /** @returns the sequence up to which everything of that source is in the log */
   appendAudit(source: string, entries: readonly OutboxEntry[], via: string | undefined): Promise<bigint>;
   /** Newest position of the log that is applied here. */
@@ -70,7 +64,6 @@ export interface FleetParts {
   }>;
 }
 
-type HoldAnswer = "approver" | "decided" | "rule" | "shadow" | "useId";
 type FleetMethods = ServiceImplementation<typeof FleetService>;
 
 /** `FleetService` for the fleet listener: its callers are hubs, whom the listener knows; there is no policy for them. */
@@ -135,16 +128,9 @@ class FleetRpcs implements FleetMethods {
     const principal = principalOf(request.caller ?? create(CallerSchema), request.via);
     const answer = await this.parts.hold(request, principal, signal).catch((error: unknown) => ({ error }));
     if ("approver" in answer) return create(HoldResponseSchema, answer);
-    const error = "error" in answer ? answer.error : answer;
-    const wireError = toWireError(error);
+    const wireError = toWireError("error" in answer ? answer.error : answer);
     if (!(wireError instanceof WireError)) throw wireError;
-    const { rule = "" } = (error instanceof NexusError && error.use) || {};
-    return create(HoldResponseSchema, { refusal: statusOf(wireError), rule });
-  };
-
-  takeBack: FleetMethods["takeBack"] = async ({ useId }) => {
-    this.parts.takeBack(useId);
-    return create(TakeBackResponseSchema);
+    return create(HoldResponseSchema, { refusal: statusOf(wireError) });
   };
 
   page: FleetMethods["page"] = async (request) => {

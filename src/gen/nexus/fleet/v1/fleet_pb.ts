@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/fleet/v1/fleet.proto.
  */
 export const file_nexus_fleet_v1_fleet: GenFile = /*@__PURE__*/
-  fileDesc("ChpuZXh1cy9mbGVldC92MS9mbGVldC5wcm90bxIObmV4dXMuZmxlZXQudjEi2gEKBkNhbGxlchIVCgRuYW1lGAEgASgJQge6SARyAhABEhUKBGtpbmQYAiABKAlCB7pIBHICEAESDgoGb3JpZ2luGAMgASgJEi4KCmV4cGlyZXNfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhwKA3ZpYRgFIAMoCUIPukgMkgEJEAgiBXIDGIAEEjAKDG9uX2JlaGFsZl9vZhgGIAEoCzIaLm5leHVzLmZsZWV0LnYxLk9uQmVoYWxmT2YSEgoKaXNfcHJveGllZBgHIAEoCCKSAQoLQ2FsbFJlcXVlc3QSFwoGbWV0aG9kGAEgASgJQge6SARyAhABEg8KB3JlcXVlc3QYAiABKAwSLgoGY2FsbGVyGAMgASgLMhYubmV4dXMuZmxlZXQudjEuQ2FsbGVyQga6SAPIAQESEgoKaGFzX3dhaXRlZBgEIAEoCBIVCgN2aWEYBSABKAlCCLpIBXIDGIAEImQKDENhbGxSZXNwb25zZRISCghyZXNwb25zZRgBIAEoDEgAEiMKBWVycm9yGAIgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXNIABIQCghwb3NpdGlvbhgDIAEoBEIJCgdvdXRjb21lInMKDlJlZnJlc2hSZXF1ZXN0Eh4KDWNvbm5lY3Rpb25faWQYASABKAlCB7pIBHICEAESEwoLaXNfZGVtYW5kZWQYAiABKAgSGgoNb25seV9yZXZpc2lvbhgDIAEoBEgAiAEBQhAKDl9vbmx5X3JldmlzaW9uIjQKD1JlZnJlc2hSZXNwb25zZRIPCgdvdXRjb21lGAEgASgJEhAKCHBvc2l0aW9uGAIgASgEIioKC0hlYWRlckZpZWxkEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAkiwgEKC1BhZ2VSZXF1ZXN0EiAKBm1ldGhvZBgBIAEoCUIQukgNcgtSA0dFVFIEUE9TVBIYCgZ0YXJnZXQYAiABKAlCCLpIBXIDOgEvEiwKB2hlYWRlcnMYAyADKAsyGy5uZXh1cy5mbGVldC52MS5IZWFkZXJGaWVsZBIMCgRib2R5GAQgASgMEhQKDGlzX3Rvb19sYXJnZRgFIAEoCBIOCgZvcmlnaW4YBiABKAkSFQoDdmlhGAcgASgJQgi6SAVyAxiABCJsCgxQYWdlUmVzcG9uc2USDgoGc3RhdHVzGAEgASgFEiwKB2hlYWRlcnMYAiADKAsyGy5uZXh1cy5mbGVldC52MS5IZWFkZXJGaWVsZBIMCgRib2R5GAMgASgJEhAKCHBvc2l0aW9uGAQgASgEIi8KC091dGJveEVudHJ5EhAKCHNlcXVlbmNlGAEgASgEEg4KBnJlY29yZBgCIAEoDCJ+ChJBcHBlbmRBdWRpdFJlcXVlc3QSGAoGc291cmNlGAEgASgJQgi6SAVyA7ABARI3CgdlbnRyaWVzGAIgAygLMhsubmV4dXMuZmxlZXQudjEuT3V0Ym94RW50cnlCCbpIBpIBAxDoBxIVCgN2aWEYAyABKAlCCLpIBXIDGIAEIicKE0FwcGVuZEF1ZGl0UmVzcG9uc2USEAoIc2VxdWVuY2UYASABKAQiMwoMUmVhY2hSZXF1ZXN0EiMKB29yaWdpbnMYASADKAlCErpID5IBDBAQIghyBhiABIgBASJ0Cg1SZWFjaFJlc3BvbnNlEhAKCG1heV9sZWFkGAEgASgIEg8KB3JlYWNoZWQYAiABKAgSKQoFY2xvY2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDXdyaXRlX3Ryb3VibGUYBCABKAki0AUKC0hvbGRSZXF1ZXN0Ei4KBmNhbGxlchgBIAEoCzIWLm5leHVzLmZsZWV0LnYxLkNhbGxlckIGukgDyAEBEhUKA3ZpYRgCIAEoCUIIukgFcgMYgAQSHgoNY29ubmVjdGlvbl9pZBgDIAEoCUIHukgEcgIQARITCgZtZXRob2QYBCABKAlIAIgBARIRCgRob3N0GAUgASgJSAGIAQESEwoGdGFyZ2V0GAYgASgJSAKIAQESFQoNc2hvd3NfaGVhZGVycxgHIAEoCBI5CgdoZWFkZXJzGAggAygLMigubmV4dXMuZmxlZXQudjEuSG9sZFJlcXVlc3QuSGVhZGVyc0VudHJ5EhYKCWJvZHlfc2l6ZRgJIAEoBEgDiAEBEhMKC2JvZHlfc2hhMjU2GAogASgMEhcKBGJvZHkYCyABKAxCCbpIBnoEGICABBIUCgdzZXNzaW9uGAwgASgJSASIAQESEQoJcnVsZV9saW5lGA0gASgNEg8KB2JlY2F1c2UYDiABKAkSKgoHZXh0ZW50cxgPIAMoCUIZukgWkgETIhFyD1IHc2Vzc2lvblIEaG91chIVCg1wb2xpY3lfZGlnZXN0GBAgASgJEgwKBHJ1bGUYESABKAkSEAoIdHJhY2VfaWQYEiABKAkSDwoHcmVwZWF0cxgTIAEoCBIQCghpc19wbGFpbhgUIAEoCBIbCgdob2xkX21zGBUgASgNQgq6SAcqBRiAuJkpEg8KB2RlY2lkZXMYFiABKAgSFQoNc2hvd3Nfbm90aGluZxgXIAEoCBIXCg91bmNsZWFyX2hlYWRlcnMYGCADKAkaLgoMSGVhZGVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCQoHX21ldGhvZEIHCgVfaG9zdEIJCgdfdGFyZ2V0QgwKCl9ib2R5X3NpemVCCgoIX3Nlc3Npb24ihAEKDEhvbGRSZXNwb25zZRIjCgdyZWZ1c2FsGAEgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXMSEAoIYXBwcm92ZXIYAiABKAkSDwoHZGVjaWRlZBgDIAEoCBIMCgRydWxlGAQgASgJEg4KBnNoYWRvdxgFIAEoCRIOCgZ1c2VfaWQYBiABKAkiKwoPVGFrZUJhY2tSZXF1ZXN0EhgKBnVzZV9pZBgBIAEoCUIIukgFcgOwAQEiEgoQVGFrZUJhY2tSZXNwb25zZTKQBAoMRmxlZXRTZXJ2aWNlEkEKBENhbGwSGy5uZXh1cy5mbGVldC52MS5DYWxsUmVxdWVzdBocLm5leHVzLmZsZWV0LnYxLkNhbGxSZXNwb25zZRJKCgdSZWZyZXNoEh4ubmV4dXMuZmxlZXQudjEuUmVmcmVzaFJlcXVlc3QaHy5uZXh1cy5mbGVldC52MS5SZWZyZXNoUmVzcG9uc2USQQoEUGFnZRIbLm5leHVzLmZsZWV0LnYxLlBhZ2VSZXF1ZXN0GhwubmV4dXMuZmxlZXQudjEuUGFnZVJlc3BvbnNlElYKC0FwcGVuZEF1ZGl0EiIubmV4dXMuZmxlZXQudjEuQXBwZW5kQXVkaXRSZXF1ZXN0GiMubmV4dXMuZmxlZXQudjEuQXBwZW5kQXVkaXRSZXNwb25zZRJECgVSZWFjaBIcLm5leHVzLmZsZWV0LnYxLlJlYWNoUmVxdWVzdBodLm5leHVzLmZsZWV0LnYxLlJlYWNoUmVzcG9uc2USQQoESG9sZBIbLm5leHVzLmZsZWV0LnYxLkhvbGRSZXF1ZXN0GhwubmV4dXMuZmxlZXQudjEuSG9sZFJlc3BvbnNlEk0KCFRha2VCYWNrEh8ubmV4dXMuZmxlZXQudjEuVGFrZUJhY2tSZXF1ZXN0GiAubmV4dXMuZmxlZXQudjEuVGFrZUJhY2tSZXNwb25zZUJQChJkZXYubmV4dXMuZmxlZXQudjFQAVo4Z2l0aHViLmNvbS9uZXh1c2QvbmV4dXNkL2dlbi9uZXh1cy9mbGVldC92MTtuZXh1c2ZsZWV0djFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_google_rpc_status, file_nexus_fleet_v1_on_behalf]);
+  fileDesc("ChpuZXh1cy9mbGVldC92MS9mbGVldC5wcm90bxIObmV4dXMuZmxlZXQudjEi2gEKBkNhbGxlchIVCgRuYW1lGAEgASgJQge6SARyAhABEhUKBGtpbmQYAiABKAlCB7pIBHICEAESDgoGb3JpZ2luGAMgASgJEi4KCmV4cGlyZXNfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhwKA3ZpYRgFIAMoCUIPukgMkgEJEAgiBXIDGIAEEjAKDG9uX2JlaGFsZl9vZhgGIAEoCzIaLm5leHVzLmZsZWV0LnYxLk9uQmVoYWxmT2YSEgoKaXNfcHJveGllZBgHIAEoCCKSAQoLQ2FsbFJlcXVlc3QSFwoGbWV0aG9kGAEgASgJQge6SARyAhABEg8KB3JlcXVlc3QYAiABKAwSLgoGY2FsbGVyGAMgASgLMhYubmV4dXMuZmxlZXQudjEuQ2FsbGVyQga6SAPIAQESEgoKaGFzX3dhaXRlZBgEIAEoCBIVCgN2aWEYBSABKAlCCLpIBXIDGIAEImQKDENhbGxSZXNwb25zZRISCghyZXNwb25zZRgBIAEoDEgAEiMKBWVycm9yGAIgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXNIABIQCghwb3NpdGlvbhgDIAEoBEIJCgdvdXRjb21lInMKDlJlZnJlc2hSZXF1ZXN0Eh4KDWNvbm5lY3Rpb25faWQYASABKAlCB7pIBHICEAESEwoLaXNfZGVtYW5kZWQYAiABKAgSGgoNb25seV9yZXZpc2lvbhgDIAEoBEgAiAEBQhAKDl9vbmx5X3JldmlzaW9uIjQKD1JlZnJlc2hSZXNwb25zZRIPCgdvdXRjb21lGAEgASgJEhAKCHBvc2l0aW9uGAIgASgEIioKC0hlYWRlckZpZWxkEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAkiwgEKC1BhZ2VSZXF1ZXN0EiAKBm1ldGhvZBgBIAEoCUIQukgNcgtSA0dFVFIEUE9TVBIYCgZ0YXJnZXQYAiABKAlCCLpIBXIDOgEvEiwKB2hlYWRlcnMYAyADKAsyGy5uZXh1cy5mbGVldC52MS5IZWFkZXJGaWVsZBIMCgRib2R5GAQgASgMEhQKDGlzX3Rvb19sYXJnZRgFIAEoCBIOCgZvcmlnaW4YBiABKAkSFQoDdmlhGAcgASgJQgi6SAVyAxiABCJsCgxQYWdlUmVzcG9uc2USDgoGc3RhdHVzGAEgASgFEiwKB2hlYWRlcnMYAiADKAsyGy5uZXh1cy5mbGVldC52MS5IZWFkZXJGaWVsZBIMCgRib2R5GAMgASgJEhAKCHBvc2l0aW9uGAQgASgEIi8KC091dGJveEVudHJ5EhAKCHNlcXVlbmNlGAEgASgEEg4KBnJlY29yZBgCIAEoDCJ+ChJBcHBlbmRBdWRpdFJlcXVlc3QSGAoGc291cmNlGAEgASgJQgi6SAVyA7ABARI3CgdlbnRyaWVzGAIgAygLMhsubmV4dXMuZmxlZXQudjEuT3V0Ym94RW50cnlCCbpIBpIBAxDoBxIVCgN2aWEYAyABKAlCCLpIBXIDGIAEIicKE0FwcGVuZEF1ZGl0UmVzcG9uc2USEAoIc2VxdWVuY2UYASABKAQiMwoMUmVhY2hSZXF1ZXN0EiMKB29yaWdpbnMYASADKAlCErpID5IBDBAQIghyBhiABIgBASJ0Cg1SZWFjaFJlc3BvbnNlEhAKCG1heV9sZWFkGAEgASgIEg8KB3JlYWNoZWQYAiABKAgSKQoFY2xvY2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDXdyaXRlX3Ryb3VibGUYBCABKAkijwUKC0hvbGRSZXF1ZXN0Ei4KBmNhbGxlchgBIAEoCzIWLm5leHVzLmZsZWV0LnYxLkNhbGxlckIGukgDyAEBEhUKA3ZpYRgCIAEoCUIIukgFcgMYgAQSHgoNY29ubmVjdGlvbl9pZBgDIAEoCUIHukgEcgIQARITCgZtZXRob2QYBCABKAlIAIgBARIRCgRob3N0GAUgASgJSAGIAQESEwoGdGFyZ2V0GAYgASgJSAKIAQESFQoNc2hvd3NfaGVhZGVycxgHIAEoCBI5CgdoZWFkZXJzGAggAygLMigubmV4dXMuZmxlZXQudjEuSG9sZFJlcXVlc3QuSGVhZGVyc0VudHJ5EhYKCWJvZHlfc2l6ZRgJIAEoBEgDiAEBEhMKC2JvZHlfc2hhMjU2GAogASgMEhcKBGJvZHkYCyABKAxCCbpIBnoEGICABBIUCgdzZXNzaW9uGAwgASgJSASIAQESEQoJcnVsZV9saW5lGA0gASgNEg8KB2JlY2F1c2UYDiABKAkSKgoHZXh0ZW50cxgPIAMoCUIZukgWkgETIhFyD1IHc2Vzc2lvblIEaG91chIVCg1wb2xpY3lfZGlnZXN0GBAgASgJEgwKBHJ1bGUYESABKAkSEAoIdHJhY2VfaWQYEiABKAkSDwoHcmVwZWF0cxgTIAEoCBIQCghpc19wbGFpbhgUIAEoCBIbCgdob2xkX21zGBUgASgNQgq6SAcqBRiAuJkpGi4KDEhlYWRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgkKB19tZXRob2RCBwoFX2hvc3RCCQoHX3RhcmdldEIMCgpfYm9keV9zaXplQgoKCF9zZXNzaW9uIkUKDEhvbGRSZXNwb25zZRIjCgdyZWZ1c2FsGAEgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXMSEAoIYXBwcm92ZXIYAiABKAkywQMKDEZsZWV0U2VydmljZRJBCgRDYWxsEhsubmV4dXMuZmxlZXQudjEuQ2FsbFJlcXVlc3QaHC5uZXh1cy5mbGVldC52MS5DYWxsUmVzcG9uc2USSgoHUmVmcmVzaBIeLm5leHVzLmZsZWV0LnYxLlJlZnJlc2hSZXF1ZXN0Gh8ubmV4dXMuZmxlZXQudjEuUmVmcmVzaFJlc3BvbnNlEkEKBFBhZ2USGy5uZXh1cy5mbGVldC52MS5QYWdlUmVxdWVzdBocLm5leHVzLmZsZWV0LnYxLlBhZ2VSZXNwb25zZRJWCgtBcHBlbmRBdWRpdBIiLm5leHVzLmZsZWV0LnYxLkFwcGVuZEF1ZGl0UmVxdWVzdBojLm5leHVzLmZsZWV0LnYxLkFwcGVuZEF1ZGl0UmVzcG9uc2USRAoFUmVhY2gSHC5uZXh1cy5mbGVldC52MS5SZWFjaFJlcXVlc3QaHS5uZXh1cy5mbGVldC52MS5SZWFjaFJlc3BvbnNlEkEKBEhvbGQSGy5uZXh1cy5mbGVldC52MS5Ib2xkUmVxdWVzdBocLm5leHVzLmZsZWV0LnYxLkhvbGRSZXNwb25zZUJQChJkZXYubmV4dXMuZmxlZXQudjFQAVo4Z2l0aHViLmNvbS9uZXh1c2QvbmV4dXNkL2dlbi9uZXh1cy9mbGVldC92MTtuZXh1c2ZsZWV0djFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_google_rpc_status, file_nexus_fleet_v1_on_behalf]);
 
 /**
  * Who called at the hub that forwards, as that hub's listener proved it.
@@ -673,28 +673,6 @@ export type HoldRequest = Message<"nexus.fleet.v1.HoldRequest"> & {
    * @generated from field: uint32 hold_ms = 21;
    */
   holdMs: number;
-
-  /**
-   * Whether the leader decides by its own rules. Then no rule of the hub that asks is named, and `policy_digest` must be that of the leader's
-   * policy file, too. Hubs of layout 2 do not know it, and leave `decided` unset.
-   *
-   * @generated from field: bool decides = 22;
-   */
-  decides: boolean;
-
-  /**
-   * With `decides`: whether the caller shows no request, and gets the token.
-   *
-   * @generated from field: bool shows_nothing = 23;
-   */
-  showsNothing: boolean;
-
-  /**
-   * With `decides`: names of headers that servers read in several ways.
-   *
-   * @generated from field: repeated string unclear_headers = 24;
-   */
-  unclearHeaders: string[];
 };
 
 /**
@@ -718,39 +696,11 @@ export type HoldResponse = Message<"nexus.fleet.v1.HoldResponse"> & {
   refusal?: Status | undefined;
 
   /**
-   * The principal that approved; empty where nobody was asked.
+   * The principal that approved.
    *
    * @generated from field: string approver = 2;
    */
   approver: string;
-
-  /**
-   * Whether the leader decided by its own rules.
-   *
-   * @generated from field: bool decided = 3;
-   */
-  decided: boolean;
-
-  /**
-   * Of `decided`: what let the request through, or refused it, as in `AuditEvent`.
-   *
-   * @generated from field: string rule = 4;
-   */
-  rule: string;
-
-  /**
-   * Of `decided`: a rule in shadow that would have refused it, as in `AuditEvent`.
-   *
-   * @generated from field: string shadow = 5;
-   */
-  shadow: string;
-
-  /**
-   * For `TakeBack`; empty where no use was counted.
-   *
-   * @generated from field: string use_id = 6;
-   */
-  useId: string;
 };
 
 /**
@@ -759,42 +709,6 @@ export type HoldResponse = Message<"nexus.fleet.v1.HoldResponse"> & {
  */
 export const HoldResponseSchema: GenMessage<HoldResponse> = /*@__PURE__*/
   messageDesc(file_nexus_fleet_v1_fleet, 14);
-
-/**
- * Request of TakeBack.
- *
- * @generated from message nexus.fleet.v1.TakeBackRequest
- */
-export type TakeBackRequest = Message<"nexus.fleet.v1.TakeBackRequest"> & {
-  /**
-   * As in `HoldResponse`.
-   *
-   * @generated from field: string use_id = 1;
-   */
-  useId: string;
-};
-
-/**
- * Describes the message nexus.fleet.v1.TakeBackRequest.
- * Use `create(TakeBackRequestSchema)` to create a new message.
- */
-export const TakeBackRequestSchema: GenMessage<TakeBackRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_fleet_v1_fleet, 15);
-
-/**
- * Response of TakeBack.
- *
- * @generated from message nexus.fleet.v1.TakeBackResponse
- */
-export type TakeBackResponse = Message<"nexus.fleet.v1.TakeBackResponse"> & {
-};
-
-/**
- * Describes the message nexus.fleet.v1.TakeBackResponse.
- * Use `create(TakeBackResponseSchema)` to create a new message.
- */
-export const TakeBackResponseSchema: GenMessage<TakeBackResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_fleet_v1_fleet, 16);
 
 /**
  * Calls between the hubs of one fleet and their leader. The service listens only on `NEXUS_FLEET_LISTEN`, over TLS in which both ends
@@ -864,25 +778,12 @@ export const FleetService: GenService<{
    * Holds a request of another hub that a rule has a person asked about, so that every hub lists it. Returns when somebody has answered, or
    * when the request has ended otherwise. It ends too when the hub that asks cancels this call, or when the link breaks.
    *
-   * With `decides`, the leader decides over the whole request by its own rules, because it alone knows at once what the requests of all hubs did:
-   * it sets labels, counts uses, and asks a person where a rule wants that. What it answers is durable.
-   *
    * @generated from rpc nexus.fleet.v1.FleetService.Hold
    */
   hold: {
     methodKind: "unary";
     input: typeof HoldRequestSchema;
     output: typeof HoldResponseSchema;
-  },
-  /**
-   * The hub that asked got no credential for what the leader decided: its uses do not count. Does nothing for uses that this leader did not count.
-   *
-   * @generated from rpc nexus.fleet.v1.FleetService.TakeBack
-   */
-  takeBack: {
-    methodKind: "unary";
-    input: typeof TakeBackRequestSchema;
-    output: typeof TakeBackResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_nexus_fleet_v1_fleet, 0);
