@@ -230,7 +230,7 @@ export class ConsoleListener implements Listener {
     const again = isForeignLink(request) && <>If it is signed in, <a href={here}>open the page again</a>. </>;
     const { signIn } = this.#options;
     const more = again || signIn ? <>{again}{signIn?.buttons(this.#pageAt(path) ? here : "/")}</> : undefined;
-    const page = noticePage("signedOut", more);
+    const page = noticePage(signIn ? "signIn" : "signedOut", more);
     return guest.token === "" ? page : cleared(guest, page);
   }
 

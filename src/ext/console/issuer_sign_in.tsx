@@ -59,11 +59,16 @@ export class ConsoleSignIn {
 
   /** A link for each issuer. @param returnTo page of the console that they come back to */
   buttons(returnTo = "/"): View {
-    return this.deps.signIn.clients.map(({ name, title }) => (
-      <a class="button" href={pathWith(`${signInPath}/${name}`, { [toField]: returnTo === "/" ? "" : returnTo })}>
-        Sign in with {title}
-      </a>
-    ));
+    const to = returnTo === "/" ? "" : returnTo;
+    return (
+      <span class="actions">
+        {this.deps.signIn.clients.map(({ name, title }) => (
+          <a class="button" href={pathWith(`${signInPath}/${name}`, { [toField]: to })}>
+            Sign in with {title}
+          </a>
+        ))}
+      </span>
+    );
   }
 
   /** What people call the issuers. */

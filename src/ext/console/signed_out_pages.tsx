@@ -17,6 +17,14 @@ const notices = {
     "This browser is not signed in, or its session has ended: after 8 hours, when the daemon was restarted, or because the key behind it was revoked.",
     newLink,
   ],
+  signIn: [
+    401,
+    "Sign in",
+    "This browser is not signed in, or its session has ended.",
+    <>
+      With access to the machine of the daemon, run <code>nexusd open</code> there instead.
+    </>,
+  ],
   signOutDone: [200, "Signed out", "This browser is signed out.", newLink],
   signInOver: [
     400,

@@ -1,19 +1,23 @@
+import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Page as ChromiumPage } from "playwright-core";
 import { describe, expect, it } from "vitest";
-// Of the extension that knows the issuers: without it, there is nothing to test here.
-import "../../../../src/ext/identity/extension.js";
+import { bindingLifeMs } from "../../../../src/ext/identity/sign_in/bindings.js";
 import { browser } from "../../../browser_fixture.js";
 import { TestDaemon } from "../../../daemon/harness.js";
+import { consented, registeredAt, requestOf } from "../../../daemon/requests.js";
 import { answerConsent, Browser, type Page } from "../../../fakes/browser.js";
 import { startOpenIdProvider } from "../../../fakes/openid_provider.js";
 import { freePort } from "../../../free_port.js";
 import { perTest } from "../../../lifetimes.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
 
-const policy = (groups: readonly string[]) =>
-  `bindings:\n${groups.map((group) => `  - { principals: ["jwt:${group}:*"], role: ${group.slice(0, -1)} }\n`).join("")}`;
+const policy = (groups: readonly string[]) => `rules:
+  - { when: 'request.method == "DELETE"', then: ask }
+  - { when: 'request.method == "GET"', then: allow }
+bindings:
+${groups.map((group) => `  - { principals: ["jwt:${group}:*"], role: ${group.slice(0, -1)} }\n`).join("")}`;
 
 /** A daemon whose console people sign in to at a provider, which puts them into `groups`. */
 async function organisation() {
@@ -92,6 +96,22 @@ describe("people sign in to the console at their organisation's provider", () =>
     expect((await browser.get(`${place.origin}/connections`)).status).toBe(401);
   });
 
+  it("and decide requests in their own name", async () => {
+    const { clients } = place.daemon;
+    const providerId = await registeredAt(place.provider, clients);
+    const connectionId = await consented(clients, requestOf(providerId));
+    const body = { bodySize: 0n, bodySha256: createHash("sha256").digest() };
+    const request = { method: "DELETE", url: "https://api.example/repos/1", session: "run-7", ...body };
+    const token = clients.tokens.getToken({ connectionId, request });
+    const { browser } = await signIn();
+    const list = async () => (await browser.get(`${place.origin}/approvals`)).body;
+    await expect.poll(list, { timeout: 30_000 }).toContain('name="digest"');
+    const page = await browser.get(`${place.origin}/approvals`);
+    await browser.submit(page, { answer: "yes" });
+    expect((await token).token?.credentials["access_token"]).toBeTypeOf("string");
+    expect((await events("approval.given")).map(([principal]) => principal)).toEqual(["jwt:operators:ada"]);
+  });
+
   it("and have no access without a group, or with one that the policy gives no role", async () => {
     place.groups.of = ["nexusd-operator"];
     const none = await signIn();
@@ -157,6 +177,10 @@ describe("people sign in to the console at their organisation's provider", () =>
     expect([(await browser.get(mixedUp)).status, (await browser.get(again.page.url)).status]).toEqual([
       502, 400,
     ]);
+
+    const late = await signIn("/sign-in/admins", browser, isCallback);
+    place.daemon.clock.advance(bindingLifeMs);
+    expect((await browser.get(late.page.url)).status).toBe(400);
 
     for (const to of [
       "https://evil.example/connections",
