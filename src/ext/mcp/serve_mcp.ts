@@ -16,7 +16,7 @@ import {
   usageFailure,
   withDaemon,
 } from "../../cli/kit.js";
-import { readVersion } from "../../config/config.js";
+import { readAuthorityFiles, readVersion, SettingReader } from "../../config/config.js";
 import { exitCodes } from "../../core/registry.js";
 import { isLocalAddress, type ListenAddress } from "../../model/model.js";
 import { McpHttpServer, restrictionsOfCaller, sessionOfCaller } from "./http_server.js";
@@ -53,7 +53,7 @@ function overStdio(shell: Shell, flags: McpServing, policy: McpPolicy): Promise<
     const { call, daemon } = session;
     const whoAmI = () => call("ask who this is", daemon.access.whoAmI, {});
     const deps = {
-      ...{ policy: known, clock: shell.clock, sessionOf: () => session, held: new HeldCalls(shell.clock) },
+      ...{ policy: known, ...ownParts(shell), sessionOf: () => session },
       restrictionsOf: async () => (await whoAmI()).restrictions,
       sessionId: randomUUID(),
     };
@@ -98,6 +98,12 @@ function isUnanswered({ exitCode, cause }: CommandFailure): boolean {
   );
 }
 
+/** What the tools have of this process. */
+function ownParts({ clock, env }: Shell): Pick<ApiToolDeps, "clock" | "held" | "authorities"> {
+  const authorities = readAuthorityFiles(new SettingReader(env, {}));
+  return { clock, held: new HeldCalls(clock), authorities };
+}
+
 async function overHttp(shell: Shell, flags: McpServing, policy: McpPolicy): Promise<void> {
   const { listen: address, allowHost: allowedHosts = [] } = flags;
   if (address === undefined) throw new Error("there is no address to listen on");
@@ -107,14 +113,13 @@ async function overHttp(shell: Shell, flags: McpServing, policy: McpPolicy): Pro
     );
   const config = clientConfigOf(shell, flags);
   const warn = (sentence: string): void => shell.stderr.write(`nexusd: warning: ${sentence}\n`);
-  const { clock } = shell;
-  const held = new HeldCalls(clock);
-  const deps = { policy, clock, held, sessionOf: sessionOfCaller, restrictionsOf: restrictionsOfCaller };
+  const own = ownParts(shell);
+  const deps = { policy, ...own, sessionOf: sessionOfCaller, restrictionsOf: restrictionsOfCaller };
   const server = await McpHttpServer.listen({
     address,
     allowedHosts,
     makeServer: (era) => makeMcpServer(deps, era),
-    clock,
+    clock: own.clock,
     openDaemon: (key) => connectDaemon(config, warn, key),
     sessionOf: (daemon) => sessionOf(shell, daemon),
     onError: report(shell),

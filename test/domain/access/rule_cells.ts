@@ -148,7 +148,7 @@ export function sessionFor(engine: Engine, principal: Principal, more: object = 
       }
     };
   const tokens = { acquireToken: via(acquireToken), getToken: via(getToken) };
-  return { daemon: { tokens, ...more }, call, shell: { env: {} } } as unknown as DaemonSession;
+  return { daemon: { tokens, ...more }, call } as unknown as DaemonSession;
 }
 
 /** A call of the token service, in this process. */

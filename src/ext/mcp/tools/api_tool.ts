@@ -7,10 +7,10 @@ import {
   sendToApi,
   usageFailure,
 } from "../../../cli/kit.js";
-import { readAuthorityFiles, SettingReader } from "../../../config/config.js";
 import { CredentialedExchange, type JudgedRequest, type UsableCredential } from "../../../domain/use/use.js";
 import type { Provider } from "../../../gen/nexus/v1/provider_pb.js";
 import { isReadingList } from "../../../model/access/access.js";
+import type { AuthorityFiles } from "../../../outbound/outbound.js";
 import { ContractCredentials, requestDescription } from "../../../service/messages/messages.js";
 import { readAnswer } from "./api_answer.js";
 import { apiRequestOf, type ModelRequest } from "./api_request.js";
@@ -37,6 +37,8 @@ const apiTimeoutMs = 45_000;
 export interface ApiToolDeps extends ToolDeps {
   /** Calls that wait for a person. */
   readonly held: HeldCalls;
+  /** Of NEXUS_API_CA_FILES, where this runs. */
+  readonly authorities: AuthorityFiles;
 }
 
 /** `call_api` */
@@ -96,7 +98,7 @@ async function call(deps: ApiToolDeps, apiCall: ApiCall): Promise<ToolAnswer> {
   const secrets: string[] = [];
   const notes: string[] = [];
   const exchange = (asking: AbortSignal, sending = asking) =>
-    exchangeOf(apiCall, { asking, sending, secrets, notes });
+    exchangeOf(apiCall, { authorities: deps.authorities, asking, sending, secrets, notes });
   const taken = await deps.held.token({
     ...apiCall,
     request: requestDescription({ ...judgedRequestOf(apiCall), repeats: false }),
@@ -121,7 +123,7 @@ async function call(deps: ApiToolDeps, apiCall: ApiCall): Promise<ToolAnswer> {
   }
 }
 
-interface ToolCallParts {
+interface ToolCallParts extends Pick<ApiToolDeps, "authorities"> {
   /** Of what asks for the credential; a rule may have a person asked first. */
   readonly asking: AbortSignal;
   readonly sending: AbortSignal;
@@ -133,10 +135,9 @@ interface ToolCallParts {
 
 function exchangeOf(
   apiCall: ApiCall,
-  { asking, sending, secrets, notes }: ToolCallParts,
+  { authorities, asking, sending, secrets, notes }: ToolCallParts,
 ): CredentialedExchange<ApiAnswer> {
   const { request, session, account, provider, context } = apiCall;
-  const authorities = readAuthorityFiles(new SettingReader(session.shell.env, {}));
   const { traceparent } = context.mcpReq._meta ?? {};
   const trace = isTraceparent(traceparent) ? { traceparent } : {};
   return new CredentialedExchange<ApiAnswer>({

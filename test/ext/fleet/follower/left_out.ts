@@ -32,6 +32,8 @@ export const leftOutTests: Readonly<Record<string, string>> = {
     "another hub may have it: every hub of a fleet, its leader too, waits for it, and then says UNAVAILABLE",
   "counts, plans, and names who fails, over the RPC and on the page":
     "GetStatus is of the hub that is asked, by its contract: how refreshes go is known where they are made",
+  "is what the provider's page offers first where consents fail, and the overview says that they do":
+    "GetStatus is of the hub that is asked, by its contract: how consents go is known where they are made",
   "tells what the refreshes came to, and who holds a stream open":
     "GetActivity counts the refreshes of the hub that is asked, by its contract",
   "loses no event to a kill, and repeats none but one whose answer the kill cut off, under its id":

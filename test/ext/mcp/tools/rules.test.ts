@@ -7,6 +7,7 @@ import { HeldCalls } from "../../../../src/ext/mcp/tools/held_calls.js";
 import type { CallToolResult, McpServer } from "../../../../src/ext/mcp/tools/sdk.js";
 import { ProviderSchema } from "../../../../src/gen/nexus/v1/provider_pb.js";
 import type { Principal } from "../../../../src/model/access/principal.js";
+import { AuthorityFiles } from "../../../../src/outbound/certificate_authorities.js";
 import {
   agent,
   type CellRequest,
@@ -74,7 +75,7 @@ describe("call_api under rules of requests", () => {
           ...{ userId: "ada", isLoginName: false, providers: [], methods: [], hosts: [] },
           ...{ maxAnswerBytes: 1_000, givesTokens: false },
         },
-        ...{ clock: engine.clock, held: new HeldCalls(engine.clock) },
+        ...{ clock: engine.clock, held: new HeldCalls(engine.clock), authorities: new AuthorityFiles({}) },
         sessionOf: () => sessionFor(engine, principal, { providers: { getProvider } }),
         restrictionsOf: async () => [],
         ...(ofServer !== undefined && { sessionId: ofServer }),
