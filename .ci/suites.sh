@@ -50,8 +50,8 @@ suites() {
   suite adapters 1800 1 adapters "clients/python clients/typescript docs/frameworks examples/frameworks test/adapters $results test/clients" "npm run --silent test:adapters"
   suite fuzz 600 1 "" "src/oauth src/outbound src/model src/store/records src/ext/policy test/fuzz test/suites/random.ts" \
     "npm run --silent fuzz -- --seconds $(for_change_or_all 20 60) --seed $(seed)"
-  suite follower 600 1 postgresql "$fleet test/ext/fleet/follower src/ext/egress/listener" \
-    "npm run --silent test:follower -- test/ext/fleet/follower/every_rpc.test.ts test/ext/egress/daemon/listener.test.ts"
+  suite follower 600 1 postgresql "$fleet test/ext/fleet/follower src/ext/egress/listener src/domain/reading/acquire test/daemon/acquiring" \
+    "npm run --silent test:follower -- test/ext/fleet/follower/every_rpc.test.ts test/daemon/acquiring.test.ts test/ext/egress/daemon/listener.test.ts"
   suite tools 600 1 "docker kubectl terminals systemd go package_clients" "src/cli src/ext/credential_helpers src/ext/systemd src/strategies test/daemon/tools test/daemon/terminal test/daemon/service deploy/systemd deploy/compose" \
     'npx vitest run --project tools $REPORT'
   suite clients 1800 1 toolchains "clients proto/nexus test/clients test/interop test/suites" "npm run --silent test:clients"

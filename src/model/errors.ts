@@ -169,14 +169,17 @@ export class Unavailable extends NexusError {
   }
 }
 
+/** What a caller has waited for in vain: a person, or an exchange of a code, for as long as that may take. */
+export type WaitedFor = "person" | "exchange";
+
 /** This hub follows another one, which alone writes: nothing was changed here. */
 export class NotLeader extends Unavailable {
   /**
-   * @param hasWaited the caller has waited here for a person: the leader is to answer what there is now
+   * @param waitedFor what the caller has waited for here: the leader does not wait for it again
    * @param use what the caller was admitted to here; undefined when nothing has judged it yet
    */
   constructor(
-    readonly hasWaited = false,
+    readonly waitedFor?: WaitedFor,
     use?: Use,
   ) {
     super("this hub does not lead: try again, or ask another hub", 1_000);

@@ -16,6 +16,7 @@ export {
   StoreFailed,
   Unauthenticated,
   Unavailable,
+  type WaitedFor,
 } from "./errors.js";
 export { headerNameViolation } from "./header_name.js";
 export { isId, newId, newToken } from "./ids.js";

@@ -164,7 +164,7 @@ export class ReadAudit {
       token = await obtain();
     } catch (error) {
       await this.refused(principal, connectionId, error);
-      throw error instanceof NotLeader ? new NotLeader(error.hasWaited, use) : error;
+      throw error instanceof NotLeader ? new NotLeader(error.waitedFor, use) : error;
     }
     await this.read(principal, connectionId, token.revision, 1, use, reason);
     return token;

@@ -1,5 +1,6 @@
 import type { DescMethod, DescMethodUnary, DescService, Message } from "@bufbuild/protobuf";
 import type { Principal } from "../../model/access/principal.js";
+import type { WaitedFor } from "../../model/errors.js";
 import type { CallerTrace } from "../../model/tracing.js";
 import type { StreamSink, StreamSource } from "../../runtime/stream_sink.js";
 
@@ -26,8 +27,8 @@ export interface StreamContext {
 export interface CallContext extends StreamContext {
   /** Aborts when the caller goes away, its deadline passes, or the listener closes. */
   readonly signal: AbortSignal;
-  /** Of a call that another hub forwards: its caller has waited there, and is answered what there is now. */
-  readonly hasWaited?: boolean;
+  /** Of a call that another hub forwards: what its caller has waited for there, and does not wait for again. */
+  readonly waitedFor?: WaitedFor | undefined;
 }
 
 export type MessageSink = StreamSink<Message>;

@@ -91,7 +91,7 @@ describe("a spoke", () => {
   const asked = ["here", "nexus.v1.TokenService/GetToken for key:ci", "copied"];
 
   it("asks the hub for the token that a caller may have by the rules here, once", async () => {
-    const error = new NotLeader(false, { rule: "line 3" });
+    const error = new NotLeader(undefined, { rule: "line 3" });
     for (const own of [fails(error), () => Promise.reject(error)]) {
       const world = new World();
       world.own = own;

@@ -1,6 +1,12 @@
 import type { Principal } from "../../../model/access/principal.js";
 import type { ConnectionName, NameParts } from "../../../model/connections/connection_name.js";
-import { AlreadyExists, FailedPrecondition, NexusError, NotLeader } from "../../../model/errors.js";
+import {
+  AlreadyExists,
+  FailedPrecondition,
+  NexusError,
+  NotLeader,
+  type WaitedFor,
+} from "../../../model/errors.js";
 import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { KeyedMutex } from "../../../runtime/keyed_mutex.js";
@@ -50,8 +56,8 @@ const exchangeMs = 140_000;
 interface Caller {
   readonly principal: Principal;
   readonly signal: AbortSignal;
-  /** It has waited for a person at another hub of the fleet, and is answered what there is now. */
-  readonly hasWaited?: boolean;
+  /** What it has waited for at another hub of the fleet, and does not wait for again. */
+  readonly waitedFor?: WaitedFor | undefined;
 }
 
 export interface TokenAcquirerDeps extends NewsWaitDeps, DeciderDeps {
@@ -96,13 +102,18 @@ export class TokenAcquirer {
 
   async #settled(request: AcquireRequest, caller: Caller, token?: Promise<CurrentToken>): Promise<Acquired> {
     const { principal } = caller;
-    const first = await this.#outcome(request, principal, {}, token);
+    const known = caller.waitedFor === "exchange" ? { isOverdue: true } : {};
+    const first = await this.#outcome(request, principal, known, token);
+    let waitedFor: WaitedFor = "person";
     try {
       let last = await this.#awaited(first, request, caller);
-      if (last.kind === "exchange") last = await this.#outcome(request, principal, { isOverdue: true });
+      if (last.kind === "exchange") {
+        waitedFor = "exchange";
+        last = await this.#outcome(request, principal, { isOverdue: true });
+      }
       if (last.kind === "token" || last.kind === "consent") return last;
     } catch (error) {
-      throw error instanceof NotLeader ? new NotLeader(true, error.use) : error;
+      throw error instanceof NotLeader ? new NotLeader(waitedFor, error.use) : error;
     }
     throw new FailedPrecondition(
       "CONNECTION_PENDING",
@@ -210,7 +221,7 @@ export class TokenAcquirer {
   /** What there is when the person is done, the time is over, or the caller has left. */
   async #awaited(first: AcquireOutcome, request: AcquireRequest, caller: Caller): Promise<AcquireOutcome> {
     const parts = this.deps.names.partsOf(request.name);
-    const requestedWaitMs = caller.hasWaited ? 0 : request.waitMs;
+    const requestedWaitMs = caller.waitedFor ? 0 : request.waitMs;
     // An exchange that is under way here is waited for even so: another link would take its place.
     const waitMs = first.kind === "exchange" ? Math.max(exchangeMs, requestedWaitMs) : requestedWaitMs;
     if (isImmediate(first) || waitMs === 0 || !parts) return first;

@@ -6,6 +6,7 @@ import { ErrorInfoSchema } from "../../../gen/google/rpc/error_details_pb.js";
 import {
   type Caller,
   CallerSchema,
+  type CallRequest,
   type CallResponse,
   CallResponseSchema,
   FleetService,
@@ -18,6 +19,7 @@ import {
 } from "../../../gen/nexus/fleet/v1/fleet_pb.js";
 import type { Principal, PrincipalKind } from "../../../model/access/access.js";
 import type { RefreshOutcome } from "../../../model/connections/connections.js";
+import type { WaitedFor } from "../../../model/model.js";
 import {
   type BoundMethod,
   type BoundService,
@@ -106,7 +108,8 @@ class FleetRpcs implements FleetMethods {
       for (const method of methods) this.#methods.set(rpcName(method.descriptor), method);
   }
 
-  call: FleetMethods["call"] = async ({ method, request, caller, hasWaited, via }, { signal }) => {
+  call: FleetMethods["call"] = async (forwarded, { signal }) => {
+    const { method, request, caller, via } = forwarded;
     const found = this.#methods.get(method);
     if (found?.kind !== "unary" || caller === undefined)
       throw new WireError(
@@ -114,7 +117,7 @@ class FleetRpcs implements FleetMethods {
         `this hub has no unary RPC ${method}: it is of another version`,
       );
     const principal = principalOf(caller, via);
-    const outcome = await carriedOut(found, request, { principal, signal, hasWaited });
+    const outcome = await carriedOut(found, request, { principal, signal, waitedFor: waitedFor(forwarded) });
     return create(CallResponseSchema, { outcome, position: this.parts.position() });
   };
 
@@ -151,6 +154,11 @@ class FleetRpcs implements FleetMethods {
       ...{ mayLead, reached, writeTrouble, clock: timestampFromMs(Math.round(clockMs)) },
     };
   };
+}
+
+function waitedFor({ hasWaited, exchangeOverdue }: CallRequest): WaitedFor | undefined {
+  if (!hasWaited) return undefined;
+  return exchangeOverdue ? "exchange" : "person";
 }
 
 /** Errors of the RPC are an answer too: its caller is at the other hub. */

@@ -2,7 +2,7 @@ import { fromBinary, type Message } from "@bufbuild/protobuf";
 import { Hub } from "../../../gen/nexus/rpc/v1/options_pb.js";
 import { AccessService, type CreateApiKeyRequest } from "../../../gen/nexus/v1/access_pb.js";
 import type { Principal } from "../../../model/access/access.js";
-import { FailedPrecondition, NotFound, NotLeader } from "../../../model/model.js";
+import { FailedPrecondition, NotFound, NotLeader, type WaitedFor } from "../../../model/model.js";
 import {
   bytesOf,
   type CallContext,
@@ -12,8 +12,8 @@ import {
   type ServiceDefinition,
 } from "../../../service/service.js";
 
-/** Whether the caller of an RPC waits for a person. */
-export type Wait = "none" | "meant" | "over";
+/** Whether the caller of an RPC waits for a person, or what it has waited for. */
+export type Wait = "none" | "meant" | WaitedFor;
 
 /** The hub that leads, as the services of each hub know it. */
 export interface Leader {
@@ -78,16 +78,16 @@ function ledCall(method: UnaryMethod, leader: Leader): UnaryMethod["call"] {
   // A request to an API that is shown to the rules may be held there until a person answers.
   const mayWait = (request: Message): boolean =>
     method.isWait?.(request) === true || (request as { request?: object }).request !== undefined;
-  const forward = async (request: Message, context: CallContext, hasWaited = false): Promise<Message> => {
+  const forward = async (request: Message, context: CallContext, waitedFor?: WaitedFor): Promise<Message> => {
     const bytes = bytesOf(descriptor.input, request);
     const { principal, signal } = context;
-    const wait = hasWaited ? "over" : mayWait(request) ? "meant" : "none";
+    const wait = waitedFor ?? (mayWait(request) ? "meant" : "none");
     const answer = await leader.call(name, bytes, principal, signal, wait);
-    if (answer === "here") return await method.call(request, { ...context, hasWaited });
+    if (answer === "here") return await method.call(request, { ...context, waitedFor });
     return fromBinary(descriptor.output, answer);
   };
   const askLeader = async (error: unknown, request: Message, context: CallContext): Promise<Message> => {
-    if (error instanceof NotLeader) return await forward(request, context, error.hasWaited);
+    if (error instanceof NotLeader) return await forward(request, context, error.waitedFor);
     if (!(error instanceof NotFound)) throw error;
     // It may have been made at another hub a moment ago.
     await leader.catchUp();

@@ -74,9 +74,10 @@ export class LeaderCalls implements Leader, LeadingRefresher {
   call: Leader["call"] = async (method, request, principal: Principal, signal, wait) => {
     const caller = callerOf(principal);
     const { via } = this.deps;
+    const hasWaited = wait === "person" || wait === "exchange";
     const answer = await this.#ask(signal, (client, options) =>
       client.call(
-        { method, request, caller, hasWaited: wait === "over", via },
+        { method, request, caller, hasWaited, exchangeOverdue: wait === "exchange", via },
         wait === "meant" ? { signal } : options,
       ),
     );

@@ -1,7 +1,12 @@
 import { describe, expect, it } from "vitest";
 import type { AcquireRequest } from "../../../../src/domain/reading/acquire/token_acquirer.js";
 import { at, owner } from "../../../../src/model/access/principal.js";
-import { FailedPrecondition, InvalidArgument, NotLeader } from "../../../../src/model/errors.js";
+import {
+  FailedPrecondition,
+  InvalidArgument,
+  NotLeader,
+  type WaitedFor,
+} from "../../../../src/model/errors.js";
 import type { ProviderProfile } from "../../../../src/model/providers/provider_profile.js";
 import { perTest } from "../../../lifetimes.js";
 import { Engine, hourMs, tokenSet } from "../../engine.js";
@@ -20,7 +25,11 @@ class Acquiring extends Engine {
     return world;
   }
 
-  acquire(change: Partial<AcquireRequest> = {}, signal = new AbortController().signal, hasWaited = false) {
+  acquire(
+    change: Partial<AcquireRequest> = {},
+    signal = new AbortController().signal,
+    waitedFor?: WaitedFor,
+  ) {
     const name = { providerName: "op", userId: "ada", label: "" };
     const request = {
       name,
@@ -31,7 +40,7 @@ class Acquiring extends Engine {
       device: false,
       ...change,
     };
-    return this.acquirer.acquire(request, { principal: at(owner, "unix"), signal, hasWaited });
+    return this.acquirer.acquire(request, { principal: at(owner, "unix"), signal, waitedFor });
   }
 
   /** Holds the answer to the codes that come from now on, until it is told to give `tokens`. */
@@ -401,7 +410,7 @@ describe("TokenAcquirer of a fleet", () => {
 
   it("makes no link at a hub that follows", async () => {
     world.member.leads = false;
-    expect(await failure(world.acquire(wait))).toEqual(new NotLeader(false));
+    expect(await failure(world.acquire(wait))).toEqual(new NotLeader());
     expect(world.store.listConnections({ limit: 1 })).toEqual([]);
   });
 
@@ -411,17 +420,17 @@ describe("TokenAcquirer of a fleet", () => {
     const waiting = failure(world.acquire(wait));
     await expect.poll(() => world.subscribers.size).toBe(1);
     await world.deny(authUrl);
-    expect(await waiting).toEqual(new NotLeader(true));
+    expect(await waiting).toEqual(new NotLeader("person"));
   });
 
   it("lets nobody wait for a person who has waited at another hub, and all for an exchange", async () => {
-    const first = await world.acquire(wait, undefined, true);
+    const first = await world.acquire(wait, undefined, "person");
     expect(first).toMatchObject({ kind: "consent", reason: "not_connected" });
     if (first.kind !== "consent") return;
     const exchange = world.holdExchange();
     void world.finish(stateOf(first.link.authUrl));
     await exchange.sent;
-    const waiting = world.acquire(wait, undefined, true);
+    const waiting = world.acquire(wait, undefined, "person");
     await expect.poll(() => world.subscribers.size).toBe(1);
     world.clock.advance(140_000);
     const again = await waiting;
@@ -429,12 +438,30 @@ describe("TokenAcquirer of a fleet", () => {
     expect(again).not.toMatchObject({ link: { authUrl: first.link.authUrl } });
   });
 
+  it("says that its caller has waited for the exchange, and at the leader waits for no other one", async () => {
+    const { authUrl, connectionId } = await world.link();
+    const exchange = world.holdExchange();
+    void world.finish(stateOf(authUrl));
+    await exchange.sent;
+    world.member.leads = false;
+    const waiting = failure(world.acquire());
+    await expect.poll(() => world.subscribers.size).toBe(1);
+    world.clock.advance(140_000);
+    expect(await waiting).toEqual(new NotLeader("exchange"));
+    world.member.leads = true;
+    const asked = await Promise.all([1, 2].map(() => world.acquire(wait, undefined, "exchange")));
+    const urls = asked.map((acquired) => acquired.kind === "consent" && acquired.link.authUrl);
+    expect(asked[0]).toMatchObject({ kind: "consent", link: { connectionId } });
+    expect(urls).toEqual([urls[0], urls[0]]);
+    expect(urls[0]).not.toBe(authUrl);
+  });
+
   it("keeps a consent whose code is exchanged when a caller comes that has waited at another hub", async () => {
     const { authUrl } = await world.link();
     const exchange = world.holdExchange();
     const finished = world.finish(stateOf(authUrl));
     await exchange.sent;
-    const waiting = world.acquire(wait, undefined, true);
+    const waiting = world.acquire(wait, undefined, "person");
     exchange.answer();
     expect((await finished).kind).toBe("done");
     expect(await waiting).toMatchObject({ kind: "token" });

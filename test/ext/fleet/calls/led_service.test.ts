@@ -143,12 +143,13 @@ describe("a hub", () => {
   });
 
   it.each([
-    [false, "meant"],
-    [true, "over"],
-  ])("tells the leader of a wait (over: %s)", async (hasWaited, word) => {
+    [undefined, "meant"],
+    ["person", "person"],
+    ["exchange", "exchange"],
+  ] as const)("tells the leader of a wait (over for: %s)", async (waitedFor, word) => {
     const world = new World();
     world.isWait = true;
-    world.own = () => Promise.reject(new NotLeader(hasWaited));
+    world.own = () => Promise.reject(new NotLeader(waitedFor));
     await world.ask(getProvider);
     expect(world.steps.at(-1)).toBe(`nexus.v1.ProviderService/GetProvider for key:ci, whose wait is ${word}`);
   });

@@ -65,9 +65,9 @@ class Hub {
             {
               kind: "unary",
               descriptor: TokenService.method.refreshToken,
-              call: async (_, { principal, hasWaited }: CallContext) => {
+              call: async (_, { principal, waitedFor }: CallContext) => {
                 this.callers.push(principal);
-                if (hasWaited) this.steps.push("has waited");
+                if (waitedFor) this.steps.push(`has waited for the ${waitedFor}`);
                 await this.answer();
                 return create(RefreshTokenResponseSchema, { token: { revision: 7n } });
               },
@@ -251,14 +251,15 @@ describe("a request that is forwarded", () => {
     expect(world.forwarded).toEqual(["ok"]);
   });
 
-  it("says whether its caller has waited", async () => {
+  it("says what its caller has waited for", async () => {
     const hub = await world.hub();
     world.leads(hub.address);
     for (const wait of ["none", "meant"] as const)
       await world.calls.call(method, request, agent, signal, wait);
     expect(hub.steps).toEqual([]);
-    await world.calls.call(method, request, agent, signal, "over");
-    expect(hub.steps).toEqual(["has waited"]);
+    for (const wait of ["person", "exchange"] as const)
+      await world.calls.call(method, request, agent, signal, wait);
+    expect(hub.steps).toEqual(["has waited for the person", "has waited for the exchange"]);
   });
 
   it("is carried out for its caller, and answered when the replica has it", async () => {
