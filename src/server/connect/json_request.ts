@@ -10,6 +10,7 @@ import {
 import { type FieldViolation, InvalidArgument } from "../../model/errors.js";
 import type { JsonObject, JsonValue } from "../../model/json.js";
 import { isJsonObject } from "../../model/json_fields.js";
+import { hasDuplicateNames } from "../../model/json_object.js";
 import { isDay } from "../../model/rfc3339.js";
 import { didYouMean } from "../../model/suggestions.js";
 
@@ -203,35 +204,6 @@ function ofWellKnown({ typeName }: DescMessage, value: JsonValue): string | unde
 function isDeeper(value: JsonValue, depth: number): boolean {
   if (typeof value !== "object" || value === null) return false;
   return depth === 0 || Object.values(value).some((item) => isDeeper(item, depth - 1));
-}
-
-/**
- * Whether some object of a JSON text that `JSON.parse` accepts has two members of one name. The program that checks such a text and the one
- * that acts on it may each take another of the two (RFC 8259 section 4).
- */
-export function hasDuplicateNames(text: string): boolean {
-  const open: (Set<string> | undefined)[] = [];
-  const token = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\]]/g;
-  for (let match = token.exec(text); match !== null; match = token.exec(text)) {
-    const [found] = match;
-    if (found === "{") open.push(new Set());
-    else if (found === "[") open.push(undefined);
-    else if (found === "}" || found === "]") open.pop();
-    else if (isName(text, token.lastIndex)) {
-      const names = open.at(-1);
-      const name = JSON.parse(found) as string;
-      if (names?.has(name)) return true;
-      names?.add(name);
-    }
-  }
-  return false;
-}
-
-/** A string is a name when a colon follows. */
-function isName(text: string, end: number): boolean {
-  let at = end;
-  while (/\s/.test(text.charAt(at))) at++;
-  return text.charAt(at) === ":";
 }
 
 /** The path of a member that is called `__proto__`, which is no property where it is assigned; undefined when there is none. */
