@@ -1,6 +1,12 @@
 import { parse } from "@bufbuild/cel";
 import type { Expr } from "@bufbuild/cel-spec/cel/expr/syntax_pb.js";
-import { type Condition, type FactName, factKinds, requestLabels } from "../../model/access/access.js";
+import {
+  type Condition,
+  type FactName,
+  factKinds,
+  foldedName,
+  requestLabels,
+} from "../../model/access/access.js";
 import {
   bool,
   both,
@@ -11,9 +17,9 @@ import {
   inZone,
   lifted,
   literal,
-  lowered,
   negated,
   pattern,
+  unary,
   type Value,
 } from "./condition_functions.js";
 
@@ -102,6 +108,7 @@ class Compiler {
       case "listExpr":
         return this.#list(expr, value.elements);
       case "callExpr":
+        if (value.target && value.function === "int") throw this.#error(expr, "write int(...)");
         return value.target === undefined
           ? this.#operator(expr, value.function, value.args)
           : this.#method(expr, value.function, [value.target, ...value.args]);
@@ -149,7 +156,7 @@ class Compiler {
   }
 
   #operator(expr: Expr, name: string, args: readonly Expr[]): ConditionPart {
-    if (name === "size" || name === "timestamp") return this.#method(expr, name, args);
+    if (["size", "int", "timestamp"].includes(name)) return this.#method(expr, name, args);
     const [one, other, third] = args.map((arg) => this.#part(arg));
     const want = (isSo: boolean, message: string): void => {
       if (!isSo) throw this.#error(expr, message);
@@ -178,7 +185,7 @@ class Compiler {
     }
     if (name === "_==_" || name === "_!=_") {
       want(
-        one.kind === other.kind && !["map", "list", "set"].includes(one.kind),
+        one.kind === other.kind && !["map", "fields", "list", "set"].includes(one.kind),
         `a ${one.kind} cannot be compared with a ${other.kind}`,
       );
       return bool(both(one, other, (a, b) => (a === b) === (name === "_==_")));
@@ -186,12 +193,13 @@ class Compiler {
     if (name === "@in") return this.#in(expr, one, other);
     if (name === "_[_]") {
       want(
-        one.kind === "map" && other.kind === "string",
-        "only request.headers and request.query have texts by name",
+        (one.kind === "map" || one.kind === "fields") && other.kind === "string",
+        "only request.headers, request.query, and request.body have texts by name",
       );
+      const name = keyOf(one);
       return {
         kind: "string",
-        of: both(one, other, (map, key) => (map as ReadonlyMap<string, string>).get(key as string)),
+        of: both(one, other, (map, key) => (map as ReadonlyMap<string, string>).get(name(key as string))),
       };
     }
     const compare = comparisons[name];
@@ -204,8 +212,12 @@ class Compiler {
   }
 
   #in(expr: Expr, one: ConditionPart, other: ConditionPart): ConditionPart {
-    if (other.kind === "map" && one.kind === "string")
-      return bool(both(one, other, (key, map) => (map as ReadonlyMap<string, string>).has(key as string)));
+    if ((other.kind === "map" || other.kind === "fields") && one.kind === "string") {
+      const name = keyOf(other);
+      return bool(
+        both(one, other, (key, map) => (map as ReadonlyMap<string, string>).has(name(key as string))),
+      );
+    }
     if (other.kind === "set" && one.kind === "string") this.#label(expr, one.literal, other.fact);
     if (other.kind === "set" && one.kind === "string")
       return bool(both(one, other, (label, set) => (set as ReadonlySet<unknown>).has(label)));
@@ -257,9 +269,7 @@ class Compiler {
         ),
       };
     if (!argument) {
-      const apply = (text: unknown) =>
-        name === "size" ? [...(text as string)].length : lowered(text as string);
-      return { kind: known.gives, of: lifted(target, apply) };
+      return { kind: known.gives, of: lifted(target, (text) => unary(name, text as string)) };
     }
     const method = name === "contains" ? "includes" : (name as "startsWith" | "endsWith");
     return bool(both(target, argument, (text, part) => (text as string)[method](part as string)));
@@ -283,4 +293,9 @@ class Compiler {
   #error({ id }: Expr, message: string): ConditionError {
     return new ConditionError(message, (this.#positions[String(id)] ?? 0) + 1);
   }
+}
+
+/** Fields of a body have names without case. */
+function keyOf({ kind }: ConditionPart): (name: string) => string {
+  return kind === "fields" ? foldedName : (name) => name;
 }

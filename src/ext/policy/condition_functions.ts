@@ -1,8 +1,14 @@
 import { RE2JS } from "re2js";
-import type { Fact, FactName, Facts, factKinds } from "../../model/access/access.js";
+import {
+  type Fact,
+  type FactName,
+  type Facts,
+  type factKinds,
+  SeveralTexts,
+} from "../../model/access/access.js";
 
 export type ConditionValue = (typeof factKinds)[FactName] | "bool" | "list";
-export type Value = Fact | boolean | ReadonlySet<unknown> | undefined;
+export type Value = Fact | SeveralTexts | ReadonlySet<unknown> | undefined;
 
 /** A part of a condition, ready to be judged; undefined is unknown. */
 export interface ConditionPart {
@@ -37,6 +43,12 @@ export const functions: Readonly<
   },
   lowerAscii: { on: "string", takes: [], gives: "string", says: "the text with A to Z in lower case" },
   size: { on: "string", takes: [], gives: "int", says: "number of characters" },
+  int: {
+    on: "string",
+    takes: [],
+    gives: "int",
+    says: 'the whole number that the text is, as in `int(request.body["amount"])`; unknown for any other text, and for more than 15 digits',
+  },
   getHours: {
     on: "timestamp",
     takes: ["string"],
@@ -83,7 +95,14 @@ export function inZone(name: string, timeZone: unknown): (ms: unknown) => number
   };
 }
 
-export function lowered(text: string): string {
+/** What a function without arguments makes of a text. */
+export function unary(name: string, text: string): Value {
+  if (name === "size") return [...text].length;
+  if (name === "int") return /^-?\d{1,15}$/.test(text) ? Number(text) : undefined;
+  return lowered(text);
+}
+
+function lowered(text: string): string {
   return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 
@@ -117,8 +136,16 @@ export function chosen(truth: Value, one: () => Value, other: () => Value): Valu
 export function lifted(one: ConditionPart, apply: (value: unknown) => Value): ConditionPart["of"] {
   return (facts) => {
     const value = one.of(facts);
-    return value === undefined ? undefined : apply(value);
+    return value === undefined ? undefined : ofEach(value, apply);
   };
+}
+
+/** Of several texts, what is the same for each of them; other texts for texts. */
+function ofEach(value: Exclude<Value, undefined>, apply: (value: unknown) => Value): Value {
+  if (!(value instanceof SeveralTexts)) return apply(value);
+  const results = value.texts.map(apply);
+  if (results.every((result) => result === results[0])) return results[0];
+  return results.every((result) => typeof result === "string") ? new SeveralTexts(results) : undefined;
 }
 
 export function both(
@@ -129,6 +156,7 @@ export function both(
   return (facts) => {
     const a = one.of(facts);
     const b = a === undefined ? undefined : other.of(facts);
-    return a === undefined || b === undefined ? undefined : apply(a, b);
+    if (a === undefined || b === undefined) return undefined;
+    return ofEach(a, (each) => ofEach(b, (other) => apply(each, other)));
   };
 }

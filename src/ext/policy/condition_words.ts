@@ -21,6 +21,7 @@ const nouns: Readonly<Partial<Record<FactName, string>>> = {
 const maps: Readonly<Record<string, string>> = {
   "request.headers": "header",
   "request.query": "query parameter",
+  "request.body": "field",
 };
 
 /** After a noun: what is so, and what is not. */
@@ -133,6 +134,7 @@ function noun(expr: Expr): string {
   if (!one) throw new Wordless();
   if (name === "timestamp") return noun(one);
   if (name === "lowerAscii") return `${noun(one)} in lower case`;
+  if (name === "int") return `${noun(one)} as a number`;
   if (name === "size") return `the length of ${noun(one)}`;
   if (!other) throw new Wordless();
   if (name === "_[_]") return `the ${maps[nameOf(one)] ?? wordless()} ${noun(other)}`;

@@ -6,6 +6,7 @@ import {
   type YamlDocument,
 } from "../../document/document.js";
 import {
+  bodyFacts,
   type Extent,
   extents,
   type FactName,
@@ -187,11 +188,8 @@ class RulesReading {
     if (shadow !== true) return false;
     if (verdict !== "deny") this.#violation(at, "shadow: belongs to then: deny");
     // A body is read where a rule in force goes by it: nothing of a request changes for a rule in shadow.
-    if (asks.has("request.size") || asks.has("request.digest"))
-      this.#violation(
-        at,
-        "shadow: cannot go with request.size or request.digest, since no body is read for it",
-      );
+    if (bodyFacts.some((name) => asks.has(name)))
+      this.#violation(at, `shadow: cannot go with ${bodyFacts.join(", ")}, since no body is read for it`);
     return true;
   }
 

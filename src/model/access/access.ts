@@ -29,7 +29,9 @@ export {
   type PrincipalKind,
 } from "./principal.js";
 export { isReadingList, isReadOnly, isWithinMethods, readingMethods, readsOnly } from "./reading_requests.js";
+export { foldedName, SeveralTexts } from "./request_body.js";
 export {
+  bodyFacts,
   type DescribedRequest,
   describedHeaders,
   describedUrl,

@@ -6,6 +6,7 @@ import {
   withHyphens,
 } from "./canonical_request.js";
 import { readsOnly } from "./reading_requests.js";
+import { type BodyFields, bodyFields } from "./request_body.js";
 import { labelsOfRequest, type RequestLabels } from "./request_labels.js";
 import type { ConnectionFacts } from "./scope_restriction.js";
 
@@ -51,6 +52,7 @@ export const factKinds = {
   "request.headers": "map",
   "request.size": "int",
   "request.digest": "string",
+  "request.body": "fields",
   "connection.id": "string",
   "connection.user": "string",
   "connection.provider": "string",
@@ -61,7 +63,16 @@ export const factKinds = {
 } as const;
 
 export type FactName = keyof typeof factKinds;
-export type Fact = string | number | boolean | ReadonlyMap<string, string | undefined> | ReadonlySet<string>;
+export type Fact =
+  | string
+  | number
+  | boolean
+  | ReadonlyMap<string, string | undefined>
+  | BodyFields
+  | ReadonlySet<string>;
+/** What is unknown until the body is read. */
+export const bodyFacts: readonly FactName[] = ["request.size", "request.digest", "request.body"];
+
 /** What is known. What is undefined is unknown. */
 export type Facts = { readonly [name in FactName]: Fact | undefined } & {
   /** The same with the other text that servers may take the path for. */
@@ -79,6 +90,8 @@ export function factsOf(
   labels?: ReadonlySet<string>,
 ): Facts {
   const line = request && lineOf(request);
+  const headers = request && headersOf(request);
+  const { size, digest, bytes } = request?.body ?? {};
   const facts: Facts = {
     "request.method": line?.method,
     "request.host": request?.host,
@@ -86,9 +99,10 @@ export function factsOf(
     "request.reads": line?.reads,
     "request.labels": line?.labels,
     "request.query": line?.query,
-    "request.headers": request && headersOf(request),
-    "request.size": request?.body?.size,
-    "request.digest": request?.body?.digest,
+    "request.headers": headers,
+    "request.size": size,
+    "request.digest": digest,
+    "request.body": bytes && headers && bodyFields(bytes, headers, line?.query),
     "connection.id": connection.connectionId,
     "connection.user": connection.userId,
     "connection.provider": connection.provider.name,

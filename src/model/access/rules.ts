@@ -1,5 +1,5 @@
 import { requestLabels } from "./api_labels.js";
-import type { FactName, Facts } from "./request_facts.js";
+import { bodyFacts, type FactName, type Facts } from "./request_facts.js";
 import type { UseLimit } from "./use_limit.js";
 
 export type Verdict = "allow" | "ask" | "deny";
@@ -143,7 +143,7 @@ export function decide(rules: readonly Rule[], facts: Facts): Ruling {
 /** @param unknown rules that may match or not */
 function rulingOf(verdict: Verdict, rule: Rule | undefined, unknown: readonly Rule[], facts: Facts): Ruling {
   const isClosed = unknown.length > 0;
-  const wantsBody = unknown.some(({ asks }) => asks.has("request.size") || asks.has("request.digest"));
+  const wantsBody = unknown.some(({ asks }) => bodyFacts.some((name) => asks.has(name)));
   const { unclear = {} } = facts;
   const [factName] = (Object.keys(unclear) as FactName[]).filter((name) =>
     unknown.some(({ asks }) => asks.has(name)),

@@ -29,7 +29,12 @@ export interface CellRequest {
 
 export const requests = {
   read: { method: "GET", target: "/v1/user", headers: {}, body: "" },
-  write: { method: "POST", target: "/v1/issues?state=open", headers: { "x-mode": "safe" }, body: "hello" },
+  write: {
+    method: "POST",
+    target: "/v1/issues?state=open",
+    headers: { "x-mode": "safe", "content-type": "application/json" },
+    body: '{"a":1}',
+  },
   climb: {
     method: "DELETE",
     target: "/v1/a/..%2fx",
@@ -65,6 +70,10 @@ const table: readonly (readonly [rules: string, cells: Cells])[] = [
   [
     "[{ when: 'request.size < 10', then: allow }]",
     { read: "egress body body allow", write: "egress body body allow", climb: "egress body body deny" },
+  ],
+  [
+    `[{ when: 'request.body["a"] == "1"', then: allow }]`,
+    { read: "egress body body deny", write: "egress body body allow", climb: "egress body body deny" },
   ],
   [
     `[{ when: '"state" in request.query && request.query["state"] == "open"', then: allow }]`,

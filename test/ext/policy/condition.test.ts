@@ -16,7 +16,7 @@ const request: DescribedRequest = {
   host: "api.github.com",
   target: "/repos/acme/app/issues?per_page=2&state=open&x=1&x=2",
   headers: new Map([["content-type", "application/json"]]),
-  body: { size: 12, digest: "ab".repeat(32), bytes: undefined },
+  body: { size: 12, digest: "ab".repeat(32), bytes: Buffer.from('{"to":"a@b"}') },
   session: "run-1",
 };
 const all = factsOf("key:claude", connection, request, nowMs);
@@ -64,6 +64,10 @@ const conditions = [
   'request.host.lowerAscii() == "api.github.com"',
   'request.path == "/nothing" && request.nothing == "1" || true',
   "request.size == 12 && -1 < 0",
+  'request.body["to"].endsWith("@b") && !("cc" in request.body)',
+  'request.body["cc"] == "1"',
+  'int(request.query["per_page"]) <= 2',
+  'int(request.query["state"]) <= 2',
 ];
 
 describe("a condition", () => {
@@ -96,6 +100,9 @@ describe("a condition", () => {
     ["request.path.startsWith(1)", "13: startsWith() is called on a string with (string)"],
     ["now.getHours('Nowhere') == 1", "4: Nowhere is no time zone"],
     ["now > timestamp('tomorrow')", "7: timestamp() takes a literal"],
+    ['request.body["n"].int() == 1', "write int(...)"],
+    ['request.body["n"] < 5', "a string cannot be compared with a int"],
+    ['request.body == "a"', "a fields cannot be compared with a string"],
     ["request.size + 1 == 2", "14: the operator + is not known here"],
     ["request.size == 1.5", "17: only texts, whole numbers"],
     [`${"(".repeat(21)}true${")".repeat(21)}`, "1: nests at most 20 brackets"],
@@ -103,6 +110,29 @@ describe("a condition", () => {
     [Array(300).fill("true").join("||"), "has at most 200 parts"],
   ])("%j is refused with its place", (text, error) => {
     expect(errorOf(text)).toContain(error);
+  });
+});
+
+describe("a field of a body that stands there several times", () => {
+  const judged = (condition: string, body: object) => {
+    const bytes = Buffer.from(JSON.stringify(body));
+    const described = { ...request, body: { size: bytes.length, digest: "", bytes } };
+    return compileCondition(condition)(factsOf("key:a", connection, described, nowMs));
+  };
+
+  it.each([
+    ['request.body["to"].endsWith("@a")', ["x@a", "y@a"], true],
+    ['request.body["to"].endsWith("@b")', ["x@a", "y@a"], false],
+    ['request.body["to"].endsWith("@a")', ["x@a", "y@b"], undefined],
+    ['!request.body["to"].endsWith("@a")', ["x@a", "y@b"], undefined],
+    ['request.body["to"] in ["x", "y"]', ["x", "y"], true],
+    ['request.body["to"] == "x"', ["x", "y"], undefined],
+    ['request.body["TO"].lowerAscii().matches("@a$")', ["X@A", "y@a"], true],
+    ['int(request.body["to"]) < 5', [1, 1], true],
+    ['int(request.body["to"]) < 5', [1, "x"], undefined],
+    ['"to" in request.body', ["x", "y"], true],
+  ])("%s of %j is %j", (condition, to, expected) => {
+    expect(judged(condition, { to })).toBe(expected);
   });
 });
 

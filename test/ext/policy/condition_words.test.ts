@@ -24,6 +24,9 @@ describe("a condition in words", () => {
     ['now < timestamp("2027-01-31T00:00:00Z")', "the time is before 2027-01-31T00:00:00Z"],
     ['now.getHours("Europe/Berlin") >= 9', "the hour in Europe/Berlin is at least 9"],
     ['connection.user == "ada and the path is /"', 'the user is "ada and the path is /"'],
+    ['request.body["to"].endsWith("@acme.com")', "the field to ends with @acme.com"],
+    ['!("cc" in request.body)', "no field cc is sent"],
+    ['int(request.body["amount"]) <= 5000', "the field amount as a number is at most 5000"],
     ["true", "always"],
     ["!true", "never"],
   ])("%s: %s", (text, words) => {

@@ -153,7 +153,7 @@ proxies: ["key:*", nobody]
         expect.stringMatching(/^10:14: because: must be one line/),
         "12:13: shadow: belongs to then: deny",
         "14:13: shadow: must be true or false",
-        "17:13: shadow: cannot go with request.size or request.digest, since no body is read for it",
+        "17:13: shadow: cannot go with request.size, request.digest, request.body, since no body is read for it",
         "19:11: hold: belongs to then: ask",
         "21:11: hold: must be a duration from 10s to 24h, such as 30m",
         "23:11: hold: must be a duration from 10s to 24h, such as 30m",
