@@ -2,7 +2,7 @@
 // its bundles hold. `node scripts/sbom.mjs linux-arm64` lists those of this system and processor, and `any` those of all.
 
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -19,9 +19,10 @@ const locked = read("package-lock.json").packages;
 sbom.components = sbom.components.filter((component) => target === undefined || isFor(target, component));
 const installed = new Set(sbom.components.map((component) => component["bom-ref"]));
 
-for (const { place, name, version, license } of read("dist/bundle/packages.json")) {
+/** Adds what npm did not list. */
+function add({ place, name, version, license }, isBundled) {
   const reference = `${name}@${version}`;
-  if (installed.has(reference)) continue;
+  if (installed.has(reference)) return;
   installed.add(reference);
   const { integrity, resolved } = locked[place] ?? {};
   sbom.components.push({
@@ -31,7 +32,7 @@ for (const { place, name, version, license } of read("dist/bundle/packages.json"
     version,
     scope: "required",
     purl: `pkg:npm/${name.replace("@", "%40")}@${version}`,
-    properties: [{ name: "cdx:npm:package:bundled", value: "true" }],
+    ...(isBundled && { properties: [{ name: "cdx:npm:package:bundled", value: "true" }] }),
     ...(resolved && { externalReferences: [{ type: "distribution", url: resolved }] }),
     ...(integrity && {
       hashes: [
@@ -45,18 +46,31 @@ for (const { place, name, version, license } of read("dist/bundle/packages.json"
   sbom.dependencies.push({ ref: reference, dependsOn: [] });
   sbom.dependencies.find(({ ref }) => ref === sbom.metadata.component["bom-ref"])?.dependsOn.push(reference);
 }
-/** Whether npm installs a package on a system and processor. Of the packages with a libc, glibc's are meant. */
+
+// npm omits a package that a development dependency needs too, although it installs it with `--omit dev`.
+for (const [place, entry] of Object.entries(locked)) {
+  const [, name] = /^node_modules\/(?:.*\/node_modules\/)?(.+)$/.exec(place) ?? [];
+  const isThere = target === undefined ? existsSync(join(root, place)) : isForEntry(target, entry);
+  if (name && !entry.dev && !entry.link && isThere) add({ place, name, ...entry }, false);
+}
+for (const bundled of read("dist/bundle/packages.json")) add(bundled, true);
+
+/** Whether npm installs a package on a system and processor. */
 function isFor(target, { name, version }) {
-  const [os, cpu] = target === "any" ? [] : target.split("-");
-  const entries = Object.entries(locked).filter(
-    ([place, entry]) => place.endsWith(`node_modules/${name}`) && entry.version === version,
+  return Object.entries(locked).some(
+    ([place, entry]) =>
+      place.endsWith(`node_modules/${name}`) && entry.version === version && isForEntry(target, entry),
   );
-  return entries.some(
-    ([, entry]) =>
-      os === undefined ||
-      ((entry.os ?? [os]).includes(os) &&
-        (entry.cpu ?? [cpu]).includes(cpu) &&
-        (entry.libc ?? ["glibc"]).includes("glibc")),
+}
+
+/** Of the packages with a libc, glibc's are meant. */
+function isForEntry(target, { os, cpu, libc }) {
+  if (target === "any") return true;
+  const [system, processor] = target.split("-");
+  return (
+    (os ?? [system]).includes(system) &&
+    (cpu ?? [processor]).includes(processor) &&
+    (libc ?? ["glibc"]).includes("glibc")
   );
 }
 process.stdout.write(`${JSON.stringify(sbom, undefined, 2)}\n`);
