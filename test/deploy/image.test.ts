@@ -7,7 +7,7 @@ import { ScriptedProvider, type StandardAnswer, scriptedClient } from "../fakes/
 import { pathOf } from "../needs.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import { type Processor, processors } from "./bases.js";
-import { engineProcessor, readImage } from "./image.js";
+import { engineProcessor, readBuilds, readImage } from "./image.js";
 import { Running } from "./pod.js";
 import { adminAt } from "./pod_world.js";
 import { setpriv } from "./setpriv.js";
@@ -148,6 +148,12 @@ it("is the same for both processors but for native code", () => {
   });
   expect(one?.length).toBeGreaterThan(50);
   expect(other).toEqual(one);
+});
+
+it("has the same digest in a second build, later, of another user's files in another folder", () => {
+  const [first, again] = readBuilds(process.env["NEXUS_TEST_IMAGE"] ?? "");
+  expect(first.manifests.map(({ architecture }) => architecture)).toEqual(Object.values(engineProcessor));
+  expect(again).toEqual(first);
 });
 
 /** `e_machine` of ELF. */

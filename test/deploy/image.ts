@@ -41,15 +41,72 @@ export function buildImage(context: string, folder: string): void {
   ]);
   const isolation = ["--isolation", "chroot", "--pull-never"];
   const same = ["--timestamp", epoch, "--build-arg", `NEXUS_BUILD_COMMIT=${"0".repeat(40)}`];
-  const args = ["build", ...isolation, ...builtAsReleased(context), ...same, ...bases, context];
-  const { status } = spawnSync("buildah", [...place, ...args], { stdio: ["ignore", 2, 2] });
-  if (status !== 0) throw new Error(`buildah ended with ${status}`);
-  const digestFile = join(folder, "digest");
-  const push = ["manifest", "push", "--quiet", "--all", "--format", "v2s2", "--digestfile", digestFile];
-  buildah(place, ...push, "nexusd", `dir:${join(store, "pushed")}`);
-  for (const processor of processors)
-    unpack(place, processor, join(folder, processor), readFileSync(digestFile, "utf8").trim());
+  const build = (name: string, from: string): PushedImage => {
+    const released = builtAsReleased(from).map((word) => (word === "nexusd" ? name : word));
+    const args = ["build", ...isolation, ...released, ...same, ...bases, from];
+    const { status } = spawnSync("buildah", [...place, ...args], { stdio: ["ignore", 2, 2] });
+    if (status !== 0) throw new Error(`buildah ended with ${status}`);
+    return push(place, name, join(store, name));
+  };
+  const first = build("nexusd", context);
+  for (const processor of processors) unpack(place, processor, join(folder, processor), first.digest);
+  const builds = [first, build("again", copyContext(context, join(store, "elsewhere/context")))];
+  writeFileSync(join(folder, "builds.json"), JSON.stringify(builds));
   rmSync(store, { recursive: true, force: true });
+}
+
+/** What a registry gets of one processor. */
+interface PushedManifest {
+  readonly architecture: string;
+  readonly layers: readonly string[];
+  readonly config: Readonly<Record<string, unknown>>;
+}
+export interface PushedImage {
+  /** Of the list. */
+  readonly digest: string;
+  readonly manifests: readonly PushedManifest[];
+}
+
+/** Both builds of `buildImage`: the second one is later, in another folder, of files that belong to another user and have other times and modes. */
+export const readBuilds = (folder: string): [PushedImage, PushedImage] =>
+  JSON.parse(readFileSync(join(folder, "builds.json"), "utf8")) as [PushedImage, PushedImage];
+
+function push(place: readonly string[], name: string, target: string): PushedImage {
+  const digestFile = `${target}.digest`;
+  script("push_image.mjs", [name, `dir:${target}`, digestFile, ...place]);
+  const read = <T>(file: string) => JSON.parse(readFileSync(join(target, file), "utf8")) as T;
+  const hexOf = ({ digest }: Digested) => digest.replace("sha256:", "");
+  const manifests = read<{ manifests: Digested[] }>("manifest.json").manifests.map((each) => {
+    const { config, layers } = read<{ config: Digested; layers: Digested[] }>(`${hexOf(each)}.manifest.json`);
+    const its = read<PushedManifest["config"]>(hexOf(config));
+    return { architecture: String(its["architecture"]), layers: layers.map(hexOf), config: its };
+  });
+  rmSync(target, { recursive: true });
+  return { digest: readFileSync(digestFile, "utf8").trim(), manifests };
+}
+interface Digested {
+  readonly digest: string;
+}
+
+/** What the Dockerfile reads, as another user has it who cloned it now. */
+function copyContext(context: string, target: string): string {
+  mkdirSync(target, { recursive: true });
+  const names = ["Dockerfile", ".dockerignore", "package.json", "package-lock.json", "scripts", "src"];
+  const wanted = [...names, "tsconfig.json", "tsconfig.build.json", ".github"].map((name) =>
+    join(context, name),
+  );
+  execFileSync("sh", ["-c", 'umask 077; cp -R "$@"', "sh", ...wanted, target]);
+  execFileSync("chown", ["-R", "65534:65534", target]);
+  return target;
+}
+
+/** Runs one of the release's own. */
+function script(name: string, args: readonly string[]): void {
+  const path = join(import.meta.dirname, "../../scripts/release", name);
+  execFileSync(process.execPath, [path, ...args], {
+    stdio: ["ignore", 2, 2],
+    env: { ...process.env, SOURCE_DATE_EPOCH: epoch },
+  });
 }
 
 /** Takes the image of one processor out of the list. */
