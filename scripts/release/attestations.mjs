@@ -9,35 +9,41 @@ const sha256 = (path) => createHash("sha256").update(readFileSync(path)).digest(
 const write = (path, value) => writeFileSync(path, `${JSON.stringify(value, undefined, 2)}\n`);
 
 /**
- * Writes NAME.cdx.json (CycloneDX 1.5) beside each artefact.
+ * A bill of materials in CycloneDX 1.5.
+ * @param path of the file
+ * @param root the component that it is of, with its digest of SHA-256: the same bytes have the same bill
+ * @param epoch in seconds since 1970
+ */
+export function writeBill(path, { digest, ...root }, parts, epoch) {
+  const hex = digest.slice(0, 32);
+  write(path, {
+    $schema: "http://cyclonedx.org/schema/bom-1.5.schema.json",
+    bomFormat: "CycloneDX",
+    specVersion: "1.5",
+    serialNumber: `urn:uuid:${hex.replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12})$/, "$1-$2-8$3-8$4-$5")}`,
+    version: 1,
+    metadata: {
+      timestamp: new Date(epoch * 1000).toISOString(),
+      component: {
+        ...root,
+        hashes: [{ alg: "SHA-256", content: digest }],
+        licenses: [{ license: { id: "Apache-2.0" } }],
+      },
+    },
+    components: parts,
+    dependencies: [{ ref: root["bom-ref"], dependsOn: parts.map((part) => part["bom-ref"]) }],
+  });
+}
+
+/**
+ * Writes NAME.cdx.json beside each artefact.
  * @param components of an artefact, by its name
  */
 export function writeBills({ out, epoch, versions }, components) {
   for (const [name, parts] of components) {
-    const digest = sha256(join(out, name));
-    const root = `nexusd/${name}`;
-    const hex = digest.slice(0, 32);
-    write(join(out, `${name}.cdx.json`), {
-      $schema: "http://cyclonedx.org/schema/bom-1.5.schema.json",
-      bomFormat: "CycloneDX",
-      specVersion: "1.5",
-      // Of the artefact, so that the same bytes have the same bill.
-      serialNumber: `urn:uuid:${hex.replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12})$/, "$1-$2-8$3-8$4-$5")}`,
-      version: 1,
-      metadata: {
-        timestamp: new Date(epoch * 1000).toISOString(),
-        component: {
-          "bom-ref": root,
-          type: "application",
-          name,
-          version: versions.plain,
-          hashes: [{ alg: "SHA-256", content: digest }],
-          licenses: [{ license: { id: "Apache-2.0" } }],
-        },
-      },
-      components: parts,
-      dependencies: [{ ref: root, dependsOn: parts.map((part) => part["bom-ref"]) }],
-    });
+    const version = versions.plain;
+    const root = { "bom-ref": `nexusd/${name}`, type: "application", name, version };
+    writeBill(join(out, `${name}.cdx.json`), { ...root, digest: sha256(join(out, name)) }, parts, epoch);
   }
 }
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { readJson, run } from "./run.mjs";
 
 /** A component of CycloneDX that a package manager calls by this purl. */
-const component = (purl, name, version, more = {}) => ({
+export const component = (purl, name, version, more = {}) => ({
   "bom-ref": purl,
   type: "library",
   name,

@@ -1,7 +1,7 @@
 // npm run release [-- --out FOLDER] [--key FILE]: makes what is published of the commit that is checked out, and prints what it made.
 // It needs git, GNU tar, gzip, dpkg-deb, Python 3 with venv, Go, and the registries of npm, PyPI, and Go. Without an installed package: a clone will do.
 
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -20,6 +20,8 @@ const { values } = parseArgs({
     out: { type: "string", default: join(root, "release") },
     // NAME@sha256:..., which the chart starts.
     image: { type: "string" },
+    // A folder with its bills of materials, of image_bills.mjs.
+    "image-bills": { type: "string" },
     // A private key of ssh, which signs the checksums.
     key: { type: "string", default: process.env.NEXUS_RELEASE_KEY },
   },
@@ -68,6 +70,7 @@ function makeAll(work, out) {
   say("bills of materials, provenance, and checksums");
   writeBills(place, parts);
   writeStatement(place, [...parts.keys()]);
+  if (values["image-bills"] !== undefined) cpSync(values["image-bills"], out, { recursive: true });
   writeChecksums(place, values.key);
   if (values.key === undefined) say("not signed: --key FILE names a private key of ssh");
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
@@ -7,7 +8,7 @@ import { ScriptedProvider, type StandardAnswer, scriptedClient } from "../fakes/
 import { pathOf } from "../needs.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import { type Processor, processors } from "./bases.js";
-import { engineProcessor, readBuilds, readImage } from "./image.js";
+import { engineProcessor, readBill, readBuilds, readImage } from "./image.js";
 import { Running } from "./pod.js";
 import { adminAt } from "./pod_world.js";
 import { setpriv } from "./setpriv.js";
@@ -148,6 +149,38 @@ it("is the same for both processors but for native code", () => {
   });
   expect(one?.length).toBeGreaterThan(50);
   expect(other).toEqual(one);
+});
+
+describe.each(processors)("the bill of materials of the image for %s", (processor) => {
+  const folder = process.env["NEXUS_TEST_IMAGE"] ?? "";
+  const { metadata, components } = readBill(folder, processor);
+  const of = (start: string) => components.filter(({ purl }) => purl.startsWith(start));
+
+  it("is of the image that the chart starts", () => {
+    const [, digest] = readImage(folder).config.digest.split(":");
+    expect(metadata.component).toMatchObject({
+      type: "container",
+      hashes: [{ alg: "SHA-256", content: digest }],
+    });
+  });
+
+  it("lists the packages of its base, its Node, and what the daemon loads", () => {
+    const debian = of("pkg:deb/debian/").map(({ name }) => name);
+    expect(debian).toEqual(expect.arrayContaining(["base-files", "libatomic1", "libc6", "libstdc++6"]));
+    for (const { purl } of of("pkg:deb/debian/"))
+      expect(purl).toMatch(new RegExp(`^[^?]+@[^?]+\\?arch=(all|${engineProcessor[processor]})$`));
+    expect(of("pkg:generic/node@")).toEqual([
+      expect.objectContaining({ version: expect.stringMatching(/^26\./) }),
+    ]);
+    const listed = of("pkg:npm/").map(({ name, version }) => `${name}@${version}`);
+    const root = join(import.meta.dirname, "../..");
+    const args = ["scripts/sbom.mjs", `linux-${processor}`];
+    const sbom = execFileSync(process.execPath, args, { cwd: root, encoding: "utf8" });
+    const locked = (JSON.parse(sbom) as { components: { name: string; version: string }[] }).components;
+    expect(listed.sort()).toEqual(
+      [...new Set(locked.map(({ name, version }) => `${name}@${version}`))].sort(),
+    );
+  });
 });
 
 it("has the same digest in a second build, later, of another user's files in another folder", () => {

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { layOutBase, type Processor, processors } from "./bases.js";
 
@@ -50,6 +50,7 @@ export function buildImage(context: string, folder: string): void {
   };
   const first = build("nexusd", context);
   for (const processor of processors) unpack(place, processor, join(folder, processor), first.digest);
+  writeBills(place, first.digest, join(folder, "bills"));
   const builds = [first, build("again", copyContext(context, join(store, "elsewhere/context")))];
   writeFileSync(join(folder, "builds.json"), JSON.stringify(builds));
   rmSync(store, { recursive: true, force: true });
@@ -100,6 +101,11 @@ function copyContext(context: string, target: string): string {
   return target;
 }
 
+/** As the workflow of the release lists what the image contains. */
+function writeBills(place: readonly string[], digest: string, folder: string): void {
+  script("image_bills.mjs", ["nexusd", `registry.example/nexusd@${digest}`, folder, ...place]);
+}
+
 /** Runs one of the release's own. */
 function script(name: string, args: readonly string[]): void {
   const path = join(import.meta.dirname, "../../scripts/release", name);
@@ -107,6 +113,24 @@ function script(name: string, args: readonly string[]): void {
     stdio: ["ignore", 2, 2],
     env: { ...process.env, SOURCE_DATE_EPOCH: epoch },
   });
+}
+
+/** A component of a bill of materials. */
+interface Part {
+  readonly name: string;
+  readonly version: string;
+  readonly purl: string;
+}
+
+export function readBill(folder: string, processor: Processor) {
+  const [name = ""] = readdirSync(join(folder, "bills")).filter((file) =>
+    file.includes(`-linux-${engineProcessor[processor]}.`),
+  );
+  const text = readFileSync(join(folder, "bills", name), "utf8");
+  return JSON.parse(text) as {
+    readonly metadata: { readonly component: Readonly<Record<string, unknown>> };
+    readonly components: readonly Part[];
+  };
 }
 
 /** Takes the image of one processor out of the list. */
