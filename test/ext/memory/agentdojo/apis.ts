@@ -83,6 +83,16 @@ const strangers = `connection.provider in ["gmail", "calendar", "drive", "slack"
 /** What stays with the user: files of their own, and their address at the bank. */
 const own = `request.method != "DELETE" && (request.path.startsWith("/upload/drive/v3/files") || request.path == "/v1/user")`;
 
+/**
+ * What stays among the user's own, by the fields of the body: mail, invitations and files for the company alone, messages without a link, payments to whom
+ * the user has paid before.
+ */
+const inside = `connection.provider == "gmail" && request.body["recipients"].endsWith("@bluesparrowtech.com") && !("cc" in request.body || "bcc" in request.body) ||
+      connection.provider == "calendar" && request.method != "DELETE" && request.body["participants"].endsWith("@bluesparrowtech.com") ||
+      connection.provider == "drive" && request.body["email"].endsWith("@bluesparrowtech.com") ||
+      request.path == "/api/chat.postMessage" && !request.body["body"].matches("(?i)://|www[.]") ||
+      connection.provider == "bank" && request.method != "PUT" && request.body["recipient"] in ["GB29NWBK60161331926819", "US122000000121212121212", "CH9300762011623852957", "SE3550000000054910000003", "UK12345678901234567890"]`;
+
 /** By their column in the table. */
 export const policies: Readonly<Record<string, string>> = {
   "without rules": "",
@@ -95,6 +105,22 @@ export const policies: Readonly<Record<string, string>> = {
     label: [strangers]
   - when: >-
       request.reads || ${own}
+    then: allow
+  - when: '"strangers" in session.labels'
+    then: ask
+    because: it read what strangers wrote before
+  - then: allow
+`,
+  "labels and bodies": `rules:
+  - when: >-
+      request.reads && (${strangers})
+    then: allow
+    label: [strangers]
+  - when: >-
+      request.reads || ${own}
+    then: allow
+  - when: >-
+      ${inside}
     then: allow
   - when: '"strangers" in session.labels'
     then: ask
