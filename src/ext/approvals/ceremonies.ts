@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from "node:crypto";
+import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import type { ApproverRecord } from "../../gen/nexus/store/v1/records_pb.js";
 import { BoundedMap, type Clock } from "../../runtime/runtime.js";
 import type { WaitingApproval } from "./approvals.js";
@@ -6,7 +6,8 @@ import type { Approvers, Invitation } from "./approvers.js";
 
 /** How long a page that was loaded may be answered. */
 const challengeLifeMs = 600_000;
-const maxChallenges = 1_000;
+/** Of nonces that came back within their life. */
+const maxUsed = 10_000;
 
 /** A passkey that does not count, and why, for the person in front of the page. */
 export class PasskeyRefused extends Error {
@@ -32,10 +33,10 @@ export interface PageOrigin {
  * is the digest of what it is for and of a nonce, which works once.
  */
 export class Ceremonies {
-  /** What each nonce is for, until then. */
-  readonly #nonces = new BoundedMap<string, { readonly subject: string; readonly untilMs: number }>(
-    maxChallenges,
-  );
+  /** It seals nonces, so that pages cost no memory: whoever has one link could load it until those of others are forgotten. */
+  readonly #key = randomBytes(32);
+  /** Nonces that came back. One that is forgotten early is of no use: its request is decided, or its link is used up. */
+  readonly #used = new BoundedMap<string, true>(maxUsed);
 
   constructor(private readonly deps: { readonly approvers: Approvers; readonly clock: Clock }) {}
 
@@ -106,18 +107,25 @@ export class Ceremonies {
   }
 
   #issue(subject: string): Challenge {
-    const nonce = randomBytes(32).toString("base64url");
-    this.#nonces.set(nonce, { subject, untilMs: this.deps.clock.nowMs() + challengeLifeMs });
+    const text = `${this.deps.clock.nowMs()}.${randomBytes(32).toString("base64url")}`;
+    const nonce = `${text}.${this.#seal(text)}`;
     return { nonce, challenge: challengeOf(subject, nonce) };
   }
 
   /** It is of no use from then on, whether or not what was signed is good. */
   #take(nonce: string, subject: string): string {
-    const issued = this.#nonces.get(nonce);
-    this.#nonces.delete(nonce);
-    if (issued?.subject !== subject || this.deps.clock.nowMs() >= issued.untilMs)
+    const [madeAtMs = "", random = "", seal = ""] = nonce.split(".");
+    const text = `${madeAtMs}.${random}`;
+    const ageMs = this.deps.clock.nowMs() - Number(madeAtMs);
+    const isOwn = nonce === `${text}.${seal}` && isSame(seal, this.#seal(text));
+    if (!isOwn || ageMs < 0 || ageMs >= challengeLifeMs || this.#used.get(nonce))
       throw new PasskeyRefused("This page was answered already, or is too old. Try again.");
+    this.#used.set(nonce, true);
     return challengeOf(subject, nonce);
+  }
+
+  #seal(text: string): string {
+    return createHmac("sha256", this.#key).update(text).digest("base64url");
   }
 }
 
@@ -134,6 +142,11 @@ function challengeOf(subject: string, nonce: string): string {
   return createHash("sha256")
     .update(JSON.stringify([subject, nonce]))
     .digest("base64url");
+}
+
+function isSame(presented: string, expected: string): boolean {
+  const [one, other] = [Buffer.from(presented), Buffer.from(expected)];
+  return one.length === other.length && timingSafeEqual(one, other);
 }
 
 /** @throws PasskeyRefused */

@@ -221,7 +221,7 @@ describe("a passkey approves a held request on a page without a session", () => 
     const [one, other] = [await world.held({ path: "/one" }), await world.held({ path: "/other" })];
     const form = await ada.signed(one.request.passkeyUrl);
     const crossed = await post(other.request.passkeyUrl, form);
-    expect([crossed.status, crossed.body]).toEqual([403, expect.stringContaining("answered already")]);
+    expect([crossed.status, crossed.body]).toEqual([403, expect.stringContaining("was not accepted")]);
     // Even the nonce of the other page does not make it good.
     const { nonce } = await ada.signed(other.request.passkeyUrl);
     const mixed = await post(other.request.passkeyUrl, { ...form, nonce });
