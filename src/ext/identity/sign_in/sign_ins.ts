@@ -124,10 +124,11 @@ export class SignIns implements SignIn {
 
 /** Whom the claims are of; or why they are of nobody whom the issuer's entry means. */
 function whoIs(claims: Claims, issuer: SignInIssuer): Principal | string {
-  // People may give themselves any address that nobody has verified.
-  const { email_verified: isVerified = true } = claims;
-  if (issuer.subject === "email" && isVerified !== true && isVerified !== "true")
-    return "its email is not verified";
+  const { email_verified: isVerified } = claims;
+  // People may give themselves any address, where the issuer does not say that it has verified it (OpenID Connect Core 1.0 section 5.7).
+  const goesByEmail = issuer.subject === "email" || Object.hasOwn(issuer.claims, "email");
+  if (goesByEmail && isVerified !== true && isVerified !== "true")
+    return "its claim email_verified is not true";
   return principalOf(claims, issuer);
 }
 

@@ -228,8 +228,11 @@ describe("a sign-in", () => {
     expect(whyOf(await signedIn())).toBe("signed_in");
   });
 
-  it("does not believe an address that nobody verified", async () => {
-    const { issuer, begin, finish } = world();
+  it.each([
+    ["the subject", "subject: email"],
+    ["a claim", "claims: { email: ada@example.org }"],
+  ])("does not believe an address that nobody verified, as %s", async (_, line) => {
+    const { issuer, begin, finish, lines } = world(file.replace("subject: email", line));
     const outcomes = [];
     for (const email_verified of [false, "false", null, true, undefined]) {
       const begun = await begin("other");
@@ -238,7 +241,8 @@ describe("a sign-in", () => {
       const query = { code: "good", state: begun.state, iss: "https://other.example" };
       outcomes.push(whyOf(await finish(begun.binding, query, "other")));
     }
-    expect(outcomes).toEqual(["no_claims", "no_claims", "no_claims", "signed_in", "signed_in"]);
+    expect(outcomes).toEqual(["no_claims", "no_claims", "no_claims", "signed_in", "no_claims"]);
+    expect(lines.join("\n")).toContain("its claim email_verified is not true");
   });
 
   it("waits for an issuer that is down, and goes by what is known of it while it is", async () => {
