@@ -180,8 +180,12 @@ export class ConsoleListener implements Listener {
   async #signInAt(signIn: ConsoleSignIn, guest: Guest): Promise<HttpAnswer> {
     // A page of another site signs nobody in: it may lead back from an issuer, and no further.
     if (isForeignLink(guest.request) && !guest.path.endsWith("/callback")) return this.#signedOut(guest);
+    const { session, request } = guest;
     const answer = await signIn.answer(guest, (path) => this.#pageAt(path) !== undefined);
-    return "token" in answer ? this.#withSession(guest, answer) : answer;
+    if (!("token" in answer)) return answer;
+    // Its cookie is replaced: nobody could sign out of it.
+    if (session) await this.#options.sessions.end(session, request.socket.remoteAddress);
+    return this.#withSession(guest, answer);
   }
 
   #withSession({ cookie, url }: Guest, { token, expiresAtMs, answer }: OpenedVisit): HttpAnswer {
@@ -231,7 +235,8 @@ export class ConsoleListener implements Listener {
     const { signIn } = this.#options;
     const more = again || signIn ? <>{again}{signIn?.buttons(this.#pageAt(path) ? here : "/")}</> : undefined;
     const page = noticePage(signIn ? "signIn" : "signedOut", more);
-    return guest.token === "" ? page : cleared(guest, page);
+    // A session that lives stays: a page of this site, yet of another origin, may lead here.
+    return guest.token === "" || guest.session ? page : cleared(guest, page);
   }
 
   async #serve(
@@ -251,7 +256,7 @@ export class ConsoleListener implements Listener {
       if (left.signal.aborted && error === left.signal.reason) return emptyAnswer();
       // What no table foresees is thrown on.
       const { status, message } = consoleError(error);
-      if (status === 401) return this.#signedOut(guest);
+      if (status === 401) return this.#signedOut({ ...guest, session: undefined });
       const content = <><Problem message={message} /><p><a href={section}>Go back</a></p></>;
       return kit.consolePage(request, { title: "Not possible", section, content, status });
     } finally {

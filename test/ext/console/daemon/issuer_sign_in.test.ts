@@ -217,6 +217,26 @@ describe("people sign in to the console at their organisation's provider", () =>
     expect([led.status, (await led.text()).includes('href="/sign-in/admins"')]).toEqual([401, true]);
   });
 
+  it("and stay signed in where another origin of this site leads to a sign-in", async () => {
+    const { url } = await place.daemon.clients.console.createConsoleLink({});
+    const opened = await fetch(url, { redirect: "manual" });
+    const cookie = opened.headers.getSetCookie()[0]?.split(";")[0] ?? "";
+    const led = await fetch(`${place.origin}/sign-in/admins`, {
+      headers: { "sec-fetch-site": "same-site", cookie },
+      redirect: "manual",
+    });
+    expect([led.status, led.headers.getSetCookie()]).toEqual([401, []]);
+    expect((await fetch(`${place.origin}/connections`, { headers: { cookie } })).status).toBe(200);
+  });
+
+  it("and leave no session behind where they sign in once more", async () => {
+    const { browser } = await signIn();
+    const again = await signIn("/sign-in/admins", browser, isCallback);
+    const jarOf = (await browser.get(again.page.url)).headers.getSetCookie();
+    expect(jarOf.length).toBe(2);
+    expect(await events("console.session_ended")).toEqual([["jwt:operators:ada", ""]]);
+  });
+
   it("in Chromium, and come to the page that they wanted", async () => {
     const page: ChromiumPage = await (await chromium.newContext()).newPage();
     await page.goto(`${place.origin}/providers/add?search=google`);
