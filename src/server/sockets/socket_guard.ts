@@ -101,6 +101,9 @@ export interface SocketGuardOptions {
  * thousands shuts out itself first. Without an unauthenticated socket the new one is closed. A new one is also closed for a while in a
  * crowd of addresses with few sockets each, as of spokes whose hub died. Otherwise, each would push out one that is about to authenticate,
  * and none would get in. One timer looks after all unauthenticated callers.
+ *
+ * A new socket that has a descriptor of the reserve is closed in any case, and room is made for the next one: the closed descriptor is a low
+ * one, which the next socket takes, so that one that stays in the reserve is missed by the look at the number, and the reserve fills up.
  */
 export class SocketGuard {
   readonly #options: SocketGuardOptions;
@@ -127,8 +130,14 @@ export class SocketGuard {
     const { maxConnections, maxUnauthenticated = Number.POSITIVE_INFINITY, clock, onFull } = this.#options;
     const address = addressKey(socket.remoteAddress) ?? unix;
     const isReserved = this.#options.isReserved?.(socket) === true;
-    if (isReserved || this.#count >= maxConnections) {
-      onFull(isReserved ? "descriptors" : "connections");
+    if (isReserved) {
+      onFull("descriptors");
+      this.#closeUnauthenticated();
+      socket.destroy();
+      return;
+    }
+    if (this.#count >= maxConnections) {
+      onFull("connections");
       if (!this.#closeUnauthenticated()) {
         socket.destroy();
         return;

@@ -70,7 +70,7 @@ it.each([
   ["http", true],
   ["browser", false],
 ])(
-  "%s makes room by closing who showed nothing, and closes a new socket where all have",
+  "%s lets no socket stay in the reserve, and makes room for the next one by closing who showed nothing",
   (listener, isForCallers) => {
     const full: string[] = [];
     const descriptors = new Descriptors(1_000);
@@ -78,11 +78,13 @@ it.each([
     const bounds = { limits: defaultLimits, clock: new ManualClock(0), descriptors, onFull };
     const guard = guardOf(bounds, listener, isForCallers, false);
     onTestFinished(() => guard?.close());
-    const [caller, stranger, next, last] = [socketOf(20), socketOf(21), socketOf(750), socketOf(751)];
+    const [caller, stranger, above] = [socketOf(20), socketOf(21), socketOf(750)];
+    const [next, last] = [socketOf(21), socketOf(750)];
     for (const socket of [caller, stranger]) guard?.add(socket);
     noteCredential(caller);
+    guard?.add(above);
+    expect([caller, stranger, above].map(({ destroyed }) => destroyed)).toEqual([false, true, true]);
     guard?.add(next);
-    expect([caller, stranger, next].map(({ destroyed }) => destroyed)).toEqual([false, true, false]);
     noteCredential(next);
     guard?.add(last);
     expect([caller, next, last].map(({ destroyed }) => destroyed)).toEqual([false, false, true]);
