@@ -144,9 +144,9 @@ export class HeldRequests {
     return entry;
   }
 
-  /** The request as it was sent before, by the same caller under the same rule, if nobody waits for it. */
+  /** The request as it was sent before, by the same caller under the same rule, if nobody waits for it; one with a decision, if there is one. */
   find({ policyDigest, rule }: HeldRequest, digest: string, nowMs: number): HeldEntry | undefined {
-    return this.all().find(
+    const free = this.all().filter(
       ({ record, waiter, isTaken }) =>
         record.digest === digest &&
         record.policyDigest === policyDigest &&
@@ -155,6 +155,7 @@ export class HeldRequests {
         waiter === undefined &&
         !isTaken,
     );
+    return free.find(({ isDecided }) => isDecided) ?? free[0];
   }
 
   /** Whether no further one of its session or caller may wait. */

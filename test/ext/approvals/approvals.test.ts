@@ -592,6 +592,23 @@ describe("a request that a person is asked about, over a restart", () => {
     await world.close();
   });
 
+  it("takes the decision of the later of two equal requests, and is not asked for the earlier one", async () => {
+    const first = new World();
+    const early = first.ask();
+    first.clock.advance(1_000);
+    const late = first.ask();
+    const world = await first.again();
+    await Promise.all([early, late]);
+    const asked = [world.caller, new AbortController()].map((caller) => {
+      const answer = world.ask({ signal: caller.signal });
+      return { caller, answer };
+    });
+    for (const { caller } of asked) caller.abort();
+    await world.decide(true, world.approvals.list()[1]);
+    expect(await world.ask()).toBe("sent");
+    await world.close();
+  });
+
   it("uses each yes once at most, for its own caller and request, and loses none", async () => {
     const step = fc.oneof(
       fc.record({ ask: fc.nat(2), by: fc.nat(1), leaves: fc.boolean() }),
