@@ -9,8 +9,7 @@ import type { Routes } from "./listen/http_message.js";
 import type { Listener, ListenerPlace, OnUnexpected } from "./listen/listener.js";
 import type { ListenerLimits } from "./listen/listener_limits.js";
 import { OpenCalls } from "./listen/stream_watchdogs.js";
-import { browserListener } from "./pages/browser_listener.js";
-import type { BrowserPages } from "./pages/browser_pages.js";
+import { type BrowserPages, consentListener } from "./pages/browser_pages.js";
 import { type OpsListenerOptions, opsListener } from "./pages/ops_listener.js";
 import { restRoutes } from "./rest/rest_routes.js";
 import type { SocketAccess } from "./sockets/peer_credentials.js";
@@ -90,7 +89,7 @@ export class Listeners {
       });
     });
     const browser = options.browserListen.map((listen) =>
-      browserListener({ ...placeOf(options, "browser"), listen, publicUrl: new URL(publicUrl), pages }),
+      consentListener({ ...placeOf(options, "browser"), listen, publicUrl: new URL(publicUrl), pages }),
     );
     const ops = options.opsListen.map((listen) =>
       opsListener({ ...placeOf(options, "ops"), listen, readiness, metrics, pages: opsPages }),

@@ -91,21 +91,25 @@ export async function heldWalk(coverage: Coverage): Promise<Walks> {
     const restriction = { userIds: ["ada"] };
     const { key } = await access.createApiKey({ name: "agent", role: Role.AGENT, restriction });
     const program = await world.program("ada", key);
+    let list: string[] = [];
     const hold = async (): Promise<string[]> => {
       let answer: Promise<unknown> | undefined;
+      let request: HeldRequest | undefined;
       const before = await coverage.during(async () => {
         answer = program.ask("/v1/user");
-        await settled();
+        while (request === undefined) {
+          await settled();
+          [request] = (await approvals.listHeldRequests({})).requests;
+        }
       });
-      const [request] = (await approvals.listHeldRequests({})).requests;
+      list = await coverage.each(async () => () => approvals.listHeldRequests({}));
       const after = await coverage.during(async () => {
-        await approve(world.daemon.clients, request);
+        await approve(world.daemon.clients, request as HeldRequest);
         await answer;
       });
       return [...before, ...after];
     };
     const ran = inEach([await hold(), await hold(), await hold()]);
-    const list = await coverage.each(async () => () => approvals.listHeldRequests({}));
     return { "hold a request for a person": beyond(ran, list) };
   } finally {
     await world.stop();
@@ -117,8 +121,7 @@ function beyond(files: readonly string[], others: readonly string[]): string[] {
   return [...new Set(files)].filter((path) => !others.includes(path)).sort();
 }
 
-async function approve({ approvals }: Clients, request: HeldRequest | undefined): Promise<void> {
-  if (request === undefined) throw new Error("no request is held");
+async function approve({ approvals }: Clients, request: HeldRequest): Promise<void> {
   const { id, digest } = request;
   await approvals.decideHeldRequest({ id, digest, approve: true });
 }

@@ -1,20 +1,16 @@
-import type { IncomingMessage } from "node:http";
 import type { HeldRequest } from "../../gen/nexus/v1/approval_pb.js";
 import { at, type Principal } from "../../model/access/access.js";
 import type { ListenAddress } from "../../model/model.js";
 import type { Clock } from "../../runtime/runtime.js";
+import type { HttpAnswer, Listener, ListenerPlace, OnUnexpected } from "../../server/kit.js";
 import {
-  addressKey,
-  type HttpAnswer,
-  HttpListener,
-  type Listener,
-  type ListenerPlace,
-  limitsOf,
-  type OnUnexpected,
-  splitTarget,
-} from "../../server/kit.js";
-import { hostOf, hostsOf, isEmbedded, isForm, isOwnForm, isPrefetch } from "../../server/pages/kit.js";
-import { RateLimiter, restError } from "../../service/service.js";
+  BrowserListener,
+  type BrowserVisit,
+  isEmbedded,
+  isPrefetch,
+  sentForm,
+} from "../../server/pages/kit.js";
+import { restError } from "../../service/service.js";
 import type { Approvals, WaitingApproval } from "./approvals.js";
 import { type Approvers, passkeyPrincipalName } from "./approvers.js";
 import { type Ceremonies, type PageOrigin, PasskeyRefused } from "./ceremonies.js";
@@ -35,11 +31,7 @@ export interface PasskeyListenerOptions extends ListenerPlace {
   readonly onUnexpected: OnUnexpected;
 }
 
-/** A request that was sent to one of our names. */
-interface LinkVisit {
-  readonly request: IncomingMessage;
-  readonly path: string;
-  readonly query: URLSearchParams;
+interface LinkVisit extends Omit<BrowserVisit, "url" | "body"> {
   readonly place: PageOrigin;
   /** Of a POST. */
   readonly form: URLSearchParams | undefined;
@@ -48,67 +40,53 @@ interface LinkVisit {
 /** The pages for a person with a link: whoever has one reads and denies its request, and only a registered passkey approves it. */
 export class PasskeyListener implements Listener {
   readonly #options: PasskeyListenerOptions;
-  readonly #http: HttpListener;
-  readonly #rates: RateLimiter | undefined;
+  readonly #browsers: BrowserListener;
 
   constructor(options: PasskeyListenerOptions) {
     this.#options = options;
-    const { browserRate, maxFormBytes } = limitsOf(options.bounds);
-    this.#rates = browserRate && new RateLimiter(browserRate);
-    this.#http = new HttpListener({
+    const { url, tls } = options;
+    this.#browsers = new BrowserListener({
       ...options,
       listener: "approvals",
-      isForBrowsers: true,
-      answer: (request, body) => this.#answer(request, body),
-      maxBodyBytes: ({ method }) => (method === "POST" ? maxFormBytes : 0),
+      // A passkey belongs to a name, and to no address of a machine.
+      urlOf: (bound) =>
+        url ?? (bound.kind === "tcp" ? `${tls ? "https" : "http"}://localhost:${bound.port}` : undefined),
+      answer: (visit) => this.#answer(visit),
+      refused: ({ kind }) => noticePage(kind),
       internalError: noticePage("internalError"),
     });
   }
 
   get addresses(): readonly ListenAddress[] {
-    return this.#http.addresses;
+    return this.#browsers.addresses;
   }
 
   /** Undefined before it is open, and for a Unix socket that no setting gives a URL. */
   get origin(): string | undefined {
-    const { url, tls } = this.#options;
-    const [address] = this.addresses;
-    if (url !== undefined || address?.kind !== "tcp") return url;
-    return `${tls ? "https" : "http"}://localhost:${address.port}`;
+    return this.#browsers.url?.origin;
   }
 
   async open(): Promise<void> {
-    await this.#http.open();
+    await this.#browsers.open();
   }
 
   close(force: AbortSignal): Promise<void> {
-    return this.#http.close(force);
+    return this.#browsers.close(force);
   }
 
-  async #answer(request: IncomingMessage, body: Buffer | "too_large"): Promise<HttpAnswer> {
-    const key = addressKey(request.socket.remoteAddress) ?? "unix";
-    if (this.#rates && !this.#rates.take(key))
-      return noticePage("tooFast", { "retry-after": String(Math.ceil(this.#rates.waitMs(key) / 1_000)) });
-    const target = splitTarget(request.url);
-    const host = hostOf(request);
-    const { origin } = this;
-    if (!target || host === undefined) return noticePage("badRequest");
-    const url = origin === undefined ? undefined : new URL(origin);
-    // Another name that leads here may be anybody's (DNS rebinding).
-    if (!url || !hostsOf(url).has(host)) return noticePage("misdirected");
+  async #answer({ request, path, query, url, body }: BrowserVisit): Promise<HttpAnswer> {
     const { method = "", headers } = request;
-    const place = { origin: url.origin, rpId: url.hostname };
-    const visit = { request, ...target, place };
+    const visit = { request, path, query, place: { origin: url.origin, rpId: url.hostname } };
     if (method === "POST") {
-      if (!isForm(headers) || !isOwnForm(headers, url)) return noticePage("foreignRequest");
-      if (body === "too_large") return noticePage("tooLarge");
-      return await this.#visited({ ...visit, form: new URLSearchParams(body.toString("utf8")) });
+      const form = sentForm(headers, url, body);
+      if (form === "no_form" || form === "foreign") return noticePage("foreignRequest");
+      return form === "too_large" ? noticePage("tooLarge") : await this.#visited({ ...visit, form });
     }
     if (method !== "GET" && method !== "HEAD")
       return noticePage("methodNotAllowed", { allow: "GET, HEAD, POST" });
-    const file = pageFiles.get(target.path);
+    const file = pageFiles.get(path);
     if (file) return file;
-    if (target.path === "/favicon.ico") return { status: 204, headers: passkeyHeaders, body: "" };
+    if (path === "/favicon.ico") return { status: 204, headers: passkeyHeaders, body: "" };
     if (isPrefetch(headers)) return noticePage("notYet");
     if (isEmbedded(headers)) return noticePage("badRequest");
     return await this.#visited({ ...visit, form: undefined });

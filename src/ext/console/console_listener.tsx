@@ -2,9 +2,9 @@ import type { IncomingMessage } from "node:http";
 import { at, type Permissions, type Principal } from "../../model/access/access.js";
 import type { ListenAddress } from "../../model/model.js";
 import type { Clock } from "../../runtime/runtime.js";
-import { addressKey, BindingCookie, type HttpAnswer, HttpListener, type Listener, type ListenerPlace, limitsOf, type OnUnexpected, splitTarget } from "../../server/kit.js";
-import { type DescribeProvider, hostOf, hostsOf, isEmbedded, isForm, isOwnFetch, isOwnForm, isPrefetch } from "../../server/pages/kit.js";
-import { type BoundService, callerOf, RateLimiter } from "../../service/service.js";
+import { BindingCookie, type HttpAnswer, type Listener, type ListenerPlace, type OnUnexpected } from "../../server/kit.js";
+import { BrowserListener, type BrowserRefusal, type BrowserVisit, type DescribeProvider, isEmbedded, isOwnFetch, isPrefetch, sentForm } from "../../server/pages/kit.js";
+import { type BoundService, callerOf } from "../../service/service.js";
 import type { ConsoleSignIn, OpenedVisit } from "./issuer_sign_in.js";
 import { consoleError, Problem } from "./kit/forms.js";
 import * as kit from "./kit/page.js";
@@ -40,11 +40,7 @@ const waitingMs = 1_000;
 const none = () => Promise.resolve(0);
 
 /** What a browser shows of itself beside its request. */
-interface Guest {
-  readonly request: IncomingMessage;
-  readonly path: string;
-  readonly query: URLSearchParams;
-  readonly url: URL;
+interface Guest extends BrowserVisit {
   readonly cookie: BindingCookie;
   /** The token of its session, whether or not that lives. */
   readonly token: string;
@@ -54,80 +50,53 @@ interface Guest {
 /** The pages of a signed-in person. */
 export class ConsoleListener implements Listener {
   readonly #options: ConsoleListenerOptions;
-  #http: HttpListener;
+  readonly #browsers: BrowserListener;
   readonly #sections: readonly Section[];
   readonly #pageAt: (path: string) => PageRoute<ConsolePage> | undefined;
   readonly #actionAt: (path: string) => PageRoute<FormAction> | undefined;
   readonly #callerFor: ReturnType<typeof callerOf>;
-  readonly #rates: RateLimiter | undefined;
 
   constructor(options: ConsoleListenerOptions) {
     this.#options = options;
-    const limits = limitsOf(options.bounds);
-    this.#rates = limits.browserRate && new RateLimiter(limits.browserRate);
     this.#callerFor = callerOf(options.services);
     const served = options.services.map(({ descriptor }) => descriptor);
     this.#sections = sections.filter(({ service }) => service === undefined || served.includes(service));
     this.#pageAt = routerOf(this.#sections, ({ pages }) => pages);
     this.#actionAt = routerOf(this.#sections, ({ actions = {} }) => actions);
-    this.#http = this.#listenerAt(options.listen);
-  }
-
-  #listenerAt(listen: ListenAddress): HttpListener {
-    const { maxFormBytes } = limitsOf(this.#options.bounds);
-    return new HttpListener({
-      ...this.#options,
-      listen,
+    const { url, tls } = options;
+    this.#browsers = new BrowserListener({
+      ...options,
       listener: "console",
-      isForBrowsers: true,
-      answer: (request, body) => this.#answer(request, body),
-      maxBodyBytes: ({ method }) => (method === "POST" ? maxFormBytes : 0),
+      urlOf: (bound) => url ?? consoleUrl(bound, tls !== undefined),
+      answer: (visit) => this.#answer(visit),
+      refused: refusalPage,
       internalError: noticePage("internalError"),
     });
   }
 
   get addresses(): readonly ListenAddress[] {
-    return this.#http.addresses;
+    return this.#browsers.addresses;
   }
 
   /** An origin; undefined before it is open, and for a Unix socket that no setting gives a URL. */
   get url(): string | undefined {
-    const { url, tls } = this.#options;
-    return url ?? consoleUrl(this.addresses[0], tls !== undefined);
+    return this.#browsers.url?.origin;
   }
 
   async open(): Promise<void> {
-    const { listen, usualPort } = this.#options;
-    if (listen.kind === "tcp" && listen.port === 0) {
-      const free = this.#http;
-      this.#http = this.#listenerAt({ ...listen, port: usualPort });
-      try {
-        return await this.#http.open();
-      } catch {
-        this.#http = free;
-      }
-    }
-    await this.#http.open();
+    await this.#browsers.open();
   }
 
   close(force: AbortSignal): Promise<void> {
-    return this.#http.close(force);
+    return this.#browsers.close(force);
   }
 
-  async #answer(request: IncomingMessage, body: Buffer | "too_large"): Promise<HttpAnswer> {
-    const { method, headers } = request;
-    const tooFast = this.#tooFast(request);
-    if (tooFast) return tooFast;
-    const target = splitTarget(request.url);
-    const host = hostOf(request);
-    if (!target || host === undefined) return noticePage("badRequest");
-    // Another name that leads here may be anybody's (DNS rebinding).
-    if (this.url === undefined || !hostsOf(new URL(this.url)).has(host))
-      return noticePage("misdirected", this.url && `Its address begins with ${this.url}.`);
-    const guest = await this.#withRole(this.#guest(request, target));
+  async #answer(visit: BrowserVisit): Promise<HttpAnswer> {
+    const { method, headers } = visit.request;
+    const guest = await this.#withRole(this.#guest(visit));
     const isLooking = method === "GET" || method === "HEAD";
     if (!isLooking)
-      return method === "POST" ? this.#post(guest, body) : noticePage("methodNotAllowed", undefined, { allow: "GET, HEAD, POST" });
+      return method === "POST" ? this.#post(guest) : noticePage("methodNotAllowed", undefined, { allow: "GET, HEAD, POST" });
     const asset = kit.consoleAssets.get(guest.path);
     if (asset) return asset;
     if (guest.path === "/favicon.ico") return { status: 204, headers: kit.consoleHeaders, body: "" };
@@ -142,11 +111,11 @@ export class ConsoleListener implements Listener {
     return this.#look(guest, page);
   }
 
-  #guest(request: IncomingMessage, target: { path: string; query: URLSearchParams }): Guest {
-    const url = new URL(this.url ?? "http://localhost");
+  #guest(visit: BrowserVisit): Guest {
+    const { request, url } = visit;
     const cookie = new BindingCookie(url, "Strict");
     const token = cookie.read(request.headers.cookie, sessionCookie(url)) ?? "";
-    return { ...target, request, url, cookie, token, session: this.#options.sessions.find(token) };
+    return { ...visit, cookie, token, session: this.#options.sessions.find(token) };
   }
 
   /** A session ends with the role of its principal: what the policy gives to nobody any more is not looked at. */
@@ -155,14 +124,6 @@ export class ConsoleListener implements Listener {
     if (!session || this.#mayOf(session)("console.open")) return guest;
     await this.#options.sessions.end(session, request.socket.remoteAddress);
     return { ...guest, session: undefined };
-  }
-
-  #tooFast({ socket }: IncomingMessage): HttpAnswer | undefined {
-    const key = addressKey(socket.remoteAddress) ?? "unix";
-    if (!this.#rates || this.#rates.take(key)) return undefined;
-    const perSecond = limitsOf(this.#options.bounds).browserRate?.perSecond ?? 0;
-    const retryAfter = String(Math.ceil(this.#rates.waitMs(key) / 1_000));
-    return noticePage("tooFast", `At most ${perSecond} per second are answered.`, { "retry-after": retryAfter });
   }
 
   async #signIn(guest: Guest): Promise<HttpAnswer> {
@@ -204,15 +165,15 @@ export class ConsoleListener implements Listener {
   }
 
   /** In this order: whose the request is, how it was sent, and whether a page of this session sent it. */
-  async #post(guest: Guest, body: Buffer | "too_large"): Promise<HttpAnswer> {
-    const { request, path, session, token, url } = guest;
+  async #post(guest: Guest): Promise<HttpAnswer> {
+    const { request, path, session, token, url, body } = guest;
     const action = this.#actionAt(path);
     if (!action && path !== signOutPath)
       return this.#pageAt(path) ? noticePage("methodNotAllowed", undefined, { allow: "GET, HEAD" }) : noticePage("notFound");
     if (!session) return this.#signedOut(guest);
-    if (!isForm(request.headers) || !isOwnForm(request.headers, url)) return noticePage("foreignRequest");
-    if (body === "too_large") return noticePage("tooLarge");
-    const form = new URLSearchParams(body.toString("utf8"));
+    const form = sentForm(request.headers, url, body);
+    if (form === "no_form" || form === "foreign") return noticePage("foreignRequest");
+    if (form === "too_large") return noticePage("tooLarge");
     if (!kit.isFormToken(form.get(kit.formTokenField) ?? "", kit.formTokenOf(token)))
       return noticePage("foreignRequest");
     if (!action) return this.#signOut(guest, session);
@@ -301,6 +262,17 @@ export class ConsoleListener implements Listener {
       theme: kit.themeOf(request.headers.cookie),
       call: this.#callerFor({ principal, signal }),
     };
+  }
+}
+
+function refusalPage(refusal: BrowserRefusal): HttpAnswer {
+  switch (refusal.kind) {
+    case "tooFast":
+      return noticePage("tooFast", `At most ${refusal.perSecond} per second are answered.`);
+    case "misdirected":
+      return noticePage("misdirected", refusal.origin && `Its address begins with ${refusal.origin}.`);
+    case "badRequest":
+      return noticePage("badRequest");
   }
 }
 

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { IncomingHttpHeaders } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type {
   CaptureError,
   CaptureFlow,
@@ -11,21 +11,16 @@ import type {
 } from "../../domain/consent/consent.js";
 import { formTokenField } from "../../domain/profiles/profiles.js";
 import { jwksPath } from "../../model/clients/client_key.js";
+import type { ListenAddress } from "../../model/listen_address.js";
 import { isRedirectPath } from "../../model/providers/redirect_path.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";
 import { toWireError } from "../../service/pipeline/error_table.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
 import { BindingCookie, CookieReader } from "../callers/binding_cookie.js";
 import type { HttpAnswer } from "../listen/http_listener.js";
-import {
-  isEmbedded,
-  isForm,
-  isOwnForm,
-  isOwnLink,
-  isPrefetch,
-  prefersJson,
-  stateOf,
-} from "./browser_request.js";
+import type { Listener, ListenerPlace, OnUnexpected } from "../listen/listener.js";
+import { BrowserListener, type BrowserRefusal, sentForm } from "./browser_listener.js";
+import { isEmbedded, isOwnLink, isPrefetch, prefersJson, stateOf } from "./browser_request.js";
 import { captureFormPage } from "./capture_form.js";
 import { agreedPath, declinedPage, declinePath, donePage, stepUpPage } from "./consent_pages.js";
 import type { Failure } from "./failures.js";
@@ -83,7 +78,7 @@ const donePath = "/auth/done";
 const maxVisits = 1_000;
 const capturePath = "/auth/capture";
 /** Paths to which forms are sent. */
-export const formPaths: ReadonlySet<string> = new Set([capturePath, declinePath]);
+const formPaths: ReadonlySet<string> = new Set([capturePath, declinePath]);
 /** What stands after it is the code of a link in a notification. */
 const linkPrefix = "/c/";
 
@@ -212,11 +207,11 @@ export class BrowserPages {
     const { flow, capture } = this.#options;
     const state = stateOf(query);
     if (state === undefined) return this.failed(headers, { kind: "incomplete_link" });
-    if (!isForm(headers)) return noticePage("formRefused", { status: 415 });
-    if (!isOwnForm(headers, this.#options.publicUrl)) return noticePage("formRefused");
-    if (body === "too_large") return noticePage("formTooLarge");
+    const values = sentForm(headers, this.#options.publicUrl, body);
+    if (values === "no_form") return noticePage("formRefused", { status: 415 });
+    if (values === "foreign") return noticePage("formRefused");
+    if (values === "too_large") return noticePage("formTooLarge");
     const cookies = new CookieReader(this.#cookie, headers.cookie);
-    const values = new URLSearchParams(body.toString("utf8"));
     const formToken = values.get(formTokenField) ?? "";
     const from = { origin, via };
     const outcome =
@@ -277,4 +272,40 @@ function styleAnswer(): HttpAnswer {
     "cache-control": "max-age=300",
   };
   return { status: 200, headers, body: pageStyle };
+}
+
+export interface ConsentListenerOptions extends ListenerPlace {
+  readonly listen: ListenAddress;
+  /** How browsers reach this listener; http or https. */
+  readonly publicUrl: URL;
+  readonly pages: BrowserPages;
+  readonly onUnexpected: OnUnexpected;
+}
+
+/** A person's browser on its way to a provider and back. */
+export function consentListener(options: ConsentListenerOptions): Listener {
+  const { pages, publicUrl } = options;
+  return new BrowserListener({
+    ...options,
+    listener: "browser",
+    urlOf: () => publicUrl.href,
+    takesForm: (path) => formPaths.has(path),
+    answer: ({ request, path, query, body }) => {
+      const { method, url: target = path, headers, socket } = request;
+      return pages.answer({ method, target, path, query, headers, body, origin: socket.remoteAddress });
+    },
+    refused: (refusal, request) => refusalPage(pages, refusal, request),
+    internalError: noticePage("internalError"),
+  });
+}
+
+function refusalPage(pages: BrowserPages, refusal: BrowserRefusal, { headers }: IncomingMessage): HttpAnswer {
+  switch (refusal.kind) {
+    case "tooFast":
+      return pages.failed(headers, { kind: "rate_limited", perSecond: refusal.perSecond });
+    case "misdirected":
+      return noticePage("misdirected", { more: `Its address begins with ${refusal.origin}.` });
+    case "badRequest":
+      return noticePage("badRequest");
+  }
 }

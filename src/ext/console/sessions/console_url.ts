@@ -3,9 +3,9 @@ import type { ListenAddress } from "../../../model/model.js";
 /** Addresses of every interface: a browser of this machine comes by loopback. */
 const everywhere = ["0.0.0.0", "::"];
 
-/** The origin of a bound address; undefined without one, and for a Unix socket. */
-export function consoleUrl(address: ListenAddress | undefined, isTls: boolean): string | undefined {
-  if (address?.kind !== "tcp") return undefined;
+/** The origin of a bound address; undefined for a Unix socket. */
+export function consoleUrl(address: ListenAddress, isTls: boolean): string | undefined {
+  if (address.kind !== "tcp") return undefined;
   const { host, port } = address;
   const name = everywhere.includes(host) ? "localhost" : host.includes(":") ? `[${host}]` : host;
   return new URL(`${isTls ? "https" : "http"}://${name}:${port}`).origin;
