@@ -29,8 +29,8 @@ suites() {
   # Two at a time: none of these keeps two cores busy. The longest come first, so that both cores end together; those that build the clients,
   # or let Maven install, stand so far apart that none runs beside another.
   suite removal 2700 1 "" "src/ext src/core test/ext test/removal" 'npx vitest run --project removal $REPORT'
-  suite daemon 1800 1 "strace terminals" "src test/daemon test/ext/console test/ext/grants test/ext/mcp test/fakes $build" 'npm run test:daemon -- $REPORT'
-  suite fleet 1800 1 "postgresql pgbouncer faketime promtool" "$fleet src/store src/core src/daemon test/ext/fleet test/ext/spoke $build" \
+  suite daemon 1800 1 "strace terminals isolation openssl python postgresql" "src test/daemon test/ext/console test/ext/grants test/ext/mcp test/fakes $build" 'npm run test:daemon -- $REPORT'
+  suite fleet 1800 1 "postgresql pgbouncer faketime promtool strace" "$fleet src/store src/core src/daemon test/ext/fleet test/ext/spoke $build" \
     'npx vitest run --project fleet $REPORT'
   suite egress 2000 1 egress_clients "src/ext/egress src/strategies test/ext/egress $results $programs" "npm run --silent test:egress"
   suite agentdojo 1800 1 python "src/ext/memory src/ext/policy test/ext/memory/agentdojo $programs" "npm run --silent test:agentdojo -- $(for_change_or_all '--suite banking' '')"
@@ -52,7 +52,7 @@ suites() {
     "npm run --silent fuzz -- --seconds $(for_change_or_all 20 60) --seed $(seed)"
   suite follower 600 1 postgresql "$fleet test/ext/fleet/follower src/ext/egress/listener src/domain/reading/acquire test/daemon/acquiring" \
     "npm run --silent test:follower -- test/ext/fleet/follower/every_rpc.test.ts test/daemon/acquiring.test.ts test/ext/egress/daemon/listener.test.ts"
-  suite tools 600 1 "docker kubectl terminals systemd go package_clients" "src/cli src/ext/credential_helpers src/ext/systemd src/strategies test/daemon/tools test/daemon/terminal test/daemon/service deploy/systemd deploy/compose" \
+  suite tools 600 1 "docker kubectl terminals systemd go package_clients strace python" "src/cli src/ext/credential_helpers src/ext/systemd src/strategies test/daemon/tools test/daemon/terminal test/daemon/service deploy/systemd deploy/compose" \
     'npx vitest run --project tools $REPORT'
   suite clients 1800 1 toolchains "clients proto/nexus test/clients test/interop test/suites" "npm run --silent test:clients"
   suite docs 800 1 "" "docs README.md SECURITY.md CONTRIBUTING.md CHANGELOG.md clients/ examples deploy bench/README.md proto/nexus/v1 src/cli src/config" \

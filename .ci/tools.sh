@@ -63,6 +63,7 @@ install_tools() { # names
   done
 }
 
+install_isolation() { apt_programs bwrap:bubblewrap; }
 install_strace() { apt_programs strace:strace; }
 install_faketime() { apt_programs faketime:faketime; }
 install_pgbouncer() { apt_programs pgbouncer:pgbouncer; }

@@ -84,6 +84,55 @@ function borrowedBy(home: string): string[] {
   return [...new Set(imports)].filter((path) => rooms.some((room) => path.startsWith(`${room}/`)));
 }
 
+/** Whose tests call `needs`, by their paths; the first that matches counts. */
+const needy: readonly (readonly [RegExp, string])[] = [
+  [/^test\/ext\/(fleet|spoke)\//, "fleet"],
+  [/^test\/(daemon\/(tools|terminal|service)\/|strategies\/examples)/, "tools"],
+  [/^test\/(daemon|ext\/[^/]+\/daemon)\//, "daemon"],
+  [/^test\/observability\//, "observability"],
+  [/^test\/security\//, "test"],
+  ...["deploy", "proxy", "release", "upgrade", "walk"].map(
+    (name) => [RegExp(`^test/${name}/`), name] as const,
+  ),
+];
+
+test("CI installs each Debian package that a test needs", () => {
+  const packages = Object.fromEntries(
+    [...read("test/needs.ts").matchAll(/^ {2}"?([\w-]+)"?: \{[^}]*?apt-get install ([\w-]+)/gm)].map(
+      ([, need, name]) => [need, name] as const,
+    ),
+  );
+  // It runs CI itself.
+  delete packages["bash"];
+  expect(packages).toMatchObject({ bubblewrap: "bubblewrap", faketime: "faketime", zsh: "zsh" });
+  const installed = new Map(
+    [...read(".ci/suites.sh").matchAll(/^ {2}suite (\S+) \d+ \d (?:"([^"]*)"|(\w+))/gm)].map(
+      ([, suite = "", tools, tool = ""]) => [suite, (tools ?? tool).split(" ").map(installerOf).join("\n")],
+    ),
+  );
+  const missing = readdirSync(join(root, "test"), { recursive: true, encoding: "utf8" })
+    .map((file) => join("test", file))
+    .filter((file) => file.endsWith(".ts") && read(file).includes("/needs.js"))
+    .flatMap((file) => {
+      const [, suite] = needy.find(([path]) => path.test(file)) ?? [];
+      if (suite === undefined) return [];
+      const strings = new Set([...read(file).matchAll(/"([\w-]+)"/g)].map(([, name = ""]) => name));
+      const wanted = [...strings].flatMap((need) => packages[need] ?? []);
+      const words = (name: string) => RegExp(`[: ]${name}\\b`).test(installed.get(suite) ?? "");
+      return wanted.filter((name) => !words(name)).map((name) => `${suite} lacks ${name}, for ${file}`);
+    });
+  expect(missing).toEqual([]);
+});
+
+/** What `install_NAME` of tools.sh does, with what it calls. */
+function installerOf(name: string): string {
+  const body =
+    RegExp(`^install_${name}\\(\\) \\{([^]*?)(?:^\\}| \\}$)`, "m").exec(read(".ci/tools.sh"))?.[1] ?? "";
+  return [body, ...[...body.matchAll(/\binstall_(\w+)/g)].map(([, other = ""]) => installerOf(other))].join(
+    "\n",
+  );
+}
+
 test("each suite of package.json is run by CI", () => {
   const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
   const suites = read(".ci/suites.sh");
