@@ -82,7 +82,7 @@ export const limitSettings = {
     kind: countOrOff("requests", 1, 100_000),
     default: "200",
     meaning:
-      "Requests per second from one address at the browser listener, with bursts of ten times that. All users of a proxy share one.",
+      "Requests per second from one address at each listener for browsers, with bursts of ten times that. All users of a proxy share one.",
   },
   NEXUS_MAX_FAILED_AUTHENTICATIONS_PER_MINUTE: {
     kind: countOrOff("count", 1, 1_000_000),
