@@ -37,6 +37,7 @@ const inPython = [
   "Google ADK",
   "FastMCP",
   "LlamaIndex",
+  "Agno",
   "Claude Agent SDK",
   "none",
 ];
@@ -139,6 +140,7 @@ async function checkTypes(): Promise<void> {
     "google_adk",
     "fastmcp",
     "llamaindex",
+    "agno",
     "claude_agent",
   ];
   const argv = [

@@ -12,6 +12,7 @@ FRAMEWORKS = {
     "Google ADK": "on_google_adk.GoogleADK",
     "FastMCP": "on_fastmcp.FastMCPServer",
     "LlamaIndex": "on_llamaindex.LlamaIndex",
+    "Agno": "on_agno.Agno",
 }
 
 

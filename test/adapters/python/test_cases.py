@@ -90,7 +90,7 @@ async def test_another_user_who_goes_on_sees_no_link_of_the_first(framework: str
         pytest.skip("the client of an MCP server keeps the run, and the server nothing")
     saved, bob = await harness.suspend("ada"), User(agrees=False)
     # The others ask anew, for who goes on.
-    refuses = framework in ("Pydantic AI", "Google ADK", "LlamaIndex")
+    refuses = framework in ("Pydantic AI", "Google ADK", "LlamaIndex", "Agno")
     with pytest.raises(PermissionDenied) if refuses else contextlib.nullcontext():
         await harness.resume(saved, "bob", bob)
     assert all(consent.user == "bob" for consent in bob.shown)
@@ -99,7 +99,7 @@ async def test_another_user_who_goes_on_sees_no_link_of_the_first(framework: str
 async def test_scopes_missing_in_mid_run(framework: str, harness: Any, spec: Spec) -> None:
     await act("connect", provider=spec.provider, user="ada")
     spec.body, user = call_api, User(scope="read write")
-    if framework == "OpenAI Agents":  # the model calls again
+    if framework in ("OpenAI Agents", "Agno"):  # the model calls again
         spec.turns = [[{"note": "n"}], [{"note": "n"}]]
     assert (await harness.run("ada", user))[-1] == "n:200"
     assert [consent.reason for consent in user.shown] in (["scopes_missing"], ["not_connected"])
@@ -169,7 +169,8 @@ async def test_a_model_cannot_name_a_user(harness: Any, spec: Spec) -> None:
         await act("connect", provider=spec.provider, user=user)
     bob = await token_of(spec, "bob")
     named = {"user": "bob", "user_id": "bob"}
-    hidden = {"account": named, "config": {"configurable": named}, "ctx": named, "tool_context": named, "wrapper": named}
+    contexts = {name: named for name in ("ctx", "tool_context", "run_context", "wrapper")}
+    hidden = {"account": named, "config": {"configurable": named}, **contexts}
     spec.turns = [[{"note": "n", **named, **hidden}], [{"note": "n", **named}], [{"note": "n", **hidden}]]
     results, own = await harness.run("ada", User()), f"n:{await token_of(spec)}"
     assert bob not in "".join([*results, *spec.read])

@@ -27,6 +27,7 @@ PAGES = {
     "OpenAI Agents": "openai-agents",
     "Google ADK": "google-adk",
     "LlamaIndex": "llamaindex",
+    "Agno": "agno",
 }
 DOCS = Path(__file__).parents[3] / "docs/frameworks"
 EXAMPLES = Path(__file__).parents[3] / "examples/frameworks"

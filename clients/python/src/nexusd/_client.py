@@ -6,12 +6,14 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from nexusd._core.address import find_address
 from nexusd._core.forks import FORKED, survives_fork
+from nexusd._core.names import name_of
 from nexusd._core.session import Session
 from nexusd.errors import NexusError
+from nexusd.tokens import Token
 
 _clients: weakref.WeakSet[Client] = weakref.WeakSet()
 # Sessions of the parent process: to close them, or to collect them, would touch threads that a fork does not copy.
@@ -62,6 +64,11 @@ class Client:
                 self._finalizer = weakref.finalize(self, session.close)
                 self._session = session
             return self._session
+
+    def _at_hand(self, provider: str, user: str, label: str, scopes: Iterable[str]) -> Token | None:
+        """The token of the cache, without a call of the daemon."""
+        session = self._session or self._open()
+        return session.cache.hit(name_of(provider, user, label), scopes)
 
     def _close(self) -> None:
         with self._lock:

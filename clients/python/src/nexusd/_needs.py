@@ -49,6 +49,11 @@ class Account:
         return await self.nexus.token(self.provider, user=user, label=label, scopes=scopes, timeout=PATIENCE_SECONDS)
 
     @property
+    def is_at_hand(self) -> bool:
+        """Whether there is a token that the daemon need not be asked for."""
+        return self.nexus._at_hand(self.provider, self.user, self.label, self.scopes) is not None
+
+    @property
     def auth(self) -> NexusAuth:
         """`httpx.AsyncClient(auth=account.auth)`: each request has the current token, and missing scopes ask the user."""
         from nexusd.httpx import NexusAuth
@@ -124,6 +129,32 @@ async def run(account: Account, body: Body, pause: Pause) -> object:
                 await pause(account, error)
     except Answer as answer:
         return answer.result
+
+
+class Approval(Generic[C]):
+    """What a tool needs where the framework cannot suspend one that runs, but asks before a call."""
+
+    def __init__(self, needed: Need[C]) -> None:
+        self._needed = needed
+        #: Scopes that an API missed, by user: the next call asks for them.
+        self._missed: dict[str, tuple[str, ...]] = {}
+
+    def account(self, context: C) -> Account:
+        account = self._needed.account(context)
+        return account.wider(self._missed.get(account.user, ()))
+
+    async def pause(self, account: Account, _error: ConsentRequired) -> None:
+        """The model calls the tool again, and that call asks the user."""
+        self._missed[account.user] = account.scopes
+        raise Answer(f"The user must grant more access to {account.provider}. Call this tool again, and the user is asked.")
+
+    async def call(self, context: C, body: Body) -> object:
+        async def forget(account: Account) -> object:
+            result = await body(account)
+            self._missed.pop(account.user, None)
+            return result
+
+        return await run(self.account(context), forget, self.pause)
 
 
 def bind(function: Tool, context: inspect.Parameter, call: Callable[[Any, Body], Awaitable[object]]) -> Tool:

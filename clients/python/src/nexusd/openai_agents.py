@@ -15,7 +15,7 @@ from typing import Any
 from agents import FunctionTool, RunContextWrapper, RunState, function_tool
 
 from nexusd._async_nexus import AsyncNexus
-from nexusd._needs import Account, Answer, Asked, Body, Need, Show, Tool, bind, need, no_user, parameter, run, settle
+from nexusd._needs import Account, Approval, Asked, Body, Show, Tool, bind, need, no_user, parameter, settle
 from nexusd.errors import ConsentRequired
 
 __all__ = ["Account", "answer", "needs", "user_of"]
@@ -26,17 +26,8 @@ def user_of(context: Any) -> str:
     return found or no_user("context.user")
 
 
-class _Approval:
+class _Approval(Approval[Any]):
     """Whether a call needs the user's consent first."""
-
-    def __init__(self, needed: Need[Any]) -> None:
-        self._needed = needed
-        #: Scopes that an API missed, by user: the next call asks for them.
-        self._missed: dict[str, tuple[str, ...]] = {}
-
-    def account(self, context: Any) -> Account:
-        account = self._needed.account(context)
-        return account.wider(self._missed.get(account.user, ()))
 
     async def __call__(self, wrapper: RunContextWrapper[Any], _arguments: object, _call_id: str) -> bool:
         try:
@@ -47,20 +38,8 @@ class _Approval:
             return True
         return False
 
-    async def pause(self, account: Account, _error: ConsentRequired) -> None:
-        """The SDK cannot suspend a tool that runs: the model calls it again, and that call asks the user."""
-        self._missed[account.user] = account.scopes
-        raise Answer(f"The user must grant more access to {account.provider}. Call this tool again, and the user is asked.")
-
-    async def call(self, wrapper: RunContextWrapper[Any], body: Body) -> object:
-        account = self.account(wrapper.context)
-
-        async def forget(account: Account) -> object:
-            result = await body(account)
-            self._missed.pop(account.user, None)
-            return result
-
-        return await run(account, forget, self.pause)
+    async def run(self, wrapper: RunContextWrapper[Any], body: Body) -> object:
+        return await self.call(wrapper.context, body)
 
 
 def needs(
@@ -76,7 +55,7 @@ def needs(
     approval = _Approval(need(provider, label, scopes, nexus, user))
 
     def make(function: Tool) -> FunctionTool:
-        tool = bind(function, parameter("ctx", RunContextWrapper[Any]), approval.call)
+        tool = bind(function, parameter("ctx", RunContextWrapper[Any]), approval.run)
         return function_tool(tool, needs_approval=approval, **tool_options)
 
     return make
