@@ -42,6 +42,7 @@ export const plainSettings: ProviderSettings = {
   userInfoMapping: {},
   description: "",
   category: "",
+  checkIntervalMs: undefined,
   refreshWindowMs: undefined,
   apiHosts: [],
   maxConcurrentRequests: 0,

@@ -56,7 +56,7 @@ export class Daemon {
     const { spool, engine, revoker } = core.grants;
     this.#everywhere = run(added.parts);
     this.#term = run([{ start: () => spool.recover() }, ...added.partsOfTerm]);
-    this.#own = run([engine, revoker, core.provisioning.recovery, core.consents.poller]);
+    this.#own = run([engine, revoker, core.provisioning.recovery, core.consents.poller, core.reading.checks]);
   }
 
   /** @throws CatalogueError, DataFolderInUse, TlsError, NoPeerCredentials, KeyError, StoreDamaged, StoreFailed, ListenerError, StartRefused */

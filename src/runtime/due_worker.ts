@@ -160,10 +160,10 @@ export class DueTimes {
   readonly #ordered: DueWork[] = [];
 
   /** At that time, or when it is due already if that is sooner. */
-  put(key: string, dueAtMs: number): void {
+  put(key: string, dueAtMs: number, lane = ""): void {
     if ((this.#byKey.get(key)?.dueAtMs ?? Number.POSITIVE_INFINITY) <= dueAtMs) return;
     this.delete(key);
-    const work = { key, lane: "", dueAtMs };
+    const work = { key, lane, dueAtMs };
     this.#byKey.set(key, work);
     this.#ordered.splice(this.#placeAfter(dueAtMs), 0, work);
   }

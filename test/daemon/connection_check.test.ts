@@ -115,12 +115,45 @@ describe("a check of a connection", () => {
     expect((await clients.tokens.getToken({ connectionId: id })).token?.revision).toBe(3n);
   });
 
-  it("that finds a refused token expired asks for a consent", async () => {
+  it("refreshes a refused token that has expired, and a token that it may not get asks for a consent", async () => {
     const id = await consented();
     answer = () => refused();
     await check(id);
     world.clock.advance(3_600_000);
+    expect(await check(id)).toMatchObject({
+      ...{ outcome: CheckOutcome.REFUSED, connection: { revision: 3n, status: ConnectionStatus.ATTENTION } },
+    });
+    world.clock.advance(3_600_000);
+    world.answerToken = () => json({ error: "invalid_grant" }, 400);
     expect(await failureOf(check(id))).toMatchObject({ reason: "ATTENTION_REQUIRED" });
+    const { connection } = await world.clients.connections.getConnection({ connectionId: id });
+    expect(connection).toMatchObject({ problem: { reason: "reauth_required" } });
+  });
+
+  it("comes by itself at the interval of the profile, and every list says what came of it", async () => {
+    const { id, name } = await keyed({ checkInterval: { seconds: 300n } });
+    answer = () => refused();
+    const { dataDir } = world.place.config;
+    const listed = async () => {
+      const shell = fakeShell({ env: { NEXUS_DATA_DIR: dataDir }, userName: () => "ada" });
+      await run(["connections", "list", "--provider", name], shell);
+      return shell.out();
+    };
+    const watched = new AbortController();
+    const { connections } = world.clients;
+    const attention = async () => {
+      for await (const { event } of connections.watchConnections({}, { signal: watched.signal })) {
+        if (event.case !== "connection" || event.value.id !== id) continue;
+        if (event.value.status === ConnectionStatus.ATTENTION) return event.value.problem;
+      }
+      return undefined;
+    };
+    const seen = attention();
+    world.clock.advance(330_000);
+    expect(await seen).toMatchObject({ reason: "credential_refused" });
+    watched.abort();
+    expect(await listed()).toMatch(/attention +credential_refused/);
+    expect(await events(id)).toEqual(["refused, 401"]);
   });
 
   it.each([

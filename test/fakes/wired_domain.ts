@@ -23,7 +23,7 @@ import type { Refresher } from "../../src/domain/grants/refresher.js";
 import type { TokenSpool } from "../../src/domain/grants/token_spool.js";
 import { noMcpLookup } from "../../src/domain/profiles/mcp_lookup.js";
 import { ProviderRegistry } from "../../src/domain/profiles/provider_registry.js";
-import type { CredentialTrial } from "../../src/domain/profiles/static/credential_probe.js";
+import { CredentialTrial } from "../../src/domain/profiles/static/credential_probe.js";
 import type { ConnectionImporter } from "../../src/domain/provisioning/connection_importer.js";
 import type { ImportRecovery } from "../../src/domain/provisioning/import_recovery.js";
 import {
@@ -220,7 +220,7 @@ export class WiredDomain {
       consents: this.consents,
       connections: this.opened,
       mcp: noMcpLookup,
-      trial: { send: notHere },
+      trial: new CredentialTrial({ outbound }),
       // The audit of reads is no part of what most of these domains are tested for.
       readAudit: options.isAudited ? undefined : new Unrecorded(shared),
       downscoping: extensions.find((extension) => extension.downscoping)?.downscoping,

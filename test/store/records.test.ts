@@ -22,6 +22,7 @@ const fullProvider = aProfile({
   description: "A provider – für alle",
   category: "mail",
   refreshWindowMs: 60_000,
+  checkIntervalMs: 300_000,
   clientSecret: sealed("secret"),
   updatedAtMs: nowMs + 1,
   version: 2n ** 64n - 1n,
@@ -47,6 +48,7 @@ const fullConnection = aConnection({
   dueAtMs: nowMs + 9,
   subject: "subject",
   refusedConsent: { reason: "access_denied", detail: "so it is", refusedAtMs: nowMs + 12 },
+  checkedAtMs: nowMs + 13,
 });
 
 describe("a record read back is the record written", () => {

@@ -3,6 +3,7 @@ import {
   assertTransition,
   type Connection,
   type ConnectionStatus,
+  isRefusedByApi,
   type Problem,
 } from "../../model/connections/connection.js";
 import { requestEnded } from "../../model/connections/refused_consent.js";
@@ -68,6 +69,19 @@ export function problemSince(
 export function attention(connection: Connection, reason: ProblemReason, nowMs: number) {
   const problem = problemSince(connection, reason, nowMs);
   return { status: "attention", problem, refreshIntent: undefined, refreshNotBeforeMs: undefined } as const;
+}
+
+/**
+ * What a refresh changes of a connection whose credential the API refuses: a new token is no better until the API has accepted it, and only
+ * a grant that is lost is another reason.
+ */
+export function whileRefused(before: Connection, change: ConnectionChange): ConnectionChange {
+  const { status, problem } = change;
+  const isLost =
+    status === "attention" && problem?.retryAtMs === undefined && problem?.reason !== "misconfigured";
+  return isLost || !isRefusedByApi(before)
+    ? change
+    : { ...change, status: "attention", problem: before.problem };
 }
 
 /** The change after a consent that came to nothing. Only a connection that never was active shows it as its problem. */

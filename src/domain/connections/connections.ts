@@ -16,6 +16,7 @@ export {
   problemSince,
   takeRequest,
   tokenChangeOf,
+  whileRefused,
 } from "./connection_change.js";
 export {
   type ConnectionView,

@@ -22,6 +22,7 @@ import {
   movedGrant,
   problemSince,
   type StoreParts,
+  whileRefused,
 } from "../connections/connections.js";
 import { refusalWords, refusedClientAdvice } from "../token_endpoint/token_endpoint.js";
 import type { ProviderHealth } from "./provider_health.js";
@@ -409,7 +410,7 @@ export class OutcomeWriter {
       const current = tx.getConnection(attempted.id);
       if (!isSame(current, attempted)) return undefined;
       const { change, audit, ended } = make(current, timeMs, tx);
-      tx.putConnection(changeConnection(current, change, timeMs));
+      tx.putConnection(changeConnection(current, whileRefused(current, change), timeMs));
       const { id: connectionId, providerId } = current;
       tx.appendAudit({ timeMs, principal: daemon.name, connectionId, providerId, ...audit });
       return ended;
@@ -419,7 +420,7 @@ export class OutcomeWriter {
 
 /** Whether the connection is still the one that an attempt was made for, and the attempt its newest. */
 export function isSame(current: Connection | undefined, attempted: Connection): current is Connection {
-  if (current === undefined || !policy.isRefreshable(current)) return false;
+  if (current === undefined || !policy.isRefreshableToCheck(current)) return false;
   if (current.refreshIntent?.attempt !== attempted.refreshIntent?.attempt) return false;
   return current.credentialRevision === attempted.credentialRevision;
 }

@@ -8,7 +8,7 @@ import { newId } from "../../model/ids.js";
 import { isUnattended } from "../../model/providers/grant_type.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { deferredUntilMs } from "../../model/refresh/foreign_intent.js";
-import { isRefreshable } from "../../model/refresh/refresh_policy.js";
+import { isRefreshable, isRefreshableToCheck } from "../../model/refresh/refresh_policy.js";
 import type { Tracing } from "../../model/tracing.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { GrantFailure } from "../../oauth/failure.js";
@@ -22,8 +22,10 @@ import {
   type Composed,
   type CredentialVault,
   type CredentialWriter,
+  changeConnection,
   isDetached,
   type VaultParts,
+  whileRefused,
 } from "../connections/connections.js";
 import {
   connectionKey,
@@ -61,6 +63,8 @@ export interface RefreshOptions {
   readonly isProbe?: boolean;
   /** Superseded when the connection has another revision by the time that it comes to it. */
   readonly onlyRevision?: bigint;
+  /** For a check at the API, which may have refused the token before. */
+  readonly isToCheck?: boolean;
 }
 
 /** Connections whose grant is made of another connection's credential. */
@@ -145,13 +149,14 @@ export class Refresher {
 
   async #perform(
     connectionId: string,
-    { isProbe = false, onlyRevision }: RefreshOptions,
+    { isProbe = false, onlyRevision, isToCheck = false }: RefreshOptions,
   ): Promise<RefreshOutcome> {
     const { store, outcomes, health, spool } = this.deps;
     const settled = await spool.settle(connectionId);
     const connection = store.getConnection(connectionId);
     if (settled === "stored" && connection) return refreshOutcomeOf(connection.problem);
-    if (!connection || !isRefreshable(connection)) return "not_refreshable";
+    const mayRefresh = isToCheck ? isRefreshableToCheck : isRefreshable;
+    if (!connection || !mayRefresh(connection)) return "not_refreshable";
     if (onlyRevision !== undefined && connection.credentialRevision !== onlyRevision) return "superseded";
 
     const profile = store.getProvider(connection.providerId);
@@ -306,9 +311,14 @@ export class Refresher {
     const compose = (base: Connection): Composed => {
       const receivedAtMs = Math.round(clock.nowMs() - (clock.monotonicMs() - receivedMonotonicMs));
       const received = { connection: base, profile, tokenSet, receivedAtMs };
-      if (unserved === undefined || previous === undefined) return writer.compose({ ...received, previous });
+      if (unserved === undefined || previous === undefined) {
+        const composed = writer.compose({ ...received, previous });
+        const { status, problem } = composed.connection;
+        const kept = whileRefused(base, { status, problem });
+        return { ...composed, connection: changeConnection(composed.connection, kept, clock.nowMs()) };
+      }
       const { change } = tokenSetRow(base, unserved, clock.nowMs());
-      return writer.composeUnserved({ ...received, previous }, change);
+      return writer.composeUnserved({ ...received, previous }, whileRefused(base, change));
     };
     const redeemed = previous ?? { refreshToken: undefined, binding: grantBinding(profile) };
     const attempt = connection.refreshIntent?.attempt;

@@ -1,12 +1,12 @@
 import { type AuditEventType, by } from "../../model/access/audit_event.js";
 import { daemon } from "../../model/access/principal.js";
-import type { Connection } from "../../model/connections/connection.js";
+import { type Connection, isRefusedByApi } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
 import type { SpooledTokenSet, SpoolOutcome } from "../../model/connections/spooled_token_set.js";
 import { isOtherAccount } from "../../model/credentials/account.js";
 import type { Credential } from "../../model/credentials/credential.js";
 import { unlessDataLoss } from "../../model/errors.js";
-import { isRefreshable } from "../../model/refresh/refresh_policy.js";
+import { isRefreshableToCheck } from "../../model/refresh/refresh_policy.js";
 import type { Clock } from "../../runtime/clock.js";
 import { unlessUnreadable } from "../../store/records/unreadable.js";
 import type { Transaction } from "../../store/transaction.js";
@@ -91,7 +91,8 @@ function baseOf(
 function eventOf({ grant, connection }: SpooledTokenSet): AuditEventType {
   if (grant === "import") return "connection.imported";
   if (grant === "consent") return "oauth_flow_completed";
-  return connection.problem === undefined ? "token_refreshed" : "token_refresh_failed";
+  const isServed = connection.problem === undefined || isRefusedByApi(connection);
+  return isServed ? "token_refreshed" : "token_refresh_failed";
 }
 
 /** Whether the connection is still as it was when the token set of a refresh or consent was made. */
@@ -103,7 +104,7 @@ function fits(current: Connection, entry: SpooledTokenSet): boolean {
   if (grant === "consent") return current.status !== "revoked";
   // An edit of the profile parts it from its grant, and an unknown outcome ends it; both leave the mark: the answer is still its own.
   const { movedFrom, reason } = current.problem ?? {};
-  const isOwed = isRefreshable(current) || movedFrom !== undefined || reason === "outcome_unknown";
+  const isOwed = isRefreshableToCheck(current) || movedFrom !== undefined || reason === "outcome_unknown";
   const { refreshIntent } = current;
   const isItsAttempt = attempt === undefined || refreshIntent?.attempt === attempt;
   return isOwed && refreshIntent?.credentialRevision === base && isItsAttempt;

@@ -1,6 +1,6 @@
 import type { Connection } from "../../model/connections/connection.js";
 import { isUnattended } from "../../model/providers/grant_type.js";
-import { isRefreshable } from "../../model/refresh/refresh_policy.js";
+import { isRefreshableToCheck } from "../../model/refresh/refresh_policy.js";
 import { unlessUnreadable } from "../../store/records/unreadable.js";
 import type { Store } from "../../store/store.js";
 import { type ConnectionChange, changeConnection, consentEnded } from "../connections/connections.js";
@@ -42,7 +42,7 @@ export async function markRestored(store: Store, nowMs: number): Promise<Restore
     const changes = connections.map((connection) => {
       const profile = unlessUnreadable(() => store.getProvider(connection.providerId));
       // A minted token uses nothing up, whichever daemon mints it.
-      const mayBeUsed = isRefreshable(connection) && !(profile && isUnattended(profile));
+      const mayBeUsed = isRefreshableToCheck(connection) && !(profile && isUnattended(profile));
       return { connection, change: restored(connection, mayBeUsed, nowMs) };
     });
     await store.commit((tx) => {

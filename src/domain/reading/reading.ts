@@ -13,6 +13,7 @@ import { TokenAcquirer, type TokenAcquirerDeps } from "./acquire/token_acquirer.
 import { type Downscoping, lazyDownscoping, type OpenDownscoping } from "./downscoping.js";
 import { ReadAudit } from "./read_audit.js";
 import { RefreshLimit } from "./refresh_limit.js";
+import { CheckSchedule } from "./report/check_schedule.js";
 import { ConnectionCheck } from "./report/connection_check.js";
 import { RejectedTokens } from "./report/rejected_tokens.js";
 import { StepUps } from "./report/step_ups.js";
@@ -60,6 +61,8 @@ export interface Reading {
   readonly rejected: RejectedTokens;
   /** Tries at the API what a connection has. */
   readonly check: ConnectionCheck;
+  /** Does so by itself, where a profile asks for it. */
+  readonly checks: CheckSchedule;
   /** Tokens that go into the requests of others. */
   readonly injected: Injected;
   readonly subscribers: Subscribers;
@@ -152,7 +155,7 @@ export function openReading(deps: ReadingDeps): Reading {
     proofs: new TokenProofs({ tokens, clock }),
     acquirer: new TokenAcquirer(acquiring),
     rejected,
-    check: new ConnectionCheck({ store, clock, reader, tokens, rejected, trial: deps.trial }),
+    ...checksOf(deps, tokens, rejected),
     injected: {
       apiNonces,
       tokens: forwardedWrites?.unboundTokens(tokens) ?? tokens,
@@ -170,6 +173,16 @@ export function openReading(deps: ReadingDeps): Reading {
     }),
     connectionWatch: new ConnectionWatch({ store, subscribers }),
   };
+}
+
+function checksOf(
+  { store, clock, log, reader, engine, trial, changes, random }: ReadingDeps,
+  tokens: Tokens,
+  rejected: RejectedTokens,
+): Pick<Reading, "check" | "checks"> {
+  const { refresher } = engine;
+  const check = new ConnectionCheck({ store, clock, reader, tokens, rejected, refresher, trial });
+  return { check, checks: new CheckSchedule({ store, clock, log, changes, random, check }) };
 }
 
 /** Reads of connections' own tokens, and of downscoped ones, which have other readers. */

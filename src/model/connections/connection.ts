@@ -159,6 +159,13 @@ export interface Connection {
   /** Of the newest request, until another one takes its place or brings a credential. */
   readonly refusedConsent?: UnfulfilledRequest | undefined;
   readonly account?: Account | undefined;
+  /** When the credential was last sent to its API for a check. */
+  readonly checkedAtMs?: number | undefined;
+}
+
+/** Whether the API refused the credential when it was checked, and has not accepted it since. */
+export function isRefusedByApi({ status, problem }: Connection): boolean {
+  return status === "attention" && problem?.reason === "credential_refused";
 }
 
 /** Whether a connection is not ended: it holds a credential, or waits for a person. */

@@ -8,6 +8,7 @@ import { isId } from "../ids.js";
 import { isUnattended } from "./grant_type.js";
 import type { AuthType, ProviderSettings } from "./profile_settings.js";
 import { textViolations } from "./profile_texts.js";
+import { userInfoUrl } from "./user_info.js";
 
 export { authTypes, grantTypes, tokenEndpointAuthMethods } from "./profile_fields.js";
 export type {
@@ -125,6 +126,8 @@ export function providerViolations(settings: ProviderSettings, hasSecret: boolea
   if (settings.apiBaseUrl !== "") violation("api_base_url", endpointViolation(settings.apiBaseUrl, true));
   if (settings.apiCaFile !== "" && settings.mcpServerUrl !== "")
     violation("api_ca_file", "must be empty with mcp_server_url: set NODE_EXTRA_CA_CERTS for its servers");
+  if (settings.checkIntervalMs !== undefined && userInfoUrl(settings) === undefined)
+    violation("check_interval", "needs user_info_endpoint: that is where connections are checked");
   violations.push(...textViolations(settings));
   strategyViolations(settings, violation);
   if (settings.authType === "oauth2") oauth2Violations(settings, hasSecret, violation);

@@ -1,5 +1,5 @@
 import { type Backoff, fullJitterMs } from "../../runtime/backoff.js";
-import type { Connection, Refusals } from "../connections/connection.js";
+import { type Connection, isRefusedByApi, type Refusals } from "../connections/connection.js";
 
 /** Upper bound of the refresh window. */
 const maxWindowMs = 5 * 60_000;
@@ -146,6 +146,11 @@ export function isRefreshable(connection: Connection): boolean {
     connection.status === "active" ||
     (connection.status === "attention" && connection.problem?.reason === "misconfigured")
   );
+}
+
+/** The same for a check: the API refused the token before, and may accept the next one. */
+export function isRefreshableToCheck(connection: Connection): boolean {
+  return isRefreshable(connection) || (connection.refreshable && isRefusedByApi(connection));
 }
 
 /** What a connection needs when its due time has come. */

@@ -73,6 +73,7 @@ export function connectionEncoder(connection: Connection): (changeRevision: bigi
     metadata: { ...connection.metadata },
     refreshExpiresAtMs: encodeTime(connection.refreshExpiresAtMs),
     awaitingConfirmation: connection.awaitingConfirmation === true,
+    checkedAtMs: encodeTime(connection.checkedAtMs),
   });
   if (connection.providerRevocation !== undefined) {
     record.providerRevocation = encodeWord(providerRevocations, connection.providerRevocation);
@@ -211,6 +212,7 @@ export function decodeConnection(bytes: Uint8Array): StoredConnection {
       account: record.account && decodeAccount(record.account, record.accountSource),
       stepUp: record.stepUp && stepUps.fromMessage(record.stepUp),
       refusedConsent: record.refusedConsent && decodeRefusedConsent(record.refusedConsent),
+      checkedAtMs: decodeTime(record.checkedAtMs),
     },
   };
 }

@@ -26,6 +26,7 @@ const sound: ProviderSettings = {
   userInfoEndpoint: "/me",
   description: "two\nlines\tand a tab",
   category: "crm",
+  checkIntervalMs: undefined,
   refreshWindowMs: undefined,
   apiHosts: [],
   maxConcurrentRequests: 0,

@@ -52,6 +52,7 @@ export const full = samplesOf(profileFields, {
   apiCaFile: "",
   issuer: "https://p.example",
   enableDiscovery: false,
+  checkIntervalMs: 300_000,
   credentialSchema: undefined,
   template: "",
   identityProvider: "",

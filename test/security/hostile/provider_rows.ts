@@ -281,18 +281,26 @@ const numbers: readonly Given[] = [
   ),
   ["max_concurrent_requests", "more than others leave", { maxConcurrentRequests: 97 }, /96/],
   ["max_concurrent_requests", "no end", { maxConcurrentRequests: 2 ** 32 - 1 }, /96/],
-  ...(["refresh_window", "oauth2_options.default_lifetime"] as const).flatMap((field): Given[] => {
-    const set = (duration: Body): Body =>
-      field === "refresh_window" ? { refreshWindow: duration } : oauth({ defaultLifetime: duration });
-    return [
-      [field, "a negative duration", set(secondsOf(-1n)), /[>≥]|least|1s/],
-      [field, "nothing", set(secondsOf(0n)), /1s/],
-      [field, "20 years", set(secondsOf(630_720_000n)), /86400s|315360000s/],
-      [field, "2^62 seconds", set(secondsOf(1n << 62n)), /10000 years/],
-      [field, "nanos of another sign", set(secondsOf(5n, -5)), /10000 years/],
-      [field, "too many nanos", set(secondsOf(5n, 2_000_000_000)), /10000 years/],
-    ];
-  }),
+  ["check_interval", "no endpoint to check at", { checkInterval: secondsOf(300n) }, /user_info_endpoint/],
+  ["check_interval", "each second", { checkInterval: secondsOf(1n) }, /300s/],
+  ...(["refresh_window", "check_interval", "oauth2_options.default_lifetime"] as const).flatMap(
+    (field): Given[] => {
+      const set = (duration: Body): Body => {
+        if (field === "check_interval") return { checkInterval: duration };
+        return field === "refresh_window"
+          ? { refreshWindow: duration }
+          : oauth({ defaultLifetime: duration });
+      };
+      return [
+        [field, "a negative duration", set(secondsOf(-1n)), /[>≥]|least|1s|300s/],
+        [field, "nothing", set(secondsOf(0n)), /1s|300s/],
+        [field, "20 years", set(secondsOf(630_720_000n)), /86400s|2592000s|315360000s/],
+        [field, "2^62 seconds", set(secondsOf(1n << 62n)), /10000 years/],
+        [field, "nanos of another sign", set(secondsOf(5n, -5)), /10000 years/],
+        [field, "too many nanos", set(secondsOf(5n, 2_000_000_000)), /10000 years/],
+      ];
+    },
+  ),
 ];
 
 const maps: readonly Given[] = [

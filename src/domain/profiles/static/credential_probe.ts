@@ -18,6 +18,13 @@ import {
 } from "../../use/use.js";
 import { checkCredential } from "./credential_values.js";
 
+/** Of one trial. */
+interface TrialOptions {
+  readonly onReport?: (outcome: ReportOutcome) => void;
+  /** Ends it; it is `Unavailable` then. */
+  readonly signal?: AbortSignal;
+}
+
 /** Tries credentials at the provider, where the profile says how: by one `GET` of its `user_info_endpoint`. */
 export class CredentialTrial {
   constructor(
@@ -73,7 +80,7 @@ export class CredentialTrial {
     url: URL,
     { apiCaFile }: ProviderProfile,
     source: CredentialSource,
-    onReport?: (outcome: ReportOutcome) => void,
+    { onReport, signal }: TrialOptions = {},
   ): Promise<OutboundResponse> {
     const { outbound, authorityFiles } = this.deps;
     const send = trusting(outbound, authorityFiles, apiCaFile);
@@ -84,7 +91,8 @@ export class CredentialTrial {
         judged: () => ({ ...bare, body: undefined, session: "" }),
         send: async ({ certificate: clientCertificate }, put) => {
           const { url: to, headers } = await put(bare);
-          return await send(to, { method: "GET", headers, ...(clientCertificate && { clientCertificate }) });
+          const request = { method: "GET", headers, signal } as const;
+          return await send(to, { ...request, ...(clientCertificate && { clientCertificate }) });
         },
         responseOf: ({ status, headers }) => apiResponse(status, Object.fromEntries(headers)),
         dismiss: () => undefined,

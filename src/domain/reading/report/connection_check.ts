@@ -2,8 +2,8 @@ import { about, by } from "../../../model/access/audit_event.js";
 import type { Principal } from "../../../model/access/principal.js";
 import { describedHeaders, describedUrl } from "../../../model/access/request_facts.js";
 import { apiCertificateOf } from "../../../model/clients/api_certificate.js";
-import type { Connection } from "../../../model/connections/connection.js";
-import { FailedPrecondition, NotFound } from "../../../model/errors.js";
+import { type Connection, isRefusedByApi } from "../../../model/connections/connection.js";
+import { FailedPrecondition, NotFound, Unavailable } from "../../../model/errors.js";
 import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
 import { userInfoUrl } from "../../../model/providers/user_info.js";
 import type { Use } from "../../../model/tracing.js";
@@ -16,8 +16,15 @@ import {
   changeConnection,
   problemSince,
 } from "../../connections/connections.js";
+import { awaitedRefresh, type Refreshes } from "../../grants/grants.js";
 import type { CredentialTrial } from "../../profiles/profiles.js";
-import { type ApiResponse, apiResponse, type CredentialSource, type ReportOutcome } from "../../use/use.js";
+import {
+  type ApiResponse,
+  apiResponse,
+  type CredentialSource,
+  type JudgedRequest,
+  type ReportOutcome,
+} from "../../use/use.js";
 import { proofOf } from "../token_proofs.js";
 import { precondition, type Tokens } from "../tokens.js";
 import type { RejectedTokens } from "./rejected_tokens.js";
@@ -52,12 +59,14 @@ export class ConnectionCheck {
       readonly clock: Clock;
       readonly reader: CredentialReader;
       readonly tokens: Pick<Tokens, "admitted" | "used" | "subject">;
+      readonly refresher: Refreshes;
       readonly rejected: Pick<RejectedTokens, "report">;
       readonly trial: Pick<CredentialTrial, "send">;
     },
   ) {}
 
   /**
+   * @param principal the daemon itself is no caller, whom rules judge
    * @param signal of the caller, which may wait for an approval
    * @throws NotFound, FailedPrecondition (NO_PROBE too), PermissionDenied, ResourceExhausted, DataLoss; Unavailable, also when the API does
    * not answer, or refuses a token whose refresh is retried
@@ -73,9 +82,10 @@ export class ConnectionCheck {
       throw new FailedPrecondition("NO_PROBE", "the provider has no user_info_endpoint to check it at");
     const attempt: RunningCheck = { connectionId, principal, signal };
     let reported: ReportOutcome | undefined;
-    const answer = await trial.send(url, profile, this.#sourceOf(connection, attempt), (outcome) => {
+    const onReport = (outcome: ReportOutcome): void => {
       reported = outcome;
-    });
+    };
+    const answer = await trial.send(url, profile, this.#sourceOf(connection, attempt), { onReport, signal });
     const { status } = answer;
     const outcome = outcomeOf(apiResponse(status, Object.fromEntries(answer.headers)), profile);
     // A token whose refresh is retried, or was not tried, may be as good as any.
@@ -86,7 +96,7 @@ export class ConnectionCheck {
 
   #sourceOf(connection: Connection, attempt: RunningCheck): CredentialSource {
     const { tokens, rejected, clock } = this.deps;
-    const { connectionId, principal, signal } = attempt;
+    const { connectionId, principal } = attempt;
     const report: CredentialSource["report"] = async ({ revision }, response) => {
       if (isAboutScopes(response)) throw new FailedPrecondition("SCOPES_NOT_GRANTED", "the API wants scopes");
       const { outcome } = await rejected.report({ connectionId, revision, ...response }, principal);
@@ -95,16 +105,10 @@ export class ConnectionCheck {
       return { kind: outcome };
     };
     return {
-      credential: async ({ method, url, headers, repeats }) => {
-        const fields = Object.entries(headers).map(
-          ([name, value]) => [name, [value].flat().join(", ")] as const,
-        );
-        const shown = { ...describedHeaders(method, fields, true), ...describedUrl(url), body: undefined };
-        const request = { ...shown, session: undefined, ...(repeats && { repeats }) };
-        // The daemon sends what it describes.
-        const proxied = { ...principal, isProxied: true } as const;
-        const use = await tokens.admitted(proxied, connectionId, { request, signal });
+      credential: async (judged) => {
+        const use = await this.#admitted(attempt, judged);
         const token = await tokens.used(use, () => this.#token(connectionId));
+        if (!attempt.token) await this.#marked(connectionId);
         Object.assign(attempt, { token, use });
         const { strategy, credentials, revision } = token;
         const certificate = apiCertificateOf(credentials);
@@ -116,13 +120,51 @@ export class ConnectionCheck {
     };
   }
 
+  /** What the rules say of the request. @throws as `Tokens.admitted` */
+  async #admitted(
+    { connectionId, principal, signal }: RunningCheck,
+    { method, url, headers, repeats }: JudgedRequest,
+  ): Promise<Use | undefined> {
+    if (principal.kind === "daemon") return undefined;
+    const fields = Object.entries(headers).map(([name, value]) => [name, [value].flat().join(", ")] as const);
+    const shown = { ...describedHeaders(method, fields, true), ...describedUrl(url), body: undefined };
+    const request = { ...shown, session: undefined, ...(repeats && { repeats }) };
+    // The daemon sends what it describes.
+    const proxied = { ...principal, isProxied: true } as const;
+    return await this.deps.tokens.admitted(proxied, connectionId, { request, signal });
+  }
+
+  /** Before the request is sent: after a crash, it counts as sent. */
+  async #marked(connectionId: string): Promise<void> {
+    const { store, clock } = this.deps;
+    await store.commit((tx) => {
+      const connection = tx.getConnection(connectionId);
+      if (connection) tx.putUnannounced({ ...connection, checkedAtMs: clock.nowMs() });
+    });
+  }
+
   /** @throws as `Tokens.subject`, but not since a check found it refused */
   async #token(connectionId: string): Promise<CurrentToken> {
+    const { tokens } = this.deps;
     const connection = this.deps.store.getConnection(connectionId);
-    if (!connection || !isRefused(connection)) return await this.deps.tokens.subject(connectionId, 0);
-    const { token } = this.deps.reader.viewOf({ ...connection, status: "active" });
-    if (!token) throw precondition("ATTENTION_REQUIRED", "credential_refused");
-    return token;
+    if (!connection || !isRefusedByApi(connection)) return await tokens.subject(connectionId, 0);
+    const token = this.#refusedToken(connectionId);
+    if (token) return token;
+    if (!connection.refreshable) throw precondition("ATTENTION_REQUIRED", "credential_refused");
+    await awaitedRefresh(this.deps, connectionId, { isToCheck: true });
+    const next = this.#refusedToken(connectionId);
+    if (next) return next;
+    // The grant is lost, or it has another token meanwhile.
+    const now = this.deps.store.getConnection(connectionId);
+    if (!now || !isRefusedByApi(now)) return await tokens.subject(connectionId, 0);
+    throw new Unavailable("the token that the API refused has expired, and could not be refreshed now");
+  }
+
+  /** Undefined where it has expired, or is no longer refused. */
+  #refusedToken(connectionId: string): CurrentToken | undefined {
+    const connection = this.deps.store.getConnection(connectionId);
+    if (!connection || !isRefusedByApi(connection)) return undefined;
+    return this.deps.reader.viewOf({ ...connection, status: "active" }).token;
   }
 
   async #settled(
@@ -153,15 +195,11 @@ export class ConnectionCheck {
 }
 
 function changeBy(outcome: CheckOutcome, before: Connection, nowMs: number): ConnectionChange | undefined {
-  if (outcome === "accepted" && isRefused(before)) return { status: "active", problem: undefined };
+  if (outcome === "accepted" && isRefusedByApi(before)) return { status: "active", problem: undefined };
   // Another credential is on its way.
   const mayEnd = before.status === "active" && before.refreshIntent === undefined;
   if (outcome !== "refused" || !mayEnd) return undefined;
   return { status: "attention", problem: problemSince(before, "credential_refused", nowMs) };
-}
-
-function isRefused({ status, problem }: Connection): boolean {
-  return status === "attention" && problem?.reason === "credential_refused";
 }
 
 /** As at the trial of a static credential that is to be stored, which has no scopes that could be too few. */

@@ -47,7 +47,7 @@ export type Problem = Message<"nexus.v1.Problem"> & {
    *   After both, the new token is not served, and the previous one stays valid until it expires.
    * - `consent_expired`: the user did not consent in time.
    * - `data_loss`: the stored credential cannot be opened.
-   * - `credential_refused`: the API refused the credential at the last `CheckConnection`.
+   * - `credential_refused`: the API refused the credential at the last `CheckConnection`, or at a check by `Provider.check_interval`.
    * - `confirmation_expired`, `confirmation_failed`: a consent was not confirmed in time, or with five wrong codes.
    *
    * @generated from field: string reason = 1;
@@ -1545,7 +1545,8 @@ export const ConnectionService: GenService<{
    * where nexusd also tries a static credential before it stores it. The response's headers and body stay in the daemon.
    *
    * If the API refuses the credential, and a refresh does not help, the connection becomes `ATTENTION` with the reason
-   * `credential_refused`. If a later check finds it accepted, it becomes `ACTIVE` again. Any other response changes nothing.
+   * `credential_refused`. If a later check finds it accepted, it becomes `ACTIVE` again. An access token that has expired by then is
+   * refreshed for the check. Any other response changes nothing. `Provider.check_interval` repeats checks.
    *
    * Rules and restrictions judge the request as in `AcquireToken`. The check is audited (`connection_checked`) with the status.
    *
