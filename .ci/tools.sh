@@ -94,7 +94,7 @@ install_release() {
 apt_python_venv() { python3 -c 'import ensurepip' 2>/dev/null || apt_install python3-venv; }
 install_python() { apt_programs python3:python3 && apt_python_venv; }
 install_drivers() { install_python && apt_programs go:golang-go; }
-install_adapters() { install_python && again 3 600 test/adapters/install.sh; }
+install_adapters() { install_python && again 3 1200 test/adapters/install.sh; }
 install_postgresql() {
   command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || apt_install postgresql
 }

@@ -4,11 +4,15 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 place=${XDG_CACHE_HOME:-$HOME/.cache}/nexusd-adapters
 mkdir -p "$place"
-if ! cmp -s "$here/python/requirements.txt" "$place/requirements.txt"; then
-  [ -x "$place/py/bin/python" ] || "${PYTHON:-python3}" -m venv "$place/py"
-  "$place/py/bin/pip" install --quiet --disable-pip-version-check -r "$here/python/requirements.txt" -e "$here/../../clients/python"
-  cp "$here/python/requirements.txt" "$place/requirements.txt"
-fi
+# install NAME REQUIREMENTS: a virtual environment.
+install() {
+  cmp -s "$here/python/$2" "$place/$2" && return
+  [ -x "$place/$1/bin/python" ] || "${PYTHON:-python3}" -m venv "$place/$1"
+  "$place/$1/bin/pip" install --quiet --disable-pip-version-check -r "$here/python/$2" -e "$here/../../clients/python"
+  cp "$here/python/$2" "$place/$2"
+}
+install py requirements.txt
+install recipes recipes.txt
 if ! cmp -s "$here/typescript/package.json" "$place/node/installed.json"; then
   mkdir -p "$place/node"
   cp "$here/typescript/package.json" "$place/node/package.json"

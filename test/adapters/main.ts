@@ -22,6 +22,7 @@ import { Control } from "./control.js";
 const here = import.meta.dirname;
 const place = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "nexusd-adapters");
 const python = join(place, "py/bin/python");
+const recipesPython = join(place, "recipes/bin/python");
 const clients = join(here, "../../clients/python");
 const root = join(here, "../..");
 
@@ -46,29 +47,21 @@ const inNode: Readonly<Record<string, string>> = {
   "Vercel AI SDK": "vercel-ai",
   "OpenAI Agents (JS)": "openai-agents",
 };
-const ofPython = inPython.map((framework) => ({
-  framework,
-  argv: [
-    python,
-    "-m",
-    "pytest",
-    "-q",
-    "-W",
-    "ignore",
-    "-p",
-    "no:cacheprovider",
-    "--timeout",
-    "400",
-    join(here, "python"),
-  ],
-}));
+/** Those that have a recipe, and an environment of their own: their dependencies exclude those of the others. */
+const inRecipes = ["CrewAI", "AutoGen", "Haystack", "smolagents"];
+
+function pytest(framework: string, program: string, tests: string): Column {
+  const options = ["-q", "-W", "ignore", "-p", "no:cacheprovider", "--timeout", "400"];
+  return { framework, argv: [program, "-m", "pytest", ...options, join(here, tests)] };
+}
 
 const { values } = parseArgs({ options: { only: { type: "string", default: "" } } });
 const results = new Results();
 const folder = mkdtempSync(join(tmpdir(), "nexusd-adapters-"));
 const typescript = join(folder, "typescript");
 const columns: readonly Column[] = [
-  ...ofPython,
+  ...inPython.map((framework) => pytest(framework, python, "python")),
+  ...inRecipes.map((framework) => pytest(framework, recipesPython, "python/test_pages.py")),
   ...Object.entries(inNode).map(([framework, name]) => ({
     framework,
     argv: [bin("tsx"), join(typescript, "cases.ts"), name],

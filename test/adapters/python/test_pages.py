@@ -29,6 +29,8 @@ PAGES = {
     "LlamaIndex": "llamaindex",
     "Agno": "agno",
 }
+#: Blocks of recipes.md.
+RECIPES = {"CrewAI": "crewai", "AutoGen": "autogen", "Haystack": "haystack", "smolagents": "smolagents"}
 DOCS = Path(__file__).parents[3] / "docs/frameworks"
 EXAMPLES = Path(__file__).parents[3] / "examples/frameworks"
 
@@ -44,6 +46,10 @@ asked: list[str] = []
 
 
 async def github(_transport: object, request: httpx.Request) -> httpx.Response:
+    return answered(request)
+
+
+def answered(request: httpx.Request) -> httpx.Response:
     """Instead of the network."""
     assert request.url == "https://api.github.com/user/repos"
     asked.append(request.headers["authorization"])
@@ -58,12 +64,20 @@ class Terminal:
 
     def print(self, given: object) -> Any:
         self.lines.append(str(given))
-        return act("consent", url=given.auth_url) if isinstance(given, Consent) else None
+        if not isinstance(given, Consent):
+            return None
+        opening = act("consent", url=given.auth_url)
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.run(opening)
+        return opening
 
 
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", github)
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", lambda _transport, request: answered(request))
     asked.clear()
     _needs.shared_nexus.cache_clear()
 
@@ -77,17 +91,35 @@ def app(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     return load
 
 
-@pytest.mark.parametrize("framework", [each for each in PAGES if os.environ.get("FRAMEWORK", each) == each])
-def test_the_page(framework: str, app: Callable[[str], None]) -> None:
+def run_code(code: str, name: str, folder: Path) -> None:
+    """As a program that its reader saved: some frameworks read the source of a tool."""
     asyncio.run(act("register", name="github"))
-    app(PAGES[framework])
-    terminal = Terminal()
+    terminal, path = Terminal(), folder / f"{name}.py"
+    path.write_text(code)
     sys.modules["__page__"] = page = types.ModuleType("__page__")
     page.__dict__["print"] = terminal.print
-    exec(compile(code_of(PAGES[framework]), PAGES[framework], "exec"), page.__dict__)
+    exec(compile(code, path, "exec"), page.__dict__)
     assert len(asked) == 1
     assert len(terminal.lines) == 2
     assert terminal.lines[0].startswith("To connect github (not_connected), ada must open http")
+    assert "Done." in terminal.lines[1]
+
+
+def columns(names: dict[str, str]) -> list[str]:
+    return [each for each in names if os.environ.get("FRAMEWORK", each) == each]
+
+
+@pytest.mark.parametrize("framework", columns(PAGES))
+def test_the_page(framework: str, app: Callable[[str], None], tmp_path: Path) -> None:
+    app(PAGES[framework])
+    run_code(code_of(PAGES[framework]), PAGES[framework], tmp_path)
+
+
+@pytest.mark.parametrize("framework", columns(RECIPES))
+def test_the_recipe(framework: str, app: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREWAI_DISABLE_TELEMETRY", "true")
+    app(RECIPES[framework])
+    run_code(code_of("recipes", f"python {RECIPES[framework]}"), RECIPES[framework], tmp_path)
 
 
 @pytest.mark.skipif(os.environ.get("FRAMEWORK", "FastMCP") != "FastMCP", reason="it is another framework's page")
