@@ -100,7 +100,7 @@ function readClient(reader: SettingReader, dataDir: string): ClientConfig | Keyl
     return undefined;
   }
   if (url.username !== "" || url.password !== "" || url.pathname !== "/" || /[?#]/.test(address)) {
-    reader.refuse("NEXUS_ADDRESS", "must be an origin alone, as http://127.0.0.1:8090");
+    reader.refuse("NEXUS_ADDRESS", "must be an origin alone, such as http://127.0.0.1:8090");
   }
   const apiKey = readApiKey(reader);
   const tls = readClientTls(reader, url);

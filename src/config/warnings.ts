@@ -55,7 +55,10 @@ function listenerWarnings(env: NodeJS.ProcessEnv, config: Config): string[] {
 function networkWarnings({ providerNetworks }: Config): string[] {
   const { allowLoopback } = providerNetworks;
   if (allowLoopback === false) return [];
-  const ports = allowLoopback === true ? "the ports" : `port ${allowLoopback.join(", ")}`;
+  const ports =
+    allowLoopback === true
+      ? "the ports"
+      : `${allowLoopback.length === 1 ? "port" : "ports"} ${allowLoopback.join(", ")}`;
   return [
     `NEXUS_ALLOW_LOOPBACK_PROVIDERS is on: every caller that may write a provider reaches ${ports} of this machine`,
   ];

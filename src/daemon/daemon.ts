@@ -92,7 +92,9 @@ export class Daemon {
     const registry = new Registry();
     const core = coreOf(options, resources, templates, extensions, registry);
     if (config.access.policyFile !== undefined && !extensions.some(({ keepsPolicy }) => keepsPolicy))
-      throw new StartRefused("NEXUS_POLICY_FILE is set, and this build of nexusd reads no policy files");
+      throw new StartRefused(
+        "NEXUS_POLICY_FILE is set, but this build of nexusd reads no policy files: unset it",
+      );
     for (const extension of extensions) await extension.open?.(core, registry);
     observe(resources, core, clock);
     member?.observe();

@@ -27,3 +27,14 @@ export class DocumentError extends Error {
 export function formatViolations({ violations }: DocumentError): string[] {
   return violations.map(({ line, column, message }) => `${line}:${column}: ${message}`);
 }
+
+/** Why a file cannot be read, in words. @param code of the system, such as `ENOENT` */
+export function whyUnread(code = "unknown error"): string {
+  return unreadWords[code] ?? code;
+}
+
+const unreadWords: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file (ENOENT)",
+  EACCES: "this user may not read it (EACCES)",
+  EISDIR: "it is a folder (EISDIR)",
+};

@@ -1,6 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import type { Clock, Timer } from "../runtime/clock.js";
-import { DocumentError } from "./document_error.js";
+import { DocumentError, whyUnread } from "./document_error.js";
 
 /**
  * Between two looks at the file. No folder needs to be watched, whatever replaces the file: editors rename over it, Kubernetes turns
@@ -65,7 +65,11 @@ export class FileUnreadable extends Error {
 
   /** @param code of the system, such as `ENOENT` */
   constructor(readonly code: string | undefined) {
-    super(`the file cannot be read: ${code}`);
+    super(`the file cannot be read: ${whyUnread(code)}`);
+  }
+
+  get why(): string {
+    return whyUnread(this.code);
   }
 }
 

@@ -97,7 +97,7 @@ export class JsonFields {
     const text = this.text(name);
     if (text === "") return undefined;
     const durationMs = parseDurationText(text);
-    if (durationMs === undefined) this.violation(name, "must be a duration, as 90s, 5m or 1h30m");
+    if (durationMs === undefined) this.violation(name, "must be a duration, such as 90s, 5m, or 1h30m");
     return durationMs;
   }
 

@@ -2,7 +2,7 @@
 export const patternWords: ReadonlyMap<string, string> = new Map([
   ["^[^\\x00-\\x1F\\x7F]*$", "must not hold control characters"],
   ["^[\\x20-\\x7E]*$", "must be printable ASCII"],
-  ["^[0-9a-f-]*$", "must be lower-case hexadecimal digits and hyphens, as ids have them"],
+  ["^[0-9a-f-]*$", "must be lower-case hexadecimal digits and hyphens, as in an ID"],
   [
     "^[\\x21\\x23-\\x5B\\x5D-\\x7E]+$",
     "must be printable ASCII without spaces, quotes and backslashes, and not empty (RFC 6749 section 3.3)",
@@ -11,7 +11,7 @@ export const patternWords: ReadonlyMap<string, string> = new Map([
     "^[\\x21\\x23-\\x5B\\x5D-\\x7E]*$",
     "must be printable ASCII without spaces, quotes and backslashes (RFC 9449 section 8.1)",
   ],
-  ["^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", "must be a token of RFC 9110 section 5.6.2, as GET"],
+  ["^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", "must be a token of RFC 9110 section 5.6.2, such as GET"],
   [
     "^[a-z0-9][a-z0-9._-]{0,62}$",
     "must be 1 to 63 lower-case letters, digits, dots, underscores and hyphens, and begin with a letter or digit",
@@ -26,17 +26,17 @@ export const patternWords: ReadonlyMap<string, string> = new Map([
   ],
   [
     "^(\\*\\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(:[1-9][0-9]{0,4})?(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$",
-    "must be a host in lower case, as uploads.example.com, *.example.com or api.example.com:8443, with a path or none, as example.com/api/graphql",
+    "must be a lower-case host, such as uploads.example.com, *.example.com, or api.example.com:8443; a path may follow, such as example.com/api/graphql",
   ],
   ["^/[\\x21-\\x7E]{0,511}$", "must be a path that begins with /, of up to 512 printable ASCII characters"],
-  ["^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,40}$", "must be a method of up to 40 characters (RFC 9110), as GET"],
-  ["^[A-Z-]{1,20}$", "must be a method of 1 to 20 capital letters and hyphens, as GET"],
+  ["^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,40}$", "must be a method of up to 40 characters (RFC 9110), such as GET"],
+  ["^[A-Z-]{1,20}$", "must be a method of 1 to 20 capital letters and hyphens, such as GET"],
   ["^[A-Za-z0-9._-]*$", "must be letters, digits, dots, underscores, and hyphens"],
   ["^https?://[^/?#@]+([/?][^#]*)?$", "must be an http or https URL without a user name and a fragment"],
   ["^(jwt|cert|uid):[^\\x00-\\x1F\\x7F]+$", "must be jwt:SUBJECT, cert:NAME or uid:NUMBER"],
   [
     "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$",
-    "must be a UUID in lower case, as 8f14e45f-ceea-467f-a8e5-1f0e2b6c7d90 (RFC 9562 section 4)",
+    "must be a lower-case UUID, such as 8f14e45f-ceea-467f-a8e5-1f0e2b6c7d90 (RFC 9562 section 4)",
   ],
   ["^[0-9a-f]{16}$", "must be 16 hexadecimal digits in lower case"],
   ["^[0-9a-f]{64}$", "must be 64 hexadecimal digits in lower case"],

@@ -175,6 +175,14 @@ describe("hints", () => {
     [["token"], "see: npx nexusd token --help"],
     [["token", "--help"], "Usage: npx nexusd token"],
     [["token", connectionId], "is `npx nexusd serve` running?"],
+    [
+      ["provider", "add", "github"],
+      "cannot add a provider: the daemon is not reachable at unix:/nonexistent",
+    ],
+    [
+      ["provider", "add", "own", "--issuer", "https://a.example"],
+      "cannot add a provider: the daemon is not reach",
+    ],
     [["audit", "--since", "soon"], "today, yesterday, or a time such as"],
   ])("can be pasted as the program was started: %j", async (args, hint) => {
     const shell = fakeShell({ program: "npx nexusd", env: { NEXUS_DATA_DIR: "/nonexistent" } });

@@ -89,7 +89,7 @@ describe("a file of authorities", () => {
       "the certificate of a server",
       () => writeFileSync(path, authority.issueServer().cert),
       FailedPrecondition,
-      /neither one of an authority nor self-signed/,
+      /neither a CA certificate nor self-signed/,
     ],
     [
       "21 certificates",

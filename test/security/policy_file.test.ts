@@ -171,7 +171,11 @@ describe("the policy file", () => {
 describe("a daemon", () => {
   it.each([
     ["broken", "bindings: 1\n", /policy file cannot be used:\n.*policy\.yaml:1:11: bindings: must be a list/],
-    ["missing", undefined, /policy file cannot be used:\n.*policy\.yaml: cannot be read: ENOENT/],
+    [
+      "missing",
+      undefined,
+      /policy file cannot be used:\n.*policy\.yaml: cannot be read: there is no such file \(ENOENT\)/,
+    ],
   ])("does not start with a policy file that is %s", async (_, text, message) => {
     const file = join(temporaryFolder(), "policy.yaml");
     if (text !== undefined) writeFileSync(file, text);

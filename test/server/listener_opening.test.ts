@@ -37,7 +37,7 @@ test("a port in use is a ListenerError that names listener, address and setting"
   const error = await refusal(bound as ListenAddress);
   expect(error).toBeInstanceOf(ListenerError);
   expect((error as Error).message).toMatch(
-    /^the grpc listener cannot listen on 127\.0\.0\.1:\d+: another process uses this address, be it another nexusd \(--port-base gives a second one ports of its own\) \(EADDRINUSE\) \(the setting is NEXUS_GRPC_LISTEN\)$/,
+    /^the grpc listener cannot listen on 127\.0\.0\.1:\d+: another process uses this address, perhaps another nexusd \(--port-base gives a second one its own ports\) \(EADDRINUSE\) \(the setting is NEXUS_GRPC_LISTEN\)$/,
   );
 });
 

@@ -122,7 +122,7 @@ func checkProof(proof string) error {
 	case proof == "":
 		return &Error{MissingCredential, "proof", "is required: the token is bound to a key (DPoP), and CreateProof makes it"}
 	case !jwt.MatchString(proof):
-		return &Error{InvalidCredential, "proof", "must be a JWT, as CreateProof answers it"}
+		return &Error{InvalidCredential, "proof", "must be a JWT, as CreateProof returns it"}
 	}
 	return nil
 }

@@ -63,7 +63,9 @@ function summary(answer: VerifyAuditLogResponse): string {
 function parseCheckpoint(text: string): Checkpoint {
   const [, sequence, hash] = /^(\d{1,18}):([0-9a-f]{64})$/.exec(text.trim().toLowerCase()) ?? [];
   if (sequence === undefined || hash === undefined || BigInt(sequence) === 0n) {
-    throw new InvalidArgumentError("It must be what nexusd audit verify printed after head, as 120:3fa2...");
+    throw new InvalidArgumentError(
+      "It must be what nexusd audit verify printed after head, such as 120:3fa2...",
+    );
   }
   return { sequence: BigInt(sequence), hash };
 }

@@ -38,7 +38,7 @@ export function connectionImportCommand(shell: Shell): Command {
     )
     .option("--access-token", "read an access token, of a provider that issues no refresh tokens")
     .addOption(
-      new Option("--expires <time>", "when the access token expires, as 2027-01-31T12:00:00Z").argParser(
+      new Option("--expires <time>", "when the access token expires, such as 2027-01-31T12:00:00Z").argParser(
         parseTime,
       ),
     );
@@ -79,7 +79,7 @@ function parseId(text: string): string {
 function parseTime(text: string): Date {
   const time = new Date(text);
   if (/^\d{4}-\d\d-\d\dT.+(Z|[+-]\d\d:\d\d)$/.test(text) && !Number.isNaN(time.getTime())) return time;
-  throw new InvalidArgumentError("It must be a time with its zone, as 2027-01-31T12:00:00Z.");
+  throw new InvalidArgumentError("It must be a time with its zone, such as 2027-01-31T12:00:00Z.");
 }
 
 interface ReplaceFlags extends DaemonFlags {

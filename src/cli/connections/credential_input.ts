@@ -95,12 +95,14 @@ function parseFields(text: string, origin: string, provider: Provider): Record<s
     value = JSON.parse(text);
   } catch {
     throw usageFailure(
-      printable(`the fields must be a JSON object, as ${example}: ${origin} does not hold one`),
+      printable(`the fields must be a JSON object, such as ${example}: ${origin} does not hold one`),
     );
   }
   if (isTextMap(value) && Object.keys(value).length > 0) return value;
   throw usageFailure(
-    printable(`the fields must be a JSON object of strings, as ${example}: ${origin} holds something else`),
+    printable(
+      `the fields must be a JSON object of strings, such as ${example}: ${origin} holds something else`,
+    ),
   );
 }
 

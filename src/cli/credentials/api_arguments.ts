@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { exitCodes } from "../../core/exit_codes.js";
+import { whyUnread } from "../../document/document_error.js";
 import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
 import { canonicalTarget, climbs, echoesRequest, readingsOf } from "../../model/access/canonical_request.js";
 import { headerNameViolation } from "../../model/header_name.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
-import { whyUnread } from "../shell/files.js";
 import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
 
@@ -87,7 +87,7 @@ export function parseMethod(text: string, what = "--request"): string {
   if (echoesRequest(method))
     throw usageFailure(`${what} ${method} is refused: the answer would show the credential`);
   if (/^[A-Z]+$/.test(method) && method !== "CONNECT") return method;
-  throw usageFailure(`${what} ${printable(text)} is not a method, as GET or PATCH`);
+  throw usageFailure(`${what} ${printable(text)} is not a method, such as GET or PATCH`);
 }
 
 /** What `--data` and `--data-binary` say, put together as curl does; undefined for no body. */
@@ -107,7 +107,7 @@ async function readData(shell: Shell, text: string): Promise<Buffer> {
   try {
     return readFileSync(path);
   } catch (error) {
-    throw usageFailure(`--data: ${path} cannot be read: ${whyUnread(error)}`);
+    throw usageFailure(`--data: ${path} cannot be read: ${whyUnread((error as NodeJS.ErrnoException).code)}`);
   }
 }
 

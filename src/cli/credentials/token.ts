@@ -65,6 +65,6 @@ function formatOf({ format, json, host }: TokenFlags, ofHosts: readonly string[]
   if (host !== undefined && !ofHosts.includes(format ?? ""))
     throw usageFailure(`--host belongs to --format ${ofHosts.join(" and ")}`);
   if (host !== undefined && !/^[\w.:[\]-]+$/.test(host))
-    throw usageFailure("--host must be a host name alone, as github.com");
+    throw usageFailure("--host must be a host name alone, such as github.com");
   return format ?? (json ? "json" : "plain");
 }

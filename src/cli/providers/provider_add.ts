@@ -66,11 +66,10 @@ async function addFromTemplate(
     throw usageFailure(
       `name a template: nexusd provider templates lists them; for another provider, give a name, and ${endpointFlags.replace(/^give /, "")}`,
     );
-  const template = await findTemplate(
-    session,
-    name ?? (await askForTemplate(session)),
-    `; for another provider, ${endpointFlags}`,
-  );
+  const template = await findTemplate(session, name ?? (await askForTemplate(session)), {
+    other: `; for another provider, ${endpointFlags}`,
+    action: "add a provider",
+  });
   refuseOtherIssuer(template, flags);
   const usesConsent = template.provider !== undefined && isOAuth2(template.provider);
   const lacksClientId = usesConsent && flags.clientId === undefined;
@@ -94,7 +93,9 @@ async function isOwn(
   if ([issuer, authUrl, tokenUrl, grantType].every((flag) => flag === undefined)) return false;
   if (name === undefined) return true;
   const wanted = canonicalName(name);
-  return (await listTemplates(session, wanted)).every((template) => template.name !== wanted);
+  return (await listTemplates(session, wanted, "add a provider")).every(
+    (template) => template.name !== wanted,
+  );
 }
 
 /** A template that has its own endpoints would go on using them. @throws CommandFailure */

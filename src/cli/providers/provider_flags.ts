@@ -62,7 +62,7 @@ function optionsOf({ field, flag }: (typeof flagFields)[number]): Option[] {
       return [new Option(`--${flag} <word>`, help).choices(field.words)];
     case "duration":
       return [
-        new Option(`--${flag} <duration>`, `${help}; as 60s, or default`).argParser((text) =>
+        new Option(`--${flag} <duration>`, `${help}; such as 60s, or default`).argParser((text) =>
           text === "default" ? text : parseDurationMs(text),
         ),
       ];

@@ -115,10 +115,12 @@ export function allProviders({ daemon, listAll }: DaemonSession): Promise<Provid
   return listAll("list the providers", daemon.providers.listProviders, {}, ({ providers }) => providers);
 }
 
+/** @param action what they are needed for, as an error names it */
 export function listTemplates(
   { daemon, listAll }: DaemonSession,
   namePrefix: string,
+  action = "list the templates",
 ): Promise<ProviderTemplate[]> {
   const method = daemon.providers.listProviderTemplates;
-  return listAll("list the templates", method, { namePrefix }, ({ templates }) => templates);
+  return listAll(action, method, { namePrefix }, ({ templates }) => templates);
 }

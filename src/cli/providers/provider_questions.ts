@@ -27,7 +27,7 @@ export interface AddAnswers extends AddFlags {
 
 /** Lets a person look for a template. @throws CommandFailure when the person gives up */
 export async function askForTemplate(session: DaemonSession): Promise<string> {
-  const templates = await listTemplates(session, "");
+  const templates = await listTemplates(session, "", "add a provider");
   const nameWidth = Math.max(0, ...templates.map(({ name }) => name.length));
   const template = await session.shell.stdin.search("Which provider? Type to search:", {
     find: (query) => searchTemplates(templates, query),

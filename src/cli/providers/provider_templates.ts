@@ -46,14 +46,18 @@ export function providerShowCommand(shell: Shell): Command {
   );
 }
 
-/** @param other what to do where none is meant @throws CommandFailure when there is none of this name */
+/**
+ * @param options.other what to do where none is meant
+ * @param options.action what the template is needed for, as `listTemplates` has it
+ * @throws CommandFailure when there is none of this name
+ */
 export async function findTemplate(
   session: DaemonSession,
   name: string,
-  other = "",
+  { other = "", action }: { readonly other?: string; readonly action?: string } = {},
 ): Promise<ProviderTemplate> {
   const wanted = canonicalName(name);
-  const templates = await listTemplates(session, wanted);
+  const templates = await listTemplates(session, wanted, action);
   const template = templates.find((each) => each.name === wanted);
   if (template) return template;
   const all = await listTemplates(session, "");

@@ -1,7 +1,7 @@
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, unlinkSync, writeSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { exitCodes } from "../../core/exit_codes.js";
-import { DocumentError, formatViolations } from "../../document/document_error.js";
+import { DocumentError, formatViolations, whyUnread } from "../../document/document_error.js";
 import { CommandFailure, usageFailure } from "./command_failure.js";
 import { printable } from "./text.js";
 
@@ -16,21 +16,9 @@ export function readText(path: string, setting: string): string {
     return readFileSync(path, "utf8");
   } catch (error) {
     const named = setting === "" ? "" : `${setting}: `;
-    throw usageFailure(`${named}${path} cannot be read: ${whyUnread(error)}`);
+    throw usageFailure(`${named}${path} cannot be read: ${whyUnread((error as NodeJS.ErrnoException).code)}`);
   }
 }
-
-/** Why a file cannot be read. */
-export function whyUnread(error: unknown): string {
-  const { code = "unknown error" } = error as NodeJS.ErrnoException;
-  return unreadWords[code] ?? code;
-}
-
-const unreadWords: Readonly<Record<string, string>> = {
-  ENOENT: "there is no such file (ENOENT)",
-  EACCES: "this user may not read it (EACCES)",
-  EISDIR: "it is a folder (EISDIR)",
-};
 
 /** Reads a document. @throws CommandFailure naming each error of it with its place */
 export function usable<T>(what: string, file: string, read: () => T): T {

@@ -147,19 +147,19 @@ function originViolation(value: string): string | undefined {
   if (violation !== undefined) return violation;
   const url = new URL(value);
   if (url.pathname === "/" && !/[?#]/.test(value)) return undefined;
-  return `must be an origin without path, query and fragment, as ${url.origin}`;
+  return `must be an origin without path, query, and fragment, such as ${url.origin}`;
 }
 
 /** Below one label, as `*.com`, everybody has a name. */
 function wildcardViolation({ protocol, hostname }: URL): string | undefined {
   if (!hostname.includes("*")) return undefined;
   if (protocol === "https:" && /^\*\.[^.*]+(\.[^.*]+)+$/.test(hostname)) return undefined;
-  return "may have a wildcard as its whole first label alone, above two labels or more, as https://*.example.com";
+  return "may have a wildcard as its whole first label alone, above two labels or more, such as https://*.example.com";
 }
 
 export function webUrlViolation(value: string): string | undefined {
   if (/[\s\\]/.test(value) || !URL.canParse(value))
-    return "must be an absolute URL, as https://agent.example";
+    return "must be an absolute URL, such as https://agent.example";
   const url = new URL(value);
   if (url.username !== "" || url.password !== "") return "must not hold a user name or password";
   const isLoopback = url.protocol === "http:" && isLoopbackHost(url.hostname);

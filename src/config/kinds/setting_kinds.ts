@@ -119,13 +119,13 @@ function number(unit: string, min: number, max: number, orElse: string): Setting
 /** A span of days or hours, as `365d`; in milliseconds. */
 export const age: SettingKind<number> = {
   argument: "age",
-  range: "days or hours, as 365d or 12h",
+  range: "days or hours, such as 365d or 12h",
   parse: (value, note) => {
     const hourMs = 3_600_000;
     const [, digits, unit] = /^(\d{1,5})([hd])$/.exec(value) ?? [];
     const ageMs = Number(digits ?? 0) * (unit === "d" ? 24 * hourMs : hourMs);
     if (ageMs >= hourMs) return ageMs;
-    note("must be days or hours, as 365d or 12h, at least 1h");
+    note("must be days or hours, such as 365d or 12h, at least 1h");
     return undefined;
   },
 };

@@ -89,6 +89,9 @@ export function actionNamed(text: string, actionOfRpc: (rpc: string) => Action |
   const action = isAction(text) ? text : actionOfRpc(text);
   if (action) return action;
   throw new InvalidArgument([
-    { field: "action", description: "must be an action, as token.read, or an RPC, as TokenService/GetToken" },
+    {
+      field: "action",
+      description: "must be an action, such as token.read, or an RPC, such as TokenService/GetToken",
+    },
   ]);
 }

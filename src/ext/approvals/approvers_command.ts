@@ -23,7 +23,7 @@ export function approversCommand(shell: Shell): Command {
 
 function addCommand(shell: Shell): Command {
   const command = new Command("add")
-    .description("print a link at which a person registers a passkey")
+    .description("print a link to register a passkey")
     .argument("<name>", "name of the person or of their phone, such as ada");
   addNotes(command, note);
   return daemonCommand(shell, command, async ({ daemon, call, show }, flags: DaemonFlags, name: string) => {

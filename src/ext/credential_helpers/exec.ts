@@ -48,7 +48,8 @@ export function execCommand(shell: Shell): Command {
 
 async function execute(shell: Shell, argv: readonly string[], flags: ExecFlags): Promise<void> {
   const { env: variables = [] } = flags;
-  if (variables.length === 0) throw usageFailure("name at least one variable, as --env GITHUB_TOKEN=github");
+  if (variables.length === 0)
+    throw usageFailure("name at least one variable, such as --env GITHUB_TOKEN=github");
   const values: Record<string, string> = {};
   await withDaemon(shell, flags, async (session) => {
     for (const variable of variables) values[variable.name] = await valueFor(session, variable, flags.minTtl);
@@ -81,7 +82,7 @@ async function valueFor(
 function collectVariable(text: string, before: readonly CredentialVariable[] = []): CredentialVariable[] {
   const [, name, credential = ""] = /^([A-Za-z_][A-Za-z0-9_]*)=(.*)$/s.exec(text) ?? [];
   if (name === undefined) {
-    throw usageFailure(`--env ${printable(text)} must be NAME=CONNECTION, as GITHUB_TOKEN=github`);
+    throw usageFailure(`--env ${printable(text)} must be NAME=CONNECTION, such as GITHUB_TOKEN=github`);
   }
   if (before.some((other) => other.name === name)) throw usageFailure(`--env names ${name} twice`);
   parseCredentialName(credential);

@@ -56,7 +56,7 @@ export function siteOf(protocol: string | undefined, host: string): Site | undef
 /** One more `--host`. */
 export function collectHost(text: string, before: readonly string[] = []): string[] {
   if (siteOf(undefined, text) !== undefined) return [...before, text];
-  throw usageFailure(`--host ${printable(text)} must be a host alone, as github.com or localhost:5000`);
+  throw usageFailure(`--host ${printable(text)} must be a host alone, such as github.com or localhost:5000`);
 }
 
 /**

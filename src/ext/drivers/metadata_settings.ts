@@ -14,7 +14,7 @@ export const metadataGroups = {
       kind: text("name", (value) =>
         parseNamePath(value.split("/"))
           ? undefined
-          : "must be PROVIDER/USER or PROVIDER/USER/LABEL, as google/ada",
+          : "must be PROVIDER/USER or PROVIDER/USER/LABEL, such as google/ada",
       ),
       unset: "no metadata server for Google's SDKs",
       meaning:

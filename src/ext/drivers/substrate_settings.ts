@@ -6,7 +6,7 @@ export const substrateGroups = {
       kind: text("principal", (value) =>
         /^cert:spiffe:\/\/[a-z0-9._-]+\/[^\s*]+$/.test(value)
           ? undefined
-          : "must be a caller with a SPIFFE ID, as cert:spiffe://cluster.local/ns/ate-system/sa/atenet-egress",
+          : "must be a caller with a SPIFFE ID, such as cert:spiffe://cluster.local/ns/ate-system/sa/atenet-egress",
       ),
       unset: "no credential provider for agent-substrate",
       meaning:
@@ -14,7 +14,9 @@ export const substrateGroups = {
     },
     NEXUS_SUBSTRATE_TRUST_DOMAIN: {
       kind: text("domain", (value) =>
-        /^[a-z0-9._-]{1,255}$/.test(value) ? undefined : "must be a trust domain, as substrate-actor.local",
+        /^[a-z0-9._-]{1,255}$/.test(value)
+          ? undefined
+          : "must be a trust domain, such as substrate-actor.local",
       ),
       default: "substrate-actor.local",
       meaning: "The trust domain of the actors. The gateway cannot name a SPIFFE ID of another one.",

@@ -72,7 +72,7 @@ export class ManifestReloader {
       if (!(error instanceof FileUnreadable)) return this.#failed(error);
       await this.#kept.stop();
       throw new ProvidersFileError(
-        `the providers file ${this.#kept.path} cannot be read (${error.code}): correct --providers (NEXUS_PROVIDERS_FILE), or leave it out`,
+        `the providers file ${this.#kept.path} cannot be read: ${error.why}. Correct --providers (NEXUS_PROVIDERS_FILE), or leave it out`,
       );
     }
   }

@@ -71,7 +71,7 @@ function policyOf(shell: Shell, flags: McpFlags): McpPolicy {
   const methods = (flags.method ?? defaultMethods).map((method) => method.toUpperCase());
   for (const method of methods)
     if (!/^[A-Z]+$/.test(method) || method === "CONNECT")
-      throw usageFailure(`--method ${printable(method)} is not a method, as GET or PATCH, nor any`);
+      throw usageFailure(`--method ${printable(method)} is not a method, such as GET or PATCH, nor any`);
   return {
     userId: flags.anyUser ? undefined : (flags.user ?? shell.userName()),
     isLoginName: !flags.anyUser && flags.user === undefined,
@@ -86,7 +86,9 @@ function policyOf(shell: Shell, flags: McpFlags): McpPolicy {
 function hostOf(text: string): string {
   const url = URL.canParse(`https://${text}`) ? new URL(`https://${text}`) : undefined;
   if (url !== undefined && url.href === `https://${url.host}/`) return url.host;
-  throw usageFailure(`--host ${printable(text)} must be a host alone, as api.github.com or localhost:5000`);
+  throw usageFailure(
+    `--host ${printable(text)} must be a host alone, such as api.github.com or localhost:5000`,
+  );
 }
 
 function parseMaxAnswer(text: string): number {

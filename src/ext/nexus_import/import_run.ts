@@ -50,7 +50,7 @@ export async function importNexus(shell: Shell, flags: NexusImportFlags): Promis
 function brokerUrl(shell: Shell, text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url || !["http:", "https:"].includes(url.protocol) || url.username !== "" || url.search !== "")
-    throw usageFailure("--broker must be an http or https URL, as http://127.0.0.1:8080");
+    throw usageFailure("--broker must be an http or https URL, such as http://127.0.0.1:8080");
   const isLocal = ["localhost", "127.0.0.1", "[::1]"].includes(url.hostname);
   if (url.protocol === "http:" && !isLocal)
     shell.stderr.write(
@@ -73,7 +73,7 @@ function databaseUrl({ database, databaseFile }: NexusImportFlags): string {
   const [, login = ""] = /^postgres(?:ql)?:\/\/(?:([^@/?]*)@)?/.exec(text) ?? [];
   if (!/^postgres(ql)?:\/\//.test(text))
     throw usageFailure(
-      "the URL of the database must begin with postgres://, as postgres://nexus@127.0.0.1/nexus",
+      "the URL of the database must begin with postgres://, such as postgres://nexus@127.0.0.1/nexus",
     );
   if (database !== undefined && (login.includes(":") || /[?&]password=/.test(text)))
     throw usageFailure(

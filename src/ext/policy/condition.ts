@@ -90,7 +90,7 @@ class Compiler {
       const at = location?.start.offset ?? 0;
       const isAssigned = /(^|[^=!<>])=($|[^=])/.test(this.text.slice(Math.max(0, at - 1), at + 2));
       const hint = isAssigned ? ": compare with ==" : "";
-      throw new ConditionError(`is no CEL${hint}`, at + 1);
+      throw new ConditionError(`is not valid CEL${hint}`, at + 1);
     }
     this.#positions = parsed.sourceInfo?.positions ?? {};
     return this.#part(parsed.expr);

@@ -73,7 +73,7 @@ export class PolicyReloader implements Part {
     const file = this.#kept.path;
     if (error instanceof DocumentError)
       return formatViolations(error).map((violation) => `${file}:${violation}`);
-    if (error instanceof FileUnreadable) return [`${file}: cannot be read: ${error.code}`];
+    if (error instanceof FileUnreadable) return [`${file}: cannot be read: ${error.why}`];
     return [`${file}: ${(error as Error).message}`];
   }
 }

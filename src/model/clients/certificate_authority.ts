@@ -32,7 +32,7 @@ export function readCertificateAuthority(text: string): CertificateAuthority {
   }
   if (!certificates.every((one) => one.ca || one.checkIssued(one)))
     throw new CertificateAuthorityUnusable(
-      "holds a certificate that is neither one of an authority nor self-signed",
+      "holds a certificate that is neither a CA certificate nor self-signed",
     );
   const pem = certificates.map(String).join("");
   return { certificates: pem, id: hash("sha256", pem, "hex") };

@@ -45,7 +45,10 @@ export interface Refusals {
 export function problemSentence({ reason, movedFrom, detail, refused }: Problem): string {
   if (reason === "refresh_refused" && refused !== undefined) return refusedSentence(refused);
   if (movedFrom !== undefined)
-    return detailed(movedSentence, detail ?? "the user must consent again, or the profile be set back");
+    return detailed(
+      movedSentence,
+      detail ?? "the user must consent again, or the profile must be changed back",
+    );
   return detailed(problemMessages[reason], detail);
 }
 

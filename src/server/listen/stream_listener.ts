@@ -152,7 +152,7 @@ export class StreamListener {
 
 const violations: Readonly<Record<string, string>> = {
   EADDRINUSE:
-    "another process uses this address, be it another nexusd (--port-base gives a second one ports of its own)",
+    "another process uses this address, perhaps another nexusd (--port-base gives a second one its own ports)",
   EADDRNOTAVAIL: "this machine has no such address",
   EACCES: "the system does not permit it",
   EPERM: "the system does not permit it",

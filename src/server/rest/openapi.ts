@@ -20,7 +20,7 @@ function settingSchema({ kind }: ProfileField): JsonObject {
     case "number":
       return { type: "integer", minimum: 0 };
     case "duration":
-      return { type: "string", description: "A duration, as 90s." };
+      return { type: "string", description: "A duration, such as 90s." };
     case "texts":
       return { type: "array", items: { type: "string" } };
     default:

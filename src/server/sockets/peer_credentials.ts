@@ -30,7 +30,7 @@ export async function openSocketAccess(
 ): Promise<SocketAccess> {
   if (mode === ownerOnly.mode) return ownerOnly;
   const option = on.peerOption;
-  if (option === undefined) throw new NoPeerCredentials(`it is not known how to read them on ${on.target}`);
+  if (option === undefined) throw new NoPeerCredentials(`nexusd cannot read them on ${on.target}`);
   const { getsockopt } = await load().catch((error: Error) => {
     throw new NoPeerCredentials(`the system's getsockopt cannot be called: ${error.message}`);
   });

@@ -189,7 +189,9 @@ describe("exec", () => {
       });
 
       it("with variables that cannot be", async () => {
-        expect(await refused([], 2)).toContain("name at least one variable, as --env GITHUB_TOKEN=github");
+        expect(await refused([], 2)).toContain(
+          "name at least one variable, such as --env GITHUB_TOKEN=github",
+        );
         expect(await refused(["--env", "GITHUB_TOKEN"], 2)).toContain("must be NAME=CONNECTION");
         expect(await refused(["--env", "1A=github"], 2)).toContain("must be NAME=CONNECTION");
         expect(await refused(["--env", "A="], 2)).toContain("names no credential");

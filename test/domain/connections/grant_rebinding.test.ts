@@ -96,7 +96,9 @@ describe("an edit that leads elsewhere", () => {
       const { problem } = engine.get(id);
       return problem === undefined ? "" : problemSentence(problem);
     };
-    expect(await said({ settings: { clientId: "another" } })).toContain("or the profile be set back.");
+    expect(await said({ settings: { clientId: "another" } })).toContain(
+      "or the profile must be changed back.",
+    );
     const registration: ClientRegistration = {
       kind: "dynamic",
       issuer: profile.issuer,
@@ -107,7 +109,7 @@ describe("an edit that leads elsewhere", () => {
     };
     const healed = await said({ settings: { clientId: "registered" }, registration });
     expect(healed).toContain("nexusd registered this client by itself");
-    expect(healed).not.toContain("set back");
+    expect(healed).not.toContain("changed back");
   });
 
   it("leaves a record of each connection in the audit log", async () => {

@@ -80,9 +80,9 @@ describe("a condition", () => {
   );
 
   it.each([
-    ["", "1: is no CEL"],
-    ['request.method == "GET" &&', "25: is no CEL"],
-    ['request.method = "GET"', ": is no CEL: compare with =="],
+    ["", "1: is not valid CEL"],
+    ['request.method == "GET" &&', "25: is not valid CEL"],
+    ['request.method = "GET"', ": is not valid CEL: compare with =="],
     ["request.methode == 'GET'", "8: request.methode is not known; there are request.method"],
     ["request.method", "1: must be true or false, and is a string"],
     ["request.size == '12'", "14: a int cannot be compared with a string"],

@@ -120,8 +120,8 @@ test.each([
 });
 
 test.each([
-  ["freebsd", "x64", loadSystemCalls, "it is not known how to read them on freebsd-x64"],
-  ["linux", "ppc64", loadSystemCalls, "it is not known how to read them on linux-ppc64"],
+  ["freebsd", "x64", loadSystemCalls, "nexusd cannot read them on freebsd-x64"],
+  ["linux", "ppc64", loadSystemCalls, "nexusd cannot read them on linux-ppc64"],
   [
     "darwin",
     "x64",

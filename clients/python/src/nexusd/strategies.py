@@ -180,7 +180,7 @@ def _checked(proof: str | None) -> str:
         description = "is required: the token is bound to a key (DPoP), and CreateProof of the daemon makes it for each request"
         raise StrategyError("missing_credential", "proof", description)
     if not re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]+", proof, re.ASCII):
-        raise StrategyError("invalid_credential", "proof", "must be a JWT, as CreateProof answers it")
+        raise StrategyError("invalid_credential", "proof", "must be a JWT, as CreateProof returns it")
     return proof
 
 

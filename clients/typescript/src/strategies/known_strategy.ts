@@ -71,7 +71,7 @@ function checkedProof(proof: string | undefined): string {
     throw new StrategyError("missing_credential", "proof", description);
   }
   if (/^[\w-]+\.[\w-]+\.[\w-]+$/.test(proof)) return proof;
-  throw new StrategyError("invalid_credential", "proof", "must be a JWT, as CreateProof answers it");
+  throw new StrategyError("invalid_credential", "proof", "must be a JWT, as CreateProof returns it");
 }
 
 /** RFC 7617 section 2, with the charset of section 2.1. */

@@ -50,10 +50,10 @@ export const formats = {
   hostname: "a host name",
   ipv4: "an IPv4 address",
   ipv6: "an IPv6 address",
-  uri: "a whole address, as https://example.com/",
+  uri: "a whole address, such as https://example.com/",
   uuid: "a UUID",
-  date: "a date, as 2026-11-30",
-  "date-time": "a time, as 2026-11-30T12:00:00Z",
+  date: "a date, such as 2026-11-30",
+  "date-time": "a time, such as 2026-11-30T12:00:00Z",
 } as const;
 
 /** What the format of a schema that passed asks for; empty for nothing. */

@@ -16,7 +16,7 @@ export function cleanEnvironment(env: NodeJS.ProcessEnv, named: readonly string[
     const option = `--env ${printable(name)}`;
     if (name.includes("="))
       throw usageFailure(
-        "--env takes the name of a variable: set it before, as NAME=value nexusd run --env NAME",
+        "--env takes the name of a variable: set it before, such as NAME=value nexusd run --env NAME",
       );
     if (ofNexusd.test(name)) throw usageFailure(`${option}: variables of nexusd are not for the program`);
     if (env[name] === undefined)

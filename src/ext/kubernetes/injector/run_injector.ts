@@ -22,7 +22,7 @@ export async function runInjector(shell: Shell, flags: InjectorFlags): Promise<v
   const { image, audience, listen, service, secret, webhook, upstreamCaFile: caFile } = flags;
   const { upstream } = flags;
   if (upstream !== undefined && !(URL.canParse(upstream) && new URL(upstream).protocol === "https:"))
-    throw usageFailure("--upstream must be an https URL, as https://nexusd.agents.svc");
+    throw usageFailure("--upstream must be an https URL, such as https://nexusd.agents.svc");
   const api = inCluster(env, shell);
   const log = createLogger({ level: "info", format: stdout.isTTY ? "pretty" : "json", isTTY: stdout.isTTY });
   const options = (): InjectorOptions => ({

@@ -73,7 +73,10 @@ function requestShape() {
   const values = z.union([z.string(), z.array(z.string())]);
   return {
     method: z.string().default("GET").describe("HTTP method"),
-    path: z.string().max(8192).describe("path below the API base URL, as /user/repos; a query may follow"),
+    path: z
+      .string()
+      .max(8192)
+      .describe("path below the API base URL, such as /user/repos; a query may follow"),
     query: z.record(z.string(), values).default({}).describe("further query parameters, not encoded"),
     headers: z.record(z.string(), z.string()).default({}).describe("request headers"),
     json: z.unknown().optional().describe("body as JSON"),

@@ -11,7 +11,7 @@ import type { RecordFlags } from "./policy_record.js";
 import type { ExplainFlags } from "./policy_run.js";
 
 const notes = [
-  "A resource is connection:<id>, user:<id> and provider:<name>, with commas between. Without one the answer is what the principal may of the action at all. A principal can be long, as jwt:system:serviceaccount:agents:research; an action can be an RPC, as TokenService/GetToken.",
+  "A resource is connection:<id>, user:<id> and provider:<name>, with commas between. Without one the answer is what the principal may of the action at all. A principal can be long, such as jwt:system:serviceaccount:agents:research; an action can be an RPC, such as TokenService/GetToken.",
   "With --policy, nexusd asks the file instead of a daemon. It then knows only the connection in --resource, and of a key only what the file contains, not the role of its record.",
 ];
 

@@ -167,7 +167,7 @@ export function parseRequestLine(
   const [, method, url] = /^([A-Z-]{1,20}) +(https?:\/\/[^\s/?#@]+(?:[/?][^\s#]*)?)$/.exec(line) ?? [];
   if (method !== undefined && url !== undefined) return { method, url };
   throw usageFailure(
-    `${place}a request is a method in capitals and a URL, as 'POST https://api.github.com/repos/acme/app/issues'`,
+    `${place}a request is a method in capitals and a URL, such as 'POST https://api.github.com/repos/acme/app/issues'`,
   );
 }
 

@@ -718,7 +718,7 @@ export const ApprovalService: GenService<{
     output: typeof FindApprovalPageResponseSchema;
   },
   /**
-   * Makes a link at which a person registers a passkey, by which they approve held requests on their phone. The link registers one passkey,
+   * Creates a link to register a passkey, with which a person approves held requests on a phone. The link registers one passkey,
    * within ten minutes. Requires the role admin.
    *
    * Errors:

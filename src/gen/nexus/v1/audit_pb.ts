@@ -86,7 +86,7 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
   providerId: string;
 
   /**
-   * A stable word. For failures, the cause. For a read of a downscoped token, the request, as `audience=https://api.example
+   * A stable word. For failures, the cause. For a read of a downscoped token, the request, such as `audience=https://api.example
    * scope=read`. For `api_key.created`, `api_key.rotated`, `api_key.revoked`, and `api_key.lapsed` (its lease was not renewed), the key, as
    * `key:<name>`. For `principal.stopped` and `principal.stop_lifted`, the principal. For `provider.created`, `provider.updated`, and
    * `provider.deleted`, the name of the provider. For `access.denied`, the action. For `policy.loaded`, the digest of the file.

@@ -1015,7 +1015,7 @@ export const DeleteConnectionResponseSchema: GenMessage<DeleteConnectionResponse
  */
 export type GetCaptureSchemaRequest = Message<"nexus.v1.GetCaptureSchemaRequest"> & {
   /**
-   * The state of a pending request of a static type.
+   * The `state` in the link of a pending request for a static credential.
    *
    * @generated from field: string state = 1;
    */

@@ -253,7 +253,7 @@ export const ReportEgressSessionResponseSchema: GenMessage<ReportEgressSessionRe
 /**
  * Programs whose requests get their credentials on the way: those of `nexusd run`, and the callers of the egress listener.
  *
- * What is listed is in the memory of the daemon that is asked: a restart forgets it, and another hub or a spoke has its own.
+ * The list is in the memory of the daemon that you ask: a restart clears it, and another hub or a spoke has its own.
  *
  * @generated from service nexus.v1.EgressService
  */

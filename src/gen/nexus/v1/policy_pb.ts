@@ -38,7 +38,7 @@ export type PolicyRule = Message<"nexus.v1.PolicyRule"> & {
   verdict: string;
 
   /**
-   * Names of the providers that it is for; empty for all.
+   * Names of the providers that it applies to; empty for all.
    *
    * @generated from field: repeated string providers = 3;
    */

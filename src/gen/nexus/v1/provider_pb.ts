@@ -928,7 +928,7 @@ export type UpdateProviderResponse = Message<"nexus.v1.UpdateProviderResponse"> 
   /**
    * How many connections wait for consent (`attention`, problem `reauth_required`) because of this edit. It changed the client, the
    * issuer, or an endpoint that refresh tokens are sent to, and a grant of one is not sent to another. They return when the profile is
-   * set back.
+   * changed back.
    *
    * @generated from field: uint32 parted_connections = 3;
    */
@@ -1744,8 +1744,8 @@ export const ProviderService: GenService<{
    *
    * Some changes would send refresh tokens to a party to which they were not issued. These are changes of `client_id`, `issuer`,
    * `enable_discovery`, `token_url`, `oauth2_options.refresh_url`, or of a revocation endpoint at another origin. Such a change moves
-   * the profile's connections to `attention` (`reauth_required`) instead. The users consent again under the same ids, or the
-   * connections return when the profile is set back. If no user consents (see `GrantType`), the change ends the existing tokens, and
+   * the profile's connections to `attention` (`reauth_required`) instead. The users consent again under the same IDs, or the
+   * connections return when the profile is changed back. If no user consents (see `GrantType`), the change ends the existing tokens, and
    * new ones are requested at once.
    *
    * Errors: `NOT_FOUND`; `ALREADY_EXISTS` when the new name is taken; `ABORTED` when `etag` is given and the profile

@@ -1257,8 +1257,7 @@ export const TokenService: GenService<{
   },
   /**
    * Streams the state of connections: first the full state of each (a snapshot that ends with a bookmark), then the full state of each
-   * connection that changes. A slow reader may miss intermediate revisions, but never the newest. A problem of one connection is a
-   * status in its state and does not end the stream. Idle streams carry bookmarks.
+   * connection that changes. A slow reader may miss intermediate revisions, but never the newest. A problem with one connection appears in its state, and does not end the stream. Idle streams carry bookmarks.
    *
    * Resume: send the same request with `position` of the last bookmark. The stream sends the changes since then, and a bookmark. If a
    * position is too old or of another store, the stream sends `reset` and a new snapshot instead of an error: forget everything that

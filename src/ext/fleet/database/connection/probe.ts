@@ -59,7 +59,7 @@ type ProbeRow = {
 export async function probe(session: DatabaseSession, clock: Clock): Promise<Probe> {
   const askedMs = clock.nowMs();
   const [row] = await session.query<ProbeRow>(question);
-  if (!row) throw new Error("the database answers a question without a row");
+  if (!row) throw new Error("the database returned no row to a query");
   if (!session.isServedBy(row.pid)) {
     // The next connection finds out whether it still is so.
     session.close();

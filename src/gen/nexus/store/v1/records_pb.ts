@@ -665,7 +665,7 @@ export type ProblemRecord = Message<"nexus.store.v1.ProblemRecord"> & {
   firm: boolean;
 
   /**
-   * The profile was led elsewhere, away from the grant with this binding; see `CredentialSecret.grant_binding`.
+   * The profile no longer leads to the client and server of the grant with this binding; see `CredentialSecret.grant_binding`.
    *
    * @generated from field: string moved_from = 60;
    */

@@ -73,14 +73,14 @@ export const DatabaseWritesSchema: GenMessage<DatabaseWrites> = /*@__PURE__*/
  */
 export type LogWrite = Message<"nexus.store.v1.LogWrite"> & {
   /**
-   * The key as it lies on disk.
+   * The key as stored on disk.
    *
    * @generated from field: bytes key = 1;
    */
   key: Uint8Array;
 
   /**
-   * The value as it lies on disk; unset when the entry is removed.
+   * The value as stored on disk; unset when the entry is removed.
    *
    * @generated from field: optional bytes value = 2;
    */

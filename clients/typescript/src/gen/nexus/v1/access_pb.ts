@@ -53,7 +53,7 @@ export type Restriction = Message<"nexus.v1.Restriction"> & {
 
   /**
    * Methods of requests to APIs, in capitals. With this list or the next, the agent gets no token, and must send its requests through a proxy.
-   * A list without any method but GET, HEAD, and OPTIONS allows no request that is known to write, as Slack's `GET chat.postMessage`. With all
+   * A list without any method but GET, HEAD, and OPTIONS allows no request that is known to write, such as Slack's `GET chat.postMessage`. With all
    * three, the agent may send all requests that only read, also by POST where that is known of the API.
    *
    * @generated from field: repeated string methods = 80;
