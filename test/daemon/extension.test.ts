@@ -46,6 +46,6 @@ test("an extension adds a service with its access, and counts", async () => {
 test("a daemon with a policy file that no extension reads does not start", async () => {
   const place = await Place.make({ NEXUS_POLICY_FILE: "policy.yaml" });
   await expect(Daemon.start(optionsOf(place), [])).rejects.toThrow(
-    "NEXUS_POLICY_FILE is set, and this build of nexusd reads no policy files",
+    "NEXUS_POLICY_FILE is set, but this build of nexusd reads no policy files: unset it",
   );
 });

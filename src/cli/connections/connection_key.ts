@@ -146,7 +146,8 @@ function notFound(text: string, name: ConnectionName | undefined): CommandFailur
   const prefix = idPrefix.test(text.trim().toLowerCase())
     ? `no connection has an id that begins with ${text}`
     : "";
-  const named = name ? `${name.userId} has no connection to ${name.providerName}` : "";
+  const labelled = name?.label ? ` with the label ${name.label}` : "";
+  const named = name ? `${name.userId} has no connection to ${name.providerName}${labelled}` : "";
   const sentence =
     [prefix, named].filter((part) => part !== "").join(", and ") || `${text} names no connection`;
   // What looks like an id is no provider to connect.

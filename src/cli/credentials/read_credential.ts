@@ -164,10 +164,11 @@ function noConnection(provider: string, account: readonly string[]): CommandFail
     ...(label === undefined ? [] : [`--label ${shellWord(label)}`]),
   ];
   const whose = user === undefined ? "you have" : `${shellWord(user)} has`;
+  const labelled = label === undefined ? "" : ` with the label ${shellWord(label)}`;
   const others = user === undefined ? "\nsee those of other users: nexusd connections" : "";
   return new CommandFailure(
     exitCodes.attentionNeeded,
-    `${whose} no connection to ${provider}\nconnect an account: ${["nexusd connect", provider, ...flags].join(" ")}${others}`,
+    `${whose} no connection to ${provider}${labelled}\nconnect an account: ${["nexusd connect", provider, ...flags].join(" ")}${others}`,
   );
 }
 

@@ -65,7 +65,7 @@ export function encodeBackupHeader({ manifest, seal }: BackupHeader): Buffer {
 export function decodeBackupHeader(bytes: Buffer): BackupHeader {
   const [name, json = ""] = bytes.subarray(0, backupHeaderBytes).toString("utf8").split("\n");
   if (bytes.length < backupHeaderBytes || !name?.startsWith("nexusd backup "))
-    throw new BackupDamaged("is no backup of nexusd");
+    throw new BackupDamaged("is not a backup of nexusd");
   if (name !== formName)
     throw new BackupDamaged(`has the form "${name.slice(0, 40)}", this nexusd reads "${formName}"`);
   try {

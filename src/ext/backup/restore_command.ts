@@ -57,10 +57,12 @@ export function restoreCommand(shell: Shell): Command {
 function failureOf(error: unknown, file: string): unknown {
   if (!(error instanceof Error)) return error;
   const code = exitCodeOf[error.name];
-  const { code: systemCode } = error as NodeJS.ErrnoException;
+  const { code: systemCode, path } = error as NodeJS.ErrnoException;
   if (code === undefined && systemCode === undefined) return error;
   const { sentence = error.message } = error as { readonly sentence?: string };
-  const why = error.name === "BackupDamaged" ? `${file} ${sentence}` : sentence;
+  const isMissing = systemCode === "ENOENT" && path === file;
+  const ofFile = isMissing ? "cannot be read: there is no such file (ENOENT)" : sentence;
+  const why = isMissing || error.name === "BackupDamaged" ? `${file} ${ofFile}` : sentence;
   return new CommandFailure(code ?? exitCodes.failed, `cannot restore: ${why}`);
 }
 

@@ -53,7 +53,7 @@ export const functions: Readonly<
     on: "timestamp",
     takes: ["string"],
     gives: "int",
-    says: "hour of the day, 0 to 23, in a time zone as `Europe/Berlin`",
+    says: "hour of the day, 0 to 23, in a time zone such as `Europe/Berlin`",
   },
   getDayOfWeek: {
     on: "timestamp",

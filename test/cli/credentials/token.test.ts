@@ -43,7 +43,9 @@ describe("nexusd token", () => {
       );
       expect(await refused(["github/ada"], 22)).not.toContain("other users");
       expect(await refused(["github/ada's"], 22)).toContain("nexusd connect github --user 'ada'\\''s'\n");
-      expect(await refused(["github/a%20b%/work"], 22)).toContain("--user a%20b% --label work\n");
+      expect(await refused(["github/a%20b%/work"], 22)).toContain(
+        "with the label work\nconnect an account: nexusd connect github --user a%20b% --label work\n",
+      );
       expect(await refused(["github/a%20b"], 22)).toContain("--user 'a b'\n");
     });
 

@@ -36,8 +36,8 @@ describe("the header of a backup", () => {
   });
 
   it.each([
-    ["another file", Buffer.alloc(backupHeaderBytes, "x"), "is no backup of nexusd"],
-    ["a short file", header.subarray(0, 100), "is no backup of nexusd"],
+    ["another file", Buffer.alloc(backupHeaderBytes, "x"), "is not a backup of nexusd"],
+    ["a short file", header.subarray(0, 100), "is not a backup of nexusd"],
     [
       "a newer form",
       Buffer.from(header.toString("latin1").replace("backup 1", "backup 2"), "latin1"),
