@@ -21,9 +21,6 @@ const notices = {
     401,
     "Sign in",
     "This browser is not signed in, or its session has ended.",
-    <>
-      With access to the machine of the daemon, run <code>nexusd open</code> there instead.
-    </>,
   ],
   signOutDone: [200, "Signed out", "This browser is signed out.", newLink],
   signInOver: [
@@ -96,9 +93,19 @@ export function signedInPage(path: string): HttpAnswer {
   return plainPage(200, "Signed in", [<a href={path}>Go to the console</a>], onward);
 }
 
+/** What stands below the buttons. */
+const otherWays: Partial<Record<NoticeName, View>> = {
+  signIn: (
+    <>
+      With access to the machine of the daemon, run <code>nexusd open</code> there instead.
+    </>
+  ),
+};
+
 /** @param more stands behind the other sentences */
 export function noticePage(which: NoticeName, more?: View, headers = {}): HttpAnswer {
   const [status, title, ...lines] = notices[which];
-  const answer = plainPage(status, title, [...lines, ...(more === undefined ? [] : [more])]);
+  const behind = [more, otherWays[which]].filter((each) => each !== undefined);
+  const answer = plainPage(status, title, [...lines, ...behind]);
   return { ...answer, headers: { ...answer.headers, ...headers } };
 }

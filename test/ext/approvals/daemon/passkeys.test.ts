@@ -13,6 +13,7 @@ import { auditEvents } from "../../../daemon/audit_events.js";
 import { ConsoleVisitor } from "../../../daemon/console_visitor.js";
 import { TestDaemon } from "../../../daemon/harness.js";
 import { perSuite } from "../../../lifetimes.js";
+import { faultsOfLooks } from "../../../page_faults.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
 
 const phone = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
@@ -264,6 +265,33 @@ describe("a passkey approves a held request on a page without a session", () => 
       reason: expect.stringContaining(": wrong repository"),
     });
   });
+
+  it("on pages that are well formed at every width, light and dark", async () => {
+    await phoneOf("ada.looks");
+    const { url } = await world.daemon.clients.approvals.addApprover({ name: "grace" });
+    const text = JSON.stringify({ title: "Pay p\u0430ypal", labels: ["bug"], assignees: [{ login: "ada" }] });
+    const { request } = await world.held({ path: "/repos/acme/site/issues", text });
+    const long = await world.held({ path: `/${"long-".repeat(60)}`, text: "w".repeat(900) });
+    const counted = async (page: Page, address: string) => {
+      await page.goto(address);
+      await expect.poll(() => page.getByRole("timer").textContent()).toMatch(/left$/);
+    };
+    const pages: Record<string, (page: Page) => Promise<unknown>> = {
+      passkey: (page) => counted(page, request.passkeyUrl),
+      "passkey-long": (page) => counted(page, long.request.passkeyUrl),
+      "passkey-refused": async (page) => {
+        await counted(page, request.passkeyUrl);
+        // No authenticator is here.
+        await page.getByRole("button", { name: "Approve with a passkey" }).click();
+        await page.getByRole("alert").waitFor();
+      },
+      "passkey-register": (page) => page.goto(url),
+      "passkey-gone": (page) => page.goto(new URL("/approve/x", url).href),
+    };
+    for (const [word, leads] of Object.entries(pages))
+      expect([word, await faultsOfLooks(chromium, word, leads)]).toEqual([word, {}]);
+    await world.clear();
+  }, 300_000);
 
   it("and shows hostile texts as texts, on a phone", async () => {
     const path = `/<script>document.title='owned'</script>/${"x".repeat(300)}\u202egnp.exe?q=${"%22%3E".repeat(40)}`;

@@ -11,6 +11,7 @@ import { answerConsent, Browser, type Page } from "../../../fakes/browser.js";
 import { startOpenIdProvider } from "../../../fakes/openid_provider.js";
 import { freePort } from "../../../free_port.js";
 import { perTest } from "../../../lifetimes.js";
+import { faultsOfLooks } from "../../../page_faults.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
 
 const policy = (groups: readonly string[]) => `rules:
@@ -236,6 +237,36 @@ describe("people sign in to the console at their organisation's provider", () =>
     expect(jarOf.length).toBe(2);
     expect(await events("console.session_ended")).toEqual([["jwt:operators:ada", ""]]);
   });
+
+  it("on pages that are well formed at every width, light and dark", async () => {
+    const signIn = async (page: ChromiumPage, path: string) => {
+      await page.goto(`${place.origin}${path}`);
+      await page.locator("#continue").click();
+      await page.locator("#allow").click();
+    };
+    const pages: Record<string, (page: ChromiumPage) => Promise<unknown>> = {
+      "sign-in": (page) => page.goto(`${place.origin}/connections`),
+      "sign-in-over": (page) => page.goto(`${place.origin}/sign-in/admins/callback?state=x`),
+      "sign-in-no-access": async (page) => {
+        place.groups.of = ["nexusd-operator"];
+        await signIn(page, "/sign-in/admins");
+        await page.getByRole("heading", { name: "No access" }).waitFor();
+      },
+      "sign-in-no-role": async (page) => {
+        place.groups.of = ["nexusd-guests"];
+        await signIn(page, "/sign-in/admins");
+        await page.getByRole("heading", { name: "No access" }).waitFor();
+      },
+      "sign-in-left": async (page) => {
+        place.groups.of = ["nexusd-operators"];
+        await signIn(page, "/sign-in/admins");
+        await page.getByRole("button", { name: "Sign out" }).click();
+        await page.getByText("You may still be signed in").waitFor();
+      },
+    };
+    for (const [word, leads] of Object.entries(pages))
+      expect([word, await faultsOfLooks(chromium, word, leads)]).toEqual([word, {}]);
+  }, 300_000);
 
   it("in Chromium, and come to the page that they wanted", async () => {
     const page: ChromiumPage = await (await chromium.newContext()).newPage();

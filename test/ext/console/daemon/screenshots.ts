@@ -5,7 +5,7 @@ import { consentVisits, consentWorld } from "../../../daemon/consent_pages.js";
 import { ScriptedWorld } from "../../../daemon/scripted_world.js";
 import { launchChromium } from "../../../launch_chromium.js";
 import { json } from "../../../oauth/scripted_server.js";
-import { looks } from "../../../page_faults.js";
+import { everyLook } from "../../../page_faults.js";
 import {
   consolePaths,
   openConsent,
@@ -23,11 +23,6 @@ const { values } = parseArgs({
   options: { out: { type: "string", default: "screenshots" }, only: { type: "string", default: "" } },
 });
 const wanted = (file: string): boolean => file.includes(values.only);
-const everyLook = {
-  ...looks,
-  "tablet-light": { viewport: { width: 768, height: 1024 }, colorScheme: "light" },
-  "tablet-dark": { viewport: { width: 768, height: 1024 }, colorScheme: "dark" },
-} as const;
 mkdirSync(values.out, { recursive: true });
 const chromium = await launchChromium();
 const seeds = { console: everyState, hostile, empty, few: many(3), many: many(300), crowd: many(10_000) };
