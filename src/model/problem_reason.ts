@@ -28,6 +28,8 @@ export const problemMessages = {
   state_verification_failed: "The browser that came back was not the one that started the consent.",
   token_exchange_failed: "The provider did not exchange the authorization code for a token.",
   id_token_verification_failed: "The id_token of the provider could not be verified.",
+  authentication_insufficient:
+    "The user consented, but did not sign in at the provider as the request or the API demands: start again and sign in anew, in the way that the provider offers for it.",
   consent_expired: "Nobody consented within ten minutes.",
   confirmation_expired: "The consent was given, and no application confirmed it within ten minutes.",
   confirmation_failed: "The consent was given, and five completion codes were wrong.",

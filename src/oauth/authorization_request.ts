@@ -1,3 +1,4 @@
+import type { SignInNeed } from "../model/connections/sign_in.js";
 import { plainOAuth2 } from "../model/providers/profile_fields.js";
 import type { OAuth2Options } from "../model/providers/profile_settings.js";
 import type { AuthorizationServer } from "./authorization_server.js";
@@ -16,6 +17,7 @@ export interface AuthorizationRequest {
   readonly nonce?: string | undefined;
   /** Thumbprint of the key that the code is bound to (RFC 9449 section 10); undefined without one. */
   readonly dpopJkt?: string | undefined;
+  readonly signIn?: SignInNeed | undefined;
   /** The provider's own parameters. One that the protocol owns is left out. */
   readonly extraParams?: Readonly<Record<string, string>> | undefined;
   /** What the profile declares; by default the RFCs' own. */
@@ -56,6 +58,7 @@ export function authorizationUrl(request: AuthorizationRequest): string {
   if (scopes.length > 0) protocol["scope"] = scopes.join(options.scopeSeparator);
   if (request.dpopJkt !== undefined) protocol["dpop_jkt"] = request.dpopJkt;
   if (request.nonce !== undefined && scopes.includes("openid")) protocol["nonce"] = request.nonce;
+  if (request.signIn) Object.assign(protocol, signInParams(request.signIn));
 
   const resource = sentResource(options, request.server.authorizationEndpoint);
   if (resource !== undefined) protocol["resource"] = resource;
@@ -66,4 +69,12 @@ export function authorizationUrl(request: AuthorizationRequest): string {
   }
   for (const [name, value] of Object.entries(protocol)) url.searchParams.set(name, value);
   return url.href;
+}
+
+/** OpenID Connect Core 1.0 section 3.1.2.1. */
+function signInParams({ acrValues, maxAgeSeconds }: SignInNeed): Record<string, string> {
+  return {
+    ...(acrValues.length > 0 && { acr_values: acrValues.join(" ") }),
+    ...(maxAgeSeconds !== undefined && { max_age: `${maxAgeSeconds}` }),
+  };
 }

@@ -13,7 +13,11 @@ import { boundToken, dpopCodes } from "./dpop/dpop_words.js";
  */
 export type GrantFailureKind = "invalid_grant" | "client" | "transient" | "ambiguous" | "rejected";
 
-export type RejectedReason = "id_token_verification_failed" | "malformed_response" | "account_changed";
+export type RejectedReason =
+  | "id_token_verification_failed"
+  | "malformed_response"
+  | "account_changed"
+  | "authentication_insufficient";
 
 /** Which check of an id_token failed: the claim, or what happened to the signature. */
 export type IdTokenRejected =

@@ -1,5 +1,10 @@
 import { type JsonWebKey as JWK, randomBytes } from "node:crypto";
-import { configure, type DpopFeatures, type McpFeatures } from "./openid_provider/configuration.js";
+import {
+  configure,
+  type DpopFeatures,
+  type McpFeatures,
+  type SignIn,
+} from "./openid_provider/configuration.js";
 import { interact } from "./openid_provider/interaction.js";
 import { loadLibrary } from "./openid_provider/library.js";
 import { Listener } from "./openid_provider/listener.js";
@@ -54,6 +59,8 @@ export interface OpenIdProviderOptions {
   mcp?: McpFeatures;
   /** Claims of ada in her id_tokens, which otherwise hold only `sub`: `groups`, and `email` with the scope. Asked at each one. */
   identity?: () => Readonly<Record<string, unknown>>;
+  /** It knows the `acr` `bronze` and `silver`. How ada signs in. */
+  signIn?: () => SignIn;
 }
 
 export interface ConfidentialClient {
@@ -170,7 +177,7 @@ export async function startOpenIdProvider(options: OpenIdProviderOptions): Promi
     const path = new URL(request.url ?? "/", issuer).pathname;
     if (path === "/token" && request.method === "POST") return tokens.handle(request, response, outage);
     if (outage === "503") return unavailable(response);
-    if (path.startsWith("/interaction/")) return interact(engine, request, response);
+    if (path.startsWith("/interaction/")) return interact(engine, request, response, options.signIn);
     tokens.answer(request, response);
   });
 

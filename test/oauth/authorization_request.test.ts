@@ -49,6 +49,14 @@ test("the least", async () => {
   expect(await params({})).toEqual(always);
 });
 
+test("how the user must sign in, whatever the profile says", async () => {
+  const signIn = { acrValues: ["phr", "phrh"], maxAgeSeconds: 0 };
+  const extraParams = { acr_values: "weak", max_age: "99999" };
+  const expected = { ...always, acr_values: "phr phrh", max_age: "0" };
+  expect(await params({ signIn, extraParams })).toEqual(expected);
+  expect(await params({ signIn: { acrValues: ["phr"] } })).toEqual({ ...always, acr_values: "phr" });
+});
+
 test("scopes and, with openid, the nonce", async () => {
   expect(await params({ scopes: ["openid", "a:b"], nonce: "n" })).toEqual({
     ...always,

@@ -193,6 +193,7 @@ export const walks: Readonly<Record<string, Walk>> = {
     },
     steps: {
       "nexusd connect github --device": { shows: /WALK-1234/ },
+      "curl -sS --unix-socket": { shows: /"authUrl":/ },
       "nexusd provider add acme": { before: "nexusd provider delete acme --yes" },
       "nexusd connect bank && grpcurl": {
         cannot: "needs grpcurl, and a provider that binds tokens: npm run test:interop",

@@ -1,6 +1,6 @@
 import { by } from "../../model/access/audit_event.js";
 import { at, browser, type Principal, type Provenance } from "../../model/access/principal.js";
-import type { PendingAuthorization } from "../../model/connections/authorization.js";
+import { authorizationLifetimeMs, type PendingAuthorization } from "../../model/connections/authorization.js";
 import { stepUpScopes } from "../../model/connections/step_up.js";
 import { FailedPrecondition, Unavailable } from "../../model/errors.js";
 import { callbackMetadata } from "../../model/providers/connection_metadata.js";
@@ -114,7 +114,12 @@ export class CodeConsent implements ConsentFlow {
     const connection = this.deps.store.getConnection(pending.connectionId);
     if (pending.isStepUp && connection && !agreed(binding)) {
       const stepUp = { ...stepUpScopes(connection, pending.scopes), ...asking(pending, profile, connection) };
-      return { kind: "step_up", binding, stepUp: { ...stepUp, formToken: formTokenOf(value, key) } };
+      const wantsSignIn = pending.signIn !== undefined;
+      return {
+        kind: "step_up",
+        binding,
+        stepUp: { ...stepUp, wantsSignIn, formToken: formTokenOf(value, key) },
+      };
     }
     const pushed = await this.#pushes.locate(key, { server, profile, pending, state, secret });
     if (pushed.kind === "push_refused") return await this.#refused(state, pushed, binding);
@@ -257,7 +262,9 @@ export class CodeConsent implements ConsentFlow {
   ): Promise<CommittedConsent> {
     const { commits, ending, locks, grants, mcp } = this.deps;
     const { redirectUri, connectionId } = pending;
-    const request = { server, profile, params, redirectUri, codeVerifier, nonce, dpopKey };
+    const requestedAtMs = pending.expiresAtMs - authorizationLifetimeMs;
+    const signIn = pending.signIn && { ...pending.signIn, requestedAtMs };
+    const request = { server, profile, params, redirectUri, codeVerifier, nonce, dpopKey, signIn };
     try {
       const committed = await locks.run(connectionId, async () => {
         const tokenSet = await grants.exchangeCode(request);
@@ -273,7 +280,7 @@ export class CodeConsent implements ConsentFlow {
       const refused = await ending.endExchange({ pending, profile, failure: error, problem, actor });
       // Applications know the words of the audit events.
       const { reason, type } = problem;
-      const word = reason === "account_changed" ? reason : type;
+      const word = reason === "account_changed" || reason === "authentication_insufficient" ? reason : type;
       throw new Answered(returnRefused(pending, profile, refused, word));
     }
   }

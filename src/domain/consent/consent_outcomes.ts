@@ -43,6 +43,8 @@ export interface Asker {
 
 /** A step-up: an API refused the token that there is. */
 export interface StepUpRequest extends StepUpScopes, NamedProvider, Asker {
+  /** The API wants another sign-in, or a newer one. */
+  readonly wantsSignIn: boolean;
   /** Comes back with the form that says no; bound to the cookie of this browser. */
   readonly formToken: string;
 }
@@ -342,6 +344,8 @@ const responseWords: Readonly<
 /** Of an error response (RFC 6749 section 4.1.2.1). */
 export function errorResponse(error: string, redirectUri: string): ConsentProblem {
   if (error === "access_denied") return { reason: "access_denied" };
+  // OpenID Connect Core Unmet Authentication Requirements 1.0 section 2.
+  if (error === "unmet_authentication_requirements") return { reason: "authentication_insufficient" };
   return { reason: "authorization_failed", detail: redirectWords(error, redirectUri) ?? error };
 }
 
@@ -353,7 +357,7 @@ export function exchangeFailure(
 ): ConsentProblem & {
   readonly type: Extract<AuditEventType, "token_exchange_failed" | "id_token_verification_failed">;
 } {
-  const { idTokenViolation, clock, network } = failure;
+  const { idTokenViolation, clock, network, detail } = failure;
   if (failure.reason === "id_token_verification_failed") {
     const type = "id_token_verification_failed";
     if (clock !== undefined) return { type, reason: "clock_skew", detail: clock };
@@ -361,6 +365,7 @@ export function exchangeFailure(
   }
   const type = "token_exchange_failed";
   if (failure.reason === "account_changed") return { type, reason: "account_changed" };
+  if (failure.reason === "authentication_insufficient") return { type, reason: failure.reason, detail };
   if (failure.refusal !== undefined) return { type, reason: "misconfigured", detail: failure.refusal };
   if (failure.demandsDpop && profile.oauth2.dpop !== "always") {
     return { type, reason: "unsupported_demand", detail: dpopWords(profile) };

@@ -8,6 +8,7 @@ import {
 } from "../../model/connections/authorization.js";
 import type { Connection, StepUp } from "../../model/connections/connection.js";
 import { newConnection } from "../../model/connections/new_connection.js";
+import { coversSignIn, type SignInNeed, signInField } from "../../model/connections/sign_in.js";
 import { InvalidArgument, NotFound } from "../../model/errors.js";
 import { newId, newState, newToken } from "../../model/ids.js";
 import { defaultLimits, type Limits } from "../../model/limits.js";
@@ -56,6 +57,8 @@ export interface ConnectionRequest {
   readonly isStepUp?: boolean;
   /** What becomes of `Connection.stepUp` with this request. */
   readonly stepUp?: StepUp;
+  /** How the user must sign in; undefined for any way. */
+  readonly signIn?: SignInNeed | undefined;
 }
 
 /** Where a person consents, for every caller that may see the connection. */
@@ -131,6 +134,7 @@ export class ConnectionRequests {
     const returning = this.#returning(request);
     const way = wayOf(profile, request);
     if (way === "device") refuseForDevice(profile, request, returning.requireConfirmation);
+    refuseUncheckedSignIn(way, profile, scopes, request);
     const prepared = await this.#prepare(way, { profile, existing, scopes });
 
     const expiresAtMs = clock.nowMs() + prepared.lifetimeMs;
@@ -150,6 +154,7 @@ export class ConnectionRequests {
       held: false,
       failedConfirmations: 0,
       isStepUp: request.isStepUp ?? false,
+      signIn: request.signIn,
       deviceIntervalMs: prepared.deviceIntervalMs,
     };
     await this.#put({ request, principal, profile, existing, stateHash, pending });
@@ -218,13 +223,20 @@ export class ConnectionRequests {
    * @param scopes the result is undefined unless it asks for all of these. Those of a static type do not count, and neither do those of a
    * request that must be confirmed, because no other request replaces it.
    * @param asker what leads straight to the consent of a device authorization is for the one that requested it
+   * @param signIn the result is undefined unless it demands at least this, with the same exception
    */
-  pendingLink(connection: Connection, scopes: readonly string[], asker: Identity): PendingLink | undefined {
+  pendingLink(
+    connection: Connection,
+    scopes: readonly string[],
+    asker: Identity,
+    signIn?: SignInNeed,
+  ): PendingLink | undefined {
     const key = connection.pendingStateHash;
     const pending = this.openRequest(connection);
     if (!key || !pending) return undefined;
     const isOAuth2 = this.deps.store.getProvider(pending.providerId)?.authType === "oauth2";
-    const asksAll = scopes.every((scope) => pending.scopes.includes(scope));
+    const asksScopes = scopes.every((scope) => pending.scopes.includes(scope));
+    const asksAll = asksScopes && coversSignIn(pending.signIn, signIn);
     if (isOAuth2 && !asksAll && !pending.requireConfirmation) return undefined;
     const secret = this.deps.vault.authorizationIfOpens(key, pending);
     const link = { connectionId: connection.id, expiresAtMs: pending.expiresAtMs };
@@ -294,6 +306,22 @@ export class ConnectionRequests {
 function wayOf({ authType }: ProviderProfile, { device }: ConnectionRequest): RequestedWay {
   if (device === true) return "device";
   return authType === "oauth2" ? "code" : "form";
+}
+
+/** What an API demands is sent even so: it judges the next token itself. @throws InvalidArgument */
+function refuseUncheckedSignIn(
+  way: RequestedWay,
+  profile: ProviderProfile,
+  scopes: readonly string[],
+  { signIn, isStepUp }: ConnectionRequest,
+): void {
+  if (!signIn || (way === "code" && (isStepUp || expectsIdToken(profile, scopes)))) return;
+  const field = signInField(signIn);
+  const description =
+    way === "code"
+      ? "needs the scope openid and an issuer in the profile: only an id_token says how the user signed in"
+      : "is for a consent in a browser at a profile of type oauth2";
+  throw new InvalidArgument([{ field, description }]);
 }
 
 /**

@@ -53,7 +53,7 @@ export class PushedRequests {
     const url = authorizationUrl({
       server,
       clientId: profile.clientId,
-      ...{ redirectUri: pending.redirectUri, scopes: pending.scopes },
+      ...{ redirectUri: pending.redirectUri, scopes: pending.scopes, signIn: pending.signIn },
       state,
       codeVerifier: secret.codeVerifier,
       nonce: secret.nonce,

@@ -65,7 +65,8 @@ export type ReportOutcome =
   /** There is another credential, or the same with the nonce that the API wants. */
   | { readonly kind: "superseded" | "refreshed" | "nonce_wanted" }
   | {
-      readonly kind: "scopes_missing";
+      /** The API wants other scopes, or another sign-in of the user (RFC 9470). */
+      readonly kind: "scopes_missing" | "authentication_insufficient";
       readonly missingScopes: readonly string[];
       /** Undefined where the caller gets no link. */
       readonly consent: NeededConsent | undefined;
@@ -200,7 +201,7 @@ export class CredentialedExchange<Sent> {
       outcome = { kind: "rejected", error };
     }
     onReport?.call(this.request, outcome);
-    return outcome.kind !== "rejected" && outcome.kind !== "scopes_missing";
+    return outcome.kind !== "rejected" && !("missingScopes" in outcome);
   }
 }
 

@@ -104,8 +104,12 @@ async function send(
     responseOf: ({ status, headers }) => apiResponse(status, headers),
     dismiss: (answer) => answer.dismiss(),
     onReport: (outcome) => {
-      const { authUrl = "" } = (outcome.kind === "scopes_missing" && outcome.consent) || {};
-      const words = `the API wants permissions that the user has not given: open ${authUrl}`;
+      const { authUrl = "" } = ("consent" in outcome && outcome.consent) || {};
+      const wanted =
+        outcome.kind === "scopes_missing"
+          ? "permissions that the user has not given"
+          : "another sign-in of the user";
+      const words = `the API wants ${wanted}: open ${authUrl}`;
       if (authUrl !== "") shell.stderr.write(`nexusd: ${printable(words)}\n`);
     },
   });

@@ -107,6 +107,11 @@ export class ProxyAuthorizer {
   ): Promise<void> {
     const connectionId = this.#idOf(key, principal);
     const { outcome } = await this.deps.rejected.report({ connectionId, ...refusal }, principal);
+    if (outcome === "authentication_insufficient") {
+      throw new PermissionDenied(
+        "the API wants another sign-in of the user: ReportRejectedToken with its challenge returns a link for it",
+      );
+    }
     if (outcome !== "scopes_missing") return;
     throw new PermissionDenied(
       "the API wants other scopes: AcquireToken with the scopes of its challenge returns a link that asks for them",

@@ -1,6 +1,7 @@
 import type { Identity } from "../access/principal.js";
 import type { SealedRecord, StaticCredential, TokenSet } from "../credentials/credential.js";
 import { InvalidArgument } from "../errors.js";
+import type { SignInNeed } from "./sign_in.js";
 
 /** Where the sealed part of a request for consent lies. */
 export interface AuthorizationKey {
@@ -29,8 +30,10 @@ export interface PendingAuthorization extends AuthorizationKey {
   /** The consent was given: what is sealed holds the credential. */
   readonly held: boolean;
   readonly failedConfirmations: number;
-  /** An API reported that scopes are missing (`Connection.stepUp`): the user sees them first. */
+  /** An API reported that scopes are missing (`Connection.stepUp`), or another sign-in: the user sees them first. */
   readonly isStepUp: boolean;
+  /** Undefined where any sign-in is good. */
+  readonly signIn?: SignInNeed | undefined;
   /** Of a device authorization: between two requests of the token; undefined for a consent in a browser. */
   readonly deviceIntervalMs?: number | undefined;
 }

@@ -8,6 +8,7 @@ const refusals: readonly ProblemReason[] = [
   "token_exchange_failed",
   "id_token_verification_failed",
   "account_changed",
+  "authentication_insufficient",
 ];
 
 /** Whether the person or the provider declined: the same request would be answered so again. */

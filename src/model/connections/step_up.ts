@@ -1,4 +1,5 @@
 import type { Connection, StepUp } from "./connection.js";
+import type { SignInNeed } from "./sign_in.js";
 
 /** Step-ups in a row for what a person was asked for already. */
 const maxAttempts = 3;
@@ -28,19 +29,22 @@ export function stepUpScopes(
 /**
  * What becomes of a connection for whose token an API wants `named`, which no open link asks for.
  *
+ * @param signIn a sign-in that has aged since the last attempt is no sign that this one did not help
  * @returns `exhausted` after three attempts that did not help, and after one whose grant lacks what was requested
  */
 export function nextStepUp(
   { stepUp, consentedScopes, grantedScopes }: Connection,
   named: readonly string[],
   nowMs: number,
+  signIn?: SignInNeed,
 ): StepUp | "exhausted" {
   const next = { scopes: named, lastAtMs: nowMs, wanted: true };
   const has = (scope: string): boolean => consentedScopes.includes(scope);
   // The consent that brought the token was the first attempt, where it requested all of this.
   const isSecond = named.length > 0 && named.every(has);
   if (stepUp === undefined) return { ...next, attempts: isSecond ? 2 : 1 };
-  if (isForgotten(stepUp, nowMs)) return { ...next, attempts: 1 };
+  const agesInMs = (signIn?.maxAgeSeconds ?? Number.POSITIVE_INFINITY) * 1000;
+  if (isForgotten(stepUp, nowMs) || nowMs - stepUp.lastAtMs > agesInMs) return { ...next, attempts: 1 };
   if (stepUp.wanted) return { ...next, attempts: stepUp.attempts };
   const wasDenied = (scope: string): boolean => has(scope) && !grantedScopes.includes(scope);
   if (stepUp.scopes.every(has) && named.some(wasDenied)) return "exhausted";

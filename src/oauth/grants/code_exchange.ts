@@ -1,4 +1,5 @@
 import * as oauth from "oauth4webapi";
+import { type RequestedSignIn, signInFlaw } from "../../model/connections/sign_in.js";
 import type { TokenSet } from "../../model/credentials/credential.js";
 import { plainOAuth2 } from "../../model/providers/profile_fields.js";
 import { clientMetadata } from "../client_authentication.js";
@@ -22,6 +23,8 @@ export interface CodeExchange extends ClientRequest {
   readonly expectedNonce?: string | undefined;
   /** Whether `openid` was requested. Without it an id_token that comes anyway is dropped unread. */
   readonly requireIdToken: boolean;
+  /** Checked by the id_token, where one is required. */
+  readonly signIn?: RequestedSignIn | undefined;
 }
 
 /**
@@ -82,11 +85,14 @@ async function processCodeExchange(exchange: CodeExchange, answer: TokenAnswer):
  * @throws UnusableGrant
  */
 export async function grantedTokens(
-  exchange: Pick<CodeExchange, "server" | "client" | "clock" | "fetch" | "requireIdToken" | "expectedNonce">,
+  exchange: Pick<
+    CodeExchange,
+    "server" | "client" | "clock" | "fetch" | "requireIdToken" | "expectedNonce" | "signIn"
+  >,
   tokens: oauth.TokenEndpointResponse,
   answer: TokenAnswer,
 ): Promise<TokenSet> {
-  const { server, client, clock, expectedNonce, fetch } = exchange;
+  const { server, client, clock, expectedNonce, fetch, signIn } = exchange;
   const tokenSet = toTokenSet(tokens, undefined, answer.metadata);
   const unusable = (fields: GrantFailureFields): UnusableGrant =>
     new UnusableGrant(fields, tokenSet, subjectOf(answer.idToken));
@@ -98,8 +104,11 @@ export async function grantedTokens(
     const nonce = expectedNonce === undefined ? undefined : { exact: expectedNonce };
     const judged = await processIdToken({ server, client, clock, nonce }, answer.idToken);
     await verifySignature(server, judged, fetch, clock);
+    const flaw = signIn && signInFlaw(signIn, claimsOf(judged.idToken) ?? {}, clock.nowMs());
+    if (flaw) throw unusable({ kind: "rejected", reason: "authentication_insufficient", detail: flaw });
     return toTokenSet(tokens, judged, answer.metadata);
   } catch (violation) {
+    if (violation instanceof UnusableGrant) throw violation;
     throw unusable(
       violation instanceof IdTokenError
         ? { ...idTokenRejected(violation.violation, violation.detail), clock: violation.clock }

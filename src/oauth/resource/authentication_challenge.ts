@@ -1,4 +1,5 @@
 import * as oauth from "oauth4webapi";
+import { type SignInNeed, signInNeed } from "../../model/connections/sign_in.js";
 
 /** Error words of RFC 6750 section 3.1, RFC 9449 sections 7.1 and 9, and RFC 9470 section 3. */
 const knownErrors = [
@@ -17,10 +18,13 @@ export interface TokenChallenge {
   readonly error: ChallengeError | undefined;
   /** Those that it names, each once and well-formed (RFC 6749 section 3.3), 100 at most. */
   readonly scopes: readonly string[];
+  /** Of `insufficient_user_authentication` alone: how the user must sign in (RFC 9470 section 3). */
+  readonly signIn?: SignInNeed;
 }
 
 const nothing: TokenChallenge = Object.freeze({ error: undefined, scopes: [] });
 const maxScopes = 100;
+const maxAcrValues = 10;
 /** As in requests: one longer than this is none. */
 const scopeToken = /^[\x21\x23-\x5B\x5D-\x7E]{1,256}$/;
 const schemes = ["bearer", "dpop"];
@@ -36,14 +40,27 @@ export async function readTokenChallenge(header: string): Promise<TokenChallenge
   );
   if (!found) return nothing;
   const word = parameterOf(found.parameters, "error");
-  const scopes = (parameterOf(found.parameters, "scope") ?? "").split(" ");
-  return {
-    error: knownErrors.find((known) => known === word) ?? "other",
-    scopes: [...new Set(scopes.filter((scope) => scopeToken.test(scope)))].slice(0, maxScopes),
-  };
+  const error = knownErrors.find((known) => known === word) ?? "other";
+  const scopes = listOf(found.parameters, "scope", maxScopes);
+  if (error !== "insufficient_user_authentication") return { error, scopes };
+  const acrValues = listOf(found.parameters, "acr_values", maxAcrValues);
+  const maxAge = parameterOf(found.parameters, "max_age") ?? "";
+  const maxAgeSeconds = /^\d{1,8}$/.test(maxAge) ? Number(maxAge) : undefined;
+  return { error, scopes, signIn: signInNeed(acrValues, maxAgeSeconds) ?? newSignIn };
 }
 
-function parameterOf(parameters: object, name: "error" | "scope"): string | undefined {
+/** What an API wants that says no more. */
+const newSignIn: SignInNeed = { acrValues: [], maxAgeSeconds: 0 };
+
+function listOf(parameters: object, name: "scope" | "acr_values", max: number): readonly string[] {
+  const words = (parameterOf(parameters, name) ?? "").split(" ");
+  return [...new Set(words.filter((one) => scopeToken.test(one)))].slice(0, max);
+}
+
+function parameterOf(
+  parameters: object,
+  name: "error" | "scope" | "acr_values" | "max_age",
+): string | undefined {
   return Object.hasOwn(parameters, name) ? (parameters as Record<string, string>)[name] : undefined;
 }
 

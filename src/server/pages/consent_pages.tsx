@@ -19,7 +19,7 @@ export const declinePath = "/auth/decline";
  * @param state of the request
  */
 export function stepUpPage(request: StepUpRequest, state: string, describe: DescribeProvider): HttpAnswer {
-  const { missing, others } = request;
+  const { missing, others, wantsSignIn } = request;
   const { displayName: provider, scopes: words } = describe(request);
   const query = new URLSearchParams({ state }).toString();
   const application = applicationOf(request);
@@ -28,9 +28,14 @@ export function stepUpPage(request: StepUpRequest, state: string, describe: Desc
       <p>
         {application === undefined ? "An application" : <>The application <b><bdi>{application}</bdi></b></>}{" "}
         acts with your account at {provider}. It was refused there, because{" "}
-        {missing.length === 0 ? "what you allowed is not enough for what it does." : "this is missing:"}
+        {missing.length > 0
+          ? "this is missing:"
+          : wantsSignIn
+            ? "you signed in too long ago for what it does, or in another way than that needs."
+            : "what you allowed is not enough for what it does."}
       </p>
       <ScopeList of={missing} words={words} />
+      {missing.length > 0 && wantsSignIn && <p>You must also sign in anew, or in another way.</p>}
       {others.length > 0 && <p>It asks again for what you allowed already:</p>}
       <ScopeList of={others} words={words} />
       <Facts of={askerFacts(request)} />
@@ -47,7 +52,8 @@ export function stepUpPage(request: StepUpRequest, state: string, describe: Desc
       </div>
     </>
   );
-  return personPage({ title: "Allow more access?", provider, content, headers: formHeaders(request.returnUrl) });
+  const title = missing.length === 0 && wantsSignIn ? "Sign in again?" : "Allow more access?";
+  return personPage({ title, provider, content, headers: formHeaders(request.returnUrl) });
 }
 
 /** The person consented, and no application asked for them back. @param done undefined when it is not known what of */

@@ -102,11 +102,17 @@ const refusals: Readonly<Partial<Record<ProblemReason, FailureRow>>> = {
     "You signed in at the provider with another account than the one that this connection belongs to.",
     "Go back to the application that sent you here, start again, and sign in with that account. For the other one it needs a connection of its own. What you just allowed is not used: to withdraw it, open the settings of the account that you signed in with.",
   ],
+  authentication_insufficient: [
+    400,
+    "You signed in at the provider in another way, or longer ago, than this access needs.",
+    "Go back to the application that sent you here, and start again. If the provider does not ask you to sign in, sign out there first. What you just allowed is not used.",
+  ],
   token_exchange_failed: [502, problemMessages.token_exchange_failed, tellOperator],
 };
 
 /** Reasons whose details hold nothing but what an unauthenticated caller may read. */
 const openDetails: readonly ProblemReason[] = [
+  "authentication_insufficient",
   "authorization_failed",
   "client_rejected",
   "clock_skew",

@@ -186,6 +186,8 @@ function outcomeOf(response: ReportRejectedTokenResponse): Exclude<ReportOutcome
   switch (outcome) {
     case RejectionOutcome.SCOPES_MISSING:
       return { kind: "scopes_missing", missingScopes, consent };
+    case RejectionOutcome.AUTHENTICATION_INSUFFICIENT:
+      return { kind: "authentication_insufficient", missingScopes, consent };
     case RejectionOutcome.NONCE_WANTED:
       return { kind: "nonce_wanted" };
     case RejectionOutcome.SUPERSEDED:

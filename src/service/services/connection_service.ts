@@ -31,6 +31,8 @@ import {
   RevokeConnectionResponseSchema,
 } from "../../gen/nexus/v1/connection_pb.js";
 import type { Connection } from "../../model/connections/connection.js";
+import { signInField, signInNeed } from "../../model/connections/sign_in.js";
+import { InvalidArgument } from "../../model/errors.js";
 import { isId } from "../../model/ids.js";
 import type { JsonObject } from "../../model/json.js";
 import { Secret } from "../../runtime/secret.js";
@@ -89,8 +91,13 @@ class ConnectionRpcs implements ConnectionMethods {
       connectionId: request.connectionId || undefined,
       requireConfirmation: request.requireConfirmation,
       device: request.device,
+      signIn: signInNeed(request.acrValues, request.maxAgeSeconds),
     };
     const profile = this.deps.unattended.profileFor(connectionRequest);
+    if (profile && connectionRequest.signIn) {
+      const description = "is for a provider at which a user signs in: this one needs none";
+      throw new InvalidArgument([{ field: signInField(connectionRequest.signIn), description }]);
+    }
     if (profile) return minted(await this.deps.unattended.connect(connectionRequest, profile, principal));
     const requested = await this.deps.requests.request(connectionRequest, principal);
     return create(ConnectionServiceRequestConnectionResponseSchema, {

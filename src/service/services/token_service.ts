@@ -75,6 +75,7 @@ const outcomes: Readonly<Record<RejectionOutcome, Outcome>> = {
   superseded: Outcome.SUPERSEDED,
   refreshed: Outcome.REFRESHED,
   scopes_missing: Outcome.SCOPES_MISSING,
+  authentication_insufficient: Outcome.AUTHENTICATION_INSUFFICIENT,
   nonce_wanted: Outcome.NONCE_WANTED,
 };
 

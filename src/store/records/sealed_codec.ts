@@ -5,9 +5,11 @@ import {
   CredentialRecordSchema,
   type SealedRecord as SealedMessage,
   SealedRecordSchema,
+  SignInNeedRecordSchema,
 } from "../../gen/nexus/store/v1/records_pb.js";
 import { type ClientKey, clientKeyTypes } from "../../model/clients/client_key.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
+import type { SignInNeed } from "../../model/connections/sign_in.js";
 import type { SealedCredential, SealedRecord } from "../../model/credentials/credential.js";
 import {
   nested,
@@ -46,6 +48,10 @@ export const { encode: encodeSealedCredential, decode: decodeSealedCredential } 
   typeof CredentialRecordSchema
 >(CredentialRecordSchema, { sealed });
 
+const signIns = recordForm<SignInNeed, typeof SignInNeedRecordSchema>(SignInNeedRecordSchema, {
+  acrValues: texts,
+});
+
 export const { encode: encodeAuthorization, decode: decodeAuthorization } = recordForm<
   PendingAuthorization,
   typeof AuthorizationRecordSchema
@@ -54,6 +60,7 @@ export const { encode: encodeAuthorization, decode: decodeAuthorization } = reco
   returnUrl: optionalText,
   expiresAtMs: time,
   deviceIntervalMs: { encode: (intervalMs) => intervalMs, decode: (intervalMs) => intervalMs || undefined },
+  signIn: nested(signIns),
   sealed,
 });
 

@@ -23,6 +23,14 @@ export interface Lifetimes {
   readonly dpop?: DpopFeatures;
   /** Claims of ada in her id_tokens, which otherwise hold only `sub`: `groups`, and `email` with the scope. Asked at each one. */
   readonly identity?: () => Readonly<Record<string, unknown>>;
+  /** It knows the `acr` `bronze` and `silver`. How ada signs in. */
+  readonly signIn?: () => SignIn;
+}
+
+/** How a person signs in: the `acr`, and when, in seconds of the epoch; by default now. */
+export interface SignIn {
+  readonly acr?: string;
+  readonly ts?: number;
 }
 
 /** Tokens that are bound to the key that a request proves. */
@@ -79,6 +87,7 @@ export async function configure(options: Lifetimes, store: Store): Promise<Confi
     cookies: { keys: [randomBytes(32).toString("base64url")] },
     scopes: ["openid", "offline_access", "read", "write", ...(options.scopes ?? [])],
     conformIdTokenClaims: options.identity === undefined,
+    ...(options.signIn && { acrValues: ["bronze", "silver"] }),
     claims: {
       openid: ["sub", "groups"],
       profile: ["name", "preferred_username"],

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Provider } from "oidc-provider";
-import { accountId } from "./configuration.js";
+import { accountId, type SignIn } from "./configuration.js";
 import { escapeHtml, show } from "./page.js";
 import { readAll } from "./request_body.js";
 
@@ -9,6 +9,7 @@ export async function interact(
   engine: Provider,
   request: IncomingMessage,
   response: ServerResponse,
+  signIn: () => SignIn = () => ({}),
 ): Promise<void> {
   const interaction = await engine.interactionDetails(request, response);
   const fields = new URLSearchParams((await readAll(request)).toString("utf8"));
@@ -19,7 +20,7 @@ export async function interact(
     if (fields.get("login") !== accountId) {
       return show(response, 400, "Sign in", loginForm(`There is one account here: ${accountId}.`));
     }
-    return engine.interactionFinished(request, response, { login: { accountId } });
+    return engine.interactionFinished(request, response, { login: { accountId, ...signIn() } });
   }
 
   const clientId = String(interaction.params["client_id"]);

@@ -36,11 +36,6 @@ const rows: readonly (readonly [
   ],
   ["RFC 9449", 'DPoP error="use_dpop_nonce", algs="ES256"', "use_dpop_nonce"],
   [
-    "RFC 9470",
-    'Bearer error="insufficient_user_authentication", acr_values="myACR"',
-    "insufficient_user_authentication",
-  ],
-  [
     "a scheme in capitals, an unquoted word",
     "BEARER error=insufficient_scope, scope=repo",
     "insufficient_scope",
@@ -103,7 +98,32 @@ const rows: readonly (readonly [
   ["no scopes", 'Bearer error="insufficient_scope", scope=""', "insufficient_scope", []],
 ];
 
+/** RFC 9470 section 3. */
+const signIns: readonly (readonly [parameters: string, acrValues: string[], maxAgeSeconds?: number])[] = [
+  ['acr_values="myACR"', ["myACR"]],
+  ['max_age="5"', [], 5],
+  ["acr_values=phr, max_age=0", ["phr"], 0],
+  ['acr_values="a  b a <i> c\u00e9 d\\"e", max_age="3600"', ["a", "b", "<i>"], 3600],
+  [`acr_values="${many.slice(0, 20).join(" ")}"`, many.slice(0, 10)],
+  // What says nothing asks for a new sign-in.
+  ['error_description="x"', [], 0],
+  ['acr_values="", max_age=""', [], 0],
+  ['max_age="-1"', [], 0],
+  ['max_age="1e3"', [], 0],
+  ['max_age="999999999999"', [], 0],
+  ['acr_values="a", max_age="soon"', ["a"]],
+];
+
 describe("readTokenChallenge", () => {
+  it.each(signIns)("reads how the user must sign in: %s", async (parameters, acrValues, maxAgeSeconds) => {
+    const header = `Bearer error="insufficient_user_authentication", scope="a", ${parameters}`;
+    const error = "insufficient_user_authentication";
+    expect(await readTokenChallenge(header)).toEqual({
+      ...{ error, scopes: ["a"] },
+      signIn: { acrValues, maxAgeSeconds },
+    });
+  });
+
   const all = rows.map(([name, header, error, scopes = []]) => ({ name, header, error, scopes }));
   it.each(all)("$name", async ({ header, error, scopes }) => {
     expect(await readTokenChallenge(header)).toEqual({ error, scopes });

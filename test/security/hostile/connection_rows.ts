@@ -82,6 +82,41 @@ const requestRows: readonly RpcRow[] = [
   ...table(request, [
     ["device", "of a static type", (place) => ({ ...ofStatic(place), device: true }), /type oauth2/],
     ["device", "a text for a flag", '{"device": "yes"}', badType],
+    [
+      "acr_values",
+      "11",
+      (place) => ({ ...ofOAuth(place), acrValues: Array.from({ length: 11 }, (_, i) => `a${i}`) }),
+      /10/,
+    ],
+    ["acr_values", "one twice", (place) => ({ ...ofOAuth(place), acrValues: ["a", "a"] }), /unique/],
+    [
+      "acr_values",
+      "two in one",
+      (place) => ({ ...ofOAuth(place), acrValues: ["a b"] }),
+      /without spaces/,
+      "acr_values[0]",
+    ],
+    [
+      "acr_values",
+      "257 characters",
+      (place) => ({ ...ofOAuth(place), acrValues: [letters(257)] }),
+      /256/,
+      "acr_values[0]",
+    ],
+    ["acr_values", "of a static type", (place) => ({ ...ofStatic(place), acrValues: ["a"] }), /type oauth2/],
+    [
+      "max_age_seconds",
+      "more than a year",
+      (place) => ({ ...ofOAuth(place), maxAgeSeconds: 31_536_001 }),
+      /31536000/,
+    ],
+    [
+      "max_age_seconds",
+      "without an id_token",
+      (place) => ({ ...ofOAuth(place), maxAgeSeconds: 0 }),
+      /openid/,
+    ],
+    ["max_age_seconds", "below 0", '{"max_age_seconds": -1}', badType],
     ["require_confirmation", "a text for a flag", '{"require_confirmation": "yes"}', badType],
     [
       "require_confirmation",

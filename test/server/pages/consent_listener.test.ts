@@ -243,6 +243,7 @@ describe("a consent", () => {
     expect(body).toContain("<li><code>new:scope</code></li>");
   });
 
+  const github = { providerName: "github", template: "github" };
   test("says who asks for more, for what, and where the person goes back to, before the provider asks", async () => {
     const { send, flow } = await openListener();
     const scopes = { missing: ["repo", "<b>"], others: ["read:user"] };
@@ -250,7 +251,7 @@ describe("a consent", () => {
     flow.startOutcome = {
       kind: "step_up",
       binding: { name: "b1", value: "v", maxAgeSeconds: 600 },
-      stepUp: { ...scopes, ...asker, providerName: "github", template: "github", formToken: "t" },
+      stepUp: { ...scopes, ...asker, ...github, wantsSignIn: false, formToken: "t" },
     };
     const { status, headers, body } = await send("GET", "/auth/start?state=s");
     expect(status).toBe(200);
@@ -264,6 +265,20 @@ describe("a consent", () => {
     expect(body).toContain("Continue to GitHub");
     expect(body).toContain('id="to-provider" href="/auth/continue?state=s"');
     expect(body).toContain("You go back to <b><bdi>app.example</bdi></b> afterwards.");
+    expect(body).not.toContain("sign in anew");
+  });
+
+  test.each([
+    [[], "<title>Sign in again?", "because you signed in too long ago for what it does, or in another way"],
+    [["repo"], "<title>Allow more access?", "You must also sign in anew, or in another way."],
+  ])("says that the API wants another sign-in, with the scopes %j", async (missing, title, sentence) => {
+    const { send, flow } = await openListener();
+    const binding = { name: "b1", value: "v", maxAgeSeconds: 600 };
+    const stepUp = { missing, others: ["read:user"], ...github, returnUrl: undefined, formToken: "t" };
+    flow.startOutcome = { kind: "step_up", binding, stepUp: { ...stepUp, wantsSignIn: true } };
+    const { body } = await send("GET", "/auth/start?state=s");
+    expect(body).toContain(title);
+    expect(body.replace(/\s+/g, " ")).toContain(sentence);
   });
 
   const declined = { cookie: "nexus-b1=v-1_2", "content-type": "application/x-www-form-urlencoded" };

@@ -3,6 +3,7 @@ import type { PendingAuthorization } from "../../../model/connections/authorizat
 import { type Connection, problemSentence } from "../../../model/connections/connection.js";
 import { type ConnectionName, nameKey } from "../../../model/connections/connection_name.js";
 import { refusedLately } from "../../../model/connections/refused_consent.js";
+import { bothSignIns, type SignInNeed } from "../../../model/connections/sign_in.js";
 import { FailedPrecondition } from "../../../model/errors.js";
 import type { ProblemReason } from "../../../model/problem_reason.js";
 import { canonicalName } from "../../../model/providers/provider_profile.js";
@@ -105,11 +106,18 @@ export class Decider {
   }
 }
 
+/** What a request for consent must ask for, and why. */
+export interface ConsentNeed {
+  readonly reason: ConsentReason;
+  readonly scopes: readonly string[];
+  readonly signIn?: SignInNeed | undefined;
+}
+
 /** What there is of a request for consent that a connection needs. */
 export function pendingDecision(
   { requests, clock }: DeciderDeps,
   connection: Connection,
-  { reason, scopes }: { readonly reason: ConsentReason; readonly scopes: readonly string[] },
+  { reason, scopes, signIn }: ConsentNeed,
   principal: Principal,
   isOverdue = false,
 ): Exclude<AcquireDecision, { readonly kind: "token" }> {
@@ -121,7 +129,7 @@ export function pendingDecision(
   const isRefusable = isAnswered ? !isExchanged : requests.openRequest(connection) !== undefined;
   // A caller whose link was refused asks again, and must show no other by itself.
   const refused = isRefusable ? refusedLately(connection, clock.nowMs()) : undefined;
-  const link = requests.pendingLink(connection, scopes, principal);
+  const link = requests.pendingLink(connection, scopes, principal, signIn);
   const needed = { reason: refused ?? reason };
   return link ? { kind: "consent", link, ...needed } : { kind: "make", connection, ...needed };
 }
@@ -138,7 +146,8 @@ export function requestAgain(
     scopes,
     returnUrl,
     addsDefaults = false,
-  }: Pick<ConnectionRequest, "scopes" | "returnUrl" | "addsDefaults">,
+    signIn,
+  }: Pick<ConnectionRequest, "scopes" | "returnUrl" | "addsDefaults" | "signIn">,
 ) {
   const { id: connectionId, consentedScopes } = connection;
   const all = limitedScopes(
@@ -150,6 +159,7 @@ export function requestAgain(
     // Nobody has consented to anything yet.
     addsDefaults: addsDefaults && consentedScopes.length === 0,
     isStepUp: open?.isStepUp ?? false,
+    signIn: bothSignIns(open?.signIn, signIn),
   };
 }
 

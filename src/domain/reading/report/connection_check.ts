@@ -100,7 +100,7 @@ export class ConnectionCheck {
     const report: CredentialSource["report"] = async ({ revision }, response) => {
       if (isAboutScopes(response)) throw new FailedPrecondition("SCOPES_NOT_GRANTED", "the API wants scopes");
       const { outcome } = await rejected.report({ connectionId, revision, ...response }, principal);
-      if (outcome === "scopes_missing")
+      if (outcome === "scopes_missing" || outcome === "authentication_insufficient")
         throw new FailedPrecondition("SCOPES_NOT_GRANTED", "the API wants scopes");
       return { kind: outcome };
     };
@@ -212,7 +212,7 @@ function outcomeOf(response: ApiResponse, { authType }: ProviderProfile): CheckO
 }
 
 function isAboutScopes({ wwwAuthenticate }: ApiResponse): boolean {
-  return /\binsufficient_scope\b/.test(wwwAuthenticate);
+  return /\b(insufficient_scope|insufficient_user_authentication)\b/.test(wwwAuthenticate);
 }
 
 /** Whether there will be no other token by itself. */

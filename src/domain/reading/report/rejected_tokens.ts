@@ -29,15 +29,20 @@ export interface RejectedToken {
 }
 
 /** See `nexus.v1.RejectionOutcome`. */
-export type RejectionOutcome = "superseded" | "refreshed" | "scopes_missing" | "nonce_wanted";
+export type RejectionOutcome =
+  | "superseded"
+  | "refreshed"
+  | "scopes_missing"
+  | "authentication_insufficient"
+  | "nonce_wanted";
 
 export interface Rejection {
   readonly outcome: RejectionOutcome;
   /** Of the connection's current credential. */
   readonly revision: bigint;
-  /** With `scopes_missing`: the link that asks for them; undefined where the caller gets none. */
+  /** With `scopes_missing` and `authentication_insufficient`: the link that asks for it; undefined where the caller gets none. */
   readonly consent?: LinkAnswer | undefined;
-  /** With `scopes_missing`: those that the API named and the token was not granted. */
+  /** With the same: those that the API named and the token was not granted. */
   readonly missingScopes?: readonly string[];
 }
 
@@ -77,7 +82,7 @@ export class RejectedTokens {
     if (challenge.error === "use_dpop_nonce" || challenge.error === "invalid_dpop_proof") {
       return this.#proofRefused(judged);
     }
-    if (challenge.error === "insufficient_scope") {
+    if (challenge.error === "insufficient_scope" || challenge.signIn) {
       return await this.deps.stepUps.alone(connection, () => this.#stepUp(judged));
     }
     if (status === 403 && challenge.error !== "invalid_token") throw forbidden();
@@ -131,15 +136,17 @@ export class RejectedTokens {
     this.#refuseWithoutScopes(connection);
     const named = askableScopes(connection, challenge.scopes);
     const missingScopes = named.filter((scope) => !connection.grantedScopes.includes(scope));
-    const answer = { outcome: "scopes_missing", revision, missingScopes } as const;
-    const decision = stepUps.decide(connection, named, principal);
+    const { signIn } = challenge;
+    const outcome = signIn ? "authentication_insufficient" : "scopes_missing";
+    const answer = { outcome, revision, missingScopes } as const;
+    const decision = stepUps.decide(connection, { reason: outcome, scopes: named, signIn }, principal);
     if (decision.kind === "consent") return { ...answer, consent: decision };
     if (decision.kind !== "make") return answer;
     this.deps.limit.take(connectionId);
     await this.#recorded(judged);
-    const stepUp = nextStepUp(connection, named, clock.nowMs());
+    const stepUp = nextStepUp(connection, named, clock.nowMs(), signIn);
     if (stepUp === "exhausted") throw notGranted();
-    const result = await stepUps.ask(connection, decision, stepUp, principal);
+    const result = await stepUps.ask(connection, decision, { ...stepUp, signIn }, principal);
     if (typeof result === "bigint") return { outcome: "refreshed", revision: result };
     return { ...answer, consent: result };
   }
@@ -151,7 +158,8 @@ export class RejectedTokens {
       throw new FailedPrecondition("PROVIDER_DELETED", "the provider of this connection was deleted");
     }
     if (profile.authType === "oauth2") return;
-    const words = "a static credential has no scopes: give it more rights at the provider, or replace it";
+    const words =
+      "a static credential has no scopes and no sign-in: give it more rights at the provider, or replace it";
     throw new FailedPrecondition("NOT_REFRESHABLE", words);
   }
 
@@ -186,14 +194,14 @@ function reasonOf(status: number, error: ChallengeError | undefined): string {
 
 function forbidden(): InvalidArgument {
   const description =
-    "must name the error insufficient_scope or invalid_token with status 403: else the API forbids the request, whatever the token";
+    "must name the error insufficient_scope, insufficient_user_authentication, or invalid_token with status 403: else the API forbids the request, whatever the token";
   return new InvalidArgument([{ field: "www_authenticate", description }]);
 }
 
 function notGranted(): FailedPrecondition {
   return new FailedPrecondition(
     "SCOPES_NOT_GRANTED",
-    "a person was asked three times within a day for the scopes that the API wants, and it still refuses the token: " +
+    "a person was asked three times within a day for what the API wants, and it still refuses the token: " +
       "what is missing must be granted at the provider, to this account or to the application; it is asked for again after a day",
   );
 }

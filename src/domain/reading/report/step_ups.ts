@@ -1,7 +1,9 @@
 import type { Principal } from "../../../model/access/principal.js";
 import type { Connection, StepUp } from "../../../model/connections/connection.js";
-import { InvalidArgument, PermissionDenied } from "../../../model/errors.js";
+import type { SignInNeed } from "../../../model/connections/sign_in.js";
+import { FailedPrecondition, InvalidArgument, PermissionDenied } from "../../../model/errors.js";
 import {
+  type ConsentNeed,
   type LinkAnswer,
   type MakeLink,
   makingKey,
@@ -10,7 +12,7 @@ import {
 } from "../acquire/decision.js";
 import type { TokenAcquirerDeps } from "../acquire/token_acquirer.js";
 
-/** Requests for scopes that an API says a token lacks (RFC 6750 section 3.1). */
+/** Requests for scopes that an API says a token lacks (RFC 6750 section 3.1), and for another sign-in (RFC 9470). */
 export class StepUps {
   constructor(private readonly deps: TokenAcquirerDeps) {}
 
@@ -20,8 +22,8 @@ export class StepUps {
   }
 
   /** What is under way already. */
-  decide(connection: Connection, scopes: readonly string[], principal: Principal) {
-    return pendingDecision(this.deps, connection, { reason: "scopes_missing", scopes }, principal);
+  decide(connection: Connection, need: ConsentNeed, principal: Principal) {
+    return pendingDecision(this.deps, connection, need, principal);
   }
 
   /**
@@ -33,17 +35,19 @@ export class StepUps {
   async ask(
     connection: Connection,
     { reason }: MakeLink,
-    stepUp: StepUp,
+    { signIn, ...stepUp }: StepUp & { readonly signIn: SignInNeed | undefined },
     principal: Principal,
   ): Promise<LinkAnswer | bigint | undefined> {
     const { access, requests, unattended } = this.deps;
     try {
       access.admit(principal, "connection.request");
       const open = requests.openRequest(connection);
-      const again = requestAgain(connection, open, { scopes: stepUp.scopes, returnUrl: undefined });
-      const device = open?.deviceIntervalMs !== undefined;
+      const again = requestAgain(connection, open, { scopes: stepUp.scopes, returnUrl: undefined, signIn });
+      // A device authorization has no parameters for a sign-in.
+      const device = open?.deviceIntervalMs !== undefined && again.signIn === undefined;
       const request = { ...again, device, isStepUp: true, stepUp };
       const profile = unattended.profileFor(request);
+      if (profile && signIn) throw noSignIn();
       if (profile) return (await unattended.connect(request, profile, principal)).credentialRevision;
       return { kind: "consent", link: await requests.request(request, principal), reason };
     } catch (error) {
@@ -52,4 +56,11 @@ export class StepUps {
       throw error;
     }
   }
+}
+
+function noSignIn(): FailedPrecondition {
+  return new FailedPrecondition(
+    "NOT_REFRESHABLE",
+    "the API wants another sign-in of the user, and nobody signs in for this connection: use a provider whose users consent",
+  );
 }

@@ -162,7 +162,7 @@ export class SessionCredentials {
   }
 
   #reported(route: ProviderRoute, outcome: ReportOutcome): void {
-    if (outcome.kind === "scopes_missing" && outcome.consent) this.#show(route, outcome.consent);
+    if ("consent" in outcome && outcome.consent) this.#show(route, outcome.consent);
   }
 
   #show({ providerName }: ProviderRoute, consent: NeededConsent): void {

@@ -18,6 +18,7 @@ export function responseOf({ status, headers }: ApiAnswer, redaction: Redaction)
 
 /** Why there is no other credential, for the model; undefined where there is one. */
 export function noteOf(outcome: ReportOutcome, account: ToolAccount): string | undefined {
+  if (outcome.kind === "authentication_insufficient") return signInNote(outcome.consent);
   if (outcome.kind === "scopes_missing") return scopesNote(account, outcome.missingScopes, outcome.consent);
   if (outcome.kind !== "rejected") return undefined;
   const [why = ""] = outcome.error.message.split("\n");
@@ -35,10 +36,20 @@ function scopesNote(
     const given = { provider: providerName, ...(label === "" ? {} : { label }), scopes };
     return `${wanted}: call connect with ${JSON.stringify(given)}`;
   }
-  if (consent === undefined) return `${wanted}, and does not name them`;
-  const { authUrl, verificationUri, userCode } = consent;
+  return consent ? `${wanted}: ${shown(consent)}` : `${wanted}, and does not name them`;
+}
+
+/** RFC 9470: `connect` would return the token that there is. */
+function signInNote(consent: NeededConsent | undefined): string {
+  const wanted = "the API wants the user to sign in anew, or in another way";
+  return consent
+    ? `${wanted}: ${shown(consent)}`
+    : `${wanted}, and no link could be made for it: do not retry`;
+}
+
+function shown({ authUrl, verificationUri, userCode }: NeededConsent): string {
   const link = authUrl || `${verificationUri} with the code ${userCode}`;
-  return `${wanted}: show this link to the user and to nobody else, and call again when the user is done: ${link}`;
+  return `show this link to the user and to nobody else, and call again when the user is done: ${link}`;
 }
 
 function challengeOf(headers: ApiAnswer["headers"]): string {

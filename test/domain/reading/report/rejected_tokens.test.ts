@@ -200,6 +200,87 @@ describe("RefreshToken", () => {
   });
 });
 
+describe("a report of an insufficient sign-in (RFC 9470)", () => {
+  const world = perTest(() => new Rejecting(10));
+  const challenge = (parameters: string) => `Bearer error="insufficient_user_authentication", ${parameters}`;
+  const connected = async (request: object = { scopes: ["openid"] }) => {
+    await world.provider("op");
+    return (await world.consent(tokenSet(), request)).connectionId;
+  };
+  const reported = async (id: string, parameters: string, status = 401) => {
+    const rejection = await world.report(id, 1n, status, challenge(parameters));
+    if (!rejection.consent) throw new Error("no link");
+    return { ...rejection, authUrl: rejection.consent.link.authUrl };
+  };
+  const locationOf = async (authUrl: string) => {
+    const state = new URL(authUrl).searchParams.get("state") ?? "";
+    const started = await world.completer.start(state, () => true);
+    if (started.kind !== "redirect") throw new Error(started.kind);
+    const { searchParams } = new URL(started.location);
+    return {
+      acr: searchParams.get("acr_values"),
+      age: searchParams.get("max_age"),
+      scope: searchParams.get("scope"),
+    };
+  };
+
+  it("refreshes nothing, and answers a link that asks for it", async () => {
+    const id = await connected();
+    const { authUrl, ...rejection } = await reported(id, 'acr_values="phr", max_age="300"', 403);
+    expect(rejection).toMatchObject({
+      ...{ outcome: "authentication_insufficient", revision: 1n, missingScopes: [] },
+      consent: { reason: "authentication_insufficient" },
+    });
+    expect(await locationOf(authUrl)).toEqual({ acr: "phr", age: "300", scope: "openid" });
+    expect([world.sent, world.reasons(id)]).toEqual([[], ["403 insufficient_user_authentication"]]);
+    expect(world.get(id).status).toBe("active");
+  });
+
+  it("shares the link that asks for as much, and replaces one that asks for less by one for both", async () => {
+    const id = await connected();
+    const first = await reported(id, 'acr_values="a b", max_age="300"');
+    expect((await reported(id, 'acr_values="b a c", max_age="400"')).authUrl).toBe(first.authUrl);
+    const second = await reported(id, 'acr_values="b", scope="read"');
+    expect(second.authUrl).not.toBe(first.authUrl);
+    expect(second.missingScopes).toEqual(["read"]);
+    expect(await locationOf(second.authUrl)).toEqual({ acr: "b", age: "300", scope: "openid read" });
+    const third = await world.report(id, 1n, 403, 'Bearer error="insufficient_scope", scope="write"');
+    expect(await locationOf(third.consent?.link.authUrl ?? "")).toMatchObject({ acr: "b", age: "300" });
+  });
+
+  it("is asked for three times at most while the sign-in cannot have aged, and then again", async () => {
+    const id = await connected();
+    const minutes = 60_000;
+    for (const attempts of [1, 2, 3]) {
+      await reported(id, 'max_age="3600"');
+      expect(world.get(id).stepUp?.attempts).toBe(attempts);
+      world.clock.advance(11 * minutes);
+      await world.store.commit((tx) => {
+        const connection = tx.getConnection(id);
+        const stepUp = connection?.stepUp && { ...connection.stepUp, wanted: false };
+        if (connection) tx.putConnection({ ...connection, stepUp });
+      });
+    }
+    await expect(reported(id, 'max_age="3600"')).rejects.toMatchObject({ reason: "SCOPES_NOT_GRANTED" });
+    world.clock.advance(60 * minutes);
+    await reported(id, 'max_age="3600"');
+    expect(world.get(id).stepUp?.attempts).toBe(1);
+  });
+
+  it("is sent without an id_token too, which a caller's own request is not", async () => {
+    const id = await connected({ scopes: ["read"] });
+    expect(await locationOf((await reported(id, "max_age=0")).authUrl)).toMatchObject({ age: "0" });
+    const signIn = { acrValues: [], maxAgeSeconds: 0 };
+    await expect(world.request({ connectionId: id, scopes: ["read"], signIn })).rejects.toThrow(
+      "max_age_seconds: needs the scope openid and an issuer in the profile",
+    );
+    const device = { connectionId: id, scopes: ["openid"], device: true };
+    await expect(world.request({ ...device, signIn: { acrValues: ["a"] } })).rejects.toThrow(
+      "acr_values: is for a consent in a browser",
+    );
+  });
+});
+
 describe("a report of missing scopes", () => {
   const world = perTest(() => new Rejecting());
   const signal = new AbortController().signal;
