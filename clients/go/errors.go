@@ -91,7 +91,7 @@ type ConsentRequired struct {
 	ConnectionID string
 	// ExpiresAt is when the link ends.
 	ExpiresAt time.Time
-	// Reason is not_connected, scopes_missing, or the word of the connection's problem, for example reauth_required.
+	// Reason is not_connected, scopes_missing, authentication_insufficient (RFC 9470), or the word of the connection's problem, for example reauth_required.
 	Reason string
 }
 
@@ -168,7 +168,8 @@ func consentError(answer *nexusv1.ConsentRequired, scopes []string) error {
 	if expiresAt := answer.GetExpiresAt(); expiresAt != nil {
 		consent.ExpiresAt = expiresAt.AsTime()
 	}
-	if consent.Reason == "not_connected" || consent.Reason == "scopes_missing" {
+	switch consent.Reason {
+	case "not_connected", "scopes_missing", "authentication_insufficient":
 		return consent
 	}
 	return &AttentionRequired{Reason: consent.Reason, Consent: consent}

@@ -107,6 +107,10 @@ func (t *Transport) replacement(ctx context.Context, refused *Token, response *h
 		return nil, nil
 	}
 	switch answer.GetOutcome() {
+	case nexusv1.RejectionOutcome_REJECTION_OUTCOME_AUTHENTICATION_INSUFFICIENT:
+		if consent := answer.GetConsent(); consent != nil {
+			return nil, consentError(consent, answer.GetMissingScopes())
+		}
 	case nexusv1.RejectionOutcome_REJECTION_OUTCOME_SCOPES_MISSING:
 		t.client.cache.lacks(t.request.name, answer.GetMissingScopes())
 		if consent := answer.GetConsent(); consent != nil {

@@ -189,6 +189,29 @@ func TestOneRequestFailsWithTheLinkForMissingScopes(t *testing.T) {
 	})
 }
 
+func TestOneRequestFailsWithTheLinkForAnotherSignIn(t *testing.T) {
+	play(t, func(t *testing.T, daemon *fakeDaemon, client *Client) {
+		daemon.answers(aToken("one", 1, time.Hour))
+		daemon.reports(func(*nexusv1.ReportRejectedTokenRequest) (*nexusv1.ReportRejectedTokenResponse, error) {
+			return &nexusv1.ReportRejectedTokenResponse{
+				Outcome: nexusv1.RejectionOutcome_REJECTION_OUTCOME_AUTHENTICATION_INSUFFICIENT, Revision: 1,
+				Consent: consentAnswer("https://nexus.example/1", "authentication_insufficient").GetConsent(),
+			}, nil
+		})
+		transport := client.Transport("github", "ada")
+		transport.Base = &api{answer: func(*http.Request) *http.Response {
+			return &http.Response{StatusCode: 401, Header: http.Header{"Www-Authenticate": {`Bearer error="insufficient_user_authentication", max_age="5"`}}}
+		}}
+		_, err := (&http.Client{Transport: transport}).Get("https://api.example/")
+		var consent *ConsentRequired
+		var attention *AttentionRequired
+		if !errors.As(err, &consent) || errors.As(err, &attention) || consent.AuthURL != "https://nexus.example/1" {
+			t.Fatal(err)
+		}
+		wants(t, daemon, client, "one", 1) // other requests go on
+	})
+}
+
 func TestARedirectToAnotherOriginLosesTheCredential(t *testing.T) {
 	play(t, func(t *testing.T, daemon *fakeDaemon, client *Client) {
 		daemon.answers(aToken("one", 1, time.Hour))

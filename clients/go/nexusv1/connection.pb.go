@@ -241,6 +241,7 @@ type Problem struct {
 	//     the profile.
 	//   - `id_token_verification_failed`: at a consent or a refresh. `account_changed`: a refresh returned a token of another account.
 	//     After both, the new token is not served, and the previous one stays valid until it expires.
+	//   - `authentication_insufficient`: the user consented, but did not sign in as the request demands (`acr_values`, `max_age_seconds`).
 	//   - `consent_expired`: the user did not consent in time.
 	//   - `data_loss`: the stored credential cannot be opened.
 	//   - `credential_refused`: the API refused the credential at the last `CheckConnection`.
@@ -743,7 +744,15 @@ type ConnectionServiceRequestConnectionRequest struct {
 	// Use device authorization (RFC 8628), for a user whose browser cannot reach the `browser` listener. The response has `user_code` and
 	// `verification_uri` instead of `auth_url`, and the daemon polls the provider until the user is done. For a profile of type
 	// `oauth2` whose server has a device authorization endpoint. Not together with a confirmation or a `return_url`.
-	Device        bool `protobuf:"varint,50,opt,name=device,proto3" json:"device,omitempty"`
+	Device bool `protobuf:"varint,50,opt,name=device,proto3" json:"device,omitempty"`
+	// How the user must sign in: the `acr_values` of the authorization request (OpenID Connect Core 1.0 section 3.1.2.1), in the provider's
+	// words. The consent fails with `authentication_insufficient` unless the `acr` of the id_token is one of them. At most 10. For consents
+	// in a browser that request an id_token (scope `openid`, and an `issuer` in the profile).
+	AcrValues []string `protobuf:"bytes,51,rep,name=acr_values,json=acrValues,proto3" json:"acr_values,omitempty"`
+	// The greatest age of the user's sign-in, in seconds, at most one year: the `max_age` of the authorization request. With 0, the user signs
+	// in again. The consent fails with `authentication_insufficient` unless the `auth_time` of the id_token is as young, or after this
+	// request. Otherwise as `acr_values`.
+	MaxAgeSeconds *uint32 `protobuf:"varint,52,opt,name=max_age_seconds,json=maxAgeSeconds,proto3,oneof" json:"max_age_seconds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -850,6 +859,20 @@ func (x *ConnectionServiceRequestConnectionRequest) GetDevice() bool {
 		return x.Device
 	}
 	return false
+}
+
+func (x *ConnectionServiceRequestConnectionRequest) GetAcrValues() []string {
+	if x != nil {
+		return x.AcrValues
+	}
+	return nil
+}
+
+func (x *ConnectionServiceRequestConnectionRequest) GetMaxAgeSeconds() uint32 {
+	if x != nil && x.MaxAgeSeconds != nil {
+		return *x.MaxAgeSeconds
+	}
+	return 0
 }
 
 type isConnectionServiceRequestConnectionRequest_Provider interface {
@@ -2492,7 +2515,7 @@ const file_nexus_v1_connection_proto_rawDesc = "" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
 	"\x05email\x18\x03 \x01(\tR\x05email\x12\x14\n" +
-	"\x05login\x18\x04 \x01(\tR\x05login\"\xd7\x02\n" +
+	"\x05login\x18\x04 \x01(\tR\x05login\"\xb7\x03\n" +
 	")ConnectionServiceRequestConnectionRequest\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12!\n" +
 	"\vprovider_id\x18\x02 \x01(\tH\x00R\n" +
@@ -2504,9 +2527,13 @@ const file_nexus_v1_connection_proto_rawDesc = "" +
 	"\rconnection_id\x18\x06 \x01(\tR\fconnectionId\x121\n" +
 	"\x14require_confirmation\x18\a \x01(\bR\x13requireConfirmation\x12\x14\n" +
 	"\x05label\x18\b \x01(\tR\x05label\x12\x16\n" +
-	"\x06device\x182 \x01(\bR\x06deviceB\n" +
+	"\x06device\x182 \x01(\bR\x06device\x12\x1d\n" +
 	"\n" +
-	"\bprovider\"\xd3\x03\n" +
+	"acr_values\x183 \x03(\tR\tacrValues\x12+\n" +
+	"\x0fmax_age_seconds\x184 \x01(\rH\x01R\rmaxAgeSeconds\x88\x01\x01B\n" +
+	"\n" +
+	"\bproviderB\x12\n" +
+	"\x10_max_age_seconds\"\xd3\x03\n" +
 	"*ConnectionServiceRequestConnectionResponse\x12\x19\n" +
 	"\bauth_url\x18\x01 \x01(\tR\aauthUrl\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x16\n" +

@@ -37,6 +37,8 @@ const (
 	RejectionOutcome_REJECTION_OUTCOME_SCOPES_MISSING RejectionOutcome = 3
 	// The API requires another proof, and the token is still valid: resend the request with a proof that has the nonce.
 	RejectionOutcome_REJECTION_OUTCOME_NONCE_WANTED RejectionOutcome = 70
+	// The API requires another or a newer sign-in of the user: `consent` has a link for it. The connection stays usable.
+	RejectionOutcome_REJECTION_OUTCOME_AUTHENTICATION_INSUFFICIENT RejectionOutcome = 71
 )
 
 // Enum value maps for RejectionOutcome.
@@ -47,13 +49,15 @@ var (
 		2:  "REJECTION_OUTCOME_REFRESHED",
 		3:  "REJECTION_OUTCOME_SCOPES_MISSING",
 		70: "REJECTION_OUTCOME_NONCE_WANTED",
+		71: "REJECTION_OUTCOME_AUTHENTICATION_INSUFFICIENT",
 	}
 	RejectionOutcome_value = map[string]int32{
-		"REJECTION_OUTCOME_UNSPECIFIED":    0,
-		"REJECTION_OUTCOME_SUPERSEDED":     1,
-		"REJECTION_OUTCOME_REFRESHED":      2,
-		"REJECTION_OUTCOME_SCOPES_MISSING": 3,
-		"REJECTION_OUTCOME_NONCE_WANTED":   70,
+		"REJECTION_OUTCOME_UNSPECIFIED":                 0,
+		"REJECTION_OUTCOME_SUPERSEDED":                  1,
+		"REJECTION_OUTCOME_REFRESHED":                   2,
+		"REJECTION_OUTCOME_SCOPES_MISSING":              3,
+		"REJECTION_OUTCOME_NONCE_WANTED":                70,
+		"REJECTION_OUTCOME_AUTHENTICATION_INSUFFICIENT": 71,
 	}
 )
 
@@ -560,7 +564,7 @@ type ConsentRequired struct {
 	// Why: `not_connected` (nobody has consented yet), `scopes_missing`, or the word of the connection's `Problem` before the link was
 	// created, for example `reauth_required`, `consent_revoked`, and `consent_expired`. After a refused request for consent, it is the
 	// word for the refusal for ten minutes, for every caller and regardless of other problems. These words are `access_denied` (the user
-	// declined), `authorization_failed`, `token_exchange_failed`, `id_token_verification_failed`, and `account_changed`. A newer request
+	// declined), `authorization_failed`, `authentication_insufficient`, `token_exchange_failed`, `id_token_verification_failed`, and `account_changed`. A newer request
 	// that replaces the next link, or a new credential, ends that. Show no further link by yourself after `access_denied`.
 	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	// With a device authorization (RFC 8628 section 3.3), instead of `auth_url`: the page that the user opens on any device.
@@ -1023,11 +1027,11 @@ type ReportRejectedTokenResponse struct {
 	Outcome RejectionOutcome `protobuf:"varint,1,opt,name=outcome,proto3,enum=nexus.v1.RejectionOutcome" json:"outcome,omitempty"`
 	// Revision of the connection's current credential.
 	Revision uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
-	// With `SCOPES_MISSING`: the link that asks for the scopes, or that of a request which must be confirmed first (see `AcquireToken`). `reason` is `scopes_missing`, or the word for how the request before was
+	// With `SCOPES_MISSING` and `AUTHENTICATION_INSUFFICIENT`: the link that asks for the scopes, or that of a request which must be confirmed first (see `AcquireToken`). `reason` is `scopes_missing` or `authentication_insufficient`, or the word for how the request before was
 	// refused, as in `AcquireToken`. Unset when no link could be made, for example because the caller may not request connections, or because
 	// `NEXUS_REQUIRE_CONFIRMATION` demands a `return_url`: call `AcquireToken` with `missing_scopes` then.
 	Consent *ConsentRequired `protobuf:"bytes,3,opt,name=consent,proto3" json:"consent,omitempty"`
-	// With `SCOPES_MISSING`: the scopes that the challenge names and that the token was not granted. Empty when it names none.
+	// With the same: the scopes that the challenge names and that the token was not granted. Empty when it names none.
 	MissingScopes []string `protobuf:"bytes,4,rep,name=missing_scopes,json=missingScopes,proto3" json:"missing_scopes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1989,13 +1993,14 @@ const file_nexus_v1_token_proto_rawDesc = "" +
 	"\x05Reset\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\"K\n" +
 	"\x05Drain\x12B\n" +
-	"\x0freconnect_delay\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x0ereconnectDelay*\xc2\x01\n" +
+	"\x0freconnect_delay\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x0ereconnectDelay*\xf5\x01\n" +
 	"\x10RejectionOutcome\x12!\n" +
 	"\x1dREJECTION_OUTCOME_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cREJECTION_OUTCOME_SUPERSEDED\x10\x01\x12\x1f\n" +
 	"\x1bREJECTION_OUTCOME_REFRESHED\x10\x02\x12$\n" +
 	" REJECTION_OUTCOME_SCOPES_MISSING\x10\x03\x12\"\n" +
-	"\x1eREJECTION_OUTCOME_NONCE_WANTED\x10F2\x85\x04\n" +
+	"\x1eREJECTION_OUTCOME_NONCE_WANTED\x10F\x121\n" +
+	"-REJECTION_OUTCOME_AUTHENTICATION_INSUFFICIENT\x10G2\x85\x04\n" +
 	"\fTokenService\x12M\n" +
 	"\fAcquireToken\x12\x1d.nexus.v1.AcquireTokenRequest\x1a\x1e.nexus.v1.AcquireTokenResponse\x12Y\n" +
 	"\bGetToken\x12%.nexus.v1.TokenServiceGetTokenRequest\x1a&.nexus.v1.TokenServiceGetTokenResponse\x12M\n" +

@@ -131,14 +131,19 @@ type TokenServiceClient interface {
 	//
 	// If no user is needed (see `GrantType`) the scopes are requested at once, and the outcome is `REFRESHED`.
 	//
+	// A challenge with the error `insufficient_user_authentication` (RFC 9470 section 3) is about how, or how long ago, the user signed in.
+	// The outcome is `AUTHENTICATION_INSUFFICIENT`. The same holds as for missing scopes, but the link passes `acr_values` and `max_age` of
+	// the challenge to the provider; without both, it requests a new sign-in. The consent fails unless `acr` and `auth_time` of the
+	// id_token meet them. If the connection requests no id_token, only the API can check that.
+	//
 	// A challenge of a proof (RFC 9449 section 9) is not about the token. With the error `use_dpop_nonce` and `dpop_nonce`, proxies use
 	// the nonce in their proofs for this connection from then on.
 	//
 	// The effect of a report is audited (`token_rejected`) with the status and the error, but without the header.
 	//
-	// Errors: as `RefreshToken`, with `NOT_REFRESHABLE` also for static types. `INVALID_ARGUMENT` for a revision that the connection has
-	// not reached, for a status other than 401 and 403, and for the error `invalid_dpop_proof`. `INVALID_ARGUMENT` also for 403 without
-	// the error `insufficient_scope` or `invalid_token`. `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when reports of this connection
+	// Errors: as `RefreshToken`, with `NOT_REFRESHABLE` also for static types, and for another sign-in where no user signs in.
+	// `INVALID_ARGUMENT` for a revision that the connection has not reached, for a status other than 401 and 403, and for the error
+	// `invalid_dpop_proof`. `INVALID_ARGUMENT` also for 403 without an error that is named here, or `invalid_token`. `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when reports of this connection
 	// and calls of `RefreshToken` have reached the hourly limit.
 	ReportRejectedToken(ctx context.Context, in *ReportRejectedTokenRequest, opts ...grpc.CallOption) (*ReportRejectedTokenResponse, error)
 	// Creates a proof of the key that a connection's token is bound to (DPoP, RFC 9449 section 4), for one request to an API. Only tokens whose
@@ -366,14 +371,19 @@ type TokenServiceServer interface {
 	//
 	// If no user is needed (see `GrantType`) the scopes are requested at once, and the outcome is `REFRESHED`.
 	//
+	// A challenge with the error `insufficient_user_authentication` (RFC 9470 section 3) is about how, or how long ago, the user signed in.
+	// The outcome is `AUTHENTICATION_INSUFFICIENT`. The same holds as for missing scopes, but the link passes `acr_values` and `max_age` of
+	// the challenge to the provider; without both, it requests a new sign-in. The consent fails unless `acr` and `auth_time` of the
+	// id_token meet them. If the connection requests no id_token, only the API can check that.
+	//
 	// A challenge of a proof (RFC 9449 section 9) is not about the token. With the error `use_dpop_nonce` and `dpop_nonce`, proxies use
 	// the nonce in their proofs for this connection from then on.
 	//
 	// The effect of a report is audited (`token_rejected`) with the status and the error, but without the header.
 	//
-	// Errors: as `RefreshToken`, with `NOT_REFRESHABLE` also for static types. `INVALID_ARGUMENT` for a revision that the connection has
-	// not reached, for a status other than 401 and 403, and for the error `invalid_dpop_proof`. `INVALID_ARGUMENT` also for 403 without
-	// the error `insufficient_scope` or `invalid_token`. `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when reports of this connection
+	// Errors: as `RefreshToken`, with `NOT_REFRESHABLE` also for static types, and for another sign-in where no user signs in.
+	// `INVALID_ARGUMENT` for a revision that the connection has not reached, for a status other than 401 and 403, and for the error
+	// `invalid_dpop_proof`. `INVALID_ARGUMENT` also for 403 without an error that is named here, or `invalid_token`. `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when reports of this connection
 	// and calls of `RefreshToken` have reached the hourly limit.
 	ReportRejectedToken(context.Context, *ReportRejectedTokenRequest) (*ReportRejectedTokenResponse, error)
 	// Creates a proof of the key that a connection's token is bound to (DPoP, RFC 9449 section 4), for one request to an API. Only tokens whose

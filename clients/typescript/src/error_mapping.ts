@@ -63,7 +63,7 @@ const noLink = { authUrl: undefined, connectionId: undefined, expiresAt: undefin
 export function consentErrorOf(consent: Consent, scopes: readonly string[] = []): ConsentRequired {
   const { reason, authUrl, connectionId, expiresAt } = consent;
   const { verificationUri, userCode, verificationUriComplete } = consent;
-  const isNew = reason === "not_connected" || reason === "scopes_missing";
+  const isNew = ["not_connected", "scopes_missing", "authentication_insufficient"].includes(reason);
   const Kind = isNew ? ConsentRequired : AttentionRequired;
   const what = userCode === "" ? "the link" : "the code";
   // A framework may show it to a model.

@@ -20,7 +20,7 @@ export interface Consent {
    */
   readonly authUrl: string | undefined;
   readonly connectionId: string | undefined;
-  /** `not_connected`, `scopes_missing`, or why the token before it ended, for example `reauth_required`. */
+  /** `not_connected`, `scopes_missing`, `authentication_insufficient` (RFC 9470), or why the token before it ended, for example `reauth_required`. */
   readonly reason: string;
   /** The scopes that an API said are missing: from `fetch` and `interceptor` alone. `acquire` with them waits for the person. */
   readonly scopes?: readonly string[];

@@ -297,7 +297,7 @@ export class Nexus implements AsyncDisposable, Disposable {
    * Reports a token that an API refused.
    *
    * @returns the next one, for one more attempt; undefined when there is none
-   * @throws ConsentRequired where the API wants scopes that a person can grant
+   * @throws ConsentRequired where the API wants scopes that a person can grant, or another sign-in (RFC 9470)
    */
   async #next(
     provider: string,
@@ -318,6 +318,8 @@ export class Nexus implements AsyncDisposable, Disposable {
         this.#cache.lacks(name.key, report.missingScopes);
         if (report.consent) throw consentErrorOf(report.consent, report.missingScopes);
       }
+      if (report?.outcome === RejectionOutcome.AUTHENTICATION_INSUFFICIENT && report.consent)
+        throw consentErrorOf(report.consent, report.missingScopes);
       if (report?.outcome !== RejectionOutcome.REFRESHED && report?.outcome !== RejectionOutcome.SUPERSEDED)
         return undefined;
       const isNext = (token: Token): boolean =>

@@ -34,7 +34,7 @@ class NexusError(Exception):
 class ConsentRequired(NexusError):
     """A person must open `auth_url` before there is a token. Show it to the user of the request alone."""
 
-    #: Why: `not_connected`, `scopes_missing`, or as `AttentionRequired` has it.
+    #: Why: `not_connected`, `scopes_missing`, `authentication_insufficient` (RFC 9470), or as `AttentionRequired` has it.
     reason: str
     #: The scopes that an API said are missing: from the hooks and `replace_rejected` alone. `acquire` with them waits for the person.
     scopes: tuple[str, ...]

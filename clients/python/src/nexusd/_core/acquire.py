@@ -16,7 +16,7 @@ CALL_SECONDS = 60.0
 #: After a report the stream is waited for so long, in seconds, before AcquireToken is asked.
 STREAM_SECONDS = 5.0
 # RejectionOutcome of the contract.
-SUPERSEDED, REFRESHED, SCOPES_MISSING = 1, 2, 3
+SUPERSEDED, REFRESHED, SCOPES_MISSING, AUTHENTICATION_INSUFFICIENT = 1, 2, 3, 71
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def consent_of(message: token_pb2.ConsentRequired, name: Name) -> Consent:
 def consent_error(consent: Consent, *, is_denied: bool = False, scopes: Iterable[str] = ()) -> ConsentRequired:
     """The error that carries the link. Its message does not, since messages are logged, and a framework may show them to a model: it says
     what the model must not do. `scopes`: those that an API said are missing."""
-    is_first = consent.reason in ("not_connected", "scopes_missing")
+    is_first = consent.reason in ("not_connected", "scopes_missing", "authentication_insufficient")
     what = "the code of user_code and verification_uri" if consent.user_code else "the link of auth_url"
     message = (
         f"{consent.user} must connect {consent.provider} first, by {what}, which the application shows ({consent.reason}). "

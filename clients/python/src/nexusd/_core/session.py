@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 import grpc
 
-from nexusd._core.acquire import CALL_SECONDS, REFRESHED, SCOPES_MISSING, STREAM_SECONDS, SUPERSEDED, WAIT_SECONDS, Question, report_request
+from nexusd._core.acquire import AUTHENTICATION_INSUFFICIENT, CALL_SECONDS, REFRESHED, SCOPES_MISSING, STREAM_SECONDS, SUPERSEDED, WAIT_SECONDS, Question, report_request
 from nexusd._core.address import Address
 from nexusd._core.cache import TokenCache
 from nexusd._core.messages import consent_error, consent_of, lease_of, token_of
@@ -122,8 +122,8 @@ class Session:
             return None
         if report.outcome == SCOPES_MISSING:
             self.cache.lacks(name, report.missing_scopes)
-            if report.HasField("consent"):
-                raise consent_error(consent_of(report.consent, name), scopes=report.missing_scopes)
+        if report.outcome in (SCOPES_MISSING, AUTHENTICATION_INSUFFICIENT) and report.HasField("consent"):
+            raise consent_error(consent_of(report.consent, name), scopes=report.missing_scopes)
         return None
 
     def renew_lease(self) -> Steps[Lease]:

@@ -144,7 +144,7 @@ class Account(_message.Message):
     def __init__(self, subject: _Optional[str] = ..., name: _Optional[str] = ..., email: _Optional[str] = ..., login: _Optional[str] = ...) -> None: ...
 
 class ConnectionServiceRequestConnectionRequest(_message.Message):
-    __slots__ = ("user_id", "provider_id", "provider_name", "scopes", "return_url", "connection_id", "require_confirmation", "label", "device")
+    __slots__ = ("user_id", "provider_id", "provider_name", "scopes", "return_url", "connection_id", "require_confirmation", "label", "device", "acr_values", "max_age_seconds")
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_ID_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -154,6 +154,8 @@ class ConnectionServiceRequestConnectionRequest(_message.Message):
     REQUIRE_CONFIRMATION_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
+    ACR_VALUES_FIELD_NUMBER: _ClassVar[int]
+    MAX_AGE_SECONDS_FIELD_NUMBER: _ClassVar[int]
     user_id: str
     provider_id: str
     provider_name: str
@@ -163,7 +165,9 @@ class ConnectionServiceRequestConnectionRequest(_message.Message):
     require_confirmation: bool
     label: str
     device: bool
-    def __init__(self, user_id: _Optional[str] = ..., provider_id: _Optional[str] = ..., provider_name: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., return_url: _Optional[str] = ..., connection_id: _Optional[str] = ..., require_confirmation: _Optional[bool] = ..., label: _Optional[str] = ..., device: _Optional[bool] = ...) -> None: ...
+    acr_values: _containers.RepeatedScalarFieldContainer[str]
+    max_age_seconds: int
+    def __init__(self, user_id: _Optional[str] = ..., provider_id: _Optional[str] = ..., provider_name: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., return_url: _Optional[str] = ..., connection_id: _Optional[str] = ..., require_confirmation: _Optional[bool] = ..., label: _Optional[str] = ..., device: _Optional[bool] = ..., acr_values: _Optional[_Iterable[str]] = ..., max_age_seconds: _Optional[int] = ...) -> None: ...
 
 class ConnectionServiceRequestConnectionResponse(_message.Message):
     __slots__ = ("auth_url", "state", "scopes", "provider_id", "connection_id", "expires_at", "redirect_uri", "connection", "verification_uri", "user_code", "verification_uri_complete")

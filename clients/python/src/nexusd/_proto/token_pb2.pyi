@@ -20,11 +20,13 @@ class RejectionOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REJECTION_OUTCOME_REFRESHED: _ClassVar[RejectionOutcome]
     REJECTION_OUTCOME_SCOPES_MISSING: _ClassVar[RejectionOutcome]
     REJECTION_OUTCOME_NONCE_WANTED: _ClassVar[RejectionOutcome]
+    REJECTION_OUTCOME_AUTHENTICATION_INSUFFICIENT: _ClassVar[RejectionOutcome]
 REJECTION_OUTCOME_UNSPECIFIED: RejectionOutcome
 REJECTION_OUTCOME_SUPERSEDED: RejectionOutcome
 REJECTION_OUTCOME_REFRESHED: RejectionOutcome
 REJECTION_OUTCOME_SCOPES_MISSING: RejectionOutcome
 REJECTION_OUTCOME_NONCE_WANTED: RejectionOutcome
+REJECTION_OUTCOME_AUTHENTICATION_INSUFFICIENT: RejectionOutcome
 
 class Token(_message.Message):
     __slots__ = ("strategy", "credentials", "expires_at", "refresh_not_before", "granted_scopes", "revision", "token_type", "id_token")
