@@ -30,6 +30,7 @@ export type PreconditionReason =
   | "NO_LEASE"
   | "TOO_MANY_STOPS"
   | "TOO_MANY_APPROVERS"
+  | "TOO_MANY_PLANS"
   | "NO_PASSKEY_PAGE"
   | "NOT_A_HUB"
   | "NO_OTHER_HUB"

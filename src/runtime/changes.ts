@@ -56,6 +56,8 @@ interface ChangeEvents {
   revocationQueued: [];
   /** The API key of this principal (`key:NAME`) was revoked, or the principal was stopped, or may call again. */
   principalEnded: [principalName: string];
+  /** Another policy file is in force: its digest, hexadecimal; empty for none. */
+  policyChanged: [digest: string];
   /** The ring has another primary key, or other keys. */
   ring: [];
   /** The API key of this principal has another secret, and the old one works until then. */

@@ -328,6 +328,7 @@ export const walks: Readonly<Record<string, Walk>> = {
       "policy.yaml":
         'rules:\n  - providers: [github]\n    when: request.method == "POST"\n    then: ask\n    for: [session]\n  - then: allow\n',
       "cases.yaml": fileOf("docs/rules.md", "policy: policy.yaml"),
+      "plan.yaml": fileOf("docs/rules.md", "reason: Tell the team"),
     },
     programs: { python: "#!/bin/sh\nexit 0\n" },
     steps: {
@@ -338,7 +339,8 @@ export const walks: Readonly<Record<string, Walk>> = {
       "nexusd stop jwt:": { typed: yes },
       "export NEXUS_ADDRESS": { before: "nexusd grant bot slack --lease 10m", words: { KEY: key } },
       "nexusd approvals approve ID": { before: held, words: { ID: heldId }, typed: yes },
-      'nexusd approvals deny ID --reason "wrong repository"': { before: held, words: { ID: heldId } },
+      "nexusd approvals request --plan": { shows: /^plan [0-9a-f]{16} waits for a person/m },
+      "nexusd approvals deny ID": { before: held, words: { ID: heldId } },
       "nexusd approvers add ada": { shows: /^https:\/\/approve\.example\.com\/register\?code=/m },
       "nexusd approvers remove ada": { typed: yes },
       "nexusd policy suggest": { before: "nexusd run -- curl -sSf https://api.github.com/user" },

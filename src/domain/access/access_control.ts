@@ -95,6 +95,7 @@ export class AccessControl {
     else this.#grants = policy;
     this.#permissions.clear();
     for (const holds of [...this.#holds.values()]) for (const hold of [...holds]) this.#judge(hold);
+    if (of === "file") this.deps.changes.emit("policyChanged", policy?.digest ?? "");
   }
 
   /** Principals that an administrator stopped, whatever proves who they are. What those do that were stopped or let go since is ended. */

@@ -6,28 +6,40 @@ import {
   ApproverSchema,
   DecideHeldRequestResponseSchema,
   FindApprovalPageResponseSchema,
+  type HeldPlan,
+  HeldPlanSchema,
   type HeldRequest,
   HeldRequestSchema,
   ListApproversResponseSchema,
   ListHeldRequestsResponseSchema,
   ListStopsResponseSchema,
+  type Plan,
+  PlanSchema,
+  PlanState,
   RemoveApproverResponseSchema,
+  RequestPlanResponseSchema,
   StopPrincipalResponseSchema,
 } from "../../gen/nexus/v1/approval_pb.js";
 import type { Extent } from "../../model/access/access.js";
 import { FailedPrecondition, InvalidArgument, NotFound, PermissionDenied } from "../../model/model.js";
-import { describedRequestOf, sessionLabels } from "../../service/messages/messages.js";
+import { describedRequestOf, present, sessionLabels } from "../../service/messages/messages.js";
 import { defineService, type ServiceDefinition, type ServiceImplementation } from "../../service/service.js";
 import type { Approvals, WaitingApproval } from "./approvals.js";
 import { schemeOf } from "./held_requests.js";
 import type { PasskeyPages } from "./open_passkeys.js";
 import { registerPath } from "./page_paths.js";
+import { isWaiting, type PlanEntry, type Plans } from "./plans.js";
 import type { Stops } from "./stops.js";
 
 /** The pages that passkeys approve at. */
 type Passkeys = Pick<PasskeyPages, "approvers" | "needsPasskey" | "origin" | "urlOf">;
 
-export function approvalService(approvals: Approvals, stops: Stops, passkeys: Passkeys): ServiceDefinition {
+export function approvalService(
+  approvals: Approvals,
+  plans: Plans,
+  stops: Stops,
+  passkeys: Passkeys,
+): ServiceDefinition {
   const { needsPasskey } = passkeys;
   const shown = (waiting: WaitingApproval): HeldRequest => {
     const passkeyUrl = passkeys.urlOf(approvals.linkOf(waiting)) ?? "";
@@ -36,8 +48,13 @@ export function approvalService(approvals: Approvals, stops: Stops, passkeys: Pa
   return defineService(ApprovalService, {
     async listHeldRequests({ link, brief }) {
       const waiting = link === "" ? approvals.list() : [approvals.linked(link) ?? []].flat();
+      const entries = link === "" ? plans.list() : [plans.linked(link) ?? []].flat();
       return create(ListHeldRequestsResponseSchema, {
         requests: waiting.map((each) => shown(brief ? withoutContent(each) : each)),
+        plans: entries.map((entry) => {
+          const passkeyUrl = (isWaiting(entry) && passkeys.urlOf(plans.linkOf(entry))) || "";
+          return { ...planMessageOf(entry), passkeyUrl, needsPasskey };
+        }),
       });
     },
 
@@ -51,10 +68,12 @@ export function approvalService(approvals: Approvals, stops: Stops, passkeys: Pa
     async decideHeldRequest({ id, digest, approve: approves, extent, reason }, { principal }) {
       if (approves && needsPasskey) throw new PermissionDenied(needsPasskeyText);
       const answer = { id, digest: Buffer.from(digest).toString("hex"), approves, reason };
-      await approvals.decide({ ...answer, extent: (extent || undefined) as Extent | undefined }, principal);
+      const whole = { ...answer, extent: (extent || undefined) as Extent | undefined };
+      if (!(await plans.decide(whole, principal))) await approvals.decide(whole, principal);
       return create(DecideHeldRequestResponseSchema);
     },
 
+    ...planCalls(plans),
     ...approverCalls(passkeys),
 
     async stopPrincipal({ principal: name, lift }, { principal }) {
@@ -71,6 +90,23 @@ export function approvalService(approvals: Approvals, stops: Stops, passkeys: Pa
       return create(ListStopsResponseSchema, { stops: listed });
     },
   });
+}
+
+/** The RPC of agents. */
+function planCalls(plans: Plans): Pick<ServiceImplementation<typeof ApprovalService>, "requestPlan"> {
+  return {
+    async requestPlan({ subject }, { principal }) {
+      const { case: which, value } = subject;
+      if (which === undefined) throw new NotFound("request");
+      const entry = which === "id" ? plans.find(value, principal) : await plans.request(value, principal);
+      const { id, approved, reason, expiresAtMs } = entry.record;
+      const decided = approved ? PlanState.APPROVED : PlanState.DENIED;
+      return create(RequestPlanResponseSchema, {
+        ...{ id, reason, state: entry.isDecided ? decided : PlanState.WAITING },
+        ...{ url: plans.urlOf(entry) ?? "", expiresAt: timestampFromMs(Number(expiresAtMs)) },
+      });
+    },
+  };
 }
 
 /** The RPCs that register passkeys. */
@@ -147,6 +183,28 @@ export function messageOf({ id, digest, held, sinceMs, expiresAtMs, isLeft }: Wa
   });
 }
 
+/** As approvers read it. */
+export function planMessageOf(entry: PlanEntry): HeldPlan {
+  const { id, digest, plan, caller, askedAtMs, expiresAtMs, approver, used } = entry.record;
+  return create(HeldPlanSchema, {
+    ...{ id, digest, caller: escaped(caller), used: [...used], approver: isWaiting(entry) ? "" : approver },
+    ...{ askedAt: timestampFromMs(Number(askedAtMs)), expiresAt: timestampFromMs(Number(expiresAtMs)) },
+    ...present({ plan: plan && shownPlan(plan) }),
+  });
+}
+
+function shownPlan({ userId, reason, requests, ...plan }: Plan): Plan {
+  return create(PlanSchema, {
+    ...{ ...plan, userId: escaped(userId), reason: lines(reason) },
+    requests: requests.map(({ url, label, body, ...planned }) => ({
+      ...{ ...planned, url: escaped(url), label: escaped(label) },
+      body: Object.fromEntries(
+        Object.entries(body).map(([name, template]) => [escaped(name), escaped(template)]),
+      ),
+    })),
+  });
+}
+
 /** Text of an agent in one line, for the person who decides: nothing in it looks like something else, or moves what is around it. */
 export function escaped(text: string): string {
   return text.replace(/[^\x20-\x7e]/gu, escapeOne);
@@ -155,11 +213,14 @@ export function escaped(text: string): string {
 /** A body as text; undefined for what is none. Letters of all scripts stay. */
 export function bodyText(bytes: Uint8Array): string | undefined {
   try {
-    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-    return text.replace(/(?![\n\t])[\p{C}\p{Zl}\p{Zp}]/gu, escapeOne);
+    return lines(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
   } catch {
     return undefined;
   }
+}
+
+function lines(text: string): string {
+  return text.replace(/(?![\n\t])[\p{C}\p{Zl}\p{Zp}]/gu, escapeOne);
 }
 
 function escapeOne(character: string): string {

@@ -1,4 +1,4 @@
-import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import type { AccessControl, AskApprovers, HeldRequest } from "../../domain/access/access.js";
 import {
   type AuditEvent,
@@ -9,24 +9,20 @@ import {
   type Extent,
   type Principal,
 } from "../../model/access/access.js";
-import {
-  Aborted,
-  InvalidArgument,
-  type NexusError,
-  NotFound,
-  PermissionDenied,
-  Unavailable,
-} from "../../model/model.js";
+import { NexusError, NotFound, PermissionDenied, Unavailable } from "../../model/model.js";
 import { BoundedMap, type Changes, type Clock, type Log } from "../../runtime/runtime.js";
 import type { Store } from "../../store/store.js";
+import { type ApproverAnswer, checkAnswer } from "./approver_answer.js";
 import {
   aboutRecord,
   digestOf,
   type HeldEntry,
-  type HeldRecord,
   HeldRequests,
+  isLinkOf,
+  linkOf,
   recordOf,
 } from "./held_requests.js";
+import type { Plans } from "./plans.js";
 
 const hourMs = 3_600_000;
 /** How long "for this session" counts at most. */
@@ -46,16 +42,6 @@ export interface WaitingApproval {
   readonly isLeft: boolean;
 }
 
-export interface ApproverAnswer {
-  readonly id: string;
-  /** Of what the approver read, hexadecimal. */
-  readonly digest: string;
-  readonly approves: boolean;
-  readonly extent: Extent | undefined;
-  /** Of a denial, for the agent; empty for none. */
-  readonly reason?: string;
-}
-
 /**
  * Requests that wait for a person. Each is stored without its content, and its decision too, until its caller has taken that: a decision is
  * out of the store before the request that it is for has a credential, so it is used once at most, and a restart loses none.
@@ -69,6 +55,8 @@ export class Approvals {
       readonly store: Pick<Store, "commit" | "raw" | "epoch">;
       readonly access: AccessControl;
       readonly changes: Changes;
+      /** What people approved beforehand. */
+      readonly plans: Pick<Plans, "use">;
       /** Of the page that a link leads to; undefined where no browser reaches one. */
       readonly urlOf: (link: string) => string | undefined;
       readonly clock: Clock;
@@ -92,11 +80,7 @@ export class Approvals {
   /** What a link leads to; undefined once that is answered or has ended, and for a link that no daemon of this store made. */
   linked(link: string): WaitingApproval | undefined {
     const entry = this.#requests.get(link.split(".", 1)[0] ?? "");
-    if (!entry) return undefined;
-    const [given, own] = [link, linkOf(entry.record)].map((text) =>
-      createHash("sha256").update(text).digest(),
-    );
-    return given && own && timingSafeEqual(given, own) ? waitingOf(entry) : undefined;
+    return entry && isLinkOf(link, entry.record) ? waitingOf(entry) : undefined;
   }
 
   /** Of the page of a request; empty once it waits no more. */
@@ -127,7 +111,16 @@ export class Approvals {
     if (approver !== undefined) return { approver };
     const admitted = this.deps.access.admit(held.principal, "token.read");
     if (held.signal.aborted) return left();
-    const known = this.#requests.find(held, digest, this.deps.clock.nowMs());
+    const find = () => this.#requests.find(held, digest, this.deps.clock.nowMs());
+    // What a person said of this very request goes before.
+    const using = find()?.isDecided ? undefined : this.deps.plans.use(held);
+    const planned = using && (await using);
+    if (planned instanceof NexusError) return planned;
+    if (planned !== undefined) {
+      this.#standing.put(held, digest, undefined, planned);
+      return { approver: planned };
+    }
+    const known = find();
     if (!known && this.#requests.isCrowdedFor(held))
       return ended("too many requests wait for a person already");
     const entry = known ?? this.#begin(held, digest);
@@ -145,7 +138,8 @@ export class Approvals {
     const entry = this.#requests.get(id);
     const { held } = (entry && waitingOf(entry)) ?? {};
     if (!entry || !held) throw new NotFound("request");
-    checkAnswer(answer, entry.record.digest, held, approver);
+    const { digest, caller, session } = entry.record;
+    checkAnswer(answer, { digest, caller, session, extents: held.rule.extent }, approver);
     // Taken before anything is awaited: a second answer, and the end of the time, find it decided.
     entry.decision = { approver: approver.name, approves, reason };
     const type = approves ? "approval.given" : "approval.refused";
@@ -339,29 +333,6 @@ function waitingOf({ record, held, decision, waiter }: HeldEntry): WaitingApprov
   if (!held || decision) return undefined;
   const { id, digest, sinceMs, expiresAtMs } = record;
   return { id, digest, held, sinceMs, expiresAtMs, isLeft: waiter === undefined };
-}
-
-/** @throws PermissionDenied, Aborted, InvalidArgument */
-function checkAnswer(
-  { digest: read, approves, extent, reason = "" }: ApproverAnswer,
-  digest: string,
-  held: HeldRequest,
-  approver: Principal,
-): void {
-  if (approver.name === held.principal.name && approver.kind !== "owner")
-    throw new PermissionDenied("who sent a request cannot approve it");
-  if (read !== digest) throw new Aborted("this is not the request that waits: read it again");
-  if (extent !== undefined && !held.rule.extent.includes(extent))
-    throw new InvalidArgument([{ field: "extent", description: "the rule lets a yes count for this once" }]);
-  if (extent === "session" && held.request.session === undefined)
-    throw new InvalidArgument([{ field: "extent", description: "the request names no session" }]);
-  if (approves && reason !== "")
-    throw new InvalidArgument([{ field: "reason", description: "is for a denial: an approval has none" }]);
-}
-
-function linkOf({ id, digest, linkKey }: HeldRecord): string {
-  const signature = createHmac("sha256", linkKey).update(`${id}\n${digest}`).digest().subarray(0, 24);
-  return `${id}.${signature.toString("base64url")}`;
 }
 
 function deniedFor(reason: string): PermissionDenied {

@@ -10,31 +10,35 @@ import {
   daemonCommand,
   formatAge,
   formatFields,
+  formatTime,
   printable,
   type Shell,
   usageFailure,
   withStep,
 } from "../../cli/kit.js";
-import type { HeldRequest } from "../../gen/nexus/v1/approval_pb.js";
+import type { HeldPlan, HeldRequest } from "../../gen/nexus/v1/approval_pb.js";
 import { ApprovalService } from "../../gen/nexus/v1/approval_pb.js";
 import { extents } from "../../model/access/access.js";
+import { requestCommand } from "./plan_command.js";
 
 const notes =
   "A rule of the policy file with `then: ask` holds a request until somebody decides, for the time that `hold` says (180 seconds by default). Read all of it: an approval applies to exactly this request. Characters outside printable ASCII are shown as \\u{...}. Lines of the body begin with a | (or > where a long line goes on).";
 
 export function approvalsCommand(shell: Shell): Command {
-  const list = addNotes(new Command("list").description("list the requests that wait for approval"), notes);
+  const list = addNotes(
+    new Command("list").description("list the requests and plans that wait for approval, and plans in force"),
+    notes,
+  );
   return new Command("approvals")
     .addCommand(
       daemonCommand(shell, list, async (session, _flags: DaemonFlags) => {
-        const requests = await waiting(session);
-        session.showList(requests, {
+        session.showList(await waiting(session), {
           none: "no requests are waiting\n",
           columns: {
             ID: ({ id }) => id,
             CALLER: ({ caller }) => caller,
-            PROVIDER: ({ provider }) => provider,
-            REQUEST: ({ method, url }) => `${method} ${url}`,
+            PROVIDER: (asked) => (isPlan(asked) ? providersOf(asked) : asked.provider),
+            REQUEST: lineOf,
             ENDS: ({ expiresAt }) => formatAge(expiresAt, shell.clock.nowMs()),
           },
         });
@@ -42,7 +46,8 @@ export function approvalsCommand(shell: Shell): Command {
       { isDefault: true },
     )
     .addCommand(decideCommand(shell, true))
-    .addCommand(decideCommand(shell, false));
+    .addCommand(decideCommand(shell, false))
+    .addCommand(requestCommand(shell));
 }
 
 interface DecideFlags extends ConfirmedFlags {
@@ -52,8 +57,8 @@ interface DecideFlags extends ConfirmedFlags {
 
 function decideCommand(shell: Shell, approve: boolean): Command {
   const command = new Command(approve ? "approve" : "deny")
-    .description(approve ? "approve a request" : "deny a request")
-    .argument("<id>", "ID of the request, or its beginning")
+    .description(approve ? "approve a request or a plan" : "deny a request or a plan; ends a plan in force")
+    .argument("<id>", "ID of the request or plan, or its beginning")
     .option("--yes", "do not ask");
   if (approve)
     command.addOption(
@@ -67,7 +72,7 @@ function decideCommand(shell: Shell, approve: boolean): Command {
     const { id } = request;
     if (approve && request.needsPasskey) throw usageFailure(passkeyText(request));
     if (approve) {
-      shell.stderr.write(textOf(request));
+      shell.stderr.write(isPlan(request) ? planText(request) : textOf(request));
       await confirm(shell, "Approve it?", flags.yes);
     }
     const { daemon, call, show } = session;
@@ -85,27 +90,70 @@ function decideCommand(shell: Shell, approve: boolean): Command {
   });
 }
 
-function passkeyText({ passkeyUrl }: HeldRequest): string {
+type Asked = HeldRequest | HeldPlan;
+
+function isPlan(asked: Asked): asked is HeldPlan {
+  return asked.$typeName === "nexus.v1.HeldPlan";
+}
+
+function lineOf(asked: Asked): string {
+  if (!isPlan(asked)) return `${asked.method} ${asked.url}`;
+  const { plan, approver, used } = asked;
+  const [first, ...more] = (plan?.requests ?? []).map(({ method, url }) => `${method} ${url}`);
+  const others = more.length === 0 ? "" : ` and ${more.length} more`;
+  const sent = used.reduce((sum, count) => sum + count, 0);
+  const state = approver === "" ? "plan" : `plan in force by ${approver}, ${sent} sent`;
+  return `${state}: ${first}${others}`;
+}
+
+function providersOf({ plan }: HeldPlan): string {
+  return [...new Set(plan?.requests.map(({ provider }) => provider))].join(", ");
+}
+
+function passkeyText({ passkeyUrl }: Asked): string {
   const how =
     passkeyUrl === "" ? "nobody has one: see nexusd approvers add" : `open ${printable(passkeyUrl)}`;
   return `only a passkey approves here: ${how}`;
 }
 
 /** @throws CommandFailure for what is no id, and for the beginning of several */
-function requestOf(id: string, requests: readonly HeldRequest[]): HeldRequest {
+function requestOf(id: string, requests: readonly Asked[]): Asked {
   const found = requests.filter((one) => one.id === id || (id.length >= 4 && one.id.startsWith(id)));
   const [request, ...others] = found;
-  if (!request) throw usageFailure(`no request ${printable(id)} waits: see nexusd approvals list`);
+  if (!request) throw usageFailure(`no request or plan ${printable(id)} waits: see nexusd approvals list`);
   if (others.length === 0) return request;
   throw ambiguousId(
     printable(id),
-    found.map((one) => `  ${one.id}  ${one.method} ${one.url}`),
+    found.map((one) => `  ${one.id}  ${lineOf(one)}`),
   );
 }
 
-async function waiting({ daemon, call }: DaemonSession): Promise<HeldRequest[]> {
-  return (await call("list the requests that wait", daemon.of(ApprovalService).listHeldRequests, {}))
-    .requests;
+async function waiting({ daemon, call }: DaemonSession): Promise<Asked[]> {
+  const { listHeldRequests } = daemon.of(ApprovalService);
+  const { requests, plans } = await call("list the requests that wait", listHeldRequests, {});
+  return [...requests, ...plans];
+}
+
+/** All of it, as of a request; what the agent says comes last, behind its marks. */
+function planText({ plan, caller, expiresAt }: HeldPlan): string {
+  const requests = (plan?.requests ?? []).flatMap(({ method, url, provider, label, body, count }) => {
+    const how = count === undefined ? "any number" : `${count}`;
+    const fields = Object.entries(body);
+    return [
+      ["request", `${method} ${url}`],
+      ["  at", `${provider}${label === "" ? "" : `, ${label}`}`],
+      ["  how many", how],
+      ...(fields.length === 0
+        ? [["  body", "any"] as const]
+        : fields.map(([name, template]) => [`  ${name}`, template] as const)),
+    ] as const;
+  });
+  const about = [
+    ["caller", caller],
+    ["user", plan?.userId ?? ""],
+    ["ends", formatTime(expiresAt)],
+  ] as const;
+  return `${formatFields([...requests, ...about])}\nthe agent says:\n${quoted(plan?.reason ?? "")}\n`;
 }
 
 /** All of it: nobody can agree to what was not printed. */

@@ -3,6 +3,7 @@ import type { ApproverRecord } from "../../gen/nexus/store/v1/records_pb.js";
 import { BoundedMap, type Clock } from "../../runtime/runtime.js";
 import type { WaitingApproval } from "./approvals.js";
 import type { Approvers, Invitation } from "./approvers.js";
+import type { PlanEntry } from "./plans.js";
 
 /** How long a page that was loaded may be answered. */
 const challengeLifeMs = 600_000;
@@ -40,7 +41,7 @@ export class Ceremonies {
 
   constructor(private readonly deps: { readonly approvers: Approvers; readonly clock: Clock }) {}
 
-  forApproval(waiting: WaitingApproval): Challenge {
+  forApproval(waiting: WaitingApproval | PlanEntry): Challenge {
     return this.#issue(subjectOf(waiting));
   }
 
@@ -49,13 +50,13 @@ export class Ceremonies {
   }
 
   /**
-   * Who approves this request.
+   * Who approves this request or plan.
    *
    * @param credential `AuthenticationResponseJSON` (Web Authentication, section 5.1.8.2) as the page sent it
    * @throws PasskeyRefused, StoreFailed
    */
   async approverOf(
-    waiting: WaitingApproval,
+    waiting: WaitingApproval | PlanEntry,
     { nonce, credential }: { readonly nonce: string; readonly credential: string },
     { origin, rpId }: PageOrigin,
   ): Promise<ApproverRecord> {
@@ -129,8 +130,20 @@ export class Ceremonies {
   }
 }
 
-/** All that the person says yes to: the canonical request with its caller, session, and connection (`digest`), and the rule that asks. */
-function subjectOf({ id, digest, held: { policyDigest, rule } }: WaitingApproval): string {
+/**
+ * All that the person says yes to: the canonical request with its caller, session, and connection (`digest`), and the rule that asks; or the
+ * plan with its caller, connections, policy, and end.
+ */
+function subjectOf(waiting: WaitingApproval | PlanEntry): string {
+  if ("record" in waiting) {
+    const { id, digest } = waiting.record;
+    return JSON.stringify(["nexusd-plan-approval-1", id, Buffer.from(digest).toString("hex")]);
+  }
+  const {
+    id,
+    digest,
+    held: { policyDigest, rule },
+  } = waiting;
   return JSON.stringify(["nexusd-approval-1", id, digest, policyDigest, rule.line]);
 }
 

@@ -10,6 +10,11 @@ const auditEvents = [
   "approval.given",
   "approval.refused",
   "approval.expired",
+  "plan.asked",
+  "plan.approved",
+  "plan.denied",
+  "plan.used",
+  "plan.ended",
   "approver.added",
   "approver.removed",
   "principal.stopped",
@@ -30,8 +35,13 @@ export const approvals: Extension = {
     {
       group: "Operate the daemon",
       name: "approvals",
-      summary: "list requests that wait for approval, and decide them",
-      examples: { list: "", approve: "5f0c1a2e8d3b4a76 --for session", deny: "5f0c1a2e8d3b4a76" },
+      summary: "list requests and plans that wait for approval, and decide them",
+      examples: {
+        list: "",
+        approve: "5f0c1a2e8d3b4a76 --for session",
+        deny: "5f0c1a2e8d3b4a76",
+        request: "--plan plan.yaml",
+      },
       make: approvalsCommand,
     },
     {
@@ -73,19 +83,29 @@ export const approvals: Extension = {
   open: async (core, registry) => {
     const { store, access, changes, clock, log, config, approvalUrl } = core;
     const { control } = access;
-    const [{ Approvals }, { Stops }, { approvalService, messageOf }, { PasskeyPages }] = await Promise.all([
+    const [
+      { Approvals },
+      { Plans },
+      { Stops },
+      { approvalService, messageOf, planMessageOf },
+      { PasskeyPages },
+    ] = await Promise.all([
       import("./approvals.js"),
+      import("./plans.js"),
       import("./stops.js"),
       import("./approval_service.js"),
       import("./open_passkeys.js"),
     ]);
     const passkeys = new PasskeyPages(core, approvalsSettings.of(config).needsPasskey);
     const urlOf = (link: string) => passkeys.urlOf(link) ?? approvalUrl(link);
-    const held = new Approvals({ store, access: control, changes, clock, log, urlOf });
+    const shared = { store, access: control, changes, clock, log, urlOf };
+    const plans = new Plans({ ...shared, names: access.names });
+    const held = new Approvals({ ...shared, plans });
     const stops = new Stops({ store, access: control, changes, clock });
-    registry.rpc(approvalService(held, stops, passkeys));
+    registry.rpc(approvalService(held, plans, stops, passkeys));
     registry.approver((request) => held.ask(request));
+    registry.part(plans);
     registry.part(held);
-    await passkeys.register(core, registry, { approvals: held, messageOf });
+    await passkeys.register(core, registry, { approvals: held, plans, messageOf, planMessageOf });
   },
 };

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { HeldRequest } from "../../domain/access/access.js";
 import { HeldRequestRecordSchema } from "../../gen/nexus/store/v1/records_pb.js";
@@ -53,15 +53,33 @@ export function recordOf(
   { principal, connection, request, rule, policyDigest, use }: HeldRequest,
   own: Pick<HeldRecord, "id" | "epoch" | "digest" | "sinceMs" | "expiresAtMs" | "linkKey">,
 ): HeldRecord {
-  const [path = ""] = (request.target ?? "").split("?");
   return {
     ...own,
     ...{ policyDigest, ruleLine: rule.line, caller: principal.name, session: request.session },
     ...{ agent: principal.onBehalfOf?.name ?? principal.name, connectionId: connection.connectionId },
     ...{ providerId: connection.provider.id, userId: connection.userId },
-    words: `${request.method} ${request.host}${path.slice(0, 200)}`,
+    words: wordsOf(request),
     ...{ rule: use?.rule ?? "", traceId: use?.traceId ?? "" },
   };
+}
+
+/** Method, host, and path of a request, for people. */
+export function wordsOf({ method, host, target = "" }: DescribedRequest): string {
+  const [path = ""] = target.split("?");
+  return `${method} ${host}${path.slice(0, 200)}`;
+}
+
+/** What a link leads to. */
+type Linked = Pick<HeldRecord, "id" | "digest" | "linkKey">;
+
+export function linkOf({ id, digest, linkKey }: Linked): string {
+  const signature = createHmac("sha256", linkKey).update(`${id}\n${digest}`).digest().subarray(0, 24);
+  return `${id}.${signature.toString("base64url")}`;
+}
+
+export function isLinkOf(link: string, linked: Linked): boolean {
+  const [given, own] = [link, linkOf(linked)].map((text) => createHash("sha256").update(text).digest());
+  return given !== undefined && own !== undefined && timingSafeEqual(given, own);
 }
 
 /** What an event of the audit log has of it. */

@@ -1,6 +1,5 @@
 import type { Core } from "../../core/core.js";
 import { type Registry, StartRefused } from "../../core/registry.js";
-import type { Approvals } from "./approvals.js";
 import { approvalsSettings } from "./approvals_settings.js";
 import { Approvers } from "./approvers.js";
 import { approvePath } from "./page_paths.js";
@@ -35,7 +34,7 @@ export class PasskeyPages {
   async register(
     { config, clock, member }: Core,
     registry: Registry,
-    parts: { readonly approvals: Approvals } & Pick<PasskeyListenerOptions, "messageOf">,
+    parts: Pick<PasskeyListenerOptions, "approvals" | "plans" | "messageOf" | "planMessageOf">,
   ): Promise<void> {
     const { listen: addresses, url } = approvalsSettings.of(config);
     if (addresses.length === 0) return;

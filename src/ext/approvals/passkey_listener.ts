@@ -1,6 +1,6 @@
-import type { HeldRequest } from "../../gen/nexus/v1/approval_pb.js";
+import type { HeldPlan, HeldRequest } from "../../gen/nexus/v1/approval_pb.js";
 import { at, type Principal } from "../../model/access/access.js";
-import type { ListenAddress } from "../../model/model.js";
+import { type ListenAddress, NotFound } from "../../model/model.js";
 import type { Clock } from "../../runtime/runtime.js";
 import type { HttpAnswer, Listener, ListenerPlace, OnUnexpected } from "../../server/kit.js";
 import {
@@ -12,21 +12,25 @@ import {
 } from "../../server/pages/kit.js";
 import { restError } from "../../service/service.js";
 import type { Approvals, WaitingApproval } from "./approvals.js";
+import type { ApproverAnswer } from "./approver_answer.js";
 import { type Approvers, passkeyPrincipalName } from "./approvers.js";
 import { type Ceremonies, type PageOrigin, PasskeyRefused } from "./ceremonies.js";
 import { pageFiles, passkeyHeaders } from "./page_files.js";
 import { approvePath, registerPath } from "./page_paths.js";
-import { noticePage, refusedPage, registrationPage, requestPage } from "./passkey_pages.js";
+import { noticePage, planPage, refusedPage, registrationPage, requestPage } from "./passkey_pages.js";
+import type { PlanEntry, Plans } from "./plans.js";
 
 export interface PasskeyListenerOptions extends ListenerPlace {
   readonly listen: ListenAddress;
   /** Where browsers reach it; undefined for localhost. */
   readonly url: string | undefined;
   readonly approvals: Pick<Approvals, "linked" | "decide">;
+  readonly plans: Pick<Plans, "linked" | "decide">;
   readonly approvers: Approvers;
   readonly ceremonies: Ceremonies;
   /** As approvers read it, escaped. */
   readonly messageOf: (waiting: WaitingApproval) => HeldRequest;
+  readonly planMessageOf: (entry: PlanEntry) => HeldPlan;
   readonly clock: Clock;
   readonly onUnexpected: OnUnexpected;
 }
@@ -106,36 +110,47 @@ export class PasskeyListener implements Listener {
   }
 
   async #decide({ request, path, place, form }: LinkVisit, link: string): Promise<HttpAnswer> {
-    const { approvals, ceremonies, messageOf, clock } = this.#options;
-    const waiting = approvals.linked(link);
+    const { approvals, plans, ceremonies, messageOf, planMessageOf, clock } = this.#options;
+    const waiting = approvals.linked(link) ?? plans.linked(link);
     if (!waiting) return noticePage("gone");
-    const shown = (problem?: string): HttpAnswer =>
-      requestPage({
-        ...{ held: messageOf(waiting), path, nowMs: clock.nowMs(), problem, rpId: place.rpId },
-        challenge: ceremonies.forApproval(waiting),
-      });
+    const isPlan = "record" in waiting;
+    const shown = (problem?: string): HttpAnswer => {
+      const challenge = ceremonies.forApproval(waiting);
+      const form = { path, nowMs: clock.nowMs(), problem, rpId: place.rpId, challenge };
+      return isPlan
+        ? planPage({ ...form, held: planMessageOf(waiting) })
+        : requestPage({ ...form, held: messageOf(waiting) });
+    };
     const answer = form?.get("answer");
     if (!form) return shown();
-    const { id, digest } = waiting;
     const from = request.socket.remoteAddress;
-    const decided = { id, digest, extent: undefined };
+    const { id, digest } = isPlan ? planAnswerOf(waiting) : waiting;
+    const decide = async (
+      given: Pick<ApproverAnswer, "approves" | "reason">,
+      approver: Principal,
+    ): Promise<void> => {
+      const whole = { ...given, id, digest, extent: undefined };
+      if (!isPlan) await approvals.decide(whole, approver);
+      // It can have ended while the passkey was verified.
+      else if (!(await plans.decide(whole, approver))) throw new NotFound("request");
+    };
     if (answer === "no") {
       const reason = form.get("reason") ?? "";
       if (!isReason(reason)) return shown("The reason must be one line of at most 300 characters.");
       // Nobody proved who that is: whoever has the link.
-      await approvals.decide({ ...decided, approves: false, reason }, at(stranger, from));
-      return noticePage("denied");
+      await decide({ approves: false, reason }, at(stranger, from));
+      return noticePage(isPlan ? "planDenied" : "denied");
     }
     if (answer !== "yes") return noticePage("badRequest");
     try {
       const { name } = await ceremonies.approverOf(waiting, signedOf(form), place);
       const approver: Principal = { name: passkeyPrincipalName(name), kind: "browser" };
-      await approvals.decide({ ...decided, approves: true }, at(approver, from));
+      await decide({ approves: true }, at(approver, from));
     } catch (error) {
       if (error instanceof PasskeyRefused) return shown(error.message);
       throw error;
     }
-    return noticePage("approved");
+    return noticePage(isPlan ? "planApproved" : "approved");
   }
 
   async #register({ request, path, query, place, form }: LinkVisit): Promise<HttpAnswer> {
@@ -160,6 +175,10 @@ export class PasskeyListener implements Listener {
 
 /** A person in front of the page of a link, as in the audit log. */
 const stranger: Principal = { name: "browser", kind: "browser" };
+
+function planAnswerOf({ record: { id, digest } }: PlanEntry) {
+  return { id, digest: Buffer.from(digest).toString("hex") };
+}
 
 function signedOf(form: URLSearchParams) {
   return { nonce: form.get("nonce") ?? "", credential: form.get("credential") ?? "" };

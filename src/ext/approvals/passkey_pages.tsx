@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import type { HeldRequest } from "../../gen/nexus/v1/approval_pb.js";
+import type { HeldPlan, HeldRequest } from "../../gen/nexus/v1/approval_pb.js";
 import type { HttpAnswer } from "../../server/kit.js";
-import { Body, document, Facts, hex, Input, type View } from "../../server/pages/kit.js";
+import { Body, type Children, document, Facts, hex, Input, PlanRequests, PlanTask, type View } from "../../server/pages/kit.js";
 import type { Invitation } from "./approvers.js";
 import type { Challenge } from "./ceremonies.js";
 import { passkeyHeaders, scriptPath, stylePath } from "./page_files.js";
@@ -72,10 +72,21 @@ export function requestPage(
           <Facts of={held.headers.map(({ name, value }) => [name, <code class="request">{value}</code>] as const)} />
         </div>
       )}
+      <Answers path={path} challenge={challenge} rpId={rpId}>Your passkey approves this request, once, and nothing else.</Answers>
+    </>
+  );
+  const heading = <code class="request">{held.method} {held.url}</code>;
+  return page({ title: "Approve a request?", heading, content, nowMs, status: problem === undefined ? 200 : 403 });
+}
+
+/** The forms for a yes and a no. @param children what the yes means */
+function Answers({ path, challenge, rpId, children }: Omit<PasskeyForm, "problem"> & Children & { readonly path: string }) {
+  return (
+    <>
       <form method="post" action={path} class="card" data-challenge={challenge.challenge} data-rp-id={rpId}>
         <input type="hidden" name="answer" value="yes" />
         <SignedFields challenge={challenge} />
-        <p>Your passkey approves this request, once, and nothing else.</p>
+        <p>{children}</p>
         <button type="submit">Approve with a passkey</button>
       </form>
       <form method="post" action={path} class="card">
@@ -85,8 +96,23 @@ export function requestPage(
       </form>
     </>
   );
-  const heading = <code class="request">{held.method} {held.url}</code>;
-  return page({ title: "Approve a request?", heading, content, nowMs, status: problem === undefined ? 200 : 403 });
+}
+
+/** A plan, whole: what it covers first, and then what the agent says of it. @param path of the page */
+export function planPage(
+  parts: PasskeyForm & { readonly held: HeldPlan; readonly path: string; readonly nowMs: number },
+): HttpAnswer {
+  const { held, path, nowMs, challenge, rpId, problem } = parts;
+  const content = (
+    <>
+      <Left held={held} />
+      <Trouble problem={problem} />
+      <div class="card"><PlanRequests held={held} /></div>
+      <div class="card"><PlanTask held={held} /></div>
+      <Answers path={path} challenge={challenge} rpId={rpId}>Your passkey approves all of these requests until the plan ends. nexusd does not ask about them again.</Answers>
+    </>
+  );
+  return page({ title: "Approve a plan?", content, nowMs, status: problem === undefined ? 200 : 403 });
 }
 
 function factsOf(held: HeldRequest) {
@@ -101,7 +127,7 @@ function factsOf(held: HeldRequest) {
   ] as const;
 }
 
-function Left({ held: { expiresAt } }: { readonly held: HeldRequest }) {
+function Left({ held: { expiresAt } }: { readonly held: Pick<HeldRequest, "expiresAt"> }) {
   if (!expiresAt) return null;
   const untilMs = timestampMs(expiresAt);
   return <p class="left" role="timer" data-until={untilMs}>Expires at {new Date(untilMs).toISOString()}</p>;
@@ -130,8 +156,10 @@ export function registrationPage(
 const notices = {
   approved: [200, "Approved", "The request is sent, once."],
   denied: [200, "Denied", "The request is not sent."],
+  planApproved: [200, "Approved", "nexusd sends what the plan covers until it ends. To end it sooner, deny it with nexusd approvals deny or in the console."],
+  planDenied: [200, "Denied", "The plan covers nothing."],
   registered: [200, "Registered", "This passkey approves requests from now on. This link does not work again."],
-  gone: [404, "No such request", "This request was decided, has expired, or never existed."],
+  gone: [404, "No such request", "This request or plan was decided, has expired, or never existed."],
   usedLink: [410, "This link does not work", "A link registers one passkey, within ten minutes. Run nexusd approvers add for a new one."],
   notFound: [404, "Nothing here", "There is no page at this address."],
   methodNotAllowed: [405, "Not possible", "This address does not take such a request."],

@@ -1,5 +1,4 @@
-import { agentOf, keyPrefix } from "../../model/access/access.js";
-import { templatePattern } from "./record/path_template.js";
+import { agentOf, keyPrefix, templatePattern } from "../../model/access/access.js";
 
 /** A file that a person reads. */
 export const maxSuggested = 30;

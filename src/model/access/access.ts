@@ -44,6 +44,12 @@ export {
   queryOf,
 } from "./request_facts.js";
 export {
+  exampleOf,
+  type TemplateKind,
+  templateKinds,
+  templatePattern,
+} from "./request_template.js";
+export {
   type Condition,
   defaultHoldMs,
   type Extent,

@@ -2,6 +2,7 @@
 
 export { Area, type Field, Input, Select } from "./../views/fields.js";
 export { Body, hex, indented } from "./../views/shown_body.js";
+export { PlanRequests, PlanTask } from "./../views/shown_plan.js";
 export { baseStyle } from "./../views/tokens.js";
 export { CheckMark, type Children, document, Facts, Monogram, type View } from "./../views/view.js";
 export { BrowserListener, type BrowserRefusal, type BrowserVisit, sentForm } from "./browser_listener.js";

@@ -1,5 +1,13 @@
 import { formatBytes } from "../../model/quantity_text.js";
 
+/** Text of an agent, from left to right whatever its letters. Those that are not ASCII are marked: another script has letters that look the same. */
+export function AgentText({ text }: { readonly text: string }) {
+  const parts = text
+    .split(/([^\p{ASCII}]+)/u)
+    .map((part, index) => (index % 2 === 1 ? <mark>{part}</mark> : part));
+  return <pre class="request"><bdo dir="ltr">{parts}</bdo></pre>;
+}
+
 /** The body of a request that a person decides, as `nexus.v1.HeldRequest` has it. */
 interface ShownBody {
   readonly bodySize: bigint;
@@ -7,24 +15,21 @@ interface ShownBody {
   readonly bodyText: string;
 }
 
-/** From left to right whatever its letters, which are marked where they are not ASCII: another script has letters that look the same. */
 export function Body(props: { readonly held: ShownBody; readonly showsDigest?: boolean }) {
   const { held: { bodySize, bodySha256, bodyText }, showsDigest = false } = props;
   if (bodySize === 0n) return <p class="soft">It has no body.</p>;
-  const parts = indented(bodyText)
-    .split(/([^\p{ASCII}]+)/u)
-    .map((part, index) => (index % 2 === 1 ? <mark>{part}</mark> : part));
+  const text = indented(bodyText);
   return (
     <>
       {bodyText === "" ? (
         <p class="problem">It is not text, or is too long: only its size and digest are shown.</p>
       ) : (
-        <pre class="request"><bdo dir="ltr">{parts}</bdo></pre>
+        <AgentText text={text} />
       )}
       <p class="soft">
         Body of {formatBytes(Number(bodySize))}
         {showsDigest && <>, SHA-256 <code>{hex(bodySha256)}</code></>}
-        {parts.length > 1 && ". Highlighted: not ASCII"}
+        {/[^\p{ASCII}]/u.test(text) && ". Highlighted: not ASCII"}
       </p>
     </>
   );

@@ -3,10 +3,12 @@ import { describe, expect, it, vi } from "vitest";
 import { AccessControl } from "../../../src/domain/access/access_control.js";
 import type { HeldRequest } from "../../../src/domain/access/request_rules.js";
 import { Approvals } from "../../../src/ext/approvals/approvals.js";
+import type { Plans } from "../../../src/ext/approvals/plans.js";
 import { readPolicy } from "../../../src/ext/policy/policy_document.js";
 import type { AuditEvent } from "../../../src/model/access/audit_event.js";
 import { owner, type Principal } from "../../../src/model/access/principal.js";
 import type { Extent } from "../../../src/model/access/rules.js";
+import { Unavailable } from "../../../src/model/errors.js";
 import { Changes, type WaitingRequest } from "../../../src/runtime/changes.js";
 import { Store } from "../../../src/store/store.js";
 import { ManualClock } from "../../fakes/manual_clock.js";
@@ -27,6 +29,8 @@ class World {
   isStoreBroken = false;
   isPageOpen = true;
   policy = "one";
+  /** Of plans: who approved one that covers a request. */
+  planned: (() => ReturnType<Plans["use"]>) | undefined;
   readonly revoked = new Set<string>();
   readonly caller = new AbortController();
   readonly access: AccessControl;
@@ -48,6 +52,7 @@ class World {
     });
     this.approvals = new Approvals({
       ...{ clock, changes, access: this.access, log: silentLog },
+      plans: { use: () => this.planned?.() },
       urlOf: (link) => (this.isPageOpen ? `https://console.example/approvals/${link}` : undefined),
       store: {
         commit: async (change) => {
@@ -170,6 +175,37 @@ describe("a request that a person is asked about", () => {
     expect(world.approvals.list().length).toBe(1);
     await world.decide(false);
     expect(await again).toContain("A reviewer denied this request. Do not retry it.");
+  });
+
+  it("is sent without a question under a plan, and once more where the API refused its credential", async () => {
+    let uses = 0;
+    world.planned = () => (uses++ === 0 ? Promise.resolve("key:boss") : undefined);
+    expect(await world.ask()).toBe("sent");
+    expect([world.approvals.list(), world.audited]).toEqual([[], []]);
+    expect([await world.ask({ repeats: true }), uses]).toEqual(["sent", 1]);
+    const asked = world.ask();
+    await world.decide(false);
+    expect(await asked).toMatch(/^A reviewer denied/);
+  });
+
+  it("waits for a person where its plan has ended meanwhile, and not where a use cannot be stored", async () => {
+    world.planned = () => Promise.resolve(undefined);
+    const asked = world.ask();
+    await expect.poll(() => world.approvals.list().length).toBe(1);
+    await world.decide(true);
+    expect(await asked).toBe("sent");
+    world.planned = () => Promise.resolve(new Unavailable("cannot be stored"));
+    expect(await world.ask()).toBe("cannot be stored");
+  });
+
+  it("is denied under a plan if a person denied this very request before it came again", async () => {
+    const caller = new AbortController();
+    const left = world.ask({ signal: caller.signal });
+    caller.abort();
+    await left;
+    await world.decide(false);
+    world.planned = () => Promise.resolve("key:boss");
+    expect(await world.ask()).toMatch(/^A reviewer denied/);
   });
 
   it("is denied with a reason that the agent reads and the record keeps, which an approval has not", async () => {

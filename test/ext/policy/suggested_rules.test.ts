@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { compileCondition } from "../../../src/ext/policy/condition.js";
-import { examplePath } from "../../../src/ext/policy/record/path_template.js";
 import {
   type AllowedTemplate,
   maxSuggested,
@@ -8,6 +7,7 @@ import {
   suggestedRules,
 } from "../../../src/ext/policy/suggested_rules.js";
 import { describedUrl, factsOf } from "../../../src/model/access/request_facts.js";
+import { exampleOf } from "../../../src/model/access/request_template.js";
 
 const seen = (given: Partial<AllowedTemplate> = {}): AllowedTemplate => ({
   ...{ principal: "key:claude", provider: "github", host: "api.github.com" },
@@ -24,7 +24,7 @@ function judge({ rules }: Suggestion): (template: AllowedTemplate) => boolean {
   return ({ principal, provider, host, method, path }) => {
     const connection = { connectionId: "c", userId: "ada", provider: { id: provider, name: provider } };
     const request = {
-      ...describedUrl(`https://${host}${examplePath(path)}`),
+      ...describedUrl(`https://${host}${exampleOf(path)}`),
       ...{ method, headers: undefined, body: undefined, session: undefined },
     };
     const facts = factsOf(principal, connection, request, 0);

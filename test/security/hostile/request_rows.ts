@@ -30,6 +30,60 @@ function shownRows(rpc: string, rest: Body): RpcRow[] {
   ]);
 }
 
+/** A plan that is good, but for this. */
+function planRows(): RpcRow[] {
+  const planned = { provider: "github", method: "POST", url: "https://api.example.com/x" };
+  const plan = { userId: "ada", reason: "a task", lifetime: { seconds: 3_600n }, requests: [planned] };
+  const line = (field: string, name: string, change: Body, says: RegExp): Line => [
+    `plan.${field}`,
+    name,
+    { subject: { case: "plan", value: { ...plan, ...change } } },
+    says,
+  ];
+  const part = (field: string, name: string, change: Body, says = /./): Line => [
+    [`plan.requests.${field}`],
+    name,
+    { subject: { case: "plan", value: { ...plan, requests: [{ ...planned, ...change }] } } },
+    says,
+  ];
+  const fields = Object.fromEntries(Array.from({ length: 21 }, (_, at) => [`f${at}`, "1"]));
+  return table("ApprovalService/RequestPlan", [
+    [["plan", "id"], "nothing", {}, /./],
+    [["id"], "65 characters", { subject: { case: "id", value: letters(65) } }, /64/],
+    [["id"], "no character", '{"id": ""}', /1/],
+    line("user_id", "nothing", { userId: "" }, /1/),
+    line("user_id", "257 characters", { userId: letters(257) }, /256/),
+    line("user_id", "a line break", { userId: "a\nb" }, /./),
+    line("reason", "nothing", { reason: "" }, /1/),
+    line("reason", "1 001 characters", { reason: letters(1_001) }, /1000/),
+    [
+      ["plan.lifetime"],
+      "nothing",
+      { subject: { case: "plan", value: { ...plan, lifetime: undefined } } },
+      /./,
+    ],
+    line("lifetime", "59 s", { lifetime: { seconds: 59n } }, /./),
+    line("lifetime", "a second more than a day", { lifetime: { seconds: 86_401n } }, /./),
+    line("requests", "none", { requests: [] }, /1/),
+    line("requests", "31", { requests: many(planned).slice(0, 31) }, /30/),
+    part("provider", "a capital", { provider: "GitHub" }),
+    part("label", "65 characters", { label: letters(65) }, /64/),
+    part("label", "a control character", { label: "\u0007" }),
+    part("method", "small letters", { method: "post" }),
+    part("url", "a script", { url: "javascript:alert(1)" }),
+    part("url", "a user", { url: `https://ada:${canary}@api.example.com/` }),
+    part("url", "a template of the host", { url: "https://{any}.example.com/" }),
+    part("url", "a template that is none", { url: "https://api.example.com/{all}" }, /stands for nothing/),
+    part("url", "a path that climbs", { url: "https://api.example.com/a/../b" }, /several ways/),
+    part("url", "1 025 characters", { url: `https://a/${letters(1_015)}` }, /1024/),
+    part("body", "21 fields", { body: fields }, /20/),
+    part("body", "a name of 101 characters", { body: { [letters(101)]: "x" } }, /100/),
+    part("body", "1 001 characters", { body: { to: letters(1_001) } }, /1000/),
+    part("count", "0", { count: 0 }),
+    part("count", "1 001", { count: 1_001 }, /1000/),
+  ]);
+}
+
 const session = { id: "one" };
 const many = (one: Body): Body[] => Array.from({ length: 201 }, () => one);
 
@@ -95,6 +149,7 @@ export const requestRows: readonly RpcRow[] = [
   ),
   ...shownRows("ApprovalService/FindApprovalPage", {}),
   ...table("ApprovalService/ListHeldRequests", [["link", "65 characters", { link: letters(65) }, /64/]]),
+  ...planRows(),
   ...["AddApprover", "RemoveApprover"].flatMap((rpc) =>
     table(`ApprovalService/${rpc}`, [
       ["name", "nothing", {}, /./],

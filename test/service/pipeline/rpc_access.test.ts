@@ -33,6 +33,7 @@ nexus.v1.AccessService/WhoAmI                     admin operator agent  any self
 nexus.v1.ApprovalService/ListHeldRequests         admin operator        leader self
 nexus.v1.ApprovalService/DecideHeldRequest        admin operator        leader self writes
 nexus.v1.ApprovalService/FindApprovalPage         admin (agent)         leader self
+nexus.v1.ApprovalService/RequestPlan              admin (agent)         leader self writes
 nexus.v1.ApprovalService/AddApprover              admin                 leader self writes
 nexus.v1.ApprovalService/ListApprovers            admin operator        leader self
 nexus.v1.ApprovalService/RemoveApprover           admin                 leader self writes

@@ -1,20 +1,21 @@
-import { ApprovalService, type HeldRequest } from "../../../gen/nexus/v1/approval_pb.js";
+import { ApprovalService, type HeldPlan, type HeldRequest } from "../../../gen/nexus/v1/approval_pb.js";
 import { NotFound } from "../../../model/model.js";
 import type { HttpAnswer } from "../../../server/kit.js";
-import { Body, type Children, Facts, hex, Input } from "../../../server/pages/kit.js";
+import { Body, type Children, Facts, hex, Input, PlanRequests, PlanTask } from "../../../server/pages/kit.js";
 import { consolePage, PostForm, seeOther } from "../kit/page.js";
-import { Go } from "../kit/parts.js";
+import { Go, Moment } from "../kit/parts.js";
 import type { PageRequest } from "../kit/request.js";
 import { approvalsPath } from "../sessions/console_url.js";
-import { CallerLeft, factsOf, Headers, Line, TimeLeft, waitingFor } from "./held.js";
+import { askedFor, CallerLeft, factsOf, Headers, Line, TimeLeft } from "./held.js";
 
 /** One request, whole. What leads here is its id, or a link that was signed for it. */
 export async function approvalPage(request: PageRequest): Promise<HttpAnswer> {
-  const held = await heldOf(request);
+  const { held, plan } = await askedAt(request);
+  if (plan) return planPage(request, plan);
   if (!held) {
     const content = (
       <div class="card narrow">
-        <p>This request was decided, has expired, or never existed.</p>
+        <p>This request or plan was decided, has expired, or never existed.</p>
         <p class="actions"><Go to={approvalsPath} text="All approvals" /></p>
       </div>
     );
@@ -45,6 +46,27 @@ export async function approvalPage(request: PageRequest): Promise<HttpAnswer> {
   return consolePage(request, { title: "Approve a request?", section: approvalsPath, content });
 }
 
+function planPage(request: PageRequest, plan: HeldPlan): HttpAnswer {
+  const isWaiting = plan.approver === "";
+  const content = (
+    <div class="card">
+      {isWaiting
+        ? <p>nexusd sends all of these requests until the plan ends, and does not ask about them again. A rule that denies still denies.</p>
+        : <p>Approved by <bdi>{plan.approver}</bdi>.</p>}
+      <p class="left">Ends <Moment time={plan.expiresAt} nowMs={request.nowMs} /></p>
+      <h2>Requests</h2>
+      <PlanRequests held={plan} />
+      <h2>Who asks</h2>
+      <PlanTask held={plan} />
+      {isWaiting && <Approve request={request} held={plan} />}
+      <Deny request={request} held={plan} text={isWaiting ? "Deny" : "End the plan"} />
+      <p><Go to={approvalsPath} text="Not now" kind="quiet" /></p>
+    </div>
+  );
+  const title = isWaiting ? "Approve a plan?" : "A plan in force";
+  return consolePage(request, { title, section: approvalsPath, content });
+}
+
 const extentWords: Readonly<Record<string, string>> = {
   once: "this request, once",
   session: "this request and, in its session, all requests of this rule",
@@ -53,7 +75,7 @@ const extentWords: Readonly<Record<string, string>> = {
 
 interface AnswerForm {
   readonly request: PageRequest;
-  readonly held: HeldRequest;
+  readonly held: Pick<HeldRequest, "id" | "digest" | "passkeyUrl" | "needsPasskey">;
 }
 
 /** @param children what is approved beyond the request */
@@ -72,21 +94,23 @@ export function Approve({ request, held, children }: AnswerForm & Partial<Childr
 }
 
 /** A form of its own, so that Enter in its text never approves. */
-export function Deny({ request, held }: AnswerForm) {
+export function Deny({ request, held, text = "Deny" }: AnswerForm & { readonly text?: string }) {
   const id = `reason-${held.id}`;
   return (
     <PostForm request={request} action={`${approvalsPath}/${held.id}`} class="deny">
       <input type="hidden" name="digest" value={hex(held.digest)} />
       <Input name="reason" id={id} label="Reason for a denial" hint="One line, if you want: the agent reads it." maxLength={300} />
-      <button type="submit" name="answer" value="no" class="danger">Deny</button>
+      <button type="submit" name="answer" value="no" class="danger">{text}</button>
     </PostForm>
   );
 }
 
-async function heldOf(request: PageRequest): Promise<HeldRequest | undefined> {
-  const { id = "" } = request.params;
-  const waiting = await waitingFor(request, id.includes(".") ? id : "");
-  return waiting.find((held) => held.id === id.split(".", 1)[0]);
+/** What the address names. */
+async function askedAt(request: PageRequest) {
+  const { id: given = "" } = request.params;
+  const { requests, plans } = await askedFor(request, given.includes(".") ? given : "");
+  const isNamed = ({ id }: { readonly id: string }) => id === given.split(".", 1)[0];
+  return { held: requests.find(isNamed), plan: plans.find(isNamed) };
 }
 
 /** @throws NotFound for what is no answer */

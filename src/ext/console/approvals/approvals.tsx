@@ -1,4 +1,4 @@
-import type { HeldRequest } from "../../../gen/nexus/v1/approval_pb.js";
+import type { HeldPlan, HeldRequest } from "../../../gen/nexus/v1/approval_pb.js";
 import type { AuditEvent } from "../../../gen/nexus/v1/audit_pb.js";
 import { agentOf } from "../../../model/access/access.js";
 import { formatBytes } from "../../../model/model.js";
@@ -7,13 +7,13 @@ import { Body } from "../../../server/pages/kit.js";
 import { agentPath, agentText } from "../kit/agent_names.js";
 import { agentOfEvent, type EventNames, namesOf, RulePlace, When } from "../kit/event_table.js";
 import { consolePage } from "../kit/page.js";
-import { Chip, Empty, Go, LiveMark, pathWith, Table, type TableRow, Tabs } from "../kit/parts.js";
+import { Chip, Empty, Go, LiveMark, Moment, pathWith, Table, type TableRow, Tabs } from "../kit/parts.js";
 import { findEvents } from "../kit/queries.js";
 import type { PageRequest } from "../kit/request.js";
 import { decisionOf, decisionWords } from "../kit/words.js";
 import { approvalsPath } from "../sessions/console_url.js";
 import { Approve, Deny } from "./approval.js";
-import { CallerLeft, Headers, isBrief, Line, TimeLeft, waitingFor } from "./held.js";
+import { askedFor, CallerLeft, Headers, isBrief, Line, TimeLeft } from "./held.js";
 
 const title = "Approvals";
 /** Others' events between decisions are many. */
@@ -33,22 +33,44 @@ export async function approvalsPage(request: PageRequest): Promise<HttpAnswer> {
     <>
       {request.may("audit.read") && <div id="approvals-tabs" data-follow=""><Tabs label="Which requests" tabs={tabs} /></div>}
       <div id="approvals" data-poll={isLive ? "2" : undefined}>
-        {showsDecided ? await decidedList(request) : waitingList(request, await waitingFor(request))}
+        {showsDecided ? await decidedList(request) : waitingList(request, await askedFor(request))}
       </div>
     </>
   );
   return consolePage(request, { title, section: approvalsPath, actions: isLive && <LiveMark />, content });
 }
 
-function waitingList(request: PageRequest, waiting: readonly HeldRequest[]) {
-  if (waiting.length === 0)
+function waitingList(request: PageRequest, asked: Awaited<ReturnType<typeof askedFor>>) {
+  const { requests, plans } = asked;
+  if (requests.length + plans.length === 0)
     return (
       <Empty title="No request waits for approval" command="nexusd approvals list">
         <p>A rule of the policy file with <code>then: ask</code> holds a request until somebody decides.</p>
       </Empty>
     );
   // Nothing moves under the hand of somebody who answers: the newest come last, and the script keeps what is in use.
-  return <ol class="waiting" data-list="">{waiting.map((held) => waitingCard(request, held))}</ol>;
+  return <ol class="waiting" data-list="">{requests.map((held) => waitingCard(request, held))}{plans.map((plan) => planCard(request, plan))}</ol>;
+}
+
+/** A plan is read on its page: what it covers is too much for a list. */
+function planCard(request: PageRequest, { id, plan, caller, approver, expiresAt }: HeldPlan) {
+  const page = `${approvalsPath}/${id}`;
+  const agent = agentOf(caller);
+  const isWaiting = approver === "";
+  const title = isWaiting ? "A plan waits" : "A plan is in force";
+  const methods = plan?.requests.map(({ method, url }) => `${method} ${url}`) ?? [];
+  return (
+    <li id={`held-${id}`} class="card" data-name={title} data-state={isWaiting ? "waiting" : "in force"}>
+      <h2 class="large"><a href={page}>{title}</a></h2>
+      <p>
+        <a href={agentPath(agent)}><bdi>{agentText(agent)}</bdi></a> for <bdi>{plan?.userId}</bdi>, ends <Moment time={expiresAt} nowMs={request.nowMs} />
+        {!isWaiting && <span class="soft block">Approved by <bdi>{approver}</bdi></span>}
+        {methods.slice(0, 5).map((line) => <span class="block"><code class="request">{line}</code></span>)}
+        {methods.length > 5 && <span class="soft block">and {methods.length - 5} more</span>}
+      </p>
+      <p class="actions"><Go to={page} text={isWaiting ? "Read it" : "Details"} kind="quiet" /></p>
+    </li>
+  );
 }
 
 /** All that a person must read is there, or the way to it instead of the button. */

@@ -1,18 +1,27 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import { ApprovalService, type HeldRequest } from "../../../gen/nexus/v1/approval_pb.js";
+import { ApprovalService, type HeldPlan, type HeldRequest } from "../../../gen/nexus/v1/approval_pb.js";
 import { Facts, indented } from "../../../server/pages/kit.js";
 import type { Call } from "../../../service/service.js";
 import { Moment } from "../kit/parts.js";
 import type { PageRequest } from "../kit/request.js";
 
-/** Those that the person may answer, the oldest first. @param link of one */
-export async function waitingFor({ call }: PageRequest, link = ""): Promise<HeldRequest[]> {
-  return (await call(ApprovalService.method.listHeldRequests, { link })).requests;
+/** Those that the person may answer, the oldest first. */
+export async function waitingFor(request: PageRequest): Promise<HeldRequest[]> {
+  return (await askedFor(request)).requests;
+}
+
+/** The same with the plans that wait or are in force. @param link of one */
+export async function askedFor(
+  { call }: PageRequest,
+  link = "",
+): Promise<{ readonly requests: HeldRequest[]; readonly plans: HeldPlan[] }> {
+  return await call(ApprovalService.method.listHeldRequests, { link });
 }
 
 /** Without what a count has no need of. */
 export async function countWaiting(call: Call): Promise<number> {
-  return (await call(ApprovalService.method.listHeldRequests, { brief: true })).requests.length;
+  const { requests, plans } = await call(ApprovalService.method.listHeldRequests, { brief: true });
+  return requests.length + plans.filter(({ approver }) => approver === "").length;
 }
 
 /** In printable ASCII alone, as the daemon answers it. */

@@ -16,8 +16,8 @@ export const notices: ReadonlyMap<string, string> = new Map([
   ["client_changed", "The client was changed: the next request to the provider is made with it."],
   ["client_kept", "Nothing was changed: what was entered is stored already."],
   ["provider_deleted", "The provider was deleted."],
-  ["request_sent", "The request was approved."],
-  ["request_refused", "The request was denied."],
+  ["request_sent", "It was approved."],
+  ["request_refused", "It was denied."],
   ["key_revoked", "The API key was revoked."],
   ["agent_stopped", "The agent was stopped: what it had open has ended."],
   ["stop_lifted", "The stop was lifted: the agent may call again."],
@@ -109,6 +109,11 @@ const events: Readonly<Record<string, string>> = {
   "approval.given": "Request approved",
   "approval.refused": "Request denied",
   "approval.expired": "Request not answered",
+  "plan.asked": "Plan asked for",
+  "plan.approved": "Plan approved",
+  "plan.denied": "Plan denied",
+  "plan.used": "Request sent under a plan",
+  "plan.ended": "Plan ended",
   "console.session_opened": "Signed in",
   "console.session_ended": "Signed out",
   "console.sign_in_refused": "Sign-in refused",
@@ -125,6 +130,8 @@ export const decisionWords: Readonly<Record<string, readonly [text: string, Tone
   "approval.given": ["Approved", "good"],
   "approval.refused": ["Denied", "bad"],
   "approval.expired": ["Not answered", "idle"],
+  "plan.approved": ["Approved", "good"],
+  "plan.denied": ["Denied", "bad"],
 };
 
 /** What the audit log says of such a request. */

@@ -1,21 +1,9 @@
+import type { TemplateKind } from "../../../model/access/access.js";
+
 /** Longer paths are not recorded. */
 const maxPath = 1_024;
 const maxTemplate = 512;
 const maxWord = 40;
-
-/** What stands in a template for an id: the RE2 pattern of what it stands for, and an example. No pattern needs a backslash. */
-const kinds = {
-  number: { pattern: "[0-9]+", example: "1" },
-  uuid: { pattern: "[0-9a-fA-F-]{36}", example: "1b4e28ba-2fa1-41d2-883f-0016d3cca427" },
-  hex: { pattern: "[0-9a-fA-F]{6,}", example: "0a1b2c3d4e5f" },
-  token: { pattern: "[A-Za-z0-9_-]{16,}", example: "Zx81-kQ04_Lm27pT9w" },
-  id: { pattern: "[^/:%]+", example: "x9.y8z7" },
-  any: { pattern: "[^/]+", example: "x9:y8z7" },
-} as const;
-
-const placeholder = new RegExp(`\\{(${Object.keys(kinds).join("|")})\\}`, "g");
-
-type IdKind = keyof typeof kinds;
 
 /** What follows such a segment is never kept, whatever it looks like. */
 const secretive = /^(tokens?|secrets?|passwords?|api[-_]?keys?|hooks?|webhooks?|invites?|bot)$/i;
@@ -50,7 +38,7 @@ function segmentTemplate(segment: string, isSecret: boolean): string {
   return `${segmentTemplate(segment.slice(0, at), false)}:${verb}`;
 }
 
-function kindOf(segment: string): IdKind {
+function kindOf(segment: string): TemplateKind {
   if (/^[0-9]+$/.test(segment)) return "number";
   if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(segment)) return "uuid";
   if (hex.test(segment)) return "hex";
@@ -74,17 +62,4 @@ function isWordPart(part: string): boolean {
   // Letters that are drawn by lot have as many capitals as others, long rows without a vowel, or few vowels.
   if (capitals > letters.length / 2.5 || /[^aeiouy]{6}/i.test(letters)) return false;
   return letters.length <= 12 || letters.replace(/[^aeiouy]/gi, "").length >= letters.length / 4;
-}
-
-/** An RE2 pattern of the paths that a template stands for, without its anchors. */
-export function templatePattern(template: string): string {
-  return template
-    .split(placeholder)
-    .map((part, at) => (at % 2 === 1 ? kinds[part as IdKind].pattern : part.replace(/[.$]/g, "[$&]")))
-    .join("");
-}
-
-/** One of the paths that a template stands for. */
-export function examplePath(template: string): string {
-  return template.replace(placeholder, (_, kind: IdKind) => kinds[kind].example);
 }

@@ -1,5 +1,10 @@
-import { describedUrl, explainRules, factsOf, type Permissions } from "../../../model/access/access.js";
-import { examplePath } from "./path_template.js";
+import {
+  describedUrl,
+  exampleOf,
+  explainRules,
+  factsOf,
+  type Permissions,
+} from "../../../model/access/access.js";
 
 /** What rules go by of a template. */
 export interface JudgedTemplate {
@@ -23,7 +28,7 @@ export function templateVerdict(
 ): string {
   const connection = { connectionId, userId, provider: { id: provider, name: provider } };
   const request = {
-    ...describedUrl(`https://${host}${examplePath(path)}`),
+    ...describedUrl(`https://${host}${exampleOf(path)}`),
     ...{ method, headers: undefined, body: undefined, session: undefined },
   };
   const facts = factsOf(principal, connection, request, nowMs, new Set());

@@ -2,11 +2,11 @@
 // @generated from file nexus/v1/approval.proto (package nexus.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import { file_nexus_rpc_v1_options } from "../rpc/v1/options_pb.js";
 import type { SessionLabel } from "./access_pb.js";
 import { file_nexus_v1_access } from "./access_pb.js";
@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/approval.proto.
  */
 export const file_nexus_v1_approval: GenFile = /*@__PURE__*/
-  fileDesc("ChduZXh1cy92MS9hcHByb3ZhbC5wcm90bxIIbmV4dXMudjEigQQKC0hlbGRSZXF1ZXN0EgoKAmlkGAEgASgJEg4KBmRpZ2VzdBgCIAEoDBIOCgZtZXRob2QYAyABKAkSCwoDdXJsGAQgASgJEiUKB2hlYWRlcnMYBSADKAsyFC5uZXh1cy52MS5IZWxkSGVhZGVyEhEKCWJvZHlfc2l6ZRgGIAEoBBITCgtib2R5X3NoYTI1NhgHIAEoDBIRCglib2R5X3RleHQYCCABKAkSDgoGY2FsbGVyGAkgASgJEg8KB3Nlc3Npb24YCiABKAkSEAoIcHJvdmlkZXIYCyABKAkSDwoHdXNlcl9pZBgMIAEoCRIVCg1jb25uZWN0aW9uX2lkGA0gASgJEi4KCmhlbGRfc2luY2UYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXJ1bGVfbGluZRgQIAEoDRIPCgdiZWNhdXNlGBEgASgJEg8KB2V4dGVudHMYEiADKAkSJgoGbGFiZWxzGBMgAygLMhYubmV4dXMudjEuU2Vzc2lvbkxhYmVsEhMKC2NhbGxlcl9sZWZ0GBQgASgIEhMKC3Bhc3NrZXlfdXJsGBUgASgJEhUKDW5lZWRzX3Bhc3NrZXkYFiABKAgiKQoKSGVsZEhlYWRlchIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJIj8KF0xpc3RIZWxkUmVxdWVzdHNSZXF1ZXN0EhUKBGxpbmsYASABKAlCB7pIBHICGEASDQoFYnJpZWYYAiABKAgiQwoYTGlzdEhlbGRSZXF1ZXN0c1Jlc3BvbnNlEicKCHJlcXVlc3RzGAEgAygLMhUubmV4dXMudjEuSGVsZFJlcXVlc3QisgEKGERlY2lkZUhlbGRSZXF1ZXN0UmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQARhAEhcKBmRpZ2VzdBgCIAEoDEIHukgEegJoIBIPCgdhcHByb3ZlGAMgASgIEiYKBmV4dGVudBgEIAEoCUIWukgTchFSAFIHc2Vzc2lvblIEaG91chItCgZyZWFzb24YBSABKAlCHbpIGnIYGKwCMhNeW15ceDAwLVx4MUZceDdGXSokIhsKGURlY2lkZUhlbGRSZXF1ZXN0UmVzcG9uc2UiSgoXRmluZEFwcHJvdmFsUGFnZVJlcXVlc3QSLwoHcmVxdWVzdBgBIAEoCzIWLm5leHVzLnYxLlNob3duUmVxdWVzdEIGukgDyAEBIlcKGEZpbmRBcHByb3ZhbFBhZ2VSZXNwb25zZRILCgN1cmwYASABKAkSLgoKZXhwaXJlc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiRgoSQWRkQXBwcm92ZXJSZXF1ZXN0EjAKBG5hbWUYASABKAlCIrpIH3IdMhteW2EtejAtOV1bYS16MC05Ll8tXXswLDYyfSQiUgoTQWRkQXBwcm92ZXJSZXNwb25zZRILCgN1cmwYASABKAkSLgoKZXhwaXJlc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiFgoUTGlzdEFwcHJvdmVyc1JlcXVlc3QiPgoVTGlzdEFwcHJvdmVyc1Jlc3BvbnNlEiUKCWFwcHJvdmVycxgBIAMoCzISLm5leHVzLnYxLkFwcHJvdmVyIm8KCEFwcHJvdmVyEgwKBG5hbWUYASABKAkSFQoNY3JlZGVudGlhbF9pZBgCIAEoDBIsCghhZGRlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIYWRkZWRfYnkYBCABKAkiSQoVUmVtb3ZlQXBwcm92ZXJSZXF1ZXN0EjAKBG5hbWUYASABKAlCIrpIH3IdMhteW2EtejAtOV1bYS16MC05Ll8tXXswLDYyfSQiGAoWUmVtb3ZlQXBwcm92ZXJSZXNwb25zZSJlChRTdG9wUHJpbmNpcGFsUmVxdWVzdBI/CglwcmluY2lwYWwYASABKAlCLLpIKXInGIUQMiJeKGp3dHxjZXJ0fHVpZCk6W15ceDAwLVx4MUZceDdGXSskEgwKBGxpZnQYAiABKAgiFwoVU3RvcFByaW5jaXBhbFJlc3BvbnNlIhIKEExpc3RTdG9wc1JlcXVlc3QiPgoRTGlzdFN0b3BzUmVzcG9uc2USKQoFc3RvcHMYASADKAsyGi5uZXh1cy52MS5TdG9wcGVkUHJpbmNpcGFsImkKEFN0b3BwZWRQcmluY2lwYWwSEQoJcHJpbmNpcGFsGAEgASgJEi4KCnN0b3BwZWRfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnN0b3BwZWRfYnkYAyABKAkyhwcKD0FwcHJvdmFsU2VydmljZRJ2ChBMaXN0SGVsZFJlcXVlc3RzEiEubmV4dXMudjEuTGlzdEhlbGRSZXF1ZXN0c1JlcXVlc3QaIi5uZXh1cy52MS5MaXN0SGVsZFJlcXVlc3RzUmVzcG9uc2UiG8LaGBcKD2FwcHJvdmFsLmRlY2lkZRABKAMwARJ7ChFEZWNpZGVIZWxkUmVxdWVzdBIiLm5leHVzLnYxLkRlY2lkZUhlbGRSZXF1ZXN0UmVxdWVzdBojLm5leHVzLnYxLkRlY2lkZUhlbGRSZXF1ZXN0UmVzcG9uc2UiHcLaGBkKD2FwcHJvdmFsLmRlY2lkZRABGAEoAzABEnEKEEZpbmRBcHByb3ZhbFBhZ2USIS5uZXh1cy52MS5GaW5kQXBwcm92YWxQYWdlUmVxdWVzdBoiLm5leHVzLnYxLkZpbmRBcHByb3ZhbFBhZ2VSZXNwb25zZSIWwtoYEgoKdG9rZW4ucmVhZBABKAMwARJkCgtBZGRBcHByb3ZlchIcLm5leHVzLnYxLkFkZEFwcHJvdmVyUmVxdWVzdBodLm5leHVzLnYxLkFkZEFwcHJvdmVyUmVzcG9uc2UiGMLaGBQKCmtleS5tYW5hZ2UQARgBKAMwARJtCg1MaXN0QXBwcm92ZXJzEh4ubmV4dXMudjEuTGlzdEFwcHJvdmVyc1JlcXVlc3QaHy5uZXh1cy52MS5MaXN0QXBwcm92ZXJzUmVzcG9uc2UiG8LaGBcKD2FwcHJvdmFsLmRlY2lkZRABKAMwARJtCg5SZW1vdmVBcHByb3ZlchIfLm5leHVzLnYxLlJlbW92ZUFwcHJvdmVyUmVxdWVzdBogLm5leHVzLnYxLlJlbW92ZUFwcHJvdmVyUmVzcG9uc2UiGMLaGBQKCmtleS5tYW5hZ2UQARgBKAMwARJqCg1TdG9wUHJpbmNpcGFsEh4ubmV4dXMudjEuU3RvcFByaW5jaXBhbFJlcXVlc3QaHy5uZXh1cy52MS5TdG9wUHJpbmNpcGFsUmVzcG9uc2UiGMLaGBQKCmtleS5tYW5hZ2UQARgBKAMwARJcCglMaXN0U3RvcHMSGi5uZXh1cy52MS5MaXN0U3RvcHNSZXF1ZXN0GhsubmV4dXMudjEuTGlzdFN0b3BzUmVzcG9uc2UiFsLaGBIKCmtleS5tYW5hZ2UQASgBMAFCRQoMZGV2Lm5leHVzLnYxUAFaM2dpdGh1Yi5jb20vbmV4dXNkL25leHVzZC9jbGllbnRzL2dvL25leHVzdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_nexus_rpc_v1_options, file_nexus_v1_access, file_nexus_v1_token]);
+  fileDesc("ChduZXh1cy92MS9hcHByb3ZhbC5wcm90bxIIbmV4dXMudjEigQQKC0hlbGRSZXF1ZXN0EgoKAmlkGAEgASgJEg4KBmRpZ2VzdBgCIAEoDBIOCgZtZXRob2QYAyABKAkSCwoDdXJsGAQgASgJEiUKB2hlYWRlcnMYBSADKAsyFC5uZXh1cy52MS5IZWxkSGVhZGVyEhEKCWJvZHlfc2l6ZRgGIAEoBBITCgtib2R5X3NoYTI1NhgHIAEoDBIRCglib2R5X3RleHQYCCABKAkSDgoGY2FsbGVyGAkgASgJEg8KB3Nlc3Npb24YCiABKAkSEAoIcHJvdmlkZXIYCyABKAkSDwoHdXNlcl9pZBgMIAEoCRIVCg1jb25uZWN0aW9uX2lkGA0gASgJEi4KCmhlbGRfc2luY2UYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXJ1bGVfbGluZRgQIAEoDRIPCgdiZWNhdXNlGBEgASgJEg8KB2V4dGVudHMYEiADKAkSJgoGbGFiZWxzGBMgAygLMhYubmV4dXMudjEuU2Vzc2lvbkxhYmVsEhMKC2NhbGxlcl9sZWZ0GBQgASgIEhMKC3Bhc3NrZXlfdXJsGBUgASgJEhUKDW5lZWRzX3Bhc3NrZXkYFiABKAgiKQoKSGVsZEhlYWRlchIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJIj8KF0xpc3RIZWxkUmVxdWVzdHNSZXF1ZXN0EhUKBGxpbmsYASABKAlCB7pIBHICGEASDQoFYnJpZWYYAiABKAgiZgoYTGlzdEhlbGRSZXF1ZXN0c1Jlc3BvbnNlEicKCHJlcXVlc3RzGAEgAygLMhUubmV4dXMudjEuSGVsZFJlcXVlc3QSIQoFcGxhbnMYAiADKAsyEi5uZXh1cy52MS5IZWxkUGxhbiKyAQoYRGVjaWRlSGVsZFJlcXVlc3RSZXF1ZXN0EhUKAmlkGAEgASgJQgm6SAZyBBABGEASFwoGZGlnZXN0GAIgASgMQge6SAR6AmggEg8KB2FwcHJvdmUYAyABKAgSJgoGZXh0ZW50GAQgASgJQha6SBNyEVIAUgdzZXNzaW9uUgRob3VyEi0KBnJlYXNvbhgFIAEoCUIdukgachgYrAIyE15bXlx4MDAtXHgxRlx4N0ZdKiQiGwoZRGVjaWRlSGVsZFJlcXVlc3RSZXNwb25zZSJKChdGaW5kQXBwcm92YWxQYWdlUmVxdWVzdBIvCgdyZXF1ZXN0GAEgASgLMhYubmV4dXMudjEuU2hvd25SZXF1ZXN0Qga6SAPIAQEiVwoYRmluZEFwcHJvdmFsUGFnZVJlc3BvbnNlEgsKA3VybBgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLOAQoEUGxhbhIwCgd1c2VyX2lkGAEgASgJQh+6SBxyGhABGIACMhNeW15ceDAwLVx4MUZceDdGXSokEjYKCHJlcXVlc3RzGAIgAygLMhgubmV4dXMudjEuUGxhbm5lZFJlcXVlc3RCCrpIB5IBBAgBEB4SQAoIbGlmZXRpbWUYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CE7pIEMgBAaoBCiIECICjBTICCDwSGgoGcmVhc29uGAQgASgJQgq6SAdyBRABGOgHIukCCg5QbGFubmVkUmVxdWVzdBIqCghwcm92aWRlchgBIAEoCUIYukgVchMyEV5bYS16MC05LV17MSw2M30kEisKBWxhYmVsGAIgASgJQhy6SBlyFxhAMhNeW15ceDAwLVx4MUZceDdGXSokEiUKBm1ldGhvZBgDIAEoCUIVukgSchAyDl5bQS1aLV17MSwyMH0kEjUKA3VybBgEIAEoCUIoukglciMYgAgyHl5odHRwcz86Ly9bXlxzLz8jQHt9XSsvWyEtfl0qJBJJCgRib2R5GAUgAygLMiIubmV4dXMudjEuUGxhbm5lZFJlcXVlc3QuQm9keUVudHJ5Qhe6SBSaAREQFCIGcgQQARhkKgVyAxjoBxIeCgVjb3VudBgGIAEoDUIKukgHKgUY6AcoAUgAiAEBGisKCUJvZHlFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQggKBl9jb3VudCJfChJSZXF1ZXN0UGxhblJlcXVlc3QSHgoEcGxhbhgBIAEoCzIOLm5leHVzLnYxLlBsYW5IABIXCgJpZBgCIAEoCUIJukgGcgQQARhASABCEAoHc3ViamVjdBIFukgCCAEikgEKE1JlcXVlc3RQbGFuUmVzcG9uc2USCgoCaWQYASABKAkSIgoFc3RhdGUYAiABKA4yEy5uZXh1cy52MS5QbGFuU3RhdGUSCwoDdXJsGAMgASgJEi4KCmV4cGlyZXNfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnJlYXNvbhgFIAEoCSL+AQoISGVsZFBsYW4SCgoCaWQYASABKAkSDgoGZGlnZXN0GAIgASgMEhwKBHBsYW4YAyABKAsyDi5uZXh1cy52MS5QbGFuEg4KBmNhbGxlchgEIAEoCRIsCghhc2tlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZXhwaXJlc19hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIYXBwcm92ZXIYByABKAkSDAoEdXNlZBgIIAMoDRITCgtwYXNza2V5X3VybBgJIAEoCRIVCg1uZWVkc19wYXNza2V5GAogASgIIkYKEkFkZEFwcHJvdmVyUmVxdWVzdBIwCgRuYW1lGAEgASgJQiK6SB9yHTIbXlthLXowLTldW2EtejAtOS5fLV17MCw2Mn0kIlIKE0FkZEFwcHJvdmVyUmVzcG9uc2USCwoDdXJsGAEgASgJEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIhYKFExpc3RBcHByb3ZlcnNSZXF1ZXN0Ij4KFUxpc3RBcHByb3ZlcnNSZXNwb25zZRIlCglhcHByb3ZlcnMYASADKAsyEi5uZXh1cy52MS5BcHByb3ZlciJvCghBcHByb3ZlchIMCgRuYW1lGAEgASgJEhUKDWNyZWRlbnRpYWxfaWQYAiABKAwSLAoIYWRkZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGFkZGVkX2J5GAQgASgJIkkKFVJlbW92ZUFwcHJvdmVyUmVxdWVzdBIwCgRuYW1lGAEgASgJQiK6SB9yHTIbXlthLXowLTldW2EtejAtOS5fLV17MCw2Mn0kIhgKFlJlbW92ZUFwcHJvdmVyUmVzcG9uc2UiZQoUU3RvcFByaW5jaXBhbFJlcXVlc3QSPwoJcHJpbmNpcGFsGAEgASgJQiy6SClyJxiFEDIiXihqd3R8Y2VydHx1aWQpOlteXHgwMC1ceDFGXHg3Rl0rJBIMCgRsaWZ0GAIgASgIIhcKFVN0b3BQcmluY2lwYWxSZXNwb25zZSISChBMaXN0U3RvcHNSZXF1ZXN0Ij4KEUxpc3RTdG9wc1Jlc3BvbnNlEikKBXN0b3BzGAEgAygLMhoubmV4dXMudjEuU3RvcHBlZFByaW5jaXBhbCJpChBTdG9wcGVkUHJpbmNpcGFsEhEKCXByaW5jaXBhbBgBIAEoCRIuCgpzdG9wcGVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpzdG9wcGVkX2J5GAMgASgJKm8KCVBsYW5TdGF0ZRIaChZQTEFOX1NUQVRFX1VOU1BFQ0lGSUVEEAASFgoSUExBTl9TVEFURV9XQUlUSU5HEAESFwoTUExBTl9TVEFURV9BUFBST1ZFRBACEhUKEVBMQU5fU1RBVEVfREVOSUVEEAMy7QcKD0FwcHJvdmFsU2VydmljZRJ2ChBMaXN0SGVsZFJlcXVlc3RzEiEubmV4dXMudjEuTGlzdEhlbGRSZXF1ZXN0c1JlcXVlc3QaIi5uZXh1cy52MS5MaXN0SGVsZFJlcXVlc3RzUmVzcG9uc2UiG8LaGBcKD2FwcHJvdmFsLmRlY2lkZRABKAMwARJ7ChFEZWNpZGVIZWxkUmVxdWVzdBIiLm5leHVzLnYxLkRlY2lkZUhlbGRSZXF1ZXN0UmVxdWVzdBojLm5leHVzLnYxLkRlY2lkZUhlbGRSZXF1ZXN0UmVzcG9uc2UiHcLaGBkKD2FwcHJvdmFsLmRlY2lkZRABGAEoAzABEnEKEEZpbmRBcHByb3ZhbFBhZ2USIS5uZXh1cy52MS5GaW5kQXBwcm92YWxQYWdlUmVxdWVzdBoiLm5leHVzLnYxLkZpbmRBcHByb3ZhbFBhZ2VSZXNwb25zZSIWwtoYEgoKdG9rZW4ucmVhZBABKAMwARJkCgtSZXF1ZXN0UGxhbhIcLm5leHVzLnYxLlJlcXVlc3RQbGFuUmVxdWVzdBodLm5leHVzLnYxLlJlcXVlc3RQbGFuUmVzcG9uc2UiGMLaGBQKCnRva2VuLnJlYWQQARgBKAMwARJkCgtBZGRBcHByb3ZlchIcLm5leHVzLnYxLkFkZEFwcHJvdmVyUmVxdWVzdBodLm5leHVzLnYxLkFkZEFwcHJvdmVyUmVzcG9uc2UiGMLaGBQKCmtleS5tYW5hZ2UQARgBKAMwARJtCg1MaXN0QXBwcm92ZXJzEh4ubmV4dXMudjEuTGlzdEFwcHJvdmVyc1JlcXVlc3QaHy5uZXh1cy52MS5MaXN0QXBwcm92ZXJzUmVzcG9uc2UiG8LaGBcKD2FwcHJvdmFsLmRlY2lkZRABKAMwARJtCg5SZW1vdmVBcHByb3ZlchIfLm5leHVzLnYxLlJlbW92ZUFwcHJvdmVyUmVxdWVzdBogLm5leHVzLnYxLlJlbW92ZUFwcHJvdmVyUmVzcG9uc2UiGMLaGBQKCmtleS5tYW5hZ2UQARgBKAMwARJqCg1TdG9wUHJpbmNpcGFsEh4ubmV4dXMudjEuU3RvcFByaW5jaXBhbFJlcXVlc3QaHy5uZXh1cy52MS5TdG9wUHJpbmNpcGFsUmVzcG9uc2UiGMLaGBQKCmtleS5tYW5hZ2UQARgBKAMwARJcCglMaXN0U3RvcHMSGi5uZXh1cy52MS5MaXN0U3RvcHNSZXF1ZXN0GhsubmV4dXMudjEuTGlzdFN0b3BzUmVzcG9uc2UiFsLaGBIKCmtleS5tYW5hZ2UQASgBMAFCRQoMZGV2Lm5leHVzLnYxUAFaM2dpdGh1Yi5jb20vbmV4dXNkL25leHVzZC9jbGllbnRzL2dvL25leHVzdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_rpc_v1_options, file_nexus_v1_access, file_nexus_v1_token]);
 
 /**
  * A complete held request. Text from the agent is escaped: characters outside printable ASCII appear as `\u{1f600}`. In the body, only control
@@ -225,7 +225,7 @@ export const HeldHeaderSchema: GenMessage<HeldHeader> = /*@__PURE__*/
  */
 export type ListHeldRequestsRequest = Message<"nexus.v1.ListHeldRequestsRequest"> & {
   /**
-   * Last path segment of the URL of an approval page. Lists only the request of that page, or none if it is no longer held. The URL is signed for
+   * Last path segment of the URL of an approval page. Lists only the request or plan of that page, or none if it is no longer held. The URL is signed for
    * one request, and does not work if it is altered. Empty for all requests.
    *
    * @generated from field: string link = 1;
@@ -259,6 +259,13 @@ export type ListHeldRequestsResponse = Message<"nexus.v1.ListHeldRequestsRespons
    * @generated from field: repeated nexus.v1.HeldRequest requests = 1;
    */
   requests: HeldRequest[];
+
+  /**
+   * The plans that wait for a decision, and those that were approved and have not ended, at most 100.
+   *
+   * @generated from field: repeated nexus.v1.HeldPlan plans = 2;
+   */
+  plans: HeldPlan[];
 };
 
 /**
@@ -275,14 +282,14 @@ export const ListHeldRequestsResponseSchema: GenMessage<ListHeldRequestsResponse
  */
 export type DecideHeldRequestRequest = Message<"nexus.v1.DecideHeldRequestRequest"> & {
   /**
-   * `HeldRequest.id`.
+   * `HeldRequest.id`, or `HeldPlan.id`.
    *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
-   * `HeldRequest.digest` of the request that the person read.
+   * `HeldRequest.digest` of the request, or `HeldPlan.digest` of the plan, that the person read.
    *
    * @generated from field: bytes digest = 2;
    */
@@ -296,7 +303,7 @@ export type DecideHeldRequestRequest = Message<"nexus.v1.DecideHeldRequestReques
   approve: boolean;
 
   /**
-   * With `approve`: empty for this request only. `session` or `hour` also approves later requests of this caller under the same rule.
+   * With `approve`: empty for this request only, and for a plan. `session` or `hour` also approves later requests of this caller under the same rule.
    *
    * @generated from field: string extent = 4;
    */
@@ -383,6 +390,277 @@ export const FindApprovalPageResponseSchema: GenMessage<FindApprovalPageResponse
   messageDesc(file_nexus_v1_approval, 7);
 
 /**
+ * Requests that an agent means to send for one task.
+ *
+ * @generated from message nexus.v1.Plan
+ */
+export type Plan = Message<"nexus.v1.Plan"> & {
+  /**
+   * User whose connections the requests use.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * The requests, in any order. The first one that matches a request and is not used up counts it.
+   *
+   * @generated from field: repeated nexus.v1.PlannedRequest requests = 2;
+   */
+  requests: PlannedRequest[];
+
+  /**
+   * When the plan ends, from when it was asked for: 1 minute to 24 hours. Nobody can approve it after that.
+   *
+   * @generated from field: google.protobuf.Duration lifetime = 3;
+   */
+  lifetime?: Duration | undefined;
+
+  /**
+   * What the task is, for the person who decides. nexusd shows it as text of the agent.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message nexus.v1.Plan.
+ * Use `create(PlanSchema)` to create a new message.
+ */
+export const PlanSchema: GenMessage<Plan> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_approval, 8);
+
+/**
+ * Requests of one kind. In a template, `{number}`, `{uuid}`, `{hex}`, `{token}`, `{id}`, and `{any}` stand for parts that may differ, as in
+ * `RequestTemplate.path`. All other text is compared as it is.
+ *
+ * @generated from message nexus.v1.PlannedRequest
+ */
+export type PlannedRequest = Message<"nexus.v1.PlannedRequest"> & {
+  /**
+   * Name of the provider.
+   *
+   * @generated from field: string provider = 1;
+   */
+  provider: string;
+
+  /**
+   * Label of the connection; empty for the one without a label.
+   *
+   * @generated from field: string label = 2;
+   */
+  label: string;
+
+  /**
+   * HTTP method, in capitals.
+   *
+   * @generated from field: string method = 3;
+   */
+  method: string;
+
+  /**
+   * URL: the host, then a template of the path, and of each value of the query. A request with other query parameters is not covered:
+   * `https://api.example/repos/acme/{id}/issues?page={number}`.
+   *
+   * @generated from field: string url = 4;
+   */
+  url: string;
+
+  /**
+   * The fields of the body, by the names of `request.body` in conditions, each with a template: `{text}` stands for any text. A request with
+   * other fields is not covered, and neither is one whose body is not known. Empty for any body.
+   *
+   * @generated from field: map<string, string> body = 5;
+   */
+  body: { [key: string]: string };
+
+  /**
+   * How many such requests the plan covers; unset for any number.
+   *
+   * @generated from field: optional uint32 count = 6;
+   */
+  count?: number | undefined;
+};
+
+/**
+ * Describes the message nexus.v1.PlannedRequest.
+ * Use `create(PlannedRequestSchema)` to create a new message.
+ */
+export const PlannedRequestSchema: GenMessage<PlannedRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_approval, 9);
+
+/**
+ * Request of RequestPlan.
+ *
+ * @generated from message nexus.v1.RequestPlanRequest
+ */
+export type RequestPlanRequest = Message<"nexus.v1.RequestPlanRequest"> & {
+  /**
+   * What the call is about.
+   *
+   * @generated from oneof nexus.v1.RequestPlanRequest.subject
+   */
+  subject: {
+    /**
+     * Asks for a plan.
+     *
+     * @generated from field: nexus.v1.Plan plan = 1;
+     */
+    value: Plan;
+    case: "plan";
+  } | {
+    /**
+     * Looks up a plan of the caller: `RequestPlanResponse.id`.
+     *
+     * @generated from field: string id = 2;
+     */
+    value: string;
+    case: "id";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message nexus.v1.RequestPlanRequest.
+ * Use `create(RequestPlanRequestSchema)` to create a new message.
+ */
+export const RequestPlanRequestSchema: GenMessage<RequestPlanRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_approval, 10);
+
+/**
+ * Response of RequestPlan.
+ *
+ * @generated from message nexus.v1.RequestPlanResponse
+ */
+export type RequestPlanResponse = Message<"nexus.v1.RequestPlanResponse"> & {
+  /**
+   * Id of the plan.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * What became of it.
+   *
+   * @generated from field: nexus.v1.PlanState state = 2;
+   */
+  state: PlanState;
+
+  /**
+   * URL of the page at which a person decides, as that of FindApprovalPage. It works until the decision. Empty if no browser can reach one.
+   *
+   * @generated from field: string url = 3;
+   */
+  url: string;
+
+  /**
+   * When the plan ends.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 4;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * For a denial: why, in one line; empty if the person did not say.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message nexus.v1.RequestPlanResponse.
+ * Use `create(RequestPlanResponseSchema)` to create a new message.
+ */
+export const RequestPlanResponseSchema: GenMessage<RequestPlanResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_approval, 11);
+
+/**
+ * A plan as the person who decides reads it. Texts from the agent are escaped, as those of `HeldRequest`.
+ *
+ * @generated from message nexus.v1.HeldPlan
+ */
+export type HeldPlan = Message<"nexus.v1.HeldPlan"> & {
+  /**
+   * Id of the plan.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * SHA-256 of the plan, its caller, its connections, and its end: 32 bytes.
+   *
+   * @generated from field: bytes digest = 2;
+   */
+  digest: Uint8Array;
+
+  /**
+   * The plan itself. Its reason can have several lines.
+   *
+   * @generated from field: nexus.v1.Plan plan = 3;
+   */
+  plan?: Plan | undefined;
+
+  /**
+   * Principal that asks.
+   *
+   * @generated from field: string caller = 4;
+   */
+  caller: string;
+
+  /**
+   * When it asked.
+   *
+   * @generated from field: google.protobuf.Timestamp asked_at = 5;
+   */
+  askedAt?: Timestamp | undefined;
+
+  /**
+   * When the plan ends.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 6;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * Principal that approved it; empty while it waits.
+   *
+   * @generated from field: string approver = 7;
+   */
+  approver: string;
+
+  /**
+   * How many requests it has covered, for each of `plan.requests`.
+   *
+   * @generated from field: repeated uint32 used = 8;
+   */
+  used: number[];
+
+  /**
+   * URL of the page that a passkey approves at; empty if no passkey is registered, or the plan is approved.
+   *
+   * @generated from field: string passkey_url = 9;
+   */
+  passkeyUrl: string;
+
+  /**
+   * Whether only a passkey approves it (`NEXUS_APPROVALS_REQUIRE_PASSKEY`).
+   *
+   * @generated from field: bool needs_passkey = 10;
+   */
+  needsPasskey: boolean;
+};
+
+/**
+ * Describes the message nexus.v1.HeldPlan.
+ * Use `create(HeldPlanSchema)` to create a new message.
+ */
+export const HeldPlanSchema: GenMessage<HeldPlan> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_approval, 12);
+
+/**
  * Request of AddApprover.
  *
  * @generated from message nexus.v1.AddApproverRequest
@@ -401,7 +679,7 @@ export type AddApproverRequest = Message<"nexus.v1.AddApproverRequest"> & {
  * Use `create(AddApproverRequestSchema)` to create a new message.
  */
 export const AddApproverRequestSchema: GenMessage<AddApproverRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_approval, 8);
+  messageDesc(file_nexus_v1_approval, 13);
 
 /**
  * Response of AddApprover.
@@ -429,7 +707,7 @@ export type AddApproverResponse = Message<"nexus.v1.AddApproverResponse"> & {
  * Use `create(AddApproverResponseSchema)` to create a new message.
  */
 export const AddApproverResponseSchema: GenMessage<AddApproverResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_approval, 9);
+  messageDesc(file_nexus_v1_approval, 14);
 
 /**
  * Request of ListApprovers.
@@ -444,7 +722,7 @@ export type ListApproversRequest = Message<"nexus.v1.ListApproversRequest"> & {
  * Use `create(ListApproversRequestSchema)` to create a new message.
  */
 export const ListApproversRequestSchema: GenMessage<ListApproversRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_approval, 10);
+  messageDesc(file_nexus_v1_approval, 15);
 
 /**
  * Response of ListApprovers.
@@ -465,7 +743,7 @@ export type ListApproversResponse = Message<"nexus.v1.ListApproversResponse"> & 
  * Use `create(ListApproversResponseSchema)` to create a new message.
  */
 export const ListApproversResponseSchema: GenMessage<ListApproversResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_approval, 11);
+  messageDesc(file_nexus_v1_approval, 16);
 
 /**
  * A person who approves with a passkey.
@@ -507,7 +785,7 @@ export type Approver = Message<"nexus.v1.Approver"> & {
  * Use `create(ApproverSchema)` to create a new message.
  */
 export const ApproverSchema: GenMessage<Approver> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_approval, 12);
+  messageDesc(file_nexus_v1_approval, 17);
 
 /**
  * Request of RemoveApprover.
@@ -528,7 +806,7 @@ export type RemoveApproverRequest = Message<"nexus.v1.RemoveApproverRequest"> & 
  * Use `create(RemoveApproverRequestSchema)` to create a new message.
  */
 export const RemoveApproverRequestSchema: GenMessage<RemoveApproverRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_approval, 13);
+  messageDesc(file_nexus_v1_approval, 18);
 
 /**
  * Response of RemoveApprover.
@@ -543,7 +821,7 @@ export type RemoveApproverResponse = Message<"nexus.v1.RemoveApproverResponse"> 
  * Use `create(RemoveApproverResponseSchema)` to create a new message.
  */
 export const RemoveApproverResponseSchema: GenMessage<RemoveApproverResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_approval, 14);
+  messageDesc(file_nexus_v1_approval, 19);
 
 /**
  * Request of StopPrincipal.
@@ -571,7 +849,7 @@ export type StopPrincipalRequest = Message<"nexus.v1.StopPrincipalRequest"> & {
  * Use `create(StopPrincipalRequestSchema)` to create a new message.
  */
 export const StopPrincipalRequestSchema: GenMessage<StopPrincipalRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_approval, 15);
+  messageDesc(file_nexus_v1_approval, 20);
 
 /**
  * Response of StopPrincipal.
@@ -586,7 +864,7 @@ export type StopPrincipalResponse = Message<"nexus.v1.StopPrincipalResponse"> & 
  * Use `create(StopPrincipalResponseSchema)` to create a new message.
  */
 export const StopPrincipalResponseSchema: GenMessage<StopPrincipalResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_approval, 16);
+  messageDesc(file_nexus_v1_approval, 21);
 
 /**
  * Request of ListStops.
@@ -601,7 +879,7 @@ export type ListStopsRequest = Message<"nexus.v1.ListStopsRequest"> & {
  * Use `create(ListStopsRequestSchema)` to create a new message.
  */
 export const ListStopsRequestSchema: GenMessage<ListStopsRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_approval, 17);
+  messageDesc(file_nexus_v1_approval, 22);
 
 /**
  * Response of ListStops.
@@ -622,7 +900,7 @@ export type ListStopsResponse = Message<"nexus.v1.ListStopsResponse"> & {
  * Use `create(ListStopsResponseSchema)` to create a new message.
  */
 export const ListStopsResponseSchema: GenMessage<ListStopsResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_approval, 18);
+  messageDesc(file_nexus_v1_approval, 23);
 
 /**
  * A principal that was stopped.
@@ -657,7 +935,48 @@ export type StoppedPrincipal = Message<"nexus.v1.StoppedPrincipal"> & {
  * Use `create(StoppedPrincipalSchema)` to create a new message.
  */
 export const StoppedPrincipalSchema: GenMessage<StoppedPrincipal> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_approval, 19);
+  messageDesc(file_nexus_v1_approval, 24);
+
+/**
+ * What became of a plan.
+ *
+ * @generated from enum nexus.v1.PlanState
+ */
+export enum PlanState {
+  /**
+   * Not set.
+   *
+   * @generated from enum value: PLAN_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Nobody has decided yet.
+   *
+   * @generated from enum value: PLAN_STATE_WAITING = 1;
+   */
+  WAITING = 1,
+
+  /**
+   * A person approved it, and it is in force.
+   *
+   * @generated from enum value: PLAN_STATE_APPROVED = 2;
+   */
+  APPROVED = 2,
+
+  /**
+   * A person denied it.
+   *
+   * @generated from enum value: PLAN_STATE_DENIED = 3;
+   */
+  DENIED = 3,
+}
+
+/**
+ * Describes the enum nexus.v1.PlanState.
+ */
+export const PlanStateSchema: GenEnum<PlanState> = /*@__PURE__*/
+  enumDesc(file_nexus_v1_approval, 0);
 
 /**
  * Holds requests of agents for approval by a person, if a rule of the policy file says `then: ask`. Stops callers at once.
@@ -674,7 +993,7 @@ export const StoppedPrincipalSchema: GenMessage<StoppedPrincipal> = /*@__PURE__*
  */
 export const ApprovalService: GenService<{
   /**
-   * Lists the held requests, oldest first. Requires the role admin or operator.
+   * Lists the held requests, and the plans that wait or are in force, oldest first. Requires the role admin or operator.
    *
    * @generated from rpc nexus.v1.ApprovalService.ListHeldRequests
    */
@@ -684,11 +1003,12 @@ export const ApprovalService: GenService<{
     output: typeof ListHeldRequestsResponseSchema;
   },
   /**
-   * Approves or denies a held request. The decision applies once, to the request with this digest. Requires the role admin or operator.
+   * Approves or denies a held request. The decision applies once, to the request with this digest. Approves or denies a plan the same way. To
+   * end a plan that was approved, deny it. Requires the role admin or operator.
    *
    * Errors:
    *
-   * - `NOT_FOUND` if the request is no longer held.
+   * - `NOT_FOUND` if the request is no longer held, or the plan has ended.
    * - `ABORTED` if `digest` is not that of the request.
    * - `PERMISSION_DENIED` if the caller sent the request itself, unless it is the owner, or if only a passkey approves here
    *   (`NEXUS_APPROVALS_REQUIRE_PASSKEY`). A denial needs no passkey.
@@ -716,6 +1036,30 @@ export const ApprovalService: GenService<{
     methodKind: "unary";
     input: typeof FindApprovalPageRequestSchema;
     output: typeof FindApprovalPageResponseSchema;
+  },
+  /**
+   * Asks a person to approve a task: a plan of requests that the caller means to send. nexusd then sends what the plan covers without asking
+   * again, until the plan ends. A plan applies to rules with `then: ask`. It never lifts a `then: deny`.
+   *
+   * The call returns at once. To learn the decision, call again with `id`. The same plan of the same caller is one plan until it ends: nobody
+   * is asked twice, and a denial stays.
+   *
+   * A plan is stored, and survives a restart. It ends when its `lifetime` is over, when each of its counts is used up, when a person denies
+   * it, when the policy file changes, and when its caller is stopped or its key is revoked or expires. A use is stored before the request gets
+   * its credential: if the daemon is killed, a plan may cover one request too few, but never one too many.
+   *
+   * Errors:
+   *
+   * - `NOT_FOUND` if there is no plan of the caller with this `id`, or no such connection.
+   * - `INVALID_ARGUMENT` if `url` or a value of `body` is not a template as described there.
+   * - `FAILED_PRECONDITION` with reason `TOO_MANY_PLANS` at 10 plans of a caller, those that were denied among them, or 100 in all.
+   *
+   * @generated from rpc nexus.v1.ApprovalService.RequestPlan
+   */
+  requestPlan: {
+    methodKind: "unary";
+    input: typeof RequestPlanRequestSchema;
+    output: typeof RequestPlanResponseSchema;
   },
   /**
    * Creates a link to register a passkey, with which a person approves held requests on a phone. The link registers one passkey,

@@ -136,8 +136,8 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
   via: string[];
 
   /**
-   * The caller for whom `principal` acted. For a call of a spoke, this is a claim of the spoke. In `approval.*`, it is the caller whose request
-   * was held. Empty if `principal` acted for itself.
+   * The caller for whom `principal` acted. For a call of a spoke, this is a claim of the spoke. In `approval.*` and `plan.*`, it is the caller
+   * whose request was held, or who asked for the plan. Empty if `principal` acted for itself.
    *
    * @generated from field: string agent = 13;
    */

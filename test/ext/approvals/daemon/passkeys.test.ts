@@ -240,6 +240,56 @@ describe("a passkey approves a held request on a page without a session", () => 
     expect([await other.sent, await repeated.sent]).toEqual(["PermissionDenied", "PermissionDenied"]);
   });
 
+  it("for a plan, whose digest it signs, and shows its hostile texts as texts", async () => {
+    const ada = await phoneOf("ada.plan");
+    const { approvals, tokens } = world.daemon.clients;
+    const asked = async (reason: string) => {
+      const url = `https://api.example/plan/{id}/${"x".repeat(300)}`;
+      const requests = [
+        { provider: "acme", method: "POST", url },
+        {
+          provider: "acme",
+          method: "POST",
+          url: "https://api.example/mail",
+          body: { to: "<b>\u202e" },
+          count: 1,
+        },
+      ];
+      const value = { userId: "ada", reason, lifetime: { seconds: 3_600n }, requests };
+      const { id } = await approvals.requestPlan({ subject: { case: "plan", value } });
+      const held = (await approvals.listHeldRequests({})).plans.find((one) => one.id === id);
+      if (!held) throw new Error("the plan does not wait");
+      return held;
+    };
+    const one = await asked("</pre><script>document.title='owned'</script>\u202e р");
+    const other = await asked("another");
+    const form = await ada.signed(one.passkeyUrl);
+    expect(await ada.page.title()).toBe("Approve a plan? - nexusd");
+    expect(await ada.page.locator("main script, main img").count()).toBe(0);
+    expect(await ada.page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(390);
+    expect(await ada.page.locator("pre").textContent()).toContain("\\u{202e} р");
+    expect(await ada.page.locator("mark").textContent()).toBe("р");
+    expect(await ada.page.locator("ol").textContent()).toContain("<b>\\u{202e}");
+    const { NEXUS_TEST_PLAN_SCREENSHOT: file } = process.env;
+    if (file) await ada.page.screenshot({ path: file, fullPage: true });
+    expect((await post(other.passkeyUrl, form)).status).toBe(403);
+    await ada.page.goto(one.passkeyUrl);
+    await ada.page.getByRole("button", { name: "Approve with a passkey" }).click();
+    await expect.poll(() => ada.page.locator("h1").textContent()).toBe("Approved");
+    const [given] = await auditEvents(world.daemon.clients, { eventType: "plan.approved" });
+    expect(given).toMatchObject({ principal: "passkey:ada.plan", approver: "passkey:ada.plan" });
+    const body = Buffer.from("");
+    const bodySha256 = createHash("sha256").update(body).digest();
+    const url = `https://api.example/plan/7/${"x".repeat(300)}`;
+    const request = { method: "POST", url, bodySize: 0n, bodySha256, body };
+    const { token } = await tokens.getToken({ connectionId: world.connectionId, request });
+    expect(token?.credentials["api_key"]).toBe("secret-of-acme");
+    expect((await post(one.passkeyUrl, { answer: "no" })).status).toBe(404);
+    expect((await post(other.passkeyUrl, { answer: "no" })).status).toBe(200);
+    const states = (await approvals.listHeldRequests({})).plans.map(({ approver }) => approver);
+    expect(states).toEqual(["passkey:ada.plan"]);
+  });
+
   it("and whoever has the link denies without one, but nobody else", async () => {
     await phoneOf("ada.link");
     const { sent, request } = await world.held();

@@ -37,6 +37,7 @@ const requests: Readonly<Record<string, (own: Own) => object>> = {
   "nexus.v1.ApprovalService/FindApprovalPage": () => ({
     request: { method: "GET", url: "https://api.example/" },
   }),
+  "nexus.v1.ApprovalService/RequestPlan": () => ({ subject: { case: "id", value: "a-plan" } }),
   "nexus.v1.ApprovalService/AddApprover": () => ({ name: "ada" }),
   "nexus.v1.ApprovalService/ListApprovers": () => ({}),
   "nexus.v1.ApprovalService/RemoveApprover": () => ({ name: "nobody" }),

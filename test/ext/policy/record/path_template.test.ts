@@ -1,10 +1,7 @@
 import { RE2JS } from "re2js";
 import { describe, expect, it } from "vitest";
-import {
-  examplePath,
-  pathTemplate,
-  templatePattern,
-} from "../../../../src/ext/policy/record/path_template.js";
+import { pathTemplate } from "../../../../src/ext/policy/record/path_template.js";
+import { exampleOf, templatePattern } from "../../../../src/model/access/request_template.js";
 import fc from "../../../property.js";
 
 describe("a path as a template", () => {
@@ -89,7 +86,7 @@ describe("a path as a template", () => {
         const template = pathTemplate(path) ?? "";
         const pattern = RE2JS.compile(`^(${templatePattern(template)})$`);
         expect([path, pattern.matcher(path).find()]).toEqual([path, true]);
-        const example = examplePath(template);
+        const example = exampleOf(template);
         expect([example, pattern.matcher(example).find()]).toEqual([example, true]);
         expect(pattern.matcher(`${path}/more`).find()).toBe(false);
       }),
