@@ -150,7 +150,7 @@ type Restriction struct {
 	// lists above, and does not stand alone.
 	Labels []string `protobuf:"bytes,4,rep,name=labels,proto3" json:"labels,omitempty"`
 	// Methods of requests to APIs, in capitals. With this list or the next, the agent gets no token, and must send its requests through a proxy.
-	// A list without any method but GET, HEAD, and OPTIONS allows no request that is known to write, as Slack's `GET chat.postMessage`. With all
+	// A list without any method but GET, HEAD, and OPTIONS allows no request that is known to write, such as Slack's `GET chat.postMessage`. With all
 	// three, the agent may send all requests that only read, also by POST where that is known of the API.
 	Methods []string `protobuf:"bytes,80,rep,name=methods,proto3" json:"methods,omitempty"`
 	// Paths of requests to APIs: `/repos/acme/*` matches every path that begins with `/repos/acme/`.

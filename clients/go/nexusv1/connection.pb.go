@@ -244,7 +244,7 @@ type Problem struct {
 	//   - `authentication_insufficient`: the user consented, but did not sign in as the request demands (`acr_values`, `max_age_seconds`).
 	//   - `consent_expired`: the user did not consent in time.
 	//   - `data_loss`: the stored credential cannot be opened.
-	//   - `credential_refused`: the API refused the credential at the last `CheckConnection`.
+	//   - `credential_refused`: the API refused the credential at the last `CheckConnection`, or at a check by `Provider.check_interval`.
 	//   - `confirmation_expired`, `confirmation_failed`: a consent was not confirmed in time, or with five wrong codes.
 	Reason string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
 	// One sentence for people. Never text from the provider.
@@ -1959,7 +1959,7 @@ func (*DeleteConnectionResponse) Descriptor() ([]byte, []int) {
 // Request of GetCaptureSchema.
 type GetCaptureSchemaRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The state of a pending request of a static type.
+	// The `state` in the link of a pending request for a static credential.
 	State         string `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

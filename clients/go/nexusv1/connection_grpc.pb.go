@@ -91,7 +91,8 @@ type ConnectionServiceClient interface {
 	// where nexusd also tries a static credential before it stores it. The response's headers and body stay in the daemon.
 	//
 	// If the API refuses the credential, and a refresh does not help, the connection becomes `ATTENTION` with the reason
-	// `credential_refused`. If a later check finds it accepted, it becomes `ACTIVE` again. Any other response changes nothing.
+	// `credential_refused`. If a later check finds it accepted, it becomes `ACTIVE` again. An access token that has expired by then is
+	// refreshed for the check. Any other response changes nothing. `Provider.check_interval` repeats checks.
 	//
 	// Rules and restrictions judge the request as in `AcquireToken`. The check is audited (`connection_checked`) with the status.
 	//
@@ -335,7 +336,8 @@ type ConnectionServiceServer interface {
 	// where nexusd also tries a static credential before it stores it. The response's headers and body stay in the daemon.
 	//
 	// If the API refuses the credential, and a refresh does not help, the connection becomes `ATTENTION` with the reason
-	// `credential_refused`. If a later check finds it accepted, it becomes `ACTIVE` again. Any other response changes nothing.
+	// `credential_refused`. If a later check finds it accepted, it becomes `ACTIVE` again. An access token that has expired by then is
+	// refreshed for the check. Any other response changes nothing. `Provider.check_interval` repeats checks.
 	//
 	// Rules and restrictions judge the request as in `AcquireToken`. The check is audited (`connection_checked`) with the status.
 	//

@@ -159,8 +159,7 @@ type TokenServiceClient interface {
 	// Errors: as `GetToken`, and `FAILED_PRECONDITION` with reason `TOKEN_NOT_BOUND` when the token needs no proof.
 	CreateProof(ctx context.Context, in *CreateProofRequest, opts ...grpc.CallOption) (*CreateProofResponse, error)
 	// Streams the state of connections: first the full state of each (a snapshot that ends with a bookmark), then the full state of each
-	// connection that changes. A slow reader may miss intermediate revisions, but never the newest. A problem of one connection is a
-	// status in its state and does not end the stream. Idle streams carry bookmarks.
+	// connection that changes. A slow reader may miss intermediate revisions, but never the newest. A problem with one connection appears in its state, and does not end the stream. Idle streams carry bookmarks.
 	//
 	// Resume: send the same request with `position` of the last bookmark. The stream sends the changes since then, and a bookmark. If a
 	// position is too old or of another store, the stream sends `reset` and a new snapshot instead of an error: forget everything that
@@ -399,8 +398,7 @@ type TokenServiceServer interface {
 	// Errors: as `GetToken`, and `FAILED_PRECONDITION` with reason `TOKEN_NOT_BOUND` when the token needs no proof.
 	CreateProof(context.Context, *CreateProofRequest) (*CreateProofResponse, error)
 	// Streams the state of connections: first the full state of each (a snapshot that ends with a bookmark), then the full state of each
-	// connection that changes. A slow reader may miss intermediate revisions, but never the newest. A problem of one connection is a
-	// status in its state and does not end the stream. Idle streams carry bookmarks.
+	// connection that changes. A slow reader may miss intermediate revisions, but never the newest. A problem with one connection appears in its state, and does not end the stream. Idle streams carry bookmarks.
 	//
 	// Resume: send the same request with `position` of the last bookmark. The stream sends the changes since then, and a bookmark. If a
 	// position is too old or of another store, the stream sends `reset` and a new snapshot instead of an error: forget everything that
