@@ -30,6 +30,11 @@ export const patternWords: ReadonlyMap<string, string> = new Map([
   ],
   ["^/[\\x21-\\x7E]{0,511}$", "must be a path that begins with /, of up to 512 printable ASCII characters"],
   ["^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,40}$", "must be a method of up to 40 characters (RFC 9110), such as GET"],
+  ["^[a-z0-9-]{1,63}$", "must be a name of 1 to 63 lower-case letters, digits and hyphens"],
+  [
+    "^https?://[^\\s/?#@{}]+/[!-~]*$",
+    "must be an http or https URL with a path, such as https://api.example.com/items/{id}, without a user and spaces",
+  ],
   ["^[A-Z-]{1,20}$", "must be a method of 1 to 20 capital letters and hyphens, such as GET"],
   ["^[A-Za-z0-9._-]*$", "must be letters, digits, dots, underscores, and hyphens"],
   ["^https?://[^/?#@]+([/?][^#]*)?$", "must be an http or https URL without a user name and a fragment"],

@@ -127,7 +127,7 @@ function plannedOf(
   if (url === "")
     refuse(
       [...path, "request"],
-      "request: must be a method in capitals and a URL, as POST https://api.github.com/repos/acme/{id}/issues",
+      "request: must be a method in capitals and a URL, such as POST https://api.github.com/repos/acme/{id}/issues",
     );
   const fields = isJsonObject(body) ? Object.entries(body) : [];
   if (!isJsonObject(body) || fields.some(([, value]) => typeof value !== "string"))

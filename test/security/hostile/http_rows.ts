@@ -121,7 +121,7 @@ const members: readonly (readonly [
   ["refresh_window", "a year", "365d", /86400s/],
   ["check_interval", "a minute", "60s", /300s/],
   ["check_interval", "no endpoint to check at", "1h", /user_info_endpoint/],
-  ["api_hosts", "every host", ["*"], /host in lower case/, "api_hosts[0]"],
+  ["api_hosts", "every host", ["*"], /lower-case host/, "api_hosts[0]"],
   ["max_concurrent_requests", "a text", "64", /a number/],
   ["max_concurrent_requests", "below 0", -1, /whole number/],
   ["max_concurrent_requests", "a half", 0.5, /whole number/],

@@ -269,13 +269,13 @@ const enums: readonly Given[] = [
 ];
 
 const numbers: readonly Given[] = [
-  ["api_hosts", "every name of a top domain", { apiHosts: ["*.com"] }, /host in lower case/, "api_hosts[0]"],
+  ["api_hosts", "every name of a top domain", { apiHosts: ["*.com"] }, /lower-case host/, "api_hosts[0]"],
   ...["/../x", "/", "/a//b", "/a?b", "/%61", "/a/.", "/a;b", "/a#b", "/a b"].map(
     (path): Given => [
       "api_hosts",
       `the path ${path}`,
       { apiHosts: [`api.example.com${path}`] },
-      /host in lower case/,
+      /lower-case host/,
       "api_hosts[0]",
     ],
   ),

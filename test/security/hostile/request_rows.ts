@@ -40,21 +40,22 @@ function planRows(): RpcRow[] {
     { subject: { case: "plan", value: { ...plan, ...change } } },
     says,
   ];
-  const part = (field: string, name: string, change: Body, says = /./): Line => [
-    [`plan.requests.${field}`],
+  const part = (field: string, name: string, change: Body, says = /./, at = field): Line => [
+    `plan.requests.${field}`,
     name,
     { subject: { case: "plan", value: { ...plan, requests: [{ ...planned, ...change }] } } },
     says,
+    `plan.requests[0].${at}`,
   ];
   const fields = Object.fromEntries(Array.from({ length: 21 }, (_, at) => [`f${at}`, "1"]));
   return table("ApprovalService/RequestPlan", [
-    [["plan", "id"], "nothing", {}, /./],
+    [["plan", "id"], "nothing", {}, /exactly one/, "subject"],
     [["id"], "65 characters", { subject: { case: "id", value: letters(65) } }, /64/],
-    [["id"], "no character", '{"id": ""}', /1/],
-    line("user_id", "nothing", { userId: "" }, /1/),
+    [["id"], "no character", '{"id": ""}', /must not be empty/],
+    line("user_id", "nothing", { userId: "" }, /must not be empty/),
     line("user_id", "257 characters", { userId: letters(257) }, /256/),
     line("user_id", "a line break", { userId: "a\nb" }, /./),
-    line("reason", "nothing", { reason: "" }, /1/),
+    line("reason", "nothing", { reason: "" }, /must not be empty/),
     line("reason", "1 001 characters", { reason: letters(1_001) }, /1000/),
     [
       ["plan.lifetime"],
@@ -77,8 +78,14 @@ function planRows(): RpcRow[] {
     part("url", "a path that climbs", { url: "https://api.example.com/a/../b" }, /several ways/),
     part("url", "1 025 characters", { url: `https://a/${letters(1_015)}` }, /1024/),
     part("body", "21 fields", { body: fields }, /20/),
-    part("body", "a name of 101 characters", { body: { [letters(101)]: "x" } }, /100/),
-    part("body", "1 001 characters", { body: { to: letters(1_001) } }, /1000/),
+    part(
+      "body",
+      "a name of 101 characters",
+      { body: { [letters(101)]: "x" } },
+      /100/,
+      `body["${letters(101)}"]`,
+    ),
+    part("body", "1 001 characters", { body: { to: letters(1_001) } }, /1000/, 'body["to"]'),
     part("count", "0", { count: 0 }),
     part("count", "1 001", { count: 1_001 }, /1000/),
   ]);

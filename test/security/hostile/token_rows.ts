@@ -35,7 +35,7 @@ const forbidden = (name: string, wwwAuthenticate: string): Line =>
     "www_authenticate",
     name,
     { status: 403, wwwAuthenticate },
-    /insufficient_scope or invalid_token/,
+    /insufficient_scope, insufficient_user_authentication, or invalid_token/,
   );
 
 const reportRows: readonly RpcRow[] = table(report, [

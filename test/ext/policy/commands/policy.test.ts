@@ -164,7 +164,7 @@ cases:
     expect(err).toContain("c:3: reqest is not a key");
     const line = "policy: p\ncases:\n  - { provider: github, request: get /user, expect: allow }\n";
     expect((await run({ p: policy, c: line }, "policy", "test", "@c")).err).toMatch(
-      /c:3: a request is a method in capitals and a URL, as/,
+      /c:3: a request is a method in capitals and a URL, such as/,
     );
     const wrong = "policy: p\ncases:\n  - { provider: github, expect: block }\n";
     expect((await run({ p: policy, c: wrong }, "policy", "test", "@c")).err).toContain(
