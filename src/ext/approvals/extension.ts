@@ -35,7 +35,7 @@ export const approvals: Extension = {
     {
       group: "Operate the daemon",
       name: "approvals",
-      summary: "list requests and plans that wait for approval, and decide them",
+      summary: "list requests and plans that wait, and decide them",
       examples: {
         list: "",
         approve: "5f0c1a2e8d3b4a76 --for session",
