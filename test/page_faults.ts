@@ -45,12 +45,13 @@ export async function faultsOfLooks(
 ): Promise<Record<string, string[]>> {
   const found: Record<string, string[]> = {};
   for (const [look, options] of Object.entries(everyLook)) {
-    const page = await (await chromium.newContext(options)).newPage();
+    const context = await chromium.newContext(options);
+    const page = await context.newPage();
     await leads(page);
     const faults = await faultsOf(page);
     if (faults.length > 0) found[look] = faults;
     if (shots) await page.screenshot({ path: join(shots, `${word}-${look}.png`), fullPage: true });
-    await page.close();
+    await context.close();
   }
   return found;
 }

@@ -228,7 +228,11 @@ describe("the process", () => {
       /the data folder \/proc\/nexusd\/data cannot be made or written \(ENOENT\)/,
     );
     const providers = { NEXUS_PROVIDERS_FILE: file("none.yaml") };
-    await refused(daemons.start(providers), 2, /the providers file .*none.yaml cannot be read: there is no such file \(ENOENT\)/);
+    await refused(
+      daemons.start(providers),
+      2,
+      /the providers file .*none.yaml cannot be read: there is no such file \(ENOENT\)/,
+    );
   });
 
   it("does not start with a broken catalogue, and says where it is broken", async () => {

@@ -91,7 +91,9 @@ describe("connection replace", () => {
     const { exitCode, sent, shell } = await replace(apiKey, { piped });
     expect(exitCode).toBe(2);
     expect(sent).toBeUndefined();
-    expect(shell.err()).toMatch(/JSON object(?: of strings)?, such as \{"api_key": "\.\.\."\}: standard input /);
+    expect(shell.err()).toMatch(
+      /JSON object(?: of strings)?, such as \{"api_key": "\.\.\."\}: standard input /,
+    );
     expect(shell.err()).not.toContain("hunter2");
   });
 
