@@ -13,7 +13,17 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 import grpc
 
-from nexusd._core.acquire import AUTHENTICATION_INSUFFICIENT, CALL_SECONDS, REFRESHED, SCOPES_MISSING, STREAM_SECONDS, SUPERSEDED, WAIT_SECONDS, Question, report_request
+from nexusd._core.acquire import (
+    AUTHENTICATION_INSUFFICIENT,
+    CALL_SECONDS,
+    REFRESHED,
+    SCOPES_MISSING,
+    STREAM_SECONDS,
+    SUPERSEDED,
+    WAIT_SECONDS,
+    Question,
+    report_request,
+)
 from nexusd._core.address import Address
 from nexusd._core.cache import TokenCache
 from nexusd._core.messages import consent_error, consent_of, lease_of, token_of
