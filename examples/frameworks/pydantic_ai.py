@@ -2,4 +2,4 @@
 
 from pydantic_ai.models.test import TestModel
 
-model = TestModel()
+model = TestModel(custom_output_text="Done.")

@@ -135,7 +135,7 @@ describe("the providers file", () => {
 
   it("lets the daemon start when it is broken, and not when it is missing", async () => {
     await expect(start()).rejects.toThrow(
-      `the providers file ${file} cannot be read (ENOENT): correct --providers (NEXUS_PROVIDERS_FILE)`,
+      `the providers file ${file} cannot be read: there is no such file (ENOENT). Correct --providers (NEXUS_PROVIDERS_FILE), or leave it out`,
     );
     writeFileSync(file, "providers: [");
     await start();
