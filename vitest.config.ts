@@ -37,7 +37,8 @@ const project = (name: string, include: string[], exclude: string[] = [], setup:
   test: {
     pool: "forks" as const,
     testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // A busy machine is slower, not broken: what hooks start is programs.
+    hookTimeout: 180_000,
     expect: { poll },
     name,
     include,

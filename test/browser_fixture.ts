@@ -8,7 +8,7 @@ export function browser() {
   let launched: Browser | undefined;
   beforeAll(async () => {
     if (has("chromium")) launched = await launchChromium();
-  }, 60_000);
+  }, 180_000);
   afterAll(() => launched?.close());
   beforeEach((context) => needs(context, "chromium"));
   return {

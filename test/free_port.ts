@@ -4,7 +4,8 @@ import { createServer, type Server } from "node:net";
 const firstPort = 11_000;
 /** Below the ports that the system gives to outgoing connections, where that leaves enough. */
 const portCount = Math.min(20_000, Math.max(2_000, firstOutgoingPort() - firstPort));
-let nextPort = process.pid * 20;
+/** By chance: processes of near ids would meet again and again, and a daemon that outlives its test holds no claim. */
+let nextPort = Math.floor(Math.random() * portCount);
 
 /** A port that nobody listens on, for a setting that must name one. No other process gets it from here while this one lives. */
 export async function freePort(): Promise<number> {

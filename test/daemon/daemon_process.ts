@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { leaveLog } from "../run_folder.js";
@@ -62,7 +62,7 @@ export class DaemonProcess {
       const stdout = this.#child.stdout;
       if (!stdout) throw new Error("no standard output");
       const ended = this.exited.then((code) => {
-        throw new Error(`nexusd ended with ${code}: ${this.output}`);
+        throw new Error(`nexusd ended with ${code}: ${this.output}${holderOfPort(this.output)}`);
       });
       await Promise.race([once(stdout, "data"), ended]);
     }
@@ -77,6 +77,14 @@ export class DaemonProcess {
     this.#child.kill(signal);
     return this.exited;
   }
+}
+
+/** Who holds the port that a daemon could not have: by ss(8), where it is there. */
+function holderOfPort(output: string): string {
+  const [, port] = /:(\d+): [^\n]*EADDRINUSE/.exec(output) ?? [];
+  if (port === undefined) return "";
+  const { stdout } = spawnSync("ss", ["-tanp", `sport = :${port}`], { encoding: "utf8" });
+  return `\nat port ${port} now: ${stdout ?? "unknown"}`;
 }
 
 /** Daemons of one environment, each a process of its own; `close` kills them all. */

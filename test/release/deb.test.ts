@@ -12,7 +12,10 @@ describe("the package of Debian", () => {
     expect(stdout.split("\n").filter((line) => line.startsWith("E: "))).toEqual([]);
   });
 
-  /** On this machine's system, whose files stay as they are: what is written lies in a layer above them. */
+  /**
+   * On this machine's system, whose files stay as they are: what is written lies in a layer above them. They must not change below it
+   * meanwhile, so that the script takes the lock under which .ci/tools.sh installs packages.
+   */
   const script = `
 set -eu
 mount -t tmpfs tmpfs "$1"
@@ -47,7 +50,10 @@ INSIDE
   test("is installed, upgraded from an older one, removed with its data left, and purged", () => {
     const place = temporaryFolder();
     const [deb = ""] = debs;
-    const shown = succeed("unshare", ["--mount", "sh", "-c", script, "sh", place, deb]);
+    const shown = succeed("flock", [
+      ...["/tmp/nexusd-ci-apt.lock", "unshare", "--mount"],
+      ...["sh", "-c", script, "sh", place, deb],
+    ]);
     expect(shown.trimEnd().split("\n")).toEqual([
       "0.9.0",
       "/var/lib/nexusd nexusd 700",
@@ -62,7 +68,7 @@ INSIDE
       ...["/etc/nexusd:", "encryption.key", "", "/var/lib/nexusd:", "data"],
       "purged",
     ]);
-  });
+  }, 900_000);
 
   /** arm64.test.ts runs that program. */
   test("for arm64 says so, and holds the program of the tarball", () => {

@@ -31,6 +31,7 @@ const racing = [
   '2: Sends a DATA frame on the stream that is not in "open" or "half-closed (local)" state',
   "3: Sends a DATA frame with invalid pad length",
   "2: Sends a WINDOW_UPDATE frame with a flow control window increment of 0 on a stream",
+  "3: Sends multiple WINDOW_UPDATE frames increasing the flow control window to above 2^31-1 on a stream",
   "1: Sends a second HEADERS frame without the END_STREAM flag",
   "3: Sends a HEADERS frame that contains a pseudo-header field as trailers",
   '1: Sends a HEADERS frame with the "content-length" header field which does not equal the DATA frame payload length',
