@@ -76,5 +76,5 @@ suites() {
   suite bench 800 2 h2load "bench src/server/grpc src/service/pipeline" "npm run --silent bench -- --quick --guard"
   suite bench-load 600 2 "" "bench src/domain/grants" "npm run --silent bench -- --quick --only load"
   suite bare 1800 2 "" "$build scripts/bare test/needs.ts test/run.ts" \
-    "$(for_change_or_all scripts/bare.sh "on_node $other_node scripts/bare.sh")"
+    "$(for_change_or_all "scripts/bare.sh test/daemon test/security" "on_node $other_node scripts/bare.sh")"
 }
