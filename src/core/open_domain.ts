@@ -9,7 +9,7 @@ import {
 import { openCredentials } from "../domain/connections/connections.js";
 import { type Consents, openConsents } from "../domain/consent/consent.js";
 import { type Grants, type GrantsDeps, openGrants } from "../domain/grants/grants.js";
-import { namingLog, openOperations } from "../domain/operations/operations.js";
+import { openOperations } from "../domain/operations/operations.js";
 import { CredentialTrial, type OpenMcpLookup, openProfiles } from "../domain/profiles/profiles.js";
 import { openProvisioning } from "../domain/provisioning/provisioning.js";
 import { type OpenDownscoping, openReading } from "../domain/reading/reading.js";
@@ -25,6 +25,7 @@ import type { Changes } from "../runtime/changes.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import type { SpoolFile } from "../store/files/spool_file.js";
+import { namingLog } from "../store/naming_log.js";
 import type { Store } from "../store/store.js";
 import type { KeyRingSource } from "../vault/key_source.js";
 import type { Vault } from "../vault/vault.js";

@@ -15,6 +15,12 @@ const maxIds = 16;
 /** How a caller names a connection: by its id, or by its name. */
 export type ConnectionKey = { readonly id: string } | { readonly name: ConnectionName };
 
+/** A request that names its connection; its rules say that one of both is set. */
+export interface NamingRequest {
+  readonly connectionId: string;
+  readonly name?: ConnectionName | undefined;
+}
+
 /** Finds connections by their names: what the caller may not see has none. */
 export class ConnectionNames {
   /** What is found holds until a connection or a profile changes: any of them may take a name, or another place below it. */
@@ -41,6 +47,11 @@ export class ConnectionNames {
     const id = this.findFor(key.name, principal);
     if (id === undefined) throw new NotFound("connection");
     return id;
+  }
+
+  /** As `idOf`. */
+  idIn({ connectionId, name }: NamingRequest, principal: Identity): string {
+    return this.idOf(name ? { name } : { id: connectionId }, principal);
   }
 
   findFor(name: ConnectionName, principal: Identity): string | undefined {

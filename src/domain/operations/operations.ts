@@ -14,7 +14,6 @@ export { AuditReader } from "./audit_reader.js";
 export { ExpiryCounter } from "./expiry_counter.js";
 export { adoptPrimary, lackedKeys, openKeyCheck, sealKeyCheck } from "./key_check.js";
 export { KeyRing, keySourceFailure } from "./key_ring.js";
-export { namingLog } from "./naming_log.js";
 export { markRestored, type RestoredCounts } from "./restored_records.js";
 export { sealedPages, sealedPlaceOf } from "./sealed_records.js";
 export { StatusReader } from "./status_reader.js";

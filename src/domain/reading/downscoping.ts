@@ -8,19 +8,7 @@ import type { CredentialVault, CurrentToken } from "../connections/connections.j
 import type { RefreshEngine } from "../grants/grants.js";
 import type { IssuerMetadata, TokenEndpointClient } from "../token_endpoint/token_endpoint.js";
 import type { ReadAudit } from "./read_audit.js";
-import type { Tokens } from "./tokens.js";
-
-/** What a downscoped token is for (RFC 8693 section 2.1; `nexus.v1.TokenServiceGetTokenRequest`). What is empty is not named. */
-export interface TokenTarget {
-  readonly audience: string;
-  readonly resource: string;
-  readonly scopes: readonly string[];
-}
-
-/** Whether anything is named: what names nothing asks for the connection's own token. */
-export function isDownscoped({ audience, resource, scopes }: TokenTarget): boolean {
-  return audience !== "" || resource !== "" || scopes.length > 0;
-}
+import type { Tokens, TokenTarget } from "./tokens.js";
 
 /** Makes tokens that may do less than their connection's. */
 export interface Downscoping {

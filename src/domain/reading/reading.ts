@@ -26,18 +26,12 @@ import { WatchedReads } from "./watch/watch_fanout.js";
 
 export type { LinkAnswer } from "./acquire/decision.js";
 export { type Acquired, type AcquireRequest, TokenAcquirer } from "./acquire/token_acquirer.js";
-export {
-  type Downscoping,
-  type DownscopingParts,
-  isDownscoped,
-  type OpenDownscoping,
-  type TokenTarget,
-} from "./downscoping.js";
+export type { Downscoping, DownscopingParts, OpenDownscoping } from "./downscoping.js";
 export { ReadAudit } from "./read_audit.js";
 export { type CheckOutcome, ConnectionCheck } from "./report/connection_check.js";
 export { type RejectedToken, RejectedTokens, type RejectionOutcome } from "./report/rejected_tokens.js";
 export { proofOf, TokenProofs } from "./token_proofs.js";
-export { precondition, Tokens } from "./tokens.js";
+export { isDownscoped, precondition, Tokens, type TokenTarget } from "./tokens.js";
 export { ConflatingSubscriber } from "./watch/conflating_subscriber.js";
 export { type ConnectionEvent, ConnectionWatch } from "./watch/connection_watch.js";
 export { Subscribers } from "./watch/subscribers.js";

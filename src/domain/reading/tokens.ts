@@ -39,6 +39,18 @@ export interface TokensDeps {
   readonly tracing: Tracing;
 }
 
+/** What a downscoped token is for (RFC 8693 section 2.1; `nexus.v1.TokenServiceGetTokenRequest`). What is empty is not named. */
+export interface TokenTarget {
+  readonly audience: string;
+  readonly resource: string;
+  readonly scopes: readonly string[];
+}
+
+/** Whether anything is named: what names nothing asks for the connection's own token. */
+export function isDownscoped({ audience, resource, scopes }: TokenTarget): boolean {
+  return audience !== "" || resource !== "" || scopes.length > 0;
+}
+
 /** With a token. */
 type WholeView = ConnectionView & { readonly token: CurrentToken };
 

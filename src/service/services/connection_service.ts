@@ -36,7 +36,6 @@ import { InvalidArgument } from "../../model/errors.js";
 import { isId } from "../../model/ids.js";
 import type { JsonObject } from "../../model/json.js";
 import { Secret } from "../../runtime/secret.js";
-import { connectionKey } from "../messages/connection_key.js";
 import {
   connectionMessage,
   connectionStatusOf,
@@ -44,7 +43,6 @@ import {
   watchConnectionsMessage,
 } from "../messages/connection_message.js";
 import { decodePageToken, encodePageToken, pageSize } from "../messages/page_token.js";
-import type { CallContext } from "../pipeline/bound_service.js";
 import {
   defineService,
   type ServiceDefinition,
@@ -121,7 +119,9 @@ class ConnectionRpcs implements ConnectionMethods {
   };
 
   getConnection: ConnectionMethods["getConnection"] = async (request, context) => {
-    const connection = connectionMessage(this.deps.connections.get(this.#idOf(request, context)));
+    const connection = connectionMessage(
+      this.deps.connections.get(this.deps.names.idIn(request, context.principal)),
+    );
     return create(GetConnectionResponseSchema, { connection });
   };
 
@@ -157,14 +157,18 @@ class ConnectionRpcs implements ConnectionMethods {
 
   refreshConnection: ConnectionMethods["refreshConnection"] = async (request, context) => {
     const connection = connectionMessage(
-      await this.deps.tokens.renew(this.#idOf(request, context), context.principal),
+      await this.deps.tokens.renew(this.deps.names.idIn(request, context.principal), context.principal),
     );
     return create(ConnectionServiceRefreshConnectionResponseSchema, { connection });
   };
 
   checkConnection: ConnectionMethods["checkConnection"] = async (request, context) => {
     const { check } = this.deps;
-    const checked = await check.run(this.#idOf(request, context), context.principal, context.signal);
+    const checked = await check.run(
+      this.deps.names.idIn(request, context.principal),
+      context.principal,
+      context.signal,
+    );
     const { outcome, status, url, connection } = checked;
     return create(ConnectionServiceCheckConnectionResponseSchema, {
       ...{ outcome: checkOutcomes[outcome], status, url, connection: connectionMessage(connection) },
@@ -173,13 +177,13 @@ class ConnectionRpcs implements ConnectionMethods {
 
   revokeConnection: ConnectionMethods["revokeConnection"] = async (request, context) => {
     const connection = connectionMessage(
-      await this.deps.connections.revoke(this.#idOf(request, context), context.principal),
+      await this.deps.connections.revoke(this.deps.names.idIn(request, context.principal), context.principal),
     );
     return create(RevokeConnectionResponseSchema, { connection });
   };
 
   deleteConnection: ConnectionMethods["deleteConnection"] = async (request, context) => {
-    await this.deps.connections.delete(this.#idOf(request, context), context.principal);
+    await this.deps.connections.delete(this.deps.names.idIn(request, context.principal), context.principal);
     return create(DeleteConnectionResponseSchema);
   };
 
@@ -199,7 +203,7 @@ class ConnectionRpcs implements ConnectionMethods {
   };
 
   replaceCredential: ConnectionMethods["replaceCredential"] = async (request, context) => {
-    const id = this.#idOf(request, context);
+    const id = this.deps.names.idIn(request, context.principal);
     const connection = connectionMessage(
       await this.deps.capture.replace(id, request.credentials, context.principal),
     );
@@ -226,10 +230,6 @@ class ConnectionRpcs implements ConnectionMethods {
     );
     return create(ImportConnectionResponseSchema, { connection: connectionMessage(imported) });
   };
-
-  #idOf(request: Parameters<typeof connectionKey>[0], { principal }: CallContext): string {
-    return this.deps.names.idOf(connectionKey(request), principal);
-  }
 }
 
 function minted(connection: Connection): ConnectionServiceRequestConnectionResponse {

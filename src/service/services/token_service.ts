@@ -38,9 +38,7 @@ import {
   type WatchTokensResponse,
   WatchTokensResponseSchema,
 } from "../../gen/nexus/v1/token_pb.js";
-import type { Principal } from "../../model/access/principal.js";
 import { FailedPrecondition, InvalidArgument, NotLeader } from "../../model/errors.js";
-import { connectionKey } from "../messages/connection_key.js";
 import { describedRequestOf } from "../messages/request_description.js";
 import { shareMessage } from "../messages/shared_message.js";
 import { consentMessage, tokenMessage, watchMessage } from "../messages/token_message.js";
@@ -159,7 +157,7 @@ class TokenRpcs implements TokenMethods {
   getToken: TokenMethods["getToken"] = (request, context) => {
     const { principal } = context;
     const minTtlMs = request.minTtl ? durationMs(request.minTtl) : 0;
-    const id = this.#idOf(request, principal);
+    const id = this.deps.names.idIn(request, principal);
     const token = isDownscoped(request)
       ? this.deps.downscoped.get(id, targetOf(request), minTtlMs, principal, askingOf(undefined, context))
       : this.deps.tokens.getToken(id, minTtlMs, principal, askingOf(request.request, context));
@@ -168,14 +166,14 @@ class TokenRpcs implements TokenMethods {
   };
 
   refreshToken: TokenMethods["refreshToken"] = async (request, context) => {
-    const id = this.#idOf(request, context.principal);
+    const id = this.deps.names.idIn(request, context.principal);
     const token = await this.deps.tokens.refreshToken(id, context.principal, askingOf(undefined, context));
     return create(RefreshTokenResponseSchema, { token: tokenMessage(token, request.includeIdToken) });
   };
 
   reportRejectedToken: TokenMethods["reportRejectedToken"] = async (request, { principal }) => {
     const { revision, status, wwwAuthenticate, dpopNonce } = request;
-    const connectionId = this.#idOf(request, principal);
+    const connectionId = this.deps.names.idIn(request, principal);
     const token = { connectionId, revision, status, wwwAuthenticate, dpopNonce };
     const rejection = await this.deps.rejected.report(token, principal);
     const { outcome, consent, missingScopes = [] } = rejection;
@@ -187,7 +185,7 @@ class TokenRpcs implements TokenMethods {
 
   createProof: TokenMethods["createProof"] = async (request, { principal }) => {
     const { method, url, nonce } = request;
-    const connectionId = this.#idOf(request, principal);
+    const connectionId = this.deps.names.idIn(request, principal);
     const proofRequest = { connectionId, method, url, nonce: nonce === "" ? undefined : nonce };
     const { proof, expiresAtMs, revision } = await this.deps.proofs.create(proofRequest, principal);
     return create(CreateProofResponseSchema, { proof, expiresAt: timestampFromMs(expiresAtMs), revision });
@@ -209,10 +207,6 @@ class TokenRpcs implements TokenMethods {
       { send: (event) => sink.send(this.#messageOf(event)), end: (error) => sink.end(error) },
     );
   };
-
-  #idOf(request: Parameters<typeof connectionKey>[0], principal: Principal): string {
-    return this.deps.names.idOf(connectionKey(request), principal);
-  }
 
   readonly #acquiredOf = (acquired: Acquired): AcquireTokenResponse => {
     if (acquired.kind === "consent") {

@@ -1,6 +1,6 @@
 import { createPublicKey, generateKeyPairSync, verify } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import type { TokenTarget } from "../../../src/domain/reading/downscoping.js";
+import type { TokenTarget } from "../../../src/domain/reading/tokens.js";
 import { onBehalfOf } from "../../../src/ext/grants/downscoping/token_exchanger.js";
 import { actorOf, exchangeToken, tokenTypes } from "../../../src/ext/grants/token_exchange.js";
 import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";

@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
-import { namingLog } from "../../../src/domain/operations/naming_log.js";
-import { perTest } from "../../lifetimes.js";
-import { silentLog } from "../../silent_log.js";
-import { Engine } from "../engine.js";
+import { namingLog } from "../../src/store/naming_log.js";
+import { Engine } from "../domain/engine.js";
+import { perTest } from "../lifetimes.js";
+import { silentLog } from "../silent_log.js";
 
 const engine = perTest(() => new Engine());
 

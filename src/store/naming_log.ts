@@ -1,5 +1,5 @@
-import type { Log } from "../../runtime/log.js";
-import type { Store } from "../../store/store.js";
+import type { Log } from "../runtime/log.js";
+import type { Store } from "./store.js";
 
 type Ids = { readonly connectionId?: unknown; readonly providerId?: unknown };
 
