@@ -49,7 +49,7 @@ export class ConnectionNames {
     return id;
   }
 
-  /** As `idOf`. */
+  /** The id of the connection that a request names, as `idOf` gives it. @throws NotFound */
   idIn({ connectionId, name }: NamingRequest, principal: Identity): string {
     return this.idOf(name ? { name } : { id: connectionId }, principal);
   }
