@@ -28,6 +28,8 @@ type Rounds = Record<Name, number[]>;
 type AtOnce = Record<"nexusd" | "terminator", number[]>;
 
 const mebibyte = 1024 * 1024;
+/** The first ones still count for a moment after they were closed, so the daemon lets one caller have more. */
+const idleTunnels = 1_000;
 const host = "localhost";
 
 /** Requests by the egress listener, beside other proxies to the same API. */
@@ -59,7 +61,10 @@ async function opened(ending: (() => unknown)[]): Promise<{ readonly ways: Ways;
   const [api, bare] = [await server("egress_api.ts"), await server("bare_tunnel.ts")];
   const terminator = await server("bare_terminator.ts", `${api.port}`, api.ca);
   const listen = `127.0.0.1:${await freePort()}`;
-  const place = await Place.make({ NEXUS_EGRESS_LISTEN: listen });
+  const place = await Place.make({
+    NEXUS_EGRESS_LISTEN: listen,
+    NEXUS_EGRESS_MAX_CONNECTIONS: `${2 * idleTunnels}`,
+  });
   const roots = join(place.config.dataDir, "roots.pem");
   const daemon = new DaemonProcess({ ...place.environment, NODE_EXTRA_CA_CERTS: roots });
   writeFileSync(roots, api.ca);
@@ -178,10 +183,10 @@ async function largeAnswers(ways: Ways, head: string, bytes: number, rounds: num
   ];
 }
 
-/** Of 1 000 whose TLS is up, and which send nothing; what the first of a process cost is not the others'. */
+/** Of those whose TLS is up, and which send nothing; what the first of a process cost is not the others'. */
 async function kiBOfIdleTunnel({ pids: [pid = 0], open }: Ways["nexusd"]): Promise<number> {
   let kiB = 0;
-  for (const count of [200, 1_000]) {
+  for (const count of [200, idleTunnels]) {
     const before = anonymousMiB(pid);
     const sockets: Duplex[] = [];
     while (sockets.length < count) sockets.push(await open());
