@@ -60,7 +60,7 @@ export class EgressProxy {
         return await session.terminate(socket as Socket, origin);
       }
       this.deps.onOther?.(session, origin.host);
-      session.refuseOthers(origin.host);
+      session.refuseOthers(origin);
       // Nobody looks into it. Before it is dialed, so that its session ends it from the first moment.
       session.hold(socket);
       const there = await this.deps.dialer.plain(origin).catch(unreachable(origin));
@@ -82,13 +82,12 @@ export class EgressProxy {
       session = await this.deps.sessionOf(request);
       const url = absolute(request.url);
       const origin = originOf(url.href);
-      const isOfProvider = session.deps.routes.hostNames.includes(origin.host);
-      if (isOfProvider || session.deps.routes.has(origin.host, 443)) {
+      if (session.deps.routes.portsOf(origin.host).length > 0) {
         const detail = `${origin.host} belongs to a provider: use https, no credential goes over http`;
         throw new ProblemDetails(403, "https-only", detail);
       }
       this.deps.onOther?.(session, origin.host);
-      session.refuseOthers(origin.host);
+      session.refuseOthers(origin);
       session.hold(request.socket);
       await this.#forward(request, response, url, origin);
     } catch (error) {

@@ -119,6 +119,12 @@ export class SessionRoutes {
     return this.routes().some(({ places }) => places.some((place) => isAt(place, host, port)));
   }
 
+  /** Those at which a profile has the host, once each. @param host canonical */
+  portsOf(host: string): readonly number[] {
+    const places = this.routes().flatMap((route) => route.places);
+    return [...new Set(places.filter((place) => isAt(place, host, place.port)).map(({ port }) => port))];
+  }
+
   /**
    * The longest base path decides.
    *

@@ -61,9 +61,14 @@ export class EgressSession {
     return network !== "providers" && network.hosts.some((name) => isNamed(host, name));
   }
 
-  /** @throws Problem for a host that belongs to no provider, and may not be reached */
-  refuseOthers(host: string): void {
+  /** @throws Problem for a host and port that belong to no provider, and may not be reached */
+  refuseOthers({ host, port }: Origin): void {
     if (this.reaches(host)) return;
+    const ports = this.deps.routes.portsOf(host);
+    if (ports.length > 0) {
+      const detail = `a provider of this session has ${host} at port ${ports.join(" and ")}, not at ${port}: send the request there, or add https://${host}:${port} to the provider with nexusd provider update --api-base-url`;
+      throw new ProblemDetails(403, "host-refused", detail);
+    }
     const detail = `${host} belongs to no provider of this session, and may not be reached: --network ${host} (NEXUS_EGRESS_NETWORK) lets it`;
     throw new ProblemDetails(403, "host-refused", detail);
   }

@@ -253,6 +253,11 @@ describe("what a session allows", () => {
     await expect(listed.tunnel("example.com:443")).rejects.toThrow(/^403/);
   });
 
+  it("says at which port a provider has a host", async () => {
+    const there = `has api.localhost at port ${closed.port}, not at 444`;
+    await expect(closed.tunnel("api.localhost:444")).rejects.toThrow(there);
+  });
+
   it("names the providers that claim one place, and takes the longest base path", async () => {
     const { status, body } = await shared.ask("/v1/a");
     expect([status, JSON.parse(body).detail]).toEqual([403, expect.stringContaining("acme, other")]);

@@ -16,6 +16,14 @@ it("finds the names one label below a wildcard, and neither itself nor those fur
   expect(routes.has("up.example", 8443)).toBe(true);
 });
 
+it("knows at which ports a host belongs to a provider, and takes the name above a wildcard for any other", () => {
+  const routes = new SessionRoutes(() => [
+    route("acme", "https://up.example", ["*.acme.example", "up.example:8443"]),
+  ]);
+  const hosts = ["up.example", "eu.acme.example", "acme.example", "a.eu.acme.example"];
+  expect(hosts.map((host) => routes.portsOf(host))).toEqual([[443, 8443], [443], [], []]);
+});
+
 it("has one base path of a further host", () => {
   const routes = new SessionRoutes(() => [
     route("gitlab", "https://gitlab.com/api/v4", ["gitlab.com/api/graphql"]),
