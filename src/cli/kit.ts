@@ -4,6 +4,7 @@ export { roleName } from "./admin/keys.js";
 export { endOf, keepLease, leaseHelp, leaseText, lifeText, usesHelp, usesText } from "./admin/lease.js";
 export { connectionArgument, foundConnection, withKey } from "./connections/connection_key.js";
 export { readTokenStream } from "./connections/token_stream.js";
+export { otherUsers } from "./connections/users_of_key.js";
 export { forwardingCommand, isLocalUrl, isOverSsh } from "./consent/remote_machine.js";
 export {
   apiBaseUrlOf,

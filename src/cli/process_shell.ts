@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { constants, userInfo } from "node:os";
+import { mkdtempSync, rmSync } from "node:fs";
+import { constants, tmpdir, userInfo } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Writable } from "node:stream";
 import type { Option } from "@clack/prompts";
@@ -49,6 +51,7 @@ function processShell(extensions: readonly Extension[]): Shell {
     userName,
     runProgram,
     orInterrupted,
+    withTemporaryFolder,
     extensions,
     openStandardStreams: () => ({ input: process.stdin, output: process.stdout }),
     openBrowser: async (url) => {
@@ -73,6 +76,33 @@ async function orInterrupted<Result>(last: string, work: () => Promise<Result>):
     return await work();
   } finally {
     process.off("SIGINT", end);
+  }
+}
+
+/** What ends a process that does not listen to it, of what a person or a supervisor sends. */
+const endings = ["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP"] as const;
+
+/** As `Shell` has it. */
+async function withTemporaryFolder<Result>(work: (folder: string) => Promise<Result>): Promise<Result> {
+  const made: string[] = [];
+  const remove = (): void => {
+    for (const folder of made) rmSync(folder, { recursive: true, force: true });
+  };
+  const endBy = (signal: NodeJS.Signals): void => {
+    // A program that runs is told by a listener of its own, and its end is awaited.
+    if (process.listenerCount(signal) > 1) return;
+    remove();
+    process.off(signal, endBy);
+    process.kill(process.pid, signal);
+  };
+  for (const signal of endings) process.on(signal, endBy);
+  try {
+    const folder = mkdtempSync(join(tmpdir(), "nexusd-run-"));
+    made.push(folder);
+    return await work(folder);
+  } finally {
+    remove();
+    for (const signal of endings) process.off(signal, endBy);
   }
 }
 

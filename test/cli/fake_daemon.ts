@@ -43,6 +43,8 @@ export class FakeDaemon {
   readonly failures = new Map<string, ConnectError>();
   /** Of CreateProvider. */
   warnings: readonly string[] = [];
+  /** Whom the key of the caller is for; empty for everybody. */
+  usersOfKey: readonly string[] = [];
   /** What is answered instead, by service. */
   api: Api = {};
   watch: Watch = async function* () {};
@@ -64,6 +66,9 @@ export class FakeDaemon {
           providers: this.#providerService(),
           connections: this.#connectionService(),
           tokens: { watchTokens: (request) => this.watch(request) },
+          access: {
+            whoAmI: () => ({ principal: "key:a", restrictions: [{ userIds: [...this.usersOfKey] }] }),
+          },
         };
         for (const name of Object.keys(allServices) as (keyof Api)[])
           router.service(allServices[name] as DescService, { ...own[name], ...this.api[name] } as object);

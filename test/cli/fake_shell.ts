@@ -2,6 +2,7 @@ import { run } from "../../src/cli/program.js";
 import type { Input, Shell } from "../../src/cli/shell/shell.js";
 import { extensions } from "../../src/ext/extensions.js";
 import { ManualClock } from "../fakes/manual_clock.js";
+import { temporaryFolder } from "../temporary_folder.js";
 
 /** Noon of a day in 2026, UTC. */
 export const startMs = Date.UTC(2026, 10, 24, 12, 0, 0);
@@ -91,6 +92,7 @@ export function fakeShell(
       lasts.push(last);
       return work();
     },
+    withTemporaryFolder: (work) => work(temporaryFolder()),
     extensions,
     openStandardStreams: () => {
       throw new Error("this process has no streams");

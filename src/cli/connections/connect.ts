@@ -25,6 +25,7 @@ import { type ConnectTarget, connectTarget, type TargetFlags } from "./connect_t
 import { connectionArgument, nameOrId } from "./connection_key.js";
 import { type ConsentOutcome, retryStep, waitForConsent } from "./consent_wait.js";
 import { captureAtPrompt } from "./credential_input.js";
+import { refuseOtherUser } from "./users_of_key.js";
 
 /** What `nexusd connect` takes beside the provider. */
 export interface ConnectFlags extends DaemonFlags, TargetFlags {
@@ -91,22 +92,15 @@ export async function connectTo(
 
 /** Names both users where the key is for others than the one that was requested. */
 async function refuseUser(
-  { call, daemon }: DaemonSession,
+  session: DaemonSession,
   doing: string,
   { userId }: ConnectTarget,
   error: unknown,
 ): Promise<never> {
   const isDenied =
     error instanceof CommandFailure && ConnectError.from(error.cause).code === Code.PermissionDenied;
-  if (!isDenied || userId === "") throw error;
-  const { restrictions } = await call("ask who this is", daemon.access.whoAmI, {});
-  const users = restrictions.flatMap(({ userIds }) => userIds);
-  const isOne = users.some(
-    (user) => user === userId || (user.endsWith("*") && userId.startsWith(user.slice(0, -1))),
-  );
-  if (users.length === 0 || isOne) throw error;
-  const why = `this key is for ${users.length === 1 ? "user" : "users"} ${users.join(", ")}; you asked for ${userId}: give --user`;
-  throw new CommandFailure(error.exitCode, printable(`cannot ${doing}: ${why}`));
+  if (isDenied && userId !== "") await refuseOtherUser(session, doing, userId, ": give --user");
+  throw error;
 }
 
 /** What a person reads who no longer waits. */

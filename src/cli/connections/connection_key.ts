@@ -89,7 +89,7 @@ export async function nameOrId(session: DaemonSession, connection: Connection): 
 }
 
 /** A name as one word of a shell; undefined where it holds what is not printed as it is. */
-function pastable(name: ConnectionName): string | undefined {
+export function pastable(name: ConnectionName): string | undefined {
   const path = namePath(name);
   return printable(path) === path ? shellWord(path) : undefined;
 }

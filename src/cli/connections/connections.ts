@@ -45,6 +45,7 @@ import {
   readConnection,
   withKey,
 } from "./connection_key.js";
+import { refuseOtherUser } from "./users_of_key.js";
 
 interface ListFlags extends DaemonFlags {
   readonly user?: string;
@@ -79,6 +80,8 @@ function listCommand(shell: Shell): Command {
     .option("--all", "include revoked connections and expired requests");
   return daemonCommand(shell, command, async (session, flags: ListFlags) => {
     const all = (await allConnections(session, flags)).sort(troubleFirst);
+    if (all.length === 0 && flags.user !== undefined)
+      await refuseOtherUser(session, "list the connections", flags.user);
     const isListed = ({ status }: Connection): boolean =>
       flags.all === true || flags.status !== undefined || !overStatuses.includes(status);
     const listed = all.filter(isListed);

@@ -1,6 +1,7 @@
 import { durationFromMs, type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { exitCodes } from "../../core/exit_codes.js";
+import { ConnectionStatus } from "../../gen/nexus/v1/connection_pb.js";
 import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
 import type { Token } from "../../gen/nexus/v1/token_pb.js";
 import { canonicalName } from "../../model/providers/provider_profile.js";
@@ -9,9 +10,11 @@ import {
   type FoundConnection,
   findConnection,
   foundConnection,
+  pastable,
   readConnection,
   withKey,
 } from "../connections/connection_key.js";
+import { refuseOtherUser } from "../connections/users_of_key.js";
 import { findProvider } from "../providers/provider_key.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
@@ -118,6 +121,9 @@ function expiryOfJwt(jwt: string): Timestamp | undefined {
   return typeof exp === "number" ? timestampFromMs(Math.floor(exp * 1000)) : undefined;
 }
 
+/** Connections of other users that are named. */
+const maxOthers = 3;
+
 /** An id, its beginning, or the name of a provider that could be one. */
 const likeId = /^[0-9a-f-]{4,36}$/i;
 
@@ -133,8 +139,8 @@ export async function connectionOf(session: DaemonSession, text: string): Promis
     // What the daemon says is of the provider: which may be meant.
     const isOfDaemon = error instanceof CommandFailure && error.cause instanceof ConnectError;
     if (!isNotFound(error) || isOfDaemon || likeId.test(text)) throw error;
-    const [providerName = "", ...account] = text.split("/");
-    throw noConnection(canonicalName(providerName), account);
+    const [providerName = "", ...account] = text.split("/").map(decoded);
+    throw await noConnection(session, canonicalName(providerName), account);
   }
 }
 
@@ -157,19 +163,41 @@ function isNotFound(error: unknown): boolean {
   return !(error.cause instanceof ConnectError) || error.cause.code === Code.NotFound;
 }
 
-function noConnection(provider: string, account: readonly string[]): CommandFailure {
-  const [user, label] = account.map(decoded);
+async function noConnection(
+  session: DaemonSession,
+  provider: string,
+  [user, label]: readonly string[],
+): Promise<CommandFailure> {
+  const own = user ?? session.shell.userName();
+  const doing = `use the connection of ${own} to ${provider}`;
+  await refuseOtherUser(session, doing, own, user === undefined ? `: write ${provider}/USER` : "");
   const flags = [
     ...(user === undefined ? [] : [`--user ${shellWord(user)}`]),
     ...(label === undefined ? [] : [`--label ${shellWord(label)}`]),
   ];
   const whose = user === undefined ? "you have" : `${shellWord(user)} has`;
   const labelled = label === undefined ? "" : ` with the label ${shellWord(label)}`;
-  const others = user === undefined ? "\nsee those of other users: nexusd connections" : "";
+  const others = user === undefined ? await othersLine(session, provider) : "";
   return new CommandFailure(
     exitCodes.attentionNeeded,
     `${whose} no connection to ${provider}${labelled}\nconnect an account: ${["nexusd connect", provider, ...flags].join(" ")}${others}`,
   );
+}
+
+/** Connections of other users, as far as the caller may see them. */
+async function othersLine(session: DaemonSession, provider: string): Promise<string> {
+  const { call, daemon } = session;
+  const { listConnections } = daemon.connections;
+  try {
+    const { id } = (await findProvider(session, provider)).provider;
+    const filter = { providerId: id, status: ConnectionStatus.ACTIVE, pageSize: maxOthers + 1 };
+    const { connections } = await call("list the connections", listConnections, filter);
+    const names = connections.slice(0, maxOthers).map((one) => pastable(one) ?? one.id);
+    const more = connections.length > maxOthers ? " and more: nexusd connections" : "";
+    return names.length === 0 ? "" : `\nother users have one: ${names.join(", ")}${more}`;
+  } catch {
+    return "";
+  }
 }
 
 /** A user that holds a slash is percent-encoded. */

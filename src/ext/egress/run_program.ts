@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
@@ -64,7 +64,6 @@ export async function runProgram(shell: Shell, argv: readonly string[], flags: R
   await withDaemon(shell, flags, async (session) => {
     const userId = flags.user ?? shell.userName();
     const routes = await routesOf(session, flags, userId);
-    const folder = mkdtempSync(join(tmpdir(), "nexusd-run-"));
     const roots = trustedRoots(shell.env);
     const dialer = new Dialer(roots, shell.clock, undefined, proxiesOf(shell));
     const upstream = new Upstream(dialer);
@@ -96,7 +95,9 @@ export async function runProgram(shell: Shell, argv: readonly string[], flags: R
       const endReports = reportSession(session, about, record, shell.clock);
       const stopRenewing = keepLease(session);
       try {
-        const code = await ran(shell, argv, flags, { proxy, authority, routes, roots, folder });
+        const code = await shell.withTemporaryFolder((folder) =>
+          ran(shell, argv, flags, { proxy, authority, routes, roots, folder }),
+        );
         if (!flags.isolate) sayUnused(shell, record);
         if (code !== exitCodes.ok) throw new CommandFailure(code, "");
       } finally {
@@ -106,7 +107,6 @@ export async function runProgram(shell: Shell, argv: readonly string[], flags: R
       }
     } finally {
       upstream.close();
-      rmSync(folder, { recursive: true, force: true });
     }
   });
 }

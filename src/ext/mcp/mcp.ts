@@ -66,6 +66,7 @@ export function mcpCommand(shell: Shell): Command {
 function policyOf(shell: Shell, flags: McpFlags): McpPolicy {
   if (flags.user !== undefined && flags.anyUser)
     throw usageFailure("--user and --any-user exclude each other");
+  if (flags.user === "") throw usageFailure("--user must name a user");
   if (flags.listen === undefined && flags.allowHost !== undefined)
     throw usageFailure("--allow-host belongs to --listen");
   const methods = (flags.method ?? defaultMethods).map((method) => method.toUpperCase());

@@ -13,6 +13,7 @@ import {
   printable,
   type Shell,
   sessionOf,
+  shellWord,
   usageFailure,
   withDaemon,
 } from "../../cli/kit.js";
@@ -28,6 +29,7 @@ import { HeldCalls } from "./tools/held_calls.js";
 import type { McpPolicy } from "./tools/mcp_policy.js";
 import { addProviderTools, addTokenTool } from "./tools/provider_tools.js";
 import { type McpRequestContext, McpServer, StdioServerTransport, serveStdio } from "./tools/sdk.js";
+import { actingUser } from "./tools/tool.js";
 
 /** Where it serves; on standard input and output without an address. */
 export interface McpServing extends DaemonFlags {
@@ -62,8 +64,10 @@ function overStdio(shell: Shell, flags: McpServing, policy: McpPolicy): Promise<
       onerror: onError,
     });
     const stopRenewing = keepLease(session);
+    const warned = warnOfUser(session, known);
     await ended;
     void stopRenewing();
+    await warned;
     await served.close();
   });
 }
@@ -89,6 +93,30 @@ async function knownProviders(session: DaemonSession, policy: McpPolicy): Promis
     }
   }
   return { ...policy, providers };
+}
+
+/**
+ * Tells the person who starts it what the model would only find out in a conversation: that the key is not for the user, or that the
+ * user has no connection. It is no reason not to start, for the model can ask for one.
+ */
+async function warnOfUser({ shell, call, daemon }: DaemonSession, policy: McpPolicy): Promise<void> {
+  if (policy.userId === undefined) return;
+  const warn = (text: string): void => shell.stderr.write(`nexusd: warning: ${printable(text)}\n`);
+  try {
+    const { restrictions } = await call("ask who this is", daemon.access.whoAmI, {});
+    const userId = actingUser(policy, restrictions, undefined);
+    const { listConnections } = daemon.connections;
+    const { connections } = await call("list the connections", listConnections, { userId, pageSize: 1 });
+    if (connections.length > 0) return;
+    const whose = policy.isLoginName && userId === policy.userId ? `${userId}, your login name,` : userId;
+    warn(
+      `${whose} has no connection yet: the model can ask for one, or run nexusd connect PROVIDER --user ${shellWord(userId)}; nexusd mcp --user acts for another user`,
+    );
+  } catch (error) {
+    // A daemon that cannot be reached now says nothing of users, and holds up nothing.
+    if (error instanceof CommandFailure && error.cause === undefined && !isUnanswered(error))
+      warn(error.message);
+  }
 }
 
 /** Whether the daemon did not say what there is. */

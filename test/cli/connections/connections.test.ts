@@ -118,6 +118,14 @@ describe("connections", () => {
     });
   });
 
+  it("says that a key is for another user than the one whose list is empty", async () => {
+    daemon.connections.splice(0);
+    daemon.usersOfKey = ["ada"];
+    const { err } = await ended(1, ["connections", "--user", "bob"], shellOf());
+    expect(err()).toBe("nexusd: cannot list the connections: this key is for user ada; you asked for bob\n");
+    await ended(0, ["connections", "--user", "ada"], shellOf());
+  });
+
   it("shows one", async () => {
     const shell = await ended(0, ["connections", "show", connectionId], shellOf());
     expect(shell.out()).toMatch(/^status +active$/m);

@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import { parseCredentialName } from "../../../src/cli/credentials/read_credential.js";
 import { run } from "../../../src/cli/program.js";
 import { ErrorInfoSchema } from "../../../src/gen/google/rpc/error_details_pb.js";
-import { connectionId } from "../fake_daemon.js";
+import { ConnectionStatus } from "../../../src/gen/nexus/v1/connection_pb.js";
+import { connectionId, providerId } from "../fake_daemon.js";
 import { fakeShell } from "../fake_shell.js";
 import { basic, tokenWorld } from "./token_world.js";
 
@@ -39,7 +40,7 @@ describe("nexusd token", () => {
     it("and names the command that makes the link where there is none", async () => {
       daemon.connections.splice(0);
       expect(await refused(["github"], 22)).toContain(
-        "you have no connection to github\nconnect an account: nexusd connect github\nsee those of other users: nexusd connections\n",
+        "you have no connection to github\nconnect an account: nexusd connect github\n",
       );
       expect(await refused(["github/ada"], 22)).not.toContain("other users");
       expect(await refused(["github/ada's"], 22)).toContain("nexusd connect github --user 'ada'\\''s'\n");
@@ -47,6 +48,29 @@ describe("nexusd token", () => {
         "with the label work\nconnect an account: nexusd connect github --user a%20b% --label work\n",
       );
       expect(await refused(["github/a%20b"], 22)).toContain("--user 'a b'\n");
+    });
+
+    it("and names those of other users where only they have one", async () => {
+      daemon.connections.splice(0);
+      daemon.addConnection({ userId: "ada", label: "work", status: ConnectionStatus.ACTIVE });
+      expect(await refused(["github"], 22)).toBe(
+        "nexusd: you have no connection to github\nconnect an account: nexusd connect github\nother users have one: github/ada/work\n",
+      );
+      expect(daemon.got("ListConnections")).toMatchObject([{ providerId, status: ConnectionStatus.ACTIVE }]);
+      expect(await refused(["github/bob"], 22)).not.toContain("other users");
+    });
+
+    it("of a user whom the key is for: no consent helps with another", async () => {
+      daemon.connections.splice(0);
+      daemon.usersOfKey = ["ada"];
+      const refusal = "nexusd: cannot use the connection of";
+      expect(await refused(["github"], 1)).toBe(
+        `${refusal} alice to github: this key is for user ada; you asked for alice: write github/USER\n`,
+      );
+      expect(await refused(["github/bob"], 1)).toBe(
+        `${refusal} bob to github: this key is for user ada; you asked for bob\n`,
+      );
+      expect(await refused(["github/ada"], 22)).toContain("nexusd connect github --user ada\n");
     });
 
     it("and says what the daemon refuses, which is not that there is none", async () => {

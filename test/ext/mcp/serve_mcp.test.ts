@@ -16,7 +16,11 @@ const initialize = {
 const ping = { jsonrpc: "2.0", id: "last", method: "ping" };
 
 describe("nexusd mcp over standard input and output", () => {
-  const daemon = perTest(() => new FakeDaemon());
+  const daemon = perTest(() => {
+    const fake = new FakeDaemon();
+    fake.addConnection();
+    return fake;
+  });
 
   /** A host that has started it. */
   async function host(...flags: string[]) {
@@ -133,6 +137,27 @@ describe("nexusd mcp over standard input and output", () => {
     input.end();
     expect(await exitCode).toBe(0);
     expect(shell.err()).toBe("");
+  });
+
+  it.each([
+    [["ada"], [], "this key is for user ada; you asked for root, as nexusd mcp --user says\n"],
+    [["ada", "root"], [], /^root has no connection yet: .* run nexusd connect PROVIDER --user root; /],
+    [[], ["root"], ""],
+  ])("warns of a user whom its model can do nothing for: key for %j", async (userIds, connected, warning) => {
+    daemon.usersOfKey = userIds;
+    daemon.connections.splice(0);
+    for (const userId of connected) daemon.addConnection({ userId });
+    const { input, shell, exitCode } = await host("--user", "root");
+    input.end();
+    expect(await exitCode).toBe(0);
+    expect(shell.err().replace(/^nexusd: warning: /, "")).toEqual(
+      typeof warning === "string" ? warning : expect.stringMatching(warning),
+    );
+  });
+
+  it("does not start for a user without a name", async () => {
+    const { exitCode, shell } = await host("--user", "");
+    expect([await exitCode, shell.err()]).toEqual([2, expect.stringContaining("--user must name a user")]);
   });
 
   it("starts while the daemon cannot be asked, and says so", async () => {

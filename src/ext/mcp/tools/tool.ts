@@ -1,5 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { CommandFailure, type DaemonSession, printable, usageFailure } from "../../../cli/kit.js";
+import { CommandFailure, type DaemonSession, otherUsers, printable, usageFailure } from "../../../cli/kit.js";
 import { exitCodes } from "../../../core/registry.js";
 import type { Restriction } from "../../../gen/nexus/v1/access_pb.js";
 import { CompiledRestriction, type RestrictionLists, restrictionFrom } from "../../../model/access/access.js";
@@ -7,9 +7,6 @@ import { NotFound } from "../../../model/model.js";
 import type { Clock } from "../../../runtime/runtime.js";
 import { type ActingUser, type McpPolicy, refuseProvider } from "./mcp_policy.js";
 import { type CallToolResult, type InputRequiredResult, type ServerContext, z } from "./sdk.js";
-
-/** Of the users whom an error names. */
-const maxNamed = 5;
 
 /**
  * The user for whom a tool acts: the one that the policy says or the model names. If only the login name of this machine says it, a key
@@ -34,14 +31,7 @@ export function actingUser(
     .map((list) => list.filter(isAllowed))
     .find((list) => list.length === 1);
   if (isLoginName && single?.[0] !== undefined) return single[0];
-  const [users = []] = lists;
-  const more = users.length > maxNamed ? ` and ${users.length - maxNamed} more` : "";
-  const forWhom = `${users.slice(0, maxNamed).join(", ")}${more}`;
-  throw usageFailure(
-    printable(
-      `this key is for the users ${forWhom}, and not for ${wanted}${adviceTo({ userId, isLoginName })}`,
-    ),
-  );
+  throw usageFailure(`${otherUsers(restrictions, wanted)}${adviceTo({ userId, isLoginName })}`);
 }
 
 function adviceTo({ userId, isLoginName }: ActingUser): string {

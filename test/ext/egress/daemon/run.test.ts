@@ -1,6 +1,6 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -29,6 +29,17 @@ describe("nexusd run", () => {
     });
     expect(Object.keys(env).filter((name) => name.startsWith("NEXUS_"))).toEqual([]);
     expect(stdout).not.toContain(key);
+  });
+
+  it("leaves no folder when it is ended before its program has started", async () => {
+    const temporary = temporaryFolder();
+    const child = world.spawned([], ["sleep", "600"], { TMPDIR: temporary });
+    const folders = () => readdirSync(temporary).filter((name) => name.startsWith("nexusd-run-"));
+    while (folders().length === 0) await new Promise(setImmediate);
+    child.kill("SIGTERM");
+    const [code, signal] = await once(child, "close");
+    expect(signal === "SIGTERM" || code === 143).toBe(true);
+    expect(folders()).toEqual([]);
   });
 
   it("leaves to Node the certificates that it trusts already", async () => {

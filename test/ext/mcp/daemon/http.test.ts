@@ -150,7 +150,7 @@ describe("over HTTP", () => {
       expect(await ada.data("connection_status", { provider: "op", user: "ada" })).toMatchObject({
         status: "active",
       });
-      const refusal = "this key is for the users bob, and not for ada";
+      const refusal = "this key is for user bob; you asked for ada";
       expect(await bob.text("connection_status", { provider: "op", user: "ada" })).toContain(refusal);
       expect(await bob.text("list_connections", { user: "ada" })).toContain(refusal);
       const { events } = await mcp.world.clients.audit.listAuditEvents({ pageSize: 100 });
