@@ -83,7 +83,10 @@ async function orInterrupted<Result>(last: string, work: () => Promise<Result>):
 const endings = ["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP"] as const;
 
 /** As `Shell` has it. */
-async function withTemporaryFolder<Result>(work: (folder: string) => Promise<Result>): Promise<Result> {
+async function withTemporaryFolder<Result>(
+  name: string,
+  work: (folder: string) => Promise<Result>,
+): Promise<Result> {
   const made: string[] = [];
   const remove = (): void => {
     for (const folder of made) rmSync(folder, { recursive: true, force: true });
@@ -97,7 +100,7 @@ async function withTemporaryFolder<Result>(work: (folder: string) => Promise<Res
   };
   for (const signal of endings) process.on(signal, endBy);
   try {
-    const folder = mkdtempSync(join(tmpdir(), "nexusd-run-"));
+    const folder = mkdtempSync(join(tmpdir(), `${name}-`));
     made.push(folder);
     return await work(folder);
   } finally {

@@ -92,7 +92,7 @@ export function fakeShell(
       lasts.push(last);
       return work();
     },
-    withTemporaryFolder: (work) => work(temporaryFolder()),
+    withTemporaryFolder: (_name, work) => work(temporaryFolder()),
     extensions,
     openStandardStreams: () => {
       throw new Error("this process has no streams");

@@ -40,5 +40,5 @@ export async function refuseOtherUser(
   const caller = await call("ask who this is", daemon.access.whoAmI, {}).catch(() => undefined);
   const why = otherUsers(caller?.restrictions ?? [], userId);
   if (why !== undefined)
-    throw new CommandFailure(exitCodes.failed, `cannot ${printable(doing)}: ${why}${advice}`);
+    throw new CommandFailure(exitCodes.failed, printable(`cannot ${doing}: ${why}${advice}`));
 }

@@ -121,7 +121,7 @@ function expiryOfJwt(jwt: string): Timestamp | undefined {
   return typeof exp === "number" ? timestampFromMs(Math.floor(exp * 1000)) : undefined;
 }
 
-/** Connections of other users that are named. */
+/** Connections that are named in place of the one that is missing. */
 const maxOthers = 3;
 
 /** An id, its beginning, or the name of a provider that could be one. */
@@ -177,15 +177,15 @@ async function noConnection(
   ];
   const whose = user === undefined ? "you have" : `${shellWord(user)} has`;
   const labelled = label === undefined ? "" : ` with the label ${shellWord(label)}`;
-  const others = user === undefined ? await othersLine(session, provider) : "";
+  const others = user === undefined ? await connectedLine(session, provider) : "";
   return new CommandFailure(
     exitCodes.attentionNeeded,
     `${whose} no connection to ${provider}${labelled}\nconnect an account: ${["nexusd connect", provider, ...flags].join(" ")}${others}`,
   );
 }
 
-/** Connections of other users, as far as the caller may see them. */
-async function othersLine(session: DaemonSession, provider: string): Promise<string> {
+/** Connections to this provider of other users, or with another label, as far as the caller may see them. */
+async function connectedLine(session: DaemonSession, provider: string): Promise<string> {
   const { call, daemon } = session;
   const { listConnections } = daemon.connections;
   try {
@@ -194,7 +194,7 @@ async function othersLine(session: DaemonSession, provider: string): Promise<str
     const { connections } = await call("list the connections", listConnections, filter);
     const names = connections.slice(0, maxOthers).map((one) => pastable(one) ?? one.id);
     const more = connections.length > maxOthers ? " and more: nexusd connections" : "";
-    return names.length === 0 ? "" : `\nother users have one: ${names.join(", ")}${more}`;
+    return names.length === 0 ? "" : `\nconnected already: ${names.join(", ")}${more}`;
   } catch {
     return "";
   }

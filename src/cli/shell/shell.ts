@@ -136,8 +136,13 @@ export interface Shell {
   /**
    * Does `work` with a folder of its own, which only this user can read. It is removed at the end, also where a signal ends the process; a
    * signal that a program gets which runs meanwhile is that program's.
+   *
+   * @param name with which that of the folder begins
    */
-  readonly withTemporaryFolder: <Result>(work: (folder: string) => Promise<Result>) => Promise<Result>;
+  readonly withTemporaryFolder: <Result>(
+    name: string,
+    work: (folder: string) => Promise<Result>,
+  ) => Promise<Result>;
   /** Standard input and output as they are, for a protocol that has them to itself. */
   readonly openStandardStreams: () => { readonly input: Readable; readonly output: Writable };
   readonly openBrowser: (url: string) => Promise<void>;

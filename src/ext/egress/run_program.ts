@@ -95,7 +95,7 @@ export async function runProgram(shell: Shell, argv: readonly string[], flags: R
       const endReports = reportSession(session, about, record, shell.clock);
       const stopRenewing = keepLease(session);
       try {
-        const code = await shell.withTemporaryFolder((folder) =>
+        const code = await shell.withTemporaryFolder("nexusd-run", (folder) =>
           ran(shell, argv, flags, { proxy, authority, routes, roots, folder }),
         );
         if (!flags.isolate) sayUnused(shell, record);

@@ -42,7 +42,7 @@ describe("nexusd token", () => {
       expect(await refused(["github"], 22)).toContain(
         "you have no connection to github\nconnect an account: nexusd connect github\n",
       );
-      expect(await refused(["github/ada"], 22)).not.toContain("other users");
+      expect(await refused(["github/ada"], 22)).not.toContain("connected already");
       expect(await refused(["github/ada's"], 22)).toContain("nexusd connect github --user 'ada'\\''s'\n");
       expect(await refused(["github/a%20b%/work"], 22)).toContain(
         "with the label work\nconnect an account: nexusd connect github --user a%20b% --label work\n",
@@ -50,14 +50,14 @@ describe("nexusd token", () => {
       expect(await refused(["github/a%20b"], 22)).toContain("--user 'a b'\n");
     });
 
-    it("and names those of other users where only they have one", async () => {
+    it("and names what is connected in its place", async () => {
       daemon.connections.splice(0);
       daemon.addConnection({ userId: "ada", label: "work", status: ConnectionStatus.ACTIVE });
       expect(await refused(["github"], 22)).toBe(
-        "nexusd: you have no connection to github\nconnect an account: nexusd connect github\nother users have one: github/ada/work\n",
+        "nexusd: you have no connection to github\nconnect an account: nexusd connect github\nconnected already: github/ada/work\n",
       );
       expect(daemon.got("ListConnections")).toMatchObject([{ providerId, status: ConnectionStatus.ACTIVE }]);
-      expect(await refused(["github/bob"], 22)).not.toContain("other users");
+      expect(await refused(["github/bob"], 22)).not.toContain("connected already");
     });
 
     it("of a user whom the key is for: no consent helps with another", async () => {
