@@ -69,8 +69,9 @@ export function approvalService(
       if (approves && needsPasskey) throw new PermissionDenied(needsPasskeyText);
       const answer = { id, digest: Buffer.from(digest).toString("hex"), approves, reason };
       const whole = { ...answer, extent: (extent || undefined) as Extent | undefined };
-      if (!(await plans.decide(whole, principal))) await approvals.decide(whole, principal);
-      return create(DecideHeldRequestResponseSchema);
+      const isPlan = await plans.decide(whole, principal);
+      const missing = isPlan ? 0 : await approvals.decide(whole, principal);
+      return create(DecideHeldRequestResponseSchema, { missing });
     },
 
     ...planCalls(plans),
@@ -157,7 +158,8 @@ function withoutContent(waiting: WaitingApproval): WaitingApproval {
   };
 }
 
-export function messageOf({ id, digest, held, sinceMs, expiresAtMs, isLeft }: WaitingApproval): HeldRequest {
+export function messageOf(waiting: WaitingApproval): HeldRequest {
+  const { id, digest, held, sinceMs, expiresAtMs, isLeft, approvedBy } = waiting;
   const { request, principal, connection, rule, labels = [] } = held;
   const { method = "", host = "", target = "", headers, body, session = "" } = request;
   const fields = [...(headers ?? [])].sort(([one], [other]) => (one < other ? -1 : 1));
@@ -171,7 +173,7 @@ export function messageOf({ id, digest, held, sinceMs, expiresAtMs, isLeft }: Wa
     ...{ caller: escaped(principal.name), session, provider: connection.provider.name },
     ...{ userId: escaped(connection.userId), connectionId: connection.connectionId },
     ...{ heldSince: timestampFromMs(sinceMs), expiresAt: timestampFromMs(expiresAtMs) },
-    callerLeft: isLeft,
+    ...{ callerLeft: isLeft, approvers: rule.approvers ?? 1, approvedBy: approvedBy.map(escaped) },
     labels: sessionLabels(
       labels.map((each) => ({ ...each, request: escaped(each.request), caller: escaped(each.caller) })),
     ),

@@ -40,6 +40,8 @@ export interface WaitingApproval {
   readonly expiresAtMs: number;
   /** Whether its caller has left: the answer counts when that one sends the request again. */
   readonly isLeft: boolean;
+  /** Who said yes, where the rule asks several. */
+  readonly approvedBy: readonly string[];
 }
 
 /**
@@ -112,8 +114,9 @@ export class Approvals {
     const admitted = this.deps.access.admit(held.principal, "token.read");
     if (held.signal.aborted) return left();
     const find = () => this.#requests.find(held, digest, this.deps.clock.nowMs());
-    // What a person said of this very request goes before.
-    const using = find()?.isDecided ? undefined : this.deps.plans.use(held);
+    // What a person said of this very request goes before. One person approves a plan.
+    const isAsked = find()?.isDecided === true || approversOf(held) > 1;
+    const using = isAsked ? undefined : this.deps.plans.use(held);
     const planned = using && (await using);
     if (planned instanceof NexusError) return planned;
     if (planned !== undefined) {
@@ -132,16 +135,30 @@ export class Approvals {
     return await this.#take(entry, held);
   }
 
-  /** @throws NotFound, Aborted, PermissionDenied, InvalidArgument; StoreFailed when the answer cannot be recorded */
-  async decide(answer: ApproverAnswer, approver: Principal): Promise<void> {
+  /**
+   * @returns how many more approvers it waits for
+   * @throws NotFound, Aborted, PermissionDenied, InvalidArgument; StoreFailed when the answer cannot be recorded
+   */
+  async decide(answer: ApproverAnswer, approver: Principal): Promise<number> {
     const { id, approves, extent, reason = "" } = answer;
     const entry = this.#requests.get(id);
     const { held } = (entry && waitingOf(entry)) ?? {};
     if (!entry || !held) throw new NotFound("request");
     const { digest, caller, session } = entry.record;
-    checkAnswer(answer, { digest, caller, session, extents: held.rule.extent }, approver);
+    const { approvedBy } = entry;
+    checkAnswer(answer, { digest, caller, session, extents: held.rule.extent, approvedBy }, approver);
+    if (entry.storing !== undefined) {
+      await entry.storing;
+      return await this.decide(answer, approver);
+    }
+    const approvers = approves ? [...approvedBy, approver.name] : [approver.name];
+    const missing = approves ? approversOf(held) - approvers.length : 0;
+    if (missing > 0) {
+      await this.#approveInPart(entry, approvers, approver);
+      return missing;
+    }
     // Taken before anything is awaited: a second answer, and the end of the time, find it decided.
-    entry.decision = { approver: approver.name, approves, reason };
+    entry.decision = { approver: approvers.join(", "), approves, reason };
     const type = approves ? "approval.given" : "approval.refused";
     try {
       const event = this.#event(type, entry, approver, { extent, reason });
@@ -152,7 +169,7 @@ export class Approvals {
       throw error;
     }
     // Its caller has ended meanwhile.
-    if (!this.#requests.has(entry)) return;
+    if (!this.#requests.has(entry)) return 0;
     entry.isDecided = true;
     entry.held = undefined;
     entry.over.abort();
@@ -161,6 +178,24 @@ export class Approvals {
     // It waits until it has taken the decision: nobody else can.
     if (entry.waiter) entry.waiter("decided");
     else if (this.deps.clock.nowMs() >= entry.record.expiresAtMs) this.#end(entry, late());
+    return 0;
+  }
+
+  /** The yes of one of several. @throws StoreFailed; NotFound where the request has ended meanwhile */
+  async #approveInPart(entry: HeldEntry, approvedBy: readonly string[], approver: Principal): Promise<void> {
+    const { approvedBy: before } = entry;
+    // Taken before anything is awaited, as a decision is; the next answer waits.
+    entry.approvedBy = approvedBy;
+    const stored = this.#requests.put(entry, this.#event("approval.given", entry, approver));
+    const ended = (): void => {
+      entry.storing = undefined;
+    };
+    entry.storing = stored.then(ended, () => {
+      entry.approvedBy = before;
+      ended();
+    });
+    await stored;
+    if (!this.#requests.has(entry)) throw new NotFound("request");
   }
 
   /** Ends what waits: the daemon stops, or leads its fleet no more. What is stored stays so. */
@@ -315,24 +350,36 @@ export class Approvals {
 
   #event(
     type: AuditEvent["type"],
-    { record }: HeldEntry,
+    entry: HeldEntry,
     approver: Principal,
     { extent, reason: given = "" }: Pick<Partial<ApproverAnswer>, "extent" | "reason"> = {},
   ): AuditEvent {
-    const { caller, words, ruleLine, digest } = record;
+    const { caller, words, ruleLine, digest } = entry.record;
     const until = extent === undefined ? "" : ` for ${extent === "hour" ? "an hour" : "its session"}`;
-    const reason = `${caller}${until}: ${words} (line ${ruleLine}, sha256:${digest})${given && `: ${given}`}`;
+    const share = type === "approval.given" ? shareOf(entry) : "";
+    const reason = `${caller}${until}: ${words} (line ${ruleLine}${share}, sha256:${digest})${given && `: ${given}`}`;
     const answered = approver !== daemon && { approver: approver.name };
     const timeMs = this.deps.clock.nowMs();
-    return { timeMs, type, ...by(approver), ...aboutRecord(record), reason, ...answered };
+    return { timeMs, type, ...by(approver), ...aboutRecord(entry.record), reason, ...answered };
   }
 }
 
 /** Undefined where nobody can decide it: it is decided, or its content is not there. */
-function waitingOf({ record, held, decision, waiter }: HeldEntry): WaitingApproval | undefined {
+function waitingOf({ record, held, decision, waiter, approvedBy }: HeldEntry): WaitingApproval | undefined {
   if (!held || decision) return undefined;
   const { id, digest, sinceMs, expiresAtMs } = record;
-  return { id, digest, held, sinceMs, expiresAtMs, isLeft: waiter === undefined };
+  return { id, digest, held, sinceMs, expiresAtMs, isLeft: waiter === undefined, approvedBy };
+}
+
+function approversOf({ rule }: HeldRequest): number {
+  return rule.approvers ?? 1;
+}
+
+/** Which of several approvals this one is, for the record: `, 1 of 2`. */
+function shareOf({ held, approvedBy, decision }: HeldEntry): string {
+  const all = held ? approversOf(held) : 1;
+  // The last one is in the decision alone.
+  return all > 1 ? `, ${decision ? all : approvedBy.length} of ${all}` : "";
 }
 
 function deniedFor(reason: string): PermissionDenied {

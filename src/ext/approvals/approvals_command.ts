@@ -18,7 +18,8 @@ import {
 } from "../../cli/kit.js";
 import type { HeldPlan, HeldRequest } from "../../gen/nexus/v1/approval_pb.js";
 import { ApprovalService } from "../../gen/nexus/v1/approval_pb.js";
-import { extents } from "../../model/access/access.js";
+import { approvalsText, extents } from "../../model/access/access.js";
+import { counted } from "../../model/model.js";
 import { requestCommand } from "./plan_command.js";
 
 const notes =
@@ -86,7 +87,9 @@ function decideCommand(shell: Shell, approve: boolean): Command {
     const answer = await withStep(Code.NotFound, "it no longer waits: see nexusd approvals list", () =>
       call("answer the request", daemon.of(ApprovalService).decideHeldRequest, decision),
     );
-    show(answer, () => (approve ? `${id} is approved\n` : `${id} is denied\n`));
+    const { missing } = answer;
+    const more = missing > 0 ? `: it waits for ${counted(missing, "more approver")}` : "";
+    show(answer, () => (approve ? `${id} is approved${more}\n` : `${id} is denied\n`));
   });
 }
 
@@ -97,7 +100,10 @@ function isPlan(asked: Asked): asked is HeldPlan {
 }
 
 function lineOf(asked: Asked): string {
-  if (!isPlan(asked)) return `${asked.method} ${asked.url}`;
+  if (!isPlan(asked)) {
+    const { method, url, approvers, approvedBy } = asked;
+    return `${approvers > 1 ? `${approvedBy.length} of ${approvers} approved: ` : ""}${method} ${url}`;
+  }
   const { plan, approver, used } = asked;
   const [first, ...more] = (plan?.requests ?? []).map(({ method, url }) => `${method} ${url}`);
   const others = more.length === 0 ? "" : ` and ${more.length} more`;
@@ -174,6 +180,7 @@ function textOf(request: HeldRequest): string {
     ...request.labels.map(
       ({ label, request: setter, rule }) => ["session is", `${label}, since ${setter} (${rule})`] as const,
     ),
+    ["approvals", approvalsText(request)],
     ["may count for", ["once", ...allowed].join(", ")],
   ]);
   return bodyText === "" ? fields : `${fields}\n${quoted(bodyText)}\n`;

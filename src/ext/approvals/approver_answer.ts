@@ -1,4 +1,4 @@
-import type { Extent, Principal } from "../../model/access/access.js";
+import { type Extent, owner, type Principal } from "../../model/access/access.js";
 import { Aborted, InvalidArgument, PermissionDenied } from "../../model/model.js";
 
 /** What a person answers to a held request, or to a plan. */
@@ -20,11 +20,15 @@ export function checkAnswer(
     readonly caller: string;
     readonly session: string | undefined;
     readonly extents: readonly Extent[];
+    /** Of several approvers that a rule asks. */
+    readonly approvedBy: readonly string[];
   },
   approver: Principal,
 ): void {
   if (approver.name === asked.caller && approver.kind !== "owner")
     throw new PermissionDenied("who sent a request cannot approve it");
+  if (approves && asked.approvedBy.some((name) => personOf(name) === personOf(approver.name)))
+    throw new PermissionDenied("you approved this request before: it waits for another approver");
   if (read !== asked.digest) throw new Aborted("this is not the request that waits: read it again");
   if (extent !== undefined && !asked.extents.includes(extent))
     throw new InvalidArgument([{ field: "extent", description: "the rule lets a yes count for this once" }]);
@@ -32,4 +36,9 @@ export function checkAnswer(
     throw new InvalidArgument([{ field: "extent", description: "the request names no session" }]);
   if (approves && reason !== "")
     throw new InvalidArgument([{ field: "reason", description: "is for a denial: an approval has none" }]);
+}
+
+/** Whoever reaches the data folder is both: its socket is there, and its key. */
+function personOf(name: string): string {
+  return name === owner.name || name === "admin" ? owner.name : name;
 }

@@ -40,8 +40,9 @@ export interface HeldRecord {
   readonly traceId: string;
 }
 
-/** The answer of an approver. */
+/** The answer of an approver, or of the several that a rule asks. */
 export interface HeldDecision {
+  /** Names, separated by commas. */
   readonly approver: string;
   readonly approves: boolean;
   /** Of a denial; empty for none. */
@@ -98,6 +99,10 @@ export interface HeldEntry {
   readonly record: HeldRecord;
   /** What the approver reads; undefined after a restart, until its caller sends it again. */
   held: HeldRequest | undefined;
+  /** Who said yes, where the rule asks several. */
+  approvedBy: readonly string[];
+  /** Resolves once the yes of one of several is stored, or is not. */
+  storing: Promise<void> | undefined;
   decision: HeldDecision | undefined;
   /** Whether the decision is durable. */
   isDecided: boolean;
@@ -133,7 +138,7 @@ export class HeldRequests {
       const stored = this.store.raw(({ meta }) => [...meta.getRange(range)]);
       const entries = stored.map(({ value }) => decoded(value));
       entries.sort((one, other) => one.record.sinceMs - other.record.sinceMs);
-      for (const { record, decision } of entries) this.onLoaded(this.add(record, decision));
+      for (const { record, ...answers } of entries) this.onLoaded(this.add(record, answers));
     }
     return this.loaded;
   }
@@ -152,9 +157,18 @@ export class HeldRequests {
     return this.#entries.get(entry.record.id) === entry;
   }
 
-  add(record: HeldRecord, decision?: HeldDecision): HeldEntry {
+  add(record: HeldRecord, answers: Partial<Answers> = {}): HeldEntry {
+    const { approvedBy = [], decision } = answers;
     const entry: HeldEntry = {
-      ...{ record, decision, isDecided: decision !== undefined, isTaken: false, isEnded: false },
+      ...{
+        record,
+        approvedBy,
+        storing: undefined,
+        decision,
+        isDecided: decision !== undefined,
+        isTaken: false,
+        isEnded: false,
+      },
       ...{ held: undefined, waiter: undefined, timer: undefined, release: undefined },
       over: new AbortController(),
     };
@@ -191,8 +205,8 @@ export class HeldRequests {
   }
 
   /** @throws StoreFailed */
-  async put({ record, decision }: HeldEntry, event?: AuditEvent): Promise<void> {
-    const bytes = encoded(record, decision);
+  async put({ record, ...answers }: HeldEntry, event?: AuditEvent): Promise<void> {
+    const bytes = encoded(record, answers);
     await this.store.commit((tx) => {
       tx.raw(({ meta }) => meta.putSync(keyOf(record), bytes));
       if (event) tx.appendAudit(event);
@@ -227,26 +241,41 @@ function keyOf({ id }: HeldRecord): string {
 
 function encoded(
   { digest, sinceMs, expiresAtMs, session, ...record }: HeldRecord,
-  { approver = "", approves: approved = false, reason = "" }: Partial<HeldDecision> = {},
+  { approvedBy, decision }: Answers,
 ): Uint8Array {
+  const { approver = "", approves: approved = false, reason = "" }: Partial<HeldDecision> = decision ?? {};
   const message = create(HeldRequestRecordSchema, {
     ...record,
     ...(session !== undefined && { session }),
     digest: Buffer.from(digest, "hex"),
     ...{ sinceMs: BigInt(sinceMs), expiresAtMs: BigInt(expiresAtMs), approver, approved, reason },
+    approvedBy: [...approvedBy],
   });
   return toBinary(HeldRequestRecordSchema, message);
 }
 
-function decoded(bytes: Uint8Array): Pick<HeldEntry, "record" | "decision"> {
+/** What approvers said of a request. */
+type Answers = Pick<HeldEntry, "approvedBy" | "decision">;
+
+function decoded(bytes: Uint8Array): Pick<HeldEntry, "record"> & Answers {
   const message = fromBinary(HeldRequestRecordSchema, bytes);
-  const { $typeName: _, $unknown: _unknown, approver, approved, reason, session, ...record } = message;
+  const {
+    $typeName: _,
+    $unknown: _unknown,
+    approver,
+    approved,
+    reason,
+    session,
+    approvedBy,
+    ...record
+  } = message;
   return {
     record: {
       ...record,
       ...{ session, digest: Buffer.from(record.digest).toString("hex") },
       ...{ sinceMs: Number(record.sinceMs), expiresAtMs: Number(record.expiresAtMs) },
     },
+    approvedBy,
     decision: approver === "" ? undefined : { approver, approves: approved, reason },
   };
 }

@@ -128,11 +128,12 @@ export class PasskeyListener implements Listener {
     const decide = async (
       given: Pick<ApproverAnswer, "approves" | "reason">,
       approver: Principal,
-    ): Promise<void> => {
+    ): Promise<number> => {
       const whole = { ...given, id, digest, extent: undefined };
-      if (!isPlan) await approvals.decide(whole, approver);
+      if (!isPlan) return await approvals.decide(whole, approver);
       // It can have ended while the passkey was verified.
-      else if (!(await plans.decide(whole, approver))) throw new NotFound("request");
+      if (!(await plans.decide(whole, approver))) throw new NotFound("request");
+      return 0;
     };
     if (answer === "no") {
       const reason = form.get("reason") ?? "";
@@ -145,7 +146,8 @@ export class PasskeyListener implements Listener {
     try {
       const { name } = await ceremonies.approverOf(waiting, signedOf(form), place);
       const approver: Principal = { name: passkeyPrincipalName(name), kind: "browser" };
-      await decide({ approves: true }, at(approver, from));
+      const missing = await decide({ approves: true }, at(approver, from));
+      if (missing > 0) return noticePage("approvedInPart");
     } catch (error) {
       if (error instanceof PasskeyRefused) return shown(error.message);
       throw error;

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { HeldPlan, HeldRequest } from "../../gen/nexus/v1/approval_pb.js";
+import { approvalsText } from "../../model/access/access.js";
 import type { HttpAnswer } from "../../server/kit.js";
 import { Body, type Children, document, Facts, hex, Input, PlanRequests, PlanTask, type View } from "../../server/pages/kit.js";
 import type { Invitation } from "./approvers.js";
@@ -72,7 +73,7 @@ export function requestPage(
           <Facts of={held.headers.map(({ name, value }) => [name, <code class="request">{value}</code>] as const)} />
         </div>
       )}
-      <Answers path={path} challenge={challenge} rpId={rpId}>Your passkey approves this request, once, and nothing else.</Answers>
+      <Answers path={path} challenge={challenge} rpId={rpId}>Your passkey approves this request, once, and nothing else.{held.approvers > 1 && ` It is sent once ${held.approvers} approvers have approved it.`}</Answers>
     </>
   );
   const heading = <code class="request">{held.method} {held.url}</code>;
@@ -122,6 +123,7 @@ function factsOf(held: HeldRequest) {
     ["Rule", <bdi>line {held.ruleLine} of the policy file</bdi>],
     ["Reason", held.because !== "" && <bdi>{held.because}</bdi>],
     ["Account", <bdi>{held.userId} at {held.provider}</bdi>],
+    ["Approvals", approvalsText(held) !== "" && <bdi>{approvalsText(held)}</bdi>],
     ...held.labels.map(({ label, request, rule }) => ["Session is", <bdi>{label}, since {request} ({rule})</bdi>] as const),
     ["Digest", <code>{hex(held.digest)}</code>],
   ] as const;
@@ -155,6 +157,7 @@ export function registrationPage(
 /** Pages without a form: status, title, and a sentence. */
 const notices = {
   approved: [200, "Approved", "The request is sent, once."],
+  approvedInPart: [200, "Approved by you", "The request waits for another approver. The same link leads them to it."],
   denied: [200, "Denied", "The request is not sent."],
   planApproved: [200, "Approved", "nexusd sends what the plan covers until it ends. To end it sooner, deny it with nexusd approvals deny or in the console."],
   planDenied: [200, "Denied", "The plan covers nothing."],

@@ -143,7 +143,13 @@ export class Plans {
     const entry = this.#get(id);
     if (!entry) return false;
     const { record } = entry;
-    const asked = { digest: hex(record.digest), caller: record.caller, session: undefined, extents: [] };
+    const asked = {
+      digest: hex(record.digest),
+      caller: record.caller,
+      session: undefined,
+      extents: [],
+      approvedBy: [],
+    };
     checkAnswer(answer, asked, approver);
     if (isInForce(entry) && !approves) {
       await this.#remove(entry, `taken back${reason && `: ${reason}`}`, approver);

@@ -81,5 +81,6 @@ function ruleMessage(rule: Rule, words: (condition: string) => string | undefine
       uses: uses && useLimitMessage(uses.limit),
       hold: holdMs === undefined ? undefined : durationFromMs(holdMs),
     }),
+    ...(verdict === "ask" && { approvers: rule.approvers ?? 1 }),
   });
 }

@@ -13,6 +13,7 @@ import {
   factKinds,
   isEncoded,
   maxHoldMs,
+  maxRuleApprovers,
   minHoldMs,
   ownLabels,
   parseUseLimit,
@@ -37,7 +38,7 @@ const maxReason = 200;
 const maxLabels = 10;
 const labelPattern = /^([a-z0-9][a-z0-9_-]{0,31}|request\.labels)$/;
 const labelWords = `labels: at most 32 lower-case letters, digits, dashes, and underscores; or ${ownLabels}`;
-const keys = ["providers", "when", "then", "because", "for", "hold", "label", "uses", "shadow"];
+const keys = ["providers", "when", "then", "because", "for", "hold", "approvers", "label", "uses", "shadow"];
 
 /** Keys of the file that are about requests. */
 export const rulesKeys = ["rules", "default"];
@@ -132,6 +133,7 @@ class RulesReading {
       ...(labels.length > 0 && { labels }),
       ...this.#uses(json, path, verdict),
       ...this.#hold(json, path, verdict),
+      ...this.#approvers(json, path, verdict),
       line: this.document.placeOf(path).line,
     };
   }
@@ -179,6 +181,24 @@ class RulesReading {
     if (holdMs !== undefined && holdMs >= minHoldMs && holdMs <= maxHoldMs) return { holdMs };
     this.#violation(at, "hold: must be a duration from 10s to 24h, such as 30m");
     return {};
+  }
+
+  #approvers(json: JsonObject, path: Path, verdict: string | undefined): { readonly approvers?: number } {
+    const given = json["approvers"];
+    if (given === undefined) return {};
+    const at = [...path, "approvers"];
+    if (verdict !== "ask") this.#violation(at, "approvers: belongs to then: ask");
+    if (typeof given !== "number" || !Number.isInteger(given) || given < 1 || given > maxRuleApprovers) {
+      this.#violation(at, `approvers: must be a whole number from 1 to ${maxRuleApprovers}`);
+      return {};
+    }
+    // Each says yes to one request: nobody can say what several mean by an hour.
+    if (given > 1 && Object.hasOwn(json, "for"))
+      this.#violation(
+        [...path, "for"],
+        "for: belongs to a rule with one approver: what several approve counts once",
+      );
+    return given > 1 ? { approvers: given } : {};
   }
 
   #isShadow(json: JsonObject, path: Path, verdict: string | undefined, asks: Rule["asks"]): boolean {

@@ -50,6 +50,7 @@ export {
   templatePattern,
 } from "./request_template.js";
 export {
+  approvalsText,
   type Condition,
   defaultHoldMs,
   type Extent,
@@ -57,6 +58,7 @@ export {
   extents,
   isEncoded,
   maxHoldMs,
+  maxRuleApprovers,
   minHoldMs,
   ownLabels,
   type Rule,

@@ -33,6 +33,8 @@ export interface Rule {
   readonly extent: readonly Extent[];
   /** How long a request waits for an approver, from `minHoldMs` to `maxHoldMs`; undefined for `defaultHoldMs`. */
   readonly holdMs?: number;
+  /** How many approvers have to say yes, from 1 to `maxRuleApprovers`; undefined for one. */
+  readonly approvers?: number;
   /** Of the policy file, from 1; 0 for a restriction. */
   readonly line: number;
 }
@@ -47,6 +49,18 @@ export interface RuleUses {
 export const defaultHoldMs = 180_000;
 export const minHoldMs = 10_000;
 export const maxHoldMs = 86_400_000;
+
+export const maxRuleApprovers = 5;
+
+/** How far a request has come: `1 of 2: key:boss`. Empty where one approver decides. */
+export function approvalsText(asked: {
+  readonly approvers: number;
+  readonly approvedBy: readonly string[];
+}): string {
+  const { approvers, approvedBy } = asked;
+  if (approvers <= 1) return "";
+  return `${approvedBy.length} of ${approvers}${approvedBy.length > 0 ? `: ${approvedBy.join(", ")}` : ""}`;
+}
 
 /** How far a yes goes. */
 export type Extent = "session" | "hour";

@@ -99,6 +99,7 @@ class World {
       target?: string;
       extent?: Extent[];
       holdMs?: number;
+      approvers?: number;
       line?: number;
       headers?: Record<string, string>;
       signal?: AbortSignal;
@@ -132,6 +133,7 @@ class World {
         asks: new Set(),
         line: change.line ?? 3,
         ...(change.holdMs !== undefined && { holdMs: change.holdMs }),
+        ...(change.approvers !== undefined && { approvers: change.approvers }),
       },
       policyDigest: this.policy,
       use: { ...(session !== undefined && { session }), rule: "line 3 of 9f86" },
@@ -539,6 +541,127 @@ describe("a request that a person is asked about", () => {
     await world.decide(false);
     void world.ask({ session: undefined, extent: ["session"] });
     await expect(world.decide(true, { extent: "session" })).rejects.toThrow("names no session");
+  });
+});
+
+describe("a request whose rule asks several approvers", () => {
+  const world = perTest(() => new World());
+  const other: Principal = { name: "key:other", kind: "key" };
+  const admin: Principal = { name: "admin", kind: "key" };
+
+  it("is sent once each of them has approved it, and each approval is on record", async () => {
+    const asked = world.ask({ approvers: 3 });
+    expect(await world.decide(true)).toBe(2);
+    expect(world.only().approvedBy).toEqual(["key:boss"]);
+    expect(await world.decide(true, { approver: other })).toBe(1);
+    const { id, digest } = world.only();
+    expect(await world.decide(true, { approver: owner, id, digest })).toBe(0);
+    expect(await asked).toBe("sent");
+    const reasons = world.events.map(
+      ({ approver, reason = "" }) => `${approver}: ${/\(line.*, s/.exec(reason)}`,
+    );
+    expect(reasons).toEqual([
+      "key:boss: (line 3, 1 of 3, s",
+      "key:other: (line 3, 2 of 3, s",
+      "owner: (line 3, 3 of 3, s",
+    ]);
+    expect(await world.ask({ approvers: 3, repeats: true })).toBe("sent");
+    void world.ask({ approvers: 3 });
+    expect(world.only().approvedBy).toEqual([]);
+  });
+
+  it("names all of them to who sends it", async () => {
+    const { approvals } = world;
+    const ask = vi.spyOn(approvals, "ask");
+    void world.ask({ approvers: 2 });
+    await world.decide(true);
+    await world.decide(true, { approver: other });
+    expect(await ask.mock.results[0]?.value).toEqual({ approver: "key:boss, key:other" });
+  });
+
+  it("is not approved twice by one of them, nor by the owner with the key of the data folder", async () => {
+    const asked = world.ask({ approvers: 2 });
+    await world.decide(true, { approver: owner });
+    for (const approver of [owner, admin])
+      await expect(world.decide(true, { approver })).rejects.toThrow("you approved this request before");
+    await expect(world.decide(true, { approver: claude })).rejects.toThrow("who sent a request");
+    expect(world.only().approvedBy).toEqual(["owner"]);
+    await world.decide(true);
+    expect(await asked).toBe("sent");
+  });
+
+  it("is denied by one, and by one who approved it", async () => {
+    for (const approver of [boss, other]) {
+      const asked = world.ask({ approvers: 2 });
+      await world.decide(true);
+      expect(await world.decide(false, { approver })).toBe(0);
+      expect(await asked).toMatch(/^A reviewer denied/);
+    }
+  });
+
+  it("is denied at the end of its time, though some have approved it", async () => {
+    const asked = world.ask({ approvers: 2 });
+    await world.decide(true);
+    world.clock.advance(180_000);
+    expect(await asked).toContain("nobody answered in time");
+    const again = world.ask({ approvers: 2 });
+    expect(world.only().approvedBy).toEqual([]);
+    await world.decide(false);
+    await again;
+  });
+
+  it("is sent after as many answers of one moment, and no fewer", async () => {
+    const asked = world.ask({ approvers: 2 });
+    const answers = [boss, boss, other, owner].map((approver) => world.decide(true, { approver }));
+    const ends = await Promise.allSettled(answers);
+    const missing = ends.map((end) => (end.status === "fulfilled" ? end.value : `${end.reason.message}`));
+    expect(missing).toEqual([
+      1,
+      expect.stringContaining("you approved this request before"),
+      0,
+      expect.stringContaining("not found"),
+    ]);
+    expect(await asked).toBe("sent");
+  });
+
+  it("has not the approval that could not be stored", async () => {
+    const asked = world.ask({ approvers: 2 });
+    const { id, digest } = world.only();
+    await setImmediate();
+    world.isStoreBroken = true;
+    await expect(world.decide(true, { id, digest })).rejects.toThrow("the disk is full");
+    world.isStoreBroken = false;
+    expect(world.only().approvedBy).toEqual([]);
+    await world.decide(true);
+    await world.decide(true, { approver: other });
+    expect(await asked).toBe("sent");
+  });
+
+  it("is not sent under a plan, which one person approved", async () => {
+    world.planned = () => Promise.resolve("key:boss");
+    const asked = world.ask({ approvers: 2 });
+    expect(world.only().approvedBy).toEqual([]);
+    await world.decide(false);
+    expect(await asked).toMatch(/^A reviewer denied/);
+  });
+
+  it("keeps their approvals over restarts, for this request alone", async () => {
+    const first = new World();
+    void first.ask({ approvers: 3 });
+    await first.decide(true);
+    const second = await first.again();
+    void second.ask({ approvers: 3, target: "/other" });
+    expect(second.only().approvedBy).toEqual([]);
+    await second.decide(false);
+    void second.ask({ approvers: 3, signal: second.caller.signal });
+    expect(second.only().approvedBy).toEqual(["key:boss"]);
+    await expect(second.decide(true)).rejects.toThrow("you approved this request before");
+    await second.decide(true, { approver: other });
+    second.caller.abort();
+    await second.decide(true, { approver: owner });
+    const third = await second.again();
+    expect(await third.ask({ approvers: 3 })).toBe("sent");
+    await third.close();
   });
 });
 

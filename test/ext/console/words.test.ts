@@ -14,14 +14,21 @@ it("pages and commands have one word for each state of a connection", () => {
 const ofLine = `(line 3, sha256:${"17d4".repeat(16)})`;
 
 it.each([
-  [`key:claude: GET api.example/a ${ofLine}`, { request: "GET api.example/a", extent: "", reason: "" }],
+  [
+    `key:claude: GET api.example/a ${ofLine}`,
+    { request: "GET api.example/a", extent: "", share: "", reason: "" },
+  ],
+  [
+    `key:claude: GET api.example/a ${ofLine.replace(",", ", 1 of 2,")}`,
+    { request: "GET api.example/a", extent: "", share: "1 of 2", reason: "" },
+  ],
   [
     `cert:CN=a b for an hour: GET api.example/ ${ofLine}`,
-    { request: "GET api.example/", extent: "for an hour", reason: "" },
+    { request: "GET api.example/", extent: "for an hour", share: "", reason: "" },
   ],
   [
     `key:claude: PUT api.example/x ${ofLine}: see PUT api.example/y ${ofLine}: no`,
-    { request: "PUT api.example/x", extent: "", reason: `see PUT api.example/y ${ofLine}: no` },
+    { request: "PUT api.example/x", extent: "", share: "", reason: `see PUT api.example/y ${ofLine}: no` },
   ],
   ["in other words", undefined],
 ])("reads of %s what was decided", (reason, decided) => {

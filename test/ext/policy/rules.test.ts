@@ -114,6 +114,32 @@ describe("the rules of a policy file", () => {
     else expect(read()).toBe(holdMs);
   });
 
+  it.each([
+    ["approvers: 1", undefined],
+    ["approvers: 2", 2],
+    ["approvers: 5", 5],
+    ["approvers: 1, for: [hour]", undefined],
+    ["approvers: 0", "approvers: must be a whole number from 1 to 5"],
+    ["approvers: 6", "approvers: must be a whole number from 1 to 5"],
+    ["approvers: 1.5", "approvers: must be a whole number from 1 to 5"],
+    ['approvers: "2"', "approvers: must be a whole number from 1 to 5"],
+    [
+      "approvers: 2, for: [hour]",
+      "for: belongs to a rule with one approver: what several approve counts once",
+    ],
+  ])("ask for %s", (given, expected) => {
+    const read = (verdict: string) => {
+      try {
+        return readPolicy(`rules: [{ then: ${verdict}, ${given} }]`).rules[0]?.approvers;
+      } catch (error) {
+        return formatViolations(error as DocumentError).join("\n");
+      }
+    };
+    if (typeof expected === "string") expect(read("ask")).toContain(expected);
+    else expect(read("ask")).toBe(expected);
+    expect(read("deny")).toContain("approvers: belongs to then: ask");
+  });
+
   it("are refused with the line of each error", () => {
     const broken = `rules:
   - providers: [GitHub]

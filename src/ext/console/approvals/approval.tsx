@@ -122,6 +122,8 @@ export async function answerRequest({ call, params }: PageRequest, form: URLSear
   const digest = Buffer.from(form.get("digest") ?? "", "hex");
   const { id = "" } = params;
   const reason = approve ? "" : (form.get("reason") ?? "");
-  await call(ApprovalService.method.decideHeldRequest, { id, digest, approve, extent, reason });
-  return seeOther(approvalsPath, approve ? "request_sent" : "request_refused");
+  const answered = { id, digest, approve, extent, reason };
+  const { missing } = await call(ApprovalService.method.decideHeldRequest, answered);
+  const said = missing > 0 ? "approved_in_part" : "request_sent";
+  return seeOther(approvalsPath, approve ? said : "request_refused");
 }

@@ -1,6 +1,6 @@
 import type { HeldPlan, HeldRequest } from "../../../gen/nexus/v1/approval_pb.js";
 import type { AuditEvent } from "../../../gen/nexus/v1/audit_pb.js";
-import { agentOf } from "../../../model/access/access.js";
+import { agentOf, approvalsText } from "../../../model/access/access.js";
 import { formatBytes } from "../../../model/model.js";
 import type { HttpAnswer } from "../../../server/kit.js";
 import { Body } from "../../../server/pages/kit.js";
@@ -78,6 +78,7 @@ function waitingCard(request: PageRequest, held: HeldRequest) {
   const { id, caller, provider, userId, headers, labels, ruleLine, because } = held;
   const page = `${approvalsPath}/${id}`;
   const agent = agentOf(caller);
+  const approvals = approvalsText(held);
   const more = held.extents.length > 0 ? "Approve for longer" : "Details";
   return (
     <li id={`held-${id}`} class="card" data-name={`${held.method} ${held.url}`} data-state={held.callerLeft ? "its caller left" : "waiting"}>
@@ -88,6 +89,7 @@ function waitingCard(request: PageRequest, held: HeldRequest) {
         <a href={agentPath(agent)}><bdi>{agentText(agent)}</bdi></a> with the credential of{" "}
         <a href={`/connections/${held.connectionId}`}><bdi>{userId}</bdi></a> at <bdi>{provider}</bdi>
         <span class="soft block">Rule in line {ruleLine}{because !== "" && <>: <bdi>{because}</bdi></>}</span>
+        {approvals !== "" && <span class="soft block">Approvals: <bdi>{approvals}</bdi></span>}
         {labels.map(({ label, request: setter }) => <span class="soft block">Its session is <bdi>{label}, since {setter}</bdi></span>)}
       </p>
       {isBrief(held) ? <Body held={held} /> : <p>Its body of {formatBytes(Number(held.bodySize))} is too long for this list, or is not text.</p>}
@@ -127,13 +129,13 @@ async function decidedList(request: PageRequest) {
 function decidedRow(event: AuditEvent, names: EventNames): TableRow {
   const { sequence, time, eventType, connectionId, providerId, userId, rule, approver } = event;
   const [word, tone] = decisionWords[eventType] ?? [eventType, "idle"];
-  const { request, extent, reason } = decisionOf(event) ?? { request: event.reason };
+  const { request, extent, share, reason } = decisionOf(event) ?? { request: event.reason };
   const agent = agentOf(agentOfEvent(event));
   return {
     id: `event-${sequence}`,
     cells: [
       <a class="plain" href={`/activity/${sequence}`}><When time={time} /></a>,
-      <><Chip tone={tone}>{word}</Chip>{extent && <span class="soft block">{extent}</span>}</>,
+      <><Chip tone={tone}>{word}</Chip>{extent && <span class="soft block">{extent}</span>}{share && <span class="soft block">{share}</span>}</>,
       <>
         <code class="request"><bdi>{request}</bdi></code>
         {reason && <span class="block"><bdi>{reason}</bdi></span>}

@@ -17,6 +17,7 @@ export const notices: ReadonlyMap<string, string> = new Map([
   ["client_kept", "Nothing was changed: what was entered is stored already."],
   ["provider_deleted", "The provider was deleted."],
   ["request_sent", "It was approved."],
+  ["approved_in_part", "You approved it. It waits for another approver."],
   ["request_refused", "It was denied."],
   ["key_revoked", "The API key was revoked."],
   ["agent_stopped", "The agent was stopped: what it had open has ended."],
@@ -140,6 +141,8 @@ export interface DecidedRequest {
   readonly request: string;
   /** How long an approval counts, if longer than once: `for an hour`. */
   readonly extent: string;
+  /** Which of several approvals it is: `1 of 2`; empty where one approver decides. */
+  readonly share: string;
   /** Of a denial, by the person; empty for none. */
   readonly reason: string;
 }
@@ -148,9 +151,9 @@ export interface DecidedRequest {
 export function decisionOf({ eventType, reason }: AuditEvent): DecidedRequest | undefined {
   if (!(eventType in decisionWords)) return undefined;
   const form =
-    /^.+?(?: (for an hour|for its session))?: (\S+ \S+) \(line \d+, sha256:[0-9a-f]{64}\)(?:: (.*))?$/s;
-  const [, extent = "", request, given = ""] = form.exec(reason) ?? [];
-  return request === undefined ? undefined : { request, extent, reason: given };
+    /^.+?(?: (for an hour|for its session))?: (\S+ \S+) \(line \d+(?:, (\d of \d))?, sha256:[0-9a-f]{64}\)(?:: (.*))?$/s;
+  const [, extent = "", request, share = "", given = ""] = form.exec(reason) ?? [];
+  return request === undefined ? undefined : { request, extent, share, reason: given };
 }
 
 /** Reasons of requests that got no token. */

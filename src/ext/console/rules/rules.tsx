@@ -86,10 +86,11 @@ export function Effect({ verdict, shadow }: Pick<PolicyRule, "verdict" | "shadow
   return <Chip tone="idle" title="It only records the requests that it would deny">{text}, in shadow</Chip>;
 }
 
-function effectOf({ verdict, shadow, labels, uses, extents, hold }: PolicyRule): View {
+function effectOf({ verdict, shadow, labels, uses, extents, hold, approvers }: PolicyRule): View {
   const limit = useLimitOf(uses);
   const more = [
     ...(hold ? [`waits for ${formatDuration(durationMs(hold))}`] : []),
+    ...(approvers > 1 ? [`needs ${approvers} approvers`] : []),
     ...(extents.length > 0 ? [`also for ${extents.map((each) => extentTexts[each] ?? each).join(" or ")}`] : []),
     ...(labels.length > 0 ? [`labels the session ${labels.join(", ")}`] : []),
     ...(limit ? [`${useLimitText(limit)} for each agent`] : []),

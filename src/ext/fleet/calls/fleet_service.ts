@@ -130,7 +130,8 @@ class FleetRpcs implements FleetMethods {
   hold: FleetMethods["hold"] = async (request, { signal }) => {
     const principal = principalOf(request.caller ?? create(CallerSchema), request.via);
     const answer = await this.parts.hold(request, principal, signal).catch((error: unknown) => ({ error }));
-    if ("approver" in answer) return create(HoldResponseSchema, answer);
+    const { approvers } = request;
+    if ("approver" in answer) return create(HoldResponseSchema, { ...answer, approvers });
     const wireError = toWireError("error" in answer ? answer.error : answer);
     if (!(wireError instanceof WireError)) throw wireError;
     return create(HoldResponseSchema, { refusal: statusOf(wireError) });

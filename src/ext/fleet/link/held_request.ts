@@ -14,6 +14,7 @@ export function holdMessage(held: HeldRequest): MessageInitShape<typeof HoldRequ
     ...(body?.bytes && { body: Buffer.from(body.bytes) }),
     ...{ ruleLine: rule.line, because: rule.because, extents: [...rule.extent] },
     ...{ rule: use?.rule ?? "", traceId: use?.traceId ?? "", holdMs: rule.holdMs ?? 0 },
+    approvers: rule.approvers ?? 0,
   };
 }
 
@@ -25,7 +26,18 @@ export function heldFrom(message: HoldRequest): Omit<HeldRequest, "principal" | 
     digest: Buffer.from(bodySha256).toString("hex"),
     bytes: body.length > 0 ? body : undefined,
   };
-  const { ruleLine: line, because, extents, policyDigest, rule, traceId, repeats, isPlain, holdMs } = message;
+  const {
+    ruleLine: line,
+    because,
+    extents,
+    policyDigest,
+    rule,
+    traceId,
+    repeats,
+    isPlain,
+    holdMs,
+    approvers,
+  } = message;
   const extent = extents as Extent[];
   return {
     request: {
@@ -37,6 +49,7 @@ export function heldFrom(message: HoldRequest): Omit<HeldRequest, "principal" | 
     rule: {
       ...{ providers: undefined, when: undefined, verdict: "ask", asks: new Set(), because, extent, line },
       ...(holdMs > 0 && { holdMs }),
+      ...(approvers > 0 && { approvers }),
     },
     policyDigest,
     use: { ...(session !== undefined && { session }), rule, ...(traceId !== "" && { traceId }) },

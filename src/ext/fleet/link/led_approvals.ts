@@ -26,12 +26,18 @@ export function ledApprovals(
       throw error;
     });
     if (answer === "here") return await own(held);
-    if (answer.refusal === undefined) return { approver: answer.approver };
+    if (answer.refusal === undefined) {
+      if (answer.approvers < (held.rule.approvers ?? 0)) return new Unavailable(ofOlder);
+      return { approver: answer.approver };
+    }
     const { code, message: text } = answer.refusal;
     if (code !== codes.permission_denied) throw wireErrorOf(answer.refusal);
     return new PermissionDenied(text);
   };
 }
+
+const ofOlder =
+  "the hub that leads is of a version that asks one approver alone, and the rule has several: nothing was sent; upgrade that hub";
 
 /** See `LeaderCalls.hand`. */
 function isLost(error: unknown): boolean {

@@ -167,7 +167,8 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
   rule: string;
 
   /**
-   * The principal that approved the request, or denied it in `approval.refused`; empty if nobody was asked.
+   * The principal that approved the request, or denied it in `approval.refused`; empty if nobody was asked. If a rule asks several, all that
+   * approved, separated by `, `; in `approval.given` the one whose approval it is.
    *
    * @generated from field: string approver = 17;
    */

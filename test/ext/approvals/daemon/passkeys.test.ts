@@ -26,7 +26,11 @@ class World {
 
   static async start(settings: Record<string, string> = {}): Promise<World> {
     const file = join(temporaryFolder(), "policy.yaml");
-    writeFileSync(file, "rules: [{ providers: [acme], then: ask, because: look <b>first</b> }]\n");
+    const rules = [
+      `{ providers: [acme], when: request.path.startsWith("/both"), then: ask, approvers: 2 }`,
+      "{ providers: [acme], then: ask, because: look <b>first</b> }",
+    ];
+    writeFileSync(file, `rules: [${rules.join(", ")}]\n`);
     const own = { NEXUS_POLICY_FILE: file, NEXUS_APPROVALS_LISTEN: "127.0.0.1:0", ...settings };
     const daemon = await TestDaemon.start(own);
     const { providers, connections } = daemon.clients;
@@ -171,12 +175,52 @@ describe("a passkey approves a held request on a page without a session", () => 
     ).toBe(404);
   });
 
+  it("as one of several approvers, beside the command and the console, and says how many are missing", async () => {
+    const ada = await phoneOf("ada.both");
+    const { sent, request } = await world.held({ path: "/both/1" });
+    const approve = async () => {
+      await ada.page.goto(request.passkeyUrl);
+      await ada.page.getByRole("button", { name: "Approve with a passkey" }).click();
+    };
+    await ada.page.goto(request.passkeyUrl);
+    expect(await ada.page.locator("main").textContent()).toContain("0 of 2");
+    await approve();
+    await expect.poll(() => ada.page.locator("h1").textContent()).toBe("Approved by you");
+    await ada.page.goto(request.passkeyUrl);
+    expect(await ada.page.locator("main").textContent()).toContain("1 of 2: passkey:ada.both");
+    expect(await ada.page.locator("main").textContent()).toContain("sent once 2 approvers have approved it");
+    await approve();
+    await expect.poll(() => ada.page.getByRole("alert").textContent()).toContain("you approved this request");
+    const listed = await world.command("approvals", "list");
+    expect(listed.out).toContain("1 of 2 approved: POST https://api.example/both/1");
+    const done = await world.command("approvals", "approve", request.id, "--yes");
+    expect(done.err).toMatch(/\napprovals +1 of 2: passkey:ada\.both\n/);
+    expect(done.out).toBe(`${request.id} is approved\n`);
+    expect(await sent).toBe("secret-of-acme");
+    const given = await auditEvents(world.daemon.clients, { eventType: "approval.given" });
+    const shares = given.flatMap(({ approver, reason }) => {
+      const [, share] = /\(line \d+, (\d of \d), /.exec(reason) ?? [];
+      return share === undefined ? [] : `${approver}: ${share}`;
+    });
+    expect(shares.toSorted()).toEqual(["owner: 2 of 2", "passkey:ada.both: 1 of 2"]);
+    const read = await auditEvents(world.daemon.clients, { eventType: "token_retrieved" });
+    expect(read.map(({ approver }) => approver)).toContain("passkey:ada.both, owner");
+
+    const other = await world.held({ path: "/both/2" });
+    const first = await world.command("approvals", "approve", other.request.id, "--yes");
+    expect(first.out).toBe(`${other.request.id} is approved: it waits for 1 more approver\n`);
+    const again = await world.command("approvals", "approve", other.request.id, "--yes");
+    expect([again.code, again.err]).toEqual([1, expect.stringContaining("it waits for another approver")]);
+    await world.clear();
+    expect(await other.sent).toBe("PermissionDenied");
+  });
+
   it("after it was registered by a link that works once, on record with who made the link", async () => {
     const phoneOfBob = await Phone.made(chromium);
     const url = await phoneOfBob.register(world, "bob");
     expect((await phoneOfBob.page.goto(url))?.status()).toBe(410);
     const { out } = await world.command("approvers", "list");
-    expect(out).toMatch(/^NAME +PASSKEY +ADDED +BY\nada .*owner\nbob .*owner\n/);
+    expect(out).toMatch(/^NAME +PASSKEY +ADDED +BY\nada .*owner\nada\.both .*owner\nbob .*owner\n/);
     const added = (await auditEvents(world.daemon.clients, { eventType: "approver.added" })).at(-1);
     expect(added).toMatchObject({ principal: "owner", reason: "bob" });
     expect((await world.command("approvers", "add", "bob")).err).toContain("an approver is named bob");
@@ -322,6 +366,8 @@ describe("a passkey approves a held request on a page without a session", () => 
     const text = JSON.stringify({ title: "Pay p\u0430ypal", labels: ["bug"], assignees: [{ login: "ada" }] });
     const { request } = await world.held({ path: "/repos/acme/site/issues", text });
     const long = await world.held({ path: `/${"long-".repeat(60)}`, text: "w".repeat(900) });
+    const several = await world.held({ path: "/both/looks" });
+    await world.command("approvals", "approve", several.request.id, "--yes");
     const counted = async (page: Page, address: string) => {
       await page.goto(address);
       await expect.poll(() => page.getByRole("timer").textContent()).toMatch(/left$/);
@@ -335,6 +381,7 @@ describe("a passkey approves a held request on a page without a session", () => 
         await page.getByRole("button", { name: "Approve with a passkey" }).click();
         await page.getByRole("alert").waitFor();
       },
+      "passkey-several": (page) => counted(page, several.request.passkeyUrl),
       "passkey-register": (page) => page.goto(url),
       "passkey-gone": (page) => page.goto(new URL("/approve/x", url).href),
     };

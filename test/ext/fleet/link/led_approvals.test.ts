@@ -33,6 +33,8 @@ const held: HeldRequest = {
 class World {
   isHere = false;
   isHereNow = false;
+  /** Whether the leader does not know of rules with several approvers. */
+  isOlder = false;
   readonly asked: HeldRequest[] = [];
   readonly options: object[] = [];
   answer: () => ReturnType<AskApprovers> = async () => ({ approver: "key:boss" });
@@ -56,7 +58,8 @@ class World {
           const sent = toBinary(HoldRequestSchema, create(HoldRequestSchema, request));
           if (this.#hold?.kind !== "unary") throw new Error("no RPC");
           const context = { principal: { name: "hub", kind: "key" }, signal } as const;
-          return (await this.#hold.call(fromBinary(HoldRequestSchema, sent), context)) as HoldResponse;
+          const response = await this.#hold.call(fromBinary(HoldRequestSchema, sent), context);
+          return { ...(response as HoldResponse), ...(this.isOlder && { approvers: 0 }) };
         };
         const options = { signal, timeoutMs: 60_000 };
         return (await send({ hold } as never, options)) as never;
@@ -72,6 +75,21 @@ describe("a request that a person is asked about at a follower", () => {
     expect(await world.ask(held)).toEqual({ approver: "key:boss" });
     const principal = { ...held.principal, via: ["10.0.0.2:7443"] };
     expect(world.asked).toEqual([{ ...held, principal }]);
+  });
+
+  it("has as many approvers there as its rule says, and is not sent where that hub asks one alone", async () => {
+    const world = new World();
+    const rule = { ...held.rule, approvers: 2 };
+    world.answer = async () => ({ approver: "key:boss, key:other" });
+    expect(await world.ask({ ...held, rule })).toEqual({ approver: "key:boss, key:other" });
+    expect(world.asked[0]?.rule).toEqual(rule);
+    world.isOlder = true;
+    const refusal = await world.ask({ ...held, rule });
+    expect(refusal).toMatchObject({
+      kind: "unavailable",
+      message: expect.stringContaining("nothing was sent"),
+    });
+    expect(await world.ask(held)).toEqual({ approver: "key:boss, key:other" });
   });
 
   it("waits there for longer than other calls may take", async () => {
