@@ -18,7 +18,7 @@ import {
 } from "../../cli/kit.js";
 import type { HeldPlan, HeldRequest } from "../../gen/nexus/v1/approval_pb.js";
 import { ApprovalService } from "../../gen/nexus/v1/approval_pb.js";
-import { approvalsText, extents } from "../../model/access/access.js";
+import { extents, shareText } from "../../model/access/access.js";
 import { counted } from "../../model/model.js";
 import { requestCommand } from "./plan_command.js";
 
@@ -180,7 +180,7 @@ function textOf(request: HeldRequest): string {
     ...request.labels.map(
       ({ label, request: setter, rule }) => ["session is", `${label}, since ${setter} (${rule})`] as const,
     ),
-    ["approvals", approvalsText(request)],
+    ["approvals", shareText(request)],
     ["may count for", ["once", ...allowed].join(", ")],
   ]);
   return bodyText === "" ? fields : `${fields}\n${quoted(bodyText)}\n`;

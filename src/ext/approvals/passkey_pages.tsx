@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { HeldPlan, HeldRequest } from "../../gen/nexus/v1/approval_pb.js";
-import { approvalsText } from "../../model/access/access.js";
+import { shareText } from "../../model/access/access.js";
 import type { HttpAnswer } from "../../server/kit.js";
 import { Body, type Children, document, Facts, hex, Input, PlanRequests, PlanTask, type View } from "../../server/pages/kit.js";
 import type { Invitation } from "./approvers.js";
@@ -123,7 +123,7 @@ function factsOf(held: HeldRequest) {
     ["Rule", <bdi>line {held.ruleLine} of the policy file</bdi>],
     ["Reason", held.because !== "" && <bdi>{held.because}</bdi>],
     ["Account", <bdi>{held.userId} at {held.provider}</bdi>],
-    ["Approvals", approvalsText(held) !== "" && <bdi>{approvalsText(held)}</bdi>],
+    ["Approvals", shareText(held) !== "" && <bdi>{shareText(held)}</bdi>],
     ...held.labels.map(({ label, request, rule }) => ["Session is", <bdi>{label}, since {request} ({rule})</bdi>] as const),
     ["Digest", <code>{hex(held.digest)}</code>],
   ] as const;

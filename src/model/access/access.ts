@@ -50,7 +50,6 @@ export {
   templatePattern,
 } from "./request_template.js";
 export {
-  approvalsText,
   type Condition,
   defaultHoldMs,
   type Extent,
@@ -63,6 +62,7 @@ export {
   ownLabels,
   type Rule,
   type RuleUses,
+  shareText,
   verdicts,
 } from "./rules.js";
 export {

@@ -53,7 +53,7 @@ export const maxHoldMs = 86_400_000;
 export const maxRuleApprovers = 5;
 
 /** How far a request has come: `1 of 2: key:boss`. Empty where one approver decides. */
-export function approvalsText(asked: {
+export function shareText(asked: {
   readonly approvers: number;
   readonly approvedBy: readonly string[];
 }): string {

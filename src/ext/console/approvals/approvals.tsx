@@ -1,6 +1,6 @@
 import type { HeldPlan, HeldRequest } from "../../../gen/nexus/v1/approval_pb.js";
 import type { AuditEvent } from "../../../gen/nexus/v1/audit_pb.js";
-import { agentOf, approvalsText } from "../../../model/access/access.js";
+import { agentOf, shareText } from "../../../model/access/access.js";
 import { formatBytes } from "../../../model/model.js";
 import type { HttpAnswer } from "../../../server/kit.js";
 import { Body } from "../../../server/pages/kit.js";
@@ -78,7 +78,7 @@ function waitingCard(request: PageRequest, held: HeldRequest) {
   const { id, caller, provider, userId, headers, labels, ruleLine, because } = held;
   const page = `${approvalsPath}/${id}`;
   const agent = agentOf(caller);
-  const approvals = approvalsText(held);
+  const approvals = shareText(held);
   const more = held.extents.length > 0 ? "Approve for longer" : "Details";
   return (
     <li id={`held-${id}`} class="card" data-name={`${held.method} ${held.url}`} data-state={held.callerLeft ? "its caller left" : "waiting"}>

@@ -1,6 +1,6 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { ApprovalService, type HeldPlan, type HeldRequest } from "../../../gen/nexus/v1/approval_pb.js";
-import { approvalsText } from "../../../model/access/access.js";
+import { shareText } from "../../../model/access/access.js";
 import { Facts, indented } from "../../../server/pages/kit.js";
 import type { Call } from "../../../service/service.js";
 import { Moment } from "../kit/parts.js";
@@ -58,7 +58,7 @@ export function factsOf(held: HeldRequest) {
     ["Provider", <bdi>{held.provider}</bdi>],
     ["Account", <a href={`/connections/${held.connectionId}`}><bdi>{held.userId}</bdi></a>],
     ["Rule", <bdi>line {held.ruleLine} of the policy file{held.because && `: ${held.because}`}</bdi>],
-    ["Approvals", approvalsText(held) !== "" && <bdi>{approvalsText(held)}</bdi>],
+    ["Approvals", shareText(held) !== "" && <bdi>{shareText(held)}</bdi>],
     ...held.labels.map(({ label, request, rule }) => ["Session is", <bdi>{label}, since {request} ({rule})</bdi>] as const),
   ] as const;
 }
