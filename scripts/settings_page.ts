@@ -9,12 +9,11 @@ const introduction = `# Settings
 
 <!-- Generated from src/config/settings.ts and the settings of src/ext/extensions.ts by \`npm run generate\`: edit the tables there. -->
 
-A setting is an environment variable or a flag of \`nexusd serve\`; those of the group Commands are flags of the other commands. A flag
-takes the same value, and overrides the variable. nexusd trims values, and an empty value is unset. If settings are invalid, \`nexusd serve\` reports all errors and does not start.
-Secrets have no flag, because other users can see flags.
+Set an environment variable or a flag of \`nexusd serve\`; settings of the group Commands are flags of the other commands. A flag overrides the variable.
+nexusd trims values; an empty value is unset. Secrets have no flag, because other users can see flags.
 
-The data folder is \`$XDG_DATA_HOME/nexusd\` on Linux, by default \`~/.local/share/nexusd\`, and \`~/Library/Application Support/nexusd\` on macOS. Addresses of a listener are
-\`host:port\`, \`[IPv6]:port\`, and \`unix:path\`, separated by commas. One that other machines can reach needs TLS, unless \`--insecure\` names the listener.
+The data folder is \`$XDG_DATA_HOME/nexusd\` on Linux, by default \`~/.local/share/nexusd\`, and \`~/Library/Application Support/nexusd\` on macOS. Listener addresses are
+\`host:port\`, \`[IPv6]:port\`, and \`unix:path\`, comma-separated. One that other machines can reach needs TLS, unless \`--insecure\` names the listener.
 `;
 
 export function settingsPage(): string {
@@ -40,13 +39,7 @@ function section(title: string, rows: readonly Setting[]): string {
     ];
     return `| ${cells.join(" | ")} |`;
   });
-  return [
-    `## ${title}\n`,
-    "| variable and flag | default | meaning |",
-    "| --- | --- | --- |",
-    ...lines,
-    "",
-  ].join("\n");
+  return [`## ${title}\n`, "| setting | default | meaning |", "| --- | --- | --- |", ...lines, ""].join("\n");
 }
 
 /** What Markdown would take for something else. */

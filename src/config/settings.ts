@@ -16,12 +16,12 @@ const groups = {
     NEXUS_API_KEY: {
       kind: { ...text("key"), isHidden: true },
       flag: false,
-      meaning: "The API key for an http or https address. Not together with NEXUS_API_KEY_FILE.",
+      meaning: "API key for an http or https address.",
     },
     NEXUS_API_KEY_FILE: {
       kind: path("file"),
       meaning:
-        "A file with the API key for an http or https address. The daemon creates one: <data-dir>/admin.key.",
+        "File with the API key for an http or https address. The daemon creates one: <data-dir>/admin.key.",
     },
     NEXUS_CA_FILE: {
       kind: path("file"),
@@ -30,13 +30,13 @@ const groups = {
     },
     NEXUS_CLIENT_CERT_FILE: {
       kind: path("file"),
-      meaning: "PEM: the certificate to present at an https address, instead of an API key.",
+      meaning: "PEM: client certificate for an https address, instead of an API key.",
     },
-    NEXUS_CLIENT_KEY_FILE: { kind: path("file"), meaning: "PEM: the private key of the client certificate." },
+    NEXUS_CLIENT_KEY_FILE: { kind: path("file"), meaning: "PEM: private key of the client certificate." },
     NEXUS_CLIENT_SECRET: {
       kind: { ...text("secret"), isHidden: true },
       flag: false,
-      meaning: "The client secret for nexusd provider add.",
+      meaning: "Client secret for nexusd provider add.",
     },
   },
 } as const satisfies SettingGroups;

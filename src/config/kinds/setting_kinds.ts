@@ -133,7 +133,6 @@ export const age: SettingKind<number> = {
 /** Files that others refer to by a name: a comma list of `name=/path`. */
 export const namedFiles: SettingKind<Readonly<Record<string, string>>> = {
   argument: "name=file,...",
-  range: "names of lower-case letters, digits, underscores and hyphens, absolute paths",
   parse: (value, note) => {
     const files = new Map<string, string>();
     for (const item of itemsOf(value)) {

@@ -8,60 +8,48 @@ function limit(key: keyof typeof limits, unit: string, min: number, max: number,
 
 /** What bounds a caller; `model/limits.ts` says why each default is what it is. */
 export const limitSettings = {
-  NEXUS_MAX_MESSAGE_BYTES: limit(
-    "maxMessageBytes",
-    "bytes",
-    65_536,
-    67_108_864,
-    "The longest message of an RPC.",
-  ),
+  NEXUS_MAX_MESSAGE_BYTES: limit("maxMessageBytes", "bytes", 65_536, 67_108_864, "Longest RPC message."),
   NEXUS_MAX_HEADER_BYTES: limit(
     "maxHeaderBytes",
     "bytes",
     4_096,
     65_536,
-    "The total size of a request's headers, at every listener.",
+    "Total size of a request's headers, at every listener.",
   ),
-  NEXUS_MAX_BODY_BYTES: limit(
-    "maxBodyBytes",
-    "bytes",
-    65_536,
-    67_108_864,
-    "The longest body of a REST request.",
-  ),
+  NEXUS_MAX_BODY_BYTES: limit("maxBodyBytes", "bytes", 65_536, 67_108_864, "Longest REST request body."),
   NEXUS_MAX_FORM_BYTES: limit(
     "maxFormBytes",
     "bytes",
     4_096,
     1_048_576,
-    "The longest form that a browser may post.",
+    "Longest form that a browser may post.",
   ),
-  NEXUS_MAX_CONNECTIONS: limit("maxConnections", "count", 1, 1_000_000, "Open sockets at each address."),
+  NEXUS_MAX_CONNECTIONS: limit("maxConnections", "count", 1, 1_000_000, "Open sockets per address."),
   NEXUS_IDLE_TIMEOUT_SECONDS: {
     kind: countOrOff("seconds", 10, 86_400),
     default: "3600",
-    meaning: "Closes an HTTP/2 connection after this long without a call.",
+    meaning: "How long an HTTP/2 connection may stay open without a call.",
   },
   NEXUS_MAX_STREAMS_PER_CONNECTION: limit(
     "maxStreamsPerConnection",
     "count",
     1,
     100_000,
-    "Concurrent calls on one HTTP/2 connection; further calls wait in the client.",
+    "Concurrent calls per HTTP/2 connection; further calls wait in the client.",
   ),
   NEXUS_MAX_STREAMS: limit(
     "maxStreams",
     "count",
     1,
     1_000_000,
-    "Concurrent watch streams and AcquireToken calls with `wait`, in total. Callers without a credential share a fiftieth.",
+    "Concurrent watch streams and AcquireToken calls with `wait`. Callers without a credential share a fiftieth.",
   ),
   NEXUS_MAX_STREAMS_PER_PRINCIPAL: limit(
     "maxStreamsPerPrincipal",
     "count",
     1,
     1_000_000,
-    "Concurrent watch streams and AcquireToken calls with `wait` of one principal.",
+    "The same for one principal.",
   ),
   NEXUS_STREAM_READ_TIMEOUT_SECONDS: {
     kind: count("seconds", 1, 3_600),
@@ -71,18 +59,18 @@ export const limitSettings = {
   NEXUS_RATE_LIMIT: {
     kind: countOrOff("calls", 1, 1_000_000),
     default: "50000",
-    meaning: "Calls per second of one principal, on average.",
+    meaning: "Average calls per second of one principal.",
   },
   NEXUS_RATE_BURST: {
     kind: count("calls", 1, 1_000_000),
     unset: "the value of NEXUS_RATE_LIMIT",
-    meaning: "Calls that one principal may make at once, beyond that average.",
+    meaning: "Calls at once, beyond that average.",
   },
   NEXUS_BROWSER_RATE_LIMIT: {
     kind: countOrOff("requests", 1, 100_000),
     default: "200",
     meaning:
-      "Requests per second from one address at each listener for browsers, with bursts of ten times that. All users of a proxy share one.",
+      "Requests per second from one address at each listener for browsers; bursts of ten times that. All users of a proxy share one.",
   },
   NEXUS_MAX_FAILED_AUTHENTICATIONS_PER_MINUTE: {
     kind: countOrOff("count", 1, 1_000_000),
@@ -101,13 +89,13 @@ export const limitSettings = {
     "count",
     1,
     10_000_000,
-    "Stored connections for one user ID, in any state.",
+    "Stored connections per user ID, in any state.",
   ),
   NEXUS_MAX_REJECTIONS_PER_HOUR: limit(
     "maxRejectionsPerHour",
     "count",
     1,
     3_600,
-    "How often per hour one connection may be refreshed by `ReportRejectedToken`, and by `RefreshToken` and `RefreshConnection` while the token is still good. Late reports do not count.",
+    "Refreshes of one connection by `ReportRejectedToken`, and by `RefreshToken` and `RefreshConnection` while the token is still good. Late reports do not count.",
   ),
 } as const satisfies Readonly<Record<string, SettingRow>>;

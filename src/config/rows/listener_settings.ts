@@ -25,12 +25,12 @@ export function listenerSettings(rows: readonly ListenerRow[]) {
   return {
     NEXUS_TLS_CLIENT_CA_FILE: {
       kind: path("file"),
-      meaning: `PEM: the CAs of client certificates at the ${forCallers} listeners. The caller is then cert:<SPIFFE ID> or cert:<subject>.`,
+      meaning: `PEM: CAs of client certificates at ${forCallers}. The caller is then cert:<SPIFFE ID> or cert:<subject>.`,
     },
     NEXUS_TLS_CLIENT_AUTH: {
       kind: word("word", ["none", "optional", "require"]),
       unset: "optional with NEXUS_TLS_CLIENT_CA_FILE, else none",
-      meaning: `Whether the ${forCallers} listeners request a client certificate.`,
+      meaning: "Whether these listeners request a client certificate.",
     },
     NEXUS_TLS_LISTENERS: {
       kind: listeners(names),
@@ -38,12 +38,13 @@ export function listenerSettings(rows: readonly ListenerRow[]) {
         .filter(({ usesTls }) => usesTls)
         .map(({ name }) => name)
         .join(","),
-      meaning: `The listeners whose TCP addresses use TLS if there is a certificate: ${all}.`,
+      meaning: `Listeners whose TCP addresses use TLS if there is a certificate: ${all}.`,
     },
     NEXUS_INSECURE: {
       kind: listenersOrToggle(names),
       default: "false",
-      meaning: `Listeners that other machines may reach without TLS, because a proxy in front terminates it: ${names.join(", ")}, separated by commas; true means all.`,
+      meaning:
+        "Listeners that other machines may reach without TLS, because a proxy in front terminates it: the same names, comma-separated; true means all.",
     },
   } as const satisfies SettingGroups[string];
 }

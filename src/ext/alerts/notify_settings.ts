@@ -25,17 +25,17 @@ const groups = {
     NEXUS_NOTIFY_URL: {
       kind: webhookUrl,
       meaning:
-        "A webhook for events (Standard Webhooks). The address rules for providers apply. Needs NEXUS_NOTIFY_SECRETS_FILE.",
+        "Webhook for events (Standard Webhooks). The address rules for providers apply. Needs NEXUS_NOTIFY_SECRETS_FILE.",
     },
     NEXUS_NOTIFY_SECRETS_FILE: {
       kind: path("file"),
       meaning:
-        "Secrets that sign messages to NEXUS_NOTIFY_URL, one per line: whsec_ and 24 to 64 bytes in base64. Read for each message.",
+        "Secrets that sign its messages, one per line: whsec_ and 24 to 64 bytes in base64. Read for each message.",
     },
     NEXUS_NOTIFY_COMMAND: {
       kind: keyCommand,
       meaning:
-        "A command to run for each event, without a shell, with the JSON on standard input; 0 means success. It inherits no NEXUS_ variable, and none that NEXUS_PROVIDERS_FILE names.",
+        "Command to run for each event, without a shell, with JSON on standard input; 0 means success. It inherits no NEXUS_ variable, and none that NEXUS_PROVIDERS_FILE names.",
     },
     NEXUS_NOTIFY_FILE: {
       kind: path("file"),
@@ -50,8 +50,7 @@ const groups = {
     NEXUS_NOTIFY_LINKS: {
       kind: toggle,
       default: "true",
-      meaning:
-        "Whether events contain a consent link. Who opens it decides whose account the agent uses. No effect with NEXUS_REQUIRE_CONFIRMATION.",
+      meaning: "Put a consent link into events. No effect with NEXUS_REQUIRE_CONFIRMATION.",
     },
   },
 } as const satisfies SettingGroups;

@@ -6,20 +6,19 @@ const groups = {
     NEXUS_APPROVALS_LISTEN: {
       kind: addresses({ canClose: true }),
       default: "off",
-      meaning:
-        "The addresses of the pages where people approve held requests with a passkey, without a session of the console. off closes them.",
+      meaning: "Addresses of the pages where people approve held requests with a passkey, or off.",
     },
     NEXUS_APPROVALS_URL: {
       kind: origin,
       unset: "http(s)://localhost with the first TCP port of NEXUS_APPROVALS_LISTEN",
       meaning:
-        "The URL of these pages for phones: https with a domain name, without a path. Passkeys are bound to this domain: if it changes, register them again.",
+        "These pages' URL for phones: https with a domain name, without a path. Passkeys are bound to this domain: if it changes, register them again.",
     },
     NEXUS_APPROVALS_REQUIRE_PASSKEY: {
       kind: toggle,
       default: "false",
       meaning:
-        "Whether only a passkey approves held requests. The console and nexusd approvals can then only deny them.",
+        "Only a passkey approves held requests; the console and nexusd approvals can then only deny them.",
     },
   },
 } as const satisfies SettingGroups;

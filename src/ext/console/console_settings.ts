@@ -7,13 +7,12 @@ const groups = {
       default: "127.0.0.1:0",
       atPortBase: (base) => `127.0.0.1:${base + 3}`,
       meaning:
-        "The addresses of the console. Do not expose it to the internet. With port 0, nexusd chooses a free port and keeps it if possible. off closes it.",
+        "Addresses of the console, or off. Do not expose it to the internet. Port 0 is a free port, kept if possible.",
     },
     NEXUS_CONSOLE_URL: {
       kind: origin,
       unset: "the first TCP address of NEXUS_CONSOLE_LISTEN",
-      meaning:
-        "The console's URL for browsers: https (http on loopback), without a path. With https, no other host can set its cookie.",
+      meaning: "The console's URL for browsers: https (http on loopback), without a path.",
     },
   },
 } as const satisfies SettingGroups;

@@ -8,7 +8,7 @@ export const metadataGroups = {
       kind: addresses({ canClose: true }),
       default: "off",
       meaning:
-        "The addresses where cloud SDKs get credentials: AWS's as in a container (GET /ecs/PROVIDER/USER, with an API key), Google's as on a virtual machine. off closes it.",
+        "Addresses where cloud SDKs get credentials, or off: AWS's as in a container, Google's as on a virtual machine.",
     },
     NEXUS_METADATA_GOOGLE: {
       kind: text("name", (value) =>
@@ -16,14 +16,12 @@ export const metadataGroups = {
           ? undefined
           : "must be PROVIDER/USER or PROVIDER/USER/LABEL, such as google/ada",
       ),
-      unset: "no metadata server for Google's SDKs",
       meaning:
-        "The connection whose access token Google's SDKs get from the metadata listener. They show no credential: every program that reaches the listener gets the token. Needs NEXUS_METADATA_GOOGLE_KEY_FILE.",
+        "Connection whose access token Google's SDKs get there. They show no credential: every program that reaches the listener gets the token. Needs NEXUS_METADATA_GOOGLE_KEY_FILE.",
     },
     NEXUS_METADATA_GOOGLE_KEY_FILE: {
       kind: path("file"),
-      meaning:
-        "The API key as which requests of Google's SDKs are judged and recorded. Read at each request.",
+      meaning: "API key as which their requests are judged and recorded. Read at each request.",
     },
   },
 } as const satisfies SettingGroups;

@@ -8,9 +8,8 @@ export const substrateGroups = {
           ? undefined
           : "must be a caller with a SPIFFE ID, such as cert:spiffe://cluster.local/ns/ate-system/sa/atenet-egress",
       ),
-      unset: "no credential provider for agent-substrate",
       meaning:
-        "The egress gateway of agent-substrate, as its client certificate names it. It may fetch credentials (CredentialProvider.FetchSecret) for any actor: the actor is then the caller. Needs NEXUS_TLS_CLIENT_CA_FILE.",
+        "Egress gateway, as its client certificate names it. It may fetch credentials for any actor, which is then the caller. Needs NEXUS_TLS_CLIENT_CA_FILE.",
     },
     NEXUS_SUBSTRATE_TRUST_DOMAIN: {
       kind: text("domain", (value) =>
@@ -19,7 +18,7 @@ export const substrateGroups = {
           : "must be a trust domain, such as substrate-actor.local",
       ),
       default: "substrate-actor.local",
-      meaning: "The trust domain of the actors. The gateway cannot name a SPIFFE ID of another one.",
+      meaning: "Trust domain of the actors.",
     },
   },
 } as const satisfies SettingGroups;

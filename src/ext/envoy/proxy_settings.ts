@@ -6,7 +6,7 @@ const groups = {
       kind: toggle,
       default: "false",
       meaning:
-        "Serve proxies that add credentials: Envoy's external authorization and secret discovery, and GET /v1/authorize/ for nginx, Caddy, and Traefik. On a spoke, set it at the hub too.",
+        "Serve Envoy's external authorization and secret discovery, and GET /v1/authorize/ for nginx, Caddy, and Traefik. On a spoke, set it at the hub too.",
     },
     NEXUS_SDS_PREFIX: {
       kind: text("text", (value) =>
@@ -15,7 +15,7 @@ const groups = {
           : "must be letters, digits, dots, underscores and hyphens, in up to four parts with slashes between them",
       ),
       default: "nexus",
-      meaning: "The prefix of the names of Envoy's secrets: nexus/<connection id>/header.",
+      meaning: "Prefix of Envoy's secret names: nexus/<connection id>/header.",
     },
   },
 } as const satisfies SettingGroups;

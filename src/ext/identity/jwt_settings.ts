@@ -12,33 +12,31 @@ const groups = {
   "JSON Web Tokens": {
     NEXUS_JWT_ISSUER: {
       kind: text("url"),
-      meaning:
-        "Accept JSON Web Tokens of this issuer, such as those that Kubernetes projects into pods. The caller is jwt:<sub>. Needs NEXUS_JWT_AUDIENCE.",
+      meaning: "Accept JWTs of this issuer. The caller is jwt:<sub>. Needs NEXUS_JWT_AUDIENCE.",
     },
-    NEXUS_JWT_AUDIENCE: { kind: text("text"), meaning: "The audience that these tokens must have." },
+    NEXUS_JWT_AUDIENCE: { kind: text("text"), meaning: "Audience that these tokens must have." },
     NEXUS_JWT_JWKS_FILE: {
       kind: path("file"),
-      meaning: "A JSON Web Key Set with the issuer's public keys. Read again when it changes.",
+      meaning: "The issuer's public keys (JWKS). Reread on change.",
     },
     NEXUS_JWT_JWKS_URL: {
       kind: text("url"),
       unset: "from the issuer's discovery document",
-      meaning: "The https URL of the issuer's keys. Not together with NEXUS_JWT_JWKS_FILE.",
+      meaning: "https URL of the issuer's keys.",
     },
     NEXUS_JWT_CA_FILE: {
       kind: path("file"),
       unset: "the CAs of Node",
-      meaning: "PEM: the CAs to trust when fetching the issuer's keys.",
+      meaning: "PEM: CAs to trust when fetching these keys.",
     },
     NEXUS_JWT_TOKEN_FILE: {
       kind: path("file"),
-      meaning:
-        "A bearer token for fetching the keys, if required; sent only to the host of the settings above.",
+      meaning: "Bearer token for fetching the keys, if required; sent only to the host set above.",
     },
     NEXUS_JWT_ISSUERS_FILE: {
       kind: path("file"),
       meaning:
-        "YAML with more issuers of JWTs, each with a name, an audience, and required claims. Callers are jwt:<name>:<subject>. With sign_in, people sign in to the console there.",
+        "YAML with more issuers: name, audience, required claims. Callers are jwt:<name>:<subject>. With sign_in, people sign in to the console there.",
     },
   },
 } as const satisfies SettingGroups;

@@ -23,18 +23,17 @@ const groups = {
       kind: namespaces,
       default: "",
       meaning:
-        "In a pod: the namespaces whose Connection objects nexusd reconciles, separated by commas. It then also reconciles Provider and AccessGrant objects of its own namespace.",
+        "In a pod: namespaces whose Connection objects nexusd reconciles, comma-separated; it then also reconciles Provider and AccessGrant objects of its own namespace.",
     },
     NEXUS_KUBERNETES_EXPORT_NAMESPACES: {
       kind: namespaces,
       default: "",
-      meaning:
-        "Those of NEXUS_KUBERNETES_NAMESPACES in which a Connection may export its access token to a Secret (exportTo).",
+      meaning: "Those of them in which a Connection may export its access token to a Secret (exportTo).",
     },
     NEXUS_KUBERNETES_CREDENTIALS: {
       kind: path("folder"),
       unset: "that of the pod",
-      meaning: "The folder with the pod's service account: token, ca.crt, and namespace.",
+      meaning: "Folder of the pod's service account: token, ca.crt, and namespace.",
     },
   },
 } as const satisfies SettingGroups;

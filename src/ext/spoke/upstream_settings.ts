@@ -43,28 +43,26 @@ const groups = {
   Spoke: {
     NEXUS_UPSTREAM: {
       kind: upstreamUrls,
-      unset: "the daemon has connections of its own",
       meaning:
-        "Makes this daemon a spoke of one daemon or fleet: https URLs of its grpc or http listeners (http on loopback), separated by commas. It serves a copy of what its identity may see there, and forwards everything else. See docs/fleet.md.",
+        "Makes this daemon a spoke of a daemon or fleet: https URLs of its grpc or http listeners (http on loopback), comma-separated. See docs/fleet.md.",
     },
     NEXUS_UPSTREAM_CA_FILE: {
       kind: path("file"),
       unset: "the CAs of Node",
-      meaning: "PEM: the CAs that verify the hubs' certificates. Read for each new connection.",
+      meaning:
+        "PEM: CAs that verify the hubs' certificates. The three files are read for each new connection.",
     },
     NEXUS_UPSTREAM_CERT_FILE: {
       kind: path("file"),
-      meaning:
-        "PEM: the certificate that identifies this spoke. Read for each new connection, as is its key.",
+      meaning: "PEM: certificate that identifies this spoke.",
     },
     NEXUS_UPSTREAM_KEY_FILE: {
       kind: path("file"),
-      meaning: "PEM: the private key of that certificate.",
+      meaning: "PEM: private key of that certificate.",
     },
     NEXUS_UPSTREAM_TOKEN_FILE: {
       kind: path("file"),
-      meaning:
-        "The JWT or API key that identifies this spoke, such as a projected service-account token. Read for each call.",
+      meaning: "JWT or API key that identifies this spoke. Read for each call.",
     },
   },
 } as const satisfies SettingGroups;

@@ -6,37 +6,36 @@ const groups = {
       kind: { ...text("url"), isHidden: true },
       flag: false,
       meaning:
-        "The OTLP receiver for traces, HTTP with protobuf: http://host:4318. nexusd appends /v1/traces. Without this or the next setting, there are no traces.",
+        "OTLP receiver for traces, HTTP with protobuf: http://host:4318. nexusd appends /v1/traces. Without an endpoint, there are no traces.",
     },
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: {
       kind: { ...text("url"), isHidden: true },
       flag: false,
-      meaning: "The receiver as a full URL; nexusd appends nothing.",
+      meaning: "The receiver's full URL; nexusd appends nothing.",
     },
     OTEL_TRACES_EXPORTER: {
       kind: text("word"),
       flag: false,
       default: "otlp",
-      meaning: "Set none to turn off traces although an endpoint is set.",
+      meaning: "none turns off traces.",
     },
     OTEL_SDK_DISABLED: {
       kind: text("word"),
       flag: false,
       default: "false",
-      meaning: "Set true to turn off traces.",
+      meaning: "true turns off traces.",
     },
     OTEL_TRACES_SAMPLER: {
       kind: text("word"),
       flag: false,
       default: "parentbased_always_on",
-      meaning:
-        "Which traces to keep: always_on, always_off, or traceidratio, optionally with the prefix parentbased_.",
+      meaning: "Traces to keep: always_on, always_off, or traceidratio, optionally prefixed parentbased_.",
     },
     OTEL_TRACES_SAMPLER_ARG: {
       kind: text("ratio"),
       flag: false,
       default: "1",
-      meaning: "For traceidratio: the fraction to keep, 0 to 1.",
+      meaning: "For traceidratio: fraction to keep, 0 to 1.",
     },
   },
 } as const satisfies SettingGroups;

@@ -31,34 +31,33 @@ const groups = {
       kind: addresses({ canClose: true }),
       default: "off",
       meaning:
-        "The addresses of the egress listener, an HTTP proxy that adds credentials to requests. Callers need an API key, a JWT, or a client certificate. off closes it.",
+        "Addresses of the egress listener, an HTTP proxy that adds credentials, or off. Callers need an API key, a JWT, or a client certificate.",
     },
     NEXUS_EGRESS_NETWORK: {
       kind: egressNetwork,
       default: "providers",
       meaning:
-        "Which other hosts callers of the egress listener may reach: providers (none), open (all public hosts), or names such as pypi.org,*.npmjs.org.",
+        "Other hosts that its callers may reach: providers (none), open (all public hosts), or names such as pypi.org,*.npmjs.org.",
     },
     NEXUS_EGRESS_USER: {
       kind: text("user"),
-      unset: "the user name in the proxy URL, or the one user that the caller is restricted to",
-      meaning: "The user for callers of the egress listener that name none.",
+      unset: "the user in the proxy URL, or the one that the caller is restricted to",
+      meaning: "User for its callers that name none.",
     },
     NEXUS_EGRESS_MAX_CONNECTIONS: {
       kind: count("count", 1, 1_000_000),
       default: "1000",
-      meaning:
-        "Open connections of one principal to the egress listener, tunnels among them. Each may take a second one to an API.",
+      meaning: "Open connections of one principal, tunnels included. Each may take a second one to an API.",
     },
     NEXUS_EGRESS_CA_CERT_FILE: {
       kind: path("file"),
-      unset: "a CA of this daemon, created on first start, with its certificate in <data-dir>/egress-ca.pem",
+      unset: "created on first start; the certificate is <data-dir>/egress-ca.pem",
       meaning:
-        "PEM: the CA that issues the egress listener's certificates. Callers must trust it. Daemons behind one address need the same one.",
+        "PEM: CA that issues its certificates. Callers must trust it. Daemons behind one address need the same one.",
     },
     NEXUS_EGRESS_CA_KEY_FILE: {
       kind: path("file"),
-      meaning: "PEM: the private key of that CA, P-256 in PKCS #8, without a passphrase.",
+      meaning: "PEM: private key of that CA, P-256 in PKCS #8, without a passphrase.",
     },
   },
 } as const satisfies SettingGroups;

@@ -27,18 +27,18 @@ const groups = {
         isHidden: true,
       },
       flag: false,
-      unset: "the data folder alone holds the store",
+      unset: "the data folder",
       meaning:
-        "The URL of a fleet's PostgreSQL (14 or newer), with sslmode=verify-full, except over a Unix socket. The daemon is then a hub, and its data folder a copy. See docs/fleet.md.",
+        "A fleet's PostgreSQL: a URL with sslmode=verify-full, except over a Unix socket. The daemon is then a hub. See docs/fleet.md.",
     },
     NEXUS_STORE_FILE: {
       kind: path("file"),
-      meaning: "A file with the URL, instead of NEXUS_STORE. Other users must not be able to read it.",
+      meaning: "File with that URL. Other users must not be able to read it.",
     },
     NEXUS_FLEET_LISTEN: {
       kind: addresses({ canClose: false }),
       meaning:
-        "The addresses for other hubs, which must prove that they hold a key of the ring. Required with NEXUS_STORE.",
+        "Address for other hubs, which must prove that they hold a key of the ring. Required with NEXUS_STORE.",
     },
     NEXUS_FLEET_ADDRESS: {
       kind: text("host:port", (value) =>
@@ -46,8 +46,8 @@ const groups = {
           ? undefined
           : "must be host:port or [IPv6]:port",
       ),
-      unset: "the address of NEXUS_FLEET_LISTEN, where that is one host",
-      meaning: "The address at which other hubs reach this one.",
+      unset: "NEXUS_FLEET_LISTEN, if it is one host",
+      meaning: "Address at which other hubs reach this one.",
     },
     NEXUS_FLEET_LEASE_SECONDS: {
       kind: count("seconds", 3, 60),
@@ -58,7 +58,7 @@ const groups = {
       kind: count("seconds", 10, 86_400),
       default: "600",
       meaning:
-        "How long a hub that cannot reach PostgreSQL stays ready. Meanwhile it serves valid tokens, but learns of no revocation.",
+        "How long a hub without PostgreSQL stays ready. Meanwhile it serves valid tokens, but learns of no revocation.",
     },
   },
 } as const satisfies SettingGroups;

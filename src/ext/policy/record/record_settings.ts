@@ -6,7 +6,7 @@ const groups = {
       kind: toggle,
       default: "false",
       meaning:
-        "If true, nexusd records which requests get a credential, for nexusd policy suggest and replay: caller, provider, host, method, and path with ids replaced, never a query, header, or body. Not in a fleet or at a spoke.",
+        "Record which requests get a credential, for nexusd policy suggest and replay: caller, provider, host, method, and path with ids replaced, never a query, header, or body. Not in a fleet or at a spoke.",
     },
   },
 } as const satisfies SettingGroups;
