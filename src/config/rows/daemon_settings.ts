@@ -97,16 +97,15 @@ export const daemonSettings = {
     NEXUS_POLICY_FILE: {
       kind: path("file"),
       flag: "--policy",
-      unset:
-        "none: the socket's owner and admin.key are admin, an API key has its own role, others have no access",
+      unset: "none: only the socket's owner, admin.key, and API keys have access",
       meaning:
-        "Roles and rules for callers, YAML or JSON. Reread on change and SIGHUP. An invalid file prevents the start; an invalid change is ignored.",
+        "Roles and rules for callers, YAML or JSON. Reread on change and SIGHUP; an invalid change is ignored.",
       isFirst: true,
     },
     NEXUS_ADMIN_KEY_FILE: {
       kind: path("file"),
       unset: "<data-dir>/admin.key, created on first start",
-      meaning: "The admin's API key, at least 20 characters. If set, the file must exist.",
+      meaning: "The admin's API key, at least 20 characters.",
     },
   },
   Consent: {
@@ -139,14 +138,14 @@ export const daemonSettings = {
       kind: word("word", ["refuse", "accept"]),
       default: "refuse",
       meaning:
-        "If the user consents again with another account: refuse keeps the old one; accept switches, and the page and audit log report it. Needs a provider that identifies accounts.",
+        "If the user consents again with another account: refuse keeps the old one, accept switches. Needs a provider that identifies accounts.",
     },
   },
   Providers: {
     NEXUS_PROVIDERS_FILE: {
       kind: path("file"),
       flag: "--providers",
-      meaning: "Manifest of providers. Applied at start, on change, and on SIGHUP. Must exist at start.",
+      meaning: "Manifest of providers. Applied at start, on change, and on SIGHUP.",
       isFirst: true,
     },
     NEXUS_CATALOG_FILE: {
@@ -170,37 +169,37 @@ export const daemonSettings = {
       kind: webProxy,
       flag: false,
       meaning:
-        "Proxy for requests to providers and through egress: http://[user:password@]host:port, or https:// for TLS. Also https_proxy. Never used for this machine.",
+        "Proxy for requests to providers and through egress: http://[user:password@]host:port, or https:// for TLS. Lower-case names work, too. Never used for this machine.",
     },
     HTTP_PROXY: {
       kind: webProxy,
       flag: false,
-      meaning: "Proxy for plain http through egress. Also http_proxy.",
+      meaning: "Proxy for plain http through egress.",
     },
     NO_PROXY: {
       kind: withoutProxy,
       default: "",
       flag: false,
       meaning:
-        "Hosts to reach directly, comma-separated: names with all below them, addresses, CIDR blocks, or *. Also no_proxy.",
+        "Hosts to reach directly, comma-separated: names with all below them, addresses, CIDR blocks, or *.",
     },
     NEXUS_CLIENT_ASSERTION_FILES: {
       kind: namedFiles,
       default: "",
       meaning:
-        "JWTs that authenticate nexusd to providers: name=/path, comma-separated, for a profile's client_assertion_source. Read for each request, up to 16 KiB.",
+        "JWTs that authenticate nexusd to providers: name=/path, comma-separated, for a profile's client_assertion_source. Read for each request.",
     },
     NEXUS_SIGNING_KEY_FILES: {
       kind: namedFiles,
       default: "",
       meaning:
-        "Private keys of clients (PEM, JWK, or a key file): name=/path, comma-separated, for a profile's client_key_source. Read for each signed request, up to 64 KiB. nexusd warns if other users can read one.",
+        "Private keys of clients (PEM, JWK, or a key file): name=/path, comma-separated, for a profile's client_key_source. Read for each signed request.",
     },
     NEXUS_API_CA_FILES: {
       kind: namedFiles,
       default: "",
       meaning:
-        "CA certificates (PEM): name=/path, comma-separated, for a profile's api_ca_file; trusted for that provider only. Read for each request, up to 64 KiB. Also for nexusd run, curl, and mcp, where they run.",
+        "CA certificates (PEM): name=/path, comma-separated, for a profile's api_ca_file; trusted for that provider only. Read for each request. Also for nexusd run, curl, and mcp, where they run.",
     },
   },
   "Logs, audit, and shutdown": {

@@ -17,7 +17,7 @@ export const metadataGroups = {
           : "must be PROVIDER/USER or PROVIDER/USER/LABEL, such as google/ada",
       ),
       meaning:
-        "Connection whose access token Google's SDKs get there. They show no credential: every program that reaches the listener gets the token. Needs NEXUS_METADATA_GOOGLE_KEY_FILE.",
+        "Connection whose access token Google's SDKs get there. Every program that reaches the listener gets it. Needs NEXUS_METADATA_GOOGLE_KEY_FILE.",
     },
     NEXUS_METADATA_GOOGLE_KEY_FILE: {
       kind: path("file"),

@@ -23,7 +23,7 @@ const groups = {
       kind: namespaces,
       default: "",
       meaning:
-        "In a pod: namespaces whose Connection objects nexusd reconciles, comma-separated; it then also reconciles Provider and AccessGrant objects of its own namespace.",
+        "In a pod: namespaces whose Connection objects nexusd reconciles, comma-separated; Provider and AccessGrant objects only in its own.",
     },
     NEXUS_KUBERNETES_EXPORT_NAMESPACES: {
       kind: namespaces,
