@@ -1,6 +1,6 @@
 // npm run test:deploy: builds the image of the Dockerfile, then runs the tests in a network of their own, as a pod has one.
 //
-// Needs buildah, qemu-aarch64-static, bubblewrap (bwrap), setpriv (util-linux), helm and kubernetes-validate on the PATH, PostgreSQL, and root. CONTRIBUTING.md says
+// Needs buildah, qemu-aarch64-static, bubblewrap (bwrap), setpriv (util-linux), helm and kubernetes-validate on the PATH, PostgreSQL, and root. .ci/tools.sh says
 // where each comes from. NEXUS_TEST_IMAGE=FOLDER takes an image that was built before. One that is missing is named, and nothing passes.
 
 import { spawnSync } from "node:child_process";
