@@ -125,7 +125,7 @@ function numbers(values: Readonly<Record<string, bigint | undefined>>): JsonObje
 }
 
 /** At most so many words, in whole sentences, but the first one in any case: the API has the rest. */
-const maxWords = 25;
+const maxWords = 16;
 
 /** The first sentences of a comment. */
 function beginningOf(comment: string): string {
@@ -153,8 +153,8 @@ export function fieldsPage(): string {
 
 # Fields of a provider profile
 
-Fields have these names in the API, a providers file, a catalogue, and the JSON of the REST routes. A duration is \`90s\`; a
-catalogue has it in seconds, as \`refresh_window_seconds: 90\`. The [API](../proto/nexus/v1/provider.proto) has the limits of each field.
+Fields have these names in the API, a providers file, a catalogue, and REST. A duration is \`90s\`; in a catalogue,
+\`refresh_window_seconds: 90\`. The [API](../proto/nexus/v1/provider.proto) describes each field in full.
 
 ${head}
 ${rows("Provider", profileFields)}

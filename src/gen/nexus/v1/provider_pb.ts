@@ -38,8 +38,7 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   id: string;
 
   /**
-   * Unique among live profiles. Lower-case letters, digits and inner hyphens, 1 to 63 characters, and no UUID; looked up trimmed
-   * and lower-cased.
+   * Unique among live profiles. 1 to 63 lower-case letters, digits, and inner hyphens; no UUID. Looked up trimmed and lower-cased.
    *
    * @generated from field: string name = 2;
    */
@@ -53,7 +52,7 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   authType: AuthType;
 
   /**
-   * OAuth client identifier issued by the provider (RFC 6749 section 2.2). Required for `oauth2`.
+   * OAuth client ID (RFC 6749 section 2.2). Required for `oauth2`.
    *
    * @generated from field: string client_id = 4;
    */
@@ -85,82 +84,81 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   tokenEndpointAuthMethod: TokenEndpointAuthMethod;
 
   /**
-   * Issuer identifier (OpenID Connect Discovery 1.0 section 3, RFC 8414 section 2): an `https` URL without query and
-   * fragment, compared character by character. Required with `enable_discovery`.
-   * Without discovery it is optional and, when set, is what `iss` in the authorization response (RFC 9207) and in the
-   * id_token must equal.
+   * Issuer: an `https` URL without query and fragment. Required with `enable_discovery`. It is compared character by character (OpenID
+   * Connect Discovery 1.0 section 3, RFC 8414 section 2). Without discovery it is optional and, when set, is what `iss` in the
+   * authorization response (RFC 9207) and in the id_token must equal.
    *
    * @generated from field: string issuer = 8;
    */
   issuer: string;
 
   /**
-   * Fetch `{issuer}/.well-known/openid-configuration`. `auth_url` and `token_url`, if given, override what it says. If
-   * both are given, only the keys of the issuer are read from it, for an id_token.
+   * Fetch `{issuer}/.well-known/openid-configuration`. `auth_url` and `token_url` override it. If both are given, only the keys of the
+   * issuer are read from it, for an id_token.
    *
    * @generated from field: bool enable_discovery = 9;
    */
   enableDiscovery: boolean;
 
   /**
-   * Authorization endpoint. Required for `oauth2` without discovery if a user consents; must be empty if no user does. With
-   * discovery it is optional, and overrides the discovered one.
+   * Authorization endpoint. Required for `oauth2` without discovery if a user consents. Must be empty if no user consents. With
+   * discovery, it overrides the discovered one.
    *
    * @generated from field: string auth_url = 10;
    */
   authUrl: string;
 
   /**
-   * Token endpoint. Required for `oauth2` without discovery. With it, it is optional, and overrides the discovered one.
+   * Token endpoint. Required for `oauth2` without discovery. With discovery, it overrides the discovered one.
    *
    * @generated from field: string token_url = 11;
    */
   tokenUrl: string;
 
   /**
-   * JWKS of the issuer (RFC 7517), by which an id_token is verified; needs `issuer`, and must be empty with discovery. Where
-   * it is empty without discovery, the keys, and nothing else, come from the discovery document of `issuer`. Without `issuer`
-   * the scope `openid` is requested, and an id_token is neither relied on nor kept.
+   * JWKS of the issuer, which verifies id_tokens (RFC 7517). Needs `issuer`; must be empty with discovery. Where it is empty without
+   * discovery, the keys, and nothing else, come from the discovery document of `issuer`. Without `issuer` the scope `openid` is requested,
+   * and an id_token is neither relied on nor kept.
    *
    * @generated from field: string jwks_url = 12;
    */
   jwksUrl: string;
 
   /**
-   * Default scopes for new connections, each a scope-token of RFC 6749 section 3.3. At most 100.
+   * Default scopes for new connections. At most 100, each a scope-token of RFC 6749 section 3.3.
    *
    * @generated from field: repeated string scopes = 13;
    */
   scopes: string[];
 
   /**
-   * Additional parameters of the authorization request (for example `access_type=offline`). At most 50. A parameter of the
-   * protocol (`state`, `redirect_uri`, `code_challenge`, ...) is refused, and so are control characters in a value.
+   * Additional parameters of the authorization request, such as `access_type=offline`. At most 50. A parameter of the protocol (`state`,
+   * `redirect_uri`, `code_challenge`, ...) is refused, and so are control characters in a value.
    *
    * @generated from field: map<string, string> authorization_params = 14;
    */
   authorizationParams: { [key: string]: string };
 
   /**
-   * Base URL of the provider's API, passed on to agents. `nexusd curl` sends requests to its origin and nowhere else.
+   * Base URL of the API, passed on to agents. `nexusd curl` calls only its origin.
    *
    * @generated from field: string api_base_url = 15;
    */
   apiBaseUrl: string;
 
   /**
-   * Further hosts of the API, all of whose paths take the credential: `uploads.example.com`, or `*.example.com` for names one label below.
-   * With a port other than 443 as `api.example.com:8443`, and for one base path as `example.com/api/graphql`. At most 20. `nexusd run` puts
-   * the credential into requests to these, and to those below `api_base_url`.
+   * Further hosts of the API: `uploads.example.com`, `*.example.com` (one label below), or a base path, `example.com/api/graphql`. All paths of a
+   * host take the credential. A port other than 443 is written as `api.example.com:8443`. At most 20. `nexusd run` puts the credential into
+   * requests to these, and to those below `api_base_url`.
    *
    * @generated from field: repeated string api_hosts = 29;
    */
   apiHosts: string[];
 
   /**
-   * Endpoint that identifies the user of a credential: absolute, or relative to `api_base_url`. nexusd tries static credentials there, and
-   * `CheckConnection` any credential. It also
-   * sends the access token of a new consent there, by `strategy`, to identify the account; see `user_info_mapping`.
+   * Endpoint that identifies a credential's user: absolute, or relative to `api_base_url`. Static credentials are tried there, and with
+   * `CheckConnection` any credential. It also receives the access token of a new consent, by `strategy`, to identify the account; see
+   * `user_info_mapping`.
    *
    * @generated from field: string user_info_endpoint = 16;
    */
@@ -202,17 +200,17 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   etag: string;
 
   /**
-   * How long before its expiry a token is refreshed: 1 second to 24 hours, and at most half of the token's lifetime. It replaces the
-   * default, the smaller of 5 minutes and 20 % of its lifetime.
+   * How long before expiry a token is refreshed: 1 second to 24 hours. At most half of the token's lifetime. It replaces the default, the
+   * smaller of 5 minutes and 20 % of its lifetime.
    *
    * @generated from field: google.protobuf.Duration refresh_window = 22;
    */
   refreshWindow?: Duration | undefined;
 
   /**
-   * Maximum number of concurrent token requests to the provider, 1 to 96; 0 means 16. Scheduled refreshes use up to three
-   * quarters of them; the rest is for waiting callers. Raise it if many tokens expire in the same hour: if the provider responds in 150 ms,
-   * 16 allow 80 refreshes per second, and 64 some 320. Lower it if the provider responds with 429.
+   * Concurrent token requests to the provider, 1 to 96; 0 means 16. Scheduled refreshes use up to three quarters of them; the rest is for
+   * waiting callers. Raise it if many tokens expire in the same hour: if the provider responds in 150 ms, 16 allow 80 refreshes per second,
+   * and 64 some 320. Lower it if the provider responds with 429.
    *
    * @generated from field: uint32 max_concurrent_requests = 28;
    */
@@ -229,19 +227,18 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   strategy?: Strategy | undefined;
 
   /**
-   * JSON Schema (draft 2020-12) of the fields that a user enters, an object of strings. For static types only; unset
-   * means the default one of the type. Checked when the profile is written; at most 64 KiB. Two names have a meaning of their own, whatever the
-   * strategy is: `tls_client_certificate` and `tls_client_key` are the certificate and the private key, both as PEM, that the API asks a
-   * client for in TLS. A schema has both or none. A pair that does not belong together is refused when it is entered. `nexusd run`, the
-   * egress listener, `call_api`, and `nexusd curl` present the certificate, over connections of that credential alone.
+   * JSON Schema (draft 2020-12) of the fields that a user enters. For static types only. An object of strings; unset means the default one
+   * of the type. Checked when the profile is written; at most 64 KiB. Two names have a meaning of their own, whatever the strategy is:
+   * `tls_client_certificate` and `tls_client_key` are the certificate and the private key, both as PEM, that the API asks a client for in
+   * TLS. A schema has both or none. A pair that does not belong together is refused when it is entered. `nexusd run`, the egress listener,
+   * `call_api`, and `nexusd curl` present the certificate, over connections of that credential alone.
    *
    * @generated from field: google.protobuf.Struct credential_schema = 24;
    */
   credentialSchema?: JsonObject | undefined;
 
   /**
-   * Fields of `params` of the existing Nexus contract that this message lacks. Stored and returned, but not
-   * used. At most 64 KiB of JSON.
+   * Other fields of `params` in the existing Nexus contract. Stored and returned, but not used. At most 64 KiB of JSON.
    *
    * @generated from field: google.protobuf.Struct params = 25;
    */
@@ -272,10 +269,9 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   redirectUri: string;
 
   /**
-   * The MCP server that the profile is for, in the canonical form of its URL: lower-case scheme and host, no fragment, no slash after a
-   * bare host. Its authorization server is discovered as the MCP specification requires (RFC 8414 before OpenID, PKCE with S256
-   * announced). The discovery is repeated before a consent, and after the server rejected a token. See
-   * `CreateProviderRequest.mcp_server_url`.
+   * URL of the MCP server that the profile is for. It is in canonical form: lower-case scheme and host, no fragment, no slash after a bare
+   * host. Its authorization server is discovered as the MCP specification requires (RFC 8414 before OpenID, PKCE with S256 announced). The
+   * discovery is repeated before a consent, and after the server rejected a token. See `CreateProviderRequest.mcp_server_url`.
    *
    * @generated from field: string mcp_server_url = 60;
    */
@@ -300,34 +296,35 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   grantType: GrantType;
 
   /**
-   * With `GRANT_TYPE_IDENTITY_ASSERTION`, and required there: name of the identity provider's profile. The user's connection to it vouches for the
-   * user: the one with the same label, else the one without a label. It must have an id_token (scope `openid`, and a known `issuer`).
+   * Name of the identity provider's profile. Required with `GRANT_TYPE_IDENTITY_ASSERTION`, and only for it. The user's connection to it
+   * vouches for the user: the one with the same label, else the one without a label. It must have an id_token (scope `openid`, and a known
+   * `issuer`).
    *
    * @generated from field: string identity_provider = 100;
    */
   identityProvider: string;
 
   /**
-   * The certificate with which the client authenticates in TLS, for `TLS_CLIENT_AUTH` and `SELF_SIGNED_TLS_CLIENT_AUTH`. PEM: the
-   * client's own certificate first, then up to nine of authorities. Its key is `client_secret`. The certificate is public and returned.
-   * You cannot name a file on the daemon's machine, because then anyone who may write profiles could read it.
+   * Certificate (PEM) of the client in TLS. For `TLS_CLIENT_AUTH` and `SELF_SIGNED_TLS_CLIENT_AUTH`. The client's own certificate comes
+   * first, then up to nine of authorities. Its key is `client_secret`. The certificate is public and returned. You cannot name a file on
+   * the daemon's machine, because then anyone who may write profiles could read it.
    *
    * @generated from field: string tls_client_certificate = 80;
    */
   tlsClientCertificate: string;
 
   /**
-   * The file with the JWT of `CLIENT_ASSERTION_FILE`, by its name in the setting `NEXUS_CLIENT_ASSERTION_FILES`, where the operator
-   * lists the files that the daemon may read. Never a path. With `GRANT_TYPE_JWT_BEARER`, the JWT is the grant itself.
+   * File with the JWT of `CLIENT_ASSERTION_FILE`, by its name in `NEXUS_CLIENT_ASSERTION_FILES`. In that setting, the operator lists the
+   * files that the daemon may read. Never a path. With `GRANT_TYPE_JWT_BEARER`, the JWT is the grant itself.
    *
    * @generated from field: string client_assertion_source = 81;
    */
   clientAssertionSource: string;
 
   /**
-   * The file with the private key of a client that signs (`GRANT_TYPE_JWT_BEARER`, `GRANT_TYPE_GITHUB_APP`, `PRIVATE_KEY_JWT`), by its
-   * name in the setting `NEXUS_SIGNING_KEY_FILES`. There, the operator lists the files that the daemon may read. Never a path. It is
-   * read for each request, as PEM, JWK, or a key file. `client_secret` must be empty, unless it is the secret of a client of
+   * File with the private key of a client that signs, by its name in `NEXUS_SIGNING_KEY_FILES`. It is for `GRANT_TYPE_JWT_BEARER`,
+   * `GRANT_TYPE_GITHUB_APP`, and `PRIVATE_KEY_JWT`. In that setting, the operator lists the files that the daemon may read. Never a path.
+   * It is read for each request, as PEM, JWK, or a key file. `client_secret` must be empty, unless it is the secret of a client of
    * `GRANT_TYPE_JWT_BEARER`.
    *
    * @generated from field: string client_key_source = 82;
@@ -335,29 +332,29 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   clientKeySource: string;
 
   /**
-   * The file with the certificates of authorities that are trusted for this provider alone, beside those that the system trusts. It is
-   * named by its name in the setting `NEXUS_API_CA_FILES`, where the operator lists the files that nexusd may read. Never a path. It holds
-   * for every request to this provider: its API, its token, discovery, and revocation endpoints, and its keys. So an API and an
-   * authorization server behind the same private authority need one field. No other provider trusts them, even at the same host.
+   * File of CAs that are trusted for this provider alone, by its name in `NEXUS_API_CA_FILES`. They are trusted besides those of the
+   * system. In that setting, the operator lists the files that nexusd may read. Never a path. It holds for every request to this provider:
+   * its API, its token, discovery, and revocation endpoints, and its keys. So an API and an authorization server behind the same private
+   * authority need one field. No other provider trusts them, even at the same host.
    *
    * The file has 1 to 20 certificates as PEM, in at most 64 KiB: each of an authority, or self-signed. It is checked when the profile names
-   * it, and read again for each request. No RPC returns it, so `nexusd run`, `nexusd curl`, and `nexusd mcp` need the setting where they run.
-   * Must be empty with `mcp_server_url`.
+   * it, and read again for each request. No RPC returns it, so `nexusd run`, `nexusd curl`, and `nexusd mcp` need the setting where they
+   * run. Must be empty with `mcp_server_url`.
    *
    * @generated from field: string api_ca_file = 83;
    */
   apiCaFile: string;
 
   /**
-   * How often nexusd checks each connection by itself, as `CheckConnection` does: every 5 minutes to every 30 days. Unset means never.
-   * Requires `user_info_endpoint`.
+   * How often nexusd checks each connection: every 5 minutes to every 30 days. Requires `user_info_endpoint`. Unset means never. The check
+   * is that of `CheckConnection`.
    *
    * A connection that the API refuses becomes `ATTENTION` (`credential_refused`). It is checked on, and becomes `ACTIVE` again when the API
    * accepts it. A check that gets no response, or another one, changes nothing, and is repeated at the next time. Rules do not judge these
    * checks. Each is audited (`connection_checked`, by `daemon`).
    *
-   * No connection is checked by itself more often than this, whoever checked it before, also after a restart or another leader. Each check is
-   * up to a tenth of the interval late, and a connection that was never checked waits up to one interval, so that the checks of many
+   * No connection is checked by itself more often than this, whoever checked it before, also after a restart or another leader. Each check
+   * is up to a tenth of the interval late, and a connection that was never checked waits up to one interval, so that the checks of many
    * connections are spread. At one provider they run one at a time.
    *
    * @generated from field: google.protobuf.Duration check_interval = 84;
@@ -365,10 +362,10 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   checkInterval?: Duration | undefined;
 
   /**
-   * Maps the response of `user_info_endpoint` to `Connection.account`: a dotted path in the JSON for `subject`, `name`, `email`, and `login`,
-   * for example `login` to `user.handle`. The defaults are `sub`, `name`, `email`, and `preferred_username` (OpenID Connect Core 1.0
-   * section 5.1). nexusd calls the endpoint once after each consent, for at most three seconds. If it does not respond, the consent
-   * succeeds anyway.
+   * Dotted paths in the response of `user_info_endpoint` for `subject`, `name`, `email`, and `login`. For example, `login` is mapped to
+   * `user.handle`. The values become `Connection.account`. The defaults are `sub`, `name`, `email`, and `preferred_username` (OpenID
+   * Connect Core 1.0 section 5.1). nexusd calls the endpoint once after each consent, for at most three seconds. If it does not respond,
+   * the consent succeeds anyway.
    *
    * @generated from field: map<string, string> user_info_mapping = 90;
    */
@@ -396,8 +393,8 @@ export type OAuth2Options = Message<"nexus.v1.OAuth2Options"> & {
   scopeSeparator: string;
 
   /**
-   * Additional parameters of the code exchange, and of each request of a grant type without a user. Parameters of the protocol are rejected, and so are names
-   * outside visible ASCII and values with control characters.
+   * Additional parameters of the code exchange, and of token requests without a user. Parameters of the protocol are rejected, and so are
+   * names outside visible ASCII and values with control characters.
    *
    * @generated from field: map<string, string> token_params = 2;
    */
@@ -426,7 +423,7 @@ export type OAuth2Options = Message<"nexus.v1.OAuth2Options"> & {
   tokenRequestFormat: TokenRequestFormat;
 
   /**
-   * Token endpoint for refreshes; empty means the same as for the code.
+   * Token endpoint for refreshes, if different.
    *
    * @generated from field: string refresh_url = 6;
    */
@@ -440,16 +437,16 @@ export type OAuth2Options = Message<"nexus.v1.OAuth2Options"> & {
   revocationUrl: string;
 
   /**
-   * Dotted path of the object that holds the token in the response, such as `authed_user`; empty means the root. A refresh
-   * whose response has no such object is read at the root.
+   * Dotted path of the token's object in the response, such as `authed_user`. Empty means the root. A refresh whose response has no such
+   * object is read at the root.
    *
    * @generated from field: string token_response_path = 8;
    */
   tokenResponsePath: string;
 
   /**
-   * Name of the field with the lifetime in seconds, or with the instant of expiry (seconds or milliseconds of the Unix
-   * epoch, or RFC 3339), when it is not `expires_in`.
+   * Field with the lifetime or the time of expiry, if not `expires_in`. A lifetime is in seconds. A time is in seconds or milliseconds of
+   * the Unix epoch, or in RFC 3339.
    *
    * @generated from field: string lifetime_field = 9;
    */
@@ -477,36 +474,35 @@ export type OAuth2Options = Message<"nexus.v1.OAuth2Options"> & {
   skipScopeOnAuth: boolean;
 
   /**
-   * Names of callback parameters to keep as connection metadata, for example `realmId`. Names of secrets are
-   * rejected. nexusd keeps 20 values per connection, of at most 1 KiB each.
+   * Callback parameters to keep as connection metadata, such as `realmId`. Names of secrets are rejected. nexusd keeps 20 values per
+   * connection, of at most 1 KiB each.
    *
    * @generated from field: repeated string callback_metadata = 14;
    */
   callbackMetadata: string[];
 
   /**
-   * Names of fields of the token response to keep as connection metadata, for example `instance_url` or, as a dotted path from
-   * the root, `team.id`. Limited like `callback_metadata`; only scalar values are kept.
+   * Fields of the token response to keep as connection metadata, such as `instance_url` or `team.id`. A dotted path starts at the root.
+   * Limited like `callback_metadata`; only scalar values are kept.
    *
    * @generated from field: repeated string token_metadata = 15;
    */
   tokenMetadata: string[];
 
   /**
-   * How the provider reports that a refresh token is no longer valid, if it does not return `invalid_grant` (RFC 6749 section 5.2).
-   * Either a value of `error`, such as `unauthorized_client`. Or the dotted path of another field, `=`, and its value, such as
-   * `status=BAD_REFRESH_TOKEN` or `errors.0.resource=RefreshToken`. A JSON response with that value requires a new consent; one of
-   * status 408, 425, 429, or 5xx is still retried. For providers that use only the HTTP status: `http_status=` and a status of 400 to
-   * 499 except these, such as `http_status=403`. It applies to a response without an `error` and without `Retry-After`.
+   * How the provider reports an invalid refresh token, if not by `invalid_grant` (RFC 6749 section 5.2). Either a value of `error`, such as
+   * `unauthorized_client`. Or the dotted path of another field, `=`, and its value, such as `status=BAD_REFRESH_TOKEN` or
+   * `errors.0.resource=RefreshToken`. A JSON response with that value requires a new consent; one of status 408, 425, 429, or 5xx is still
+   * retried. For providers that use only the HTTP status: `http_status=` and a status of 400 to 499 except these, such as
+   * `http_status=403`. It applies to a response without an `error` and without `Retry-After`.
    *
    * @generated from field: repeated string invalid_grant_aliases = 16;
    */
   invalidGrantAliases: string[];
 
   /**
-   * The API that tokens are for, if the provider issues tokens for one API at a time. It is the `resource` of the authorization request
-   * and of both token requests (RFC 8707 section 2). An absolute URI without a fragment; empty means that none is sent. See
-   * `resource_parameter`.
+   * The API of the tokens, if the provider issues tokens for one API at a time. It is the `resource` of the authorization request and of
+   * both token requests (RFC 8707 section 2). An absolute URI without a fragment; empty means that none is sent. See `resource_parameter`.
    *
    * @generated from field: string resource = 17;
    */
@@ -520,15 +516,15 @@ export type OAuth2Options = Message<"nexus.v1.OAuth2Options"> & {
   resourceParameter: ResourceParameter;
 
   /**
-   * Send the granted scopes as `scope` of a refresh, for providers that otherwise reject the refresh or grant fewer scopes. RFC 6749 section 6
-   * makes it optional.
+   * Send the granted scopes with refreshes. For providers that otherwise reject the refresh or grant fewer scopes. RFC 6749 section 6 makes
+   * it optional.
    *
    * @generated from field: bool scope_on_refresh = 31;
    */
   scopeOnRefresh: boolean;
 
   /**
-   * Push each authorization request to the server before the browser goes there (RFC 9126), even if the server does not require it.
+   * Push each authorization request to the server (RFC 9126), even if the server does not require it.
    *
    * @generated from field: bool push_authorization_requests = 71;
    */
@@ -542,60 +538,60 @@ export type OAuth2Options = Message<"nexus.v1.OAuth2Options"> & {
   pushedAuthorizationRequestUrl: string;
 
   /**
-   * Whether tokens are bound to a key of the connection, so that a stolen token is useless (DPoP, RFC 9449).
+   * Whether tokens are bound to a key of the connection (DPoP, RFC 9449). A stolen token is then useless.
    *
    * @generated from field: nexus.v1.DpopMode dpop = 73;
    */
   dpop: DpopMode;
 
   /**
-   * `kid` in the header of the client's JWTs; empty means that of the JWK, or none. Must be empty if the key is the daemon's.
+   * `kid` of the client's JWTs; empty means that of the JWK, or none. Must be empty if the key is the daemon's.
    *
    * @generated from field: string client_key_id = 40;
    */
   clientKeyId: string;
 
   /**
-   * `alg` in the header of the client's JWTs; empty means that of the JWK, else `RS256`, `EdDSA`, or that of the curve. If the
-   * key is the daemon's, it selects the key, and empty means `ES256`.
+   * `alg` of the client's JWTs. Empty means that of the JWK, else `RS256`, `EdDSA`, or that of the curve. If the key is the daemon's, it
+   * selects the key, and empty means `ES256`.
    *
    * @generated from field: string client_signing_alg = 41;
    */
   clientSigningAlg: string;
 
   /**
-   * The `aud` of the JWT with which the client authenticates.
+   * `aud` of the JWT with which the client authenticates.
    *
    * @generated from field: nexus.v1.ClientAssertionAudience client_assertion_audience = 42;
    */
   clientAssertionAudience: ClientAssertionAudience;
 
   /**
-   * `sub` of the JWT of `GRANT_TYPE_JWT_BEARER`: the account that the token is for, if it is not the client itself (delegation).
-   * `{user_id}` stands for the user id of the connection; then any caller that may request a connection for a user id acts as that
-   * user. Empty means `client_id`.
+   * `sub` of the JWT of `GRANT_TYPE_JWT_BEARER`: the account that the token is for. Set it if that is not the client itself (delegation).
+   * `{user_id}` stands for the user id of the connection; then any caller that may request a connection for a user id acts as that user.
+   * Empty means `client_id`.
    *
    * @generated from field: string assertion_subject = 43;
    */
   assertionSubject: string;
 
   /**
-   * `aud` of the JWT of `GRANT_TYPE_JWT_BEARER`; empty means the issuer, or the token endpoint if the profile has no issuer.
+   * `aud` of the JWT of `GRANT_TYPE_JWT_BEARER`; empty means the issuer, else the token endpoint.
    *
    * @generated from field: string assertion_audience = 44;
    */
   assertionAudience: string;
 
   /**
-   * Put the scopes into the JWT of `GRANT_TYPE_JWT_BEARER` as a claim instead of into the request, as Google requires. With
-   * the method `NONE`, the request then has no `client_id` either.
+   * Put the scopes into the JWT of `GRANT_TYPE_JWT_BEARER`, as Google requires. They are a claim there, and not in the request. With the
+   * method `NONE`, the request then has no `client_id` either.
    *
    * @generated from field: bool scope_in_assertion = 45;
    */
   scopeInAssertion: boolean;
 
   /**
-   * The type of the JWT of `CLIENT_ASSERTION_FILE`.
+   * Type of the JWT of `CLIENT_ASSERTION_FILE`.
    *
    * @generated from field: nexus.v1.ClientAssertionType client_assertion_type = 50;
    */
@@ -617,15 +613,15 @@ export type OAuth2Options = Message<"nexus.v1.OAuth2Options"> & {
   tokenExchange: TokenExchange;
 
   /**
-   * Scopes of other APIs that `GetToken` may request by token exchange besides those of the connection, for example
-   * `https://graph.microsoft.com/.default`. At most 100. Each is a scope-token of RFC 6749 section 3.3.
+   * Scopes of other APIs that `GetToken` may request by token exchange, such as `https://graph.microsoft.com/.default`. They add to those
+   * of the connection. At most 100. Each is a scope-token of RFC 6749 section 3.3.
    *
    * @generated from field: repeated string token_exchange_scopes = 66;
    */
   tokenExchangeScopes: string[];
 
   /**
-   * How a token exchange shows the provider who acts for the user of the connection. For `TOKEN_EXCHANGE_RFC8693` alone; others must leave it
+   * How a token exchange shows the provider who acts for the connection's user. For `TOKEN_EXCHANGE_RFC8693` only; others must leave it
    * off.
    *
    * @generated from field: nexus.v1.ActorToken actor_token = 67;
