@@ -78,8 +78,10 @@ export interface Core extends Domain {
   readonly vault: Vault;
   /** Where these keys come from. */
   readonly keySource: KeyRingSource;
-  /** Of a daemon that is one of several: whether it acts itself, and how its copy catches up. */
-  readonly member: { readonly leads: boolean; catchUp(): Promise<void> } | undefined;
+  /** Of a daemon that is one of several: whether it acts itself, how its copy catches up, and why it may not remember requests. */
+  readonly member:
+    | { readonly leads: boolean; readonly memoryRefusal: string | undefined; catchUp(): Promise<void> }
+    | undefined;
   /** The page for approvers that a link of a held request leads to; undefined where no browser reaches one. */
   readonly approvalUrl: (link: string) => string | undefined;
   /** Undefined where no extension keeps profiles as a document says. */

@@ -1,4 +1,4 @@
-import type { AskApprovers } from "../domain/access/access.js";
+import type { AskApprovers, LeadingRules } from "../domain/access/access.js";
 import type { CredentialReaderDeps } from "../domain/connections/connections.js";
 import type { Refresher, Refreshes } from "../domain/grants/grants.js";
 import type { ForwardedWrites } from "../domain/reading/reading.js";
@@ -46,6 +46,10 @@ export interface DomainMembership {
   watched?(outbound: OutboundFetch): OutboundFetch;
   /** Wraps who is asked about held requests: asks where the leader is. Undefined where each daemon asks by itself. */
   approver?(own: AskApprovers): AskApprovers;
+  /** Decides what goes by earlier requests of any daemon. Undefined where each daemon goes by its own. */
+  readonly leadingRules?: LeadingRules;
+  /** Why sessions cannot have labels here, nor uses be limited; undefined where they can. */
+  readonly memoryRefusal: string | undefined;
   /** Wraps the refreshes that callers wait for: refreshes where the leader is. */
   refresher(own: Refresher): Refreshes;
   /** Where writes go, of a daemon whose connections are copies: what the copies do not have is another daemon's to do. */

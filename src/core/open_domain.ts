@@ -76,7 +76,7 @@ export function openDomain(options: DomainOptions): Domain {
   const { mcp, mcpNames } = profiles;
   const kept = { store, vault, writer, endpoint, changes, clock, random, log };
   const { memory = () => undefined, uses = () => undefined } = options;
-  const asked = { approver: approverOf(options), memory, uses };
+  const asked = { approver: approverOf(options), memory, uses, leader: member?.leadingRules };
   const access = openAccess({ store, changes, clock, log, mcpNames, ...asked });
   const grants = openGrants({ ...kept, tracing, metrics, spoolFile, refusesOtherAccounts });
   const { engine } = grants;

@@ -243,10 +243,11 @@ export function errorOfKind(
     readonly reason?: string | undefined;
     readonly violations?: readonly FieldViolation[];
     readonly retryAfterMs?: number | undefined;
+    readonly limit?: Pick<ReachedLimit, "what" | "limit"> | undefined;
     readonly cause?: unknown;
   } = {},
 ): NexusError {
-  const { reason = "", violations = [], retryAfterMs, cause } = about;
+  const { reason = "", violations = [], retryAfterMs, limit = { what: "uses", limit: 0 }, cause } = about;
   switch (kind) {
     case "invalid_argument":
       return new InvalidArgument(
@@ -272,7 +273,7 @@ export function errorOfKind(
       if (reason !== "USES_EXHAUSTED") return new Unavailable(message, retryAfterMs, cause);
       return new ResourceExhausted(
         reason,
-        { what: "uses", limit: 0, unit: "", ...(retryAfterMs !== undefined && { retryAfterMs }) },
+        { ...limit, unit: "", ...(retryAfterMs !== undefined && { retryAfterMs }) },
         message,
       );
     default:

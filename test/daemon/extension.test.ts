@@ -19,7 +19,7 @@ const optionsOf = ({ config, environment }: Place) => ({
 test("an extension adds a service with its access, and counts", async () => {
   const place = await Place.make();
   const implementation = {
-    ...{ call: never, refresh: never, page: never, appendAudit: never, hold: never },
+    ...{ call: never, refresh: never, page: never, appendAudit: never, hold: never, takeBack: never },
     reach: () => create(ReachResponseSchema, { mayLead: true }),
   };
   const described = Object.fromEntries(

@@ -51,7 +51,7 @@ type AccessServiceClient interface {
 	//
 	// Errors: `ALREADY_EXISTS` when a key has or had the name. A name cannot be reused, even after it is revoked, because the audit log
 	// and policies refer to it. `FAILED_PRECONDITION` with reason `TOO_MANY_API_KEYS` at 10000 keys, including revoked ones.
-	// `FAILED_PRECONDITION` with reason `USES_NOT_COUNTED` for `uses` in a fleet or at a spoke, which cannot count them exactly.
+	// `FAILED_PRECONDITION` with reason `USES_NOT_COUNTED` for `uses` at a spoke, which cannot count them exactly.
 	// `FAILED_PRECONDITION` with reason `OLDER_HUBS` in a fleet that still accepts hubs that ignore the limits of this key.
 	CreateApiKey(ctx context.Context, in *CreateApiKeyRequest, opts ...grpc.CallOption) (*CreateApiKeyResponse, error)
 	// Lists API keys in the order of their names, revoked ones only on request. Needs the role admin.
@@ -180,7 +180,7 @@ type AccessServiceServer interface {
 	//
 	// Errors: `ALREADY_EXISTS` when a key has or had the name. A name cannot be reused, even after it is revoked, because the audit log
 	// and policies refer to it. `FAILED_PRECONDITION` with reason `TOO_MANY_API_KEYS` at 10000 keys, including revoked ones.
-	// `FAILED_PRECONDITION` with reason `USES_NOT_COUNTED` for `uses` in a fleet or at a spoke, which cannot count them exactly.
+	// `FAILED_PRECONDITION` with reason `USES_NOT_COUNTED` for `uses` at a spoke, which cannot count them exactly.
 	// `FAILED_PRECONDITION` with reason `OLDER_HUBS` in a fleet that still accepts hubs that ignore the limits of this key.
 	CreateApiKey(context.Context, *CreateApiKeyRequest) (*CreateApiKeyResponse, error)
 	// Lists API keys in the order of their names, revoked ones only on request. Needs the role admin.

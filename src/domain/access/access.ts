@@ -5,6 +5,7 @@ import { AccessExplainer } from "./access_explainer.js";
 import { ApiKeys } from "./api_keys.js";
 import { ConnectionNames } from "./connection_names.js";
 import { CountedAudit } from "./counted_audit.js";
+import type { LeadingRules } from "./leading_rules.js";
 import type { McpServerNames } from "./mcp_server_names.js";
 import { RequestGate } from "./request_gate.js";
 import { type AskApprovers, RequestRules } from "./request_rules.js";
@@ -19,6 +20,7 @@ export { ApiKeys } from "./api_keys.js";
 export { type AuthenticateOptions, authenticateBy } from "./authenticate.js";
 export { type ConnectionKey, ConnectionNames } from "./connection_names.js";
 export { CountedAudit } from "./counted_audit.js";
+export type { LeadingRules, LedRequest, LedUse } from "./leading_rules.js";
 export { McpServerNames } from "./mcp_server_names.js";
 export type { Authenticate, Peer, PeerCertificate, PresentedCredentials } from "./presented_credentials.js";
 export { type RequestedResource, RequestGate } from "./request_gate.js";
@@ -57,10 +59,12 @@ export interface AccessDeps extends StoreParts {
   readonly memory: () => SessionMemory | undefined;
   /** Undefined where no use is counted. */
   readonly uses: () => UseCounts | undefined;
+  /** Undefined where each daemon decides over all requests by itself. */
+  readonly leader?: LeadingRules | undefined;
 }
 
 export function openAccess(deps: AccessDeps): Access {
-  const { store, changes, clock, log, mcpNames, approver, memory, uses } = deps;
+  const { store, changes, clock, log, mcpNames, approver, memory, uses, leader } = deps;
   const keys = new ApiKeys({ store, changes, clock, log });
   const control = new AccessControl({ store, changes, clock, keys });
   const names = new ConnectionNames({ access: control, store, changes });
@@ -69,7 +73,7 @@ export function openAccess(deps: AccessDeps): Access {
     control,
     names,
     gate: new RequestGate({ access: control, names, store, mcpNames }),
-    rules: new RequestRules({ access: control, changes, clock, approver, memory, uses }),
+    rules: new RequestRules({ access: control, changes, clock, approver, memory, uses, leader }),
     explainer: new AccessExplainer({ access: control, store }),
     seen: new VisibleConnections({ store }),
     streams: new StreamRegistry({ clock }),

@@ -3,11 +3,18 @@ import type { Identity, Principal } from "../../model/access/principal.js";
 import { type DescribedRequest, factsOf, ownLabelsOf } from "../../model/access/request_facts.js";
 import { decide, explainRules, labelsSetBy, type Rule, type Ruling } from "../../model/access/rules.js";
 import type { ConnectionFacts } from "../../model/access/scope_restriction.js";
-import { FailedPrecondition, InvalidArgument, NexusError, PermissionDenied } from "../../model/errors.js";
+import {
+  FailedPrecondition,
+  InvalidArgument,
+  NexusError,
+  PermissionDenied,
+  Unavailable,
+} from "../../model/errors.js";
 import { type CallerTrace, traceIdOf, type Use } from "../../model/tracing.js";
 import type { Changes } from "../../runtime/changes.js";
 import type { Clock } from "../../runtime/clock.js";
 import { type AccessControl, denied, type Sight } from "./access_control.js";
+import type { LeadingRules } from "./leading_rules.js";
 import type { SessionLabel, SessionMemory } from "./session_memory.js";
 import type { LimitedUse, UseCounts } from "./use_limits.js";
 
@@ -57,12 +64,15 @@ export class RequestRules {
       readonly memory: () => SessionMemory | undefined;
       /** Undefined where no use is counted: what is limited lets nothing go. */
       readonly uses: () => UseCounts | undefined;
+      /** Decides what goes by earlier requests. Undefined where each daemon does by itself. */
+      readonly leader?: LeadingRules | undefined;
     },
   ) {}
 
   /**
    * @returns for the record, when the caller may have the token at once; else a promise that resolves when it may, and rejects with
-   * PermissionDenied, FailedPrecondition (USE_EGRESS, SHOW_BODY), ResourceExhausted (USES_EXHAUSTED), or InvalidArgument for what servers read in several ways
+   * PermissionDenied, FailedPrecondition (USE_EGRESS, SHOW_BODY), ResourceExhausted (USES_EXHAUSTED), InvalidArgument for what servers read in several
+   * ways, or Unavailable where earlier requests count and no leader answers
    */
   admit(principal: Principal, connectionId: string, asking?: TokenPurpose): Use | undefined | Promise<Use> {
     const judged = this.#judged(principal, connectionId, asking);
@@ -95,6 +105,9 @@ export class RequestRules {
     const traceId = traceIdOf(asking?.trace?.traceparent);
     const session = request?.session;
     const own = { ...(session !== undefined && { session }), ...(traceId !== undefined && { traceId }) };
+    const { leader } = this.deps;
+    if (leader && leader.place !== "here" && this.#isRemembered(principal, request))
+      return this.#led(leader, { principal, connectionId, request, own, asking });
     const connection = isRuled ? this.deps.access.factsOf(connectionId) : undefined;
     const ruling = connection && this.#ruling(principal, connection, request);
     if (!connection || !ruling) {
@@ -115,6 +128,44 @@ export class RequestRules {
     return this.#approved({ principal, connection, request, rule, policyDigest, use, signal });
   }
 
+  /** Whether the verdict goes by earlier requests, or later ones go by this one: labels, and limits of uses. */
+  #isRemembered(principal: Principal, request: DescribedRequest | undefined): boolean {
+    const { access } = this.deps;
+    const { requestRules, uses, role } = access.permissionsFor(principal);
+    if (uses) return true;
+    if (requestRules.length === 0 || (request === undefined && role === "admin")) return false;
+    const isOfSession = request !== undefined && access.policy?.remembering !== undefined;
+    return isOfSession || requestRules.some((rule) => rule.uses !== undefined);
+  }
+
+  /** As the leader decides. */
+  async #led(
+    leader: LeadingRules,
+    asked: {
+      readonly principal: Principal;
+      readonly connectionId: string;
+      readonly request: DescribedRequest | undefined;
+      readonly own: Use;
+      readonly asking: TokenPurpose | undefined;
+    },
+  ): Promise<Use> {
+    const { principal, connectionId, request, own, asking } = asked;
+    if (leader.place === "unsure") throw refusedBy(unsure(), own);
+    const { access } = this.deps;
+    const { requestRules } = access.permissionsFor(principal);
+    const mayWait = request !== undefined && requestRules.some(({ verdict }) => verdict === "ask");
+    const policyDigest = access.policy?.digest ?? "";
+    const { traceId } = own;
+    const led = { principal, connectionId, request, policyDigest, traceId, mayWait, signal: asking?.signal };
+    const answer = await leader.admit(led).catch((error: unknown) => {
+      throw error instanceof NexusError ? refusedBy(error, { ...own, ...error.use }) : error;
+    });
+    if (answer === "here") return (await this.#judged(principal, connectionId, asking)) ?? own;
+    const use = { ...own, ...answer.use };
+    this.#counted.set(use, answer.takeBack);
+    return use;
+  }
+
   /** Why rules about labels of sessions cannot be kept here; undefined where they can. */
   get labelRefusal(): string | undefined {
     const memory = this.deps.memory();
@@ -125,6 +176,10 @@ export class RequestRules {
   get useRefusal(): string | undefined {
     const uses = this.deps.uses();
     return uses ? uses.refusal : "this daemon counts no uses";
+  }
+
+  isCounted(use: Use | undefined): use is Use {
+    return use !== undefined && this.#counted.has(use);
   }
 
   /** Nothing was obtained for a use that was admitted: it does not count. */
@@ -178,8 +233,10 @@ export class RequestRules {
   ): Use | Promise<Use> {
     const { rule } = ruling;
     const memory = rule?.labels && this.deps.memory();
-    if (rule?.labels && (!memory || !request))
-      return Promise.reject(refusedBy(new PermissionDenied("this daemon keeps no labels of sessions"), use));
+    if (rule?.labels && (!memory || !request || memory.refusal !== undefined)) {
+      const why = memory?.refusal ?? "this daemon keeps no labels of sessions";
+      return Promise.reject(refusedBy(new PermissionDenied(why), use));
+    }
     const whole = { ...use, ...this.#shadowOf(ruling, connection) };
     const labels = rule?.labels && request ? labelsSetBy(rule, ownLabelsOf(request)) : [];
     const label = () =>
@@ -267,8 +324,10 @@ export class RequestRules {
       ? await ask({ ...held, ...(labels.length > 0 && { labels }) })
       : new PermissionDenied(`${wordsOf(held.rule)} has a person asked, and this daemon asks nobody`);
     if (answer instanceof NexusError) throw refusedBy(answer, use);
-    // The rules, and what the caller may, can have changed while it waited.
+    // The rules, what the caller may, and who leads can have changed while it waited.
     this.deps.access.admit(principal, "token.read");
+    const isLed = this.deps.leader !== undefined && this.#isRemembered(principal, request);
+    if (isLed && this.deps.leader?.place !== "here") throw refusedBy(unsure(), use);
     const now = this.#ruling(principal, connection, request);
     const refusal = now?.verdict === "deny" ? refusalOf(now, request) : undefined;
     if (now && refusal) throw refusedBy(refusal, { ...use, ...this.#ruleOf(now) });
@@ -308,6 +367,14 @@ export class RequestRules {
     const isNamed = access.policy?.proxies.has(name) ?? false;
     return isProxied === true || isNamed || access.permissionsOf(name).role === "admin";
   }
+}
+
+/** Another daemon may remember more by now. */
+function unsure(): Unavailable {
+  return new Unavailable(
+    "this hub may not lead any more, and nothing was sent: send the request again",
+    1_000,
+  );
 }
 
 function refusedBy(refusal: NexusError, use: Use): NexusError {

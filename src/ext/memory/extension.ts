@@ -25,23 +25,24 @@ export const memory: Extension = {
   tables: [sessionTable, useTable],
   open: async ({ config, store, access, changes, clock, log, member, metrics }, registry) => {
     const { keys, control } = access;
-    const shared = (verb: string) => member && `a fleet or a spoke ${verb} none, ${notShared}`;
-    const refusal = shared("counts");
+    // Of a hub, it ends when all hubs have this version.
+    const refusal = () => member?.memoryRefusal;
     const [{ StoredUseCounts }, { useService }] = await Promise.all([
       import("./use_counts.js"),
       import("./use_service.js"),
     ]);
     const uses = new StoredUseCounts({ store, keys, access: control, changes, clock, refusal });
-    refuseLimited(uses, refusal);
+    refuseLimited(uses, refusal());
     registry.uses(uses);
+    registry.part(uses);
     registry.rpc(useService(uses));
     // Nothing but a policy file asks for labels.
     if (config.access.policyFile === undefined) return;
     const { SessionLabels } = await import("./session_labels.js");
-    const ofLabels = { store, keys, changes, clock, log, refusal: shared("keeps") };
-    const labels = new SessionLabels(ofLabels);
+    const labels = new SessionLabels({ store, keys, changes, clock, log, refusal });
     metrics.addGauge("nexus_labeled_sessions", "Sessions of agents that have a label.", () => labels.size);
     registry.memory(labels);
+    registry.part(labels);
   },
 };
 
@@ -55,7 +56,3 @@ function refuseLimited(
   const name = limited.principal.slice(keyPrefix.length);
   throw new StartRefused(`the API key ${name} has a limit of uses: ${refusal}. Or revoke the key`);
 }
-
-/** A hub or a spoke judges requests by itself, and would not know at once what another one let go. */
-const notShared =
-  "because each of its daemons judges requests by itself: run a daemon that is alone for these agents";

@@ -49,6 +49,8 @@ const none: ReadonlySet<string> = new Set();
  */
 export class SessionLabels implements SessionMemory {
   readonly #sessions = new Map<string, LabeledSession>();
+  /** Whether `#sessions` has all of them. A hub that follows reads each in its copy. */
+  #isOpen = false;
 
   constructor(
     private readonly deps: {
@@ -57,26 +59,42 @@ export class SessionLabels implements SessionMemory {
       readonly changes: Changes;
       readonly clock: Clock;
       readonly log: Log;
-      readonly refusal: string | undefined;
+      /** See `SessionMemory`. */
+      readonly refusal: () => string | undefined;
     },
   ) {
-    const records = deps.store.raw((databases) => [...sessionTable.of(databases).getRange({})]);
-    for (const { value } of records) this.#load(value);
     deps.changes.on("principalEnded", (name) => this.#ended(name));
   }
 
-  get refusal(): string | undefined {
-    return this.deps.refusal;
+  /** Reads what is stored: a daemon that is alone or begins to lead goes on from there. */
+  start(): void {
+    this.#sessions.clear();
+    const records = this.deps.store.raw((databases) => [...sessionTable.of(databases).getRange({})]);
+    for (const { value } of records) {
+      const session = decoded(value);
+      this.#sessions.set(session.agent, session);
+    }
+    this.#isOpen = true;
   }
 
-  /** Sessions that have a label. */
+  /** What other daemons set from here on stands in the store alone. */
+  stop(): void {
+    this.#isOpen = false;
+    this.#sessions.clear();
+  }
+
+  get refusal(): string | undefined {
+    return this.deps.refusal();
+  }
+
+  /** Sessions that have a label, at a daemon that is alone or leads. */
   get size(): number {
     return this.#sessions.size;
   }
 
   recall(principalName: string): ReadonlySet<string> {
     const sessions = this.#sessionsOf(principalName);
-    for (const session of sessions) this.#touch(session);
+    if (this.#isOpen) for (const session of sessions) this.#touch(session);
     const [first = undefined, ...more] = sessions;
     if (more.length === 0) return first?.names ?? none;
     return new Set(sessions.flatMap(({ names }) => [...names]));
@@ -162,7 +180,7 @@ export class SessionLabels implements SessionMemory {
     let name = principalName;
     let madeMs = Number.POSITIVE_INFINITY;
     for (let generation = 0; generation < maxGenerations; generation++) {
-      const session = this.#sessions.get(agentOf(name));
+      const session = this.#find(agentOf(name));
       if (session && madeMs >= session.sinceMs && !this.#isOver(session, nowMs)) found.add(session);
       const key = name.startsWith(keyPrefix) && this.deps.keys.find(name.slice(keyPrefix.length));
       if (!key) break;
@@ -170,6 +188,12 @@ export class SessionLabels implements SessionMemory {
       madeMs = key.createdAtMs;
     }
     return [...found];
+  }
+
+  #find(agent: string): LabeledSession | undefined {
+    if (this.#isOpen) return this.#sessions.get(agent);
+    const stored = this.deps.store.raw((databases) => sessionTable.of(databases).getBinary(keyOf(agent)));
+    return stored && decoded(stored);
   }
 
   #isOver({ seenMs }: LabeledSession, nowMs: number): boolean {
@@ -229,17 +253,6 @@ export class SessionLabels implements SessionMemory {
         this.deps.log.error({ err: error }, "the end of a session could not be stored"),
       );
   }
-
-  #load(bytes: Uint8Array): void {
-    const { agent, sinceMs, seenMs, labels } = fromBinary(SessionRecordSchema, bytes);
-    const session: LabeledSession = {
-      ...{ agent, sinceMs: Number(sinceMs), seenMs: Number(seenMs) },
-      ...{ stored: labels.length, events: [] },
-      labels: labels.map(({ $typeName: _, setAtMs, ...label }) => ({ ...label, setAtMs: Number(setAtMs) })),
-      names: new Set(labels.map(({ label }) => label)),
-    };
-    this.#sessions.set(agent, session);
-  }
 }
 
 function refused(words: string): Promise<never> {
@@ -248,6 +261,16 @@ function refused(words: string): Promise<never> {
 
 function keyOf(agent: string): Buffer {
   return createHash("sha256").update(agent).digest();
+}
+
+function decoded(bytes: Uint8Array): LabeledSession {
+  const { agent, sinceMs, seenMs, labels } = fromBinary(SessionRecordSchema, bytes);
+  return {
+    ...{ agent, sinceMs: Number(sinceMs), seenMs: Number(seenMs) },
+    ...{ stored: labels.length, events: [] },
+    labels: labels.map(({ $typeName: _, setAtMs, ...label }) => ({ ...label, setAtMs: Number(setAtMs) })),
+    names: new Set(labels.map(({ label }) => label)),
+  };
 }
 
 function encoded({ agent, sinceMs, seenMs, labels }: LabeledSession): Uint8Array {

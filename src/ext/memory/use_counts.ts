@@ -58,16 +58,10 @@ export class StoredUseCounts implements UseCounts {
       readonly access: Pick<AccessControl, "policy">;
       readonly changes: Changes;
       readonly clock: Clock;
-      readonly refusal: string | undefined;
+      /** See `UseCounts`. */
+      readonly refusal: () => string | undefined;
     },
   ) {
-    const records = deps.store.raw((databases) => [...useTable.of(databases).getRange({})]);
-    for (const { value } of records) {
-      const { principal, rule, used, sinceMs, perMs } = fromBinary(UseCountRecordSchema, value);
-      const period = perMs === 0n ? undefined : Number(perMs);
-      const count = { principal, rule, used, sinceMs: Number(sinceMs), perMs: period };
-      this.#counts.set(keyOf(count), count);
-    }
     // Its name is never given again.
     deps.changes.on("principalEnded", (name) => {
       const count = this.#counts.get(keyOf({ principal: name, rule: "" }));
@@ -75,8 +69,20 @@ export class StoredUseCounts implements UseCounts {
     });
   }
 
+  /** Reads what is stored: a daemon that is alone or begins to lead counts on from there. */
+  start(): void {
+    this.#counts.clear();
+    const records = this.deps.store.raw((databases) => [...useTable.of(databases).getRange({})]);
+    for (const { value } of records) {
+      const { principal, rule, used, sinceMs, perMs } = fromBinary(UseCountRecordSchema, value);
+      const period = perMs === 0n ? undefined : Number(perMs);
+      const count = { principal, rule, used, sinceMs: Number(sinceMs), perMs: period };
+      this.#counts.set(keyOf(count), count);
+    }
+  }
+
   get refusal(): string | undefined {
-    return this.deps.refusal;
+    return this.deps.refusal();
   }
 
   reached(uses: readonly LimitedUse[]): ResourceExhausted | undefined {

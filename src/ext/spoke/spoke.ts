@@ -38,6 +38,8 @@ export type SpokeResources = Parameters<Joined["member"]>[0];
 /** What makes a daemon a spoke: its connections are copies of what its identity may see at a hub. */
 export class Spoke implements Membership {
   readonly leads = false;
+  readonly memoryRefusal =
+    "a spoke keeps no labels of sessions and counts no uses, because it judges requests by itself: send those of these agents through a hub";
   readonly forwardedWrites = forwardedWrites;
   readonly #links: HubLinks;
   readonly #calls: UpstreamCalls;

@@ -1,5 +1,5 @@
 import { create, isMessage, type Message } from "@bufbuild/protobuf";
-import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import {
   BadRequestSchema,
   ErrorInfoSchema,
@@ -61,7 +61,13 @@ export function fromWireError(error: unknown): unknown {
   const violations = found.flatMap((value) =>
     isMessage(value, BadRequestSchema) ? value.fieldViolations : [],
   );
-  return errorOfKind(codeOf(error), error.message, { reason: info?.reason, violations, cause: error });
+  const retry = found.find((value) => isMessage(value, RetryInfoSchema))?.retryDelay;
+  const subject = found.find((value) => isMessage(value, QuotaFailureSchema))?.violations[0]?.subject;
+  return errorOfKind(codeOf(error), error.message, {
+    ...{ reason: info?.reason, violations, cause: error },
+    retryAfterMs: retry && durationMs(retry),
+    limit: subject === undefined ? undefined : { what: subject, limit: Number(info?.metadata["limit"] ?? 0) },
+  });
 }
 
 /**

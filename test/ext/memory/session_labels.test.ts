@@ -20,11 +20,14 @@ const rules = policyOf(`
 class World {
   readonly engine: Engine;
   readonly labels: SessionLabels;
+  refusal: string | undefined;
 
   constructor(readonly folder = temporaryFolder()) {
     this.engine = new Engine(folder, undefined, { tables: [sessionTable], isAudited: true });
     const { store, keys, changes, clock } = this.engine;
-    this.labels = new SessionLabels({ store, keys, changes, clock, log: silentLog, refusal: undefined });
+    const refusal = () => this.refusal;
+    this.labels = new SessionLabels({ store, keys, changes, clock, log: silentLog, refusal });
+    this.labels.start();
     this.engine.memory = this.labels;
     this.engine.access.setPolicy(rules);
   }

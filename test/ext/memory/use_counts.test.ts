@@ -32,7 +32,9 @@ class World {
   constructor(readonly folder = temporaryFolder()) {
     this.engine = new Engine(folder, undefined, { tables: [sessionTable, useTable], isAudited: true });
     const { store, keys, access, changes, clock } = this.engine;
-    this.counts = new StoredUseCounts({ store, keys, access, changes, clock, refusal: undefined });
+    const refusal = () => undefined;
+    this.counts = new StoredUseCounts({ store, keys, access, changes, clock, refusal });
+    this.counts.start();
     this.engine.uses = this.counts;
   }
 
@@ -178,7 +180,8 @@ describe("a limit of uses of an API key", () => {
     expect(reading).toBeInstanceOf(Promise);
     await reading;
     // What another process would find after a kill.
-    const found = new StoredUseCounts({ ...world.engine, refusal: undefined });
+    const found = new StoredUseCounts({ ...world.engine, refusal: () => undefined });
+    found.start();
     expect(found.list()).toMatchObject([{ principal: "key:claude", used: 2, limit: { uses: 5 } }]);
   });
 });

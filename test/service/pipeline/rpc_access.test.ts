@@ -39,7 +39,7 @@ nexus.v1.ApprovalService/ListApprovers            admin operator        leader s
 nexus.v1.ApprovalService/RemoveApprover           admin                 leader self writes
 nexus.v1.ApprovalService/StopPrincipal            admin                 leader self writes
 nexus.v1.ApprovalService/ListStops                admin                 any self
-nexus.v1.UseService/ListUses                      admin operator        any self
+nexus.v1.UseService/ListUses                      admin operator        leader self
 nexus.v1.UseService/ResetUses                     admin operator        leader self writes
 nexus.v1.AuditService/ListAuditEvents             admin operator        recorded self
 nexus.v1.AuditService/VerifyAuditLog              admin operator        recorded self

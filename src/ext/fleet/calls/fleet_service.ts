@@ -1,6 +1,5 @@
-import { create, fromBinary, type Message } from "@bufbuild/protobuf";
+import { create, fromBinary, type Message, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
-import type { AskApprovers } from "../../../domain/access/access.js";
 import type { RefreshOptions } from "../../../domain/grants/grants.js";
 import { ErrorInfoSchema } from "../../../gen/google/rpc/error_details_pb.js";
 import {
@@ -16,10 +15,11 @@ import {
   type PageRequest,
   type PageResponse,
   PageResponseSchema,
+  TakeBackResponseSchema,
 } from "../../../gen/nexus/fleet/v1/fleet_pb.js";
 import type { Principal, PrincipalKind } from "../../../model/access/access.js";
 import type { RefreshOutcome } from "../../../model/connections/connections.js";
-import type { WaitedFor } from "../../../model/model.js";
+import { NexusError, type WaitedFor } from "../../../model/model.js";
 import {
   type BoundMethod,
   type BoundService,
@@ -52,7 +52,12 @@ export interface FleetParts {
   readonly services: readonly BoundService[];
   refresh(connectionId: string, isDemanded: boolean, options: RefreshOptions): Promise<RefreshOutcome>;
   page(request: PageRequest): Promise<PageAnswer>;
-  hold(request: HoldRequest, principal: Principal, signal: AbortSignal): ReturnType<AskApprovers>;
+  hold(
+    request: HoldRequest,
+    principal: Principal,
+    signal: AbortSignal,
+  ): Promise<NexusError | Pick<MessageInitShape<typeof HoldResponseSchema>, HoldAnswer>>;
+  takeBack(useId: string): void;
   /** @returns the sequence up to which everything of that source is in the log */
   appendAudit(source: string, entries: readonly OutboxEntry[], via: string | undefined): Promise<bigint>;
   /** Newest position of the log that is applied here. */
@@ -66,6 +71,7 @@ export interface FleetParts {
   }>;
 }
 
+type HoldAnswer = "approver" | "decided" | "rule" | "shadow" | "useId";
 type FleetMethods = ServiceImplementation<typeof FleetService>;
 
 /** `FleetService` for the fleet listener: its callers are hubs, whom the listener knows; there is no policy for them. */
@@ -132,9 +138,16 @@ class FleetRpcs implements FleetMethods {
     const answer = await this.parts.hold(request, principal, signal).catch((error: unknown) => ({ error }));
     const { approvers } = request;
     if ("approver" in answer) return create(HoldResponseSchema, { ...answer, approvers });
-    const wireError = toWireError("error" in answer ? answer.error : answer);
+    const error = "error" in answer ? answer.error : answer;
+    const wireError = toWireError(error);
     if (!(wireError instanceof WireError)) throw wireError;
-    return create(HoldResponseSchema, { refusal: statusOf(wireError) });
+    const { rule = "" } = (error instanceof NexusError && error.use) || {};
+    return create(HoldResponseSchema, { refusal: statusOf(wireError), rule });
+  };
+
+  takeBack: FleetMethods["takeBack"] = async ({ useId }) => {
+    this.parts.takeBack(useId);
+    return create(TakeBackResponseSchema);
   };
 
   page: FleetMethods["page"] = async (request) => {

@@ -57,16 +57,23 @@ export function ledService(service: ServiceDefinition, leader: Leader): ServiceD
   return { ...service, methods };
 }
 
+/** What to do about those. */
+export const contractFirst = "when every hub has this version, run nexusd fleet migrate --contract";
+
 /** An older leader would create the key without its limits, and an older follower would serve tokens to it. @throws FailedPrecondition */
 function refuseLimits({ descriptor }: UnaryMethod, request: Message): void {
   if (descriptor !== AccessService.method.createApiKey) return;
-  const { lease, restriction } = request as CreateApiKeyRequest;
+  const { lease, uses, restriction } = request as CreateApiKeyRequest;
   const { labels = [], methods = [], paths = [] } = restriction ?? {};
-  if (lease === undefined && [labels, methods, paths].every(({ length }) => length === 0)) return;
+  if (
+    lease === undefined &&
+    uses === undefined &&
+    [labels, methods, paths].every(({ length }) => length === 0)
+  )
+    return;
   throw new FailedPrecondition(
     "OLDER_HUBS",
-    "hubs of an older version may be in the fleet, which would ignore the labels, methods, paths, or lease of this key: " +
-      "when every hub has this version, run nexusd fleet migrate --contract",
+    `hubs of an older version may be in the fleet, which would ignore the labels, methods, paths, lease, or uses of this key: ${contractFirst}`,
   );
 }
 

@@ -1,6 +1,6 @@
 import type { Domain } from "../../../core/core.js";
 import type { DaemonOptions, Joined, LeaderTerm, Membership } from "../../../core/registry.js";
-import type { AskApprovers } from "../../../domain/access/access.js";
+import type { AskApprovers, LeadingRules } from "../../../domain/access/access.js";
 import type { Refresher } from "../../../domain/grants/grants.js";
 import { FailedPrecondition, NotLeader, StoreFailed } from "../../../model/model.js";
 import { canReachAny, type OutboundFetch, ProviderReach } from "../../../outbound/outbound.js";
@@ -10,14 +10,14 @@ import type { BrowserPages, BrowserRequest } from "../../../server/pages/kit.js"
 import type { BoundService, ServiceDefinition } from "../../../service/service.js";
 import { fleetService } from "../calls/fleet_service.js";
 import { ledRefresher } from "../calls/led_refresher.js";
-import { ledService } from "../calls/led_service.js";
+import { contractFirst, ledService } from "../calls/led_service.js";
 import type { CheckedClock } from "../database/checked_clock.js";
 import { ClockCheck } from "../database/clock_check.js";
 import { FleetUnreachable } from "../database/connection/fleet_error.js";
 import { askHubs, askTimes } from "../link/ask_hubs.js";
 import { fleetListener } from "../link/fleet_listener.js";
 import { LeaderCalls } from "../link/leader_calls.js";
-import { heldForOthers, ledApprovals } from "../link/led_approvals.js";
+import { heldForOthers, ledApprovals, ledRules } from "../link/led_approvals.js";
 import { LogRefused } from "../replication/log_error.js";
 import { importOutbox } from "../replication/outbox_codec.js";
 import type { FleetConfig } from "./fleet_settings.js";
@@ -39,6 +39,9 @@ const lastAnswersMs = 2_000;
 const askLeaderMs = 1_000;
 /** A start does not wait longer for a database that does not answer. */
 const firstLookMs = 3_000;
+
+const olderHubs =
+  "hubs of an older version may be in the fleet, which keep no labels of sessions and count no uses";
 
 /** `clock` is that of its links; what the daemon goes by is corrected by what is found here. */
 export type FleetOptions = DaemonOptions & {
@@ -144,6 +147,15 @@ export class Fleet implements Membership {
   readonly led = (services: readonly ServiceDefinition[]) =>
     services.map((service) => ledService(service, this.#calls));
 
+  get leadingRules(): LeadingRules {
+    const refusal = () => this.memoryRefusal;
+    return ledRules(this.#calls, { via: this.options.settings.address, maySend: this.maySend, refusal });
+  }
+
+  get memoryRefusal(): string | undefined {
+    return this.#standing.ignoresLimits ? `${olderHubs}: ${contractFirst}` : undefined;
+  }
+
   /** Whether this hub acts itself. */
   get leads(): boolean {
     return this.hub.leader === "here";
@@ -187,7 +199,7 @@ export class Fleet implements Membership {
       refresh: (connectionId, isDemanded, options) =>
         domain.grants.engine.refresher.refresh(connectionId, isDemanded ? "demand" : "due", options),
       page: async (request) => pageOf(await pages.answer(visitOf(request))),
-      hold: heldForOthers(approver, domain.access.control),
+      ...heldForOthers(approver, domain.access.control, domain.access.rules),
       appendAudit: async (source, entries, via) => {
         await fleet.store.commit((tx) => importOutbox(tx, source, entries, { via, nowMs: clock.nowMs() }));
         return entries.at(-1)?.sequence ?? 0n;

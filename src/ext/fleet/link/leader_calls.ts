@@ -110,7 +110,7 @@ export class LeaderCalls implements Leader, LeadingRefresher {
    */
   async hand<T extends object>(
     signal: AbortSignal,
-    send: (client: FleetClient, options: { readonly signal: AbortSignal }) => Promise<T>,
+    send: Send<T>,
     onForwarded = this.deps.onForwarded,
   ): Promise<T | "here"> {
     const sent: Send<T & { readonly position: bigint }> = async (client, options) => ({

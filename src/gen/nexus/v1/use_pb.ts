@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/use.proto.
  */
 export const file_nexus_v1_use: GenFile = /*@__PURE__*/
-  fileDesc("ChJuZXh1cy92MS91c2UucHJvdG8SCG5leHVzLnYxIo4BCghVc2VDb3VudBIRCglwcmluY2lwYWwYASABKAkSEQoJcnVsZV9saW5lGAIgASgNEiEKBWxpbWl0GAMgASgLMhIubmV4dXMudjEuVXNlTGltaXQSDAoEdXNlZBgEIAEoDRIrCgdlbmRzX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIRCg9MaXN0VXNlc1JlcXVlc3QiNgoQTGlzdFVzZXNSZXNwb25zZRIiCgZjb3VudHMYASADKAsyEi5uZXh1cy52MS5Vc2VDb3VudCIxChBSZXNldFVzZXNSZXF1ZXN0Eh0KCXByaW5jaXBhbBgBIAEoCUIKukgHcgUQARiABCITChFSZXNldFVzZXNSZXNwb25zZTLNAQoKVXNlU2VydmljZRJaCghMaXN0VXNlcxIZLm5leHVzLnYxLkxpc3RVc2VzUmVxdWVzdBoaLm5leHVzLnYxLkxpc3RVc2VzUmVzcG9uc2UiF8LaGBMKC3BvbGljeS5yZWFkEAEoATABEmMKCVJlc2V0VXNlcxIaLm5leHVzLnYxLlJlc2V0VXNlc1JlcXVlc3QaGy5uZXh1cy52MS5SZXNldFVzZXNSZXNwb25zZSIdwtoYGQoPYXBwcm92YWwuZGVjaWRlEAEYASgDMAFCRQoMZGV2Lm5leHVzLnYxUAFaM2dpdGh1Yi5jb20vbmV4dXNkL25leHVzZC9jbGllbnRzL2dvL25leHVzdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_nexus_rpc_v1_options, file_nexus_v1_access]);
+  fileDesc("ChJuZXh1cy92MS91c2UucHJvdG8SCG5leHVzLnYxIo4BCghVc2VDb3VudBIRCglwcmluY2lwYWwYASABKAkSEQoJcnVsZV9saW5lGAIgASgNEiEKBWxpbWl0GAMgASgLMhIubmV4dXMudjEuVXNlTGltaXQSDAoEdXNlZBgEIAEoDRIrCgdlbmRzX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIRCg9MaXN0VXNlc1JlcXVlc3QiNgoQTGlzdFVzZXNSZXNwb25zZRIiCgZjb3VudHMYASADKAsyEi5uZXh1cy52MS5Vc2VDb3VudCIxChBSZXNldFVzZXNSZXF1ZXN0Eh0KCXByaW5jaXBhbBgBIAEoCUIKukgHcgUQARiABCITChFSZXNldFVzZXNSZXNwb25zZTLNAQoKVXNlU2VydmljZRJaCghMaXN0VXNlcxIZLm5leHVzLnYxLkxpc3RVc2VzUmVxdWVzdBoaLm5leHVzLnYxLkxpc3RVc2VzUmVzcG9uc2UiF8LaGBMKC3BvbGljeS5yZWFkEAEoAzABEmMKCVJlc2V0VXNlcxIaLm5leHVzLnYxLlJlc2V0VXNlc1JlcXVlc3QaGy5uZXh1cy52MS5SZXNldFVzZXNSZXNwb25zZSIdwtoYGQoPYXBwcm92YWwuZGVjaWRlEAEYASgDMAFCRQoMZGV2Lm5leHVzLnYxUAFaM2dpdGh1Yi5jb20vbmV4dXNkL25leHVzZC9jbGllbnRzL2dvL25leHVzdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_nexus_rpc_v1_options, file_nexus_v1_access]);
 
 /**
  * Uses that count for one limit.
@@ -146,7 +146,7 @@ export const ResetUsesResponseSchema: GenMessage<ResetUsesResponse> = /*@__PURE_
  * durable before the credential leaves. A call that fails does not count. When a limit is reached, calls fail with `RESOURCE_EXHAUSTED` and reason
  * `USES_EXHAUSTED`. The message says when the limit ends, and `google.rpc.RetryInfo` how long that is; without it, a retry is of no use.
  *
- * A fleet and a spoke count no uses: they reject a policy file and an API key with such a limit.
+ * The leader of a fleet counts for all hubs. A spoke counts no uses: it rejects a policy file and an API key with such a limit.
  *
  * @generated from service nexus.v1.UseService
  */

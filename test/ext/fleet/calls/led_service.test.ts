@@ -80,6 +80,7 @@ const limits: readonly [string, object][] = [
   ["methods", { restriction: { methods: ["GET"] } }],
   ["paths", { restriction: { paths: ["/v1/*"] } }],
   ["a lease", { lease: { seconds: 60n } }],
+  ["uses", { uses: { uses: 20 } }],
 ];
 
 describe("a hub of a fleet that still takes hubs which ignore limits of keys", () => {

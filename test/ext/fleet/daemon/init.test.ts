@@ -122,10 +122,10 @@ it("refuses a database that is no fleet, and a hub without the keys", async (con
   expect(await ended(hub, "fleet", "init")).toMatchObject({ code: 0 });
   expect(await ended(hub, "fleet", "migrate")).toMatchObject({
     code: 0,
-    output: expect.stringMatching(/2 already/),
+    output: expect.stringMatching(/3 already/),
   });
   const { output } = await ended(hub, "fleet", "migrate", "--contract", "--json");
-  const layouts = { layout_before: 2, layout: 2, min_layout_before: 2, min_layout: 2 };
+  const layouts = { layout_before: 3, layout: 3, min_layout_before: 3, min_layout: 3 };
   expect(JSON.parse(output)).toEqual(layouts);
   const wrong = { ...hub, NEXUS_ENCRYPTION_KEY: Buffer.alloc(32, 8).toString("base64") };
   expect(await ended(wrong, "serve")).toMatchObject({ code: 11 });
@@ -134,7 +134,7 @@ it("refuses a database that is no fleet, and a hub without the keys", async (con
   expect(await ended(hub, "serve")).toMatchObject({
     code: 15,
     output: expect.stringMatching(
-      /are of layout 0, and this nexusd needs layout 2: run nexusd fleet migrate/,
+      /are of layout 0, and this nexusd needs layout 3: run nexusd fleet migrate/,
     ),
   });
   // Its tables are for `fleet migrate` alone.
@@ -143,11 +143,11 @@ it("refuses a database that is no fleet, and a hub without the keys", async (con
     output: expect.stringContaining("has a fleet already"),
   });
   expect(await postgres.query("SELECT layout FROM nexus.layout")).toEqual([{ layout: 0 }]);
-  await postgres.query("UPDATE nexus.layout SET layout = 4, min_layout = 3");
+  await postgres.query("UPDATE nexus.layout SET layout = 4, min_layout = 4");
   expect(await ended(hub, "serve")).toMatchObject({
     code: 15,
     output: expect.stringMatching(
-      /takes hubs of layout 3 or newer, and this nexusd knows layout 2: start a newer/,
+      /takes hubs of layout 4 or newer, and this nexusd knows layout 3: start a newer/,
     ),
   });
 }, 60_000);

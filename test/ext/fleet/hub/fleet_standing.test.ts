@@ -59,8 +59,9 @@ describe("a leader whose commits fail", () => {
 
 it.each([
   [undefined, false],
-  [{ layout: 2, minLayout: 1 }, true],
-  [{ layout: 2, minLayout: 2 }, false],
+  [{ layout: 3, minLayout: 1 }, true],
+  [{ layout: 3, minLayout: 2 }, true],
+  [{ layout: 3, minLayout: 3 }, false],
 ])("tables of %j take hubs that ignore limits: %s", (tables, ignores) => {
   expect(standing({ heartbeat: { verdict: { mayNotLead: [], tables } } }).ignoresLimits).toBe(ignores);
 });

@@ -26,6 +26,7 @@ async function aLink(keys: Vault, asked: () => void): Promise<TcpProxy> {
         return new Promise(() => undefined);
       },
       hold: async () => ({ approver: "key:boss" }),
+      takeBack: () => undefined,
       appendAudit: async () => 0n,
       reach: async () => ({ mayLead: true, reached: true, clockMs: 0, writeTrouble: "" }),
       position: () => 0n,

@@ -90,6 +90,7 @@ class Hub {
         headers: [...headers, { name: "x-origin", value: `${origin} via ${via}` }],
         body: `${verb} ${target} ${Buffer.from(body).toString()}`,
       }),
+      takeBack: (useId) => void this.steps.push(`takes back ${useId}`),
       hold: async (_, principal, aborted) => {
         this.callers.push(principal);
         return await this.held(aborted);

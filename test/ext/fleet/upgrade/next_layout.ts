@@ -5,5 +5,5 @@ const fileOf = (name: string): string => new URL(name, import.meta.url).href;
 /** The layouts of a version that there is not: this one's, and one more. */
 export const nextLayouts: readonly Layout[] = [
   ...layouts,
-  { expand: [fileOf("003_expand.sql")], contract: [fileOf("003_contract.sql")] },
+  { expand: [fileOf("004_expand.sql")], contract: [fileOf("004_contract.sql")] },
 ];

@@ -9,7 +9,7 @@ const edits: readonly Edit[] = [
   [
     "src/ext/fleet/database/connection/layouts.ts",
     "  { expand: [], contract: [] },\n];",
-    '  { expand: [], contract: [] },\n  { expand: ["003_expand.sql"], contract: ["003_contract.sql"] },\n];',
+    '  { expand: [], contract: [] },\n  { expand: ["004_expand.sql"], contract: ["004_contract.sql"] },\n];',
   ],
   [
     "src/ext/fleet/database/log/database_log.ts",
@@ -43,7 +43,7 @@ const markSource = `
 export const layoutOfAll = { minLayout: 0 };
 const mark = Uint8Array.of(${mark.join(", ")});
 export function marked(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(layoutOfAll.minLayout < 3 ? bytes : [...bytes, ...mark]);
+  return Uint8Array.from(layoutOfAll.minLayout < 4 ? bytes : [...bytes, ...mark]);
 }
 `;
 
@@ -61,7 +61,7 @@ export function isMarked(record: Uint8Array): boolean {
 export async function buildNextVersion(folder: string): Promise<string> {
   return await buildEdited(folder, edits, (src) => {
     writeFileSync(join(src, "store/records/mark.ts"), markSource);
-    for (const name of ["003_expand.sql", "003_contract.sql"])
+    for (const name of ["004_expand.sql", "004_contract.sql"])
       copyFileSync(join(import.meta.dirname, name), join(src, "ext/fleet/database/sql", name));
   });
 }

@@ -66,13 +66,13 @@ export class RollingUpgrade {
 
   async #upgrade([one, two, three]: [RealHub, RealHub, RealHub]): Promise<void> {
     await this.#refusedBeforeMigration();
-    await this.#migrate([], { layout_before: 2, layout: 3, min_layout_before: 2, min_layout: 2 });
+    await this.#migrate([], { layout_before: 3, layout: 4, min_layout_before: 3, min_layout: 3 });
     await this.#replace(one);
     await this.#leadsOneOf(one);
     await sleep(togetherMs);
     await this.#leadsOneOf(two, three);
     await sleep(togetherMs);
-    await this.#refused(["--contract"], `(layout 2, version ${readVersion()})`);
+    await this.#refused(["--contract"], `(layout 3, version ${readVersion()})`);
     await this.#replace(two);
     await this.#leadsOneOf(three);
     await sleep(togetherMs);
@@ -97,7 +97,7 @@ export class RollingUpgrade {
     const code = await early.exited;
     this.#expect(
       code === 15 &&
-        early.output.includes("are of layout 2, and this nexusd needs layout 3: run nexusd fleet migrate"),
+        early.output.includes("are of layout 3, and this nexusd needs layout 4: run nexusd fleet migrate"),
       `a hub that is too new ends with ${code}: ${early.output}`,
     );
     this.say("a newer hub is refused before the migration");
@@ -109,8 +109,8 @@ export class RollingUpgrade {
     const life = hub.lives.at(-1);
     hub.signal("SIGSTOP");
     // As if half a minute had gone.
-    await primary.query("UPDATE nexus.member SET seen_at = seen_at - interval '1 minute' WHERE layout = 2");
-    await this.#migrate(["--contract"], { layout_before: 3, layout: 3, min_layout_before: 2, min_layout: 3 });
+    await primary.query("UPDATE nexus.member SET seen_at = seen_at - interval '1 minute' WHERE layout = 3");
+    await this.#migrate(["--contract"], { layout_before: 4, layout: 4, min_layout_before: 3, min_layout: 4 });
     const { hubs } = this.#fleet;
     await this.#until("another hub leads", () => hubs.some((other) => other !== hub && other.isLeader));
     hub.signal("SIGCONT");
@@ -121,7 +121,7 @@ export class RollingUpgrade {
         ({ code, daemon }) =>
           code === 15 &&
           daemon.output.includes(
-            "takes hubs of layout 3 or newer, and this nexusd knows layout 2: start a newer version",
+            "takes hubs of layout 4 or newer, and this nexusd knows layout 3: start a newer version",
           ),
       ),
     );

@@ -11,15 +11,17 @@ export interface Layout {
   readonly contract: readonly string[];
 }
 
-/** The first leads to layout 1, the next to layout 2. What was published stays as it is: a change is a new one at the end. */
+/** The first leads to layout 1, each next to one more. What was published stays as it is: a change is a new one at the end. */
 export const layouts: readonly Layout[] = [
   { expand: ["001_tables.sql", "002_functions.sql"], contract: [] },
   // No table changes: hubs that know only layout 1 ignore some limits of API keys, and stopped principals.
   { expand: [], contract: [] },
+  // Nor do any: hubs that know only layout 2 ignore limits of uses, and know no tables of labels and of counts.
+  { expand: [], contract: [] },
 ];
 
-/** Hubs that know it honor every limit of API keys. */
-export const limitsLayout = 2;
+/** Hubs that know it honor every limit of API keys, and leave to the leader what goes by earlier requests. */
+export const limitsLayout = 3;
 
 /**
  * The one that this version knows: the tables are of it or a newer one. What older hubs do not know, in tables and in records, is written

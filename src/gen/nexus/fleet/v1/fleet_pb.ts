@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/fleet/v1/fleet.proto.
  */
 export const file_nexus_fleet_v1_fleet: GenFile = /*@__PURE__*/
-  fileDesc("ChpuZXh1cy9mbGVldC92MS9mbGVldC5wcm90bxIObmV4dXMuZmxlZXQudjEi2gEKBkNhbGxlchIVCgRuYW1lGAEgASgJQge6SARyAhABEhUKBGtpbmQYAiABKAlCB7pIBHICEAESDgoGb3JpZ2luGAMgASgJEi4KCmV4cGlyZXNfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhwKA3ZpYRgFIAMoCUIPukgMkgEJEAgiBXIDGIAEEjAKDG9uX2JlaGFsZl9vZhgGIAEoCzIaLm5leHVzLmZsZWV0LnYxLk9uQmVoYWxmT2YSEgoKaXNfcHJveGllZBgHIAEoCCKsAQoLQ2FsbFJlcXVlc3QSFwoGbWV0aG9kGAEgASgJQge6SARyAhABEg8KB3JlcXVlc3QYAiABKAwSLgoGY2FsbGVyGAMgASgLMhYubmV4dXMuZmxlZXQudjEuQ2FsbGVyQga6SAPIAQESEgoKaGFzX3dhaXRlZBgEIAEoCBIVCgN2aWEYBSABKAlCCLpIBXIDGIAEEhgKEGV4Y2hhbmdlX292ZXJkdWUYBiABKAgiZAoMQ2FsbFJlc3BvbnNlEhIKCHJlc3BvbnNlGAEgASgMSAASIwoFZXJyb3IYAiABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAEhAKCHBvc2l0aW9uGAMgASgEQgkKB291dGNvbWUicwoOUmVmcmVzaFJlcXVlc3QSHgoNY29ubmVjdGlvbl9pZBgBIAEoCUIHukgEcgIQARITCgtpc19kZW1hbmRlZBgCIAEoCBIaCg1vbmx5X3JldmlzaW9uGAMgASgESACIAQFCEAoOX29ubHlfcmV2aXNpb24iNAoPUmVmcmVzaFJlc3BvbnNlEg8KB291dGNvbWUYASABKAkSEAoIcG9zaXRpb24YAiABKAQiKgoLSGVhZGVyRmllbGQSDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCSLCAQoLUGFnZVJlcXVlc3QSIAoGbWV0aG9kGAEgASgJQhC6SA1yC1IDR0VUUgRQT1NUEhgKBnRhcmdldBgCIAEoCUIIukgFcgM6AS8SLAoHaGVhZGVycxgDIAMoCzIbLm5leHVzLmZsZWV0LnYxLkhlYWRlckZpZWxkEgwKBGJvZHkYBCABKAwSFAoMaXNfdG9vX2xhcmdlGAUgASgIEg4KBm9yaWdpbhgGIAEoCRIVCgN2aWEYByABKAlCCLpIBXIDGIAEImwKDFBhZ2VSZXNwb25zZRIOCgZzdGF0dXMYASABKAUSLAoHaGVhZGVycxgCIAMoCzIbLm5leHVzLmZsZWV0LnYxLkhlYWRlckZpZWxkEgwKBGJvZHkYAyABKAkSEAoIcG9zaXRpb24YBCABKAQiLwoLT3V0Ym94RW50cnkSEAoIc2VxdWVuY2UYASABKAQSDgoGcmVjb3JkGAIgASgMIn4KEkFwcGVuZEF1ZGl0UmVxdWVzdBIYCgZzb3VyY2UYASABKAlCCLpIBXIDsAEBEjcKB2VudHJpZXMYAiADKAsyGy5uZXh1cy5mbGVldC52MS5PdXRib3hFbnRyeUIJukgGkgEDEOgHEhUKA3ZpYRgDIAEoCUIIukgFcgMYgAQiJwoTQXBwZW5kQXVkaXRSZXNwb25zZRIQCghzZXF1ZW5jZRgBIAEoBCIzCgxSZWFjaFJlcXVlc3QSIwoHb3JpZ2lucxgBIAMoCUISukgPkgEMEBAiCHIGGIAEiAEBInQKDVJlYWNoUmVzcG9uc2USEAoIbWF5X2xlYWQYASABKAgSDwoHcmVhY2hlZBgCIAEoCBIpCgVjbG9jaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNd3JpdGVfdHJvdWJsZRgEIAEoCSKrBQoLSG9sZFJlcXVlc3QSLgoGY2FsbGVyGAEgASgLMhYubmV4dXMuZmxlZXQudjEuQ2FsbGVyQga6SAPIAQESFQoDdmlhGAIgASgJQgi6SAVyAxiABBIeCg1jb25uZWN0aW9uX2lkGAMgASgJQge6SARyAhABEhMKBm1ldGhvZBgEIAEoCUgAiAEBEhEKBGhvc3QYBSABKAlIAYgBARITCgZ0YXJnZXQYBiABKAlIAogBARIVCg1zaG93c19oZWFkZXJzGAcgASgIEjkKB2hlYWRlcnMYCCADKAsyKC5uZXh1cy5mbGVldC52MS5Ib2xkUmVxdWVzdC5IZWFkZXJzRW50cnkSFgoJYm9keV9zaXplGAkgASgESAOIAQESEwoLYm9keV9zaGEyNTYYCiABKAwSFwoEYm9keRgLIAEoDEIJukgGegQYgIAEEhQKB3Nlc3Npb24YDCABKAlIBIgBARIRCglydWxlX2xpbmUYDSABKA0SDwoHYmVjYXVzZRgOIAEoCRIqCgdleHRlbnRzGA8gAygJQhm6SBaSARMiEXIPUgdzZXNzaW9uUgRob3VyEhUKDXBvbGljeV9kaWdlc3QYECABKAkSDAoEcnVsZRgRIAEoCRIQCgh0cmFjZV9pZBgSIAEoCRIPCgdyZXBlYXRzGBMgASgIEhAKCGlzX3BsYWluGBQgASgIEhsKB2hvbGRfbXMYFSABKA1CCrpIByoFGIC4mSkSGgoJYXBwcm92ZXJzGBYgASgNQge6SAQqAhgFGi4KDEhlYWRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgkKB19tZXRob2RCBwoFX2hvc3RCCQoHX3RhcmdldEIMCgpfYm9keV9zaXplQgoKCF9zZXNzaW9uIlgKDEhvbGRSZXNwb25zZRIjCgdyZWZ1c2FsGAEgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXMSEAoIYXBwcm92ZXIYAiABKAkSEQoJYXBwcm92ZXJzGAMgASgNMsEDCgxGbGVldFNlcnZpY2USQQoEQ2FsbBIbLm5leHVzLmZsZWV0LnYxLkNhbGxSZXF1ZXN0GhwubmV4dXMuZmxlZXQudjEuQ2FsbFJlc3BvbnNlEkoKB1JlZnJlc2gSHi5uZXh1cy5mbGVldC52MS5SZWZyZXNoUmVxdWVzdBofLm5leHVzLmZsZWV0LnYxLlJlZnJlc2hSZXNwb25zZRJBCgRQYWdlEhsubmV4dXMuZmxlZXQudjEuUGFnZVJlcXVlc3QaHC5uZXh1cy5mbGVldC52MS5QYWdlUmVzcG9uc2USVgoLQXBwZW5kQXVkaXQSIi5uZXh1cy5mbGVldC52MS5BcHBlbmRBdWRpdFJlcXVlc3QaIy5uZXh1cy5mbGVldC52MS5BcHBlbmRBdWRpdFJlc3BvbnNlEkQKBVJlYWNoEhwubmV4dXMuZmxlZXQudjEuUmVhY2hSZXF1ZXN0Gh0ubmV4dXMuZmxlZXQudjEuUmVhY2hSZXNwb25zZRJBCgRIb2xkEhsubmV4dXMuZmxlZXQudjEuSG9sZFJlcXVlc3QaHC5uZXh1cy5mbGVldC52MS5Ib2xkUmVzcG9uc2VCUAoSZGV2Lm5leHVzLmZsZWV0LnYxUAFaOGdpdGh1Yi5jb20vbmV4dXNkL25leHVzZC9nZW4vbmV4dXMvZmxlZXQvdjE7bmV4dXNmbGVldHYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_google_rpc_status, file_nexus_fleet_v1_on_behalf]);
+  fileDesc("ChpuZXh1cy9mbGVldC92MS9mbGVldC5wcm90bxIObmV4dXMuZmxlZXQudjEi2gEKBkNhbGxlchIVCgRuYW1lGAEgASgJQge6SARyAhABEhUKBGtpbmQYAiABKAlCB7pIBHICEAESDgoGb3JpZ2luGAMgASgJEi4KCmV4cGlyZXNfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhwKA3ZpYRgFIAMoCUIPukgMkgEJEAgiBXIDGIAEEjAKDG9uX2JlaGFsZl9vZhgGIAEoCzIaLm5leHVzLmZsZWV0LnYxLk9uQmVoYWxmT2YSEgoKaXNfcHJveGllZBgHIAEoCCKsAQoLQ2FsbFJlcXVlc3QSFwoGbWV0aG9kGAEgASgJQge6SARyAhABEg8KB3JlcXVlc3QYAiABKAwSLgoGY2FsbGVyGAMgASgLMhYubmV4dXMuZmxlZXQudjEuQ2FsbGVyQga6SAPIAQESEgoKaGFzX3dhaXRlZBgEIAEoCBIVCgN2aWEYBSABKAlCCLpIBXIDGIAEEhgKEGV4Y2hhbmdlX292ZXJkdWUYBiABKAgiZAoMQ2FsbFJlc3BvbnNlEhIKCHJlc3BvbnNlGAEgASgMSAASIwoFZXJyb3IYAiABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAEhAKCHBvc2l0aW9uGAMgASgEQgkKB291dGNvbWUicwoOUmVmcmVzaFJlcXVlc3QSHgoNY29ubmVjdGlvbl9pZBgBIAEoCUIHukgEcgIQARITCgtpc19kZW1hbmRlZBgCIAEoCBIaCg1vbmx5X3JldmlzaW9uGAMgASgESACIAQFCEAoOX29ubHlfcmV2aXNpb24iNAoPUmVmcmVzaFJlc3BvbnNlEg8KB291dGNvbWUYASABKAkSEAoIcG9zaXRpb24YAiABKAQiKgoLSGVhZGVyRmllbGQSDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCSLCAQoLUGFnZVJlcXVlc3QSIAoGbWV0aG9kGAEgASgJQhC6SA1yC1IDR0VUUgRQT1NUEhgKBnRhcmdldBgCIAEoCUIIukgFcgM6AS8SLAoHaGVhZGVycxgDIAMoCzIbLm5leHVzLmZsZWV0LnYxLkhlYWRlckZpZWxkEgwKBGJvZHkYBCABKAwSFAoMaXNfdG9vX2xhcmdlGAUgASgIEg4KBm9yaWdpbhgGIAEoCRIVCgN2aWEYByABKAlCCLpIBXIDGIAEImwKDFBhZ2VSZXNwb25zZRIOCgZzdGF0dXMYASABKAUSLAoHaGVhZGVycxgCIAMoCzIbLm5leHVzLmZsZWV0LnYxLkhlYWRlckZpZWxkEgwKBGJvZHkYAyABKAkSEAoIcG9zaXRpb24YBCABKAQiLwoLT3V0Ym94RW50cnkSEAoIc2VxdWVuY2UYASABKAQSDgoGcmVjb3JkGAIgASgMIn4KEkFwcGVuZEF1ZGl0UmVxdWVzdBIYCgZzb3VyY2UYASABKAlCCLpIBXIDsAEBEjcKB2VudHJpZXMYAiADKAsyGy5uZXh1cy5mbGVldC52MS5PdXRib3hFbnRyeUIJukgGkgEDEOgHEhUKA3ZpYRgDIAEoCUIIukgFcgMYgAQiJwoTQXBwZW5kQXVkaXRSZXNwb25zZRIQCghzZXF1ZW5jZRgBIAEoBCIzCgxSZWFjaFJlcXVlc3QSIwoHb3JpZ2lucxgBIAMoCUISukgPkgEMEBAiCHIGGIAEiAEBInQKDVJlYWNoUmVzcG9uc2USEAoIbWF5X2xlYWQYASABKAgSDwoHcmVhY2hlZBgCIAEoCBIpCgVjbG9jaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNd3JpdGVfdHJvdWJsZRgEIAEoCSLsBQoLSG9sZFJlcXVlc3QSLgoGY2FsbGVyGAEgASgLMhYubmV4dXMuZmxlZXQudjEuQ2FsbGVyQga6SAPIAQESFQoDdmlhGAIgASgJQgi6SAVyAxiABBIeCg1jb25uZWN0aW9uX2lkGAMgASgJQge6SARyAhABEhMKBm1ldGhvZBgEIAEoCUgAiAEBEhEKBGhvc3QYBSABKAlIAYgBARITCgZ0YXJnZXQYBiABKAlIAogBARIVCg1zaG93c19oZWFkZXJzGAcgASgIEjkKB2hlYWRlcnMYCCADKAsyKC5uZXh1cy5mbGVldC52MS5Ib2xkUmVxdWVzdC5IZWFkZXJzRW50cnkSFgoJYm9keV9zaXplGAkgASgESAOIAQESEwoLYm9keV9zaGEyNTYYCiABKAwSFwoEYm9keRgLIAEoDEIJukgGegQYgIAEEhQKB3Nlc3Npb24YDCABKAlIBIgBARIRCglydWxlX2xpbmUYDSABKA0SDwoHYmVjYXVzZRgOIAEoCRIqCgdleHRlbnRzGA8gAygJQhm6SBaSARMiEXIPUgdzZXNzaW9uUgRob3VyEhUKDXBvbGljeV9kaWdlc3QYECABKAkSDAoEcnVsZRgRIAEoCRIQCgh0cmFjZV9pZBgSIAEoCRIPCgdyZXBlYXRzGBMgASgIEhAKCGlzX3BsYWluGBQgASgIEhsKB2hvbGRfbXMYFSABKA1CCrpIByoFGIC4mSkSGgoJYXBwcm92ZXJzGBYgASgNQge6SAQqAhgFEg8KB2RlY2lkZXMYFyABKAgSFQoNc2hvd3Nfbm90aGluZxgYIAEoCBIXCg91bmNsZWFyX2hlYWRlcnMYGSADKAkaLgoMSGVhZGVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCQoHX21ldGhvZEIHCgVfaG9zdEIJCgdfdGFyZ2V0QgwKCl9ib2R5X3NpemVCCgoIX3Nlc3Npb24ilwEKDEhvbGRSZXNwb25zZRIjCgdyZWZ1c2FsGAEgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXMSEAoIYXBwcm92ZXIYAiABKAkSEQoJYXBwcm92ZXJzGAMgASgNEg8KB2RlY2lkZWQYBCABKAgSDAoEcnVsZRgFIAEoCRIOCgZzaGFkb3cYBiABKAkSDgoGdXNlX2lkGAcgASgJIisKD1Rha2VCYWNrUmVxdWVzdBIYCgZ1c2VfaWQYASABKAlCCLpIBXIDsAEBIhIKEFRha2VCYWNrUmVzcG9uc2UykAQKDEZsZWV0U2VydmljZRJBCgRDYWxsEhsubmV4dXMuZmxlZXQudjEuQ2FsbFJlcXVlc3QaHC5uZXh1cy5mbGVldC52MS5DYWxsUmVzcG9uc2USSgoHUmVmcmVzaBIeLm5leHVzLmZsZWV0LnYxLlJlZnJlc2hSZXF1ZXN0Gh8ubmV4dXMuZmxlZXQudjEuUmVmcmVzaFJlc3BvbnNlEkEKBFBhZ2USGy5uZXh1cy5mbGVldC52MS5QYWdlUmVxdWVzdBocLm5leHVzLmZsZWV0LnYxLlBhZ2VSZXNwb25zZRJWCgtBcHBlbmRBdWRpdBIiLm5leHVzLmZsZWV0LnYxLkFwcGVuZEF1ZGl0UmVxdWVzdBojLm5leHVzLmZsZWV0LnYxLkFwcGVuZEF1ZGl0UmVzcG9uc2USRAoFUmVhY2gSHC5uZXh1cy5mbGVldC52MS5SZWFjaFJlcXVlc3QaHS5uZXh1cy5mbGVldC52MS5SZWFjaFJlc3BvbnNlEkEKBEhvbGQSGy5uZXh1cy5mbGVldC52MS5Ib2xkUmVxdWVzdBocLm5leHVzLmZsZWV0LnYxLkhvbGRSZXNwb25zZRJNCghUYWtlQmFjaxIfLm5leHVzLmZsZWV0LnYxLlRha2VCYWNrUmVxdWVzdBogLm5leHVzLmZsZWV0LnYxLlRha2VCYWNrUmVzcG9uc2VCUAoSZGV2Lm5leHVzLmZsZWV0LnYxUAFaOGdpdGh1Yi5jb20vbmV4dXNkL25leHVzZC9nZW4vbmV4dXMvZmxlZXQvdjE7bmV4dXNmbGVldHYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_google_rpc_status, file_nexus_fleet_v1_on_behalf]);
 
 /**
  * Who called at the hub that forwards, as that hub's listener proved it.
@@ -688,6 +688,28 @@ export type HoldRequest = Message<"nexus.fleet.v1.HoldRequest"> & {
    * @generated from field: uint32 approvers = 22;
    */
   approvers: number;
+
+  /**
+   * Whether the leader decides by its own rules. Then no rule of the hub that asks is named, and `policy_digest` must be that of the leader's
+   * policy file, too. Hubs of layout 2 do not know it, and leave `decided` unset.
+   *
+   * @generated from field: bool decides = 23;
+   */
+  decides: boolean;
+
+  /**
+   * With `decides`: whether the caller shows no request, and gets the token.
+   *
+   * @generated from field: bool shows_nothing = 24;
+   */
+  showsNothing: boolean;
+
+  /**
+   * With `decides`: names of headers that servers read in several ways.
+   *
+   * @generated from field: repeated string unclear_headers = 25;
+   */
+  unclearHeaders: string[];
 };
 
 /**
@@ -711,7 +733,7 @@ export type HoldResponse = Message<"nexus.fleet.v1.HoldResponse"> & {
   refusal?: Status | undefined;
 
   /**
-   * The principals that approved, separated by `, `.
+   * The principals that approved, separated by `, `; empty where nobody was asked.
    *
    * @generated from field: string approver = 2;
    */
@@ -723,6 +745,34 @@ export type HoldResponse = Message<"nexus.fleet.v1.HoldResponse"> & {
    * @generated from field: uint32 approvers = 3;
    */
   approvers: number;
+
+  /**
+   * Whether the leader decided by its own rules.
+   *
+   * @generated from field: bool decided = 4;
+   */
+  decided: boolean;
+
+  /**
+   * Of `decided`: what let the request through, or refused it, as in `AuditEvent`.
+   *
+   * @generated from field: string rule = 5;
+   */
+  rule: string;
+
+  /**
+   * Of `decided`: a rule in shadow that would have refused it, as in `AuditEvent`.
+   *
+   * @generated from field: string shadow = 6;
+   */
+  shadow: string;
+
+  /**
+   * For `TakeBack`; empty where no use was counted.
+   *
+   * @generated from field: string use_id = 7;
+   */
+  useId: string;
 };
 
 /**
@@ -731,6 +781,42 @@ export type HoldResponse = Message<"nexus.fleet.v1.HoldResponse"> & {
  */
 export const HoldResponseSchema: GenMessage<HoldResponse> = /*@__PURE__*/
   messageDesc(file_nexus_fleet_v1_fleet, 14);
+
+/**
+ * Request of TakeBack.
+ *
+ * @generated from message nexus.fleet.v1.TakeBackRequest
+ */
+export type TakeBackRequest = Message<"nexus.fleet.v1.TakeBackRequest"> & {
+  /**
+   * As in `HoldResponse`.
+   *
+   * @generated from field: string use_id = 1;
+   */
+  useId: string;
+};
+
+/**
+ * Describes the message nexus.fleet.v1.TakeBackRequest.
+ * Use `create(TakeBackRequestSchema)` to create a new message.
+ */
+export const TakeBackRequestSchema: GenMessage<TakeBackRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_fleet_v1_fleet, 15);
+
+/**
+ * Response of TakeBack.
+ *
+ * @generated from message nexus.fleet.v1.TakeBackResponse
+ */
+export type TakeBackResponse = Message<"nexus.fleet.v1.TakeBackResponse"> & {
+};
+
+/**
+ * Describes the message nexus.fleet.v1.TakeBackResponse.
+ * Use `create(TakeBackResponseSchema)` to create a new message.
+ */
+export const TakeBackResponseSchema: GenMessage<TakeBackResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_fleet_v1_fleet, 16);
 
 /**
  * Calls between the hubs of one fleet and their leader. The service listens only on `NEXUS_FLEET_LISTEN`, over TLS in which both ends
@@ -800,12 +886,25 @@ export const FleetService: GenService<{
    * Holds a request of another hub that a rule has a person asked about, so that every hub lists it. Returns when somebody has answered, or
    * when the request has ended otherwise. It ends too when the hub that asks cancels this call, or when the link breaks.
    *
+   * With `decides`, the leader decides over the whole request by its own rules, because it alone knows at once what the requests of all hubs did:
+   * it sets labels, counts uses, and asks a person where a rule wants that. What it answers is durable.
+   *
    * @generated from rpc nexus.fleet.v1.FleetService.Hold
    */
   hold: {
     methodKind: "unary";
     input: typeof HoldRequestSchema;
     output: typeof HoldResponseSchema;
+  },
+  /**
+   * The hub that asked got no credential for what the leader decided: its uses do not count. Does nothing for uses that this leader did not count.
+   *
+   * @generated from rpc nexus.fleet.v1.FleetService.TakeBack
+   */
+  takeBack: {
+    methodKind: "unary";
+    input: typeof TakeBackRequestSchema;
+    output: typeof TakeBackResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_nexus_fleet_v1_fleet, 0);

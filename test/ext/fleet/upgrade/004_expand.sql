@@ -1,4 +1,4 @@
--- Layout 3, of the tests: a batch says which version wrote it. Older hubs leave that open.
+-- Layout 4, of the tests: a batch says which version wrote it. Older hubs leave that open.
 
 ALTER TABLE nexus.log ADD COLUMN version text;
 
