@@ -51,6 +51,7 @@ export function authorizationUrl(request: AuthorizationRequest): string {
     redirect_uri: request.redirectUri,
     state: request.state,
   };
+  if (signsResponse(request.server, options)) protocol["response_mode"] = "jwt";
   if (!options.omitPkce) {
     protocol["code_challenge"] = codeChallenge(request.codeVerifier);
     protocol["code_challenge_method"] = "S256";
@@ -69,6 +70,28 @@ export function authorizationUrl(request: AuthorizationRequest): string {
   }
   for (const [name, value] of Object.entries(protocol)) url.searchParams.set(name, value);
   return url.href;
+}
+
+/** Whether the response must be a JWT of the server (JARM). */
+export function signsResponse(
+  server: Pick<AuthorizationServer, "signsResponses">,
+  { responseMode }: Pick<OAuth2Options, "responseMode">,
+): boolean {
+  return responseMode === "jwt" || server.signsResponses;
+}
+
+/**
+ * The parameters of an authorization request, without what the endpoint has of its own.
+ *
+ * @param location as `authorizationUrl` answers it
+ */
+export function requestParameters(
+  { authorizationEndpoint }: AuthorizationServer,
+  location: string,
+): URLSearchParams {
+  const parameters = new URLSearchParams(new URL(location).searchParams);
+  for (const name of new URL(authorizationEndpoint).searchParams.keys()) parameters.delete(name);
+  return parameters;
 }
 
 /** OpenID Connect Core 1.0 section 3.1.2.1. */

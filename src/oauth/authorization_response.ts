@@ -24,9 +24,14 @@ export type InvalidResponseReason =
   | "duplicate_parameter"
   | "missing_code"
   | "malformed_code"
-  | "unexpected_parameter";
+  | "unexpected_parameter"
+  /** Of a response that must be a JWT (JARM). */
+  | "unsigned_response"
+  | "response_signature"
+  | "response_claims"
+  | "keys_unavailable";
 
-/** Parameters of flows that were not asked for: JARM, implicit and hybrid. */
+/** Parameters of flows that were not asked for: JARM, implicit, and hybrid. */
 const foreignParams = ["response", "id_token", "token", "access_token"];
 
 /** RFC 6749 appendix A.11. What is no UTF-8 was decoded to U+FFFD. */

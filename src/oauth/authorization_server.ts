@@ -31,6 +31,10 @@ export interface AuthorizationServer {
   readonly issParameterSupported: boolean;
   /** RFC 9126 section 5: it takes authorization requests that were pushed to it before, and no others. */
   readonly requiresPushedRequests: boolean;
+  /** RFC 9101 section 10.5: it takes authorization requests that the client signed, and no others. */
+  readonly requiresSignedRequests: boolean;
+  /** JARM section 4: it signs each of its responses to a redirect URI's query. */
+  readonly signsResponses: boolean;
   /** What the metadata says of clients that are yet to be registered. */
   readonly announced: AnnouncedFeatures;
   /** RFC 9126 section 5. */
@@ -76,7 +80,7 @@ export function hasIssuer({ issuer }: oauth.AuthorizationServer): boolean {
 }
 
 /** What `oauth4webapi` can verify with a public key. `none` and HMAC are out whatever a document says. */
-const signingAlgorithms = [
+export const signingAlgorithms = [
   "RS256",
   "RS384",
   "RS512",
@@ -105,6 +109,8 @@ export function manualAuthorizationServer(
     announcesDpop: false,
     issParameterSupported: false,
     requiresPushedRequests: false,
+    requiresSignedRequests: false,
+    signsResponses: false,
     announced: nothingAnnounced,
     pushedRequestEndpoint: undefined,
     mtlsAliases: {},
@@ -188,6 +194,8 @@ export function fromDiscoveryDocument(issuer: string, documentJson: string): Aut
     announcesDpop: texts(document["dpop_signing_alg_values_supported"]).includes(dpopAlgorithm),
     issParameterSupported: document["authorization_response_iss_parameter_supported"] === true,
     requiresPushedRequests: document["require_pushed_authorization_requests"] === true,
+    requiresSignedRequests: document["require_signed_request_object"] === true,
+    signsResponses: signsResponses(texts(document["response_modes_supported"])),
     announced: {
       registrationEndpoint: endpoint("registration_endpoint"),
       clientIdMetadataDocument: document["client_id_metadata_document_supported"] === true,
@@ -247,6 +255,11 @@ function mtlsAliasesOf(aliases: unknown, issuer: string): Partial<MtlsEndpoints>
     pushedRequestEndpoint: named["pushed_authorization_request_endpoint"],
   };
   return Object.fromEntries(Object.entries(endpoints).filter(([, url]) => isPermittedEndpoint(url, issuer)));
+}
+
+/** RFC 8414 section 2: a list that is missing has `query`. */
+function signsResponses(modes: readonly string[]): boolean {
+  return !modes.includes("query") && (modes.includes("jwt") || modes.includes("query.jwt"));
 }
 
 function announcesPkce(methods: unknown): boolean {

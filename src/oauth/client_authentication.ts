@@ -37,8 +37,8 @@ export interface OAuthClient {
   readonly signing?: OAuth2Options;
 }
 
-/** How far the clocks of provider and daemon may be apart when the times of an id_token are judged. */
-const clockToleranceSeconds = 30;
+/** How far the clocks of provider and daemon may be apart when the times of an id_token, or of a signed response, are judged. */
+export const clockToleranceSeconds = 30;
 
 /**
  * RFC 6749 section 2.3.1: in the body, by Basic (both halves form-encoded), or none for a public client. RFC 7523 section 2.2: by a JWT.

@@ -47,6 +47,8 @@ export interface OpenIdProviderOptions {
   scopes?: readonly string[];
   /** It takes authorization requests that were pushed, and no others (RFC 9126 section 5). */
   requirePushedRequests?: boolean;
+  /** As in `Lifetimes`. */
+  signedFlow?: "supported" | "required";
   /** It binds tokens to keys (RFC 9449). */
   dpop?: DpopFeatures;
   /** Registered for the three clients of `OpenIdProvider.clients`. `addRedirectUri` adds to them later. */

@@ -182,7 +182,8 @@ export class WiredDomain {
       trial: { try: (profile, fields) => this.onTrial(profile, fields) },
       grants: {
         exchangeCode: (request) => grants.exchangeCode(request),
-        pushAuthorization: notHere,
+        openResponse: ({ query }) => Promise.resolve(query),
+        ...{ pushAuthorization: notHere, signAuthorization: notHere },
         pollDevice: grants.pollDevice?.bind(grants) ?? notHere,
         authorizeDevice: grants.authorizeDevice?.bind(grants) ?? notHere,
       },

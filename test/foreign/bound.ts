@@ -1,6 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { DpopMode, type ProviderSchema } from "../../src/gen/nexus/v1/provider_pb.js";
+import { claimsOf } from "../../src/oauth/jwt.js";
 import { eventually } from "./eventually.js";
 import { lifetimeSeconds, type Person } from "./foreign_server.js";
 import { accessTokenOf } from "./sidecar.js";
@@ -14,7 +15,7 @@ const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code";
 export class BoundScenario {
   constructor(private readonly stage: Stage) {}
 
-  /** A client that must push its requests, signs what it is, and proves its key: consent, refreshes by itself, and a SIGKILL between. */
+  /** A client that must sign and push its requests, signs what it is, and proves its key: consent, refreshes by itself, and a SIGKILL between. */
   async checkBound(person: Person): Promise<void> {
     const { sidecar, server, proxy } = this.stage;
     const bound = await server.makeBound?.();
@@ -31,8 +32,15 @@ export class BoundScenario {
     await this.stage.consentTo(requested.authUrl, person);
     const { connectionId } = requested;
     const said = proxy.exchanges.slice(before);
-    const pushed = said.filter(({ form, status }) => form.has("dpop_jkt") && status === 201);
-    equal(pushed.length >= 1, true, "authorization requests that were pushed, with the thumbprint");
+    const pushed = said.filter(({ form, status }) => {
+      const { dpop_jkt: thumbprint, response_mode: mode } = claimsOf(form.get("request") ?? "") ?? {};
+      return thumbprint !== undefined && mode === "jwt" && !form.has("dpop_jkt") && status === 201;
+    });
+    equal(
+      pushed.length >= 1,
+      true,
+      "authorization requests that were signed and pushed, with the thumbprint",
+    );
     const codes = said.filter(({ form }) => form.get("grant_type") === "authorization_code");
     equal(
       codes.every(({ form }) => form.has("client_assertion")),

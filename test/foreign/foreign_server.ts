@@ -60,8 +60,8 @@ export interface RunningServer {
     readonly audiences: Readonly<Record<string, string>>;
   }>;
   /**
-   * A client whose tokens are bound to keys (RFC 9449), which signs what it is (RFC 7523) and must push its requests (RFC 9126); left out
-   * where the server knows none.
+   * A client whose tokens are bound to keys (RFC 9449), which signs what it is (RFC 7523), must sign and push its requests (RFC 9101, RFC
+   * 9126), and gets signed responses (JARM); left out where the server knows none.
    */
   makeBound?(): Promise<{
     readonly profile: Exclude<MessageInitShape<typeof ProviderSchema>, { $typeName: string }>;

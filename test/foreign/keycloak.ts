@@ -201,6 +201,8 @@ class Keycloak implements RunningServer {
         clientKeyId: "bound-key",
         clientSigningAlg: "ES256",
         pushAuthorizationRequests: true,
+        signAuthorizationRequests: true,
+        responseMode: "jwt",
       },
     };
     const register = async (redirectUri: string): Promise<void> => {
@@ -213,6 +215,10 @@ class Keycloak implements RunningServer {
           "token.endpoint.auth.signing.alg": "ES256",
           "dpop.bound.access.tokens": "true",
           "require.pushed.authorization.requests": "true",
+          // A request that was pushed comes to it by request_uri.
+          "request.object.required": "request or request_uri",
+          "request.object.signature.alg": "ES256",
+          "authorization.signed.response.alg": "PS256",
         },
       });
     };

@@ -49,6 +49,8 @@ describe("a discovery document", () => {
       revocationEndpoint: "https://idp.example/revoke",
       issParameterSupported: true,
       requiresPushedRequests: false,
+      requiresSignedRequests: false,
+      signsResponses: false,
       mtlsAliases: {},
       deviceAuthorizationEndpoint: undefined,
       announcesPkce: true,

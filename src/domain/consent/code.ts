@@ -9,6 +9,7 @@ import { processAuthorizationResponse } from "../../oauth/authorization_response
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { DiscoveryFailure } from "../../oauth/discovery.js";
 import { GrantFailure } from "../../oauth/failure.js";
+import { stateOf } from "../../oauth/signed_response.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { AuthorizationSecret } from "../../store/records/secret_codec.js";
 import type { CountedAudit } from "../access/access.js";
@@ -50,7 +51,10 @@ import {
 interface CodeConsentDeps extends VaultParts {
   readonly judge: ConsentJudge;
   readonly servers: Pick<IssuerMetadata, "resolve">;
-  readonly grants: Pick<TokenEndpointClient, "exchangeCode" | "pushAuthorization">;
+  readonly grants: Pick<
+    TokenEndpointClient,
+    "exchangeCode" | "openResponse" | "pushAuthorization" | "signAuthorization"
+  >;
   readonly commits: ConsentCommits;
   readonly ending: ConsentEnding;
   readonly mcp?: McpLookup | undefined;
@@ -167,7 +171,7 @@ export class CodeConsent implements ConsentFlow {
     path: string,
   ): Promise<FinishOutcome> {
     return await untilAnswered(async () => {
-      const state = query.get("state") ?? "";
+      const state = stateOf(query);
       const callback = { query, state, actor: at(browser, from?.origin, from?.via) };
       await this.#leaveOtherAnswers(callback);
       const answer = { ...callback, pending: await this.#consumeState(callback) };
@@ -229,7 +233,7 @@ export class CodeConsent implements ConsentFlow {
     return await this.#end({ ...answer, reason, type: "oauth_error" }, server);
   }
 
-  /** RFC 6749 section 4.1.2, and RFC 9207. @returns the parameters, with the code */
+  /** RFC 6749 section 4.1.2, RFC 9207, and JARM. @returns the parameters, with the code */
   async #checkResponse(
     answer: AnsweredCallback,
     profile: ProviderProfile,
@@ -237,7 +241,9 @@ export class CodeConsent implements ConsentFlow {
   ): Promise<URLSearchParams> {
     const { pending, query, state, actor } = answer;
     const { log } = this.deps;
-    const response = processAuthorizationResponse(server, profile.clientId, query, state);
+    const opened = await this.deps.grants.openResponse({ server, profile, query });
+    const response =
+      "kind" in opened ? opened : processAuthorizationResponse(server, profile.clientId, opened, state);
     if (response.kind === "invalid") {
       const problem = invalidResponse(response, server);
       const details = { ...placeOf(pending), reason: response.reason, detail: problem.detail };

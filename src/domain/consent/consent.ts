@@ -60,7 +60,12 @@ export interface ConsentDeps extends VaultParts {
   readonly servers: IssuerMetadata;
   readonly grants: Pick<
     TokenEndpointClient,
-    "exchangeCode" | "pushAuthorization" | "authorizeDevice" | "pollDevice"
+    | "exchangeCode"
+    | "openResponse"
+    | "pushAuthorization"
+    | "signAuthorization"
+    | "authorizeDevice"
+    | "pollDevice"
   >;
   readonly userInfo: Pick<UserInfoClient, "accountOf">;
   readonly trial: Pick<CredentialTrial, "try">;

@@ -329,16 +329,27 @@ export function invalidResponse(
     return { reason: "issuer_mismatch", detail };
   }
   if (reason === "state_mismatch") return { reason: "state_verification_failed" };
+  if (reason === "keys_unavailable")
+    return { reason: "provider_unreachable", detail: "the keys that verify its signed response are missing" };
   return { reason: "invalid_authorization_response", detail: responseWords[reason] };
 }
 
 const responseWords: Readonly<
-  Record<Exclude<InvalidResponse["reason"], "iss_missing" | "iss_mismatch" | "state_mismatch">, string>
+  Record<
+    Exclude<
+      InvalidResponse["reason"],
+      "iss_missing" | "iss_mismatch" | "state_mismatch" | "keys_unavailable"
+    >,
+    string
+  >
 > = {
   duplicate_parameter: "it has a parameter twice",
   missing_code: "it has neither a code nor an error",
   malformed_code: "its code has characters that RFC 6749 appendix A.11 does not allow",
   unexpected_parameter: "it has parameters of a flow that was not asked for",
+  unsigned_response: "it is not signed, although the request has response_mode=jwt",
+  response_signature: "no key of the provider verifies its signature",
+  response_claims: "it is for another client, or its time is over",
 };
 
 /** Of an error response (RFC 6749 section 4.1.2.1). */

@@ -1,3 +1,4 @@
+import { hasPrivateKey } from "../../model/clients/client_proof.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { authorizationUrl } from "../../oauth/authorization_request.js";
@@ -16,7 +17,7 @@ export interface PushedRequestsDeps {
   readonly mcp?:
     | { followed(profile: ProviderProfile, occasion: "browser_sent"): Promise<ProviderProfile> }
     | undefined;
-  readonly grants: Pick<TokenEndpointClient, "pushAuthorization">;
+  readonly grants: Pick<TokenEndpointClient, "pushAuthorization" | "signAuthorization">;
   readonly log: Log;
 }
 
@@ -36,12 +37,12 @@ export type PushedLocation =
   | { readonly kind: "push_refused"; readonly failure: GrantFailure; readonly profile: ProviderProfile }
   | { readonly kind: "provider_unreachable" | "provider_misconfigured" };
 
-/** Pushes authorization requests (RFC 9126), where the server demands it or the profile asks for it. */
+/** Signs authorization requests (RFC 9101) and pushes them (RFC 9126), where the server demands it or the profile asks for it. */
 export class PushedRequests {
   constructor(private readonly deps: PushedRequestsDeps) {}
 
   /**
-   * The authorization request of a consent, pushed where that is due. Each call makes another: what was pushed lives for a minute or so.
+   * The authorization request of a consent, signed and pushed where that is due. Each call makes another: what was pushed lives for a minute or so.
    * It goes on with another client where the server has lost the one that the daemon registered.
    */
   async locate(stateHash: string, request: LocatedRequest): Promise<PushedLocation> {
@@ -61,7 +62,7 @@ export class PushedRequests {
       extraParams: profile.authorizationParams,
       options: profile.oauth2,
     });
-    return await this.#push(url, server, profile);
+    return await this.#sent(url, server, profile);
   }
 
   async #follow(stateHash: string, before: ProviderProfile, after: ProviderProfile): Promise<void> {
@@ -73,27 +74,41 @@ export class PushedRequests {
   }
 
   /** @param location as `authorizationUrl` answers it */
-  async #push(
+  async #sent(
     location: string,
     server: AuthorizationServer,
     profile: ProviderProfile,
   ): Promise<PushedLocation> {
-    const { pushAuthorizationRequests, pushedAuthorizationRequestUrl } = profile.oauth2;
+    const { signAuthorizationRequests, pushAuthorizationRequests, pushedAuthorizationRequestUrl } =
+      profile.oauth2;
     const { grants, log } = this.deps;
-    if (!server.requiresPushedRequests && !pushAuthorizationRequests) return { kind: "location", location };
+    const isSigned = server.requiresSignedRequests || signAuthorizationRequests;
+    const isPushed = server.requiresPushedRequests || pushAuthorizationRequests;
     const endpoint = pushedAuthorizationRequestUrl || server.pushedRequestEndpoint;
     const context = { providerId: profile.id };
-    if (endpoint === undefined) {
-      log.warn(context, "the provider names no endpoint for pushed authorization requests");
+    const lacks =
+      isSigned && !hasPrivateKey(profile)
+        ? "the provider takes signed authorization requests only, and the client has no key: set token_endpoint_auth_method to private_key_jwt"
+        : isPushed &&
+          endpoint === undefined &&
+          "the provider names no endpoint for pushed authorization requests";
+    if (lacks) {
+      log.warn(context, lacks);
       return { kind: "provider_misconfigured" };
     }
     try {
-      const pushed = await grants.pushAuthorization({ server, profile, endpoint, location });
-      return { kind: "location", location: pushed };
+      const signed = isSigned ? await grants.signAuthorization({ server, profile, location }) : location;
+      const pushed = isPushed && endpoint !== undefined;
+      return {
+        kind: "location",
+        location: pushed
+          ? await grants.pushAuthorization({ server, profile, endpoint, location: signed })
+          : signed,
+      };
     } catch (error) {
       if (!(error instanceof GrantFailure)) throw error;
       const details = { failure: error.message, description: refusalWords(error) };
-      log.warn({ ...context, ...details }, "authorization request not pushed");
+      log.warn({ ...context, ...details }, "authorization request not sent");
       if (isRefused(error)) return { kind: "push_refused", failure: error, profile };
       const isPassing = error.kind === "transient" || error.kind === "ambiguous";
       return { kind: isPassing ? "provider_unreachable" : "provider_misconfigured" };

@@ -7,6 +7,8 @@ import {
 import { grantBinding } from "../../model/connections/grant_binding.js";
 import type { TokenSet } from "../../model/credentials/credential.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import { signsResponse } from "../../oauth/authorization_request.js";
+import type { InvalidResponse } from "../../oauth/authorization_response.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { type OAuthClient, presentingCertificate } from "../../oauth/client_authentication.js";
 import { DpopNonces } from "../../oauth/dpop/dpop_nonces.js";
@@ -20,7 +22,9 @@ import { type DevicePoll, type DevicePollOutcome, pollDevice } from "../../oauth
 import type { MintedToken } from "../../oauth/grants/minted_token.js";
 import { type PushedRequest, pushAuthorizationRequest } from "../../oauth/grants/pushed_request.js";
 import { type Revocation, type RevocationOutcome, revoke } from "../../oauth/grants/revocation.js";
+import { type SignedRequest, signAuthorizationRequest } from "../../oauth/grants/signed_request.js";
 import { codeChallenge } from "../../oauth/pkce.js";
+import { verifySignedResponse } from "../../oauth/signed_response.js";
 import type { ClientRequest } from "../../oauth/token_request.js";
 import type { Renewed } from "../../oauth/token_response.js";
 import { type AuthorityFiles, trusting } from "../../outbound/certificate_authorities.js";
@@ -176,6 +180,20 @@ export class TokenEndpointClient {
   /** See `pushAuthorizationRequest`. @throws GrantFailure, DataLoss */
   async pushAuthorization(request: ForProfile<PushedRequest>): Promise<string> {
     return await pushAuthorizationRequest({ ...request, ...this.#clientRequest(request) });
+  }
+
+  /** See `signAuthorizationRequest`. @throws GrantFailure, DataLoss */
+  async signAuthorization(request: ForProfile<SignedRequest>): Promise<string> {
+    return await signAuthorizationRequest({ ...request, ...this.#clientRequest(request) });
+  }
+
+  /** What the browser brought: the parameters of the response that the server signed, or as it is where none has to be. */
+  async openResponse(
+    request: EndpointRequest & { readonly query: URLSearchParams },
+  ): Promise<URLSearchParams | InvalidResponse> {
+    const { server, profile, query } = request;
+    if (!signsResponse(server, profile.oauth2)) return query;
+    return await verifySignedResponse({ ...this.#clientRequest(request), query });
   }
 
   /** @throws GrantFailure, DataLoss */

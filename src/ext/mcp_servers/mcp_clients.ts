@@ -89,13 +89,14 @@ export class McpClients {
     return await this.#register(discovered, profile, next);
   }
 
-  /** See `isTurnedAway`. What is pushed never is. */
+  /** See `isTurnedAway`. What is pushed or signed never is. */
   async isTurnedAway(
     server: AuthorizationServer,
     { redirectPath, scopes, oauth2: options, authorizationParams: extraParams }: ProviderProfile,
     clientId: string,
   ): Promise<boolean> {
     if (server.requiresPushedRequests || options.pushAuthorizationRequests) return false;
+    if (server.requiresSignedRequests || options.signAuthorizationRequests) return false;
     const redirectUri = `${this.deps.publicUrl}${redirectPath}`;
     const request = { server, clientId, redirectUri, scopes, extraParams, options };
     const secrets = { state: newToken(), codeVerifier: newCodeVerifier() };

@@ -159,6 +159,7 @@ function oauth2Violations(settings: ProviderSettings, hasSecret: boolean, violat
   actorViolations(settings, violation);
   endpoint("oauth2_options.device_authorization_url", settings.oauth2.deviceAuthorizationUrl);
   endpoint("oauth2_options.pushed_authorization_request_url", settings.oauth2.pushedAuthorizationRequestUrl);
+  signedFlowViolations(settings, violation);
   if (settings.enableDiscovery) {
     const unwanted = "must be empty with enable_discovery: the discovery document says it";
     if (settings.issuer === "") violation("issuer", "is required with enable_discovery");
@@ -183,6 +184,24 @@ function oauth2Violations(settings: ProviderSettings, hasSecret: boolean, violat
   for (const name of Object.keys(settings.oauth2.tokenHeaders)) {
     violation(`oauth2_options.token_headers["${name}"]`, tokenHeaderViolation(name));
   }
+}
+
+/** JAR and JARM. */
+function signedFlowViolations(settings: ProviderSettings, violation: ProfileViolation): void {
+  const { issuer, jwksUrl, enableDiscovery, oauth2 } = settings;
+  const { signAuthorizationRequests: signs, responseMode } = oauth2;
+  if (signs && settings.tokenEndpointAuthMethod !== "private_key_jwt")
+    violation(
+      "oauth2_options.sign_authorization_requests",
+      "needs token_endpoint_auth_method private_key_jwt: the client's key signs",
+    );
+  else if (signs && issuer === "")
+    violation("oauth2_options.sign_authorization_requests", "needs issuer: the signed request is for it");
+  if (responseMode !== "" && (issuer === "" || (jwksUrl === "" && !enableDiscovery)))
+    violation(
+      "oauth2_options.response_mode",
+      "needs issuer, and jwks_url or enable_discovery: the response is verified by both",
+    );
 }
 
 function actorViolations(

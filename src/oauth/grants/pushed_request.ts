@@ -2,6 +2,7 @@ import * as oauth from "oauth4webapi";
 import { parseJsonObject } from "../../model/json_object.js";
 import { jsonResponse } from "../../outbound/json_response.js";
 import type { OutboundRequest } from "../../outbound/outbound_fetch.js";
+import { requestParameters } from "../authorization_request.js";
 import { clientAuthentication, clientMetadata } from "../client_authentication.js";
 import { classify } from "../failure.js";
 import type { ClientRequest } from "../token_request.js";
@@ -23,9 +24,7 @@ export async function pushAuthorizationRequest(request: PushedRequest): Promise<
   const { server, client, clock, endpoint, location, fetch } = request;
   const metadata = { ...server.metadata, pushed_authorization_request_endpoint: endpoint };
   const url = new URL(server.authorizationEndpoint);
-  const parameters = new URLSearchParams(new URL(location).searchParams);
-  // What the endpoint has of its own stays there.
-  for (const name of url.searchParams.keys()) parameters.delete(name);
+  const parameters = requestParameters(server, location);
   try {
     const client_ = clientMetadata(client, clock);
     const response = await oauth.pushedAuthorizationRequest(

@@ -54,7 +54,12 @@ describe("CodeConsent", () => {
       judge: new ConsentJudge(shared),
       commits: engine.consents.commits,
       ending: new ConsentEnding({ ...shared, revocations: new RevocationQueue(shared) }),
-      grants: { exchangeCode: engine.exchangeCode, pushAuthorization: () => Promise.reject(failure) },
+      grants: {
+        exchangeCode: engine.exchangeCode,
+        openResponse: () => Promise.reject(failure),
+        pushAuthorization: () => Promise.reject(failure),
+        signAuthorization: () => Promise.reject(failure),
+      },
       unknownStateAudit: new CountedAudit(shared),
       locks: new KeyedMutex(),
     });

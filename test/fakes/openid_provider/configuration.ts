@@ -19,6 +19,8 @@ export interface Lifetimes {
   readonly fetch?: typeof fetch;
   /** RFC 9126 section 5. */
   readonly requirePushedRequests?: boolean;
+  /** It takes signed authorization requests (RFC 9101), and no others where that is `required`; it signs its responses (JARM) when it is asked to. */
+  readonly signedFlow?: "supported" | "required";
   /** RFC 9449; by default it knows nothing of it. */
   readonly dpop?: DpopFeatures;
   /** Claims of ada in her id_tokens, which otherwise hold only `sub`: `groups`, and `email` with the scope. Asked at each one. */
@@ -116,6 +118,11 @@ export async function configure(options: Lifetimes, store: Store): Promise<Confi
         enabled: options.requirePushedRequests === true,
         requirePushedAuthorizationRequests: options.requirePushedRequests === true,
       },
+      requestObjects: {
+        enabled: options.signedFlow !== undefined,
+        requireSignedRequestObject: options.signedFlow === "required",
+      },
+      jwtResponseModes: { enabled: options.signedFlow !== undefined },
       rpInitiatedLogout: { enabled: false },
       revocation: { enabled: true, allowedPolicy: async () => true },
     },

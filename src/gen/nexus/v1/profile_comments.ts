@@ -62,6 +62,8 @@ export const profileComments: Readonly<Record<string, string>> = {
   "OAuth2Options.scope_on_refresh": "Send the granted scopes with refreshes. For providers that otherwise reject the refresh or grant fewer scopes. RFC 6749 section 6 makes it optional.",
   "OAuth2Options.push_authorization_requests": "Push each authorization request to the server (RFC 9126), even if the server does not require it.",
   "OAuth2Options.pushed_authorization_request_url": "Pushed authorization request endpoint; empty means the discovered one, or none.",
+  "OAuth2Options.sign_authorization_requests": "Sign each authorization request with the client's key (JAR, RFC 9101). If it is off, nexusd does so only if the server requires it. Needs `private_key_jwt` and an issuer.",
+  "OAuth2Options.response_mode": "With `jwt`, accept only an authorization response that the server signed (JARM). Needs an issuer whose keys are known. Empty means an unsigned one, or `jwt` if the metadata of the server lists no other mode.",
   "OAuth2Options.dpop": "Whether tokens are bound to a key of the connection (DPoP, RFC 9449). A stolen token is then useless.",
   "OAuth2Options.client_key_id": "`kid` of the client's JWTs; empty means that of the JWK, or none. Must be empty if the key is the daemon's.",
   "OAuth2Options.client_signing_alg": "`alg` of the client's JWTs. Empty means that of the JWK, else `RS256`, `EdDSA`, or that of the curve. If the key is the daemon's, it selects the key, and empty means `ES256`.",
