@@ -130,19 +130,22 @@ export class StoredUseCounts implements UseCounts {
       count.used++;
       return count;
     });
-    let isTakenBack = false;
-    const takeBack = (): void => {
-      // What has begun anew since has nothing of it.
-      if (!isTakenBack) for (const count of taken) count.used--;
-      isTakenBack = true;
-    };
+    // What has begun anew since has nothing of it.
+    const uncount = (): void => taken.forEach((count) => void count.used--);
     try {
       await this.#write(taken);
     } catch (error) {
-      takeBack();
+      uncount();
       throw new Unavailable("the use of a limit cannot be recorded: send the request again", 1_000, error);
     }
-    return takeBack;
+    let isTakenBack = false;
+    return () => {
+      if (isTakenBack) return;
+      isTakenBack = true;
+      uncount();
+      // Where this is lost, one use too few is left.
+      this.#write(taken).catch(() => undefined);
+    };
   }
 
   /** Those that work, and the rules of the present policy that were used. */

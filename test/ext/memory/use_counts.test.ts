@@ -291,6 +291,21 @@ describe("limits of uses, whatever happens", () => {
     );
   });
 
+  it("keep over a restart that a use came to nothing", async () => {
+    const world = new World();
+    const hourly = await world.key("hourly", "3/h");
+    await world.connection();
+    const none = "00000000-0000-4000-8000-000000000000";
+    for (const answer of ["token", "token"]) expect(await world.read(hourly)).toBe(answer);
+    await expect(Promise.resolve().then(() => world.engine.tokens.getToken(none, 0, hourly))).rejects.toThrow(
+      "not found",
+    );
+    const again = await world.again();
+    expect(await again.read(hourly)).toBe("token");
+    expect(await again.read(hourly)).toContain("is reached");
+    await again.close();
+  });
+
   it("are never exceeded over restarts, failures, and periods", { timeout: 60_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
