@@ -1,6 +1,7 @@
 import type { SignInNeed } from "../model/connections/sign_in.js";
 import { plainOAuth2 } from "../model/providers/profile_fields.js";
 import type { OAuth2Options } from "../model/providers/profile_settings.js";
+import { signsResponse } from "./authorization_response.js";
 import type { AuthorizationServer } from "./authorization_server.js";
 import { codeChallenge } from "./pkce.js";
 import { sentResource } from "./token_request.js";
@@ -70,14 +71,6 @@ export function authorizationUrl(request: AuthorizationRequest): string {
   }
   for (const [name, value] of Object.entries(protocol)) url.searchParams.set(name, value);
   return url.href;
-}
-
-/** Whether the response must be a JWT of the server (JARM). */
-export function signsResponse(
-  server: Pick<AuthorizationServer, "signsResponses">,
-  { responseMode }: Pick<OAuth2Options, "responseMode">,
-): boolean {
-  return responseMode === "jwt" || server.signsResponses;
 }
 
 /**

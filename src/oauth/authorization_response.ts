@@ -1,6 +1,8 @@
 import * as oauth from "oauth4webapi";
 import { isTenantIssuer } from "../model/credentials/tenant_issuer.js";
+import type { OAuth2Options } from "../model/providers/profile_settings.js";
 import type { AuthorizationServer } from "./authorization_server.js";
+import { claimsOf } from "./jwt.js";
 
 export type AuthorizationResponse =
   /** `params` goes to `exchangeCode` as it is: the library knows it again by identity. */
@@ -36,6 +38,22 @@ const foreignParams = ["response", "id_token", "token", "access_token"];
 
 /** RFC 6749 appendix A.11. What is no UTF-8 was decoded to U+FFFD. */
 const codeSyntax = /^[\x20-\x7e]+$/;
+
+/** Whether the response must be a JWT of the server (JARM). */
+export function signsResponse(
+  server: Pick<AuthorizationServer, "signsResponses">,
+  { responseMode }: Pick<OAuth2Options, "responseMode">,
+): boolean {
+  return responseMode === "jwt" || server.signsResponses;
+}
+
+/** `state` of a response, whose signature is not verified. */
+export function stateOf(query: URLSearchParams): string {
+  const state = query.get("state");
+  if (state !== null) return state;
+  const signed = claimsOf(query.get("response") ?? "")?.["state"];
+  return typeof signed === "string" ? signed : "";
+}
 
 /**
  * Judges what the browser brought back (RFC 6749 section 4.1.2, RFC 9207 section 2.4). An error response passes the same

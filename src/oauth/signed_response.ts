@@ -3,16 +3,8 @@ import type { InvalidResponse } from "./authorization_response.js";
 import { signingAlgorithms } from "./authorization_server.js";
 import { clockToleranceSeconds } from "./client_authentication.js";
 import { type Jwks, JwksUnavailable } from "./jwks.js";
-import { claimsOf, keyIdOf } from "./jwt.js";
+import { keyIdOf } from "./jwt.js";
 import type { ClientRequest } from "./token_request.js";
-
-/** `state` of a response, whose signature is not verified. */
-export function stateOf(query: URLSearchParams): string {
-  const state = query.get("state");
-  if (state !== null) return state;
-  const signed = claimsOf(query.get("response") ?? "")?.["state"];
-  return typeof signed === "string" ? signed : "";
-}
 
 export interface SignedResponse extends Pick<ClientRequest, "server" | "client" | "fetch" | "clock"> {
   /** As it came to the redirect URI. */

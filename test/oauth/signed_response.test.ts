@@ -1,8 +1,8 @@
 import { createHmac } from "node:crypto";
 import { beforeEach, describe, expect, test } from "vitest";
-import { processAuthorizationResponse } from "../../src/oauth/authorization_response.js";
+import { processAuthorizationResponse, stateOf } from "../../src/oauth/authorization_response.js";
 import { manualAuthorizationServer } from "../../src/oauth/authorization_server.js";
-import { stateOf, verifySignedResponse } from "../../src/oauth/signed_response.js";
+import { verifySignedResponse } from "../../src/oauth/signed_response.js";
 import { OutboundError, type OutboundFetch } from "../../src/outbound/outbound_fetch.js";
 import { ManualClock } from "../fakes/manual_clock.js";
 import { newSigningKey } from "./signing_key.js";

@@ -7,8 +7,7 @@ import {
 import { grantBinding } from "../../model/connections/grant_binding.js";
 import type { TokenSet } from "../../model/credentials/credential.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
-import { signsResponse } from "../../oauth/authorization_request.js";
-import type { InvalidResponse } from "../../oauth/authorization_response.js";
+import { type InvalidResponse, signsResponse } from "../../oauth/authorization_response.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { type OAuthClient, presentingCertificate } from "../../oauth/client_authentication.js";
 import { DpopNonces } from "../../oauth/dpop/dpop_nonces.js";
