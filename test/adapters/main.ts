@@ -47,7 +47,9 @@ const inNode: Readonly<Record<string, string>> = {
   "Vercel AI SDK": "vercel-ai",
   "OpenAI Agents (JS)": "openai-agents",
 };
-/** Those that have a recipe, and an environment of their own: their dependencies exclude those of the others. */
+/** Has a recipe in recipes.md, and the model of the Vercel AI SDK. */
+const mastra = "Mastra";
+/** Those that have a recipe in Python, and an environment of their own: their dependencies exclude those of the others. */
 const inRecipes = ["CrewAI", "AutoGen", "Haystack", "smolagents"];
 
 function pytest(framework: string, program: string, tests: string): Column {
@@ -66,11 +68,12 @@ const columns: readonly Column[] = [
     framework,
     argv: [bin("tsx"), join(typescript, "cases.ts"), name],
   })),
+  { framework: mastra, argv: [bin("tsx"), join(typescript, "mastra/recipe.ts")] },
 ];
 
 execFileSync(join(here, "install.sh"), { stdio: "inherit" });
 const chosen = columns.filter(({ framework }) => framework.includes(values.only));
-if (chosen.some(({ framework }) => framework in inNode)) {
+if (chosen.some(({ framework }) => framework in inNode || framework === mastra)) {
   stage();
   await results.check("types", "Node", checkNodeTypes);
   await results.check("package", "Node", checkNodePackage);
@@ -186,20 +189,25 @@ function bin(name: string): string {
 /** A package that depends on the frameworks and on the built client, with the code of the pages in it. */
 function stage(): void {
   cpSync(join(here, "typescript"), typescript, { recursive: true });
-  for (const name of Object.values(inNode)) {
-    const page = readFileSync(join(root, `docs/frameworks/${name}.md`), "utf8");
-    writeFileSync(join(typescript, name, "page.ts"), /^```ts\n(.*?)^```/ms.exec(page)?.[1] ?? "");
-    cpSync(join(root, `examples/frameworks/${name}.ts`), join(typescript, name, "my_app.ts"));
-  }
+  for (const name of Object.values(inNode)) stagePage(name, `docs/frameworks/${name}.md`, "ts", name);
+  stagePage("mastra", "docs/frameworks/recipes.md", "ts mastra", "vercel-ai");
   const modules = join(typescript, "node_modules");
   mkdirSync(modules);
-  for (const name of ["@openai", "ai", "zod"])
+  for (const name of ["@mastra", "@openai", "ai", "zod"])
     symlinkSync(join(place, "node/node_modules", name), join(modules, name));
   // Not into the checkout's own dist, which other suites build meanwhile.
   const [source, client] = [join(root, "clients/typescript"), join(modules, "nexusd-client")];
   execFileSync(bin("tsc"), ["-p", source, "--outDir", join(client, "dist")], { stdio: "inherit" });
   for (const name of ["package.json", "README.md", "LICENSE"]) cpSync(join(source, name), join(client, name));
   symlinkSync(join(root, "node_modules"), join(client, "node_modules"));
+}
+
+/** The first such block of a page, with the model of an example. */
+function stagePage(folder: string, path: string, block: string, example: string): void {
+  const page = readFileSync(join(root, path), "utf8");
+  const code = new RegExp(`^\`\`\`${block}\n(.*?)^\`\`\``, "ms").exec(page)?.[1] ?? "";
+  writeFileSync(join(typescript, folder, "page.ts"), code);
+  cpSync(join(root, `examples/frameworks/${example}.ts`), join(typescript, folder, "my_app.ts"));
 }
 
 async function checkNodeTypes(): Promise<void> {
