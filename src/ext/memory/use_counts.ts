@@ -236,16 +236,32 @@ export class StoredUseCounts implements UseCounts {
   }
 
   async #remove(counts: readonly Count[], reset?: { principalName: string; principal: Principal }) {
-    await this.deps.store.commit((tx) => {
+    const { store, clock } = this.deps;
+    const commit = store.commit((tx) => {
       tx.raw((databases) => {
-        for (const count of counts) useTable.of(databases).removeSync(digestOf(count));
+        for (const count of counts) {
+          useTable.of(databases).removeSync(digestOf(count));
+          // Here, so that a use whose commit comes after this one does not store the old count again.
+          if (this.#counts.get(keyOf(count)) === count) this.#counts.delete(keyOf(count));
+        }
       });
       if (!reset) return;
-      const event = { timeMs: this.deps.clock.nowMs(), type: "uses.reset" } as const;
+      const event = { timeMs: clock.nowMs(), type: "uses.reset" } as const;
       tx.appendAudit({ ...event, ...by(reset.principal), reason: reset.principalName });
     });
-    for (const count of counts)
-      if (this.#counts.get(keyOf(count)) === count) this.#counts.delete(keyOf(count));
+    try {
+      await commit;
+    } catch (error) {
+      for (const count of counts) this.#restore(count);
+      throw error;
+    }
+  }
+
+  /** It is stored still. */
+  #restore(count: Count): void {
+    const newer = this.#counts.get(keyOf(count));
+    if (newer === undefined) this.#counts.set(keyOf(count), count);
+    else if (newer !== count) newer.used += count.used;
   }
 }
 

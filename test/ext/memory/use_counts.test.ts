@@ -291,6 +291,38 @@ describe("limits of uses, whatever happens", () => {
     );
   });
 
+  it("are the same after a restart, where a use and a reset came at the same moment", async () => {
+    const world = new World();
+    const count = await world.key("count", "6");
+    await world.connection();
+    expect(await world.read(count)).toBe("token");
+    const reset = world.counts.reset("key:count", owner);
+    const [answer] = await Promise.all([world.read(count), reset]);
+    expect(answer).toBe("token");
+    const { used } = world.counts.list()[0] ?? {};
+    const again = await world.again();
+    expect(again.counts.list()).toMatchObject([{ used }]);
+    await again.close();
+  });
+
+  it("stay as they were where a reset cannot be stored", async () => {
+    const world = new World();
+    const count = await world.key("count", "2");
+    for (let use = 0; use < 2; use++) expect(await world.read(count)).toBe("token");
+    const { commit } = world.engine.store;
+    world.engine.store.commit = async (change) => {
+      await commit.call(world.engine.store, (tx) => {
+        change(tx);
+        throw new Error("the disk is full");
+      });
+      throw new Error("never");
+    };
+    await expect(world.counts.reset("key:count", owner)).rejects.toThrow("the disk is full");
+    world.engine.store.commit = commit;
+    expect(await world.read(count)).toContain("is reached");
+    await world.close();
+  });
+
   it("keep over a restart that a use came to nothing", async () => {
     const world = new World();
     const hourly = await world.key("hourly", "3/h");
