@@ -1,7 +1,10 @@
 /** The door of `oauth`: the messages of OAuth 2.0 and OpenID Connect, and what answers to them mean. */
 
 export { type AuthorizationRequest, authorizationUrl } from "./authorization_request.js";
-export { processAuthorizationResponse } from "./authorization_response.js";
+export {
+  type InvalidResponse,
+  processAuthorizationResponse,
+} from "./authorization_response.js";
 export {
   type AuthorizationServer,
   fromDiscoveryDocument,
@@ -20,5 +23,6 @@ export { IdTokenError } from "./id_token.js";
 export { claimsOf, jwtExpiryMs } from "./jwt.js";
 export { newCodeVerifier } from "./pkce.js";
 export { parseChallenges } from "./resource/authentication_challenge.js";
+export { verifySignedResponse } from "./signed_response.js";
 export type { ClientRequest } from "./token_request.js";
 export { noAccessToken, normaliseTokenResponse, type TokenAnswer } from "./token_response.js";

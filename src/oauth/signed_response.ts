@@ -1,4 +1,12 @@
-import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from "jose";
+import {
+  type CryptoKey,
+  createLocalJWKSet,
+  errors,
+  type JSONWebKeySet,
+  type JWTPayload,
+  type JWTVerifyOptions,
+  jwtVerify,
+} from "jose";
 import type { InvalidResponse } from "./authorization_response.js";
 import { signingAlgorithms } from "./authorization_server.js";
 import { clockToleranceSeconds } from "./client_authentication.js";
@@ -46,23 +54,43 @@ async function verified(
   jwt: string,
   { keys }: Jwks,
 ): Promise<JWTPayload | "signature" | "claims"> {
+  const options: JWTVerifyOptions = {
+    algorithms: signingAlgorithms,
+    audience: client.clientId,
+    requiredClaims: ["iss", "aud", "exp"],
+    clockTolerance: clockToleranceSeconds,
+    currentDate: new Date(clock.nowMs()),
+  };
   try {
-    const { payload } = await jwtVerify(
-      jwt,
-      createLocalJWKSet({ keys: [...keys] } as unknown as JSONWebKeySet),
-      {
-        algorithms: signingAlgorithms,
-        audience: client.clientId,
-        requiredClaims: ["iss", "aud", "exp"],
-        clockTolerance: clockToleranceSeconds,
-        currentDate: new Date(clock.nowMs()),
-      },
-    );
-    return payload;
+    const set = createLocalJWKSet({ keys: [...keys] } as unknown as JSONWebKeySet);
+    return (await jwtVerify(jwt, set, options)).payload;
   } catch (error) {
-    const isOfClaims = error instanceof errors.JWTClaimValidationFailed || error instanceof errors.JWTExpired;
-    return isOfClaims ? "claims" : "signature";
+    return error instanceof errors.JWKSMultipleMatchingKeys
+      ? await verifiedByOne(jwt, error, options)
+      : violationOf(error);
   }
+}
+
+/** A JWT that names no key is of any. */
+async function verifiedByOne(
+  jwt: string,
+  keys: AsyncIterable<CryptoKey>,
+  options: JWTVerifyOptions,
+): Promise<JWTPayload | "signature" | "claims"> {
+  for await (const key of keys) {
+    try {
+      return (await jwtVerify(jwt, key, options)).payload;
+    } catch (error) {
+      const violation = violationOf(error);
+      if (violation === "claims") return violation;
+    }
+  }
+  return "signature";
+}
+
+function violationOf(error: unknown): "signature" | "claims" {
+  const isOfClaims = error instanceof errors.JWTClaimValidationFailed || error instanceof errors.JWTExpired;
+  return isOfClaims ? "claims" : "signature";
 }
 
 /** The JWT's own claims are no parameters, but for `iss` (RFC 9207). */

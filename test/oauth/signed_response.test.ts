@@ -100,6 +100,17 @@ describe("a signed authorization response (JARM)", () => {
     expect(fetched).toBe(2);
   });
 
+  test("is verified by any of several keys where it names none", async () => {
+    published = [next.jwk, key.jwk];
+    expect(await judged(of(key.sign(claims, { kid: undefined })))).toBe("code c");
+    expect(await judged(of(key.sign({ ...claims, aud: "other" }, { kid: undefined })))).toBe(
+      "response_claims",
+    );
+    published = [next.jwk, newSigningKey("k3").jwk];
+    server = serverOf();
+    expect(await judged(of(key.sign(claims, { kid: undefined })))).toBe("response_signature");
+  });
+
   test("is refused without keys", async () => {
     published = [];
     expect(await judged(of(key.sign(claims)))).toBe("keys_unavailable");

@@ -54,14 +54,18 @@ export function authorizationResponse(text: string, redirectUri: string, state: 
   const target = new URL(redirectUri);
   if (!URL.canParse(trimmed)) return `That is no address: it begins with ${printable(redirectUri)}`;
   const { pathname, searchParams } = new URL(trimmed);
-  if (pathname !== target.pathname || !(searchParams.has("code") || searchParams.has("error"))) {
+  if (pathname !== target.pathname || !responseParams.some((name) => searchParams.has(name))) {
     return `That is not the address: it begins with ${printable(redirectUri)} and holds code= or error=`;
   }
-  if (searchParams.get("state") !== state)
+  // The daemon reads that of a signed response.
+  if (!searchParams.has("response") && searchParams.get("state") !== state)
     return "That address is the answer to another link: open the one above.";
   target.search = searchParams.toString();
   return target;
 }
+
+/** `response` is one that is signed (JARM). */
+const responseParams = ["code", "error", "response"];
 
 function refused({ status, message }: Awaited<ReturnType<typeof visit>>): CommandFailure {
   const why = message === "" ? `the browser listener answers ${status}` : printable(message);

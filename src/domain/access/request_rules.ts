@@ -151,6 +151,8 @@ export class RequestRules {
   ): Promise<Use> {
     const { principal, connectionId, request, own, asking } = asked;
     if (leader.place === "unsure") throw refusedBy(unsure(), own);
+    const refusal = this.#restricted(principal, connectionId, request);
+    if (refusal) throw refusedBy(refusal, { ...own, rule: "restriction" });
     const { access } = this.deps;
     const { requestRules } = access.permissionsFor(principal);
     const mayWait = request !== undefined && requestRules.some(({ verdict }) => verdict === "ask");
@@ -164,6 +166,21 @@ export class RequestRules {
     const use = { ...own, ...answer.use };
     this.#counted.set(use, answer.takeBack);
     return use;
+  }
+
+  /** What the restriction of the caller refuses here: the leader may have another one, until it has heard of this. */
+  #restricted(
+    principal: Principal,
+    connectionId: string,
+    request: DescribedRequest | undefined,
+  ): NexusError | undefined {
+    const { access, clock } = this.deps;
+    const { requestRules, role } = access.permissionsFor(principal);
+    const own = requestRules.filter(({ line }) => line === 0);
+    const connection = own.length > 0 && access.factsOf(connectionId);
+    if (!connection || (request === undefined && role === "admin")) return undefined;
+    const ruling = decide(own, factsOf(principal.name, connection, request, clock.nowMs(), undefined));
+    return ruling.verdict === "deny" ? refusalOf(ruling, request) : undefined;
   }
 
   /** Why rules about labels of sessions cannot be kept here; undefined where they can. */
@@ -332,10 +349,14 @@ export class RequestRules {
     const refusal = now?.verdict === "deny" ? refusalOf(now, request) : undefined;
     if (now && refusal) throw refusedBy(refusal, { ...use, ...this.#ruleOf(now) });
     const { policy } = this.deps.access;
-    const isOther = now?.verdict === "ask" && now.rule && now.rule.line !== held.rule.line;
-    // What another request of the session set meanwhile is another question.
-    if (isOther && policy?.digest === held.policyDigest)
-      return await this.#approved({ ...held, rule: now.rule, use: { ...use, ...this.#ruleOf(now) } });
+    const policyDigest = policy?.digest ?? "";
+    const isOther = now?.rule?.line !== held.rule.line || policyDigest !== held.policyDigest;
+    // What another request of the session set meanwhile, or another policy asks, is another question.
+    if (now?.verdict === "ask" && now.rule && isOther)
+      return await this.#approved({
+        ...{ ...held, rule: now.rule, policyDigest },
+        use: { ...use, ...this.#ruleOf(now) },
+      });
     const approved = { ...use, ...answer };
     return now ? await this.#letGo(now, { principal, connection, request, use: approved }) : approved;
   }

@@ -226,7 +226,8 @@ export class CodeConsent implements ConsentFlow {
     { nonce }: AuthorizationSecret,
     profile: ProviderProfile,
   ): Promise<AuthorizationServer> {
-    const server = await this.#resolve(profile, nonce !== undefined);
+    const needsKeys = nonce !== undefined || profile.oauth2.responseMode !== "";
+    const server = await this.#resolve(profile, needsKeys);
     if (!("kind" in server)) return server;
     const reason = server.kind === "provider_unreachable" ? server.kind : "misconfigured";
     return await this.#end({ ...answer, reason, type: "oauth_error" }, server);

@@ -51,6 +51,7 @@ export interface WaitingApproval {
 export class Approvals {
   readonly #requests: HeldRequests;
   readonly #standing: StandingApprovals;
+  #isStopped = false;
 
   constructor(
     private readonly deps: {
@@ -71,6 +72,8 @@ export class Approvals {
       // What has come since the start follows the permissions of its caller.
       const ended = this.#requests.loaded.filter(({ record, release }) => record.caller === name && !release);
       for (const entry of ended) this.#end(entry, new Unavailable("the caller of a held request has ended"));
+      for (const entry of this.#requests.loaded)
+        if (entry.approvedBy.includes(name)) this.#withdraw(entry, name);
     });
   }
 
@@ -108,6 +111,8 @@ export class Approvals {
 
   /** Resolves with the refusal, or with who agreed. @throws Unauthenticated, PermissionDenied */
   async ask(held: HeldRequest): ReturnType<AskApprovers> {
+    // What is being stored would be read as it was.
+    if (this.#isStopped) return stopped();
     const digest = digestOf(held);
     const approver = this.#standing.approverOf(held, digest);
     if (approver !== undefined) return { approver };
@@ -198,19 +203,28 @@ export class Approvals {
     if (!this.#requests.has(entry)) throw new NotFound("request");
   }
 
+  /** One of several approvers may approve no more: what they approved, another one has to. */
+  #withdraw(entry: HeldEntry, approver: string): void {
+    entry.approvedBy = entry.approvedBy.filter((name) => name !== approver);
+    void this.#requests
+      .put(entry)
+      .catch((error: unknown) =>
+        this.deps.log.error({ err: error }, "the end of an approval could not be stored"),
+      );
+  }
+
   /** Ends what waits: the daemon stops, or leads its fleet no more. What is stored stays so. */
   stop(): void {
+    this.#isStopped = true;
     for (const entry of this.#requests.clear()) {
       this.#close(entry);
-      this.#wake(
-        entry,
-        new Unavailable("the daemon that held this request stops holding it: send it again", 1_000),
-      );
+      this.#wake(entry, stopped());
     }
   }
 
   /** Reads what is stored. A daemon that is alone or leads does so when it starts; a spoke, whose store is its own, when it is first asked. */
   start(): void {
+    this.#isStopped = false;
     this.#requests.all();
   }
 
@@ -389,6 +403,10 @@ function deniedFor(reason: string): PermissionDenied {
 
 function ended(why: string): PermissionDenied {
   return new PermissionDenied(`this request needs the yes of a person: ${why}`);
+}
+
+function stopped(): Unavailable {
+  return new Unavailable("the daemon that held this request stops holding it: send it again", 1_000);
 }
 
 function left(): Unavailable {

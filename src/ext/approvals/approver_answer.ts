@@ -1,4 +1,4 @@
-import { type Extent, owner, type Principal } from "../../model/access/access.js";
+import { agentOf, type Extent, owner, type Principal } from "../../model/access/access.js";
 import { Aborted, InvalidArgument, PermissionDenied } from "../../model/model.js";
 
 /** What a person answers to a held request, or to a plan. */
@@ -25,7 +25,7 @@ export function checkAnswer(
   },
   approver: Principal,
 ): void {
-  if (approver.name === asked.caller && approver.kind !== "owner")
+  if (agentOf(approver.name) === agentOf(asked.caller) && approver.kind !== "owner")
     throw new PermissionDenied("who sent a request cannot approve it");
   if (approves && asked.approvedBy.some((name) => personOf(name) === personOf(approver.name)))
     throw new PermissionDenied("you approved this request before: it waits for another approver");
@@ -38,7 +38,7 @@ export function checkAnswer(
     throw new InvalidArgument([{ field: "reason", description: "is for a denial: an approval has none" }]);
 }
 
-/** Whoever reaches the data folder is both: its socket is there, and its key. */
+/** Whoever reaches the data folder is both: its socket is there, and its key. An agent has all of its grants. */
 function personOf(name: string): string {
-  return name === owner.name || name === "admin" ? owner.name : name;
+  return name === owner.name || name === "admin" ? owner.name : agentOf(name);
 }

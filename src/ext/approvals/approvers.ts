@@ -105,6 +105,8 @@ export class Approvers {
       if (isRemoved) tx.appendAudit({ timeMs, type: "approver.removed", ...by(principal), reason: name });
       else if (!wasInvited) throw new NotFound("principal", passkeyPrincipalName(name));
     });
+    // What it approved with others waits for somebody else.
+    this.deps.changes.emit("principalEnded", passkeyPrincipalName(name));
   }
 
   /** Notes how often the authenticator has signed. @returns false where the passkey was removed meanwhile @throws StoreFailed */

@@ -46,6 +46,7 @@ export interface PlanEntry {
 export class Plans {
   readonly #entries = new Map<string, PlanEntry>();
   #isOpen = false;
+  #isStopped = false;
 
   constructor(
     private readonly deps: {
@@ -69,11 +70,13 @@ export class Plans {
 
   /** Reads what is stored, as that of `Approvals`. */
   start(): void {
+    this.#isStopped = false;
     this.#all();
   }
 
   /** Forgets all; what is stored stays so. */
   stop(): void {
+    this.#isStopped = true;
     for (const entry of this.#entries.values()) close(entry);
     this.#entries.clear();
     this.#isOpen = false;
@@ -177,6 +180,9 @@ export class Plans {
    * with Unavailable where the use could not be stored
    */
   use(held: HeldRequest): Promise<string | undefined | NexusError> | undefined {
+    // A use that is being stored would be counted from what was stored before.
+    if (this.#isStopped)
+      return Promise.resolve(new Unavailable("the daemon stops: send the request again", 1_000));
     const { principal, connection, request, policyDigest } = held;
     const nowMs = this.deps.clock.nowMs();
     const live = this.#all().filter((entry) => {

@@ -77,12 +77,6 @@ export class SessionLabels implements SessionMemory {
     this.#isOpen = true;
   }
 
-  /** What other daemons set from here on stands in the store alone. */
-  stop(): void {
-    this.#isOpen = false;
-    this.#sessions.clear();
-  }
-
   get refusal(): string | undefined {
     return this.deps.refusal();
   }
@@ -105,6 +99,11 @@ export class SessionLabels implements SessionMemory {
   }
 
   add({ principal, connection, request, labels, use }: LabelingRequest): Promise<void> | undefined {
+    // What was set before would be lost.
+    if (!this.#isOpen)
+      return Promise.reject(
+        new Unavailable("the labels of sessions were not read yet: nothing was sent", 1_000),
+      );
     const agent = agentOf(principal.name);
     const nowMs = this.deps.clock.nowMs();
     const before = this.#sessions.get(agent);

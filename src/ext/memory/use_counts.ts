@@ -50,6 +50,8 @@ interface CountBatch {
 export class StoredUseCounts implements UseCounts {
   readonly #counts = new Map<string, Count>();
   #batch: CountBatch | undefined;
+  /** Whether `#counts` has what is stored. */
+  #isOpen = false;
 
   constructor(
     private readonly deps: {
@@ -79,6 +81,7 @@ export class StoredUseCounts implements UseCounts {
       const count = { principal, rule, used, sinceMs: Number(sinceMs), perMs: period };
       this.#counts.set(keyOf(count), count);
     }
+    this.#isOpen = true;
   }
 
   get refusal(): string | undefined {
@@ -106,6 +109,8 @@ export class StoredUseCounts implements UseCounts {
   }
 
   async take(uses: readonly LimitedUse[]): Promise<() => void> {
+    // What was counted before would be given once more.
+    if (!this.#isOpen) throw new Unavailable("the counts of uses were not read yet: nothing was sent", 1_000);
     const reached = this.reached(uses);
     if (reached) throw reached;
     const nowMs = this.deps.clock.nowMs();

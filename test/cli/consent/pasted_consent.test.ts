@@ -21,6 +21,11 @@ describe("a pasted address", () => {
     expect(String(authorizationResponse(text, redirectUri, "s1"))).toBe(text);
   });
 
+  it("whose response is signed is brought", () => {
+    const text = `${redirectUri}?response=e30.e30.AAAA`;
+    expect(String(authorizationResponse(text, redirectUri, "s1"))).toBe(text);
+  });
+
   it.each([
     ["", "That is no address"],
     ["localhost?", "That is no address"],

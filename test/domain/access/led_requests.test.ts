@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { LeadingRules, LedRequest } from "../../../src/domain/access/leading_rules.js";
 import { RequestRules } from "../../../src/domain/access/request_rules.js";
+import { readPolicy } from "../../../src/ext/policy/policy_document.js";
 import { owner, type Principal } from "../../../src/model/access/principal.js";
 import { describedHeaders, describedUrl } from "../../../src/model/access/request_facts.js";
 import { PermissionDenied, Unavailable } from "../../../src/model/errors.js";
@@ -120,5 +121,16 @@ describe("a hub that does not decide over requests by earlier ones", () => {
     const admitted = judging.admit(proxied, id, asking("GET"));
     place = "unsure";
     await expect(admitted).rejects.toThrow(/may not lead any more/);
+  });
+
+  it("refuses by itself what the restriction of the caller forbids here, of which the leader may not have heard", async () => {
+    engine.access.setPolicy(policyOf(remembering));
+    const narrow = `bindings: [{ principals: ["${proxied.name}"], role: agent, user_ids: ["*"], methods: [GET] }]`;
+    engine.access.setPolicy(readPolicy(narrow), "cluster");
+    await expect(rules().admit(proxied, id, asking("POST"))).rejects.toThrow(
+      "the restriction of this caller",
+    );
+    expect(asked).toEqual([]);
+    expect(await rules().admit(proxied, id, asking("GET"))).toMatchObject({ rule: "line 1 of the leader" });
   });
 });

@@ -130,6 +130,18 @@ describe("a token under rules of requests", () => {
     expect([sees(proxy, true), sees(agent, true)]).toEqual([true, false]);
   });
 
+  it("is asked about once more where the policy file has changed meanwhile, for the owner too", async () => {
+    const asked: (number | undefined)[] = [];
+    engine.approver = async ({ rule }) => {
+      asked.push(rule.approvers);
+      if (asked.length === 1) policy("[{ then: ask, approvers: 2 }]");
+      return { approver: "key:boss" };
+    };
+    policy("[{ then: ask }]");
+    expect(await get(owner, asking("POST"))).toBe(1n);
+    expect(asked).toEqual([undefined, 2]);
+  });
+
   it("ends the calls of agents when the rules change", () => {
     policy("[]");
     const { access } = engine;

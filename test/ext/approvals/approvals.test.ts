@@ -590,6 +590,31 @@ describe("a request whose rule asks several approvers", () => {
     expect(await asked).toBe("sent");
   });
 
+  it("counts all grants of an agent as one approver, and its caller's as the caller", async () => {
+    const grantOf = (name: string): Principal => ({ name: `key:${name}.0a1b2c`, kind: "key" });
+    const asked = world.ask({ approvers: 2, principal: grantOf("claude.github") });
+    for (const approver of [claude, grantOf("claude.slack")])
+      await expect(world.decide(true, { approver })).rejects.toThrow("who sent a request");
+    await world.decide(true, { approver: grantOf("boss.github") });
+    await expect(world.decide(true)).rejects.toThrow("you approved this request before");
+    await world.decide(true, { approver: other });
+    expect(await asked).toBe("sent");
+  });
+
+  it("waits for another one where one who approved it may approve no more, over a restart too", async () => {
+    void world.ask({ approvers: 2 });
+    await world.decide(true, { approver: other });
+    world.changes.emit("principalEnded", other.name);
+    expect(world.only().approvedBy).toEqual([]);
+    const again = await world.again();
+    const asked = again.ask({ approvers: 2 });
+    expect(again.only().approvedBy).toEqual([]);
+    expect(await again.decide(true)).toBe(1);
+    await again.decide(true, { approver: owner });
+    expect(await asked).toBe("sent");
+    await again.close();
+  });
+
   it("is denied by one, and by one who approved it", async () => {
     for (const approver of [boss, other]) {
       const asked = world.ask({ approvers: 2 });
@@ -736,6 +761,23 @@ describe("a request that a person is asked about, over a restart", () => {
     const world = await first.again();
     void world.ask({ holdMs: 3_600_000 });
     expect(world.approvals.list()).toHaveLength(1);
+    await world.close();
+  });
+
+  it("is not sent twice where the daemon stops while it takes the decision", async () => {
+    const world = new World();
+    const caller = new AbortController();
+    const first = world.ask({ signal: caller.signal });
+    const { id, digest } = world.only();
+    caller.abort();
+    await first;
+    await world.decide(true, { id, digest });
+    const taking = world.ask();
+    world.approvals.stop();
+    expect(await Promise.all([taking, world.ask()])).toEqual([
+      "sent",
+      expect.stringContaining("stops holding it"),
+    ]);
     await world.close();
   });
 

@@ -196,6 +196,13 @@ describe("a plan", () => {
     expect(await world.use()).toBe("key:boss");
   });
 
+  it("covers nothing more once the daemon stops, whatever is being stored", async () => {
+    await world.approved({ count: 1 });
+    const use = world.use();
+    world.plans.stop();
+    expect([await use, await world.use()]).toEqual(["key:boss", "the daemon stops: send the request again"]);
+  });
+
   it("is one plan however often it is asked for, and a denial stays", async () => {
     const entry = await world.request();
     expect(await world.request()).toBe(entry);

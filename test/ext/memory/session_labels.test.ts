@@ -299,6 +299,15 @@ describe("labels, whatever happens", () => {
     fc.integer({ min: 0, max: 11 }),
   );
 
+  it("are added by nothing before what is stored was read", async () => {
+    const world = new World();
+    const { store, keys, changes, clock } = world.engine;
+    const refusal = () => undefined;
+    const unread = new SessionLabels({ store, keys, changes, clock, log: silentLog, refusal });
+    await expect(unread.add(labeling(agent, ["seen"]))).rejects.toThrow("nothing was sent");
+    await world.close();
+  });
+
   it("only grow, are the same for all of an agent, and none is lost over a restart", {
     timeout: 60_000,
   }, async () => {

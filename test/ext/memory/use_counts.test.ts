@@ -181,6 +181,10 @@ describe("a limit of uses of an API key", () => {
     await reading;
     // What another process would find after a kill.
     const found = new StoredUseCounts({ ...world.engine, refusal: () => undefined });
+    const uses = [
+      { principalName: "key:claude", limit: { uses: 5, perMs: undefined }, rule: "", what: "the key" },
+    ];
+    await expect(found.take(uses)).rejects.toThrow("were not read yet");
     found.start();
     expect(found.list()).toMatchObject([{ principal: "key:claude", used: 2, limit: { uses: 5 } }]);
   });

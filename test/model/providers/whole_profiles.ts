@@ -11,6 +11,7 @@ function sampleOf(field: ProfileField): unknown {
   switch (field.kind) {
     case "text":
       if (field.name === "client_signing_alg") return "PS256";
+      if (field.name === "response_mode") return "jwt";
       return field.name.endsWith("_url") || field.name === "resource"
         ? `https://p.example/${field.name}`
         : "a.b";
@@ -57,8 +58,8 @@ export const full = samplesOf(profileFields, {
   template: "",
   identityProvider: "",
   userInfoMapping: { subject: "id", login: "user.login" },
-  // A token of the actor goes with this form of exchange alone.
-  oauth2: samplesOf(optionFields, { tokenExchange: "rfc8693" }),
+  // A token of the actor goes with this form of exchange alone, and only a client with a key signs.
+  oauth2: samplesOf(optionFields, { tokenExchange: "rfc8693", signAuthorizationRequests: false }),
 }) as ProviderSettings;
 
 /** Without what only a person's consent needs. */

@@ -235,6 +235,7 @@ const enums: readonly Given[] = [
   ["oauth2_options.assertion_audience", "2049", oauth({ assertionAudience: letters(2049) }), /2048/],
   ["oauth2_options.assertion_audience", "CRLF", oauth({ assertionAudience: "a\r\n" }), /control/],
   ["oauth2_options.client_signing_alg", "none", oauth({ clientSigningAlg: "none" }), /RS256/],
+  ["oauth2_options.response_mode", "form_post", oauth({ responseMode: "form_post" }), /jwt/],
   ["oauth2_options.client_signing_alg", "HMAC", oauth({ clientSigningAlg: "HS256" }), /RS256/],
   ["identity_provider", "64 characters", { identityProvider: letters(64) }, /63/],
   ["identity_provider", "of another grant type", { identityProvider: "company" }, /leave it empty/],
@@ -731,6 +732,7 @@ export const providerRows: readonly RpcRow[] = [
       ),
       ...[
         ...["omit_pkce", "skip_scope_on_auth", "scope_on_refresh", "push_authorization_requests"],
+        "sign_authorization_requests",
         "scope_in_assertion",
       ].map(
         (name): Line => [

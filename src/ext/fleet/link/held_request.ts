@@ -19,24 +19,24 @@ export function ledMessage(asked: LedRequest): MessageInitShape<typeof HoldReque
   const { connectionId, policyDigest, traceId = "", request } = asked;
   const about = { connectionId, policyDigest, traceId, decides: true };
   if (!request) return { ...about, showsNothing: true };
-  return { ...about, ...shown(request), unclearHeaders: [...(request.unclearHeaders ?? [])] };
+  return { ...about, ...shown(request) };
 }
 
-function shown({ headers, unclearHeaders: _, body, ...line }: DescribedRequest) {
+function shown({ headers, unclearHeaders = [], body, ...line }: DescribedRequest) {
   return {
     ...line,
+    unclearHeaders: [...unclearHeaders],
     ...(headers && { showsHeaders: true, headers: Object.fromEntries(headers) }),
     ...(body && { bodySize: BigInt(body.size), bodySha256: Buffer.from(body.digest, "hex") }),
-    ...(body?.bytes && { body: Buffer.from(body.bytes) }),
+    ...(body?.bytes && { body: Buffer.from(body.bytes), bodyIsEmpty: body.bytes.length === 0 }),
   } satisfies MessageInitShape<typeof HoldRequestSchema>;
 }
 
 /** What the other hub was shown. */
 export function askedFrom(message: HoldRequest): Omit<TokenPurpose, "signal"> {
-  const { showsNothing, traceId, unclearHeaders } = message;
-  const isUnclear = unclearHeaders.length > 0;
+  const { showsNothing, traceId } = message;
   return {
-    request: showsNothing ? undefined : { ...requestFrom(message), ...(isUnclear && { unclearHeaders }) },
+    request: showsNothing ? undefined : requestFrom(message),
     // Of the parent, its hub knows the rest.
     ...(traceId !== "" && { trace: { traceparent: `00-${traceId}-` } }),
   };
@@ -70,16 +70,17 @@ export function heldFrom(message: HoldRequest): Omit<HeldRequest, "principal" | 
 
 function requestFrom(message: HoldRequest): DescribedRequest {
   const { method, host, target, session, showsHeaders, headers, bodySize, bodySha256, body } = message;
-  const { repeats, isPlain } = message;
+  const { repeats, isPlain, unclearHeaders, bodyIsEmpty } = message;
   const shownBody = bodySize !== undefined && {
     size: Number(bodySize),
     digest: Buffer.from(bodySha256).toString("hex"),
-    bytes: body.length > 0 ? body : undefined,
+    bytes: body.length > 0 || bodyIsEmpty ? body : undefined,
   };
   return {
     ...{ method, host, target, session, body: shownBody || undefined },
     ...(repeats && { repeats }),
     ...(isPlain && { isPlain }),
+    ...(unclearHeaders.length > 0 && { unclearHeaders }),
     headers: showsHeaders ? new Map(Object.entries(headers)) : undefined,
   };
 }

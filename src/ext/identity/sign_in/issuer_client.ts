@@ -4,7 +4,9 @@ import {
   exchangeForClaims,
   fetchDiscoveryDocument,
   fromDiscoveryDocument,
+  type InvalidResponse,
   type OAuthClient,
+  verifySignedResponse,
 } from "../../../oauth/oauth.js";
 import type { OutboundFetch } from "../../../outbound/outbound.js";
 import { type Clock, type Log, Secret, SingleFlight } from "../../../runtime/runtime.js";
@@ -50,6 +52,16 @@ export class IssuerClient {
     const scopes = [...new Set(["openid", ...signIn.scopes])];
     const server = await this.server();
     return authorizationUrl({ server, clientId, redirectUri, scopes, state, nonce, codeVerifier });
+  }
+
+  /** The parameters of the response that came, verified where the issuer signs it. @throws IssuerUnavailable */
+  async opened(query: URLSearchParams): Promise<URLSearchParams | InvalidResponse> {
+    const { outbound, clock } = this.deps;
+    const server = await this.server();
+    if (!server.signsResponses) return query;
+    return await verifySignedResponse({
+      ...{ server, client: this.#clientAt(server), fetch: outbound, clock, query },
+    });
   }
 
   /**

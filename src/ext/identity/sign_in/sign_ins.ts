@@ -73,7 +73,11 @@ export class SignIns implements SignIn {
       const { query, redirectUri } = response;
       const known = this.#clientOf(client);
       const server = await known.server();
-      const judged = processAuthorizationResponse(server, known.config.audience, query, binding.state);
+      const opened = await known.opened(query);
+      const judged =
+        "kind" in opened
+          ? opened
+          : processAuthorizationResponse(server, known.config.audience, opened, binding.state);
       if (judged.kind === "error") return this.#refused(client, "declined", judged.error);
       if (judged.kind === "invalid")
         return this.#refused(client, judged.reason === "state_mismatch" ? "over" : "rejected", judged.reason);

@@ -103,7 +103,8 @@ describe("a fleet of three hubs", () => {
       ["oauth_flow_completed", [other.address]],
       ["token_retrieved", [one.address]],
     ]);
-    expect((await viaOf(atLeader)).map(([, via]) => via)).toEqual([[], [], []]);
+    // A follower hears of it a moment later.
+    await expect.poll(async () => (await viaOf(atLeader)).map(([, via]) => via)).toEqual([[], [], []]);
 
     const forged = { via: "10.9.9.9:7443", "x-nexus-via": "10.9.9.9:7443" };
     const claimed = {

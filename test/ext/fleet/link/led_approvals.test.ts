@@ -104,6 +104,14 @@ describe("a request that a person is asked about at a follower", () => {
     { name: "over http", change: { isPlain: true as const } },
     { name: "of no session", change: { session: undefined } },
     { name: "with an empty body", change: { body: { size: 0, digest: "cd".repeat(32), bytes: undefined } } },
+    {
+      name: "whose empty body is shown",
+      change: { body: { size: 0, digest: "cd".repeat(32), bytes: new Uint8Array() } },
+    },
+    {
+      name: "with headers that servers read in several ways",
+      change: { unclearHeaders: ["x-original-url"] },
+    },
   ])("is the same there: one $name", async ({ change }) => {
     const world = new World();
     const request = { ...held.request, ...change };

@@ -129,6 +129,27 @@ describe("a sign-in", () => {
     expect(secrets.filter((text) => shown.includes(text ?? "-"))).toEqual([]);
   });
 
+  it("takes a response that the issuer signs, where it returns no other, and none that nobody signed", async () => {
+    const { issuer, begin, finish } = world();
+    issuer.document = { response_modes_supported: ["jwt", "form_post"] };
+    issuer.claims = { groups: ["nexusd-admins"] };
+    const exp = startMs / 1_000 + 300;
+    const signedBy = async (signer: JwtSigner, aud = "nexusd-console") => {
+      const begun = await begin();
+      if (begun.kind === "failed") throw new Error(begun.why);
+      expect(begun.params.get("response_mode")).toBe("jwt");
+      const claims = { iss: "https://id.example", aud, exp, code: "good", state: begun.state };
+      return whyOf(await finish(begun.binding, { response: signer.sign({ claims }) }));
+    };
+    expect(await signedBy(corp)).toBe("signed_in");
+    expect(await signedBy(corp, "other")).toBe("rejected");
+    expect(await signedBy(new JwtSigner("corp", "RS256"))).toBe("rejected");
+    const begun = await begin();
+    if (begun.kind === "failed") throw new Error(begun.why);
+    const plain = { code: "good", state: begun.state, iss: "https://id.example" };
+    expect(whyOf(await finish(begun.binding, plain))).toBe("rejected");
+  });
+
   it.each([
     [["nexusd-admins", "staff"], "jwt:admins:ada"],
     [["nexusd-operators"], "jwt:operators:ada"],
