@@ -15,6 +15,7 @@ import type { OutboundFetch } from "../outbound/outbound_fetch.js";
 import type { Changes } from "../runtime/changes.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
+import type { LeaderPage } from "../server/pages/browser_pages.js";
 import type { Store } from "../store/store.js";
 import type { Metrics } from "../telemetry/metrics.js";
 import type { KeyRingSource } from "../vault/key_source.js";
@@ -78,9 +79,14 @@ export interface Core extends Domain {
   readonly vault: Vault;
   /** Where these keys come from. */
   readonly keySource: KeyRingSource;
-  /** Of a daemon that is one of several: whether it acts itself, how its copy catches up, and why it may not remember requests. */
+  /** Of a daemon that is one of several, as `Membership` has it. */
   readonly member:
-    | { readonly leads: boolean; readonly memoryRefusal: string | undefined; catchUp(): Promise<void> }
+    | {
+        readonly leads: boolean;
+        readonly memoryRefusal: string | undefined;
+        readonly page?: LeaderPage;
+        catchUp(): Promise<void>;
+      }
     | undefined;
   /** The page for approvers that a link of a held request leads to; undefined where no browser reaches one. */
   readonly approvalUrl: (link: string) => string | undefined;

@@ -4,8 +4,7 @@ import type { Refresher, Refreshes } from "../domain/grants/grants.js";
 import type { ForwardedWrites } from "../domain/reading/reading.js";
 import type { OutboundFetch } from "../outbound/outbound_fetch.js";
 import type { Changes } from "../runtime/changes.js";
-import type { HttpAnswer } from "../server/listen/http_listener.js";
-import type { BrowserPages, BrowserRequest } from "../server/pages/browser_pages.js";
+import type { AnswerPage, LeaderPage } from "../server/pages/browser_pages.js";
 import type { BoundService } from "../service/pipeline/bound_service.js";
 import type { ServiceDefinition } from "../service/pipeline/service_definition.js";
 import type { LeadControl } from "../service/services/lead_control_service.js";
@@ -77,8 +76,8 @@ export interface LeaderTerm {
 export interface Membership extends DomainMembership, LeadControl, MemberStatus {
   /** The same services, whose calls are carried out where the leader is. Called once, with the domain that they are of. */
   led(services: readonly ServiceDefinition[], domain: Domain): ServiceDefinition[];
-  /** A page of the leader. @param own this daemon's, where it leads @returns undefined where `own` is to be taken as it is */
-  page(visit: BrowserRequest, own: () => Promise<HttpAnswer>): Promise<HttpAnswer> | undefined;
+  /** A page of the leader. Undefined where each daemon has its own. @param own this daemon's, where it leads */
+  readonly page?: LeaderPage;
   /** Adds its metrics. */
   observe(): void;
   /** Before any listener opens. @throws what keeps the daemon from starting */
@@ -86,7 +85,8 @@ export interface Membership extends DomainMembership, LeadControl, MemberStatus 
     readonly domain: Domain;
     /** What other daemons are served. */
     readonly services: readonly BoundService[];
-    readonly pages: BrowserPages;
+    /** What browsers see here, by the listener. */
+    readonly pages: ReadonlyMap<string, AnswerPage>;
     readonly term: LeaderTerm;
     /** Who is asked about held requests by this daemon alone. */
     readonly approver: AskApprovers | undefined;

@@ -11,6 +11,7 @@ import type { Log } from "../runtime/log.js";
 import type { Routes } from "../server/listen/http_message.js";
 import type { OnUnexpected } from "../server/listen/listener.js";
 import type { ExtensionListeners } from "../server/listeners.js";
+import type { AnswerPage } from "../server/pages/browser_pages.js";
 import type { OpsPages } from "../server/pages/ops_listener.js";
 import type { DescribeProvider } from "../server/pages/page_words.js";
 import type { MakeOpenServices } from "../server/standard/standard_services.js";
@@ -99,6 +100,7 @@ export class Registry {
   readonly #openServices: MakeOpenServices[] = [];
   readonly #routes: MakeRoutes[] = [];
   readonly #pages: OpsPages[] = [];
+  readonly #ledPages: [listener: string, answer: AnswerPage][] = [];
   readonly #listeners: ((ground: PagesGround) => ExtensionListeners)[] = [];
   readonly #parts: Part[] = [];
   readonly #partsOfTerm: Part[] = [];
@@ -122,6 +124,11 @@ export class Registry {
   /** A page of the ops listener. @param path begins with a slash */
   page(path: string, render: OpsPages[string]): void {
     this.#pages.push({ [path]: render });
+  }
+
+  /** What its listener of this name shows browsers, where another daemon asks the one that leads. */
+  ledPage(listener: string, answer: AnswerPage): void {
+    this.#ledPages.push([listener, answer]);
   }
 
   /** A listener of its own, whose addresses are a setting of the extension. */
@@ -191,6 +198,7 @@ export class Registry {
       openServices: this.#openServices,
       routes: this.#routes,
       pages: Object.assign({}, ...this.#pages) as OpsPages,
+      ledPages: this.#ledPages,
       listeners: this.#listeners,
       /** Of every daemon. */
       parts: this.#parts,

@@ -146,7 +146,7 @@ function browserPages(
     followLink: added.links,
     describe,
     nowMs,
-    leaderPage: member && ((visit, own) => member.page(visit, own)),
+    leaderPage: member?.page,
   });
 }
 

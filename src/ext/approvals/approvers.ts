@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type ApproverRecord, ApproverRecordSchema } from "../../gen/nexus/store/v1/records_pb.js";
-import { at, by, type Principal } from "../../model/access/access.js";
+import { at, by, type Principal, type Provenance } from "../../model/access/access.js";
 import { AlreadyExists, FailedPrecondition, NotFound } from "../../model/model.js";
 import { BoundedMap, type Changes, type Clock, Secret } from "../../runtime/runtime.js";
 import type { Databases, Store } from "../../store/store.js";
@@ -76,7 +76,7 @@ export class Approvers {
    * @returns false where another one was faster
    * @throws AlreadyExists, FailedPrecondition (TOO_MANY_APPROVERS), StoreFailed
    */
-  async register(invitation: Invitation, passkey: Passkey, origin: string | undefined): Promise<boolean> {
+  async register(invitation: Invitation, passkey: Passkey, from: Partial<Provenance>): Promise<boolean> {
     const { name, principal } = invitation;
     if (this.#invitations.get(name) !== invitation) return false;
     // Before anything is waited for: a link registers one passkey.
@@ -87,7 +87,12 @@ export class Approvers {
     await this.deps.store.commit((tx) => {
       checkRoom(this.list(), name);
       tx.raw((databases) => put(databases, record));
-      tx.appendAudit({ timeMs: nowMs, type: "approver.added", ...by(at(principal, origin)), reason: name });
+      tx.appendAudit({
+        timeMs: nowMs,
+        type: "approver.added",
+        ...by(at(principal, from.origin, from.via)),
+        reason: name,
+      });
     });
     return true;
   }

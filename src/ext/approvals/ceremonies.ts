@@ -1,5 +1,6 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import type { ApproverRecord } from "../../gen/nexus/store/v1/records_pb.js";
+import type { Provenance } from "../../model/access/access.js";
 import { BoundedMap, type Clock } from "../../runtime/runtime.js";
 import type { WaitingApproval } from "./approvals.js";
 import type { Approvers, Invitation } from "./approvers.js";
@@ -88,7 +89,7 @@ export class Ceremonies {
     invitation: Invitation,
     { nonce, credential }: { readonly nonce: string; readonly credential: string },
     { origin, rpId }: PageOrigin,
-    from: string | undefined,
+    from: Partial<Provenance>,
   ): Promise<void> {
     const expectedChallenge = this.#take(nonce, subjectOfInvitation(invitation));
     const response = parsed(credential);

@@ -1,8 +1,9 @@
 import type { Core } from "../../core/core.js";
 import { type Registry, StartRefused } from "../../core/registry.js";
+import type { AnswerPage } from "../../server/pages/kit.js";
 import { approvalsSettings } from "./approvals_settings.js";
 import { Approvers } from "./approvers.js";
-import { approvePath } from "./page_paths.js";
+import { approvePath, listenerName } from "./page_paths.js";
 import type { PasskeyListener, PasskeyListenerOptions } from "./passkey_listener.js";
 
 /** The pages that passkeys approve at, as the service of approvals sees them. */
@@ -30,7 +31,7 @@ export class PasskeyPages {
     return `${origin}${approvePath}/${link}`;
   }
 
-  /** @throws StartRefused in a fleet and at a spoke */
+  /** @throws StartRefused at a spoke, and in a fleet where these pages have no address of their own */
   async register(
     { config, clock, member }: Core,
     registry: Registry,
@@ -38,20 +39,29 @@ export class PasskeyPages {
   ): Promise<void> {
     const { listen: addresses, url } = approvalsSettings.of(config);
     if (addresses.length === 0) return;
-    if (member)
+    if (member && !member.page)
       throw new StartRefused(
-        "NEXUS_APPROVALS_LISTEN: a fleet and a spoke have no pages for passkeys, because the daemon that a page is asked of may not be the one that holds its request: leave it off, and approve in the console",
+        "NEXUS_APPROVALS_LISTEN: a spoke has no pages for passkeys, because it keeps no approvers: leave it off, and approve in the console",
       );
-    const [{ PasskeyListener: Listener }, { Ceremonies }] = await Promise.all([
+    if (member && url === undefined)
+      throw new StartRefused(
+        "NEXUS_APPROVALS_URL is required in a fleet: the pages of all hubs need the same address, to which passkeys are bound",
+      );
+    const [{ PasskeyListener: Listener }, { Ceremonies }, { noticePage }] = await Promise.all([
       import("./passkey_listener.js"),
       import("./ceremonies.js"),
+      import("./passkey_pages.js"),
     ]);
     const { approvers } = this;
     const ceremonies = new Ceremonies({ approvers, clock });
+    const pageOf: AnswerPage = async (visit) =>
+      (await this.#opened[0]?.page(visit)) ?? noticePage("notFound");
+    registry.ledPage(listenerName, pageOf);
+    const leaderPage = member?.page;
     registry.listener(() => ({
-      name: "approvals",
+      name: listenerName,
       make: (place) => {
-        const shared = { ...place, url, approvers, ceremonies, clock, ...parts };
+        const shared = { ...place, url, approvers, ceremonies, clock, leaderPage, ...parts };
         this.#opened = addresses.map((listen) => new Listener({ ...shared, listen }));
         return this.#opened;
       },

@@ -1,13 +1,14 @@
 import type { HeldPlan, HeldRequest } from "../../gen/nexus/v1/approval_pb.js";
-import { at, type Principal } from "../../model/access/access.js";
+import { at, type Principal, type Provenance } from "../../model/access/access.js";
 import { type ListenAddress, NotFound } from "../../model/model.js";
 import type { Clock } from "../../runtime/runtime.js";
 import type { HttpAnswer, Listener, ListenerPlace, OnUnexpected } from "../../server/kit.js";
 import {
   BrowserListener,
-  type BrowserVisit,
+  type BrowserRequest,
   isEmbedded,
   isPrefetch,
+  type LeaderPage,
   sentForm,
 } from "../../server/pages/kit.js";
 import { restError } from "../../service/service.js";
@@ -16,7 +17,7 @@ import type { ApproverAnswer } from "./approver_answer.js";
 import { type Approvers, passkeyPrincipalName } from "./approvers.js";
 import { type Ceremonies, type PageOrigin, PasskeyRefused } from "./ceremonies.js";
 import { pageFiles, passkeyHeaders } from "./page_files.js";
-import { approvePath, registerPath } from "./page_paths.js";
+import { approvePath, listenerName, registerPath } from "./page_paths.js";
 import { noticePage, planPage, refusedPage, registrationPage, requestPage } from "./passkey_pages.js";
 import type { PlanEntry, Plans } from "./plans.js";
 
@@ -32,10 +33,13 @@ export interface PasskeyListenerOptions extends ListenerPlace {
   readonly messageOf: (waiting: WaitingApproval) => HeldRequest;
   readonly planMessageOf: (entry: PlanEntry) => HeldPlan;
   readonly clock: Clock;
+  /** Where another daemon acts: asks that one. */
+  readonly leaderPage: LeaderPage | undefined;
   readonly onUnexpected: OnUnexpected;
 }
 
-interface LinkVisit extends Omit<BrowserVisit, "url" | "body"> {
+interface LinkVisit extends Pick<BrowserRequest, "path" | "query"> {
+  readonly from: Partial<Provenance>;
   readonly place: PageOrigin;
   /** Of a POST. */
   readonly form: URLSearchParams | undefined;
@@ -51,11 +55,14 @@ export class PasskeyListener implements Listener {
     const { url, tls } = options;
     this.#browsers = new BrowserListener({
       ...options,
-      listener: "approvals",
+      listener: listenerName,
       // A passkey belongs to a name, and to no address of a machine.
       urlOf: (bound) =>
         url ?? (bound.kind === "tcp" ? `${tls ? "https" : "http"}://localhost:${bound.port}` : undefined),
-      answer: (visit) => this.#answer(visit),
+      answer: ({ request, path, query, body }) => {
+        const { method, url: target = path, headers, socket } = request;
+        return this.#answer({ method, target, path, query, headers, body, origin: socket.remoteAddress });
+      },
       refused: ({ kind }) => noticePage(kind),
       internalError: noticePage("internalError"),
     });
@@ -78,22 +85,34 @@ export class PasskeyListener implements Listener {
     return this.#browsers.close(force);
   }
 
-  async #answer({ request, path, query, url, body }: BrowserVisit): Promise<HttpAnswer> {
-    const { method = "", headers } = request;
-    const visit = { request, path, query, place: { origin: url.origin, rpId: url.hostname } };
-    if (method === "POST") {
-      const form = sentForm(headers, url, body);
-      if (form === "no_form" || form === "foreign") return noticePage("foreignRequest");
-      return form === "too_large" ? noticePage("tooLarge") : await this.#visited({ ...visit, form });
-    }
-    if (method !== "GET" && method !== "HEAD")
+  async #answer(visit: BrowserRequest): Promise<HttpAnswer> {
+    const { path, headers, method } = visit;
+    if (method !== "GET" && method !== "HEAD" && method !== "POST")
       return noticePage("methodNotAllowed", { allow: "GET, HEAD, POST" });
-    const file = pageFiles.get(path);
-    if (file) return file;
-    if (path === "/favicon.ico") return { status: 204, headers: passkeyHeaders, body: "" };
-    if (isPrefetch(headers)) return noticePage("notYet");
-    if (isEmbedded(headers)) return noticePage("badRequest");
-    return await this.#visited({ ...visit, form: undefined });
+    if (method !== "POST") {
+      const file = pageFiles.get(path);
+      if (file) return file;
+      if (path === "/favicon.ico") return { status: 204, headers: passkeyHeaders, body: "" };
+      if (isPrefetch(headers)) return noticePage("notYet");
+      if (isEmbedded(headers)) return noticePage("badRequest");
+    }
+    const own = () => this.page(visit);
+    try {
+      return await (this.#options.leaderPage?.(visit, own, listenerName) ?? own());
+    } catch (error) {
+      return refusal(error);
+    }
+  }
+
+  /** The page of a visit here, or at a hub that asks this one. */
+  async page({ method, path, query, headers, body, origin, via }: BrowserRequest): Promise<HttpAnswer> {
+    const url = this.#browsers.url;
+    if (!url) return noticePage("notFound");
+    const visit = { path, query, from: { origin, via }, place: { origin: url.origin, rpId: url.hostname } };
+    if (method !== "POST") return await this.#visited({ ...visit, form: undefined });
+    const form = sentForm(headers, url, body);
+    if (form === "no_form" || form === "foreign") return noticePage("foreignRequest");
+    return form === "too_large" ? noticePage("tooLarge") : await this.#visited({ ...visit, form });
   }
 
   async #visited(visit: LinkVisit): Promise<HttpAnswer> {
@@ -103,13 +122,11 @@ export class PasskeyListener implements Listener {
       const link = path.startsWith(`${approvePath}/`) ? path.slice(approvePath.length + 1) : "";
       return link === "" ? noticePage("notFound") : await this.#decide(visit, link);
     } catch (error) {
-      // What no table foresees is thrown on.
-      const { status, body } = restError(error);
-      return refusedPage(status, (body as { readonly message: string }).message);
+      return refusal(error);
     }
   }
 
-  async #decide({ request, path, place, form }: LinkVisit, link: string): Promise<HttpAnswer> {
+  async #decide({ path, place, form, from }: LinkVisit, link: string): Promise<HttpAnswer> {
     const { approvals, plans, ceremonies, messageOf, planMessageOf, clock } = this.#options;
     const waiting = approvals.linked(link) ?? plans.linked(link);
     if (!waiting) return noticePage("gone");
@@ -123,7 +140,6 @@ export class PasskeyListener implements Listener {
     };
     const answer = form?.get("answer");
     if (!form) return shown();
-    const from = request.socket.remoteAddress;
     const { id, digest } = isPlan ? planAnswerOf(waiting) : waiting;
     const decide = async (
       given: Pick<ApproverAnswer, "approves" | "reason">,
@@ -139,14 +155,14 @@ export class PasskeyListener implements Listener {
       const reason = form.get("reason") ?? "";
       if (!isReason(reason)) return shown("The reason must be one line of at most 300 characters.");
       // Nobody proved who that is: whoever has the link.
-      await decide({ approves: false, reason }, at(stranger, from));
+      await decide({ approves: false, reason }, at(stranger, from.origin, from.via));
       return noticePage(isPlan ? "planDenied" : "denied");
     }
     if (answer !== "yes") return noticePage("badRequest");
     try {
       const { name } = await ceremonies.approverOf(waiting, signedOf(form), place);
       const approver: Principal = { name: passkeyPrincipalName(name), kind: "browser" };
-      const missing = await decide({ approves: true }, at(approver, from));
+      const missing = await decide({ approves: true }, at(approver, from.origin, from.via));
       if (missing > 0) return noticePage("approvedInPart");
     } catch (error) {
       if (error instanceof PasskeyRefused) return shown(error.message);
@@ -155,7 +171,7 @@ export class PasskeyListener implements Listener {
     return noticePage(isPlan ? "planApproved" : "approved");
   }
 
-  async #register({ request, path, query, place, form }: LinkVisit): Promise<HttpAnswer> {
+  async #register({ path, query, place, form, from }: LinkVisit): Promise<HttpAnswer> {
     const { approvers, ceremonies } = this.#options;
     const code = (form ?? query).get("code") ?? "";
     const invitation = approvers.invitationOf(code);
@@ -166,13 +182,19 @@ export class PasskeyListener implements Listener {
     };
     if (!form) return shown();
     try {
-      await ceremonies.register(invitation, signedOf(form), place, request.socket.remoteAddress);
+      await ceremonies.register(invitation, signedOf(form), place, from);
     } catch (error) {
       if (error instanceof PasskeyRefused) return shown(error.message);
       throw error;
     }
     return noticePage("registered");
   }
+}
+
+/** What no table foresees is thrown on. */
+function refusal(error: unknown): HttpAnswer {
+  const { status, body } = restError(error);
+  return refusedPage(status, (body as { readonly message: string }).message);
 }
 
 /** A person in front of the page of a link, as in the audit log. */

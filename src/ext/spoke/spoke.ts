@@ -133,9 +133,6 @@ export class Spoke implements Membership {
     return services.map((service) => forwardedService(service, hub));
   }
 
-  /** Nothing of a person's browser comes here. */
-  page(): undefined {}
-
   async catchUp(): Promise<void> {}
 
   lacking(): readonly string[] {

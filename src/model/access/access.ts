@@ -27,6 +27,7 @@ export {
   owner,
   type Principal,
   type PrincipalKind,
+  type Provenance,
 } from "./principal.js";
 export { isReadingList, isReadOnly, isWithinMethods, readingMethods, readsOnly } from "./reading_requests.js";
 export { foldedName, SeveralTexts } from "./request_body.js";

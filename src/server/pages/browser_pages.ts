@@ -48,10 +48,17 @@ export interface BrowserPagesOptions {
   readonly describe: DescribeProvider;
   readonly nowMs: () => number;
   /** Where another daemon acts: asks that one. Where this one does, it may end `own` in time. Undefined leaves `own` as it is. */
-  readonly leaderPage?:
-    | ((visit: BrowserRequest, own: () => Promise<HttpAnswer>) => Promise<HttpAnswer> | undefined)
-    | undefined;
+  readonly leaderPage?: LeaderPage | undefined;
 }
+
+export type AnswerPage = (visit: BrowserRequest) => Promise<HttpAnswer>;
+
+/** A page of the daemon that leads. @param listener whose page it is; default `browser` */
+export type LeaderPage = (
+  visit: BrowserRequest,
+  own: () => Promise<HttpAnswer>,
+  listener?: string,
+) => Promise<HttpAnswer>;
 
 /** A request whose host was looked at. */
 export interface BrowserRequest {

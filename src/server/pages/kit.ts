@@ -6,7 +6,7 @@ export { PlanRequests, PlanTask } from "./../views/shown_plan.js";
 export { baseStyle } from "./../views/tokens.js";
 export { CheckMark, type Children, document, Facts, Monogram, type View } from "./../views/view.js";
 export { BrowserListener, type BrowserRefusal, type BrowserVisit, sentForm } from "./browser_listener.js";
-export { BrowserPages, type BrowserRequest } from "./browser_pages.js";
+export { type AnswerPage, BrowserPages, type BrowserRequest, type LeaderPage } from "./browser_pages.js";
 export { hostOf, isEmbedded, isOwnFetch, isPrefetch } from "./browser_request.js";
 export { type DescribeProvider, isWebUrl } from "./page_words.js";
 export { safeHeaders } from "./pages.js";

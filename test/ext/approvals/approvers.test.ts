@@ -27,7 +27,7 @@ const world = perTest(() => {
   };
   const registered = async (name: string, id = name) => {
     const { invitation } = invited(name);
-    return invitation && (await approvers.register(invitation, passkey(id), "10.0.0.9"));
+    return invitation && (await approvers.register(invitation, passkey(id), { origin: "10.0.0.9" }));
   };
   const events = () => store.listAuditEvents({ limit: 500 }).events.map(({ event }) => event);
   return { clock, store, changes, approvers, invited, registered, events, close: () => store.close() };
@@ -40,7 +40,7 @@ it("registers one passkey with each link, within ten minutes, on record with the
   expect(approvers.invitationOf(code)).toBe(invitation);
   expect(approvers.invitationOf(`${code}x`)).toBeUndefined();
   if (!invitation) throw new Error("the link does not work");
-  const both = ["a", "b"].map((id) => approvers.register(invitation, passkey(id), "10.0.0.9"));
+  const both = ["a", "b"].map((id) => approvers.register(invitation, passkey(id), { origin: "10.0.0.9" }));
   expect(await Promise.all(both)).toEqual([true, false]);
   expect(approvers.list()).toMatchObject([{ name: "ada", addedBy: "owner", rpId: "approve.example" }]);
   expect(approvers.find(Buffer.from("a"))?.name).toBe("ada");
@@ -57,8 +57,7 @@ it("ends a link by a newer one, by a removal, and with who made it", async () =>
   const { approvers, changes, invited } = world;
   const [older, newer, bob, carl] = [invited("ada"), invited("ada"), invited("bob", boss), invited("carl")];
   expect(approvers.invitationOf(older.code)).toBeUndefined();
-  if (older.invitation)
-    expect(await approvers.register(older.invitation, passkey("a"), undefined)).toBe(false);
+  if (older.invitation) expect(await approvers.register(older.invitation, passkey("a"), {})).toBe(false);
   await approvers.remove("ada", owner);
   changes.emit("principalEnded", boss.name);
   expect([newer, bob, carl].map(({ code }) => approvers.invitationOf(code) !== undefined)).toEqual([

@@ -5,8 +5,8 @@ import type { Refresher } from "../../../domain/grants/grants.js";
 import { FailedPrecondition, NotLeader, StoreFailed } from "../../../model/model.js";
 import { canReachAny, type OutboundFetch, ProviderReach } from "../../../outbound/outbound.js";
 import { delay, setDeadline } from "../../../runtime/runtime.js";
-import { Descriptors, type HttpAnswer, type Listener } from "../../../server/kit.js";
-import type { BrowserPages, BrowserRequest } from "../../../server/pages/kit.js";
+import { Descriptors, type Listener } from "../../../server/kit.js";
+import type { AnswerPage, LeaderPage } from "../../../server/pages/kit.js";
 import type { BoundService, ServiceDefinition } from "../../../service/service.js";
 import { fleetService } from "../calls/fleet_service.js";
 import { ledRefresher } from "../calls/led_refresher.js";
@@ -28,7 +28,7 @@ import { Hub, HubEnded } from "./hub.js";
 import { LeadGivenBackFile } from "./lead_given_back.js";
 import { LeaderHealthMonitor } from "./leader_health_monitor.js";
 import type { OpenFleet } from "./open_fleet.js";
-import { answerOf, pageOf, requestOf, visitOf } from "./page_messages.js";
+import { answerOf, pageAt, pageOf, requestOf } from "./page_messages.js";
 import { StepDown } from "./step_down.js";
 
 /** Twice as long as a hub takes to look at the lease. */
@@ -162,10 +162,10 @@ export class Fleet implements Membership {
   }
 
   /** Asks the hub that leads for a page; its own has the limit of writes. */
-  async page(visit: BrowserRequest, own: () => Promise<HttpAnswer>): Promise<HttpAnswer> {
-    const answer = this.leads ? "here" : await this.#calls.page(requestOf(visit));
+  readonly page: LeaderPage = async (visit, own, listener = "browser") => {
+    const answer = this.leads ? "here" : await this.#calls.page(requestOf(visit, listener));
     return answer === "here" ? await this.#calls.limited(own()) : answerOf(answer);
-  }
+  };
 
   stepDown(): string {
     if (!this.leads) throw new NotLeader();
@@ -186,7 +186,7 @@ export class Fleet implements Membership {
   async open(parts: {
     readonly domain: Domain;
     readonly services: readonly BoundService[];
-    readonly pages: BrowserPages;
+    readonly pages: ReadonlyMap<string, AnswerPage>;
     readonly term: LeaderTerm;
     readonly approver: AskApprovers | undefined;
   }): Promise<void> {
@@ -198,7 +198,7 @@ export class Fleet implements Membership {
       services,
       refresh: (connectionId, isDemanded, options) =>
         domain.grants.engine.refresher.refresh(connectionId, isDemanded ? "demand" : "due", options),
-      page: async (request) => pageOf(await pages.answer(visitOf(request))),
+      page: async (request) => pageOf(await pageAt(pages, request)),
       ...heldForOthers(approver, domain.access.control, domain.access.rules),
       appendAudit: async (source, entries, via) => {
         await fleet.store.commit((tx) => importOutbox(tx, source, entries, { via, nowMs: clock.nowMs() }));

@@ -5,7 +5,7 @@ import {
   type PageResponse,
 } from "../../../gen/nexus/fleet/v1/fleet_pb.js";
 import { type HttpAnswer, splitTarget } from "../../../server/kit.js";
-import type { BrowserRequest } from "../../../server/pages/kit.js";
+import type { AnswerPage, BrowserRequest } from "../../../server/pages/kit.js";
 import type { PageAnswer } from "../calls/fleet_service.js";
 
 /** What a page of this daemon looks at; nothing else of a browser's headers travels. */
@@ -24,7 +24,7 @@ const headerNames = [
 ];
 
 /** A browser's visit, for the hub that leads. */
-export function requestOf(visit: BrowserRequest): PageRequest {
+export function requestOf(visit: BrowserRequest, listener: string): PageRequest {
   const { method, target, headers, body, origin } = visit;
   return create(PageRequestSchema, {
     method: method === "POST" ? "POST" : "GET",
@@ -35,10 +35,20 @@ export function requestOf(visit: BrowserRequest): PageRequest {
     }),
     ...(body === "too_large" ? { isTooLarge: true } : { body: Uint8Array.from(body) }),
     origin: origin ?? "",
+    listener,
   });
 }
 
-export function visitOf(request: PageRequest): BrowserRequest {
+/** The answer of this hub to a visit at another one. */
+export async function pageAt(
+  pages: ReadonlyMap<string, AnswerPage>,
+  request: PageRequest,
+): Promise<HttpAnswer> {
+  const answer = pages.get(request.listener || "browser");
+  return answer ? await answer(visitOf(request)) : { status: 404, headers: {}, body: "" };
+}
+
+function visitOf(request: PageRequest): BrowserRequest {
   const { method, target, headers, body, isTooLarge, origin, via } = request;
   const split = splitTarget(target) ?? { path: "/", query: new URLSearchParams() };
   return {

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Code } from "@connectrpc/connect";
-import type { CDPSession, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
 import { run } from "../../../../src/cli/program.js";
 import type { HeldRequest } from "../../../../src/gen/nexus/v1/approval_pb.js";
@@ -15,8 +15,7 @@ import { TestDaemon } from "../../../daemon/harness.js";
 import { perSuite } from "../../../lifetimes.js";
 import { faultsOfLooks } from "../../../page_faults.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
-
-const phone = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
+import { Phone } from "../phone.js";
 
 class World {
   constructor(
@@ -86,73 +85,13 @@ class World {
   }
 }
 
-/** A phone with a passkey provider: Chromium's virtual authenticator. */
-class Phone {
-  private constructor(
-    readonly page: Page,
-    private readonly session: CDPSession,
-    private readonly authenticatorId: string,
-  ) {}
-
-  static async made(chromium: ReturnType<typeof browser>): Promise<Phone> {
-    const context = await chromium.newContext(phone);
-    const page = await context.newPage();
-    const session = await context.newCDPSession(page);
-    await session.send("WebAuthn.enable");
-    const { authenticatorId } = await session.send("WebAuthn.addVirtualAuthenticator", {
-      options: {
-        ...{ protocol: "ctap2", transport: "internal", hasResidentKey: true, hasUserVerification: true },
-        ...{ isUserVerified: true, automaticPresenceSimulation: true },
-      },
-    });
-    return new Phone(page, session, authenticatorId);
-  }
-
-  async verifiesUser(isUserVerified: boolean): Promise<void> {
-    const { authenticatorId } = this;
-    await this.session.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified });
-  }
-
-  /** Registered as this approver. */
-  async register(world: World, name: string): Promise<string> {
-    const { url } = await world.daemon.clients.approvals.addApprover({ name });
-    await this.page.goto(url);
-    await this.page.getByRole("button", { name: "Register a passkey" }).click();
-    await expect.poll(() => this.page.locator("h1").textContent()).toBe("Registered");
-    return url;
-  }
-
-  /** What the form of a request would send, signed where the page is now. */
-  async signed(url: string, options: { readonly at?: string; readonly uv?: string } = {}) {
-    const { at, uv = "required" } = options;
-    await this.page.goto(url);
-    const form = this.page.locator("form[data-challenge]");
-    const challenge = (await form.getAttribute("data-challenge")) ?? "";
-    const nonce = await form.locator("[name=nonce]").inputValue();
-    if (at !== undefined) await this.page.goto(at);
-    const credential = await this.page.evaluate(sign, { challenge, uv });
-    return { answer: "yes", nonce, credential };
-  }
-}
-
-/** As the script of the page, with another wish for user verification. */
-async function sign({ challenge, uv }: { readonly challenge: string; readonly uv: string }): Promise<string> {
-  const bytes = (text: string) =>
-    Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
-  const { navigator } = globalThis as unknown as {
-    navigator: { credentials: { get(o: object): Promise<never> } };
-  };
-  const publicKey = { challenge: bytes(challenge), rpId: "localhost", userVerification: uv };
-  return JSON.stringify(await navigator.credentials.get({ publicKey }));
-}
-
 describe("a passkey approves a held request on a page without a session", () => {
   const world = perSuite(() => World.start());
   const chromium = browser();
   /** Registered under this name. */
   const phoneOf = async (name: string) => {
     const made = await Phone.made(chromium);
-    await made.register(world, name);
+    await made.register(await world.daemon.clients.approvals.addApprover({ name }));
     return made;
   };
   const post = (url: string, form: Record<string, string>, headers = {}) =>
@@ -217,7 +156,7 @@ describe("a passkey approves a held request on a page without a session", () => 
 
   it("after it was registered by a link that works once, on record with who made the link", async () => {
     const phoneOfBob = await Phone.made(chromium);
-    const url = await phoneOfBob.register(world, "bob");
+    const url = await phoneOfBob.register(await world.daemon.clients.approvals.addApprover({ name: "bob" }));
     expect((await phoneOfBob.page.goto(url))?.status()).toBe(410);
     const { out } = await world.command("approvers", "list");
     expect(out).toMatch(/^NAME +PASSKEY +ADDED +BY\nada .*owner\nada\.both .*owner\nbob .*owner\n/);
@@ -432,7 +371,7 @@ describe("a daemon that wants a passkey", () => {
     expect(page.body).not.toMatch(/value="yes"/);
 
     const ada = await Phone.made(chromium);
-    await ada.register(world, "ada");
+    await ada.register(await world.daemon.clients.approvals.addApprover({ name: "ada" }));
     const { requests } = await approvals.listHeldRequests({});
     const url = requests[0]?.passkeyUrl ?? "";
     expect((await world.command("approvals", "approve", id, "--yes")).err).toContain(`open ${url}`);

@@ -458,6 +458,7 @@ describe("the link between hubs", () => {
       body: Buffer.from("key=v"),
       isTooLarge: false,
       origin: "10.1.1.1",
+      listener: "browser",
     });
     expect(page).toMatchObject({ status: 303, body: "POST /auth/capture?state=s key=v", position: 42n });
     expect(page).toMatchObject({ headers: [{ name: "cookie" }, { value: "10.1.1.1 via 10.0.0.2:7443" }] });
