@@ -44,7 +44,7 @@ function resetCommand(shell: Shell): Command {
     command,
     async ({ daemon, call, show }, _flags: DaemonFlags, principal: string) => {
       const answer = await call("reset the uses", daemon.of(UseService).resetUses, { principal });
-      show(answer, () => `nothing is used of the limits of ${printable(principal)}\n`);
+      show(answer, () => `the limits of ${printable(principal)} begin anew\n`);
     },
   );
 }

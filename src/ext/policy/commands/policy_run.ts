@@ -211,8 +211,10 @@ function warningsText({ warnings }: ExplainAccessResponse): string {
 }
 
 /** Each rule, and which one decides. */
-function rulesText({ requestVerdict, rules, labels: before }: ExplainAccessResponse): string {
+function rulesText({ verdict, requestVerdict, rules, labels: before }: ExplainAccessResponse): string {
   if (requestVerdict === "") return "";
+  // The rules of a policy file are for those who have a role.
+  if (verdict === AccessVerdict.DENIED && rules.length === 0) return "the request: deny\n";
   const words = {
     yes: "matches",
     no: "does not match",
