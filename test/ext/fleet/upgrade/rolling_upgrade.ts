@@ -174,7 +174,7 @@ export class RollingUpgrade {
     await this.#until("the others see the hub's layout", async () => {
       const status = await hub.clients.status.getStatus({}, { timeoutMs: 5_000 }).catch(() => undefined);
       const fleet = status?.fleet;
-      return fleet?.members.some(({ address, layout }) => address === fleet.address && layout === 3) === true;
+      return fleet?.members.some(({ address, layout }) => address === fleet.address && layout === 4) === true;
     });
     this.say("a hub is replaced");
   }
