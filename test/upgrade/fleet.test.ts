@@ -84,7 +84,7 @@ describe.each(FrozenVersion.all())("the fleet of $name", (version) => {
       .toBe(0);
     const again = start(version.program(), there);
     expect(await again.exited).toBe(15);
-    expect(again.output).toContain("layout 2");
+    expect(again.output).toContain("takes hubs of layout 3 or newer");
     expect(await revision(here)).toBe(String(first + 1));
   });
 
