@@ -90,7 +90,9 @@ describe("limits of uses", () => {
       await authorized(),
     ]).toEqual([`429 ${words}`, `429 ${words}`, `429 ${words}`, `429 ${words}`, 429]);
 
-    expect((await nexusd({}, "uses", "reset", "key:doors")).out).toContain("nothing is used");
+    expect((await nexusd({}, "uses", "reset", "key:doors")).out).toContain(
+      "the limits of key:doors begin anew",
+    );
     expect(await called(world.daemon.place, "GetToken", key, { connectionId: id })).toBe("200");
   });
 
