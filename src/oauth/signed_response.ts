@@ -2,7 +2,7 @@ import {
   type CryptoKey,
   createLocalJWKSet,
   errors,
-  type JSONWebKeySet,
+  type JWK,
   type JWTPayload,
   type JWTVerifyOptions,
   jwtVerify,
@@ -62,7 +62,7 @@ async function verified(
     currentDate: new Date(clock.nowMs()),
   };
   try {
-    const set = createLocalJWKSet({ keys: [...keys] } as unknown as JSONWebKeySet);
+    const set = createLocalJWKSet({ keys: keys as JWK[] });
     return (await jwtVerify(jwt, set, options)).payload;
   } catch (error) {
     return error instanceof errors.JWKSMultipleMatchingKeys

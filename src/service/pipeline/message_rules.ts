@@ -95,7 +95,7 @@ function walkMessage(
 }
 
 function memberOf(message: Message, field: DescField): unknown {
-  const members = message as unknown as Readonly<Record<string, unknown>>;
+  const members: Readonly<Record<string, unknown>> = message;
   if (!field.oneof) return members[field.localName];
   const oneof = members[field.oneof.localName] as { readonly case?: string; readonly value?: unknown };
   return oneof.case === field.localName ? oneof.value : undefined;

@@ -147,7 +147,7 @@ export function databasesOf(
       return [table, make(table.name, isKeyedByBytes, (databases) => table.of(databases))];
     }),
   );
-  return { root, ...Object.fromEntries(tables), extensions } as unknown as Databases;
+  return { root, ...Object.fromEntries(tables), extensions } as Databases;
 }
 
 /**

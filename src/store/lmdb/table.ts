@@ -33,7 +33,7 @@ export class ExtensionTable<K extends Key = Key> {
   of({ extensions }: { readonly extensions: ExtensionTables }): Table<K> {
     const table = extensions.get(this);
     if (table === undefined) throw new Error(`the store was opened without the table ${this.name}`);
-    return table as unknown as Table<K>;
+    return table as Table<K>;
   }
 }
 

@@ -37,7 +37,7 @@ const fieldsOf: ReadonlyMap<string, readonly ConfigField[]> = new Map(
 
 /** The strategy's own fields by their names on the wire (`header_name`, ...). */
 export function strategyConfig(strategy: Strategy): Record<string, string> {
-  const values = strategy as unknown as Readonly<Record<string, string>>;
+  const values: Readonly<Record<string, string>> = { ...strategy };
   const fields = fieldsOf.get(strategy.kind) ?? [];
   return Object.fromEntries(fields.map(({ key, name }) => [name, values[key] ?? ""]));
 }
