@@ -16,7 +16,7 @@ import { Changes } from "../runtime/changes.js";
 import { type Clock, delay, setDeadline } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import type { Listeners } from "../server/listeners.js";
-import type { BrowserRequest } from "../server/pages/browser_pages.js";
+import type { AnswerPage } from "../server/pages/browser_pages.js";
 import { refuseCopies } from "../store/files/refuse_copies.js";
 import { type ApiKey, loadApiKey } from "../vault/api_key_file.js";
 import { type MadeListeners, makeListeners } from "./make_listeners.js";
@@ -119,7 +119,10 @@ export class Daemon {
     if (!member) await this.#term.start();
     try {
       const term = { begin: () => this.#beginTerm(), end: () => this.#endTerm() };
-      const all = new Map([["browser", (visit: BrowserRequest) => pages.answer(visit)], ...added.ledPages]);
+      const all = new Map<string, AnswerPage>([
+        ["browser", (visit) => pages.answer(visit)],
+        ...added.ledPages,
+      ]);
       await member?.open({ domain: core, services, pages: all, term, approver: added.approver });
       await this.listeners.open();
     } catch (error) {

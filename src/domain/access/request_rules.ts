@@ -1,4 +1,5 @@
 import { keyPrefix } from "../../model/access/api_key.js";
+import type { Permissions } from "../../model/access/permissions.js";
 import type { Identity, Principal } from "../../model/access/principal.js";
 import { type DescribedRequest, factsOf, ownLabelsOf } from "../../model/access/request_facts.js";
 import { decide, explainRules, labelsSetBy, type Rule, type Ruling } from "../../model/access/rules.js";
@@ -133,7 +134,7 @@ export class RequestRules {
     const { access } = this.deps;
     const { requestRules, uses, role } = access.permissionsFor(principal);
     if (uses) return true;
-    if (requestRules.length === 0 || (request === undefined && role === "admin")) return false;
+    if (requestRules.length === 0 || readsAll(role, request)) return false;
     const isOfSession = request !== undefined && access.policy?.remembering !== undefined;
     return isOfSession || requestRules.some((rule) => rule.uses !== undefined);
   }
@@ -178,7 +179,7 @@ export class RequestRules {
     const { requestRules, role } = access.permissionsFor(principal);
     const own = requestRules.filter(({ line }) => line === 0);
     const connection = own.length > 0 && access.factsOf(connectionId);
-    if (!connection || (request === undefined && role === "admin")) return undefined;
+    if (!connection || readsAll(role, request)) return undefined;
     const ruling = decide(own, factsOf(principal.name, connection, request, clock.nowMs(), undefined));
     return ruling.verdict === "deny" ? refusalOf(ruling, request) : undefined;
   }
@@ -361,14 +362,14 @@ export class RequestRules {
     return now ? await this.#letGo(now, { principal, connection, request, use: approved }) : approved;
   }
 
-  /** Undefined where nothing is to be judged: the owner and admins can read every token. */
+  /** Undefined where nothing is to be judged. */
   #ruling(
     principal: Identity,
     connection: ConnectionFacts,
     request: DescribedRequest | undefined,
   ): Ruling | undefined {
     const permissions = this.deps.access.permissionsFor(principal);
-    if (request === undefined && permissions.role === "admin") return undefined;
+    if (readsAll(permissions.role, request)) return undefined;
     const { access, clock, memory } = this.deps;
     const labels = request && access.policy?.remembering && memory()?.recall(principal.name);
     const facts = factsOf(principal.name, connection, request, clock.nowMs(), labels);
@@ -388,6 +389,11 @@ export class RequestRules {
     const isNamed = access.policy?.proxies.has(name) ?? false;
     return isProxied === true || isNamed || access.permissionsOf(name).role === "admin";
   }
+}
+
+/** The owner and admins can read every token, whatever the rules of requests say. */
+function readsAll(role: Permissions["role"], request: DescribedRequest | undefined): boolean {
+  return request === undefined && role === "admin";
 }
 
 /** Another daemon may remember more by now. */

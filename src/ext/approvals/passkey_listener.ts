@@ -59,10 +59,7 @@ export class PasskeyListener implements Listener {
       // A passkey belongs to a name, and to no address of a machine.
       urlOf: (bound) =>
         url ?? (bound.kind === "tcp" ? `${tls ? "https" : "http"}://localhost:${bound.port}` : undefined),
-      answer: ({ request, path, query, body }) => {
-        const { method, url: target = path, headers, socket } = request;
-        return this.#answer({ method, target, path, query, headers, body, origin: socket.remoteAddress });
-      },
+      answer: (visit) => this.#answer(visit),
       refused: ({ kind }) => noticePage(kind),
       internalError: noticePage("internalError"),
     });

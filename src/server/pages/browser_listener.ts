@@ -15,15 +15,27 @@ export type BrowserRefusal =
   /** @param origin of the names that the listener has; undefined where it has none */
   | { readonly kind: "misdirected"; readonly origin: string | undefined };
 
-/** A request that was sent to one of the listener's own names. */
-export interface BrowserVisit {
-  readonly request: IncomingMessage;
+/** A request whose host was looked at. */
+export interface BrowserRequest {
+  readonly method: string | undefined;
+  /** Path and query as they came. */
+  readonly target: string;
   readonly path: string;
   readonly query: URLSearchParams;
-  /** How browsers reach the listener. */
-  readonly url: URL;
+  readonly headers: IncomingHttpHeaders;
   /** Of a `POST` that may bring a form; empty otherwise. */
   readonly body: Buffer | "too_large";
+  /** Address of the socket. What a proxy says of the address behind it is not believed: anybody can say it. */
+  readonly origin: string | undefined;
+  /** The hub at which it came, where that is another one. */
+  readonly via?: readonly string[];
+}
+
+/** A request that was sent to one of the listener's own names. */
+export interface BrowserVisit extends BrowserRequest {
+  readonly request: IncomingMessage;
+  /** How browsers reach the listener. */
+  readonly url: URL;
 }
 
 export interface BrowserListenerOptions extends ListenerPlace {
@@ -120,7 +132,9 @@ export class BrowserListener implements Listener {
     const url = this.#url;
     if (!url || !hostsOf(url).has(host))
       return refused({ kind: "misdirected", origin: url?.origin }, request);
-    return await answer({ request, ...target, url, body });
+    const { method, headers, socket } = request;
+    const line = { method, target: request.url ?? target.path, ...target };
+    return await answer({ request, ...line, headers, url, body, origin: socket.remoteAddress });
   }
 
   /** Of the address of the socket: what a proxy says of the one behind it anybody could say. */

@@ -19,7 +19,7 @@ import { codes, WireError } from "../../service/pipeline/wire_error.js";
 import { BindingCookie, CookieReader } from "../callers/binding_cookie.js";
 import type { HttpAnswer } from "../listen/http_listener.js";
 import type { Listener, ListenerPlace, OnUnexpected } from "../listen/listener.js";
-import { BrowserListener, type BrowserRefusal, sentForm } from "./browser_listener.js";
+import { BrowserListener, type BrowserRefusal, type BrowserRequest, sentForm } from "./browser_listener.js";
 import { isEmbedded, isOwnLink, isPrefetch, prefersJson, stateOf } from "./browser_request.js";
 import { captureFormPage } from "./capture_form.js";
 import { agreedPath, declinedPage, declinePath, donePage, stepUpPage } from "./consent_pages.js";
@@ -59,21 +59,6 @@ export type LeaderPage = (
   own: () => Promise<HttpAnswer>,
   listener?: string,
 ) => Promise<HttpAnswer>;
-
-/** A request whose host was looked at. */
-export interface BrowserRequest {
-  readonly method: string | undefined;
-  /** Path and query as they came. */
-  readonly target: string;
-  readonly path: string;
-  readonly query: URLSearchParams;
-  readonly headers: IncomingHttpHeaders;
-  readonly body: Buffer | "too_large";
-  /** Address of the socket. What a proxy says of the address behind it is not believed: anybody can say it. */
-  readonly origin: string | undefined;
-  /** The hub at which it came, where that is another one. */
-  readonly via?: readonly string[];
-}
 
 /** Paths that act, and so only for a `GET` of the page that a person looks at. */
 type Act = (visit: BrowserRequest) => Promise<HttpAnswer>;
@@ -297,10 +282,7 @@ export function consentListener(options: ConsentListenerOptions): Listener {
     listener: "browser",
     urlOf: () => publicUrl.href,
     takesForm: (path) => formPaths.has(path),
-    answer: ({ request, path, query, body }) => {
-      const { method, url: target = path, headers, socket } = request;
-      return pages.answer({ method, target, path, query, headers, body, origin: socket.remoteAddress });
-    },
+    answer: (visit) => pages.answer(visit),
     refused: (refusal, request) => refusalPage(pages, refusal, request),
     internalError: noticePage("internalError"),
   });

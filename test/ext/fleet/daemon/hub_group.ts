@@ -81,6 +81,14 @@ export class HubGroup<OneHub extends DaemonAt, Server extends DatabaseServer> {
     throw new Error("no hub leads");
   }
 
+  /** The hub that leads, and one that follows it. */
+  async pair(): Promise<{ readonly leader: OneHub; readonly follower: OneHub }> {
+    const leader = await this.leader();
+    const follower = this.all.find((hub) => hub !== leader);
+    if (follower === undefined) throw new Error("a fleet of one hub has no follower");
+    return { leader, follower };
+  }
+
   /** What a browser asks from now on is answered by this hub. */
   async balance(hub: OneHub): Promise<void> {
     this.balancer.target = Number(hub.environment["NEXUS_BROWSER_LISTEN"]?.split(":")[1]);

@@ -12,7 +12,7 @@ import { perTest } from "../../../lifetimes.js";
 import { has, needs } from "../../../needs.js";
 import { sweptFolder } from "../../../run_folder.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
-import { type HubProcess, Hubs } from "./hubs.js";
+import { Hubs } from "./hubs.js";
 
 const postgres = perTest(async () => (has("postgresql") ? await Postgres.start() : ({} as Postgres)));
 
@@ -184,8 +184,7 @@ it("a key is rotated to when every hub holds it, and not before", async (context
     own: (index) => ({ NEXUS_ENCRYPTION_KEY_FILE: ringOf(index) }),
   });
   try {
-    const leader = await hubs.leader();
-    const follower = hubs.all.find((hub) => hub !== leader) as HubProcess;
+    const { leader, follower } = await hubs.pair();
     const members = async () => (await leader.clients.status.getStatus({})).fleet?.members.length;
     await expect.poll(members, { timeout: 20_000 }).toBe(2);
     const urls = { authUrl: "https://acme.example/authorize", tokenUrl: "https://acme.example/token" };

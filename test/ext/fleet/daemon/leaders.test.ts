@@ -22,9 +22,8 @@ describe("a hub that is deposed", () => {
       await hubs.close();
       await provider.stop();
     }, 60_000);
-    const leader = await hubs.leader();
+    const { leader, follower } = await hubs.pair();
     await registeredAt(provider, leader.clients);
-    const follower = hubs.all.find((hub) => hub !== leader) as HubProcess;
     return { hubs, leader, follower };
   }
 
@@ -100,8 +99,7 @@ async function twoHubs(environment: NodeJS.ProcessEnv = {}) {
     await Promise.all(links.map((link) => link.close().catch(() => undefined)));
     await provider.stop();
   }, 60_000);
-  const leader = await hubs.leader();
-  const other = hubs.all.find((hub) => hub !== leader) as HubProcess;
+  const { leader, follower: other } = await hubs.pair();
   await hubs.balance(leader);
   await registeredAt(provider, leader.clients);
   const connectionId = await consented(leader.clients, requestOf("op"), new Browser());

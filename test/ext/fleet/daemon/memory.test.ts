@@ -100,8 +100,7 @@ describe("a fleet of two hubs", () => {
 
   beforeAll(async () => {
     if (!has("postgresql")) return;
-    leader = await hubs.leader();
-    follower = hubs.all.find((hub) => hub !== leader) ?? leader;
+    ({ leader, follower } = await hubs.pair());
     fleet = await Fleet.of(hubs.all, leader);
   });
 
@@ -188,8 +187,7 @@ describe("a fleet whose leader is killed", () => {
   );
 
   it("lets no more go than a limit says, and keeps labels and what waits for a person", async () => {
-    const leader = await hubs.leader();
-    const [survivor = leader] = hubs.all.filter((hub) => hub !== leader);
+    const { leader, follower: survivor } = await hubs.pair();
     const fleet = await Fleet.of([survivor, leader], leader);
     for (const name of ["many", "rita"]) await fleet.key(name);
     expect(await fleet.send("rita", leader, "GET /private")).toBe("token");

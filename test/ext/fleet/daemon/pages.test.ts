@@ -18,8 +18,7 @@ let follower: LocalDaemon;
 
 beforeAll(async () => {
   if (!has("postgresql")) return;
-  leader = await hubs.leader();
-  follower = hubs.all.find((hub) => hub !== leader) ?? leader;
+  ({ leader, follower } = await hubs.pair());
 });
 
 const originOf = ({ environment }: LocalDaemon): string => `http://${environment["NEXUS_CONSOLE_LISTEN"]}`;

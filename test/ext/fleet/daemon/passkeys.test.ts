@@ -38,8 +38,7 @@ describe("the pages for passkeys of a fleet, behind one address", () => {
 
   beforeAll(async () => {
     if (!has("postgresql")) return;
-    leader = await hubs.leader();
-    follower = hubs.all.find((hub) => hub !== leader) ?? leader;
+    ({ leader, follower } = await hubs.pair());
   });
   /** From here on, browsers come to this hub. */
   const leadTo = ({ environment }: LocalDaemon): void => {
